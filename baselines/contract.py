@@ -1,0 +1,163 @@
+"""What the harness knows of a contestant, and nothing more.
+
+A system learns from documents, is loaded from its checkpoint, and turns requests into samples. It never times itself,
+writes no files but its checkpoint, sets no global seed and prints nothing. Latent diffusion, token diffusion and
+autoregression all fit. Nothing heavy is imported here, so the harness can plan without loading a framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from cosmos.budget import Budget
+from cosmos.errors import UserError, unknown
+
+__all__ = [
+    "Budget",
+    "Corpus",
+    "Document",
+    "Fitted",
+    "Limits",
+    "NoSetting",
+    "Progress",
+    "Request",
+    "Sample",
+    "System",
+    "UserError",
+    "silent",
+    "unknown",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One example: what is asked (`source`, None if the task is unconditional) and good answers to it.
+
+    `references` always begins with `target`.
+    """
+
+    id: str
+    source: str | None
+    target: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`."""
+
+    train: Sequence[Document]
+    validation: Sequence[Document]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Length limits of a task in tokens of the shared tokenizer, specials included; 0 source tokens: unconditional."""
+
+    source_tokens: int
+    target_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One text wanted. All randomness of the text comes from `seed`, so it does not depend on its batch mates."""
+
+    id: str
+    source: str | None
+    seed: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One text made: `tokens` in the system's own tokenizer up to and without the end token; `finished` is False
+    where the length limit cut it."""
+
+    id: str
+    text: str
+    tokens: int
+    finished: bool
+
+
+Progress = Callable[[str, float, float | None], None]
+"""`progress(stage, share of the budget used in [0, 1], loss or None)`; called often, must return at once."""
+
+
+def silent(stage: str, share: float, loss: float | None) -> None:
+    """A `Progress` that shows nothing."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training cost. Seconds and FLOPs include every stage and every interrupted attempt that was resumed."""
+
+    steps: int
+    seconds: float
+    flops: float
+    validation_loss: float | None
+    notes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NoSetting:
+    """The recipe or setting of a system that has nothing to set."""
+
+
+@runtime_checkable
+class System(Protocol):
+    """A contestant. The class is what the catalogue names; an instance holds one recipe.
+
+    Class attributes:
+        presets: preset name -> frozen dataclass (the recipe: sizes, training, default `budget`).
+        settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default.
+        trained: False for systems that learn nothing worth a checkpoint (the floors).
+    """
+
+    presets: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[Mapping[str, Any]]
+    trained: ClassVar[bool]
+
+    def __init__(self, recipe: Any, limits: Limits) -> None: ...
+
+    def fit(
+        self,
+        corpus: Corpus,
+        budget: Budget,
+        workdir: Path,
+        *,
+        seed: int,
+        device: str,
+        progress: Progress = silent,
+    ) -> Fitted:
+        """Train and leave a checkpoint in `workdir`.
+
+        Killed and called again with the same arguments it takes up where it was and ends with the same bytes.
+        Called after it has finished, it returns the same `Fitted` at once.
+        """
+        ...
+
+    def check(self, checkpoint: Path) -> None:
+        """Raise `UserError` if the checkpoint is missing, truncated, not safetensors or of another configuration.
+
+        Reads headers only, loads no weight.
+        """
+        ...
+
+    def load(self, checkpoint: Path, *, device: str, dtype: str) -> None:
+        """Make ready to generate. `dtype` is "float32" or "bfloat16"."""
+        ...
+
+    def networks(self) -> Mapping[str, Any]:
+        """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself.
+
+        The first is the one whose calls are the number of function evaluations (NFE) of the system; frozen networks are
+        those whose parameters do not require gradients. Empty for floors.
+        """
+        ...
+
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        """One sample per request, in order."""
+        ...

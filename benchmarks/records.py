@@ -1,0 +1,240 @@
+"""The schema of what one cell leaves on disk. Standard library only, so that anything can read a record.
+
+A cell's folder holds
+
+    header.json     one `Header`: what was run, on what, and how it ended; replaced atomically
+    samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
+    timings.jsonl   one `TimingRecord` a line; append-only
+    scores.jsonl    one `Score` a line; replaced atomically by each scoring
+
+and the run's folder holds `plan.json`, the test documents under `documents/`, the checkpoints under `checkpoints/`, the
+cells under `cells/` and the report under `report/`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from baselines.contract import UserError
+
+SCHEMA = 1
+
+Status = Literal["started", "done", "failed", "refused"]
+Direction = Literal["higher", "lower", "none"]
+Json = dict[str, Any]
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling of a JSON value: sorted keys, no spaces, no NaN. Identities are hashes of this."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def identity(value: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to be measured. Its identity is the hash of exactly these fields.
+
+    Attributes:
+        data: the options of the source (sizes, seed, folder), all of them.
+        recipe: the full configuration of the system at this preset, after `--set`.
+        setting: the name of the setting; `setting_values` what it says, all of it, after `--set`.
+        limit: how many test documents, or None for all.
+        batch_size: how many texts are generated at once when throughput is timed.
+        seed: everything random in training and generation is derived from it.
+    """
+
+    task: str
+    task_version: str
+    source: str
+    data: Json
+    system: str
+    preset: str
+    recipe: Json
+    budget: str
+    setting: str
+    setting_values: Json
+    limit: int | None
+    batch_size: int
+    device: str
+    dtype: str
+    seed: int
+
+    _TRAINING: ClassVar[tuple[str, ...]] = ("task", "task_version", "source", "data", "system", "preset", "recipe", "budget", "device", "seed")
+
+    @property
+    def id(self) -> str:
+        return identity(dataclasses.asdict(self))
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The hash of the training inputs alone, so that settings share a checkpoint."""
+        return identity({name: getattr(self, name) for name in self._TRAINING})
+
+
+@dataclass(frozen=True)
+class Network:
+    """Parameters of one network of a system."""
+
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `System.fit` reported."""
+
+    steps: int
+    seconds: float
+    flops: float
+    validation_loss: float | None
+    notes: Json
+
+
+@dataclass(frozen=True)
+class Header:
+    """What was run, on what, and how it ended."""
+
+    cell: Cell
+    status: Status
+    reason: str | None = None
+    created: str = ""  # UTC, ISO 8601
+    finished: str | None = None
+    command: str = ""  # the command that makes this cell again
+    commit: str | None = None
+    dirty: bool | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
+    documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
+    training: Training | None = None
+    networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
+    verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """One generated text. Holds nothing that could differ between two runs of the same cell."""
+
+    id: str
+    text: str
+    tokens: int
+    finished: bool
+    seed: int
+    calls: Mapping[str, int]  # network -> forward calls of the batch the text was generated in
+
+
+@dataclass(frozen=True)
+class TimingRecord:
+    """One timed call of `System.generate`.
+
+    Kinds: `batch` made the samples that are scored; `latency` made single texts, which equal the scored ones or the
+    verdict says so; `warmup` came before either and counts for nothing.
+    """
+
+    kind: Literal["warmup", "batch", "latency"]
+    index: int
+    ids: tuple[str, ...]
+    seconds: float
+    calls: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who judged: two scores may be compared only if their signatures are equal."""
+
+    metric: str
+    version: str  # of our definition
+    evaluator: str  # for example "rouge-score 0.1.2" or "world grammar 1"
+    options: Json = field(default_factory=dict)
+    weights: str | None = None  # hash of a model's weights, where a model judges
+
+    def __str__(self) -> str:
+        options = ",".join(f"{key}:{value}" for key, value in sorted(self.options.items()))
+        parts = [f"{self.metric}|v{self.version}", self.evaluator, options, f"w:{self.weights[:8]}" if self.weights else ""]
+        return "|".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of one cell.
+
+    `value` is None where there is none, and `reason` says why, beginning with one of: not run, missing evaluator,
+    failed, too few. `n` of `total` texts entered. `values` holds the score of each text in the order of samples.jsonl (None
+    where it has none) for metrics that are means over texts, and is None for corpus metrics.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float | None  # of the interval, for example 0.95
+    n: int
+    total: int
+    direction: Direction
+    signature: Signature
+    reason: str | None = None
+    values: tuple[float | None, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything one cell left on disk."""
+
+    header: Header
+    samples: tuple[SampleRecord, ...]
+    timings: tuple[TimingRecord, ...]
+    scores: tuple[Score, ...]
+
+
+def to_json(value: Any) -> Json:
+    """A record dataclass as plain JSON values."""
+    out: Json = dataclasses.asdict(value)
+    return out
+
+
+def check_schema(schema: object, where: str) -> None:
+    """Refuse a record written by a later version of this project."""
+    if not isinstance(schema, int) or schema < 1:
+        raise UserError(f"{where} is not a record of this project: it has no schema number.")
+    if schema > SCHEMA:
+        raise UserError(f"{where} has schema {schema}, newer than the {SCHEMA} this version reads; update cosmos-bench.")
+
+
+def header_from_json(data: Json, where: str) -> Header:
+    """Read a header; `where` names the file in errors."""
+    check_schema(data.get("schema"), where)
+    try:
+        return Header(
+            **{
+                **data,
+                "cell": Cell(**data["cell"]),
+                "training": None if data["training"] is None else Training(**data["training"]),
+                "networks": {name: Network(**network) for name, network in data["networks"].items()},
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{where} is damaged ({error}); delete its folder and run again.") from error
+
+
+def sample_from_json(data: Json) -> SampleRecord:
+    return SampleRecord(**data)
+
+
+def timing_from_json(data: Json) -> TimingRecord:
+    return TimingRecord(**{**data, "ids": tuple(data["ids"])})
+
+
+def score_from_json(data: Json) -> Score:
+    values = data["values"]
+    return Score(
+        **{**data, "signature": Signature(**data["signature"]), "values": None if values is None else tuple(values)}
+    )

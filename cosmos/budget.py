@@ -1,0 +1,45 @@
+"""How much training a system may spend. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cosmos.errors import UserError
+
+Unit = Literal["steps", "seconds", "flops"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount of training: optimiser steps, seconds of the training loop, or training FLOPs.
+
+    Steps and FLOPs make a run repeatable to the byte; seconds make it comparable on one machine.
+    """
+
+    amount: float
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        if not self.amount > 0:
+            raise UserError(f"A budget must be positive, not {self.amount:g} {self.unit}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read `300steps`, `90seconds` or `5e12flops` (a space between is allowed)."""
+        squeezed = text.replace(" ", "").lower()
+        for unit in get_args(Unit):
+            if squeezed.endswith(unit):
+                try:
+                    return cls(float(squeezed.removesuffix(unit)), unit)
+                except ValueError as error:
+                    if isinstance(error, UserError):
+                        raise
+        raise UserError(f"Cannot read the budget '{text}'; write a number and a unit, such as 300steps, 90seconds or 5e12flops.")
+
+    def part(self, share: float) -> Budget:
+        """A share of this budget, for one stage of several."""
+        return Budget(self.amount * share, self.unit)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}{self.unit}"

@@ -1,0 +1,22 @@
+"""What a user did wrong, in one sentence.
+
+A `UserError` is shown on stderr without a traceback and ends a command with exit code 2. Anything else that is raised is
+a fault of ours. Standard library only: command lines import this before anything heavy.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake the user can mend; the message is one sentence that says how."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among `known`, with the nearest names first."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
+    return UserError(f"Unknown {kind} '{name}'; {hint}")

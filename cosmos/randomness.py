@@ -1,0 +1,85 @@
+"""Noise that depends on a text's own seed and on nothing else.
+
+`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the row), so a
+text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are plain tensor
+arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), applied
+twice; normals come from the Box-Muller transform.
+
+Axis legend: B rows (texts).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+def _signed(value: int) -> int:
+    """An integer modulo 2^64, as int64 holds it."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of int64, which torch shifts arithmetically."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+class Seeds:
+    """One stream of random numbers per row. Each draw advances all streams together.
+
+    Args:
+        seeds: int64, shape [B], on the device where numbers are wanted.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        assert seeds.dtype == torch.int64 and seeds.ndim == 1
+        self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
+        self.draws = 0
+
+    def __len__(self) -> int:
+        return self.keys.shape[0]
+
+    def rows(self, index: Tensor) -> Seeds:
+        """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
+        part = object.__new__(Seeds)
+        part.keys, part.draws = self.keys[index], self.draws
+        return part
+
+    def _bits(self, count: int) -> Tensor:
+        """`count` hashed int64 per row, shape [B, count]."""
+        self.draws += 1
+        place = torch.arange(count, device=self.keys.device, dtype=torch.int64)
+        stream = _mix(self.keys + _signed(self.draws * _GOLDEN))  # [B]
+        return _mix(stream[:, None] + (place + 1) * _GOLDEN)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
+        bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
+        return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
+        bits = self._bits(math.prod(shape))
+        radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
+        angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
+        return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
+
+
+def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:
+    """Standard normal noise of the shape, dtype and device of `x`, shape [B, ...]."""
+    if isinstance(generator, Seeds):
+        return generator.normal(*x.shape[1:], dtype=x.dtype)
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
