@@ -1,0 +1,72 @@
+"""Masked (absorbing-state) diffusion over tokens: schedule, SUBS parametrisation, likelihood bound.
+
+Source: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024, arXiv:2406.07524): equation 4 is the
+forward process, section 3.2.3 SUBS, equation 10 the continuous-time bound. Everything here is a function of arrays, so
+that exact toys and training run the same code.
+
+Axis legend: B rows (texts), L positions, V tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Schedule(Protocol):
+    """How likely a token is still open at time t in [0, 1]; falls from 1."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Probability that a token is open, the shape of `t`."""
+        ...
+
+    def derivative(self, t: Tensor) -> Tensor:
+        """d alpha / dt, negative."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogLinear:
+    """alpha(t) = 1 - (1 - eps) t, so that the total noise -log alpha grows like -log(1 - t)."""
+
+    eps: float = 1e-3
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return 1.0 - (1.0 - self.eps) * t
+
+    def derivative(self, t: Tensor) -> Tensor:
+        return torch.full_like(t, self.eps - 1.0)
+
+
+def weight(schedule: Schedule, t: Tensor) -> Tensor:
+    """What the summed cross-entropy of masked tokens counts at time t: -alpha'(t) / (1 - alpha(t))."""
+    return -schedule.derivative(t) / (1.0 - schedule.alpha(t))
+
+
+def clean_log_probs(logits: Tensor, mask_id: int) -> Tensor:
+    """SUBS, first half: the clean token is never the mask. Logits [B, L, V] -> log-probabilities [B, L, V]."""
+    allowed = logits.index_fill(-1, torch.tensor([mask_id], device=logits.device), -torch.inf)
+    return F.log_softmax(allowed, dim=-1)
+
+
+def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Tensor:
+    """-log p(clean token | noisy sequence) under SUBS, [B, L].
+
+    Second half of SUBS: an open position predicts itself with probability one, so it costs nothing.
+    """
+    nll = -clean_log_probs(logits, mask_id).gather(-1, clean[..., None])[..., 0]
+    return torch.where(noisy == mask_id, nll, 0.0)
+
+
+def mask_out(clean: Tensor, masked: Tensor, mask_id: int) -> Tensor:
+    """The noisy sequence: `clean` [B, L] with the mask where `masked` [B, L]."""
+    return clean.masked_fill(masked, mask_id)
+
+
+def unmasking_share(schedule: Schedule, t: Tensor, s: Tensor) -> Tensor:
+    """The probability that a position masked at time t is open at the earlier time s: (alpha_s - alpha_t) / (1 - alpha_t)."""
+    return (schedule.alpha(s) - schedule.alpha(t)) / (1.0 - schedule.alpha(t))
