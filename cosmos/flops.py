@@ -1,0 +1,25 @@
+"""Counting the floating-point operations of a piece of code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+
+# The counter knows the attention kernels of GPUs only; without these two a model on the CPU would seem cheaper.
+_CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
+}
+
+
+def measure_flops(run: Callable[[], object]) -> float:
+    """FLOPs of matrix products, convolutions and attention in `run()` (a multiply and an add count as two).
+
+    `run` is called once, as it is: for a training step let it do one forward and backward pass over a whole batch.
+    Element-wise work is not counted, as usual.
+    """
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+        run()
+    return float(counter.get_total_flops())
