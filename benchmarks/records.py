@@ -68,7 +68,18 @@ class Cell:
     dtype: str
     seed: int
 
-    _TRAINING: ClassVar[tuple[str, ...]] = ("task", "task_version", "source", "data", "system", "preset", "recipe", "budget", "device", "seed")
+    _TRAINING: ClassVar[tuple[str, ...]] = (
+        "task",
+        "task_version",
+        "source",
+        "data",
+        "system",
+        "preset",
+        "recipe",
+        "budget",
+        "device",
+        "seed",
+    )
 
     @property
     def id(self) -> str:
@@ -159,7 +170,12 @@ class Signature:
 
     def __str__(self) -> str:
         options = ",".join(f"{key}:{value}" for key, value in sorted(self.options.items()))
-        parts = [f"{self.metric}|v{self.version}", self.evaluator, options, f"w:{self.weights[:8]}" if self.weights else ""]
+        parts = [
+            f"{self.metric}|v{self.version}",
+            self.evaluator,
+            options,
+            f"w:{self.weights[:8]}" if self.weights else "",
+        ]
         return "|".join(part for part in parts if part)
 
 
@@ -206,7 +222,9 @@ def check_schema(schema: object, where: str) -> None:
     if not isinstance(schema, int) or schema < 1:
         raise UserError(f"{where} is not a record of this project: it has no schema number.")
     if schema > SCHEMA:
-        raise UserError(f"{where} has schema {schema}, newer than the {SCHEMA} this version reads; update cosmos-bench.")
+        raise UserError(
+            f"{where} has schema {schema}, newer than the {SCHEMA} this version reads; update cosmos-bench."
+        )
 
 
 def header_from_json(data: Json, where: str) -> Header:

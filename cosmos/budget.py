@@ -35,7 +35,9 @@ class Budget:
                 except ValueError as error:
                     if isinstance(error, UserError):
                         raise
-        raise UserError(f"Cannot read the budget '{text}'; write a number and a unit, such as 300steps, 90seconds or 5e12flops.")
+        raise UserError(
+            f"Cannot read the budget '{text}'; write a number and a unit, such as 300steps, 90seconds or 5e12flops."
+        )
 
     def part(self, share: float) -> Budget:
         """A share of this budget, for one stage of several."""

@@ -1,7 +1,7 @@
 """Noise that depends on a text's own seed and on nothing else.
 
-`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the row), so a
-text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are plain tensor
+`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the row), so
+a text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are plain tensor
 arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), applied
 twice; normals come from the Box-Muller transform.
 
@@ -14,6 +14,7 @@ import math
 
 import torch
 from torch import Tensor
+
 
 def _signed(value: int) -> int:
     """An integer modulo 2^64, as int64 holds it."""
