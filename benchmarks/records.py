@@ -184,8 +184,8 @@ class Score:
     """One score of one cell.
 
     `value` is None where there is none, and `reason` says why, beginning with one of: not run, missing evaluator,
-    failed, too few. `n` of `total` texts entered. `values` holds the score of each text in the order of samples.jsonl (None
-    where it has none) for metrics that are means over texts, and is None for corpus metrics.
+    failed, too few. `n` of `total` texts entered. `values` holds the score of each text in the order of samples.jsonl
+    (None where it has none) for metrics that are means over texts, and is None for corpus metrics.
     """
 
     metric: str

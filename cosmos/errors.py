@@ -1,7 +1,7 @@
 """What a user did wrong, in one sentence.
 
-A `UserError` is shown on stderr without a traceback and ends a command with exit code 2. Anything else that is raised is
-a fault of ours. Standard library only: command lines import this before anything heavy.
+A `UserError` is shown on stderr without a traceback and ends a command with exit code 2. Anything else that is raised
+is a fault of ours. Standard library only: command lines import this before anything heavy.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Noise that depends on a text's own seed and on nothing else.
 
-`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the row), so
-a text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are plain tensor
-arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), applied
-twice; normals come from the Box-Muller transform.
+`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the
+row), so a text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are
+plain tensor arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and
+Flood, 2014), applied twice; normals come from the Box-Muller transform.
 
 Axis legend: B rows (texts).
 """
