@@ -1,0 +1,7 @@
+"""Scores of texts: names, definitions, evaluators, signatures. See `registry` for how to add one."""
+
+from benchmarks.metrics.metric import Availability
+from benchmarks.metrics.registry import find, names
+from benchmarks.metrics.scoring import available, score
+
+__all__ = ["Availability", "available", "find", "names", "score"]
