@@ -1,0 +1,80 @@
+"""From WordPiece tokens to English text: joining pieces and setting spaces.
+
+BERT's tokenizer forgets where spaces were. What it does keep decides almost every case in English prose: which mark it is,
+what stands on either side, and whether a quotation is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_CLOSING = frozenset(".,;:!?)]}%…’”")  # no space before
+_OPENING = frozenset("([{$£€#“")  # no space after
+_JOINING = frozenset("-/_@'’")  # no space around, between two words
+_CONTRACTED = frozenset("s t re ve ll d m em am".split())  # what follows an apostrophe inside a word
+_NUMERIC = frozenset(".,:")  # no space after, between two digits
+
+
+def words(pieces: Sequence[str]) -> list[str]:
+    """Join the pieces of each word: `##s` belongs to the piece before it."""
+    joined: list[str] = []
+    for piece in pieces:
+        if piece.startswith("##") and len(piece) > 2:
+            if joined:
+                joined[-1] += piece[2:]
+            else:
+                joined.append(piece[2:])
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _is_word(token: str) -> bool:
+    return token[-1].isalnum()
+
+
+def _apostrophe(left: str, right: str, quoting: bool) -> tuple[bool, bool]:
+    """Whether an apostrophe clings to the word on its left, and to that on its right."""
+    if _is_word(left or " ") and (right in _CONTRACTED or left == "o"):
+        return True, True
+    if quoting or (left.endswith("s") and _is_word(left)) or not right:
+        return True, False
+    return False, True
+
+
+def detokenise(pieces: Sequence[str]) -> str:
+    """Text of WordPiece tokens (without specials), with spaces where English has them."""
+    tokens = words(pieces)
+    text: list[str] = []
+    glued = True  # no space before the next token
+    double = single = False  # an open quotation
+    for i, token in enumerate(tokens):
+        left = tokens[i - 1] if i else ""
+        right = tokens[i + 1] if i + 1 < len(tokens) else ""
+        before, after = glued, False  # whether it clings to what is before and after it
+        if token == "'":
+            clings_left, after = _apostrophe(left, right, single)
+            before = before or clings_left
+            single = after if clings_left != after else single
+        elif token == '"':
+            before, after = before or double, not double
+            double = not double
+        elif token == "-" and "-" in (left, right):
+            before, after = before or left == "-", right == "-"  # a dash of several hyphens stands alone
+        elif token in _JOINING and left and right:
+            before = after = _is_word(left) and _is_word(right)
+        elif token in _CLOSING:
+            before = bool(i)
+            digits = token in _NUMERIC and left[-1:].isdigit() and right[:1].isdigit()
+            after = digits or (token == "." and _abbreviates(tokens, i))
+        elif token in _OPENING:
+            after = True
+        text += [token] if before or not i else [" ", token]
+        glued = after
+    return "".join(text)
+
+
+def _abbreviates(tokens: Sequence[str], i: int) -> bool:
+    """Whether the full stop at `i` stands inside an abbreviation such as `e.g.` or `p.m.`."""
+    around = (tokens[i - 1] if i else "", *tokens[i + 1 : i + 3])
+    return len(around) == 3 and len(around[0]) == 1 == len(around[1]) and around[1].isalpha() and around[2] == "."
