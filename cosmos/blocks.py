@@ -1,0 +1,159 @@
+"""Layers that every network of this project is made of: norms, attention, feed-forward, rotary positions.
+
+Axis legend, for this package:
+    B texts        L token positions   N latents       S source positions   Q, K query and key positions
+    W model width  C latent width      T text width    V vocabulary         H heads    D head size
+
+Attention runs in `torch.nn.functional.scaled_dot_product_attention`; masks are boolean, True where a key may be seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class RMSNorm(nn.Module):
+    """x / max(rms(x), eps) * gain over the last axis; the norm clamps where most add eps. Computed in float32."""
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        inverse = wide.square().mean(-1, keepdim=True).clamp_min(self.eps**2).rsqrt()
+        return (wide * inverse * self.gain).to(x.dtype)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """[B, Q, H*D] -> [B, H, Q, D]."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """[B, H, Q, D] -> [B, Q, H*D]."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class Rotary(nn.Module):
+    """Rotary positions (Su et al., 2104.09864), halves rotated as in LLaMA. The table is rebuilt, never stored."""
+
+    def __init__(self, head_size: int, positions: int, theta: float = 10_000.0) -> None:
+        super().__init__()
+        frequency = theta ** (-torch.arange(0, head_size, 2, dtype=torch.float32) / head_size)  # [D/2]
+        angle = torch.arange(positions, dtype=torch.float32)[:, None] * frequency  # [positions, D/2]
+        self.register_buffer("cos", torch.cat((angle, angle), -1).cos(), persistent=False)  # [positions, D]
+        self.register_buffer("sin", torch.cat((angle, angle), -1).sin(), persistent=False)
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Turn queries or keys [B, H, Q, D] that stand at positions start, start + 1, ..."""
+        stop = start + x.shape[-2]
+        assert stop <= self.cos.shape[0], f"position {stop} beyond the rotary table of {self.cos.shape[0]}"
+        first, second = x.chunk(2, -1)
+        turned = torch.cat((-second, first), -1)
+        return x * self.cos[start:stop].to(x.dtype) + turned * self.sin[start:stop].to(x.dtype)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention without biases, one matrix for queries, keys and values."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(
+        self, x: Tensor, rotary: Rotary | None = None, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
+        """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
+        query, key, value = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, -1))
+        if rotary is not None:
+            query, key = rotary(query), rotary(key)
+        return self.out(merge_heads(functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention to other states, whose keys and values can be computed once and used at every step."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_query = nn.Linear(width, width, bias=False)
+        self.to_kv = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, K, W] -> keys and values, each [B, H, K, D]."""
+        key, value = self.to_kv(states).chunk(2, -1)
+        return split_heads(key, self.heads), split_heads(value, self.heads)
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+        """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
+        query = split_heads(self.to_query(x), self.heads)
+        return self.out(merge_heads(functional.scaled_dot_product_attention(query, *keys_values, mask)))
+
+
+class PerceiverAttention(nn.Module):
+    """Attention of a stream to a memory and to itself under one joint softmax, with QK-norm (cosmos.md 1.2).
+
+    Both sides are normalised first; keys and values of stream and memory come from different matrices; queries and keys
+    pass an RMSNorm over the head size whose gain the heads share. No biases.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.stream_norm, self.memory_norm = RMSNorm(width), RMSNorm(width)
+        self.query_norm, self.key_norm = RMSNorm(width // heads), RMSNorm(width // heads)
+        self.stream_to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.memory_to_kv = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """stream [B, Q, W], memory [B, M, W], mask [B, 1, 1, Q + M] over (stream, memory), True = seen -> [B, Q, W]."""
+        query, *own = self.stream_to_qkv(self.stream_norm(stream)).chunk(3, -1)
+        other = self.memory_to_kv(self.memory_norm(memory)).chunk(2, -1)
+        key, value = (split_heads(torch.cat(pair, 1), self.heads) for pair in zip(own, other, strict=True))
+        query, key = self.query_norm(split_heads(query, self.heads)), self.key_norm(key)
+        return self.out(merge_heads(functional.scaled_dot_product_attention(query, key, value, mask)))
+
+
+class GeluFeedForward(nn.Sequential):
+    """LayerNorm, Linear, GELU, Dropout, Linear; with biases."""
+
+    def __init__(self, width: int, inner: int, dropout: float = 0.0) -> None:
+        super().__init__(
+            nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Dropout(dropout), nn.Linear(inner, width)
+        )
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) * up(x)), no biases (Shazeer, 2002.05202); gate and up are one matrix."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.to_gate_up = nn.Linear(width, 2 * inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.to_gate_up(x).chunk(2, -1)
+        return self.down(functional.silu(gate) * up)
+
+
+def sinusoid(t: Tensor, width: int, max_period: float) -> Tensor:
+    """Cosines then sines of t [B] at width/2 frequencies from 1 down towards 1/max_period -> float32 [B, width]."""
+    half = width // 2
+    exponent = torch.arange(half, device=t.device, dtype=torch.float32) / half
+    angle = t.float()[:, None] * torch.exp(-math.log(max_period) * exponent)  # [B, width/2]
+    return torch.cat((angle.cos(), angle.sin()), -1)
+
+
+def project(inner: int, outer: int) -> nn.Module:
+    """A linear map without bias where the widths differ, and nothing where they agree."""
+    return nn.Identity() if inner == outer else nn.Linear(inner, outer, bias=False)

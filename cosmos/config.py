@@ -1,0 +1,197 @@
+"""Frozen configurations and presets. Standard library only, so that a command line can read them without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from cosmos.errors import UserError
+
+RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
+"""sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
+
+
+def _check_heads(width: int, heads: int) -> None:
+    if width % heads or (width // heads) % 2:
+        raise UserError(f"{heads} heads do not split a width of {width} into heads of even size.")
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
+
+    A linear map stands only where two widths differ, so the authors' shapes have none.
+
+    Raises:
+        UserError: heads that do not divide the width, or more latents than the position table has rows.
+    """
+
+    text_width: int  # of the frozen text encoder's states
+    latent_width: int
+    width: int
+    latents: int
+    layers: int  # of the compressor, and as many of the decompressor
+    heads: int
+    max_tokens: int  # rows of the position tables; the decompressor always emits this many positions
+    vocabulary: int
+    feed_forward: int = 4  # inner width of the feed-forward, in widths
+    dropout: float = 0.1  # in the feed-forward
+
+    def __post_init__(self) -> None:
+        _check_heads(self.width, self.heads)
+        if self.latents > self.max_tokens:
+            raise UserError(
+                f"{self.latents} latents do not fit the position table of {self.max_tokens} rows; "
+                "ask for fewer latents or a larger max_tokens."
+            )
+
+
+@dataclass(frozen=True)
+class CorruptionConfig:
+    """What makes the latent space smooth while the autoencoder trains (cosmos.md 1.5).
+
+    Every text is given token dropping (with chance `drop_share`), noise (`noise_share`) or neither; the two exclude
+    each other. Latent zeroing comes on top. The weight of the mean squared error is here because it is one rung of the
+    ladder.
+    """
+
+    mse_weight: float = 1.0
+    drop_share: float = 0.0  # share of texts whose tokens are dropped
+    drop_rate: float = 0.3  # chance of each token of such a text to be hidden from the compressor
+    noise_share: float = 0.0  # share of texts whose states are noised
+    noise_keep: float = 0.7  # delta: h <- delta h + sqrt(1 - delta^2) eps
+    latent_share: float = 0.0  # share of texts whose latents are zeroed in part
+    latent_rate: float = 0.4  # chance of each number of such latents to become zero, without rescaling
+
+    def __post_init__(self) -> None:
+        if self.drop_share + self.noise_share > 1:
+            raise UserError("drop_share and noise_share exclude each other, so their sum must not exceed 1.")
+
+
+LADDER: Mapping[str, CorruptionConfig] = {
+    "ce": CorruptionConfig(mse_weight=0.0),
+    "mse": CorruptionConfig(),
+    "activation": CorruptionConfig(drop_share=0.5, noise_share=0.5),
+    "latent": CorruptionConfig(drop_share=0.5, noise_share=0.5, latent_share=1.0),
+}
+"""The ablation ladder of the paper: cross-entropy; + MSE; + activation corruption; + latent zeroing (the recipe)."""
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of the denoiser; `source_width` None makes it unconditional.
+
+    Raises:
+        UserError: heads that do not divide the width, or an odd number of layers (long skips pair them).
+    """
+
+    latents: int
+    latent_width: int
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int = 4
+    output_norm: bool = True  # end with an RMSNorm as the release does; else RMSNorm and a linear map
+    source_width: int | None = None  # text width of the source's frozen states
+    source_layers: int = 0  # blocks of the source encoder
+    max_source_tokens: int = 512
+    release_condition: bool = False  # the authors' way with the condition; see `cosmos.denoiser`
+
+    def __post_init__(self) -> None:
+        _check_heads(self.width, self.heads)
+        if self.layers % 2:
+            raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """A noise schedule by name (`tan`, `cosine`, `linear`); `d` belongs to `tan` alone."""
+
+    name: str = "tan"
+    d: float = 5.0
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The training objective of the denoiser."""
+
+    schedule: ScheduleConfig = ScheduleConfig()
+    times: Literal["uniform", "stratified"] = "uniform"
+    self_conditioning: Literal["sample", "batch", "off"] = "sample"  # whose coin; the release tosses one per batch
+    self_condition_share: float = 0.5
+    source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
+
+
+@dataclass(frozen=True)
+class SamplerSetting:
+    """How latents are drawn. The defaults are the release's sampler.
+
+    `end_noise` and `guidance_window` are in sigma/alpha, so they mean the same under any schedule. Guidance outside of
+    its window costs no call.
+    """
+
+    solver: str = "release"
+    steps: int = 200
+    grid: Literal["time", "log_snr"] = "time"
+    end_noise: float = RELEASE_END_NOISE
+    final_x0: bool = False  # one more call at the end noise, whose prediction is returned
+    guidance: float = 1.0  # 1 is the conditional model
+    guidance_window: tuple[float, float] = (0.0, math.inf)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+        if not self.end_noise > 0:
+            raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes and objective of a whole model. Vocabulary, lengths and source are replaced to suit the task."""
+
+    text_encoder: str
+    autoencoder: AutoencoderConfig
+    corruption: CorruptionConfig
+    denoiser: DenoiserConfig
+    diffusion: DiffusionConfig
+
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+PRESETS: Mapping[str, Preset] = {
+    "nano": Preset(
+        text_encoder=MINILM,
+        autoencoder=AutoencoderConfig(
+            text_width=384, latent_width=64, width=128, latents=8, layers=2, heads=4, max_tokens=32, vocabulary=30522,
+            dropout=0.0,
+        ),
+        corruption=LADDER["latent"],
+        denoiser=DenoiserConfig(
+            latents=8, latent_width=64, width=128, layers=4, heads=4, output_norm=False, source_layers=2,
+            max_source_tokens=64,
+        ),
+        diffusion=DiffusionConfig(),
+    ),
+    "small": Preset(
+        text_encoder=MINILM,
+        autoencoder=AutoencoderConfig(
+            text_width=384, latent_width=384, width=384, latents=16, layers=6, heads=6, max_tokens=128,
+            vocabulary=30522,
+        ),
+        corruption=LADDER["latent"],
+        denoiser=DenoiserConfig(latents=16, latent_width=384, width=384, layers=12, heads=6, source_layers=6),
+        diffusion=DiffusionConfig(),
+    ),
+    "base": Preset(
+        text_encoder="bert-base-cased",
+        autoencoder=AutoencoderConfig(
+            text_width=768, latent_width=768, width=768, latents=16, layers=12, heads=12, max_tokens=128,
+            vocabulary=28996,
+        ),
+        corruption=LADDER["latent"],
+        denoiser=DenoiserConfig(latents=16, latent_width=768, width=768, layers=12, heads=12, source_layers=12),
+        diffusion=DiffusionConfig(self_conditioning="batch"),
+    ),
+}  # fmt: skip

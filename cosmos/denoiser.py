@@ -1,0 +1,175 @@
+"""The denoiser: a transformer that predicts clean latents from noisy ones (cosmos.md 2.3, condition 2.7).
+
+Blocks of rotary self-attention and SwiGLU; the input of each of the first half is added to the input of its mirror
+image in the second; time and the previous estimate are added to every block's input. Axis legend in `cosmos.blocks`.
+
+With a condition, the source's frozen states pass their own encoder blocks, once per text, and every denoiser block
+attends to them. Here the authors' (never exercised) code does two odd things, which `release_condition` reproduces:
+    - the query of the cross-attention is not normalised, alone among all sub-layers; ours passes an RMSNorm;
+    - learned absolute positions of the scale of the states themselves (N(0, 1)) are added after the source encoder;
+    ours has
+      none, as the frozen states carry absolute positions already and the encoder's attention rotary ones.
+It also encodes the source anew at every step; ours does so once, which changes no number.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cosmos.autoencoder import LatentNormaliser
+from cosmos.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention, SwiGLU, project, sinusoid
+from cosmos.config import DenoiserConfig
+
+MAX_PERIOD = 10.0  # of the time embedding, whose argument is t in [0, 1] itself
+
+
+class Source(NamedTuple):
+    """What a text is conditioned on, before the source encoder."""
+
+    states: Tensor  # standardised states of the frozen text encoder [B, S, T]
+    mask: Tensor  # bool [B, S], True on tokens
+    hidden: Tensor | None = None  # bool [B], True where the source is withheld (source dropout, guidance)
+
+
+class Condition(NamedTuple):
+    """An encoded source: what each denoiser block attends to. Place 0 is the null source."""
+
+    mask: Tensor  # bool [B, 1, 1, 1 + S], True where seen
+    keys_values: tuple[tuple[Tensor, Tensor], ...]  # per block, each [B, H, 1 + S, D]
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention, cross-attention where there is a condition, and SwiGLU, each residual."""
+
+    def __init__(self, config: DenoiserConfig, conditional: bool) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width)
+        self.attention = SelfAttention(config.width, config.heads)
+        if conditional:
+            self.cross_norm = nn.Identity() if config.release_condition else RMSNorm(config.width)
+            self.cross_attention = CrossAttention(config.width, config.heads)
+        self.feed_forward_norm = RMSNorm(config.width)
+        self.feed_forward = SwiGLU(config.width, config.feed_forward * config.width)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: Rotary,
+        mask: Tensor | None = None,
+        keys_values: tuple[Tensor, Tensor] | None = None,
+        source_mask: Tensor | None = None,
+    ) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), rotary, mask)
+        if keys_values is not None:
+            x = x + self.cross_attention(self.cross_norm(x), keys_values, source_mask)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class SourceEncoder(nn.Module):
+    """The source's frozen states [B, S, T] -> states to attend to [B, S, W]."""
+
+    def __init__(self, config: DenoiserConfig, source_width: int) -> None:
+        super().__init__()
+        self.project = project(source_width, config.width)
+        self.rotary = Rotary(config.width // config.heads, config.max_source_tokens)
+        self.blocks = nn.ModuleList(Block(config, conditional=False) for _ in range(config.source_layers))
+        self.output_norm = RMSNorm(config.width)
+        self.positions = nn.Embedding(config.max_source_tokens, config.width) if config.release_condition else None
+
+    def forward(self, states: Tensor, visible: Tensor) -> Tensor:
+        """`visible` bool [B, S] must hold at least one True a row."""
+        x = self.project(states)
+        for block in self.blocks:
+            x = block(x, self.rotary, visible[:, None, None, :])
+        x = self.output_norm(x)
+        return x if self.positions is None else x + self.positions.weight[: x.shape[1]]
+
+
+class Denoiser(nn.Module):
+    """x_t [B, N, C], t [B] in [0, 1], an earlier estimate and a condition -> the clean latents' estimate [B, N, C].
+
+    All latents are standardised; `normaliser` says how, and is stored with the weights.
+    """
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, inner = config.width, config.latent_width
+        self.normaliser = LatentNormaliser(config.latents, inner)
+        self.from_latent = project(inner, width)
+        self.time = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        # One matrix each for all blocks: what is added to a block's input does not depend on the block before.
+        self.time_shift = nn.Linear(width, config.layers * width)
+        self.estimate_shift = nn.Linear(inner, config.layers * width)
+        self.rotary = Rotary(width // config.heads, config.latents)
+        conditional = config.source_width is not None
+        self.blocks = nn.ModuleList(Block(config, conditional) for _ in range(config.layers))
+        if config.output_norm:
+            self.output = nn.Sequential(project(width, inner), RMSNorm(inner))
+        else:
+            self.output = nn.Sequential(RMSNorm(width), nn.Linear(width, inner, bias=False))
+        if config.source_width is not None:
+            self.source_encoder = SourceEncoder(config, config.source_width)
+            self.null_source = nn.Parameter(torch.zeros(width))
+
+    def encode_condition(self, source: Source) -> Condition:
+        """Encode sources once, for use at every step. A hidden or empty source becomes the learned null source."""
+        present = source.mask.any(1)  # [B]
+        if source.hidden is not None:
+            present = present & ~source.hidden
+        null = ~present[:, None]  # [B, 1]
+        # A row without a token would have nothing to attend to: it sees everything, and is then masked as a whole.
+        states = self.source_encoder(source.states, source.mask | ~source.mask.any(1, keepdim=True))  # [B, S, W]
+        states = torch.cat((self.null_source.to(states.dtype).expand(len(states), 1, -1), states), 1)  # [B, 1 + S, W]
+        mask = torch.cat((null, source.mask & present[:, None]), 1)[:, None, None, :]
+        return Condition(mask, tuple(block.cross_attention.keys_values(states) for block in self.blocks))
+
+    def null_condition(self, batch: int) -> Condition:
+        """The condition of guidance's unconditional half: the null source alone."""
+        states = self.null_source.expand(batch, 1, -1)
+        mask = torch.ones(batch, 1, 1, 1, dtype=torch.bool, device=states.device)
+        return Condition(mask, tuple(block.cross_attention.keys_values(states) for block in self.blocks))
+
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        estimate: Tensor | None = None,
+        condition: Source | Condition | None = None,
+        coin: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the clean latents.
+
+        Args:
+            x: noisy latents [B, N, C]. t: [B].
+            estimate: an earlier prediction [B, N, C]; None is the same as zeros.
+            condition: encoded once when sampling, or a `Source` in training, where gradients must reach its encoder
+                through this call.
+            coin: bool [B], training only: where True a first pass without gradient makes the row's own estimate.
+        """
+        if isinstance(condition, Source):
+            condition = self.encode_condition(condition)
+        if coin is not None:
+            with torch.no_grad():
+                estimate = self._predict(x, t, None, condition) * coin[:, None, None]
+        return self._predict(x, t, estimate, condition)
+
+    def _predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
+        layers = self.config.layers
+        time = self.time(sinusoid(t, self.config.width, MAX_PERIOD).to(self.time_shift.weight.dtype))
+        shifts = self.time_shift(functional.silu(time))[:, None]  # [B, 1, layers * W]
+        shifts = shifts + (self.estimate_shift.bias if estimate is None else self.estimate_shift(estimate))
+        x = self.from_latent(x)
+        skips: list[Tensor] = []
+        for index, (block, shift) in enumerate(zip(self.blocks, shifts.chunk(layers, -1), strict=True)):
+            if index < layers // 2:
+                skips.append(x)
+            else:
+                x = x + skips.pop()
+            keys_values = None if condition is None else condition.keys_values[index]
+            x = block(x + shift, self.rotary, None, keys_values, None if condition is None else condition.mask)
+        return self.output(x)

@@ -1,0 +1,59 @@
+"""The training objective of the denoiser (cosmos.md 2.2): predict clean latents, plain mean squared error."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.config import DiffusionConfig
+from cosmos.denoiser import Source
+from cosmos.randomness import Seeds
+from cosmos.schedule import Schedule, make_schedule
+
+FIRST_TIME = 1e-5  # t is drawn from [FIRST_TIME, 1]
+
+
+def draw_times(seeds: Seeds, stratified: bool) -> Tensor:
+    """float64 t [B] in [FIRST_TIME, 1]: uniform, or one in each of B equal strata, which lowers the loss's variance.
+
+    Strata are those of the rows at hand: with several processes each covers [0, 1] with its own share of the batch.
+    """
+    uniform = seeds.uniform()
+    if stratified:
+        place = torch.arange(len(seeds), device=uniform.device)
+        uniform = (place + uniform) / len(seeds)
+    return FIRST_TIME + (1.0 - FIRST_TIME) * uniform
+
+
+def diffuse(latents: Tensor, t: Tensor, noise: Tensor, schedule: Schedule) -> Tensor:
+    """z_t = alpha(t) z_0 + sigma(t) eps; latents and noise [B, N, C], t [B]."""
+    wide = t.double()[:, None, None]
+    return schedule.alpha(wide).to(latents.dtype) * latents + schedule.sigma(wide).to(latents.dtype) * noise
+
+
+def diffusion_loss(
+    model: nn.Module, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
+
+    Args:
+        model: a `cosmos.denoiser.Denoiser`, perhaps wrapped for several devices.
+        latents: clean standardised latents [B, N, C].
+        seeds: one stream per text; time, noise, coin and source dropout come from it.
+        source: what the texts are conditioned on; `hidden` is drawn here.
+    """
+    schedule = make_schedule(config.schedule)
+    t = draw_times(seeds, config.times == "stratified")
+    noise = seeds.normal(*latents.shape[1:], dtype=latents.dtype)
+    coin = seeds.uniform() < config.self_condition_share  # [B]
+    if config.self_conditioning == "batch":
+        coin = coin[:1].expand_as(coin)  # the first row's coin decides for all
+    hidden = seeds.uniform() < config.source_dropout  # drawn even where unused, so that streams do not depend on it
+    if source is not None:
+        source = source._replace(hidden=hidden)
+    noisy = diffuse(latents, t, noise, schedule)
+    estimate = model(
+        noisy, t.to(latents.dtype), condition=source, coin=None if config.self_conditioning == "off" else coin
+    )
+    error = (estimate.float() - latents.float()).square().mean((1, 2))  # [B]
+    return error.sum(), error.new_tensor(len(latents))

@@ -1,0 +1,78 @@
+"""Whole models to and from a folder: `config.json` (what, and its configuration) and `model.safetensors`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cosmos import checkpoints
+from cosmos.autoencoder import Autoencoder
+from cosmos.config import AutoencoderConfig, DenoiserConfig
+from cosmos.denoiser import Denoiser
+from cosmos.errors import UserError, unknown
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_MODELS: Mapping[str, tuple[type[Any], type[Any]]] = {
+    "autoencoder": (Autoencoder, AutoencoderConfig),
+    "denoiser": (Denoiser, DenoiserConfig),
+}
+
+
+def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
+    """Write a model and its configuration; `extra` is kept beside it in `config.json` (schedule, text encoder, ...)."""
+    kind = next(name for name, (cls, _) in _MODELS.items() if isinstance(model, cls))
+    checkpoints.save(folder / WEIGHTS, model.state_dict(), {"kind": kind})
+    content = {"kind": kind, "config": dataclasses.asdict(model.config), "extra": dict(extra or {})}
+    checkpoints.write_atomically(folder / CONFIG, json.dumps(content, indent=2).encode())
+
+
+def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, dict[str, Any]]:
+    """Kind, configuration and extras of a folder.
+
+    Raises:
+        UserError: missing or unreadable, unknown kind or fields.
+    """
+    path = folder / CONFIG
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read {path}; give a folder that save_pretrained or convert has written.") from error
+    if not isinstance(content, dict) or content.get("kind") not in _MODELS:
+        raise unknown("kind of model", str(content.get("kind") if isinstance(content, dict) else content), _MODELS)
+    try:
+        config = _MODELS[content["kind"]][1](**content["config"])
+    except (TypeError, KeyError) as error:
+        raise UserError(
+            f"{path} does not fit this version's configuration ({error}); convert or train again."
+        ) from error
+    return content["kind"], config, dict(content.get("extra", {}))
+
+
+def check_pretrained(folder: Path) -> None:
+    """Raise `UserError` unless weights and configuration of a folder fit; reads no weight."""
+    kind, config, _ = read_config(folder)
+    checkpoints.check(folder / WEIGHTS, _shapes(kind, config))
+
+
+def from_pretrained(folder: Path, device: str = "cpu") -> Autoencoder | Denoiser:
+    """The model of a folder, in evaluation mode.
+
+    Raises:
+        UserError: as `read_config`; weights missing, truncated, not safetensors, or of another configuration.
+    """
+    kind, config, _ = read_config(folder)
+    tensors = checkpoints.load(folder / WEIGHTS, _shapes(kind, config), device)
+    model = _MODELS[kind][0](config).to(device)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _shapes(kind: str, config: AutoencoderConfig | DenoiserConfig) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        model = _MODELS[kind][0](config)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

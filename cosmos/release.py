@@ -1,0 +1,281 @@
+"""The authors' checkpoints in, ours out.
+
+Their files are pickles: they are read with `weights_only=True` and refused if they would run code. Names: cosmos.md 1
+and 2; matrices that we keep as one (queries, keys and values; gate and up; all blocks' time maps) are stacked here.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from cosmos import checkpoints
+from cosmos.autoencoder import Autoencoder
+from cosmos.config import AutoencoderConfig, DenoiserConfig
+from cosmos.denoiser import Denoiser
+from cosmos.errors import UserError
+from cosmos.pretrained import save_pretrained
+
+Model = TypeVar("Model", bound=nn.Module)
+_PAIR = ("weight", "bias")
+
+
+def read_authors(path: Path) -> dict[str, Tensor]:
+    """The tensors of an authors' file by flat name (`encoder.latents`, `score_estimator.time_emb.0.weight`, ...).
+
+    Of a diffusion checkpoint the moving average stands under `ema.0`, `ema.1`, ... in the order of the parameters.
+
+    Raises:
+        UserError: not readable, or a pickle that holds more than tensors and plain values.
+    """
+    if path.suffix == ".safetensors":
+        return checkpoints.load(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} holds code or unknown objects besides weights, so it is not loaded.") from error
+    except (OSError, RuntimeError, EOFError) as error:
+        raise UserError(f"Cannot read {path} as a checkpoint ({str(error).splitlines()[0]}).") from error
+    if isinstance(content, dict) and isinstance(content.get("ema"), dict):
+        content = {**content, "ema": dict(enumerate(content["ema"].get("shadow_params", [])))}
+    return dict(_flatten(content, ""))
+
+
+def _flatten(content: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        yield prefix, content
+    elif isinstance(content, Mapping):
+        for name, part in content.items():
+            yield from _flatten(part, f"{prefix}.{name}" if prefix else str(name))
+
+
+class _Names:
+    """Takes tensors out of a name -> tensor mapping and notices what was never asked for."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.left = dict(tensors)
+
+    def take(self, *names: str) -> Tensor:
+        """The tensors of the names, stacked along the first axis."""
+        missing = [name for name in names if name not in self.left]
+        if missing:
+            raise UserError(f"The checkpoint lacks '{missing[0]}', so it is not one of the authors'.")
+        parts = [self.left.pop(name).float() for name in names]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def count(self, prefix: str) -> int:
+        """How many numbered parts a prefix has."""
+        return len({name[len(prefix) :].split(".")[0] for name in self.left if name.startswith(prefix)})
+
+    def close(self) -> None:
+        if self.left:
+            raise UserError(
+                f"The checkpoint has '{sorted(self.left)[0]}', which this model does not; it cannot be converted."
+            )
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str, drop: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    kept = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {name: tensor for name, tensor in kept.items() if not name.startswith(drop)}
+
+
+def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) -> Autoencoder:
+    """Ours from tensors named `encoder.*` and `decoder.*`; the frozen text encoder among them is left out.
+
+    `mask_token` is [MASK]'s row of the decoder's frozen word embedding, 103 in `bert-base-cased`.
+    """
+    encoder = _Names(_with_prefix(tensors, "encoder.", drop=("text_encoder.",)))
+    decoder = _Names(_with_prefix(tensors, "decoder."))
+    ours: dict[str, Tensor] = {
+        "compressor.queries": encoder.take("latents"),
+        "compressor.query_norm.gain": encoder.take("latent_norm.gamma"),
+        "compressor.output_norm.gain": encoder.take("output_norm.gamma"),
+        "compressor.positions.weight": encoder.take("positional_emb.emb.weight"),
+        "decompressor.positions.weight": decoder.take("positional_emb.emb.weight"),
+        "decompressor.mask_embedding": decoder.take("embedding.weight")[mask_token],
+        "decompressor.head.weight": decoder.take("lm_head.weight"),
+    }
+    layers = encoder.count("latent_layers.")
+    for i in range(layers):
+        ours |= _perceiver_layer(encoder, f"latent_layers.{i}.", f"compressor.layers.{i}.")
+        ours |= _perceiver_layer(decoder, f"layers.{i}.", f"decompressor.layers.{i}.")
+        ours |= _gate(decoder, f"layers.{i}.attn_scale.", f"decompressor.layers.{i}.attention_gate.")
+        ours |= _gate(decoder, f"layers.{i}.ffn_scale.", f"decompressor.layers.{i}.feed_forward_gate.")
+    ours |= _feed_forward(decoder, "embedding_ffn.", "decompressor.embedding_feed_forward.")
+    ours |= _gate(decoder, "scale_embedding.", "decompressor.embedding_gate.")
+    encoder.close()
+    decoder.close()
+    latents, width = ours["compressor.queries"].shape
+    inner = ours["compressor.layers.0.feed_forward.1.weight"].shape[0]
+    rows, vocabulary = len(ours["compressor.positions.weight"]), len(ours["decompressor.head.weight"])
+    head_size = len(ours["compressor.layers.0.attention.query_norm.gain"])
+    config = AutoencoderConfig(
+        text_width=width, latent_width=width, width=width, latents=latents, layers=layers, heads=width // head_size,
+        max_tokens=rows, vocabulary=vocabulary, feed_forward=inner // width,
+    )  # fmt: skip
+    return _filled(Autoencoder(config), ours)
+
+
+def convert_denoiser(
+    tensors: Mapping[str, Tensor], latents: int, head_size: int = 64, release_condition: bool = True
+) -> Denoiser:
+    """Ours from the authors' score estimator, names without prefix.
+
+    Neither the number of latents nor the head size can be read from its shapes. A conditional model keeps the authors'
+    odd ways (see `cosmos.denoiser`) unless `release_condition` is False, which leaves out the position table.
+    """
+    names = _Names({name: tensor for name, tensor in tensors.items() if name != "position_ids"})
+    half = names.count("encoder.input_blocks.")
+    layers = 2 * half
+    ours = {f"time.{i}.{kind}": names.take(f"time_emb.{i}.{kind}") for i in (0, 2) for kind in _PAIR}
+    for kind in _PAIR:
+        ours[f"time_shift.{kind}"] = names.take(*(f"encoder.time_layers.{i}.1.{kind}" for i in range(layers)))
+        ours[f"estimate_shift.{kind}"] = names.take(*(f"encoder.self_cond_layers.{i}.{kind}" for i in range(layers)))
+    conditional = "position_embeddings.weight" in names.left
+    for i in range(layers):
+        theirs = f"encoder.input_blocks.{i}." if i < half else f"encoder.output_blocks.{i - half}."
+        ours |= _llama_block(names, theirs, f"blocks.{i}.")
+        if conditional:
+            ours |= _cross_attention(names, f"{theirs}cross_attn.", f"blocks.{i}.cross_attention.")
+    ours["output.1.gain"] = names.take("encoder.output_norm.gamma")
+    width = len(ours["output.1.gain"])
+    source_layers = names.count("conditional_encoder.blocks.")
+    positions = 0
+    if conditional:
+        for i in range(source_layers):
+            ours |= _llama_block(names, f"conditional_encoder.blocks.{i}.", f"source_encoder.blocks.{i}.")
+        ours["source_encoder.output_norm.gain"] = names.take("conditional_encoder.output_norm.gamma")
+        ours["null_source"] = torch.zeros(width)  # the authors have none, and never withhold a source
+        table = names.take("position_embeddings.weight")
+        positions = len(table)
+        if release_condition:
+            ours["source_encoder.positions.weight"] = table
+        else:
+            ours |= {f"blocks.{i}.cross_norm.gain": torch.ones(width) for i in range(layers)}
+    names.close()
+    config = DenoiserConfig(
+        latents=latents, latent_width=width, width=width, layers=layers, heads=width // head_size,
+        feed_forward=ours["blocks.0.feed_forward.down.weight"].shape[1] // width,
+        source_width=width if conditional else None, source_layers=source_layers, max_source_tokens=positions,
+        release_condition=conditional and release_condition,
+    )  # fmt: skip
+    return _filled(Denoiser(config), ours)
+
+
+def convert(
+    path: Path, folder: Path, *, latents: int | None = None, head_size: int = 64, mask_token: int = 103, d: float = 5.0,
+    release_condition: bool = True,
+) -> list[Path]:  # fmt: skip
+    """Convert an authors' checkpoint of either stage into `folder`/autoencoder or `folder`/denoiser, the result.
+
+    Of a diffusion checkpoint the moving average is taken, with which the authors sample, and the latents' statistics.
+    Those of the text encoder's states go into the autoencoder's `text_statistics.safetensors` (`mean`, `std`, each
+    [T]).
+
+    Args:
+        latents: number of latents, needed only for a diffusion checkpoint without latent statistics.
+        d: of the tangent schedule the model was trained with, which no checkpoint records.
+
+    Raises:
+        UserError: unreadable, unsafe, or not an authors' checkpoint.
+    """
+    tensors = read_authors(path)
+    written = []
+    if any(name.startswith("decoder.") for name in tensors):
+        target = folder / "autoencoder"
+        save_pretrained(convert_autoencoder(tensors, mask_token), target)
+        if "encodings_mean" in tensors:
+            statistics = {kind: tensors[f"encodings_{kind}"].float().flatten() for kind in ("mean", "std")}
+            checkpoints.save(target / "text_statistics.safetensors", statistics)
+        written.append(target)
+    estimator = _averaged(tensors)
+    if estimator:
+        statistics = {
+            kind: tensors[f"latent_{kind}"].float() for kind in ("mean", "std") if f"latent_{kind}" in tensors
+        }
+        count = statistics["mean"].shape[-2] if statistics else latents
+        if count is None:
+            raise UserError(f"{path} has no latent statistics; say how many latents it was trained with.")
+        denoiser = convert_denoiser(estimator, count, head_size, release_condition)
+        for kind, value in statistics.items():
+            getattr(denoiser.normaliser, kind).copy_(value.view(count, -1))
+        target = folder / "denoiser"
+        save_pretrained(denoiser, target, {"schedule": {"name": "tan", "d": d}})
+        written.append(target)
+    if not written:
+        raise UserError(f"{path} holds neither an autoencoder nor a score estimator of the authors.")
+    return written
+
+
+def _averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The score estimator's tensors, its parameters replaced by their moving average where there is one."""
+    estimator = _with_prefix(tensors, "score_estimator.")
+    average = [tensors[f"ema.{i}"] for i in range(sum(name.startswith("ema.") for name in tensors))]
+    if average:
+        names = [name for name in estimator if name != "position_ids"]  # a buffer; the rest are parameters, in order
+        if [estimator[name].shape for name in names] != [tensor.shape for tensor in average]:
+            raise UserError("The checkpoint's moving average does not fit its score estimator.")
+        estimator |= dict(zip(names, average, strict=True))
+    return estimator
+
+
+def _perceiver_layer(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
+    attention = f"{theirs}latent_attn."
+    kept = {
+        "stream_norm": "norm_latents",
+        "memory_norm": "norm_embeddings",
+        "query_norm": "query_norm",
+        "key_norm": "key_norm",
+    }
+    return {
+        **{f"{ours}attention.{new}.gain": names.take(f"{attention}{old}.gamma") for new, old in kept.items()},
+        f"{ours}attention.stream_to_qkv.weight": names.take(
+            f"{attention}latents_to_Q.weight", f"{attention}latents_to_KV.weight"
+        ),
+        f"{ours}attention.memory_to_kv.weight": names.take(f"{attention}embeddings_to_KV.weight"),
+        f"{ours}attention.out.weight": names.take(f"{attention}projector_latents.weight"),
+        **_feed_forward(names, f"{theirs}ffn_latent.", f"{ours}feed_forward."),
+    }
+
+
+def _feed_forward(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
+    return {f"{ours}{i}.{kind}": names.take(f"{theirs}ffd.{i}.{kind}") for i in (0, 1, 4) for kind in _PAIR}
+
+
+def _gate(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
+    return {f"{ours}{kind}": names.take(f"{theirs}scale_mlp.{kind}").flatten() for kind in _PAIR}
+
+
+def _llama_block(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
+    attention = f"{theirs}self_attn."
+    return {
+        f"{ours}attention_norm.gain": names.take(f"{theirs}norm_self_attn.gamma"),
+        f"{ours}attention.to_qkv.weight": names.take(
+            *(f"{attention}{part}.weight" for part in ("query", "key", "value"))
+        ),
+        f"{ours}attention.out.weight": names.take(f"{attention}o_proj.weight"),
+        f"{ours}feed_forward_norm.gain": names.take(f"{theirs}norm_mlp.gamma"),
+        f"{ours}feed_forward.to_gate_up.weight": names.take(
+            f"{theirs}mlp.gate_proj.weight", f"{theirs}mlp.up_proj.weight"
+        ),
+        f"{ours}feed_forward.down.weight": names.take(f"{theirs}mlp.down_proj.weight"),
+    }
+
+
+def _cross_attention(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
+    return {
+        f"{ours}to_query.weight": names.take(f"{theirs}query.weight"),
+        f"{ours}to_kv.weight": names.take(f"{theirs}key.weight", f"{theirs}value.weight"),
+        f"{ours}out.weight": names.take(f"{theirs}o_proj.weight"),
+    }
+
+
+def _filled(model: Model, tensors: Mapping[str, Tensor]) -> Model:
+    """The model with the tensors as its weights; buffers that are not given keep their first values."""
+    model.load_state_dict({**model.state_dict(), **tensors})
+    return model.eval()
