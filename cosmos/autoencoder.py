@@ -165,18 +165,16 @@ class Autoencoder(nn.Module):
 
 
 def autoencoder_loss(
-    model: nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: Seeds | None
+    model: Autoencoder, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: Seeds | None
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy + weight * MSE(hidden, clean states), summed over tokens, and the number of tokens.
 
     Args:
-        model: an `Autoencoder`, perhaps wrapped for several devices.
         states: clean standardised states [B, L, T], the compressor's input and the target of the MSE.
         tokens: int64 [B, L]. mask: bool [B, L], True on tokens; specials count, pads do not.
         seeds: where the corruption is drawn from; None leaves the input clean, as validation does.
     """
-    autoencoder: Autoencoder = getattr(model, "module", model)
-    shape = (autoencoder.config.latents, autoencoder.config.latent_width)
+    shape = (model.config.latents, model.config.latent_width)
     drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds)
     result = model(*drawn)
     loss = functional.cross_entropy(result.logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view_as(
@@ -228,3 +226,37 @@ class LatentNormaliser(nn.Module):
     def restore(self, latents: Tensor) -> Tensor:
         """Standardised -> raw, [B, N, C]."""
         return latents * self.std + self.mean
+
+
+def decompressor_flops(config: AutoencoderConfig) -> float:
+    """FLOPs of one decompressor call for one text in evaluation mode (a multiply and an add are two).
+
+    At `base` (N = 16, 128 positions): 26.1 GFLOP a text, of which the token head is 5.7; 13.4 TFLOP at batch 512, 13.5 ms at
+    989 TFLOP/s of an H100 in bfloat16. Weights are 127 M, 0.25 GB in bfloat16: 0.08 ms at 3.35 TB/s, the least of a
+    call at batch 1. Logits of a batch of 512 are 3.8 GB in bfloat16, so argmax belongs behind the head, by parts of the
+    batch.
+    """
+    width, length, latents = config.width, config.max_tokens, config.latents
+    layer = _layer_flops(config, length, latents)
+    ends = length * config.text_width * config.vocabulary + 2 * config.feed_forward * width**2
+    if config.text_width != width:
+        ends += (length + 1) * width * config.text_width
+    if config.latent_width != width:
+        ends += latents * width * config.latent_width
+    return config.layers * layer + 2.0 * ends
+
+
+def compressor_flops(config: AutoencoderConfig, length: int) -> float:
+    """FLOPs of one compressor call for one text of `length` positions."""
+    ends = 0
+    if config.text_width != config.width:
+        ends += length * config.width * config.text_width
+    if config.latent_width != config.width:
+        ends += config.latents * config.width * config.latent_width
+    return config.layers * _layer_flops(config, config.latents, length) + 2.0 * ends
+
+
+def _layer_flops(config: AutoencoderConfig, stream: int, memory: int) -> float:
+    """One layer: own and memory's matrices, the joint attention, the feed-forward."""
+    matrices = stream * (4 + 2 * config.feed_forward) * config.width**2 + memory * 2 * config.width**2
+    return 2.0 * (matrices + 2 * stream * (stream + memory) * config.width)

@@ -10,10 +10,14 @@ Attention runs in `torch.nn.functional.scaled_dot_product_attention`; masks are 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Rotate = Callable[[Tensor], Tensor]
+"""Turns queries or keys [B, H, Q, D] by their positions, as `Rotary` does."""
 
 
 class RMSNorm(nn.Module):
@@ -69,9 +73,9 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x: Tensor, rotary: Rotary | None = None, mask: Tensor | None = None, causal: bool = False
+        self, x: Tensor, rotary: Rotate | None = None, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
+        """x [B, Q, W] -> [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
         query, key, value = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, -1))
         if rotary is not None:
             query, key = rotary(query), rotary(key)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,22 +87,15 @@ def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> Header:
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors so that the file is either whole or not there, even if the machine stops."""
-    from safetensors.torch import save as serialise
+    """Write tensors so that the file is either whole or not there, even if the machine stops.
 
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, serialise(contiguous, dict(metadata or {})))
+    Raises:
+        UserError: nothing could be written.
+    """
+    from cosmos.files import make_folder, write_tensors
 
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file through a temporary neighbour, fsync and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    make_folder(path.parent)
+    write_tensors(path, tensors, dict(metadata or {}))
 
 
 def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, device: str = "cpu") -> dict[str, Tensor]:

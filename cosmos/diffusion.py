@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosmos.config import DiffusionConfig
-from cosmos.denoiser import Source
+from cosmos.denoiser import Denoiser, Source
 from cosmos.randomness import Seeds
 from cosmos.schedule import Schedule, make_schedule
 
@@ -32,12 +32,11 @@ def diffuse(latents: Tensor, t: Tensor, noise: Tensor, schedule: Schedule) -> Te
 
 
 def diffusion_loss(
-    model: nn.Module, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
 
     Args:
-        model: a `cosmos.denoiser.Denoiser`, perhaps wrapped for several devices.
         latents: clean standardised latents [B, N, C].
         seeds: one stream per text; time, noise, coin and source dropout come from it.
         source: what the texts are conditioned on; `hidden` is drawn here.
@@ -49,11 +48,14 @@ def diffusion_loss(
     if config.self_conditioning == "batch":
         coin = coin[:1].expand_as(coin)  # the first row's coin decides for all
     hidden = seeds.uniform() < config.source_dropout  # drawn even where unused, so that streams do not depend on it
-    if source is not None:
-        source = source._replace(hidden=hidden)
-    noisy = diffuse(latents, t, noise, schedule)
-    estimate = model(
-        noisy, t.to(latents.dtype), condition=source, coin=None if config.self_conditioning == "off" else coin
-    )
+    condition = None if source is None else model.encode_condition(source._replace(hidden=hidden))
+    noisy, t = diffuse(latents, t, noise, schedule), t.to(latents.dtype)
+    estimate = torch.zeros_like(latents)
+    if config.self_conditioning != "off":
+        with torch.no_grad():
+            estimate = model(noisy, t, estimate, condition) * coin[:, None, None]
+        # Autocast keeps the weights it has cast; those of the pass above would carry no gradient into the next.
+        torch.clear_autocast_cache()
+    estimate = model(noisy, t, estimate, condition)
     error = (estimate.float() - latents.float()).square().mean((1, 2))  # [B]
     return error.sum(), error.new_tensor(len(latents))

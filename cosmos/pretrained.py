@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -15,7 +14,9 @@ from cosmos.autoencoder import Autoencoder
 from cosmos.config import AutoencoderConfig, DenoiserConfig
 from cosmos.denoiser import Denoiser
 from cosmos.errors import UserError, unknown
+from cosmos.files import read_json, write_json
 
+Model = TypeVar("Model", Autoencoder, Denoiser)
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _MODELS: Mapping[str, tuple[type[Any], type[Any]]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
@@ -28,7 +29,7 @@ def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[
     kind = next(name for name, (cls, _) in _MODELS.items() if isinstance(model, cls))
     checkpoints.save(folder / WEIGHTS, model.state_dict(), {"kind": kind})
     content = {"kind": kind, "config": dataclasses.asdict(model.config), "extra": dict(extra or {})}
-    checkpoints.write_atomically(folder / CONFIG, json.dumps(content, indent=2).encode())
+    write_json(folder / CONFIG, content)
 
 
 def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, dict[str, Any]]:
@@ -38,12 +39,9 @@ def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, 
         UserError: missing or unreadable, unknown kind or fields.
     """
     path = folder / CONFIG
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot read {path}; give a folder that save_pretrained or convert has written.") from error
-    if not isinstance(content, dict) or content.get("kind") not in _MODELS:
-        raise unknown("kind of model", str(content.get("kind") if isinstance(content, dict) else content), _MODELS)
+    content = read_json(path)
+    if content.get("kind") not in _MODELS:
+        raise unknown("kind of model", str(content.get("kind")), _MODELS)
     try:
         config = _MODELS[content["kind"]][1](**content["config"])
     except (TypeError, KeyError) as error:
@@ -59,15 +57,18 @@ def check_pretrained(folder: Path) -> None:
     checkpoints.check(folder / WEIGHTS, _shapes(kind, config))
 
 
-def from_pretrained(folder: Path, device: str = "cpu") -> Autoencoder | Denoiser:
-    """The model of a folder, in evaluation mode.
+def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Model:
+    """The `Autoencoder` or `Denoiser` of a folder, in evaluation mode.
 
     Raises:
-        UserError: as `read_config`; weights missing, truncated, not safetensors, or of another configuration.
+        UserError: as `read_config`; another kind of model; weights missing, truncated, not safetensors, or of another
+            configuration.
     """
     kind, config, _ = read_config(folder)
+    if _MODELS[kind][0] is not cls:
+        raise UserError(f"{folder} holds the weights of the {kind}, not of a {cls.__name__}; give the other folder.")
     tensors = checkpoints.load(folder / WEIGHTS, _shapes(kind, config), device)
-    model = _MODELS[kind][0](config).to(device)
+    model = cls(config).to(device)
     model.load_state_dict(tensors)
     return model.eval()
 
