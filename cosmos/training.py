@@ -38,7 +38,18 @@ from cosmos.randomness import Seeds
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Batch", "Batches", "Loss", "Progress", "TensorBatches", "Trained", "TrainingConfig", "measure_flops", "silent", "train"]
+__all__ = [
+    "Batch",
+    "Batches",
+    "Loss",
+    "Progress",
+    "TensorBatches",
+    "Trained",
+    "TrainingConfig",
+    "measure_flops",
+    "silent",
+    "train",
+]
 
 Batch = dict[str, Tensor]
 Loss = Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]]
@@ -207,8 +218,17 @@ class _Run:
         if len(data) == 0:
             raise UserError(f"There is nothing to train '{stage}' on; give at least one text.")
         if config.batch_size % self.world:
-            raise UserError(f"A batch of {config.batch_size} cannot be shared by {self.world} processes; use a multiple.")
-        self.model, self.data, self.config, self.budget, self.stage, self.seed = model, data, config, budget, stage, seed
+            raise UserError(
+                f"A batch of {config.batch_size} cannot be shared by {self.world} processes; use a multiple."
+            )
+        self.model, self.data, self.config, self.budget, self.stage, self.seed = (
+            model,
+            data,
+            config,
+            budget,
+            stage,
+            seed,
+        )
         self.validation, self.validation_loss, self.arguments = validation, validation_loss, arguments
         self.workdir = workdir
         self.steps = None if budget.unit == "seconds" else total_steps(budget, flops_per_step)

@@ -92,7 +92,9 @@ class Vocabulary:
         """V rounded up to a multiple of 64, a fast width for embeddings and logits; ids past V are never decoded."""
         return -(-len(self) // 64) * 64
 
-    def encode(self, texts: Sequence[str], max_tokens: int, add_specials: bool = True, pad_to: int | None = None) -> Encoded:
+    def encode(
+        self, texts: Sequence[str], max_tokens: int, add_specials: bool = True, pad_to: int | None = None
+    ) -> Encoded:
         """Compact ids of texts, padded on the right.
 
         Args:
