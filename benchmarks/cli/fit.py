@@ -1,0 +1,22 @@
+"""Train the contestants of a run, and nothing else.
+
+For machines that train but do not score. Killed or interrupted, the same command goes on where it stopped.
+
+example:
+  python -m benchmarks fit --task detox --system cosmos --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.cli.flags import Parser, add_run_flags
+from benchmarks.cli.run import execute
+
+
+def add_arguments(parser: Parser) -> None:
+    add_run_flags(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    return execute(arguments, ("fit",))

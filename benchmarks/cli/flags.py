@@ -1,0 +1,96 @@
+"""The flags that verbs share, and how they become choices."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import NoReturn
+
+from baselines.contract import UserError, unknown
+from benchmarks.choices import FLAGS, Choices, gather
+
+_HELP = {
+    "task": ("TASK", "what is asked: `list tasks` names them"),
+    "system": ("NAME", "a contestant, or several with commas; may be repeated (default: those the task names)"),
+    "preset": ("NAME", "size and recipe: nano, small or base (default: nano)"),
+    "source": ("NAME", "where texts come from (default: the task's first)"),
+    "limit": ("N", "use only the first N test documents"),
+    "device": ("DEVICE", "auto, cpu, cuda or cuda:N (default: auto, CUDA where it is)"),
+    "steps": ("N[,N]", "numbers of generation steps, a cell for each"),
+    "seed": ("N", "the first seed (default: 0)"),
+    "seeds": ("K", "how many seeds, one cell for each (default: 1)"),
+    "out": ("FOLDER", "the run's folder (default: runs/TASK-SOURCE-PRESET)"),
+}
+
+SETTING_HELP = """keys of --set and of the tables in --config:
+  data.KEY                     size and seed of the source, such as data.train=500
+  budget, batch_size           for all trained systems: budget=300steps, 90seconds or 5e12flops
+  SYSTEM.recipe.KEY            of a system's size and training
+  SYSTEM.setting.KEY           of how it generates, in all its settings
+  SYSTEM.settings.NAME.KEY     in one of them"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence."""
+
+    def __init__(self, verb: str, doc: str) -> None:
+        super().__init__(
+            prog=f"python -m benchmarks {verb}",
+            description=doc.strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise UserError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words of a verb; an unknown flag is answered with the nearest ones."""
+    arguments, extra = parser.parse_known_args(words)
+    if extra:
+        flags = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+        if extra[0].startswith("-"):
+            raise unknown(f"flag of {parser.prog}", extra[0].partition("=")[0], flags)
+        raise UserError(f"Cannot place the word '{extra[0]}'; see {parser.prog} --help.")
+    return arguments
+
+
+def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add some of the shared flags. All default to None, which means not given."""
+    for name in names:
+        meta, text = _HELP[name]
+        parser.add_argument(f"--{name}", metavar=meta, help=text, action="append" if name == "system" else "store")
+
+
+def add_run_flags(parser: Parser) -> None:
+    """All flags that decide what the cells of a run are."""
+    add_flags(parser, *_HELP)
+    add_settings(parser)
+    parser.epilog = SETTING_HELP
+
+
+def add_settings(parser: Parser) -> None:
+    """`--set`, `--config` and `--offline`."""
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")
+    parser.add_argument(
+        "--config", metavar="FILE.toml", help="flags as keys and --set keys as tables; the command line beats it"
+    )
+    parser.add_argument(
+        "--offline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="never touch the network (default: on; --no-offline allows it)",
+    )
+
+
+def choices_of(arguments: argparse.Namespace) -> Choices:
+    """The choices of a command, and its offline switch thrown before any library can look for a network."""
+    flags = {name: getattr(arguments, name, None) for name in FLAGS}
+    choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))
+    if choices.offline:
+        for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+            os.environ[variable] = "1"
+    return choices

@@ -1,0 +1,66 @@
+"""From words to a verb, and from an error to an exit code.
+
+Exit codes: 0 all went well; 1 a cell failed; 2 the user can mend it, one sentence on stderr says how; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from baselines.contract import UserError, unknown
+from benchmarks.cli.flags import Parser, parse
+
+VERBS = ("run", "plan", "fit", "generate", "score", "report", "show", "list", "doctor")
+
+_HELP = """usage: python -m benchmarks VERB [flags]
+
+Trains or loads every contestant under one budget, generates, times what it generates, scores exactly those texts, and
+writes a report.
+
+{verbs}
+
+examples:
+  python -m benchmarks run --task detox                 everything, on this machine, about five minutes
+  python -m benchmarks plan --task detox --steps 8,32   what that would be, and how long it would take
+  python -m benchmarks VERB --help                      the flags of a verb"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return _run(words)
+    except UserError as error:
+        _complain(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _complain("Interrupted; the same command goes on where this one stopped.")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP.format(verbs="\n".join(f"  {verb:9} {_summary(verb)}" for verb in VERBS)))
+        return 0
+    verb = words[0]
+    if verb not in VERBS:
+        raise unknown("verb", verb, VERBS)
+    module = importlib.import_module(f"benchmarks.cli.{verb}")
+    parser = Parser(verb, module.__doc__ or "")
+    module.add_arguments(parser)
+    code: int = module.main(parse(parser, words[1:]))
+    return code
+
+
+def _summary(verb: str) -> str:
+    module = importlib.import_module(f"benchmarks.cli.{verb}")
+    return (module.__doc__ or "").split("\n", 1)[0].rstrip(".")
+
+
+def _complain(sentence: str) -> None:
+    print(" ".join(sentence.split()), file=sys.stderr)

@@ -1,0 +1,40 @@
+"""Show the cells a run would make, what is done already, and an estimate of time and disk.
+
+Takes the same flags as run, checks all of them, and writes nothing.
+
+example:
+  python -m benchmarks plan --task detox --steps 8,32 --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.cli.flags import Parser, add_run_flags, choices_of
+
+
+def add_arguments(parser: Parser) -> None:
+    add_run_flags(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from benchmarks import environment, estimate, plan, planfile, store
+    from benchmarks.runner import is_generated
+
+    choices = choices_of(arguments)
+    plan.check_names(choices)
+    made = plan.make(choices, environment.find_device(choices.device))
+    if made.folder.exists() and not made.folder.is_dir():
+        store.prepare(made.folder)  # says what is wrong
+    planfile.join(store.read_plan(made.folder), planfile.describe(made), made.folder)
+    print(f"{made.task.title}\nrun folder: {made.folder}\n")
+    print(f"{'cell':8}{'system':12}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
+    for planned in made.cells:
+        cell = planned.cell
+        header = store.header_of(store.cell_folder(made.folder, cell.id), cell)
+        state = "to do" if header is None else "done" if is_generated(header) else header.status
+        print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
+    print()
+    for sentence in estimate.sentences(made):
+        print(sentence)
+    return 0

@@ -1,0 +1,26 @@
+"""Write the report of a run again, from its records.
+
+example:
+  python -m benchmarks report --out runs/detox-world-nano
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.cli.flags import Parser, add_flags, choices_of
+
+
+def add_arguments(parser: Parser) -> None:
+    add_flags(parser, "task", "source", "preset", "out")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from benchmarks.cli.run import show_report
+    from benchmarks.plan import default_folder
+    from benchmarks.store import read_run
+
+    folder = default_folder(choices_of(arguments))
+    read_run(folder)  # says what is wrong before pandas is loaded
+    show_report(folder)
+    return 0

@@ -1,0 +1,55 @@
+"""Plan, fit, generate, score and report: everything at once.
+
+Trains or finds every contestant, generates and times its texts, scores exactly those texts, prints a table and writes a
+report (Markdown, LaTeX, HTML, figure). Killed or interrupted, the same command goes on where it stopped. The task's
+floors and its reference are part of every run.
+
+examples:
+  python -m benchmarks run --task detox
+  python -m benchmarks run --task detox --system cosmos,mdlm --steps 8,32 --seeds 3 --out runs/steps
+  python -m benchmarks run --task detox --set data.train=500 --set budget=100steps --limit 50 --out runs/quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.cli.flags import Parser, add_run_flags, choices_of
+from benchmarks.runner import ALL, Stage
+
+
+def add_arguments(parser: Parser) -> None:
+    add_run_flags(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    return execute(arguments, ALL)
+
+
+def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
+    """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
+    from benchmarks import environment, plan, runner
+    from benchmarks.cli.voice import Voice
+
+    choices = choices_of(arguments)
+    plan.check_names(choices)
+    made = plan.make(choices, environment.find_device(choices.device))
+    print(f"run folder: {made.folder}", file=sys.stderr, flush=True)
+    outcome = runner.run(made, Voice(), stages)
+    if "score" in stages:
+        show_report(made.folder)
+    for sentence in (*outcome.failed, *outcome.refused):
+        print(sentence, file=sys.stderr)
+    return outcome.exit_code
+
+
+def show_report(folder: Path) -> None:
+    """Write the report of a run, print its table, and say where the report is."""
+    import reports
+
+    written = reports.write(folder)
+    print(reports.terminal(folder))
+    for kind, path in written.items():
+        print(f"{kind}: {path}")

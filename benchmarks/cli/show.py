@@ -1,0 +1,112 @@
+"""Show a cell: its configuration, scores, timing, and first samples with their sources and references.
+
+Names a cell by the beginning of its id or by its system; without one, lists the cells of the run.
+
+examples:
+  python -m benchmarks show --task detox
+  python -m benchmarks show cosmos --task detox --limit 10
+  python -m benchmarks show 3fa9c1 --out runs/quick
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.contract import UserError, unknown
+from benchmarks.cli.flags import Parser, add_flags, choices_of
+
+if TYPE_CHECKING:
+    from benchmarks.records import Record, Score
+
+_SAMPLES = 5
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("cell", metavar="CELL", nargs="?", help="the beginning of a cell's id, or a system")
+    add_flags(parser, "task", "source", "preset", "out", "limit")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from benchmarks import store
+    from benchmarks.plan import default_folder
+
+    choices = choices_of(arguments)
+    folder = default_folder(choices)
+    records = store.read_run(folder)
+    if arguments.cell is None:
+        for record in records:
+            print(_line(record))
+        return 0
+    for record in _find(records, arguments.cell, folder):
+        _show(record, folder, choices.limit or _SAMPLES)
+    return 0
+
+
+def _find(records: Sequence[Record], wanted: str, folder: Path) -> list[Record]:
+    by_system = [record for record in records if record.header.cell.system == wanted]
+    by_id = [record for record in records if record.header.cell.id.startswith(wanted)]
+    if not by_system and len(by_id) > 1:
+        raise UserError(f"{len(by_id)} cells begin with '{wanted}'; give more of the id.")
+    if not by_system and not by_id:
+        known = [name for record in records for name in (record.header.cell.system, record.header.cell.id)]
+        raise unknown(f"cell of {folder}", wanted, set(known))
+    return by_system or by_id
+
+
+def _line(record: Record) -> str:
+    cell, header = record.header.cell, record.header
+    return (
+        f"{cell.id}  {cell.system:12}{cell.preset:8}{cell.setting:18}seed {cell.seed:<4}{header.status:9}"
+        f"{len(record.samples)} texts" + (f"  {header.reason}" if header.reason else "")
+    )
+
+
+def _show(record: Record, folder: Path, count: int) -> None:
+    from benchmarks import store
+    from benchmarks.planfile import leaves
+
+    header = record.header
+    cell = header.cell
+    print(_line(record))
+    print(f"\nmake again: {header.command}")
+    changed = {True: ", files changed since", False: "", None: ""}[header.dirty]
+    print(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
+    print(f"budget: {cell.budget}; batch size {cell.batch_size}; made {header.created} to {header.finished}")
+    for title, values in (("data", cell.data), ("recipe", cell.recipe), ("setting", cell.setting_values)):
+        print(f"\n{title}")
+        for key, value in leaves(title, values):
+            print(f"  {key} = {value}")
+    if header.training is not None:
+        training = header.training
+        loss = "" if training.validation_loss is None else f", validation loss {training.validation_loss:.4f}"
+        print(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
+    for name, network in header.networks.items():
+        print(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
+    if header.verdict:
+        print(f"timing: {'valid' if header.verdict['valid'] else 'not valid: ' + '; '.join(header.verdict['reasons'])}")
+    print("\nscores")
+    for score in record.scores:
+        print(f"  {score.metric:16}{_value(score)}")
+    if "test" not in header.documents:
+        return
+    documents = {d.id: d for d in store.read_documents(folder, header.documents["test"]["sha256"])}
+    for sample in record.samples[:count]:
+        document = documents[sample.id]
+        print(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
+        for kind, text in (
+            ("source", document.source),
+            ("text", sample.text),
+            *(("ref", r) for r in document.references),
+        ):
+            if text is not None:
+                print(f"  {kind:8}{text}")
+
+
+def _value(score: Score) -> str:
+    if score.value is None:
+        return f"none, {score.reason}"
+    interval = "" if score.low is None or score.high is None else f" [{score.low:.4f}, {score.high:.4f}]"
+    return f"{score.value:.4f}{interval}  n={score.n}/{score.total}  {score.signature}"

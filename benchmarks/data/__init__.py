@@ -1,0 +1,1 @@
+"""Sources: where the texts of a task come from."""

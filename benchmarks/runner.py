@@ -1,0 +1,296 @@
+"""Run a plan: fit, generate, score, cell by cell. What is on disk already is not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shlex
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+from baselines.contract import Corpus, Document, Request, System, UserError
+from benchmarks import environment, fitting, planfile, scoring, store
+from benchmarks.choices import Choices, as_flags
+from benchmarks.files import StoreError, locked, write_text
+from benchmarks.generation import generate
+from benchmarks.plan import Plan, PlannedCell
+from benchmarks.records import Cell, Header
+from benchmarks.seeds import request_seed
+from benchmarks.timing import probes
+from benchmarks.timing import protocol as protocols
+from benchmarks.timing import verdict as verdicts
+
+Stage = Literal["fit", "generate", "score"]
+ALL: tuple[Stage, ...] = ("fit", "generate", "score")
+
+
+class Voice(Protocol):
+    """Who tells the user what goes on."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        ...
+
+    def progress(self, stage: str, share: float, loss: float | None) -> None:
+        """How far a stage is; called often."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """What became of the cells: one line for each that did not come to its end."""
+
+    failed: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failed else 2 if self.refused else 0
+
+
+def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ALL) -> Outcome:
+    """Carry out some stages of a plan.
+
+    Raises:
+        UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a checkpoint
+            in it is damaged; or, later, the disk is full.
+    """
+    store.prepare(plan.folder)
+    with locked(plan.folder):
+        described = planfile.join(store.read_plan(plan.folder), planfile.describe(plan), plan.folder)
+        sweep = _Sweep(plan, voice, stages)
+        sweep.check()
+        store.write_plan(plan.folder, described)
+        sweep.run()
+    return sweep.outcome
+
+
+def label(cell: Cell) -> str:
+    """A cell in a few words."""
+    setting = "" if cell.setting == "default" else f" {cell.setting}"
+    return f"{cell.system}{setting} seed {cell.seed} ({cell.id[:6]})"
+
+
+def is_generated(header: Header | None) -> bool:
+    """Whether all texts of a cell are there."""
+    return header is not None and header.status == "done"
+
+
+def command_of(plan: Plan, cell: Cell) -> str:
+    """The command that makes a cell again."""
+    choices = plan.choices
+    prefixes = ("data.", f"{cell.system}.")
+    kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
+    alone: Choices = dataclasses.replace(choices, system=(cell.system,), seed=cell.seed, seeds=1, changes=kept)
+    return shlex.join(["python", "-m", "benchmarks", "run", *as_flags(alone)])
+
+
+class _Sweep:
+    """The state of one command at work."""
+
+    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage]) -> None:
+        self.plan, self.voice, self.stages = plan, voice, stages
+        self.run_folder = plan.folder
+        self.outcome = Outcome()
+
+    @cached_property
+    def tests(self) -> Sequence[Document]:
+        return self.plan.source.load(self.plan.task.name, "test", self.plan.choices.limit)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        task = self.plan.task.name
+        return Corpus(self.plan.source.load(task, "train"), self.plan.source.load(task, "validation"))
+
+    def folder(self, cell: Cell) -> Path:
+        return store.cell_folder(self.run_folder, cell.id)
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything heavy is loaded."""
+        known = store.digest(self.tests)
+        if not self.tests:
+            raise UserError(
+                f"The source has no test documents for {self.plan.task.name}; choose another with --source."
+            )
+        for planned in self.plan.cells:
+            header = store.header_of(self.folder(planned.cell), planned.cell)
+            if header is not None and header.documents.get("test", known) != known:
+                raise UserError(
+                    f"The test documents have changed since {self.run_folder} was made; choose another folder with --out."
+                )
+        for group in self.groups():
+            fitting.check(self.run_folder, group[0], self.plan.task)
+            if "fit" not in self.stages and "generate" in self.stages:
+                self.need_checkpoint(group)
+
+    def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
+        cell = group[0].cell
+        pending = [p for p in group if not is_generated(store.read_header(self.folder(p.cell)))]
+        if (
+            pending
+            and group[0].contestant.system.trained
+            and fitting.training_of(self.run_folder, cell.checkpoint_id) is None
+        ):
+            raise UserError(f"{cell.system} is not trained yet in {self.run_folder}; use the verb fit or run first.")
+
+    def groups(self) -> Iterator[list[PlannedCell]]:
+        """Cells that share a checkpoint."""
+        for _, group in itertools.groupby(self.plan.cells, key=lambda planned: planned.cell.checkpoint_id):
+            yield list(group)
+
+    def run(self) -> None:
+        self.documents = store.write_documents(self.run_folder, self.tests)
+        for group in self.groups():
+            pending = [p for p in group if not is_generated(store.read_header(self.folder(p.cell)))]
+            for planned in group:
+                if planned not in pending:
+                    self.voice.say(f"{label(planned.cell)}: generated already")
+            if pending and "score" != self.stages[0]:
+                self.make(pending)
+            if "score" in self.stages:
+                for planned in group:
+                    self.score(planned)
+
+    def make(self, group: Sequence[PlannedCell]) -> None:
+        """Fit and generate the cells of one checkpoint."""
+        for planned in group:
+            self.begin(planned)
+        fitted = False
+        with self.guarded(group):
+            self.fit(group[0])
+            fitted = True
+        if not fitted or "generate" not in self.stages:
+            return
+        system: System | None = None
+        with self.guarded(group):
+            system = self.load(group[0])
+        for planned in group if system is not None else ():
+            with self.guarded([planned]):
+                assert system is not None
+                self.generate(system, planned)
+        del system
+        fitting.free()
+
+    def begin(self, planned: PlannedCell) -> None:
+        """Leave a header that says what is being made."""
+        cell = planned.cell
+        old = store.read_header(self.folder(cell))
+        commit, dirty = environment.commit()
+        header = Header(
+            cell=cell,
+            status="started",
+            created=old.created if old is not None else _now(),
+            command=command_of(self.plan, cell),
+            commit=commit,
+            dirty=dirty,
+            packages=environment.packages(),
+            device=environment.describe_device(cell.device),
+            documents={"test": self.documents},
+        )
+        store.write_header(self.folder(cell), header)
+
+    def fit(self, planned: PlannedCell) -> None:
+        cell = planned.cell
+        if fitting.training_of(self.run_folder, cell.checkpoint_id) is None:
+            corpus = self.corpus
+
+            def progress(stage: str, share: float, loss: float | None) -> None:
+                self.voice.progress(f"{cell.system} {stage}", share, loss)
+
+            training = fitting.fit(self.run_folder, planned, self.plan.task, corpus, progress)
+            if planned.contestant.system.trained:
+                self.voice.say(
+                    f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
+                )
+
+    def load(self, planned: PlannedCell) -> System:
+        cell, contestant = planned.cell, planned.contestant
+        system = contestant.system(contestant.recipe, self.plan.task.limits)
+        system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
+        if getattr(contestant.system, "needs_answers", False):
+            answers = getattr(system, "answers")  # noqa: B009 (of floors alone, so not in the contract)
+            answers({document.id: document.target for document in self.tests})
+        return system
+
+    def generate(self, system: System, planned: PlannedCell) -> None:
+        cell, folder = planned.cell, self.folder(planned.cell)
+        requests = [
+            Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
+            for d in self.tests
+        ]
+        verdict = generate(
+            system,
+            planned.setting,
+            requests,
+            cell.batch_size,
+            folder,
+            device=cell.device,
+            protocol=protocols.Protocol(),
+            rules=verdicts.Rules(),
+            progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
+        )
+        header = store.read_header(folder)
+        assert header is not None
+        store.write_header(
+            folder,
+            dataclasses.replace(
+                header,
+                status="done",
+                finished=_now(),
+                device=environment.describe_device(cell.device),
+                documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
+                training=fitting.training_of(self.run_folder, cell.checkpoint_id),
+                networks=probes.measure(system.networks()),
+                verdict=verdict,
+            ),
+        )
+        self.voice.say(f"{label(cell)}: {len(requests)} texts")
+
+    def score(self, planned: PlannedCell) -> None:
+        folder, metrics = self.folder(planned.cell), self.plan.task.metrics
+        header = store.read_header(folder)
+        todo = scoring.missing(folder, metrics)
+        if header is None or not is_generated(header) or not todo:
+            return
+        self.voice.progress(f"{planned.cell.system} scoring", 0.0, None)
+        with self.guarded([planned], mark=False):
+            scoring.score(self.run_folder, folder, header, todo, metrics)
+        self.voice.progress(f"{planned.cell.system} scoring", 1.0, None)
+
+    @contextmanager
+    def guarded(self, group: Sequence[PlannedCell], mark: bool = True) -> Iterator[None]:
+        """Let a cell fail without ending the sweep; its header says why, its folder keeps the traceback."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except UserError as error:
+            for planned in group:
+                self.outcome.refused.append(f"{label(planned.cell)}: refused: {error}")
+                self.end(planned, "refused", str(error), None, mark)
+        except Exception as error:  # whatever a contestant raises is its own failure, recorded below
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            for planned in group:
+                self.outcome.failed.append(f"{label(planned.cell)}: failed: {reason}")
+                self.end(planned, "failed", reason, traceback.format_exc(), mark)
+
+    def end(
+        self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool
+    ) -> None:
+        folder = self.folder(planned.cell)
+        header = store.read_header(folder)
+        if mark and header is not None:
+            store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=_now()))
+        if trace is not None:
+            write_text(folder / "error.txt", trace)
+        self.voice.say(self.outcome.failed[-1] if status == "failed" else self.outcome.refused[-1])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

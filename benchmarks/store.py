@@ -1,0 +1,185 @@
+"""Where a run keeps what, and how it is read again. Standard library only.
+
+    RUN/plan.json                what was chosen, and the ids of the cells in order
+    RUN/documents/HASH.jsonl     the test documents
+    RUN/checkpoints/ID/          what a system's training left; ID.json beside it: what that cost
+    RUN/cells/ID/                one cell, as `benchmarks.records` says
+    RUN/report/                  the report
+
+Reading needs no lock and never fails on what a killed process left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from baselines.contract import Document, UserError
+from benchmarks.files import line, make_folder, read_json, read_lines, saving, write_json, write_lines, write_text
+from benchmarks.records import (
+    SCHEMA,
+    Cell,
+    Header,
+    Json,
+    Record,
+    SampleRecord,
+    Score,
+    TimingRecord,
+    check_schema,
+    header_from_json,
+    sample_from_json,
+    score_from_json,
+    timing_from_json,
+    to_json,
+)
+
+PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+
+
+def cell_folder(run: Path, cell_id: str) -> Path:
+    return run / "cells" / cell_id
+
+
+def checkpoint_folder(run: Path, checkpoint_id: str) -> Path:
+    return run / "checkpoints" / checkpoint_id
+
+
+def fit_file(run: Path, checkpoint_id: str) -> Path:
+    """Beside the checkpoint, whose folder belongs to the system."""
+    return run / "checkpoints" / f"{checkpoint_id}.json"
+
+
+def prepare(run: Path) -> None:
+    """Make the run's folder, or see that it is one.
+
+    Raises:
+        UserError: it is a file, cannot be written, is of a newer schema, or holds other things.
+    """
+    if run.exists() and not run.is_dir():
+        raise UserError(f"{run} is a file; choose a folder with --out.")
+    make_folder(run)
+    with saving(run):
+        present = {path.name for path in run.iterdir()}
+        probe = run / ".probe"
+        probe.write_bytes(b"?" * 4096)
+        probe.unlink()
+    if present and not present & {PLAN, ".lock"}:
+        raise UserError(f"{run} holds other things than a run; choose another folder with --out.")
+    read_plan(run)
+
+
+def read_plan(run: Path) -> Json | None:
+    """The run's plan, or None where none was made yet."""
+    path = run / PLAN
+    if not path.exists():
+        return None
+    plan = read_json(path)
+    check_schema(plan.get("schema"), str(path))
+    return plan
+
+
+def write_plan(run: Path, plan: Json) -> None:
+    write_json(run / PLAN, {"schema": SCHEMA, **plan})
+
+
+def _lines(documents: Iterable[Document]) -> Iterable[str]:
+    return (line(dataclasses.asdict(document)) for document in documents)
+
+
+def digest(documents: Sequence[Document]) -> Json:
+    """How many documents, and the SHA-256 of their lines."""
+    hashed = hashlib.sha256()
+    for text in _lines(documents):
+        hashed.update(text.encode())
+    return {"count": len(documents), "sha256": hashed.hexdigest()}
+
+
+def write_documents(run: Path, documents: Sequence[Document]) -> Json:
+    """Keep documents, so that scoring and reports need no source; returns their digest."""
+    known = digest(documents)
+    path = run / "documents" / f"{known['sha256']}.jsonl"
+    if not path.exists():
+        make_folder(path.parent)
+        write_text(path, "".join(_lines(documents)))
+    return known
+
+
+def read_documents(run: Path, sha256: str) -> list[Document]:
+    """The documents that were kept under a hash.
+
+    Raises:
+        UserError: they are not there.
+    """
+    path = run / "documents" / f"{sha256}.jsonl"
+    if not path.exists():
+        raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
+    return [Document(**{**row, "references": tuple(row["references"])}) for row in read_lines(path)]
+
+
+def write_header(folder: Path, header: Header) -> None:
+    make_folder(folder)
+    write_json(folder / HEADER, to_json(header))
+
+
+def read_header(folder: Path) -> Header | None:
+    """A cell's header, or None where the cell was not begun."""
+    path = folder / HEADER
+    return header_from_json(read_json(path), str(path)) if path.exists() else None
+
+
+def header_of(folder: Path, cell: Cell) -> Header | None:
+    """The header of exactly this cell.
+
+    Raises:
+        UserError: the folder holds another cell; the message says which field differs.
+    """
+    header = read_header(folder)
+    if header is not None and header.cell != cell:
+        names = [f.name for f in dataclasses.fields(cell) if getattr(header.cell, f.name) != getattr(cell, f.name)]
+        raise UserError(
+            f"{folder} holds a cell with another {' and '.join(names)}; delete the folder, or choose another with --out."
+        )
+    return header
+
+
+def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
+    return tuple(sample_from_json(row) for row in read_lines(folder / SAMPLES))
+
+
+def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
+    return tuple(timing_from_json(row) for row in read_lines(folder / TIMINGS))
+
+
+def read_scores(folder: Path) -> tuple[Score, ...]:
+    return tuple(score_from_json(row) for row in read_lines(folder / SCORES))
+
+
+def write_scores(folder: Path, scores: Iterable[Score]) -> None:
+    write_lines(folder / SCORES, (to_json(score) for score in scores))
+
+
+def read_cell(folder: Path) -> Record:
+    """Everything one cell left on disk.
+
+    Raises:
+        UserError: there is no cell in the folder, it is damaged, or of a newer schema.
+    """
+    header = read_header(folder)
+    if header is None:
+        raise UserError(f"{folder} holds no cell.")
+    return Record(header, read_samples(folder), read_timings(folder), read_scores(folder))
+
+
+def read_run(run: Path) -> list[Record]:
+    """The records of all cells that were begun, in the order of the plan.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
+    plan = read_plan(run)
+    if plan is None:
+        raise UserError(f"{run} holds no run; make one with `python -m benchmarks run --task TASK --out {run}`.")
+    folders = [cell_folder(run, cell_id) for cell_id in plan["cells"]]
+    return [read_cell(folder) for folder in folders if (folder / HEADER).exists()]

@@ -1,0 +1,36 @@
+"""Detox: say the same without the rudeness."""
+
+from __future__ import annotations
+
+from baselines.contract import Limits
+from benchmarks.tasks import Task
+
+TASK = Task(
+    name="detox",
+    version="1",
+    title="Detoxification: rewrite a rude sentence politely and keep every fact",
+    conditional=True,
+    limits=Limits(source_tokens=40, target_tokens=40),
+    metrics=(
+        "exact_j",
+        "exact_rudeness",
+        "exact_facts",
+        "exact_language",
+        "j",
+        "sta",
+        "sim",
+        "fl",
+        "bleu",
+        "rouge_l",
+        "copy_rate",
+        "length",
+    ),
+    headline=("exact_j", "j"),
+    floors=("copy", "unigram", "retrieval", "reference"),
+    systems=("cosmos", "gpt2", "mdlm"),
+    sources=("world",),
+    note=(
+        "The world's sentences are made by this project (Apache-2.0): mild insults and rude intensifiers, no slur. A system "
+        "trained backwards would make polite text rude; do not train one for use."
+    ),
+)

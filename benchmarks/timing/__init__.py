@@ -1,0 +1,1 @@
+"""How long generating takes: clock, protocol, probes, verdict. Imports no metric, no pandas."""

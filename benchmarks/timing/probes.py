@@ -1,0 +1,82 @@
+"""What the harness sees for itself: calls of networks, their parameters, and what else the machine is doing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import Network
+
+
+@contextmanager
+def counting(networks: Mapping[str, Any]) -> Iterator[dict[str, int]]:
+    """Count the forward calls of each network while the block runs.
+
+    Args:
+        networks: name -> `torch.nn.Module`, as `System.networks` gives.
+
+    Yields:
+        name -> calls so far.
+    """
+    calls = dict.fromkeys(networks, 0)
+
+    def hook(name: str) -> Any:
+        def count(*_: Any) -> None:
+            calls[name] += 1
+
+        return count
+
+    handles = [network.register_forward_hook(hook(name)) for name, network in networks.items()]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def measure(networks: Mapping[str, Any]) -> dict[str, Network]:
+    """Parameters of each network, and how many of them are trained."""
+    measured = {}
+    for name, network in networks.items():
+        parameters = list(network.parameters())
+        trainable = sum(p.numel() for p in parameters if p.requires_grad)
+        measured[name] = Network(sum(p.numel() for p in parameters), trainable)
+    return measured
+
+
+class OtherLoad:
+    """How much of the machine other processes used since this was made."""
+
+    def __init__(self) -> None:
+        self._wall = time.monotonic()
+        self._own = _own_seconds()
+        self._busy = _busy_seconds()
+
+    def share(self) -> float | None:
+        """Others' share of all cores in [0, 1]; None where the system does not tell."""
+        busy, before = _busy_seconds(), self._busy
+        available = (time.monotonic() - self._wall) * (os.cpu_count() or 1)
+        if busy is None or before is None or available <= 0:
+            return None
+        others = (busy - before) - (_own_seconds() - self._own)
+        return min(1.0, max(0.0, others / available))
+
+
+def _own_seconds() -> float:
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in usage)
+
+
+def _busy_seconds() -> float | None:
+    """CPU seconds all processes have used since the machine started (Linux's /proc/stat: user, nice, system, irqs)."""
+    try:
+        numbers = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]]
+    except (OSError, ValueError):
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq = numbers
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
