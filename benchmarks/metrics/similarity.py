@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
 
 TOKENS = 256  # longest text the model was made for; the rest is cut
+DIGITS = 4  # decimals kept: the next ones depend on which texts share a batch
 _BATCH_TOKENS = 4096
 _CACHED = 20_000  # embeddings kept per device, 60 MB; the sources are the same for every system
 
@@ -108,10 +109,17 @@ def _similarity(batch: Batch) -> Measured:
     if judged:
         found = cosines([text for text, _ in judged.values()], [source for _, source in judged.values()], batch.device)
         for index, cosine in zip(judged, found, strict=True):
-            values[index] = float(cosine)
+            values[index] = round(float(cosine), DIGITS)
     return Measured(
         values=tuple(values),
-        options={"against": "source", "blank": 0, "dtype": "float32", "pooling": "mean", "tokens": TOKENS},
+        options={
+            "against": "source",
+            "blank": 0,
+            "digits": DIGITS,
+            "dtype": "float32",
+            "pooling": "mean",
+            "tokens": TOKENS,
+        },
         weights=file_hash(_folder() / "model.safetensors"),
     )
 
