@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from benchmarks.data.world import clauses
+from benchmarks.data.world import clauses_events as events
+from benchmarks.data.world import clauses_opinions as opinions
+from benchmarks.data.world import clauses_requests as requests
 from benchmarks.data.world.meaning import Language
 
 
@@ -13,11 +15,22 @@ def language() -> Language:
     """All clauses; built once."""
     return Language(
         (
-            clauses.placing(),
-            clauses.damage(),
-            clauses.thing_opinion(),
-            clauses.person_opinion(),
-            clauses.waiting(),
-            clauses.order(),
+            events.placing(),
+            events.damage(),
+            events.waiting(),
+            events.giving(),
+            events.arriving(),
+            events.mishap(),
+            opinions.thing_opinion(),
+            opinions.person_opinion(),
+            opinions.reported(),
+            opinions.refusal(),
+            opinions.price(),
+            opinions.weather(),
+            opinions.performance(),
+            requests.order(),
+            requests.question(),
+            requests.wish(),
+            requests.habit(),
         )
     )

@@ -1,60 +1,74 @@
-"""The words of the world: people, objects, places, times and rude words, with their attributes.
+"""The words of the world: people, objects, places, times and rude words, by what can be said of them.
 
-A value is the word itself; what two words have in common is said by `CANONICAL` (synonyms state one fact). Other tasks of
-this world draw on the same lists.
+A value is the word or phrase itself; `CANONICAL` maps synonyms to the one value by which a fact is known. Nothing here
+knows of rude or neutral sentences except the lists of rude words, so other tasks of this world draw on the same lists.
 """
 
 from __future__ import annotations
 
+Words = tuple[str, ...]
 
-def _words(text: str) -> tuple[str, ...]:
+
+def _words(text: str) -> Words:
     return tuple(text.split())
 
 
-def _phrases(text: str) -> tuple[str, ...]:
+def phrases(text: str) -> Words:
+    """The parts of a text between slashes, spaces squeezed."""
     return tuple(" ".join(part.split()) for part in text.split("/"))
 
 
+# People.
 WOMEN = _words("anna emma lucy maria sarah julia kate laura alice helen susan ruth linda clara")
 MEN = _words("peter tom paul david jack simon martin robert daniel oliver henry george oscar felix")
-RELATIVES = {
-    "she": _words("sister mother aunt daughter wife grandmother niece"),
-    "he": _words("brother father uncle son husband grandfather nephew"),
-    "": _words("neighbour boss cousin friend manager assistant partner landlord"),
-}
+KINSWOMEN = _words("sister mother aunt daughter wife grandmother niece")
+KINSMEN = _words("brother father uncle son husband grandfather nephew")
+FELLOWS = _words("neighbour boss cousin friend manager assistant partner colleague landlord")
 ROLES = _words(
     "waiter driver mechanic dentist doctor nurse teacher cook guard gardener farmer baker cleaner painter student guest "
-    "clerk coach professor mayor lawyer engineer singer reporter butcher tailor carpenter pilot"
+    "clerk coach professor mayor lawyer engineer singer reporter butcher tailor carpenter pilot porter barber"
 )
+KIN = (*KINSWOMEN, *KINSMEN, *FELLOWS)
+NAMES = (*WOMEN, *MEN)
 
-# Objects by what can be done with them.
+# Things by what can be done with them.
 TOOLS = _words("hammer bucket brush rope saw drill shovel torch knife broom")
-CLOTHES = _words("coat jacket hat scarf shirt sweater dress skirt blanket towel")
-PAPERS = _words("letter report book newspaper map ticket contract magazine notebook diary")
+CLOTHES = _words("coat jacket hat scarf shirt sweater dress skirt tie suit")
+CLOTHS = _words("blanket towel carpet curtain")
+PAPERS = _words("letter report notebook newspaper map ticket contract magazine diary receipt")
 VALUABLES = _words("phone laptop camera wallet ring watch umbrella passport key purse")
-TOYS = _words("ball doll guitar drum kite puzzle violin flute")
-BIG = _words("ladder bike bicycle chair table sofa couch suitcase box cart lamp carpet")
-FRAGILE = _words("window mirror bowl plate cup vase clock bottle jar lamp glass chair")
-DEVICES = _words("printer radio television computer heater lamp oven fridge toaster speaker fan camera phone laptop")
-FOODS = _words("soup bread cake pizza salad rice fish chicken pie cheese sauce stew pasta sandwich pudding")
-DRINKS = _words("coffee tea beer wine juice milk cider")
-SHOWS = _words("film movie play concert book novel song album game speech")
-STAYS = _words("hotel restaurant cafe pub bar hostel campsite")
-VEHICLES = _words("bus train taxi ferry tram plane")
+TOYS = _words("ball doll kite puzzle robot")
+INSTRUMENTS = _words("guitar violin flute piano drum trumpet")
+BIG = _words("ladder chair table sofa couch suitcase box cart mattress")
+VEHICLES = _words("car van truck bike bicycle tractor motorcycle")
+FRAGILE = _words("window mirror bowl plate cup vase clock bottle jar lamp")
+MACHINES = _words("printer radio television tv computer oven fridge fan camera phone")
+FOODS = _words("soup bread cake pizza salad rice fish chicken pie cheese sauce stew sandwich")
+DRINKS = _words("coffee tea beer wine juice milk")
+PLAYED = _words("song album concert music")
+SHOWN = _words("film movie play show novel story")
+STAYS = _words("hotel cabin flat apartment")
+TRANSPORT = _words("bus train taxi cab ferry tram plane")
+GIFTS = _words("hat book doll puzzle scarf watch cup plant toy lamp poster basket mug candle necklace")
 
-SPOTS = _phrases(
+# Places and times.
+SPOTS = phrases(
     "on the table / under the bed / behind the sofa / on the shelf / in the drawer / in the car / on the roof / "
     "under the chair / in the basket / on the floor / behind the door / near the window / in the bath / on the desk"
 )
-ROOMS = _phrases(
-    "in the kitchen / in the garden / in the garage / in the cellar / in the hall / in the bathroom / in the bedroom / "
-    "in the attic / on the stairs / on the balcony / in the office / in the street / in the yard / near the gate"
+ROOMS = phrases(
+    "in the kitchen / in the garden / in the garage / in the cellar / in the basement / in the hall / in the bathroom / "
+    "in the bedroom / in the attic / on the stairs / on the balcony / in the office / in the yard / near the gate"
 )
-TOWN = _phrases(
-    "at the station / at the airport / in the library / at the bank / in the museum / at the market / at the cinema / "
-    "in the park / at the beach / at school / in the hospital / at the pool / near the church / near the bridge"
+STREETS = phrases(
+    "in front of the gate / near the church / behind the school / on the grass / across the road / under the tree / "
+    "beside the barn / near the bridge / behind the shop / behind the store"
 )
-TIMES = _phrases(
+INDOORS = phrases(
+    "in the kitchen / in the garage / in the cellar / in the hall / in the bathroom / in the attic / in the office / "
+    "in the library / in the studio / in the lounge"
+)
+PAST = phrases(
     "yesterday / again / last night / this morning / on monday / on tuesday / on wednesday / on thursday / on friday / "
     "on saturday / on sunday / last week / after lunch / before dinner / two days ago / during the party / "
     "last summer / last winter / after the lesson / before the meeting / an hour ago / at midnight / at noon"
@@ -64,22 +78,39 @@ CANONICAL = {
     "bicycle": "bike",
     "couch": "sofa",
     "movie": "film",
-   
+    "tv": "television",
+    "cab": "taxi",
+    "apartment": "flat",
+    "in the basement": "in the cellar",
+    "behind the store": "behind the shop",
+    "right now": "at once",
+    "and did not apologize": "and did not say sorry",
 }
 """Words that state the same fact as another word."""
 
-# Rude words. None of them is ever used in a neutral sentence.
-PERSON_ADJECTIVES = _words("stupid damn dumb bloody idiot pathetic useless")
-THING_ADJECTIVES = _words("damn stupid bloody shitty blasted dumb rotten")
-INTENSIFIERS = _phrases("damn / bloody / so damn")
-INSULTS = _words("idiot moron jerk fool clown loser creep")
-TRASH = _words("crap garbage trash rubbish")
-RUDE_WORDS = frozenset(
-    (*PERSON_ADJECTIVES, *THING_ADJECTIVES, "damn", *INSULTS, *TRASH, "sucks", "sucked", "hell", "bastard", "crappy")
-)
-RUDE_PHRASES = frozenset({("shut", "up"), ("get", "lost"), ("as", "hell"), ("the", "hell"), ("like", "crap"), ("like", "hell")})
-
 
 def canonical_value(value: str) -> str:
-    """The one name of a value that has synonyms."""
+    """The one value by which a fact is known."""
     return CANONICAL.get(value, value)
+
+
+# Rude words. None of them is used in a neutral sentence.
+PERSON_ADJECTIVES = _words("stupid damn dumb bloody idiot pathetic useless")
+THING_ADJECTIVES = _words("damn stupid bloody crappy blasted dumb useless freaking")
+INTENSIFIERS = phrases("damn / bloody / so damn / freaking")
+INSULTS = _words("idiot moron jerk fool clown loser creep")
+RUDE_PHRASES = frozenset(
+    tuple(phrase.split())
+    for phrase in phrases(
+        "shut up / as hell / the hell / like hell / like crap / like garbage / like trash / piece of crap / "
+        "piece of trash / total crap / screwed up / messed up / so damn / damn it / get lost"
+    )
+)
+RUDE_WORDS = frozenset(
+    _words(
+        "stupid damn damned dumb bloody idiot idiots idiotic pathetic useless crap crappy blasted freaking moron morons "
+        "jerk jerks fool fools clown clowns loser losers creep creeps garbage trash rubbish sucks suck sucked hell "
+        "screwed bum lousy"
+    )
+)
+"""Words that are rude wherever they stand, those of the grammar and their inflections."""

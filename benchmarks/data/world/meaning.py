@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.grammar import Env, Node, Tokens, Value
+from benchmarks.data.world.lexicon import canonical_value
 
 Fact = tuple[str, str]
 Facts = frozenset[Fact]
@@ -76,19 +77,27 @@ def dependent(name: str, parents: str | tuple[str, ...], table: Mapping[Value, C
 
 @dataclass(frozen=True)
 class Frame:
-    """A kind of clause. `facts` gives the facts that a meaning states, synonyms mapped to one value."""
+    """A kind of clause.
+
+    `stated` names the variables that are facts: a meaning states (variable, canonical value) for each of them whose value
+    is not "". The other variables are matters of style, the same on both sides.
+    """
 
     name: str
     weight: int
     variables: tuple[Variable, ...]
     surface: Node
-    facts: Callable[[Env], Facts]
+    stated: tuple[str, ...]
     source: Node = field(init=False)
     target: Node = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.surface.on_side("source"))
         object.__setattr__(self, "target", self.surface.on_side("target"))
+
+    def facts(self, env: Env) -> Facts:
+        """What a meaning states, synonyms mapped to one value."""
+        return frozenset((name, canonical_value(str(env[name]))) for name in self.stated if env[name] != "")
 
     def draw(self, stream: Stream) -> Env:
         """A random meaning."""

@@ -1,6 +1,6 @@
-"""Parts that clauses share: people, things, insults and comments, each with its rude and its neutral side.
+"""Parts that clauses share: people, things, opinions and expletives, each with its rude and its neutral side.
 
-Variables of a person called `who`: `who` (the person) and `who.owner` ("my", "the", "" for names).
+A person `who` has the variables `who.kind`, `who` and `who.owner` ("my", "our", "your", or "" where nobody's).
 """
 
 from __future__ import annotations
@@ -11,133 +11,133 @@ from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Seq, Sides, Value, Word, maybe, one_of
 from benchmarks.data.world.meaning import Chances, Variable, dependent, even, fixed
 
-NAMES = (*lex.WOMEN, *lex.MEN)
-KIN = tuple(word for words in lex.RELATIVES.values() for word in words)
-NOBODY = "someone"
-STRANGER = "stranger"
-PEOPLE = Chances(
-    dict.fromkeys(NAMES, 5) | dict.fromkeys(KIN, 7) | dict.fromkeys(lex.ROLES, 5) | {NOBODY: 25, STRANGER: 25}
+ANYONE = Chances({"name": 5, "kin": 7, "role": 6, "someone": 2, "stranger": 2})
+KNOWN = Chances({"name": 5, "kin": 7, "role": 6})
+NEAR = Chances({"name": 6, "kin": 7, "stranger": 3})
+_PEOPLE: Mapping[Value, Chances] = {
+    "name": even(lex.NAMES),
+    "kin": even(lex.KIN),
+    "role": even(lex.ROLES),
+    "someone": even(["someone"]),
+    "stranger": even(["stranger"]),
+}
+_NOBODY = even([""])
+_OWNERS: Mapping[Value, Chances] = {
+    "name": _NOBODY,
+    "kin": Chances({"my": 5, "our": 3, "your": 2}),
+    "role": _NOBODY,
+    "someone": _NOBODY,
+    "stranger": _NOBODY,
+}
+_SHE = (*lex.WOMEN, *lex.KINSWOMEN)
+_HE = (*lex.MEN, *lex.KINSMEN)
+_PRONOUNS: Mapping[Value, Chances] = (
+    dict.fromkeys(_SHE, even(["she"]))
+    | dict.fromkeys(_HE, even(["he"]))
+    | dict.fromkeys((*lex.FELLOWS, *lex.ROLES), even(["he", "she"]))
 )
-KNOWN = Chances(dict.fromkeys(NAMES, 5) | dict.fromkeys(KIN, 7) | dict.fromkeys(lex.ROLES, 5))
-_OWNERS = {
-    **{name: even([""]) for name in NAMES},
-    **{word: Chances({"my": 5, "our": 3, "your": 2}) for word in KIN},
-    **{word: even(["the"]) for word in lex.ROLES},
-    NOBODY: even(["some"]),
-    STRANGER: even(["that"]),
-}
-_PRONOUNS = {
-    **{name: even(["she"]) for name in (*lex.WOMEN, *lex.RELATIVES["she"])},
-    **{name: even(["he"]) for name in (*lex.MEN, *lex.RELATIVES["he"])},
-    **{name: even(["he", "she"]) for name in (*lex.RELATIVES[""], *lex.ROLES)},
-}
+OWNERS = Chances({"my": 4, "our": 3, "your": 2, "": 3})
 
 
-def rude(part: Node | str) -> Node:
-    """Words that only the rude side has."""
-    return Sides(source=Mark(part), target="")
-
-
-def swap(rude_part: Node | str, *neutral: tuple[int, str]) -> Node:
-    """Rude words and their neutral counterparts, with weights."""
-    return Sides(source=Mark(rude_part), target=Pick(*neutral))
-
-
-def slur(chance: int, *texts: str) -> Node:
-    """Perhaps a rude word (chance in tenths) that the neutral side drops."""
-    return Sides(source=maybe(chance, Mark(one_of(*texts))), target="")
-
-
-def same(words: Iterable[str]) -> Mapping[Value, str]:
+def same(words: Iterable[str]) -> dict[Value, str]:
     """Each value is its own form."""
     return {word: word for word in words}
 
 
-def person(who: str, chances: Chances = PEOPLE) -> tuple[Variable, ...]:
+def expletive(chance: int, *texts: str) -> Node:
+    """With `chance` in ten a rude word, which the neutral side drops."""
+    return Sides(source=maybe(chance, Mark(one_of(*texts))), target="")
+
+
+def swap(rude: Node | str, *neutral: tuple[int, str]) -> Node:
+    """Rude words and the neutral ones in their place, with weights."""
+    return Sides(source=Mark(rude), target=Pick(*neutral))
+
+
+def very() -> Node:
+    """A rude or neutral intensifier."""
+    return swap(one_of(*lex.INTENSIFIERS), (5, "very"), (3, "really"), (2, "quite"))
+
+
+def person(who: str, kinds: Chances = ANYONE) -> tuple[Variable, ...]:
     """The variables of a person."""
-    return fixed(who, chances), dependent(f"{who}.owner", who, _OWNERS)
+    kind = f"{who}.kind"
+    return fixed(kind, kinds), dependent(who, kind, _PEOPLE), dependent(f"{who}.owner", kind, _OWNERS)
 
 
-def pronoun(who: str) -> Variable:
-    """"he" or "she" for a person of `KNOWN`."""
-    return dependent(f"{who}.pronoun", who, _PRONOUNS)
+def pronoun(who: str, used: str = "") -> Variable:
+    """Whether `he` or `she` stands for a person of a known kind; neither where a variable `used` is ""."""
+    if not used:
+        return dependent(f"{who}.pronoun", who, _PRONOUNS)
+    return Variable(f"{who}.pronoun", lambda person, use: _PRONOUNS[person] if use else _NOBODY, (who, used))
+
+
+def pronoun_word(who: str) -> Node:
+    """`he` or `she`."""
+    return Word(f"{who}.pronoun", same(("he", "she")))
 
 
 def person_phrase(who: str, chance: int = 4) -> Node:
-    """The person as a subject or an object; `chance` in tenths of an insult before a known person."""
-    noun = slur(chance, *lex.PERSON_ADJECTIVES)
+    """The person as subject or object, with `chance` in ten of an insult where the person is known."""
+    adjective = expletive(chance, *lex.PERSON_ADJECTIVES)
+    insult = one_of(*lex.INSULTS)
+    nobody = Word(f"{who}.owner", {"": ""})
     return Cases(
-        f"{who}.owner",
+        f"{who}.kind",
         {
-            "": Seq(slur(chance, *(f"that {insult}" for insult in lex.INSULTS)), Word(who, same(NAMES))),
-            "my": Seq("my", noun, Word(who, same(KIN))),
-            "our": Seq("our", noun, Word(who, same(KIN))),
-            "your": Seq("your", noun, Word(who, same(KIN))),
-            "the": Seq("the", noun, Word(who, same(lex.ROLES))),
-            "some": Seq(
-                swap(Seq("some", one_of(*lex.INSULTS)), (3, "someone"), (2, "somebody")), Word(who, {NOBODY: ""})
+            "name": Seq(expletive(chance, *(f"that {word}" for word in lex.INSULTS)), nobody, Word(who, same(lex.NAMES))),
+            "kin": Seq(Word(f"{who}.owner", same(("my", "our", "your"))), adjective, Word(who, same(lex.KIN))),
+            "role": Seq("the", nobody, adjective, Word(who, same(lex.ROLES))),
+            "someone": Seq(
+                nobody, Cases(who, {"someone": swap(Seq("some", insult), (3, "someone"), (2, "somebody"))})
             ),
-            "that": Seq(
-                "that",
-                swap(one_of(*lex.INSULTS), (2, "man"), (1, "person")),
-                Word(who, {STRANGER: ""}),
-            ),
+            "stranger": Seq(nobody, Cases(who, {"stranger": Seq("that", swap(insult, (2, "man"), (1, "person")))})),
         },
     )
 
 
-def person_facts(env: Mapping[str, Value], who: str) -> set[tuple[str, str]]:
-    """The person, and whose he or she is where that is said."""
-    facts = {(who, lex.canonical_value(str(env[who])))}
-    if env[f"{who}.owner"] in ("my", "our", "your"):
-        facts.add((f"{who}.owner", str(env[f"{who}.owner"])))
-    return facts
+def thing(name: str, words: Iterable[str], chance: int = 4) -> Node:
+    """A thing, with `chance` in ten of a rude adjective before it."""
+    return Seq(expletive(chance, *lex.THING_ADJECTIVES), Word(name, same(words)))
 
 
-def thing_slur(chance: int = 4) -> Node:
-    """Perhaps a rude adjective before a thing."""
-    return slur(chance, *lex.THING_ADJECTIVES)
+def owner(name: str) -> Node:
+    """`my`, `our`, `your`, or `the` where nobody is said to own it."""
+    return Word(name, {"my": "my", "our": "our", "your": "your", "": "the"})
 
 
-COMMENT = "comment"
-COMMENTS = Chances({"": 11, "unwise": 5, "unkind": 4, "annoying": 3})
+_COMMENTS: Mapping[Value, Node | str] = {
+    "": "",
+    "unwise": Seq(
+        ", which was",
+        swap(
+            Pick((2, "stupid as hell"), (2, "damn stupid"), (1, "bloody dumb")),
+            (5, "not wise"),
+            (3, "a mistake"),
+            (2, "not a good idea"),
+        ),
+    ),
+    "unkind": swap(
+        Pick((2, ", what a jerk"), (1, ", what a creep"), (1, ", the damn jerk")),
+        (5, ", which was not kind"),
+        (3, ", which was not nice"),
+        (2, ", which was unfair"),
+    ),
+    "annoying": swap(
+        Pick((2, ", which really sucks"), (1, ", which sucks"), (1, ", damn it all")),
+        (5, ", which is annoying"),
+        (3, ", which is too bad"),
+        (2, ", which is a pity"),
+    ),
+}
 
 
-def comment() -> Variable:
-    """What the speaker thinks of what happened, if anything."""
-    return fixed(COMMENT, COMMENTS)
+def comments(kinds: Iterable[str], none: int) -> Chances:
+    """One of these opinions of what happened, or none in `none` of ten sentences."""
+    names = tuple(kinds)
+    return Chances(dict.fromkeys(names, 10 - none) | ({"": none * len(names)} if none else {}))
 
 
-def comment_phrase() -> Node:
-    """The opinion as a closing clause."""
-    return Cases(
-        COMMENT,
-        {
-            "": "",
-            "unwise": Seq(
-                ", which was",
-                swap(
-                    Pick((2, "stupid as hell"), (2, "damn stupid"), (1, "bloody dumb")),
-                    (4, "not wise"),
-                    (3, "a mistake"),
-                    (2, "not a good idea"),
-                ),
-            ),
-            "unkind": swap(
-                Seq(", what a", one_of("jerk", "creep", "clown", "moron")),
-                (4, ", which was not kind"),
-                (3, ", which was not nice"),
-                (2, ", which was unfair"),
-            ),
-            "annoying": swap(
-                Pick((2, ", which really sucks"), (1, ", which is total crap"), (1, ", damn it all")),
-                (4, ", which is annoying"),
-                (3, ", which is too bad"),
-            ),
-        },
-    )
-
-
-def comment_facts(env: Mapping[str, Value]) -> set[tuple[str, str]]:
-    """The opinion, if there is one."""
-    return {(COMMENT, str(env[COMMENT]))} if env[COMMENT] else set()
+def comment_phrase(name: str = "comment") -> Node:
+    """What the speaker thinks of it, as a closing clause."""
+    return Cases(name, _COMMENTS)
