@@ -1,0 +1,88 @@
+"""The table for a terminal: as many columns as fit, the headline and speed first."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+from reports.content import Section
+from reports.table import Cell, Column, Table
+
+NARROWEST = 40
+
+
+def render(sections: tuple[Section, ...], width: int | None = None) -> str:
+    """One table per panel; no line is wider than `width` (that of the terminal, or 80)."""
+    room = max(NARROWEST, width or shutil.get_terminal_size((80, 24)).columns)
+    return "\n\n".join(_panel(section, room) for section in sections)
+
+
+def _panel(section: Section, room: int) -> str:
+    glance, scores = section.glance, section.scores
+    ranked = section.panel.headline
+    rest = [index for index, column in enumerate(scores.columns) if ranked is None or column.title != ranked.title]
+    lines = [_clipped(section.title, room)]
+    names = [_name(row.title, row.detail) for block in glance.blocks for row in block.rows]
+    widest = min(max(map(len, ["system", *names])), max(16, room // 3))
+    # Every column is (head, texts by row); the glance first, then the other scores.
+    columns = [_column(glance, index, interval=index == 0) for index in range(len(glance.columns))]
+    columns += [_column(scores, index, interval=False) for index in rest]
+    used, chosen = widest, []
+    for column in columns:
+        size = max(map(len, column))
+        if used + 2 + size <= room:
+            used += 2 + size
+            chosen.append([text.rjust(size) for text in column])
+    row_number = 0
+    heads = [[column[0] for column in chosen], [column[1] for column in chosen]]
+    lines += [("  ".join(["system".ljust(widest), *heads[0]])).rstrip(), "  ".join([" " * widest, *heads[1]]).rstrip()]
+    for block in glance.blocks:
+        lines.append("-" * used)
+        for _ in block.rows:
+            cells = [column[2 + row_number] for column in chosen]
+            lines.append("  ".join([_clipped(names[row_number], widest).ljust(widest), *cells]).rstrip())
+            row_number += 1
+    lines.append("-" * used)
+    foot = ["[...]: 95 % interval. *: better than all other trained entries. †: not told apart from the best."]
+    if len(chosen) < len(columns):
+        foot.append(f"{len(columns) - len(chosen)} more columns are in the report.")
+    if section.missing:
+        foot.append(f"{len(section.missing)} cells without a result: {', '.join(m.name for m in section.missing)}.")
+    if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):
+        foot.append("?: the timing is not valid; the report says why.")
+    return "\n".join([*lines, *(line for text in foot for line in textwrap.wrap(text, room))])
+
+
+def _name(title: str, detail: str) -> str:
+    return f"{title} {detail}".strip()
+
+
+def _column(table: Table, index: int, interval: bool) -> list[str]:
+    """Two lines of head, then every row's text."""
+    column = table.columns[index]
+    cells = [row.cells[index] for block in table.blocks for row in block.rows]
+    return [*_head(column), *(_text(cell, interval) for cell in cells)]
+
+
+def _head(column: Column) -> tuple[str, str]:
+    short = {
+        "Latency of one text": "latency",
+        "Throughput": "speed",
+        "Network calls": "calls",
+        "Trained parameters": "trained",
+        "Frozen parameters": "frozen",
+        "Training time": "training",
+        "Training compute": "compute",
+    }
+    unit = {"ms, median": "ms", "per text": "/text"}.get(column.unit, column.unit)
+    better = {"higher": "higher", "lower": "lower", "none": ""}[column.direction] if not unit else ""
+    return short.get(column.title, column.title), unit or better
+
+
+def _text(cell: Cell, interval: bool) -> str:
+    mark = {"best": "*", "level": "†", "": ""}[cell.mark] + ("?" if cell.doubtful else "")
+    return f"{cell.text}{mark} {cell.interval}".rstrip() if interval else f"{cell.text}{mark}"
+
+
+def _clipped(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 1] + "…"

@@ -1,0 +1,93 @@
+"""What a report says, before any writer writes it: the same content goes into Markdown, LaTeX, HTML and the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from baselines.contract import UserError
+from reports import examples, overview, provenance
+from reports.frames import Run, documents_hash, read_run
+from reports.marks import judge
+from reports.numbers import counted, listed
+from reports.reading import read
+from reports.summary import Panel, panels
+from reports.table import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One panel made ready: what it compares, what it says, its tables, samples and gaps."""
+
+    name: str  # for anchors and labels
+    title: str
+    panel: Panel
+    reading: tuple[str, ...]
+    glance: Table
+    scores: Table
+    legend: tuple[str, ...]
+    missing: tuple[provenance.Missing, ...]
+    examples: tuple[examples.Example, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a reader gets."""
+
+    title: str
+    lead: str  # one line under the title
+    sections: tuple[Section, ...]
+    facts: tuple[provenance.Fact, ...]
+    sources: tuple[provenance.Source, ...]
+    notices: tuple[str, ...]
+
+
+def build(run_folder: Path, out: Path) -> Report:
+    """The report of a run; links are relative to `out`.
+
+    Raises:
+        UserError: the folder holds no run, or not one of its cells is done.
+    """
+    run = read_run(run_folder)
+    if not any(record.header.status == "done" for record in run.records):
+        why = next((f" ({r.header.cell.system}: {r.header.reason})" for r in run.records if r.header.reason), "")
+        raise UserError(f"No cell of {run_folder} is done{why}; run the same command again and then make the report.")
+    made = panels(run.records)
+    sections = tuple(_section(run, panel, number) for number, panel in enumerate(made, start=1))
+    title = " and ".join(dict.fromkeys(section.title for section in sections))
+    return Report(
+        title,
+        _lead(run, made),
+        sections,
+        provenance.facts(run, made),
+        provenance.sources(run, made, out),
+        provenance.notices(run),
+    )
+
+
+def _lead(run: Run, made: Sequence[Panel]) -> str:
+    systems = len({entry.system for panel in made for entry in panel.trained})
+    days = sorted({stamp[:10] for record in run.records if (stamp := record.header.finished or record.header.created)})
+    commits = sorted({record.header.commit[:10] for record in run.records if record.header.commit})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""
+    parts = (counted(systems, "trained system"), when, f"commit {listed(commits)}" if commits else "")
+    return ", ".join(part for part in parts if part)
+
+
+def _section(run: Run, panel: Panel, number: int) -> Section:
+    judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
+    headline = panel.headline
+    cell = panel.cell
+    documents = run.documents.get(documents_hash(panel.entries[0].records[0]), {}) if panel.entries else {}
+    return Section(
+        name=f"panel-{number}",
+        title=f"{cell.task} (version {cell.task_version}) on {cell.source}",
+        panel=panel,
+        reading=read(panel, judgements[headline.title]) if headline else (),
+        glance=overview.at_a_glance(panel, judgements),
+        scores=overview.in_full(panel, judgements),
+        legend=overview.legend(panel, judgements),
+        missing=provenance.missing(panel.missing),
+        examples=examples.choose(panel, documents),
+    )

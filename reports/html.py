@@ -1,0 +1,38 @@
+"""The report as one HTML page that needs nothing else: no scripts, no fonts, no other files."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.content import Report
+from reports.figures import Picture
+from reports.table import Column
+
+
+def write(report: Report, picture: Picture) -> str:
+    """The page, with the picture drawn inline."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(groups=groups, path=lambda path: quote(path, safe="/.-_~"), shown=shown)
+    page = environment.get_template("report.html")
+    return page.render(report=report, figure=Markup(picture.themed), caption=picture.caption)
+
+
+def groups(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
+    """The headings over the columns and how many columns each spans."""
+    return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
+
+
+def shown(text: str) -> str:
+    """Text without the control characters that HTML forbids; line ends stay."""
+    return "".join(c if c.isprintable() or c in "\n\t " else "\N{REPLACEMENT CHARACTER}" for c in text)

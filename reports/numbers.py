@@ -1,0 +1,76 @@
+"""How numbers are written: as many digits as their interval supports, and no more."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+NOTHING = "–"  # what stands where there is no number
+
+
+def decimals(half_width: float) -> int:
+    """Decimals that an uncertainty supports, by the rule of the Particle Data Group (Review, introduction 5.3).
+
+    The three highest digits of the uncertainty decide: from 100 to 354 two of its digits count, above that one. Negative
+    for tens, hundreds and so on.
+    """
+    exponent = math.floor(math.log10(half_width))
+    leading = half_width / 10.0**exponent
+    return 1 - exponent if leading < 3.545 else -exponent
+
+
+def common_decimals(half_widths: Iterable[float]) -> int | None:
+    """The decimals of a column: what most of its intervals support, the finer where two are as common."""
+    votes = Counter(decimals(width) for width in half_widths if width > 0)
+    return max(votes, key=lambda places: (votes[places], places)) if votes else None
+
+
+def half_width(low: float | None, high: float | None) -> float | None:
+    """Half the width of an interval, None where there is none or it has no width."""
+    return (high - low) / 2 if low is not None and high is not None and high > low else None
+
+
+def fixed(value: float, places: int) -> str:
+    """`value` with that many decimals, thousands set off; minus zero is zero."""
+    rounded = round(value, places) + 0.0
+    return f"{rounded:,.{max(places, 0)}f}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with that many significant digits, never in exponents."""
+    if value == 0:
+        return "0"
+    return fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def written(value: float | None, low: float | None, high: float | None, places: int | None = None) -> tuple[str, str]:
+    """A number and its interval as text; the interval is "" where there is none.
+
+    `places` fixes the decimals (for a column that shares them); otherwise the interval decides, or three significant
+    digits do where there is none.
+    """
+    if value is None:
+        return NOTHING, ""
+    if low is None or high is None:
+        return (significant(value) if places is None else fixed(value, places)), ""
+    width = half_width(low, high)
+    if places is None:
+        places = 3 - 1 - math.floor(math.log10(abs(value))) if width is None and value else decimals(width or 1.0)
+    return fixed(value, places), f"[{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value for a sentence."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def listed(items: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = list(items)
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 text", "2 texts"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,194 @@
+"""The tables of a panel: quality beside speed and cost at a glance, and every score in full."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from reports.marks import Judgement, Mark, mark_disjoint
+from reports.numbers import NOTHING, common_decimals, half_width, significant, written
+from reports.summary import Entry, EntryScore, Panel, Quantity, ScoreColumn
+from reports.table import Block, Cell, Column, Row, Table
+
+PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement]) -> Table:
+    """The headline score beside speed, size and the cost of training."""
+    columns: list[Column] = []
+    cells: list[dict[str, Cell]] = []
+    headline = panel.headline
+    if headline is not None:
+        columns.append(Column(headline.title, "", headline.direction, "Quality"))
+        cells.append(_score_cells(panel, headline, judgements[headline.title]))
+    for column, of in (
+        (Column("Latency of one text", "ms, median", "lower", "Speed"), lambda entry: entry.latency),
+        (Column("Throughput", "texts/s", "higher", "Speed"), lambda entry: entry.throughput),
+    ):
+        columns.append(column)
+        cells.append(_speed_cells(panel, column, of))
+    columns.append(Column("Network calls", "per text", "none", "Speed"))
+    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    for column, values in (
+        (Column("Trained parameters", "", "none", "Size"), lambda entry: float(entry.trainable)),
+        (Column("Frozen parameters", "", "none", "Size"), lambda entry: float(entry.frozen)),
+        (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
+        (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
+    ):
+        headed, made = _plain_cells(panel, column, values)
+        columns.append(headed)
+        cells.append(made)
+    return Table(
+        name="glance",
+        caption="Quality, speed and cost at a glance",
+        columns=tuple(columns),
+        blocks=_blocks(panel, cells),
+        remarks=(_missing_remark(panel),) if panel.missing else (),
+    )
+
+
+def in_full(panel: Panel, judgements: Mapping[str, Judgement]) -> Table:
+    """Every score of every entry."""
+    columns = tuple(Column(column.title, "", column.direction, "") for column in panel.columns)
+    cells = [_score_cells(panel, column, judgements[column.title]) for column in panel.columns]
+    return Table("scores", "All scores", columns, _blocks(panel, cells), panel.splits)
+
+
+def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+    """How to read the tables: intervals, marks and their rule, seeds, what the tests do not cover."""
+    seeds = {len(entry.records) for entry in panel.trained}
+    tested = [column.title for column in panel.columns if judgements[column.title].pairs]
+    untested = [
+        column.title
+        for column in panel.columns
+        if column.direction != "none" and not any(score.per_text for score in column.scores.values())
+    ]
+    lines = [
+        "Brackets hold 95 % intervals: of scores over the choice of test texts, of the latency around the median of single "
+        "texts, of the throughput over batches.",
+    ]
+    if tested:
+        lines.append(
+            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the best "
+            "value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over the texts "
+            "both have, 5 % level, Holm's correction over all pairs of the column."
+        )
+    lines.append(
+        "Speed"
+        + (f" and {', '.join(untested)} (which have no score per text)" if untested else "")
+        + " are bold only where the best interval overlaps no other, and carry no other mark."
+    )
+    lines.append(
+        "Every trained entry is from one training seed: intervals and tests say nothing of how another training would end."
+        if seeds == {1}
+        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests average "
+        "a text's scores over seeds first. How much seeds differ is in the row's notes, not in the intervals."
+    )
+    if panel.floors:
+        lines.append(
+            "Floors and the reference are there for scale: they are never marked and enter no test of the columns."
+        )
+    lines.append(f"{NOTHING} means there is no number; its note says why.")
+    return tuple(lines)
+
+
+def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:
+    def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
+        return tuple(
+            Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))
+            for entry in entries
+        )
+
+    blocks = (Block("Trained systems", rows(panel.trained)), Block("Floors and reference", rows(panel.floors)))
+    return tuple(block for block in blocks if block.rows)
+
+
+def _detail(entry: Entry) -> str:
+    seeds = (f"{len(entry.records)} seeds",) if len(entry.records) > 1 else ()
+    return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
+
+
+def _missing_remark(panel: Panel) -> str:
+    count = len(panel.missing)
+    return (
+        f"{count} cell{'' if count == 1 else 's'} of the plan {'has' if count == 1 else 'have'} no result; see below."
+    )
+
+
+def _score_cells(panel: Panel, column: ScoreColumn, judgement: Judgement) -> dict[str, Cell]:
+    quantities = [score.quantity for score in column.scores.values()]
+    widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
+    places = common_decimals(width for width in widths if width is not None)
+    out = {}
+    for entry in panel.entries:
+        score = column.scores.get(entry.key)
+        if score is None:
+            elsewhere = next((c for c in panel.columns if c.metric == column.metric and entry.key in c.scores), None)
+            why = f"judged otherwise: see {elsewhere.title}" if elsewhere else "not run: this entry was not scored"
+            out[entry.key] = Cell(None, NOTHING, notes=(why,))
+            continue
+        value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
+        mark = judgement.marks.get(entry.key, "")
+        out[entry.key] = Cell(score.quantity.value, value, interval, _score_notes(column, score, places), mark)
+    return out
+
+
+def _score_notes(column: ScoreColumn, score: EntryScore, places: int | None) -> tuple[str, ...]:
+    quantity = score.quantity
+    notes = []
+    if quantity.reason:
+        notes.append(quantity.reason)
+    if quantity.value is not None and quantity.n < score.total:
+        notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
+    if len(score.seeds) > 1:
+        low, high = (written(value, None, None, places)[0] for value in (min(score.seeds), max(score.seeds)))
+        notes.append(f"{column.title}: seeds from {low} to {high}")
+    return tuple(notes)
+
+
+def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, Cell]:
+    trusted = {entry.key: of(entry) for entry in panel.trained if not entry.doubts}
+    marks: dict[str, Mark] = mark_disjoint(trusted, column.direction)
+    out = {}
+    for entry in panel.entries:
+        quantity = of(entry)
+        value, interval = written(quantity.value, quantity.low, quantity.high)
+        notes = [quantity.reason] if quantity.reason else []
+        doubtful = bool(entry.doubts) and quantity.value is not None
+        if doubtful:
+            notes.append(f"timing not valid: {'; '.join(entry.doubts)}")
+        out[entry.key] = Cell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubtful)
+    return out
+
+
+def _calls_cell(entry: Entry) -> Cell:
+    if not entry.trained:
+        return Cell(0.0, "0")
+    if entry.calls.value is None:
+        return Cell(None, NOTHING, notes=("not run: no calls of its network were counted",))
+    first = next(iter(entry.records[0].header.networks))
+    others = ", ".join(f"{name} {significant(count)}" for name, count in entry.other_calls.items())
+    note = (f"calls of {first}; besides, per text: {others}",) if others else ()
+    return Cell(entry.calls.value, _count(entry.calls.value), notes=note)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else significant(value)
+
+
+def _plain_cells(panel: Panel, column: Column, of: Callable[[Entry], float | None]) -> tuple[Column, dict[str, Cell]]:
+    """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
+    values = {entry.key: of(entry) for entry in panel.entries}
+    known = sorted(value for value in values.values() if value)
+    middle = known[len(known) // 2] if known else 1.0
+    scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
+    headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
+    untold = Cell(None, NOTHING, notes=("not run: no training is recorded",))
+    return headed, {
+        key: untold if value is None else Cell(value, _short(value / scale)) for key, value in values.items()
+    }
+
+
+def _short(value: float) -> str:
+    """Three significant digits, or all that stand before the point."""
+    return significant(value, max(3, math.floor(math.log10(value)) + 1) if value else 1)

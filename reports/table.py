@@ -1,0 +1,97 @@
+"""A table apart from how it is written: value, display text, note, link and style of a cell are kept separate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.records import Direction
+from reports.marks import Mark
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of a table.
+
+    Attributes:
+        value: the number itself, None where there is none.
+        text: the number as it is shown.
+        interval: its interval as it is shown, "" where there is none.
+        notes: what must be said of it; writers number them.
+        mark: "best" (significantly better than all others) or "level" (not distinguishable from the best).
+        doubtful: shown, but not to be trusted; a note says why.
+    """
+
+    value: float | None
+    text: str
+    interval: str = ""
+    notes: tuple[str, ...] = ()
+    mark: Mark = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column: `title` over `unit`, under the heading `group`."""
+
+    title: str
+    unit: str = ""
+    direction: Direction = "none"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from."""
+
+    title: str
+    detail: str
+    cell_id: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that belong together."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, columns and blocks of rows; each row has one cell per column."""
+
+    name: str  # for anchors, labels and file names
+    caption: str
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    remarks: tuple[str, ...] = ()  # how to read it; shown under it
+
+    def __post_init__(self) -> None:
+        for block in self.blocks:
+            for row in block.rows:
+                assert len(row.cells) == len(self.columns), f"{row.title} has {len(row.cells)} cells"
+
+    def notes(self) -> tuple[str, ...]:
+        """The notes of all cells, once each, in reading order: note i is marked i + 1."""
+        every = (note for block in self.blocks for row in block.rows for cell in row.cells for note in cell.notes)
+        return tuple(dict.fromkeys(every))
+
+    def numbers(self, cell: Cell) -> tuple[int, ...]:
+        """The marks of a cell's notes."""
+        notes = self.notes()
+        return tuple(notes.index(note) + 1 for note in cell.notes)
+
+    def part(self, start: int, stop: int, keep: int = 0) -> Table:
+        """The same rows with the first `keep` columns and those from `start` to `stop`."""
+        chosen = (*range(keep), *range(max(start, keep), min(stop, len(self.columns))))
+        blocks = tuple(
+            Block(
+                block.title,
+                tuple(
+                    Row(row.title, row.detail, row.cell_id, tuple(row.cells[i] for i in chosen)) for row in block.rows
+                ),
+            )
+            for block in self.blocks
+        )
+        return Table(self.name, self.caption, tuple(self.columns[i] for i in chosen), blocks, self.remarks)
