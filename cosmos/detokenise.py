@@ -1,7 +1,7 @@
 """From WordPiece tokens to English text: joining pieces and setting spaces.
 
-BERT's tokenizer forgets where spaces were. What it does keep decides almost every case in English prose: which mark it is,
-what stands on either side, and whether a quotation is open.
+BERT's tokenizer forgets where spaces were. What it does keep decides almost every case in English prose: which mark it
+is, what stands on either side, and whether a quotation is open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 _CLOSING = frozenset(".,;:!?)]}%…’”")  # no space before
 _OPENING = frozenset("([{$£€#“")  # no space after
 _JOINING = frozenset("-/_@'’")  # no space around, between two words
-_CONTRACTED = frozenset("s t re ve ll d m em am".split())  # what follows an apostrophe inside a word
+_CONTRACTED = frozenset(("s", "t", "re", "ve", "ll", "d", "m", "em", "am"))  # what follows an apostrophe inside a word
 _NUMERIC = frozenset(".,:")  # no space after, between two digits
 
 

@@ -1,19 +1,21 @@
 """What a training run leaves on disk: resume points, the log, the finished weights.
 
-Safetensors and JSON only. `accelerate.Accelerator.save_state` is not used: it pickles optimiser and random states, and a
-pickle can run code when it is read. Here the optimiser's state is flattened into named tensors, and no random state is
-kept, because every draw is derived from (seed, step).
+Safetensors and JSON only. `accelerate.Accelerator.save_state` is not used: it pickles optimiser and random states, and
+a pickle can run code when it is read. Here the optimiser's state is flattened into named tensors, and no random state
+is kept, because every draw is derived from (seed, step).
 
     <stage>.resume.safetensors            the newest resume point (weights, averages, optimiser; counters in its header)
     <stage>.resume.previous.safetensors   the one before
     <stage>.jsonl                         the log, one line per interval
-    <stage>.trained.safetensors, .json     when finished: the weights to keep, and the marker with what training cost
+    <stage>.trained.safetensors           when finished: the weights to keep
+    <stage>.trained.json                  the marker of the end: arguments and what training cost
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 
 from cosmos.errors import UserError
 from cosmos.files import cannot_write, read_json, read_tensors, replacing, write_json, write_tensors
+from cosmos.training_config import Trained
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -82,12 +85,13 @@ class ResumePoints:
         self.current = workdir / f"{stage}.resume.safetensors"
         self.previous = workdir / f"{stage}.resume.previous.safetensors"
 
-    def save(self, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-        """Write a point; the one before stays as `previous`.
+    def save(self, groups: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
+        """Write a point, named groups of named tensors; the one before stays as `previous`.
 
         Raises:
             UserError: it could not be written (disk full); the points there were still are.
         """
+        tensors = {f"{group}/{name}": value for group, part in groups.items() for name, value in part.items()}
         fresh = self.current.with_name(self.current.name + ".new")
         write_tensors(fresh, tensors, header)
         try:
@@ -97,7 +101,7 @@ class ResumePoints:
         except OSError as error:
             raise cannot_write(self.current, error) from error
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
         """The newest point that can be read; None if there is none at all.
 
         Raises:
@@ -107,9 +111,15 @@ class ResumePoints:
         for path in (self.current, self.previous):
             if path.exists():
                 try:
-                    return read_tensors(path)
+                    tensors, header = read_tensors(path)
                 except UserError as error:
                     problem = problem or error
+                    continue
+                groups: dict[str, dict[str, Tensor]] = {}
+                for place, value in tensors.items():
+                    group, name = place.split("/", 1)
+                    groups.setdefault(group, {})[name] = value
+                return groups, header
         if problem:
             raise problem
         return None
@@ -149,18 +159,29 @@ class Log:
         self._file.close()
 
 
-def finish(workdir: Path, stage: str, tensors: Mapping[str, Tensor], marker: Mapping[str, Any]) -> None:
+def finish(
+    workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: Trained
+) -> None:
     """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
     write_tensors(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
-    write_json(workdir / f"{stage}.trained.json", marker)
+    write_json(workdir / f"{stage}.trained.json", {"arguments": arguments, "trained": asdict(trained)})
 
 
-def finished(workdir: Path, stage: str) -> dict[str, Any] | None:
-    """The marker of a finished stage, or None."""
+def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trained | None:
+    """What a finished stage cost, or None where it has not finished.
+
+    Raises:
+        UserError: it was trained with other arguments.
+    """
     path = workdir / f"{stage}.trained.json"
-    return read_json(path) if path.exists() else None
+    if not path.exists():
+        return None
+    marker = read_json(path)
+    check_arguments(stage, workdir, marker["arguments"], arguments)
+    history = tuple((step, loss) for step, loss in marker["trained"]["history"])
+    return Trained(**{**marker["trained"], "history": history})
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:
-    """Put the weights a finished stage left into `model`."""
+    """Put the weights that a finished stage left into `model`."""
     load_weights(model, read_tensors(workdir / f"{stage}.trained.safetensors")[0])

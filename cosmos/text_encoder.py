@@ -1,7 +1,7 @@
 """The frozen language encoder: hidden states of texts, their statistics, and a cache of them on disk.
 
-Any BERT-like Hugging Face encoder works, by folder or by name in the local cache; the packaged MiniLM is the default. Its
-weights never change, so the states of training texts are computed once.
+Any BERT-like Hugging Face encoder works, by folder or by name in the local cache; the packaged MiniLM is the default.
+Its weights never change, so the states of training texts are computed once.
 
 Axis legend: B texts, L tokens, T tokens of all texts together, D width of the encoder.
 """
@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch

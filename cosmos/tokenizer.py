@@ -31,8 +31,8 @@ def find_encoder(name: str | None) -> Path:
     """The folder of an encoder, checked without loading anything.
 
     Args:
-        name: a folder, the name of a model in the local Hugging Face cache, or None for the packaged MiniLM. The network
-            is never asked, so a wrong name fails at once.
+        name: a folder, the name of a model in the local Hugging Face cache, or None for the packaged MiniLM. The
+            network is never asked, so a wrong name fails at once.
 
     Raises:
         UserError: there is no such folder or cached model, or it lacks its configuration, tokenizer or weights.

@@ -1,8 +1,9 @@
 """The tokenizer all systems share: an encoder's WordPiece, restricted to the tokens that training texts use.
 
-A network that reads or writes one task needs a few hundred or thousand of the tokenizer's 30,522 tokens. `Vocabulary` keeps
-those, numbered 0 ... V-1 without gaps ("compact ids"); every other token is [UNK]. [SEP] ends a text, as in BERT. Texts are
-cut into pieces by the whole tokenizer, never by the restricted one, so that places agree with the frozen encoder's states.
+A network that reads or writes one task needs a few hundred or thousand of the tokenizer's 30,522 tokens. `Vocabulary`
+keeps those, numbered 0 ... V-1 without gaps ("compact ids"); every other token is [UNK]. [SEP] ends a text, as in BERT.
+Texts are cut into pieces by the whole tokenizer, never by the restricted one, so that places agree with the frozen
+encoder's states.
 
 Axis legend: B texts, L tokens, V compact ids.
 """
@@ -116,8 +117,8 @@ class Vocabulary:
         return Encoded(tokens, mask, cut)
 
     def decode(self, tokens: Tensor | Sequence[Sequence[int]]) -> list[Decoded]:
-        """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set as in
-        English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
+        """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set
+        as in English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
         rows = tokens.tolist() if isinstance(tokens, Tensor) else tokens
         return [self._decode(list(row)) for row in rows]
 
