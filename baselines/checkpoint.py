@@ -1,0 +1,106 @@
+"""A trained rival on disk: config.json, vocabulary.json, weights.safetensors, and fit.json last.
+
+Every file is replaced atomically, and fit.json is written when all others are there: where it is, the checkpoint is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines.contract import Budget, Corpus, Fitted, Limits, UserError
+from cosmos import checkpoints, resume
+from cosmos.files import make_folder, read_json, write_json, write_tensors, read_tensors
+from cosmos.vocabulary import Vocabulary
+
+CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
+
+
+def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
+    """What decides the shape and training of a system, as JSON holds it; the budget is not part of it."""
+    values = {key: value for key, value in asdict(recipe).items() if key != "budget"}
+    plain: dict[str, Any] = json.loads(json.dumps({"system": system, "recipe": values, "limits": asdict(limits)}))
+    return plain
+
+
+def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
+    """The arguments of `fit` that decide its result, with a hash in place of the documents."""
+    digest = hashlib.blake2b(digest_size=16)
+    for documents in (corpus.train, corpus.validation):
+        for document in documents:
+            digest.update(json.dumps([document.source, document.target]).encode())
+        digest.update(b"\n")
+    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
+
+
+def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, Any]) -> Fitted | None:
+    """What training cost, where `folder` holds a finished checkpoint; None where it does not.
+
+    Raises:
+        UserError: the checkpoint is of another configuration, or came of other arguments.
+    """
+    if not (folder / FIT).exists():
+        return None
+    _same_configuration(folder, configured)
+    known = read_json(folder / FIT)
+    changed = [key for key in given if known["inputs"].get(key) != given[key]]
+    if changed:
+        raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
+    return Fitted(**known["fitted"])
+
+
+def save(
+    folder: Path,
+    configured: Mapping[str, Any],
+    given: Mapping[str, Any],
+    shape: Mapping[str, int],
+    vocabulary: Vocabulary,
+    model: nn.Module,
+    fitted: Fitted,
+) -> None:
+    """Write a checkpoint; `shape` holds the sizes that came from the data, which building the network needs."""
+    make_folder(folder)
+    write_json(folder / CONFIG, {**configured, "shape": dict(shape)})
+    vocabulary.save(folder / VOCABULARY)
+    write_tensors(folder / WEIGHTS, resume.weights(model), {"system": configured["system"]})
+    write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
+
+
+def check(folder: Path, configured: Mapping[str, Any], build: Callable[[Mapping[str, int]], nn.Module]) -> dict[str, int]:
+    """Verify a checkpoint from its headers; returns its `shape`.
+
+    Args:
+        build: the network of a shape, without weights worth keeping; it is called on the meta device.
+
+    Raises:
+        UserError: missing, truncated, not safetensors, or of another configuration.
+    """
+    if not (folder / FIT).exists():
+        raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
+    shape: dict[str, int] = _same_configuration(folder, configured)["shape"]
+    for name in (VOCABULARY, FIT):
+        read_json(folder / name)
+    with torch.device("meta"):
+        expected = resume.weights(build(shape))
+    checkpoints.check(folder / WEIGHTS, {name: tuple(value.shape) for name, value in expected.items()})
+    return shape
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put the weights of a checked checkpoint into `model`."""
+    resume.load_weights(model, read_tensors(folder / WEIGHTS)[0])
+
+
+def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
+    known = read_json(folder / CONFIG)
+    changed = [key for key in configured if known.get(key) != configured[key]]
+    if changed:
+        raise UserError(f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere.")
+    return known

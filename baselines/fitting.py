@@ -1,0 +1,136 @@
+"""What rivals that write tokens share: fit, check, load. A rival adds its network, its loss and its sampler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from baselines import checkpoint
+from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
+from baselines.sequence import Pairs, encode_pairs
+from cosmos import resume
+from cosmos.randomness import Seeds
+from cosmos.training import Batches, Loss, measure_flops, train
+from cosmos.vocabulary import Vocabulary
+
+
+class Rival(ABC):
+    """A trained token model behind the contract (`baselines.contract.System`)."""
+
+    name: ClassVar[str]
+    presets: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[Mapping[str, Any]]
+    trained: ClassVar[bool] = True
+
+    def __init__(self, recipe: Any, limits: Limits) -> None:
+        self.recipe, self.limits = recipe, limits
+        self.configured = checkpoint.configuration(self.name, recipe, limits)
+
+    # -- what a rival adds --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def shape(self, train: Pairs) -> dict[str, int]:
+        """Sizes of the network that come from the training data; the checkpoint keeps them."""
+
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
+        """The network, with fresh weights; `shape` also has "vocabulary"."""
+
+    @abstractmethod
+    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+        """The rows that the loss wants."""
+
+    @abstractmethod
+    def losses(self) -> tuple[Loss, Loss]:
+        """What is trained on, and what is measured on validation documents (nats per target token)."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        """One sample per request, in order."""
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> Fitted:
+        """Train within the budget and leave a checkpoint; see the contract."""
+        given = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, given)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+        vocabulary = Vocabulary.of(text for d in corpus.train for text in (d.source, d.target) if text is not None)
+        pairs = encode_pairs(corpus.train, vocabulary, self.limits)
+        shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
+        data = self.batches(pairs, shape)
+        validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            model = self.build(shape)
+        loss, validation_loss = self.losses()
+        trained = train(
+            model,
+            loss,
+            data,
+            config=self.recipe.training,
+            budget=budget,
+            workdir=workdir / "training",
+            seed=seed,
+            device=device,
+            flops_per_step=self._flops_per_step(model, loss, data),
+            validation=validation,
+            validation_loss=validation_loss,
+            stage=self.name,
+            progress=progress,
+        )
+        fitted = Fitted(
+            steps=trained.steps,
+            seconds=trained.seconds,
+            flops=trained.flops,
+            validation_loss=trained.validation_loss,
+            notes={
+                "best_share": trained.best_share,
+                "validation_losses": [list(pair) for pair in trained.history],
+                "parameters": sum(value.numel() for value in resume.trainable(model).values()),
+                "cut_sources": pairs.cut_sources,
+                "cut_targets": pairs.cut_targets,
+                **shape,
+            },
+        )
+        checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
+        return fitted
+
+    def check(self, checkpoint_folder: Path) -> None:
+        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
+        checkpoint.check(checkpoint_folder, self.configured, self.build)
+
+    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint and make ready to generate."""
+        self.loaded_shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
+        self.vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
+        model = self.build(self.loaded_shape)
+        checkpoint.load_weights(checkpoint_folder, model)
+        self.device = torch.device(device)
+        self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
+
+    def networks(self) -> Mapping[str, Any]:
+        """The one network."""
+        return {self.name: self.model}
+
+    def _flops_per_step(self, model: nn.Module, loss: Loss, data: Batches) -> float:
+        """Forward and backward over the first rows, repeated where the data are fewer than a batch."""
+        size = self.recipe.training.batch_size
+        batch = data.batch(torch.arange(size) % len(data))
+
+        def step() -> None:
+            loss(model, batch, Seeds(torch.arange(size)))[0].backward()
+
+        flops = measure_flops(step)
+        model.zero_grad(set_to_none=True)
+        return flops

@@ -1,0 +1,178 @@
+"""The masked-diffusion rival: MDLM (Sahoo et al., 2024, arXiv:2406.07524).
+
+A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (as LLaDA does: left out, the
+network would never learn to stop). The source stands beside the canvas and is never masked. Objective and samplers:
+`baselines.masked_diffusion` and `baselines.masked_samplers`; no time input (the paper's own default).
+
+Departures, and why: the trunk (RMS norm, SwiGLU, tied embeddings, no dropout) is the one rivals share, not DDiT with its
+adaLN that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text is cut at
+its first end token; t is stratified with one uniform number per row, not one per batch, since every row has its own stream.
+
+Axis legend: B rows (texts), S source positions, L canvas positions, W width, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from baselines.contract import Budget, Limits, Request, Sample, UserError
+from baselines.fitting import Rival
+from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
+from baselines.masked_samplers import ancestral, confidence
+from baselines.sequence import Pairs, TokenBatches, encode_sources, read_samples
+from baselines.trunk import Trunk, TrunkConfig
+from cosmos.blocks import Rotary
+from cosmos.randomness import Seeds
+from cosmos.training import Batch, Batches, Loss, TrainingConfig
+from cosmos.vocabulary import MASK, PAD, SEP
+
+SCHEDULE = LogLinear()
+EARLIEST = 1e-3  # training draws t from [EARLIEST, 1], as the paper's code does
+VALIDATION_TIMES = 8  # per text
+MARGIN = 2  # positions of the canvas beyond the longest training target
+
+
+@dataclass(frozen=True)
+class MDLMRecipe:
+    """Sizes and training of one preset; `inner` is the width inside the feed-forward layers."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    training: TrainingConfig
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Unmasking:
+    """How to generate: which sampler, and in how many steps (each one network call)."""
+
+    sampler: Literal["ancestral", "confidence"]
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+
+
+class MaskedModel(nn.Module):
+    """Logits over clean tokens at every canvas position, given the noisy canvas and the whole source.
+
+    Source and canvas each count positions from 0, and a learned vector tells which of the two a token stands in; so a word
+    of the target is near its counterpart in the source, however long the source is.
+    """
+
+    def __init__(self, config: TrunkConfig, vocabulary: int, positions: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, config.width)
+        self.side = nn.Parameter(torch.zeros(2, config.width))  # of the source, of the canvas
+        self.rotary = Rotary(config.width // config.heads, positions)
+        self.trunk = Trunk(config)
+        nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
+
+    def forward(self, canvas: Tensor, source: Tensor) -> Tensor:
+        """canvas int64 [B, L], source int64 [B, S] padded with [PAD] -> logits [B, L, V]."""
+        split = source.shape[1]
+        side = self.side.repeat_interleave(torch.tensor([split, canvas.shape[1]], device=canvas.device), 0)  # [S + L, W]
+        states = self.tokens(torch.cat([source, canvas], 1)) + side  # [B, S + L, W]
+        seen = torch.cat([source != PAD, torch.ones_like(canvas, dtype=torch.bool)], 1)
+
+        def rotate(x: Tensor) -> Tensor:
+            return torch.cat([self.rotary(x[:, :, :split]), self.rotary(x[:, :, split:])], 2)
+
+        states = self.trunk(states, rotate, seen)[:, split:]  # [B, L, W]
+        return states @ self.tokens.weight.T
+
+
+def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """One draw of the likelihood bound at times t [B] float64: the sum over rows in nats, and the number of target tokens.
+
+    Padding is part of what is predicted and so of the sum; tokens are counted up to and with the first end token.
+    """
+    canvas = batch["canvas"]
+    masked = seeds.uniform(canvas.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
+    noisy = mask_out(canvas, masked, MASK)
+    nll = token_nll(model(noisy, batch["source"]).float(), noisy, canvas, MASK)  # [B, L]
+    return (weight(SCHEDULE, t) * nll.sum(1)).sum(), (canvas != SEP).sum() + len(canvas)
+
+
+def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """The bound at one time per row, one from each of B equal strata of [EARLIEST, 1] (`cosmos.training.Loss`).
+
+    Where several processes share a batch, each has strata of its own, as in the authors' code.
+    """
+    rows = len(batch["canvas"])
+    u = (torch.arange(rows, device=batch["canvas"].device) + seeds.uniform()) / rows
+    return bound(model, batch, EARLIEST + (1.0 - EARLIEST) * u, seeds)
+
+
+def validation_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """The bound at several times per row, one from each of as many strata."""
+    draws = []
+    for stratum in range(VALIDATION_TIMES):
+        u = (stratum + seeds.uniform()) / VALIDATION_TIMES
+        draws.append(bound(model, batch, EARLIEST + (1.0 - EARLIEST) * u, seeds))
+    return torch.stack([total for total, _ in draws]).mean(), draws[0][1]
+
+
+class MDLMSystem(Rival):
+    """MDLM behind the contract."""
+
+    name: ClassVar[str] = "mdlm"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": MDLMRecipe(
+                width=128,
+                layers=3,
+                heads=4,
+                inner=352,
+                training=TrainingConfig(batch_size=64, learning_rate=3e-3, ema_decay=0.99),
+                budget=Budget(5e12, "flops"),
+            )
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"confidence-16": Unmasking("confidence", 16), "ancestral-32": Unmasking("ancestral", 32)}
+    )
+
+    def shape(self, train: Pairs) -> dict[str, int]:
+        return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
+
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
+        recipe: MDLMRecipe = self.recipe
+        trunk = TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner)
+        return MaskedModel(trunk, shape["vocabulary"], max(1, self.limits.source_tokens, shape["canvas"]))
+
+    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+        canvas = torch.full((len(pairs.targets), shape["canvas"]), SEP)
+        width = min(canvas.shape[1], pairs.targets.shape[1])
+        canvas[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
+        return TokenBatches({"source": pairs.sources, "canvas": canvas})
+
+    def losses(self) -> tuple[Loss, Loss]:
+        return training_loss, validation_loss
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Unmasking) -> list[Sample]:
+        """One text per request; all go through the network as one batch."""
+        source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
+        source = source.to(self.device)
+        canvas = torch.full((len(requests), self.loaded_shape["canvas"]), MASK, device=self.device)
+
+        def predict(noisy: Tensor) -> Tensor:
+            logits: Tensor = self.model(noisy, source)
+            return logits
+
+        if setting.sampler == "confidence":
+            canvas = confidence(predict, canvas, steps=setting.steps, mask_id=MASK)
+        else:
+            seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
+            canvas = ancestral(predict, canvas, steps=setting.steps, schedule=SCHEDULE, mask_id=MASK, seeds=seeds)
+        return read_samples(requests, canvas, self.vocabulary)
