@@ -163,9 +163,9 @@ class Denoiser(nn.Module):
 def denoiser_flops(config: DenoiserConfig, source_tokens: int = 0) -> float:
     """FLOPs of one call for one text with an estimate (a multiply and an add are two), its source already encoded.
 
-    At `base`, 0.241 GFLOP a latent besides attention: 3.9 GFLOP a text at N = 16 and 31.4 at N = 128. The limits of an H100
-    in bfloat16 (989 TFLOP/s, 3.35 TB/s) for a step of all its work, and what is asked of it:
-        N = 16, batch 1:     0.26 GB of weights read, 0.08 ms; asked 0.45 ms, as about 150 kernels follow each other
+    At `base`, 0.241 GFLOP a latent besides attention: 3.9 GFLOP a text at N = 16 and 31.4 at N = 128. What an H100
+    needs at least in bfloat16 (989 TFLOP/s, 3.35 TB/s), and what is asked of a step:
+        N = 16, batch 1:     0.26 GB of weights read, 0.08 ms; asked 0.45 ms, as some 130 kernels follow each other
         N = 16, batch 512:   1.99 TFLOP, 2.0 ms; asked 5.0 ms, 40 % of the peak
         N = 128, batch 512:  16.1 TFLOP, 16.3 ms; asked 32 ms, 51 % of the peak
     """

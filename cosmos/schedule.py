@@ -40,7 +40,10 @@ def log_snr_rate(schedule: Schedule, t: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tangent:
-    """tan-d: sigma/alpha = d tan(pi t / 2) (TEncDM, 2402.19097; cosmos.md 2.1). d = 1 is the cosine schedule."""
+    """tan-d: sigma/alpha = d tan(pi t / 2) (TEncDM, 2402.19097; cosmos.md 2.1).
+
+    d = 1 is the cosine schedule alpha = cos(pi t / 2) (Nichol and Dhariwal, 2102.09672, without their offset).
+    """
 
     d: float = 5.0
 
@@ -65,26 +68,6 @@ class Tangent:
 
     def time(self, log_snr: Tensor) -> Tensor:
         return 2.0 / math.pi * torch.atan(torch.exp(-0.5 * log_snr) / self.d)
-
-
-@dataclass(frozen=True)
-class Cosine:
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2) (Nichol and Dhariwal, 2102.09672, without their offset)."""
-
-    def alpha(self, t: Tensor) -> Tensor:
-        return torch.cos(math.pi / 2 * t)
-
-    def sigma(self, t: Tensor) -> Tensor:
-        return torch.sin(math.pi / 2 * t)
-
-    def log_snr(self, t: Tensor) -> Tensor:
-        return -2.0 * torch.log(torch.tan(math.pi / 2 * t))
-
-    def beta(self, t: Tensor) -> Tensor:
-        return math.pi * torch.tan(math.pi / 2 * t)
-
-    def time(self, log_snr: Tensor) -> Tensor:
-        return 2.0 / math.pi * torch.atan(torch.exp(-0.5 * log_snr))
 
 
 @dataclass(frozen=True)
@@ -125,7 +108,7 @@ def make_schedule(config: ScheduleConfig) -> Schedule:
     if config.name == "tan":
         return Tangent(config.d)
     if config.name == "cosine":
-        return Cosine()
+        return Tangent(1.0)
     if config.name == "linear":
         return Linear()
     raise unknown("schedule", config.name, ("tan", "cosine", "linear"))
