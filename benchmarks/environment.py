@@ -7,7 +7,6 @@ import platform
 import subprocess
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def find_device(wanted: str) -> str:
 
 
 def _cuda_devices() -> int:
-    """How many CUDA devices torch can use. Importing torch takes seconds, so on Linux the device files are asked first."""
+    """How many CUDA devices torch can use; on Linux the device files are asked first, for importing torch is slow."""
     if sys.platform == "linux" and not any(path for glob in _ACCELERATOR_FILES for path in Path("/dev").glob(glob)):
         return 0
     import torch
@@ -70,6 +69,8 @@ def describe_device(device: str) -> Json:
 
 def packages() -> dict[str, str]:
     """The versions of the packages whose version can change a text or a timing; what is not installed is left out."""
+    from importlib import metadata
+
     found = {}
     for name in PACKAGES:
         try:

@@ -30,8 +30,8 @@ def generate(
 ) -> Json:
     """Fill samples.jsonl and timings.jsonl of a cell's folder.
 
-    A batch counts as done when its samples and its timing are on disk. One that is not is made again as a whole, and only
-    the lines that are missing are added.
+    A batch counts as done when its samples and its timing are on disk. One that is not is made again as a whole, and
+    only the lines that are missing are added.
 
     Returns:
         the verdict on the timings.
@@ -86,7 +86,7 @@ def _check(known: Sequence[SampleRecord], requests: Sequence[Request], folder: P
 
 
 def _without_latency(folder: Path) -> list[TimingRecord]:
-    """The timings on disk. A latency pass that was interrupted is made again as a whole, for its texts were not kept."""
+    """The timings on disk, less those of an interrupted latency pass: it is made again, for its texts were not kept."""
     timings = store.read_timings(folder)
     kept = [timing for timing in timings if timing.kind != "latency"]
     if len(kept) < len(timings):

@@ -1,7 +1,7 @@
 """Typed changes to frozen dataclasses: `--set a.b=3` and TOML tables, checked against the annotations.
 
-Standard library only. A value from a command line is a `Word` and is read as whatever type the field wants; a value from
-TOML has a type of its own, which must fit.
+Standard library only. A value from a command line is a `Word` and is read as whatever type the field wants; a value
+from TOML has a type of its own, which must fit.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def override(instance: T, changes: Mapping[str, Any], where: str) -> T:
         where: the prefix under which the user knows the keys, for errors.
 
     Raises:
-        UserError: a key that is not there (with the nearest ones), a value of another type, or one the dataclass refuses.
+        UserError: a key that is not there (with the nearest ones), a value of another type, or one the dataclass
+            refuses.
     """
     hints = typing.get_type_hints(type(instance))
     fields = {field.name for field in dataclasses.fields(instance)}  # type: ignore[arg-type]
@@ -98,7 +99,7 @@ def convert(value: Any, hint: Any, key: str) -> Any:
         return by_name[str(value)]
     try:
         return _read(value, hint, key)
-    except _Unfit:
+    except _UnfitError:
         raise UserError(f"{key} must be {describe(hint)}, not {str(value)!r}.") from None
 
 
@@ -117,7 +118,7 @@ def describe(hint: Any) -> str:
     return words.get(hint) or ("a budget such as 300steps" if hint is Budget else hint.__name__)
 
 
-class _Unfit(Exception):
+class _UnfitError(Exception):
     """The value is not of the type."""
 
 
@@ -139,11 +140,11 @@ def _read(value: Any, hint: Any, key: str) -> Any:
         return _read_float(value)
     if hint is str:
         if not isinstance(value, str):
-            raise _Unfit
+            raise _UnfitError
         return str(value)
     if hint is _NONE:
         if not (isinstance(value, str) and value.lower() == "none"):
-            raise _Unfit
+            raise _UnfitError
         return None
     raise AssertionError(f"{key} is annotated {hint}, which cannot be set")
 
@@ -152,9 +153,9 @@ def _read_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
     for arm in sorted(arms, key=lambda arm: arm is not _NONE):  # "none" before text
         try:
             return _read(value, arm, key)
-        except _Unfit:
+        except _UnfitError:
             continue
-    raise _Unfit
+    raise _UnfitError
 
 
 def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, ...]:
@@ -163,16 +164,16 @@ def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, 
     elif isinstance(value, list | tuple):
         parts = list(value)
     else:
-        raise _Unfit
+        raise _UnfitError
     hints = [arguments[0]] * len(parts) if arguments[1:] == (Ellipsis,) else list(arguments)
     if len(hints) != len(parts):
-        raise _Unfit
+        raise _UnfitError
     return tuple(_read(part, hint, key) for part, hint in zip(parts, hints, strict=True))
 
 
 def _read_budget(value: Any) -> Budget:
     if not isinstance(value, str):
-        raise _Unfit
+        raise _UnfitError
     return Budget.parse(value)
 
 
@@ -181,7 +182,7 @@ def _read_bool(value: Any) -> bool:
         return value
     if isinstance(value, Word) and value.lower() in ("true", "false"):
         return value.lower() == "true"
-    raise _Unfit
+    raise _UnfitError
 
 
 def _read_int(value: Any) -> int:
@@ -191,19 +192,19 @@ def _read_int(value: Any) -> int:
         try:
             return int(value)
         except ValueError:
-            raise _Unfit from None
-    raise _Unfit
+            raise _UnfitError from None
+    raise _UnfitError
 
 
 def _read_float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Word):
-        raise _Unfit
+        raise _UnfitError
     try:
         number = float(value)
     except ValueError:
-        raise _Unfit from None
+        raise _UnfitError from None
     if not math.isfinite(number):  # JSON has no such number
-        raise _Unfit
+        raise _UnfitError
     return number
 
 

@@ -27,7 +27,6 @@ from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
 
 Stage = Literal["fit", "generate", "score"]
-ALL: tuple[Stage, ...] = ("fit", "generate", "score")
 
 
 class Voice(Protocol):
@@ -54,12 +53,12 @@ class Outcome:
         return 1 if self.failed else 2 if self.refused else 0
 
 
-def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ALL) -> Outcome:
+def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", "score")) -> Outcome:
     """Carry out some stages of a plan.
 
     Raises:
-        UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a checkpoint
-            in it is damaged; or, later, the disk is full.
+        UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
+            checkpoint in it is damaged; or, later, the disk is full.
     """
     store.prepare(plan.folder)
     with locked(plan.folder):
@@ -122,7 +121,7 @@ class _Sweep:
             header = store.header_of(self.folder(planned.cell), planned.cell)
             if header is not None and header.documents.get("test", known) != known:
                 raise UserError(
-                    f"The test documents have changed since {self.run_folder} was made; choose another folder with --out."
+                    f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
                 )
         for group in self.groups():
             fitting.check(self.run_folder, group[0], self.plan.task)
@@ -151,7 +150,7 @@ class _Sweep:
             for planned in group:
                 if planned not in pending:
                     self.voice.say(f"{label(planned.cell)}: generated already")
-            if pending and "score" != self.stages[0]:
+            if pending and self.stages[0] != "score":
                 self.make(pending)
             if "score" in self.stages:
                 for planned in group:

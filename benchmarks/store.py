@@ -139,7 +139,7 @@ def header_of(folder: Path, cell: Cell) -> Header | None:
     if header is not None and header.cell != cell:
         names = [f.name for f in dataclasses.fields(cell) if getattr(header.cell, f.name) != getattr(cell, f.name)]
         raise UserError(
-            f"{folder} holds a cell with another {' and '.join(names)}; delete the folder, or choose another with --out."
+            f"{folder} holds a cell with another {' and '.join(names)}; delete it, or choose another with --out."
         )
     return header
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from baselines.contract import UserError, unknown
-from benchmarks.choices import FLAGS, Choices, gather
+
+if TYPE_CHECKING:
+    from benchmarks.choices import Choices
 
 _HELP = {
     "task": ("TASK", "what is asked: `list tasks` names them"),
@@ -88,6 +90,8 @@ def add_settings(parser: Parser) -> None:
 
 def choices_of(arguments: argparse.Namespace) -> Choices:
     """The choices of a command, and its offline switch thrown before any library can look for a network."""
+    from benchmarks.choices import FLAGS, gather
+
     flags = {name: getattr(arguments, name, None) for name in FLAGS}
     choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))
     if choices.offline:

@@ -30,7 +30,7 @@ TASK = Task(
     systems=("cosmos", "gpt2", "mdlm"),
     sources=("world",),
     note=(
-        "The world's sentences are made by this project (Apache-2.0): mild insults and rude intensifiers, no slur. A system "
-        "trained backwards would make polite text rude; do not train one for use."
+        "The world's sentences are made by this project (Apache-2.0): mild insults and rude intensifiers, no slur. "
+        "A system trained backwards would make polite text rude; do not train one for use."
     ),
 )

@@ -1,0 +1,101 @@
+"""The outside package of `outside/`, installed for the duration of a test session; and commands in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.choices import Choices, gather
+from benchmarks.plan import Plan, make
+
+OUTSIDE = Path(__file__).parent / "outside"
+ROOT = Path(__file__).parents[2]
+ENTRY_POINTS = """[cosmos_bench.systems]
+toy = toy_contestants:Toy
+broken = toy_contestants:Broken
+fussy = toy_contestants:Fussy
+moody = toy_contestants:Moody
+knowing = toy_contestants:Knowing
+[cosmos_bench.tasks]
+echo = toy_contestants:TASK
+[cosmos_bench.sources]
+lines = toy_contestants:Lines
+"""
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that makes the outside package's entry points known to any Python that has it on its path."""
+    folder = tmp_path_factory.mktemp("installed")
+    info = folder / "toy_contestants-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-contestants\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+@pytest.fixture
+def toys(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The outside package in this process."""
+    monkeypatch.syspath_prepend(str(installed))
+    monkeypatch.syspath_prepend(str(OUTSIDE))
+    yield
+    sys.modules.pop("toy_contestants", None)
+
+
+class Quiet:
+    """A voice that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.stages: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def progress(self, stage: str, share: float, loss: float | None) -> None:
+        self.stages.append(stage)
+
+
+@pytest.fixture
+def quiet() -> Quiet:
+    return Quiet()
+
+
+@pytest.fixture
+def planned(toys: None, tmp_path: Path) -> Callable[..., Plan]:
+    """Make a plan of the echo task in `tmp_path/run`: flags as keywords, `--set` as words."""
+
+    def build(*assignments: str, **flags: str) -> Plan:
+        choices: Choices = gather({"task": "echo", "out": str(tmp_path / "run"), **flags}, assignments)
+        return make(choices, "cpu")
+
+    return build
+
+
+@pytest.fixture
+def command(installed: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m benchmarks ...` in a process of its own, with the outside package installed."""
+
+    def call(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks", *words],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=cwd,
+            env=environment(installed),
+        )
+
+    return call
+
+
+def environment(installed: Path) -> dict[str, str]:
+    """The environment of a process that has the outside package."""
+    path = os.pathsep.join([str(ROOT), str(OUTSIDE), str(installed)])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
