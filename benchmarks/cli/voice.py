@@ -40,9 +40,9 @@ class Voice:
                 self._bar.n = min(share, 1.0)
                 self._bar.set_postfix_str("" if loss is None else f"loss {loss:.4f}", refresh=False)
                 self._bar.refresh()
-        elif now - self._told >= INTERVAL_SECONDS:
+        elif now - self._told >= INTERVAL_SECONDS and share < 1.0:
             self._told = now
-            left = f", {(now - self._started) * (1 - share) / share:.0f} s left" if 0 < share <= 1 else ""
+            left = f", {(now - self._started) * (1 - share) / share:.0f} s left" if share > 0 else ""
             said = "" if loss is None else f", loss {loss:.4f}"
             print(f"{stage}: {share:.0%}{said}{left}", file=sys.stderr, flush=True)
         if share >= 1.0:

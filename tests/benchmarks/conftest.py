@@ -1,4 +1,4 @@
-"""The outside package of `outside/`, installed for the duration of a test session; and commands in a process of their own."""
+"""The outside package of `outside/`, installed for the duration of a test; and commands in processes of their own."""
 
 from __future__ import annotations
 

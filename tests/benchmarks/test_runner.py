@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from benchmarks.plan import Plan
 from benchmarks.seeds import request_seed
 
 Make = Callable[..., Plan]
+
+
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the disk: no test here is about power cuts."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 def cells_of(folder: Path) -> dict[tuple[str, str, int], Any]:
@@ -127,8 +134,9 @@ def test_a_text_that_depends_on_its_batch_mates_makes_the_timing_invalid(
     assert "audit: 10 of 10 texts differ when generated alone" in verdict["reasons"]
 
 
-@pytest.mark.parametrize("samples", [0, 1, 9, 10, 11, 22, 23])
-@pytest.mark.parametrize("batches", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("samples", "batches"), [(0, 0), (1, 0), (9, 0), (10, 0), (10, 1), (11, 1), (20, 1), (22, 2), (23, 2), (23, 3)]
+)
 def test_resumed_samples_are_those_of_an_undisturbed_run(
     planned: Make, quiet: Any, tmp_path: Path, samples: int, batches: int
 ) -> None:
@@ -144,8 +152,7 @@ def test_resumed_samples_are_those_of_an_undisturbed_run(
     store.write_header(folder, dataclasses.replace(header, status="started"))
     runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
     assert (folder / "samples.jsonl").read_bytes() == whole
-    made = [t.index for t in store.read_timings(folder) if t.kind == "batch"]
-    assert sorted(made) == [0, 1, 2] or set(made) == {0, 1, 2}
+    assert [t.index for t in store.read_timings(folder) if t.kind == "batch"] == [0, 1, 2]
 
 
 def test_samples_of_other_requests_are_refused(planned: Make, quiet: Any, tmp_path: Path) -> None:
@@ -164,7 +171,7 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_loaded(planned: Make
     weights = next((tmp_path / "run" / "checkpoints").glob("*/weights.json"))
     kept = weights.read_bytes()
     weights.write_bytes(kept[:5])
-    with pytest.raises(UserError, match="truncated.*delete"):
+    with pytest.raises(UserError, match=r"truncated.*delete"):
         runner.run(planned(), quiet)
     weights.write_bytes(kept.replace(b'"width": 4', b'"width": 5'))
     with pytest.raises(UserError, match="has width 5"):
@@ -206,9 +213,10 @@ def test_an_interrupt_leaves_a_run_that_can_go_on(
             raise KeyboardInterrupt
         return generate(self, requests, setting)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(system, "generate", interrupted)
-        runner.run(plan, quiet)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(plan, quiet)
     first = plan.cells[0].cell
     folder = store.cell_folder(tmp_path / "run", first.id)
     assert store.read_cell(folder).header.status == "started"

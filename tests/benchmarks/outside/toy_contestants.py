@@ -89,7 +89,7 @@ class Recipe:
     bias: bool = True
     decay: float | None = 0.5
     pause_seconds: float = 0.0
-    budget: Budget = Budget(10, "steps")
+    budget: Budget = field(default_factory=lambda: Budget(10, "steps"))
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -100,6 +100,11 @@ class Recipe:
 class Setting:
     steps: int = 3
     pause_seconds: float = 0.0
+
+
+def _pause(seconds: float) -> None:
+    if seconds:
+        time.sleep(seconds)
 
 
 class Toy:
@@ -125,7 +130,7 @@ class Toy:
         path = workdir / "weights.json"
         done = json.loads(path.read_text())["steps"] if path.exists() else 0
         for step in range(done, int(budget.amount)):
-            time.sleep(self.recipe.pause_seconds)
+            _pause(self.recipe.pause_seconds)
             temporary = workdir / "weights.partial"
             temporary.write_text(json.dumps({"steps": step + 1, "width": self.recipe.width, "seed": seed}))
             os.replace(temporary, path)
@@ -148,7 +153,7 @@ class Toy:
 
     def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         for _ in range(setting.steps):
-            time.sleep(setting.pause_seconds)
+            _pause(setting.pause_seconds)
             self.network()
         texts = [f"{request.source} {request.seed % 97}" for request in requests]
         return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]

@@ -1,0 +1,208 @@
+"""The store: torn lines, atomic files, the lock, full and unwritable disks, schemas."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.contract import Document, UserError
+from benchmarks import files, runner, store
+from benchmarks.files import Appender, StoreError, locked, read_lines, write_json
+from benchmarks.plan import Plan
+
+Make = Callable[..., Plan]
+
+
+def test_appended_rows_are_read_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"n": n, "text": f"line\u2028 break \ud800 {n}\n"} for n in range(5)]
+    with Appender(path) as out:
+        out.append(rows[:2])
+        out.append([])
+        out.append(rows[2:])
+    assert read_lines(path) == rows
+    assert path.read_bytes().isascii()
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"n":3', b'{"n":3}', b"\x00\x00"])
+def test_a_torn_last_line_is_left_out_and_cut_off_when_writing_goes_on(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"n":1}\n{"n":2}\n' + torn)
+    assert read_lines(path) == [{"n": 1}, {"n": 2}]
+    with Appender(path) as out:
+        out.append([{"n": 3}])
+    assert path.read_bytes() == b'{"n":1}\n{"n":2}\n{"n":3}\n'
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"n":1}\n{"n":\n{"n":3}\n')
+    with pytest.raises(UserError, match="damaged at line 2"):
+        read_lines(path)
+
+
+def fill_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Let the disk take `room` more bytes."""
+    write, left = os.write, [room]
+
+    def limited(handle: int, data: Any) -> int:
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = write(handle, bytes(data)[: left[0]])
+        left[0] -= count
+        return count
+
+    monkeypatch.setattr(os, "write", limited)
+
+
+@pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 15])
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    with Appender(path) as out:
+        out.append([{"n": 1}])
+        with monkeypatch.context() as patch:
+            fill_after(patch, room)
+            with pytest.raises(StoreError, match="no space left"):
+                out.append([{"n": 2}, {"n": 3}])
+        assert path.read_bytes() == b'{"n":1}\n'
+        out.append([{"n": 4}])
+    assert read_lines(path) == [{"n": 1}, {"n": 4}]
+
+
+@pytest.mark.parametrize("broken", ["write", "fsync", "replace"])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    path = tmp_path / "header.json"
+    write_json(path, {"old": 1})
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, broken, full)
+        with pytest.raises(StoreError):
+            write_json(path, {"new": 2})
+    assert files.read_json(path) == {"old": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["header.json"]
+
+
+def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.run(planned(out=str(tmp_path / "whole")), quiet, ("fit", "generate"))
+    plan = planned("batch_size=5")
+    for room in (1_000, 9_000, 12_000):
+        with monkeypatch.context() as patch:
+            fill_after(patch, room)
+            with pytest.raises(StoreError):
+                runner.run(plan, quiet, ("fit", "generate"))
+    assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
+    texts = [[s.text for s in r.samples] for r in store.read_run(tmp_path / "run")]
+    assert texts == [[s.text for s in r.samples] for r in store.read_run(tmp_path / "whole")]
+
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from benchmarks.files import locked\n"
+    "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+)
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"process {other.pid} on "), locked(tmp_path):
+            pytest.fail("two processes hold one lock")
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close() if other.stdout else None
+    with locked(tmp_path):  # it died with its process
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+
+
+def test_readers_need_no_lock(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    runner.run(planned(), quiet, ("fit", "generate"))
+    with locked(tmp_path / "run"):
+        assert len(store.read_run(tmp_path / "run")) == 2
+
+
+def test_a_folder_that_is_a_file_or_holds_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file"):
+        store.prepare(tmp_path / "file")
+    with pytest.raises(UserError, match="Not a directory"):
+        store.prepare(tmp_path / "file" / "below")
+    with pytest.raises(UserError, match="holds other things"):
+        store.prepare(tmp_path)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", denied)
+    with pytest.raises(UserError, match=r"Permission denied.*--out"):
+        store.prepare(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["plan.json", "header.json"])
+def test_a_newer_schema_is_refused(planned: Make, quiet: Any, tmp_path: Path, name: str) -> None:
+    runner.run(planned(), quiet, ("fit", "generate"))
+    path = next((tmp_path / "run").rglob(name))
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "schema": 99, "field_of_the_future": True}))
+    kept = path.read_bytes()
+    with pytest.raises(UserError, match="schema 99, newer"):
+        runner.run(planned(), quiet)
+    assert path.read_bytes() == kept
+
+
+def test_another_cell_under_the_same_id_is_refused_with_the_field(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    plan = planned()
+    runner.run(plan, quiet, ("fit", "generate"))
+    path = store.cell_folder(tmp_path / "run", plan.cells[0].cell.id) / "header.json"
+    data = json.loads(path.read_text())
+    data["cell"]["batch_size"] = 7
+    path.write_text(json.dumps(data))
+    with pytest.raises(UserError, match="another batch_size"):
+        runner.run(plan, quiet)
+
+
+def test_a_cell_is_readable_at_any_moment(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    runner.run(planned(), quiet)
+    folder = next((tmp_path / "run" / "cells").iterdir())
+    whole = store.read_cell(folder)
+    data = (folder / "samples.jsonl").read_bytes()
+    for size in (0, 1, 50, len(data) // 2, len(data) - 1):
+        (folder / "samples.jsonl").write_bytes(data[:size])
+        record = store.read_cell(folder)
+        assert record.samples == whole.samples[: data[:size].count(b"\n")]
+        assert record.scores == whole.scores
+
+
+def test_documents_are_kept_under_their_hash(tmp_path: Path) -> None:
+    documents = [Document("a", None, "one", ("one", "uno")), Document("b", "x", "two", ("two",))]
+    known = store.write_documents(tmp_path, documents)
+    assert known == store.digest(documents)
+    assert known["count"] == 2
+    assert store.read_documents(tmp_path, known["sha256"]) == documents
+    assert store.digest(documents[:1])["sha256"] != known["sha256"]
+    with pytest.raises(UserError, match="lost its documents"):
+        store.read_documents(tmp_path, "0" * 64)
+
+
+def test_a_folder_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no run; make one"):
+        store.read_run(tmp_path)
