@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TOKENS = 256  # longest text the model was made for; the rest is cut
 DIGITS = 4  # decimals kept: the next ones depend on which texts share a batch
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = 2048
 _CACHED = 20_000  # embeddings kept per device, 60 MB; the sources are the same for every system
 
 
