@@ -54,7 +54,7 @@ def diffusion_loss(
     if config.self_conditioning != "off":
         with torch.no_grad():
             estimate = model(noisy, t, estimate, condition) * coin[:, None, None]
-        # Autocast keeps the weights it has cast; those of the pass above would carry no gradient into the next.
+        # Older torch keeps the weights autocast has cast above, and would use them below without their gradients.
         torch.clear_autocast_cache()
     estimate = model(noisy, t, estimate, condition)
     error = (estimate.float() - latents.float()).square().mean((1, 2))  # [B]

@@ -66,7 +66,9 @@ def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Mode
     """
     kind, config, _ = read_config(folder)
     if _MODELS[kind][0] is not cls:
-        raise UserError(f"{folder} holds the weights of the {kind}, not of a {cls.__name__}; give the other folder.")
+        raise UserError(
+            f"{folder} holds the {kind}, where the {cls.__name__.lower()} is wanted; give the other folder."
+        )
     tensors = checkpoints.load(folder / WEIGHTS, _shapes(kind, config), device)
     model = cls(config).to(device)
     model.load_state_dict(tensors)

@@ -7,6 +7,7 @@ and 2; matrices that we keep as one (queries, keys and values; gate and up; all 
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -35,9 +36,11 @@ def read_authors(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ".safetensors":
         return checkpoints.load(path)
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"Cannot read {path} as a checkpoint; give a whole file that the authors' code has written.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} holds code or unknown objects besides weights, so it is not loaded.") from error
     except (OSError, RuntimeError, EOFError) as error:
         raise UserError(f"Cannot read {path} as a checkpoint ({str(error).splitlines()[0]}).") from error

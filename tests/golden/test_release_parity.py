@@ -1,0 +1,183 @@
+"""Parity with the authors' released code, number for number, through the converter.
+
+The file comes from the environment variable COSMOS_GOLDEN, or lies in `shared/golden` beside the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from cosmos.autoencoder import Autoencoder
+from cosmos.denoiser import Denoiser, Source
+from cosmos.errors import UserError
+from cosmos.pretrained import from_pretrained, read_config
+from cosmos.release import convert, convert_autoencoder, convert_denoiser
+from cosmos.samplers import SOLVERS, ddpm_rule, euler_sde_rule, grid_at, with_network
+from cosmos.schedule import BETA_LIMIT, Tangent
+
+GOLDEN = Path(
+    os.environ.get("COSMOS_GOLDEN")
+    or Path(__file__).resolve().parents[3] / "shared" / "golden" / "cosmos_release_tiny.safetensors"
+)
+pytestmark = pytest.mark.skipif(
+    not GOLDEN.is_file(), reason=f"no recording of the authors' code at {GOLDEN}; set COSMOS_GOLDEN to its path"
+)
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, torch.Tensor]:
+    return load_file(GOLDEN)
+
+
+@pytest.fixture(scope="module")
+def sizes() -> dict[str, int]:
+    with safe_open(GOLDEN, "pt") as file:
+        return json.loads(file.metadata()["config"])
+
+
+def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@pytest.fixture(scope="module")
+def converted(golden, sizes, tmp_path_factory) -> Path:
+    """Files in the authors' layout, converted: a folder with an autoencoder, a denoiser and a conditional one.
+
+    The plain weights of the estimator are wrong on purpose: its moving average holds the right ones.
+    """
+    folder = tmp_path_factory.mktemp("release")
+    encoder = {**part(golden, "encoder."), "text_encoder.embeddings.word_embeddings.weight": torch.zeros(3, 2)}
+    states = {"encodings_mean": torch.arange(32.0), "encodings_std": torch.ones(32)}
+    stage = {"encoder": encoder, "decoder": part(golden, "decoder."), "step": 7, "optimizer": {"state": {}}, **states}
+    torch.save(stage, folder / "autoencoder.pth")
+    given = {"head_size": sizes["head_size"], "mask_token": sizes["mask_token_id"], "d": sizes["tan_d"]}
+    assert convert(folder / "autoencoder.pth", folder, **given) == [folder / "autoencoder"]
+    for prefix in ("denoiser", "denoiser_cond"):
+        weights = part(golden, f"{prefix}.")
+        names = [name for name in weights if name != "position_ids"]
+        wrong = {name: weights[name] if name == "position_ids" else weights[name] + 1 for name in weights}
+        statistics = {"latent_mean": torch.full((4, 32), 2.0), "latent_std": torch.full((4, 32), 3.0)}
+        ema = {"decay": 0.9999, "num_updates": 9, "shadow_params": [weights[name] for name in names]}
+        torch.save({"score_estimator": wrong, "ema": ema, "step": 9, **statistics}, folder / f"{prefix}.pth")
+        convert(folder / f"{prefix}.pth", folder / f"{prefix}.out", **given)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder(converted) -> Autoencoder:
+    return from_pretrained(Autoencoder, converted / "autoencoder")
+
+
+@pytest.fixture(scope="module")
+def denoiser(converted) -> Denoiser:
+    return from_pretrained(Denoiser, converted / "denoiser.out" / "denoiser")
+
+
+def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    return float((found - expected).detach().abs().max())
+
+
+def test_compressor(golden, autoencoder):
+    case = part(golden, "case.encoder.")
+    assert difference(autoencoder.compress(case["token_embeddings"], case["mask"].bool()), case["latents"]) < 1e-5
+
+
+def test_decompressor(golden, autoencoder):
+    hidden, logits = autoencoder.decompressor(golden["case.encoder.latents"])
+    assert difference(hidden, golden["case.decoder.last_hidden"]) < 1e-5
+    assert difference(logits, golden["case.decoder.logits"]) < 1e-5
+
+
+def test_denoiser(golden, denoiser):
+    case = part(golden, "case.denoiser.")
+    assert difference(denoiser(case["x_t"], case["t"], case["self_cond"]), case["x_0"]) < 1e-5
+
+
+def test_denoiser_with_a_condition(golden, converted):
+    network, case = (
+        from_pretrained(Denoiser, converted / "denoiser_cond.out" / "denoiser"),
+        part(golden, "case.denoiser_cond."),
+    )
+    condition = network.encode_condition(Source(case["cond"], case["cond_mask"].bool()))
+    assert difference(network(case["x_t"], case["t"], case["self_cond"], condition), case["x_0"]) < 1e-5
+
+
+def test_the_flag_is_what_reproduces_the_condition(golden, sizes):
+    case = part(golden, "case.denoiser_cond.")
+    network = convert_denoiser(part(golden, "denoiser_cond."), 4, sizes["head_size"], release_condition=False)
+    condition = network.encode_condition(Source(case["cond"], case["cond_mask"].bool()))
+    assert difference(network(case["x_t"], case["t"], case["self_cond"], condition), case["x_0"]) > 1e-2
+
+
+def test_schedule(golden, sizes):
+    schedule, t = Tangent(sizes["tan_d"]), golden["case.schedule.t"]
+    assert difference(schedule.alpha(t), golden["case.schedule.alpha"]) < 1e-5
+    assert difference(schedule.sigma(t), golden["case.schedule.sigma"]) < 1e-5
+    assert difference(schedule.beta(t.clamp_max(BETA_LIMIT)), golden["case.schedule.beta"]) < 1e-5
+
+
+@pytest.mark.parametrize("solver", ["euler_ode", "heun", "ddim"])
+def test_samplers_over_eight_steps(golden, sizes, denoiser, solver):
+    grid = grid_at(Tangent(sizes["tan_d"]), torch.linspace(1.0, 0.05, 9, dtype=torch.float64))
+    with torch.no_grad():
+        solved = SOLVERS[solver](with_network(denoiser), golden["case.denoiser.x_t"], grid)
+    assert difference(solved.state, golden[f"case.sampler.{solver}.out"]) < 1e-4
+    assert difference(solved.estimate, golden[f"case.sampler.{solver}.last_x_0"]) < 1e-4
+
+
+@pytest.mark.parametrize(("name", "rule"), [("euler_sde", euler_sde_rule), ("ddpm", ddpm_rule)])
+def test_stochastic_steps(golden, sizes, denoiser, name, rule):
+    grid, x = (
+        grid_at(Tangent(sizes["tan_d"]), torch.tensor([0.6, 0.5], dtype=torch.float64)),
+        golden["case.denoiser.x_t"],
+    )
+    case = part(golden, f"case.step.{name}.")
+    with torch.no_grad():
+        weights = rule(grid, 0)
+        mean = weights.state * x + weights.estimate * with_network(denoiser)(x, 0.6, None)
+    assert difference(mean, case["x_mean"]) < 1e-5
+    assert difference(mean + weights.noise * case["noise"], case["x"]) < 1e-5
+    solver = {"euler_sde": "release"}.get(name, name)
+    solved = SOLVERS[solver](with_network(denoiser), x, grid, torch.Generator().manual_seed(0))
+    assert difference(solved.mean, case["x_mean"]) < 1e-5
+
+
+def test_statistics_and_extras_are_kept(converted, denoiser):
+    assert denoiser.normaliser.mean.unique() == 2 and denoiser.normaliser.std.unique() == 3
+    assert read_config(converted / "denoiser.out" / "denoiser")[2] == {"schedule": {"name": "tan", "d": 5}}
+    statistics = load_file(converted / "autoencoder" / "text_statistics.safetensors")
+    assert torch.equal(statistics["mean"], torch.arange(32.0)) and torch.equal(statistics["std"], torch.ones(32))
+
+
+def test_safetensors_in_place_of_a_pickle(golden, sizes, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(
+        {f"score_estimator.{name}": tensor for name, tensor in part(golden, "denoiser.").items()},
+        tmp_path / "a.safetensors",
+    )
+    with pytest.raises(UserError, match="say how many latents"):
+        convert(tmp_path / "a.safetensors", tmp_path)
+    convert(tmp_path / "a.safetensors", tmp_path, latents=4, head_size=sizes["head_size"])
+    network, case = from_pretrained(Denoiser, tmp_path / "denoiser"), part(golden, "case.denoiser.")
+    assert difference(network(case["x_t"], case["t"], case["self_cond"]), case["x_0"]) < 1e-5
+
+
+def test_a_tensor_too_few_or_too_many_is_refused(golden, sizes):
+    weights = part(golden, "denoiser.")
+    with pytest.raises(UserError, match="which this model does not"):
+        convert_denoiser({**weights, "encoder.surprise": torch.zeros(1)}, 4, sizes["head_size"])
+    del weights["encoder.self_cond_layers.2.bias"]
+    with pytest.raises(UserError, match=r"lacks 'encoder.self_cond_layers.2.bias'"):
+        convert_denoiser(weights, 4, sizes["head_size"])
+    short = {name: tensor for name, tensor in golden.items() if name != "decoder.layers.1.ffn_scale.scale_mlp.bias"}
+    with pytest.raises(UserError, match=r"lacks 'layers.1.ffn_scale.scale_mlp.bias'"):
+        convert_autoencoder(short, sizes["mask_token_id"])
