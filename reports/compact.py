@@ -6,6 +6,7 @@ import shutil
 import textwrap
 
 from reports.content import Section
+from reports.numbers import MINUS
 from reports.table import Cell, Column, Table
 
 NARROWEST = 40
@@ -81,7 +82,8 @@ def _head(column: Column) -> tuple[str, str]:
 
 def _text(cell: Cell, interval: bool) -> str:
     mark = {"best": "*", "level": "†", "": ""}[cell.mark] + ("?" if cell.doubtful else "")
-    return f"{cell.text}{mark} {cell.interval}".rstrip() if interval else f"{cell.text}{mark}"
+    text = f"{cell.text}{mark} {cell.interval}".rstrip() if interval else f"{cell.text}{mark}"
+    return text.replace(MINUS, "-")  # not every terminal has the sign
 
 
 def _clipped(text: str, size: int) -> str:

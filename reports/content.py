@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.records import Cell
 from reports import examples, overview, provenance
 from reports.frames import Run, documents_hash, read_run
 from reports.marks import judge
@@ -40,7 +41,7 @@ class Report:
     sections: tuple[Section, ...]
     facts: tuple[provenance.Fact, ...]
     sources: tuple[provenance.Source, ...]
-    notices: tuple[str, ...]
+    note: str  # licence of the task's texts and what harm they may do, "" if none is known
 
 
 def build(run_folder: Path, out: Path) -> Report:
@@ -53,16 +54,20 @@ def build(run_folder: Path, out: Path) -> Report:
     if not any(record.header.status == "done" for record in run.records):
         why = next((f" ({r.header.cell.system}: {r.header.reason})" for r in run.records if r.header.reason), "")
         raise UserError(f"No cell of {run_folder} is done{why}; run the same command again and then make the report.")
-    made = panels(run.records)
-    sections = tuple(_section(run, panel, number) for number, panel in enumerate(made, start=1))
-    title = " and ".join(dict.fromkeys(section.title for section in sections))
+    task = provenance.task_of(run)
+    made = panels(run.records, task.get("headline") or ())
+    several = len(made) > 1
+    sections = tuple(
+        _section(run, panel, f"-{number}" if several else "") for number, panel in enumerate(made, start=1)
+    )
+    title = str(task.get("title") or " and ".join(dict.fromkeys(section.title for section in sections)))
     return Report(
         title,
         _lead(run, made),
         sections,
         provenance.facts(run, made),
         provenance.sources(run, made, out),
-        provenance.notices(run),
+        str(task.get("note") or ""),
     )
 
 
@@ -75,19 +80,24 @@ def _lead(run: Run, made: Sequence[Panel]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _section(run: Run, panel: Panel, number: int) -> Section:
+def _section(run: Run, panel: Panel, suffix: str) -> Section:
     judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
     headline = panel.headline
     cell = panel.cell
     documents = run.documents.get(documents_hash(panel.entries[0].records[0]), {}) if panel.entries else {}
     return Section(
-        name=f"panel-{number}",
-        title=f"{cell.task} (version {cell.task_version}) on {cell.source}",
+        name=f"panel{suffix}",
+        title=_title(cell),
         panel=panel,
         reading=read(panel, judgements[headline.title]) if headline else (),
-        glance=overview.at_a_glance(panel, judgements),
-        scores=overview.in_full(panel, judgements),
+        glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
+        scores=overview.in_full(panel, judgements, suffix),
         legend=overview.legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents),
     )
+
+
+def _title(cell: Cell) -> str:
+    limit = "" if cell.limit is None else f", first {counted(cell.limit, 'text')}"
+    return f"{cell.task} (version {cell.task_version}) on {cell.source}{limit}"

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from baselines.contract import Document
 from benchmarks.records import SampleRecord, identity
+from reports.columns import ScoreColumn
 from reports.numbers import significant
-from reports.summary import Entry, Panel, ScoreColumn
+from reports.summary import Entry, Panel
 
 COUNT = 5
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one entry wrote: `same_as` is "source" or "reference" where it is exactly that; `score` its headline score."""
+    """What one entry wrote, with its headline score; `same_as` is "source" or "reference" where it is exactly that."""
 
     name: str
     trained: bool

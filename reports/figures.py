@@ -1,10 +1,12 @@
-"""The picture of quality against speed, as SVG (light, or themed for a page) and PDF; the same bytes for the same records."""
+"""The picture of quality against speed, as SVG and PDF: the same bytes for the same records."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -13,7 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from reports.summary import Entry, Panel, Quantity, ScoreColumn
+from reports.columns import ScoreColumn
+from reports.quantities import Quantity
+from reports.summary import Entry, Panel
 
 # Okabe and Ito's palette, distinct under the common colour blindnesses, and what replaces each colour on a dark page.
 INK, QUIET, GRID, PAPER = "#1a1b1e", "#5d6168", "#e3e4e7", "#fefefe"
@@ -26,7 +30,7 @@ THEME = {
     PAPER: "--paper",
     **{colour: f"--series-{number}" for number, colour in enumerate(COLOURS, start=1)},
 }
-STYLE = {
+STYLE: Any = {  # matplotlib types its keys as literals
     "svg.hashsalt": "cosmos-bench",  # element ids depend on the drawing alone
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and themed
     "pdf.fonttype": 42,
@@ -68,8 +72,8 @@ def draw(titles: Sequence[str], panels: Sequence[Panel]) -> Picture:
 def caption(panels: Sequence[Panel]) -> str:
     """What the picture shows, and what it leaves out."""
     parts = [
-        "Quality against speed: up and to the right is better. Bars are 95 % intervals; settings of one system are joined; "
-        "dashed lines are floors and the reference, whose speed means nothing."
+        "Quality against speed. Bars are 95 % intervals; settings of one system are joined; dashed lines are floors "
+        "and the reference, whose speed means nothing."
     ]
     for panel in panels:
         hidden = [entry.name for entry in panel.trained if _point(panel.headline, entry) is None]
@@ -82,7 +86,7 @@ def caption(panels: Sequence[Panel]) -> str:
 
 def _themed(svg: str) -> str:
     """The `<svg>` element alone, its colours replaced by the page's variables."""
-    element = svg[svg.index("<svg") :]
+    element = re.sub(r" *<metadata>.*?</metadata>\n", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     for colour, variable in THEME.items():
         element = element.replace(colour, f"var({variable})")
     return element
@@ -174,7 +178,7 @@ def _plain_ticks(axes: Axes) -> None:
     """Write 20 and 100, not powers of ten, where the axis spans little."""
     low, high = axes.get_xlim()
     if high / low < 300:
-        steps = (1, 2, 5) if high / low < 60 else (1, 3)
+        steps = (1, 2, 3, 5, 7) if high / low < 12 else (1, 2, 5) if high / low < 60 else (1, 3)
         decades = range(-6, 9)
         ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
         axes.set_xticks(ticks, labels=[f"{tick:,.10g}" for tick in ticks])
@@ -183,7 +187,8 @@ def _plain_ticks(axes: Axes) -> None:
 
 def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]]) -> None:
     """Name each point's setting beside it, at the first of several places that is free."""
-    figure = axes.figure
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     figure.draw_without_rendering()
     centres = [axes.transData.transform((x, y)) for x, y, _ in placed]
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres]

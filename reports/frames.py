@@ -27,6 +27,10 @@ from benchmarks.records import (
 )
 
 TEST_SPLIT = "test"
+SCORE_COLUMNS = (
+    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
+    *("n", "total", "direction", "reason", "per_text"),
+)
 
 Line = TypeVar("Line")
 
@@ -37,7 +41,7 @@ class Run:
 
     Attributes:
         plan: `plan.json`, empty where there is none.
-        records: one per cell, in the order in which the cells were made.
+        records: one per cell that was begun, in the order of the plan.
         documents: hash of a document file -> its documents by id.
     """
 
@@ -59,11 +63,13 @@ def read_run(folder: Path) -> Run:
     if not paths:
         raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
     records = [_read_record(path.parent) for path in paths]
-    records.sort(key=lambda record: (record.header.created, record.header.cell.id))
+    plan_path = folder / "plan.json"
+    plan = _read_json(plan_path) if plan_path.exists() else {}
+    places = {cell_id: place for place, cell_id in enumerate(plan.get("cells", ()))}
+    records.sort(key=lambda r: (places.get(r.header.cell.id, len(places)), r.header.created, r.header.cell.id))
     hashes = {documents_hash(record) for record in records}
     documents = {sha: _read_documents(folder / "documents" / f"{sha}.jsonl") for sha in sorted(hashes) if sha}
-    plan_path = folder / "plan.json"
-    return Run(folder, _read_json(plan_path) if plan_path.exists() else {}, tuple(records), documents)
+    return Run(folder, plan, tuple(records), documents)
 
 
 def documents_hash(record: Record) -> str:
@@ -136,8 +142,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "per_text": per_text,
                 }
             )
-    names = ["id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level", "n", "total", "direction", "reason", "per_text"]
-    frame = pd.DataFrame(rows, columns=names)
+    frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
     return frame.astype(dict.fromkeys(("value", "low", "high", "level"), "float64"))
 
 
@@ -206,18 +211,13 @@ def _read_json(path: Path) -> Json:
 
 
 def _read_lines(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
-    """Every whole line of a file; the last one may be torn, any other that cannot be read is an error."""
+    """Every whole line of a file. A last line without its end was being written when its process died: left out."""
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")
     parsed = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             parsed.append(parse(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):  # no newline at its end: the writer was killed here
-                break
             raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
     return parsed

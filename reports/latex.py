@@ -5,13 +5,15 @@ Needs booktabs and what every LaTeX has (graphicx). All output is ASCII, so no i
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from itertools import pairwise
 
 from reports.content import Report
 from reports.table import Block, Cell, Column, Row, Table
 from reports.writing import Raw, environment
 
-COLUMNS = 6  # columns that fit beside the names on a page of 16 cm
+COLUMNS = 8  # columns that fit beside the names on a page of 16 cm
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -37,6 +39,7 @@ _SPECIAL = {
     "?": r"?{}",  # ?` and !` would become Spanish marks
     "!": r"!{}",
     ",": r",{}",
+    "−": r"$-$",
     "–": r"--",
     "—": r"---",
     "‘": r"`",
@@ -91,7 +94,7 @@ def _character(character: str) -> str:
         return _SPECIAL[character]
     if " " <= character <= "~":
         return character
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
         dotless = rf"\{base}" if base in "ij" else base
         return rf"\{_ACCENTS[marks[0]]}{{{dotless}}}"
@@ -106,8 +109,11 @@ def breakable(text: str) -> Raw:
 
 
 def table(content: Table) -> Raw:
-    """The table, in parts of six columns where it is wide; the first column is repeated in each."""
-    parts = [content.part(start, start + COLUMNS) for start in range(0, max(1, len(content.columns)), COLUMNS)]
+    """The table, in parts of about equal width where it is wide; the names are repeated in each."""
+    width = len(content.columns)
+    count = max(1, math.ceil(width / COLUMNS))
+    cuts = [round(part * width / count) for part in range(count + 1)]
+    parts = [content.part(start, stop) for start, stop in pairwise(cuts)]
     numbered = {note: number for number, note in enumerate(content.notes(), start=1)}
     return Raw("\n".join(_part(part, numbered, index, len(parts)) for index, part in enumerate(parts, start=1)))
 
@@ -133,6 +139,7 @@ def _part(content: Table, numbered: dict[str, int], index: int, count: int) -> s
     lines = [
         r"\begin{table}[htbp]",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}",
         rf"\caption{{{escape(caption)}}}\label{{tab:{content.name}{suffix}}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(content.columns)}@{{}}}}",
         r"\toprule",

@@ -1,9 +1,9 @@
 """Which entry of a column is best, and whether that can be told.
 
-Per-text scores are compared text by text (paired sign-flip test and bootstrap, `benchmarks.stats.paired`), every pair of
-trained entries in a column, with Holm's correction over all of that column's pairs. So picking the best afterwards needs
-no further correction. Quantities without values per text (corpus metrics, speed) get a mark only where intervals are
-disjoint.
+Per-text scores are compared text by text (paired sign-flip test and bootstrap, `benchmarks.stats.paired`), every pair
+of trained entries in a column, with Holm's correction over all of that column's pairs. So picking the best afterwards
+needs no further correction. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
+are disjoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Literal
 
 from benchmarks.records import Direction
 from benchmarks.stats import Interval, compare, decide, holm
-from reports.summary import LEVEL, Entry, Quantity, ScoreColumn
+from reports.columns import ScoreColumn
+from reports.quantities import LEVEL, Quantity
+from reports.summary import Entry
 
 Mark = Literal["", "best", "level"]
 

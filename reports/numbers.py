@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 NOTHING = "–"  # what stands where there is no number
+MINUS = "−"
 
 
 def decimals(half_width: float) -> int:
     """Decimals that an uncertainty supports, by the rule of the Particle Data Group (Review, introduction 5.3).
 
-    The three highest digits of the uncertainty decide: from 100 to 354 two of its digits count, above that one. Negative
-    for tens, hundreds and so on.
+    The three highest digits of the uncertainty decide: from 100 to 354 two of its digits count, above that one.
+    Negative for tens, hundreds and so on.
     """
     exponent = math.floor(math.log10(half_width))
     leading = half_width / 10.0**exponent
@@ -32,9 +33,9 @@ def half_width(low: float | None, high: float | None) -> float | None:
 
 
 def fixed(value: float, places: int) -> str:
-    """`value` with that many decimals, thousands set off; minus zero is zero."""
+    """`value` with that many decimals, thousands set off, a true minus sign; minus zero is zero."""
     rounded = round(value, places) + 0.0
-    return f"{rounded:,.{max(places, 0)}f}"
+    return f"{rounded:,.{max(places, 0)}f}".replace("-", MINUS)
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
-from reports.numbers import NOTHING, common_decimals, half_width, significant, written
-from reports.summary import Entry, EntryScore, Panel, Quantity, ScoreColumn
+from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, significant, written
+from reports.quantities import Quantity
+from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
-def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement]) -> Table:
-    """The headline score beside speed, size and the cost of training."""
+def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int = 0, suffix: str = "") -> Table:
+    """The headline score beside speed, size and the cost of training.
+
+    Args:
+        unbegun: cells of the plan that were not begun.
+        suffix: of the table's name, where a report has several.
+    """
     columns: list[Column] = []
     cells: list[dict[str, Cell]] = []
     headline = panel.headline
@@ -39,19 +47,19 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement]) -> Table:
         columns.append(headed)
         cells.append(made)
     return Table(
-        name="glance",
+        name=f"glance{suffix}",
         caption="Quality, speed and cost at a glance",
         columns=tuple(columns),
         blocks=_blocks(panel, cells),
-        remarks=(_missing_remark(panel),) if panel.missing else (),
+        remarks=(*_power(headline, judgements), *_gaps(len(panel.missing), unbegun)),
     )
 
 
-def in_full(panel: Panel, judgements: Mapping[str, Judgement]) -> Table:
+def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
     """Every score of every entry."""
     columns = tuple(Column(column.title, "", column.direction, "") for column in panel.columns)
     cells = [_score_cells(panel, column, judgements[column.title]) for column in panel.columns]
-    return Table("scores", "All scores", columns, _blocks(panel, cells), panel.splits)
+    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), panel.splits)
 
 
 def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
@@ -64,25 +72,27 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         if column.direction != "none" and not any(score.per_text for score in column.scores.values())
     ]
     lines = [
-        "Brackets hold 95 % intervals: of scores over the choice of test texts, of the latency around the median of single "
-        "texts, of the throughput over batches.",
+        "Brackets hold 95 % intervals: of scores over the choice of test texts, of the latency around the median of "
+        "single texts, of the throughput over batches.",
     ]
     if tested:
         lines.append(
-            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the best "
-            "value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over the texts "
-            "both have, 5 % level, Holm's correction over all pairs of the column."
+            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the "
+            "best value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over "
+            "the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals of differences "
+            "are not widened for it."
         )
     lines.append(
         "Speed"
-        + (f" and {', '.join(untested)} (which have no score per text)" if untested else "")
+        + (f" and {listed(untested)} (which have no score per text)" if untested else "")
         + " are bold only where the best interval overlaps no other, and carry no other mark."
     )
     lines.append(
-        "Every trained entry is from one training seed: intervals and tests say nothing of how another training would end."
+        "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
+        "would end."
         if seeds == {1}
-        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests average "
-        "a text's scores over seeds first. How much seeds differ is in the row's notes, not in the intervals."
+        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
+        "average a text's scores over seeds first. How much seeds differ is in the notes, not in the intervals."
     )
     if panel.floors:
         lines.append(
@@ -108,10 +118,24 @@ def _detail(entry: Entry) -> str:
     return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
 
 
-def _missing_remark(panel: Panel) -> str:
-    count = len(panel.missing)
+def _power(headline: ScoreColumn | None, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+    """What the tests of the headline could have shown, so that "not told apart" is not read as "equal"."""
+    pairs = judgements[headline.title].pairs if headline else ()
+    if headline is None or not pairs:
+        return ()
+    typical = statistics.median(pair.detectable for pair in pairs)
+    texts = counted(min(pair.n for pair in pairs), "text")
     return (
-        f"{count} cell{'' if count == 1 else 's'} of the plan {'has' if count == 1 else 'have'} no result; see below."
+        f"With {texts} a difference in {headline.title} of about {significant(typical, 2)} is found four times in "
+        "five, before the correction for many tests.",
+    )
+
+
+def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
+    have = "has" if missing == 1 else "have"
+    return (
+        *((f"{counted(missing, 'cell')} {have} no result: see below.",) if missing else ()),
+        *((f"{counted(unbegun, 'cell')} of the plan not begun yet.",) if unbegun else ()),
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.records import Header, Record
+from benchmarks.records import Header, Json, Record
 from reports.frames import Run
 from reports.numbers import counted
-from reports.summary import Panel
+from reports.summary import Entry, Panel
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the numbers of one cell are: its folder (relative to the report), and the commands that show and remake it."""
+    """Where the numbers of one cell are: its folder relative to the report, and the commands to show and remake it."""
 
     id: str
     name: str
@@ -47,20 +47,23 @@ class Missing:
 def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
     """What all cells were made with. Where cells differ each value says how many it holds for."""
     headers = [record.header for record in run.records]
+    trained = [entry for panel in panels for entry in panel.trained]
+    packages = [header for header in headers if header.packages]
+    columns = [column for panel in panels for column in panel.columns]
     made = (
-        Fact("Command", _run_command(run)),
+        Fact("Command", _commands(run, trained)),
         Fact("Commit", _varying(headers, _commit)),
-        Fact("Device", _varying(headers, lambda header: _flat(header.device) or header.cell.device)),
+        Fact("Made", _span(headers)),
+        Fact("Device", _varying(headers, _machine)),
+        Fact("Clock", _clocks(headers)),
         Fact("Number type", _varying(headers, lambda header: header.cell.dtype)),
         Fact("Seeds", (", ".join(str(seed) for seed in sorted({header.cell.seed for header in headers})),)),
-        Fact(
-            "Data",
-            _varying(headers, lambda h: f"{h.cell.source} ({_flat(h.cell.data)})" if h.cell.data else h.cell.source),
-        ),
-        Fact("Documents", _varying([h for h in headers if h.documents], _documents)),
-        Fact("Budgets", _varying(headers, lambda header: header.cell.budget)),
-        Fact("Packages", _varying([header for header in headers if header.packages], lambda h: _flat(h.packages, " "))),
-        Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for panel in panels for column in panel.columns))),
+        Fact("Data", _varying(headers, _data)),
+        Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
+        Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
+        Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
+        Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
+        Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),
     )
     return tuple(fact for fact in made if any(fact.values))
 
@@ -97,21 +100,53 @@ def missing(records: Iterable[Record]) -> tuple[Missing, ...]:
     )
 
 
-def notices(run: Run) -> tuple[str, ...]:
-    """Licence and harm notes of the task, where the plan or a cell's header carries them."""
-    found: dict[str, None] = {}
-    for name in ("licence", "harm"):
-        value = run.plan.get(name)
-        if isinstance(value, str) and value.strip():
-            found[value.strip()] = None
-    return tuple(found)
+def unbegun(run: Run) -> int:
+    """How many cells of the plan were never begun."""
+    return len(set(run.plan.get("cells", ())) - {record.header.cell.id for record in run.records})
 
 
-def _run_command(run: Run) -> tuple[str, ...]:
+def task_of(run: Run) -> Json:
+    """What the plan says of its task: title, headline metrics, note; empty where it says nothing."""
+    task = run.plan.get("task")
+    return task if isinstance(task, dict) else {}
+
+
+def _commands(run: Run, trained: Sequence[Entry]) -> tuple[str, ...]:
+    """The command of the run where the plan has it, or else those of the trained cells (of all, if none is trained)."""
     command = run.plan.get("command")
     if isinstance(command, str) and command:
         return (command,)
-    return tuple(dict.fromkeys(record.header.command for record in run.records if record.header.command))
+    records = [record for entry in trained for record in entry.records] or list(run.records)
+    return tuple(dict.fromkeys(record.header.command for record in records if record.header.command))
+
+
+def _span(headers: Sequence[Header]) -> tuple[str, ...]:
+    stamps = sorted(stamp for header in headers for stamp in (header.created, header.finished) if stamp)
+    return (stamps[0] if stamps[0] == stamps[-1] else f"{stamps[0]} to {stamps[-1]}",) if stamps else ()
+
+
+def _machine(header: Header) -> str:
+    """The device without what changes from moment to moment."""
+    steady = {key: value for key, value in header.device.items() if value is not None and "clock" not in key}
+    if isinstance(memory := steady.pop("memory_bytes", None), int):
+        steady["memory"] = f"{memory / 2**30:.1f} GiB"
+    name = str(steady.pop("name", header.cell.device))
+    return ", ".join([name, *([_flat(steady)] if steady else [])])
+
+
+def _clocks(headers: Sequence[Header]) -> tuple[str, ...]:
+    """The range of each clock that the cells saw."""
+    seen: dict[str, list[float]] = {}
+    for header in headers:
+        for key, value in header.device.items():
+            if "clock" in key and isinstance(value, int | float):
+                seen.setdefault(key, []).append(value)
+    return tuple(f"{key} {min(values):g} to {max(values):g}" for key, values in seen.items())
+
+
+def _data(header: Header) -> str:
+    details = _flat(header.cell.data)
+    return f"{header.cell.source} ({details})" if details else header.cell.source
 
 
 def _commit(header: Header) -> str:
@@ -126,8 +161,8 @@ def _documents(header: Header) -> str:
     )
 
 
-def _flat(values: Mapping[str, object], between: str = ": ") -> str:
-    return ", ".join(f"{key}{between}{value}" for key, value in values.items())
+def _flat(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def _varying(headers: Sequence[Header], of: Callable[[Header], str]) -> tuple[str, ...]:

@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.stats import dominated_by
+from reports.columns import ScoreColumn
 from reports.marks import Judgement, Pair, clear, tested_pairs
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
-from reports.summary import Entry, Panel, ScoreColumn
+from reports.summary import Entry, Panel
 
-SUBJECT = "cosmos"  # the method this project is about; only the sentence that says where it loses knows its name
+SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
 def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
     """The sentences on a panel. `judgement` is that of its headline."""
     column = panel.headline
-    scored = [entry for entry in panel.trained if column is not None and _value(column, entry) is not None]
+    scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
     if column is None or not scored:
         return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
-    sentences = [
+    return (
         _ranking(column, scored, judgement),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
-    ]
-    sentences += _speed(column, scored)
-    sentences.append(_scope(panel))
-    return tuple(sentence for sentence in sentences if sentence)
+        *_speed(column, scored),
+        _scope(panel),
+    )
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:
@@ -44,51 +44,50 @@ def _sorted(column: ScoreColumn, entries: Sequence[Entry]) -> list[Entry]:
 
 def _shown(column: ScoreColumn, entry: Entry) -> str:
     quantity = column.scores[entry.key].quantity
-    value, interval = written(quantity.value, quantity.low, quantity.high)
-    return f"{value} {interval}".strip()
+    return " ".join(part for part in written(quantity.value, quantity.low, quantity.high) if part)
 
 
 def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> str:
     best, *others = _sorted(column, scored)
     if not others:
-        return (
-            f"{best.name} has {column.title} {_shown(column, best)}; there is no other trained system to compare with."
-        )
+        return f"{best.name} has {column.title} {_shown(column, best)}; no other trained system has a score to compare."
     start = f"On {column.title} ({column.direction} is better), {best.name} has the best value, {_shown(column, best)}"
-    pairs = [judgement.pair(best.key, other.key) for other in others]
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
-        return (
-            f"{start}; its interval {'overlaps no other' if disjoint else 'overlaps others, so no best can be named'}."
-        )
-    beaten = [other.name for other, pair in zip(others, pairs, strict=True) if pair and pair.outcome == "better"]
-    level = [other.name for other, pair in zip(others, pairs, strict=True) if not pair or pair.outcome != "better"]
+        return f"{start}; its interval {'overlaps no other' if disjoint else 'overlaps others: no best can be named'}."
+    beaten: list[str] = []
+    level: list[str] = []
+    for other in others:
+        pair = judgement.pair(best.key, other.key)
+        (beaten if pair and pair.outcome == "better" else level).append(other.name)
     if not level:
         return f"{start}, significantly better than every other trained entry."
-    told = f"it cannot be told from {listed(level)}"
-    return f"{start}; {told}" + (f", and is significantly better than {listed(beaten)}." if beaten else ".")
+    rest = f", and is significantly better than {listed(beaten)}" if beaten else ""
+    return f"{start}; it cannot be told from {listed(level)}{rest}."
 
 
 def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
-    """The best setting of Cosmos against the best setting of every rival, whichever way it ends."""
+    """The best setting of Cosmos against the best setting of every rival."""
     ordered = _sorted(column, scored)
     ours = next((entry for entry in ordered if entry.system == SUBJECT), None)
     if ours is None:
         return []
-    rivals = list({entry.system: entry for entry in reversed(ordered) if entry.system != SUBJECT}.values())
+    rivals: dict[str, Entry] = {}
+    for entry in ordered:
+        if entry.system != SUBJECT:
+            rivals.setdefault(entry.system, entry)
+    said: dict[str, list[str]] = {"worse": [], "better": [], "cannot tell": []}
+    for rival in rivals.values():
+        pair = judgement.pair(ours.key, rival.key)
+        if pair is not None:
+            said[pair.outcome].append(f"{rival.name} ({_pair(pair)})")
     sentences = []
-    for verdict, phrase in (("worse", "is significantly worse than"), ("better", "is significantly better than")):
-        found = [(rival, pair) for rival in reversed(rivals) if (pair := judgement.pair(ours.key, rival.key))]
-        chosen = [f"{rival.name} ({_pair(pair)})" for rival, pair in found if pair.outcome == verdict]
-        if chosen:
-            sentences.append(f"{ours.name} {phrase} {listed(chosen)}.")
-    unsure = [
-        f"{rival.name} ({_pair(pair)}; {counted(pair.n, 'text')} show a difference from {significant(pair.detectable, 2)})"
-        for rival in reversed(rivals)
-        if (pair := judgement.pair(ours.key, rival.key)) and pair.outcome == "cannot tell"
-    ]
-    if unsure:
-        sentences.append(f"No difference could be shown between {ours.name} and {listed(unsure)}.")
+    if said["worse"]:
+        sentences.append(f"Cosmos loses: {ours.name} is significantly worse than {listed(said['worse'])}.")
+    if said["better"]:
+        sentences.append(f"{ours.name} is significantly better than {listed(said['better'])}.")
+    if said["cannot tell"]:
+        sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
     return sentences
 
 
@@ -96,72 +95,85 @@ def _pair(pair: Pair) -> str:
     places = decimals(half_width(pair.low, pair.high) or 1.0)
     limits = f"[{fixed(pair.low, places)}, {fixed(pair.high, places)}]"
     sign = "+" if pair.difference > 0 else ""
-    return f"{sign}{fixed(pair.difference, places)} {limits}, {p_value(pair.p)}"
+    told = f"difference {sign}{fixed(pair.difference, places)} {limits}, {p_value(pair.p)}"
+    if pair.outcome == "cannot tell":
+        told += f"; {counted(pair.n, 'text')} can show one of about {significant(pair.detectable, 2)}"
+    return told
 
 
 def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
-    """Which trained entries do not clear a floor that they ought to; one family of tests over all of them."""
+    """Which trained entries are not shown to clear a floor; one family of tests over all of them."""
     floors = [
         entry
         for entry in panel.floors
         if entry.system != "reference" and entry.key in column.scores and column.scores[entry.key].per_text
     ]
-    tested = tested_pairs(column, [(e.key, f.key) for e in scored for f in floors if column.scores[e.key].per_text])
+    pairs = [(entry.key, floor.key) for entry in scored for floor in floors if column.scores[entry.key].per_text]
+    tested = tested_pairs(column, pairs)
     if not tested:
         return []
     names = {entry.key: entry.name for entry in panel.entries}
-    failed: dict[str, list[str]] = {}
+    uncleared: dict[str, list[str]] = {}
     for pair in tested:
         if pair.outcome != "better":
-            failed.setdefault(names[pair.a], []).append(names[pair.b])
-    if not failed:
-        return [f"Every trained entry is significantly better than the floors {listed(f.name for f in floors)}."]
+            uncleared.setdefault(names[pair.a], []).append(names[pair.b])
+    if not uncleared:
+        beaten = listed(floor.name for floor in floors)
+        return [f"Every trained entry is significantly better than the floors {beaten}."]
     return [
-        f"{name} is not shown to be better than {listed(below)}: it has not learnt the task as measured by {column.title}."
-        for name, below in failed.items()
+        f"{name} is not shown to be better than {listed(below)}: on {column.title} it has not learnt the task."
+        for name, below in uncleared.items()
     ]
 
 
 def _speed(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
     timed = [entry for entry in scored if entry.throughput.value and not entry.doubts]
     doubted = [entry.name for entry in scored if entry.doubts]
-    sentences = [f"The timing of {listed(doubted)} is not valid and is left out of what follows."] if doubted else []
+    sentences = []
+    if doubted:
+        sentences.append(f"The timing of {listed(doubted)} is not valid, so nothing is said of their speed.")
     if len(timed) < 2:
         return [*sentences, "Too few valid timings to compare speed."]
-    ordered = sorted(timed, key=lambda entry: -(entry.throughput.value or 0.0))
-    fastest, second = ordered[0], ordered[1]
-    rate, limits = written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high)
-    sure = clear(fastest.throughput, second.throughput, "higher")
-    lead = f"{fastest.name} makes the most texts per second, {rate} {limits}".rstrip()
-    lead += f", at {column.title} {_shown(column, fastest)}"
-    sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
-    quality = [(1 if column.direction == "higher" else -1) * (_value(column, entry) or 0.0) for entry in timed]
-    better = dominated_by(quality, [entry.throughput.value or 0.0 for entry in timed])
-    front = [entry.name for entry, other in zip(timed, better, strict=True) if other is None]
-    beaten = [f"{entry.name} (by {timed[o].name})" for entry, o in zip(timed, better, strict=True) if o is not None]
-    line = f"By the values alone, {listed(front)} {'are' if len(front) > 1 else 'is'} on the front of quality and speed"
-    sentences.append(
-        line + (f"; another entry is at least as good and as fast as {listed(beaten)}." if beaten else ".")
+    fastest, second, *_ = sorted(timed, key=lambda entry: -(entry.throughput.value or 0.0))
+    rate = " ".join(
+        part for part in written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high) if part
     )
-    return sentences
+    lead = f"{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
+    sure = clear(fastest.throughput, second.throughput, "higher")
+    sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
+    return [*sentences, _front(column, timed)]
+
+
+def _front(column: ScoreColumn, timed: Sequence[Entry]) -> str:
+    """Who is on the front of quality and speed by the values, and who is matched in both by whom."""
+    sign = 1 if column.direction == "higher" else -1
+    qualities = [sign * (_value(column, entry) or 0.0) for entry in timed]
+    matched: dict[str, list[str]] = {}
+    front = []
+    for entry, other in zip(timed, dominated_by(qualities, [e.throughput.value or 0.0 for e in timed]), strict=True):
+        if other is None:
+            front.append(entry.name)
+        else:
+            matched.setdefault(timed[other].name, []).append(entry.name)
+    sentence = f"By the values alone, without a test, the front of quality and speed is {listed(front)}"
+    clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
+    return "; ".join([sentence, *clauses]) + "."
 
 
 def _scope(panel: Panel) -> str:
     """What the numbers hold for, and no further."""
-    cells = [entry.cell for entry in panel.trained] or [panel.cell]
-    devices = list(dict.fromkeys(_device(entry) for entry in panel.trained)) or [panel.cell.device]
-    presets = list(dict.fromkeys(cell.preset for cell in cells))
+    entries = panel.trained or panel.entries
+    cells = [entry.cell for entry in entries] or [panel.cell]
+    devices = dict.fromkeys(_device(entry) for entry in entries)
     texts = max((len(record.samples) for entry in panel.entries for record in entry.records), default=0)
-    seeds = len({cell.seed for entry in panel.trained for cell in (r.header.cell for r in entry.records)})
+    seeds = len({record.header.cell.seed for entry in entries for record in entry.records})
     scope = (
         f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, preset "
-        f"{listed(presets)}, {counted(seeds, 'training seed')}, on {listed(devices)}; another size, machine or seed may order "
-        "the systems otherwise."
+        f"{listed(dict.fromkeys(cell.preset for cell in cells))}, {counted(seeds, 'training seed')}, on "
+        f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
     )
     budgets = list(dict.fromkeys(cell.budget for cell in cells))
-    if len(budgets) > 1:
-        scope += f" The budgets of training differ ({', '.join(budgets)})."
-    return scope
+    return scope + (f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else "")
 
 
 def _device(entry: Entry) -> str:

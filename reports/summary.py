@@ -6,51 +6,15 @@ that were asked the same, on the same documents: only they are compared.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records import Cell, Direction, Record, Signature
-from benchmarks.stats import ratio_interval
+from benchmarks.records import Cell, Record
 from reports import frames
-
-LEVEL = 0.95
-FEWEST_BATCHES = 3  # fewer timed batches say too little of their spread for an interval
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number with its interval, or None with the reason; `n` observations are behind it."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class EntryScore:
-    """One entry's score in one column; over several seeds the mean of their values and of their interval limits."""
-
-    quantity: Quantity
-    total: int
-    seeds: tuple[float, ...]  # the value of each seed
-    per_text: Mapping[str, float]  # mean over seeds by document; empty for corpus metrics
-
-
-@dataclass(frozen=True)
-class ScoreColumn:
-    """One metric under one signature. `unlike` says what sets it apart where a metric has several signatures."""
-
-    metric: str
-    title: str
-    direction: Direction
-    signature: Signature
-    scores: Mapping[str, EntryScore]  # by entry
-    unlike: str = ""
+from reports.columns import ScoreColumn, score_columns
+from reports.quantities import Quantity, latency, mean, throughput
 
 
 @dataclass(frozen=True)
@@ -91,7 +55,8 @@ class Panel:
     entries: tuple[Entry, ...]
     columns: tuple[ScoreColumn, ...]
     missing: tuple[Record, ...]  # failed, refused or unfinished
-    splits: tuple[str, ...] = field(default=())  # sentences on metrics that have several signatures
+    headlines: tuple[str, ...] = ()  # metrics that sum the panel up, best first; all in their order if empty
+    splits: tuple[str, ...] = ()  # sentences on metrics that have several signatures
 
     @property
     def trained(self) -> tuple[Entry, ...]:
@@ -103,8 +68,10 @@ class Panel:
 
     @property
     def headline(self) -> ScoreColumn | None:
-        """The first column in the task's order that ranks and that some trained entry (or else any) has a value in."""
+        """The first of the headline metrics that ranks and that some trained entry (or else any) has a value in."""
         ranked = [column for column in self.columns if column.direction != "none"]
+        wanted = [column for name in self.headlines for column in ranked if column.metric == name]
+        ranked = wanted + [column for column in ranked if column not in wanted]
         for entries in (self.trained, self.entries):
             for column in ranked:
                 if any(_value(column, entry) is not None for entry in entries):
@@ -122,15 +89,15 @@ def _value(column: ScoreColumn, entry: Entry) -> float | None:
     return None if score is None else score.quantity.value
 
 
-def panels(records: Sequence[Record]) -> tuple[Panel, ...]:
-    """The panels of a run, in the order of their first cell."""
+def panels(records: Sequence[Record], headlines: Sequence[str] = ()) -> tuple[Panel, ...]:
+    """The panels of a run, in the order of their first cell. `headlines` names metrics, best first."""
     by_panel: dict[str, list[Record]] = {}
     for record in records:
         by_panel.setdefault(frames.panel_key(record), []).append(record)
-    return tuple(_panel(group) for group in by_panel.values())
+    return tuple(_panel(group, tuple(headlines)) for group in by_panel.values())
 
 
-def _panel(records: Sequence[Record]) -> Panel:
+def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
     done = [record for record in records if record.header.status == "done"]
     by_entry: dict[str, list[Record]] = {}
     for record in done:
@@ -141,7 +108,7 @@ def _panel(records: Sequence[Record]) -> Panel:
     entries.sort(key=lambda entry: systems.index(entry.system))
     columns, splits = score_columns(frames.scores(done))
     missing = tuple(record for record in records if record.header.status != "done")
-    return Panel(tuple(_tagged(entries)), columns, missing, splits)
+    return Panel(tuple(_tagged(entries)), columns, missing, headlines, splits)
 
 
 def _entry(
@@ -162,53 +129,14 @@ def _entry(
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
         throughput=throughput(timed[timed["kind"] == "batch"]),
-        calls=Quantity(float(calls[first]) if first in calls.index else None, n=len(ordered)),
+        calls=Quantity(float(calls[first]) if first is not None and first in calls.index else None, n=len(ordered)),
         other_calls={str(name): float(value) for name, value in calls.items() if name != first},
         trainable=int(own["trainable"].max()),
         frozen=int(own["frozen"].max()),
-        train_seconds=_mean(own["train_seconds"]),
-        train_flops=_mean(own["train_flops"]),
+        train_seconds=mean(own["train_seconds"]),
+        train_flops=mean(own["train_flops"]),
         doubts=_doubts(ordered),
     )
-
-
-def latency(timed: pd.DataFrame) -> Quantity:
-    """The median milliseconds of one text, with the distribution-free interval of a median.
-
-    The interval runs between the order statistics k and n + 1 - k, k the largest with
-    2 P(Binomial(n, 1/2) < k) <= 1 - level (David and Nagaraja, Order Statistics, section 7.1); none below six texts.
-    """
-    milliseconds = sorted(1000.0 * timed["seconds"])
-    n = len(milliseconds)
-    if n == 0:
-        return Quantity(None, reason="not run: no single text was timed")
-    middle = float(pd.Series(milliseconds).median())
-    below, rank = 0.0, 0
-    while True:
-        below += 2 * math.comb(n, rank) / 2**n
-        if below > 1 - LEVEL:
-            break
-        rank += 1
-    if rank == 0:
-        return Quantity(middle, n=n)
-    return Quantity(middle, milliseconds[rank - 1], milliseconds[n - rank], n)
-
-
-def throughput(timed: pd.DataFrame) -> Quantity:
-    """Texts per second over all timed batches, with the bootstrap interval over batches."""
-    n = len(timed)
-    if n == 0 or not float(timed["seconds"].sum()) > 0:
-        return Quantity(None, reason="not run: no batch was timed")
-    value = float(timed["texts"].sum()) / float(timed["seconds"].sum())
-    if n < FEWEST_BATCHES:
-        return Quantity(value, n=n)
-    limits = ratio_interval(timed["texts"].to_numpy(float), timed["seconds"].to_numpy(float), level=LEVEL)
-    return Quantity(value, limits.low, limits.high, n)
-
-
-def _mean(values: pd.Series[float]) -> Quantity:
-    known = values.dropna().astype(float)
-    return Quantity(float(known.mean()), n=len(known)) if len(known) else Quantity(None)
 
 
 def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
@@ -241,71 +169,3 @@ def _tagged(entries: Sequence[Entry]) -> list[Entry]:
         if names.count(name) > 1:  # another recipe or other values of the setting, too long for a label
             tags[entry.key].append(f"configuration {entry.key[:6]}")
     return [Entry(**{**vars(entry), "tags": tuple(tags[entry.key])}) for entry in entries]
-
-
-def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[str, ...]]:
-    """One column per metric and signature in the order of the records, and sentences on metrics judged unlike.
-
-    A score that is null judged nothing, so it splits no column: it stands in the first one of its metric.
-    """
-    columns: list[ScoreColumn] = []
-    splits: list[str] = []
-    order = scores.groupby("metric", sort=False)["position"].min().sort_values(kind="stable")
-    for metric in order.index:
-        rows = scores[scores["metric"] == metric]
-        judged = rows[rows["value"].notna()]
-        signatures: list[Signature] = list({str(s): s for s in (judged if len(judged) else rows)["signature"]}.values())
-        if len(signatures) > 1:
-            splits.append(_difference(str(metric), signatures))
-        for number, signature in enumerate(signatures):
-            same = rows["signature"].map(str) == str(signature)
-            here = rows[same | (rows["value"].isna() & (number == 0))]
-            letter = f" ({chr(ord('a') + number)})" if len(signatures) > 1 else ""
-            columns.append(
-                ScoreColumn(
-                    metric=str(metric),
-                    title=f"{metric}{letter}",
-                    direction=here["direction"].iloc[0],
-                    signature=signature,
-                    scores={str(key): _entry_score(group) for key, group in here.groupby("entry", sort=False)},
-                    unlike=f"judged by {signature}" if letter else "",
-                )
-            )
-    return tuple(columns), tuple(splits)
-
-
-def _entry_score(rows: pd.DataFrame) -> EntryScore:
-    judged = rows[rows["value"].notna()].sort_values("seed")
-    if not len(judged):
-        reason = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
-        return EntryScore(Quantity(None, reason=reason), int(rows["total"].max()), (), {})
-    bounded = bool(judged["low"].notna().all() and judged["high"].notna().all())
-    texts: dict[str, list[float]] = {}
-    for per_text in judged["per_text"]:
-        for key, value in per_text.items():
-            texts.setdefault(key, []).append(value)
-    unscored = rows[rows["value"].isna()]["reason"].dropna()
-    return EntryScore(
-        Quantity(
-            float(judged["value"].mean()),
-            float(judged["low"].mean()) if bounded else None,
-            float(judged["high"].mean()) if bounded else None,
-            int(judged["n"].min()),
-            reason=f"{len(unscored)} of {len(rows)} seeds without a score: {unscored.iloc[0]}"
-            if len(unscored)
-            else None,
-        ),
-        int(judged["total"].max()),
-        tuple(float(value) for value in judged["value"]),
-        {key: math.fsum(values) / len(values) for key, values in texts.items()},
-    )
-
-
-def _difference(metric: str, signatures: Sequence[Signature]) -> str:
-    """Which parts of the signatures of one metric are unlike, and how."""
-    parts = []
-    for part in ("version", "evaluator", "options", "weights"):
-        values = list(dict.fromkeys(str(getattr(signature, part)) for signature in signatures))
-        if len(values) > 1:
-            parts.append(f"{part} " + " against ".join(f"“{value}”" for value in values))
-    return f"{metric} was judged in {len(signatures)} ways that must not be compared, by column: {'; '.join(parts)}."

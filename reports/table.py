@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.records import Direction
 from reports.marks import Mark
@@ -82,16 +82,10 @@ class Table:
         notes = self.notes()
         return tuple(notes.index(note) + 1 for note in cell.notes)
 
-    def part(self, start: int, stop: int, keep: int = 0) -> Table:
-        """The same rows with the first `keep` columns and those from `start` to `stop`."""
-        chosen = (*range(keep), *range(max(start, keep), min(stop, len(self.columns))))
+    def part(self, start: int, stop: int) -> Table:
+        """The same rows with the columns from `start` up to `stop`."""
         blocks = tuple(
-            Block(
-                block.title,
-                tuple(
-                    Row(row.title, row.detail, row.cell_id, tuple(row.cells[i] for i in chosen)) for row in block.rows
-                ),
-            )
+            Block(block.title, tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
             for block in self.blocks
         )
-        return Table(self.name, self.caption, tuple(self.columns[i] for i in chosen), blocks, self.remarks)
+        return replace(self, columns=self.columns[start:stop], blocks=blocks)

@@ -1,4 +1,4 @@
-"""A run as the harness would leave it: three systems with two settings, four floors, nulls, a failed and a refused cell."""
+"""A run as the harness would leave it: three systems, four floors, null scores, a failed and a refused cell."""
 
 import json
 import sys
