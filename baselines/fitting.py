@@ -70,9 +70,7 @@ class Rival(ABC):
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
         data = self.batches(pairs, shape)
         validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            model = self.build(shape)
+        model = self._fresh(shape, seed)
         loss, validation_loss = self.losses()
         trained = train(
             model,
@@ -114,7 +112,7 @@ class Rival(ABC):
         """Read the checkpoint and make ready to generate."""
         self.loaded_shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
         self.vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
-        model = self.build(self.loaded_shape)
+        model = self._fresh(self.loaded_shape, 0)
         checkpoint.load_weights(checkpoint_folder, model)
         self.device = torch.device(device)
         self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
@@ -123,10 +121,17 @@ class Rival(ABC):
         """The one network."""
         return {self.name: self.model}
 
+    def _fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
+        """The network with weights from `seed`; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return self.build(shape)
+
     def _flops_per_step(self, model: nn.Module, loss: Loss, data: Batches) -> float:
         """Forward and backward over the first rows, repeated where the data are fewer than a batch."""
         size = self.recipe.training.batch_size
         batch = data.batch(torch.arange(size) % len(data))
+        model.eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
 
         def step() -> None:
             loss(model, batch, Seeds(torch.arange(size)))[0].backward()

@@ -29,7 +29,7 @@ from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, TrainingConfig
 from cosmos.vocabulary import PAD, SEP
 
-LOOK_EVERY = 8  # steps between looks at which rows have ended, on an accelerator that a look must wait for
+LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # steps between looks at which rows have ended; an accelerator must be waited for
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ class Decoding:
             raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
 
 
-def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of the targets, in nats.
 
     Args:
         tokens: joined rows, int64 [B, L], padded on the right, which a causal network does not see.
-        starts: where targets begin, int64 [B].
+        starts, ends: where targets begin, and the position after their last token, int64 [B].
 
     Returns:
         nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets; and where targets are, bool [B, L - 1].
     """
     states = model.transformer(tokens[:, :-1]).last_hidden_state  # [B, L - 1, W]
     place = torch.arange(1, tokens.shape[1], device=tokens.device)
-    counts = (place >= starts[:, None]) & (tokens[:, 1:] != PAD)  # [B, L - 1]
+    counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
     nll = F.cross_entropy(logits.float(), tokens[:, 1:][counts], reduction="none")
     return torch.zeros(counts.shape, device=nll.device).masked_scatter(counts, nll), counts
@@ -83,7 +83,7 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor) -> tuple[
 def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.Loss`)."""
     assert isinstance(model, GPT2LMHeadModel)
-    nll, counts = target_nll(model, batch["tokens"], batch["starts"])
+    nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
     return nll.sum(), counts.sum()
 
 
@@ -109,7 +109,7 @@ def decode(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Decodin
         int64 [B, steps], [PAD] where a row was no longer continued.
     """
     device = prompts.device
-    every = 1 if device.type == "cpu" else LOOK_EVERY
+    every = LOOK_EVERY_ON_CPU if device.type == "cpu" else LOOK_EVERY
     tokens = left_pad(prompts)
     seen = tokens != PAD  # [B, positions so far]
     written = torch.full((len(prompts), steps), PAD, device=device)
@@ -171,8 +171,8 @@ class GPT2System(Rival):
         )
 
     def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
-        tokens, starts = join(pairs.sources, pairs.targets)
-        return TokenBatches({"tokens": tokens, "starts": starts})
+        tokens, starts, ends = join(pairs.sources, pairs.targets)
+        return TokenBatches({"tokens": tokens, "starts": starts, "ends": ends})
 
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss

@@ -60,12 +60,12 @@ def trim(tokens: Tensor) -> Tensor:
     return tokens[:, : max(1, int(lengths(tokens).max()))] if len(tokens) else tokens
 
 
-def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins, [B]."""
-    starts = lengths(sources)
+def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins and ends, [B]."""
+    starts, ends = lengths(sources), lengths(sources) + lengths(targets)
     rows = torch.cat([sources, torch.full_like(targets, PAD)], 1)  # [B, S + L]
     place = starts[:, None] + torch.arange(targets.shape[1])  # [B, L]
-    return trim(rows.scatter(1, place, targets)), starts
+    return trim(rows.scatter(1, place, targets)), starts, ends
 
 
 def left_pad(tokens: Tensor) -> Tensor:

@@ -1,0 +1,265 @@
+"""The trained rivals behind the contract: fit, resume, check, load, generate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
+from baselines.fitting import Rival
+from baselines.gpt2 import Decoding, GPT2Recipe, GPT2System
+from baselines.mdlm import MDLMRecipe, MDLMSystem, MaskedModel, Unmasking
+from baselines.trunk import TrunkConfig
+from cosmos.training import TrainingConfig
+from cosmos.vocabulary import PAD
+
+LIMITS = Limits(source_tokens=16, target_tokens=14)
+WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
+PAIRS = [(f"{who} broke the {n} {what} .", f"{who} broke {what} .") for n in ("damn", "dumb") for who in WHO for what in WHAT]
+DOCUMENTS = [Document(str(i), source, target, (target,)) for i, (source, target) in enumerate(PAIRS)]
+CORPUS = Corpus(DOCUMENTS[:20], DOCUMENTS[20:])
+REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)]
+
+TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
+BUDGET = Budget(40, "steps")
+RIVALS: dict[str, tuple[type[Rival], Any]] = {
+    "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
+    "mdlm": (MDLMSystem, MDLMRecipe(32, 2, 2, 64, TRAINING, BUDGET)),
+}
+SETTINGS = [
+    ("gpt2", Decoding(greedy=True)),
+    ("gpt2", Decoding(temperature=0.8, top_p=0.9)),
+    ("mdlm", Unmasking("ancestral", 5)),
+    ("mdlm", Unmasking("confidence", 4)),
+]
+both = pytest.mark.parametrize("name", list(RIVALS))
+
+
+def make(name: str, **changes: Any) -> Rival:
+    kind, recipe = RIVALS[name]
+    return kind(dataclasses.replace(recipe, **changes), LIMITS)
+
+
+def fit(system: Rival, folder: Path, budget: Budget = BUDGET, **given: Any) -> Any:
+    return system.fit(given.pop("corpus", CORPUS), budget, folder, seed=given.pop("seed", 1), device="cpu", **given)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Rival, Path]]:
+    """Both rivals after a few steps, loaded, with their checkpoints."""
+    found = {}
+    for name in RIVALS:
+        folder, system = tmp_path_factory.mktemp(name), make(name)
+        fit(system, folder)
+        system.load(folder, device="cpu", dtype="float32")
+        found[name] = (system, folder)
+    return found
+
+
+@both
+def test_a_rival_meets_the_contract(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, folder = trained[name]
+    assert isinstance(system, System)
+    assert "nano" in system.presets
+    known = json.loads((folder / "fit.json").read_text())["fitted"]
+    assert known["steps"] == 40
+    assert known["flops"] > 0
+    assert known["validation_loss"] > 0
+    parameters = sum(p.numel() for p in next(iter(system.networks().values())).parameters())
+    assert known["notes"]["parameters"] == parameters
+
+
+@both
+def test_training_learns(name: str, tmp_path: Path) -> None:
+    fitted = fit(make(name), tmp_path, Budget(160, "steps"))
+    assert fitted.validation_loss < 0.8 * fit(make(name), tmp_path / "few", Budget(10, "steps")).validation_loss
+
+
+@both
+def test_a_finished_fit_returns_the_same_at_once(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
+    _, folder = trained[name]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    def never(stage: str, share: float, loss: float | None) -> None:
+        raise AssertionError("nothing is trained again")
+
+    first = fit(make(name), folder, progress=never)
+    assert first == fit(make(name), folder, progress=never)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@both
+def test_a_fit_that_was_stopped_ends_with_the_same_bytes(
+    name: str, trained: dict[str, tuple[Rival, Path]], tmp_path: Path
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop_at(share: float) -> Callable[[str, float, float | None], None]:
+        def progress(stage: str, now: float, loss: float | None) -> None:
+            if now >= share:
+                raise Stopped
+
+        return progress
+
+    for share in (0.3, 0.6, 1.0):
+        with pytest.raises(Stopped):
+            fit(make(name), tmp_path, progress=stop_at(share))
+        with pytest.raises(UserError, match="no finished checkpoint"):
+            make(name).check(tmp_path)
+    fitted = fit(make(name), tmp_path)
+    undisturbed = trained[name][1]
+    for file in ("weights.safetensors", "vocabulary.json", "config.json"):
+        assert (tmp_path / file).read_bytes() == (undisturbed / file).read_bytes(), file
+    known = json.loads((undisturbed / "fit.json").read_text())["fitted"]
+    assert {**dataclasses.asdict(fitted), "seconds": 0} == {**known, "seconds": 0}
+
+
+@both
+def test_global_randomness_is_untouched(name: str, tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    system = make(name)
+    fit(system, tmp_path)
+    system.load(tmp_path, device="cpu", dtype="float32")
+    for setting in system.settings.values():
+        system.generate(REQUESTS[:2], setting)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_a_text_does_not_depend_on_its_batch_mates(
+    name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]
+) -> None:
+    system, _ = trained[name]
+    together = system.generate(REQUESTS, setting)
+    assert [sample.id for sample in together] == [request.id for request in REQUESTS]
+    assert system.generate(REQUESTS[::-1], setting) == together[::-1]
+    for request, sample in zip(REQUESTS[::3], together[::3], strict=True):
+        assert system.generate([request], setting) == [sample]
+    assert len({sample.text for sample in together}) > 1
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, _ = trained[name]
+    for sample in system.generate([dataclasses.replace(request, max_tokens=2) for request in REQUESTS], setting):
+        assert sample.tokens <= 2 - sample.finished
+
+
+@pytest.mark.parametrize(("setting", "calls"), [(Unmasking("ancestral", 5), 5), (Unmasking("confidence", 20), 20)])
+def test_mdlm_calls_its_network_once_per_step(
+    setting: Unmasking, calls: int, trained: dict[str, tuple[Rival, Path]]
+) -> None:
+    assert count_calls(trained["mdlm"][0], setting) == calls
+
+
+def test_gpt2_calls_its_network_once_per_token(trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, _ = trained["gpt2"]
+    longest = max(s.tokens + s.finished for s in system.generate(REQUESTS, Decoding()))
+    assert count_calls(system, Decoding()) == longest
+
+
+def count_calls(system: Rival, setting: Any) -> int:
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    hook = next(iter(system.networks().values())).register_forward_hook(count)
+    system.generate(REQUESTS, setting)
+    hook.remove()
+    return calls
+
+
+@both
+def test_half_precision_generates(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system = make(name)
+    system.load(trained[name][1], device="cpu", dtype="bfloat16")
+    assert next(next(iter(system.networks().values())).parameters()).dtype == torch.bfloat16
+    for setting in system.settings.values():
+        assert len(system.generate(REQUESTS[:3], setting)) == 3
+
+
+@both
+def test_an_unconditional_task_works(name: str, tmp_path: Path) -> None:
+    corpus = Corpus(*([dataclasses.replace(d, source=None) for d in part] for part in (CORPUS.train, CORPUS.validation)))
+    system = type(make(name))(RIVALS[name][1], Limits(0, 14))
+    fit(system, tmp_path, corpus=corpus)
+    system.load(tmp_path, device="cpu", dtype="float32")
+    for setting in system.settings.values():
+        assert len(system.generate([dataclasses.replace(r, source=None) for r in REQUESTS], setting)) == len(REQUESTS)
+
+
+@both
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(
+    name: str, trained: dict[str, tuple[Rival, Path]], tmp_path: Path
+) -> None:
+    def damaged(file: str, content: bytes | None) -> Path:
+        folder = tmp_path / f"{file}-{content is None}-{len(content or b'')}"
+        folder.mkdir()
+        for path in trained[name][1].glob("*.*"):
+            (folder / path.name).write_bytes(path.read_bytes())
+        (folder / file).unlink()
+        if content is not None:
+            (folder / file).write_bytes(content)
+        return folder
+
+    weights = (trained[name][1] / "weights.safetensors").read_bytes()
+    cases = [
+        ("fit.json", None, "no finished checkpoint"),
+        ("config.json", b'{"system": ', "Cannot read"),
+        ("vocabulary.json", None, "Cannot read"),
+        ("weights.safetensors", None, "Cannot read"),
+        ("weights.safetensors", weights[:-40], "truncated"),
+        ("weights.safetensors", b"\x80\x04pickle of some kind" * 9, "not a safetensors file"),
+    ]
+    for file, content, message in cases:
+        with pytest.raises(UserError, match=message) as caught:
+            make(name).check(damaged(file, content))
+        assert "\n" not in str(caught.value)
+    make(name).check(trained[name][1])
+
+
+@both
+def test_a_checkpoint_of_another_configuration_is_refused(
+    name: str, trained: dict[str, tuple[Rival, Path]], tmp_path: Path
+) -> None:
+    _, folder = trained[name]
+    with pytest.raises(UserError, match="another recipe"):
+        make(name, width=64).check(folder)
+    with pytest.raises(UserError, match="another limits"):
+        type(make(name))(RIVALS[name][1], Limits(16, 10)).load(folder, device="cpu", dtype="float32")
+    with pytest.raises(UserError, match="another system and recipe"):
+        make("mdlm" if name == "gpt2" else "gpt2").check(folder)
+    with pytest.raises(UserError, match="other seed"):
+        fit(make(name), folder, seed=2)
+    with pytest.raises(UserError, match="other documents and budget"):
+        fit(make(name), folder, Budget(7, "steps"), corpus=Corpus(DOCUMENTS[:9], []))
+    make(name, budget=Budget(1e9, "flops")).check(folder)
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda: Decoding(temperature=0.0), lambda: Decoding(top_p=1.5), lambda: Unmasking("ancestral", 0)]
+)
+def test_settings_out_of_range_are_refused(bad: Callable[[], object]) -> None:
+    with pytest.raises(UserError):
+        bad()
+
+
+def test_the_masked_model_sees_no_padding() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = MaskedModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, positions=20)
+    source, canvas = torch.tensor([[6, 7, 8, 3]]), torch.tensor([[4, 9, 4]])
+    padded = torch.nn.functional.pad(source, (0, 5), value=PAD)
+    assert (model(canvas, source) - model(canvas, padded)).abs().max() < 1e-5
+    other = source.clone()
+    other[0, 0] = 9
+    assert (model(canvas, source) - model(canvas, other)).abs().max() > 1e-3
