@@ -1,4 +1,4 @@
-"""Clauses of the detox language that judge people, things and places."""
+"""Clauses of the detox language that judge a thing or a person and say why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.data.world.grammar import Cases, Node, Pick, Seq, Word
 from benchmarks.data.world.meaning import Chances, Frame, dependent, even, fixed
 from benchmarks.data.world.phrases import (
     KNOWN,
-    expletive,
+    LIKE_CRAP,
     person,
     person_phrase,
     pronoun,
@@ -17,10 +17,8 @@ from benchmarks.data.world.phrases import (
     same,
     swap,
     thing,
-    very,
 )
 
-_LIKE_CRAP = Pick((3, "like crap"), (2, "like garbage"), (1, "like hell"))
 _IS_CRAP = Pick((2, "is total crap"), (2, "is damn awful"), (2, "sucks"), (1, "is a piece of trash"))
 _IS_BAD = swap(_IS_CRAP, (5, "is bad"), (3, "is not good"), (2, "is poor"))
 _WORKS = swap(
@@ -32,7 +30,7 @@ _WORKS = swap(
 
 
 def _sense(verb: str) -> Node:
-    return Seq(verb, swap(_LIKE_CRAP, (5, "bad"), (3, "terrible"), (2, "awful")))
+    return Seq(verb, swap(LIKE_CRAP, (5, "bad"), (3, "terrible"), (2, "awful")))
 
 
 _KINDS: Mapping[str, tuple[int, tuple[str, ...], Node, str]] = {
@@ -42,22 +40,22 @@ _KINDS: Mapping[str, tuple[int, tuple[str, ...], Node, str]] = {
         _sense("tastes"),
         "nobody wants it / we threw it away / the dog can have it / i am still hungry / i sent it back",
     ),
-    "drink": (3, lex.DRINKS, _sense("tastes"), "nobody drinks it / we poured it away / i asked for water"),
-    "clothes": (3, lex.CLOTHES, _sense("looks"), "i will never wear it / nobody wears it / it stays in the box"),
+    "drink": (3, lex.DRINKS, _sense("tastes"), "nobody drinks it / we poured it away / i want some water"),
+    "clothes": (3, lex.CLOTHES, _sense("looks"), "i will never wear it / it stays in the box"),
     "machine": (
         3,
         lex.MACHINES,
         _WORKS,
-        "i want a new one / we need another one / i took it back to the shop / nobody uses it",
+        "i want a new one / we need another one / i took it back to the shop / nobody wants it",
     ),
     "played": (3, lex.PLAYED, _sense("sounds"), "nobody danced / we turned it off / i covered my ears"),
-    "shown": (3, lex.SHOWN[:4], _IS_BAD, "half the people left / i fell asleep / we went home early"),
+    "shown": (3, lex.SHOWN, _IS_BAD, "half the people left / i fell asleep / we went home early"),
     "stay": (3, lex.STAYS, _IS_BAD, "we will not come back / we left after one night / nobody stays there"),
     "room": (
         3,
-        ("kitchen", "cellar", "bathroom", "garage", "fridge", "attic"),
+        ("kitchen", "cellar", "bathroom", "garage", "hall", "attic"),
         _sense("smells"),
-        "we opened the windows / nobody goes in / i held my breath / we must clean it",
+        "we opened the windows / nobody wants to go in / i held my breath / we must clean it",
     ),
 }
 
@@ -69,12 +67,11 @@ def thing_opinion() -> Frame:
 
     def clause(kind: str) -> Node:
         _, words, verdict, _ = _KINDS[kind]
-        # The verdict is the same for a whole kind, so it is a fact with one value.
         return Seq(Word("pointer", same(pointers)), thing("thing", words, 2), Cases("opinion", {"bad": verdict}))
 
     return Frame(
         "thing opinion",
-        10,
+        12,
         (
             fixed("kind", Chances({kind: weight for kind, (weight, _, _, _) in _KINDS.items()})),
             dependent("thing", "kind", {kind: even(words) for kind, (_, words, _, _) in _KINDS.items()}),
@@ -112,8 +109,8 @@ def person_opinion() -> Frame:
             "kicked the cat / told everyone my secret"
         ),
         "lazy": lex.phrases(
-            "sleeps all day / never washes the dishes / always comes late / never helps us / watches television all day / "
-            "never finishes anything"
+            "sleeps all day / never washes the dishes / always comes late / never helps us / "
+            "watches television all day / never finishes anything"
         ),
     }
     verdicts = {
@@ -155,180 +152,4 @@ def person_opinion() -> Frame:
             ".",
         ),
         ("who", "who.owner", "who.pronoun", "opinion", "reason"),
-    )
-
-
-def reported() -> Frame:
-    """anna said that the printer in the office was broken."""
-    verbs = ("said", "told me", "wrote", "thought", "complained", "told us")
-    qualities = ("loud", "slow", "old", "hot", "heavy", "dusty")
-    machines = ("printer", "radio", "television", "computer", "oven", "fridge", "fan", "clock", "stove", "lamp")
-    broken = swap(
-        Pick((3, "was total crap"), (2, "was a piece of crap"), (2, "was screwed up")),
-        (5, "was broken"),
-        (3, "did not work"),
-        (2, "was out of order"),
-    )
-    return Frame(
-        "reported",
-        7,
-        (
-            *person("who"),
-            fixed("speech", even(verbs)),
-            fixed("thing", even(machines)),
-            fixed("place", Chances(dict.fromkeys(lex.INDOORS, 3) | {"": 10})),
-            fixed("state", Chances(dict.fromkeys(qualities, 1) | {"broken": 6})),
-        ),
-        Seq(
-            person_phrase("who", 2),
-            Word("speech", same(verbs)),
-            "that the",
-            thing("thing", machines, 3),
-            Word("place", same((*lex.INDOORS, ""))),
-            Cases("state", {"broken": broken} | {word: Seq("was", very(), word) for word in qualities}),
-            ".",
-        ),
-        ("who", "who.owner", "speech", "thing", "place", "state"),
-    )
-
-
-def refusal() -> Frame:
-    """i am not going to the party with my cousin because he is very loud."""
-    events = "party wedding concert picnic dinner dance festival museum beach zoo opera lake circus parade".split()
-    faults = "loud boring slow noisy strict drunk selfish nervous proud rude messy shy sad jealous".split()
-    return Frame(
-        "refusal",
-        6,
-        (
-            fixed("speaker", Chances({"i am": 3, "we are": 2})),
-            fixed("event", even(events)),
-            *person("who", KNOWN),
-            pronoun("who"),
-            fixed("fault", even(faults)),
-        ),
-        Seq(
-            Word("speaker", same(("i am", "we are"))),
-            "not going to the",
-            thing("event", events, 3),
-            "with",
-            person_phrase("who", 2),
-            "because",
-            pronoun_word("who"),
-            "is",
-            very(),
-            Word("fault", same(faults)),
-            ".",
-        ),
-        ("speaker", "event", "who", "who.owner", "who.pronoun", "fault"),
-    )
-
-
-def price() -> Frame:
-    """they want ninety dollars for this room, which is too much."""
-    buyers = lex.phrases("they want / we paid / i paid / she paid / he wants")
-    numbers = lex.phrases("ten / twenty / thirty / forty / fifty / sixty / seventy / eighty / ninety / a hundred / two hundred")
-    goods = "room ticket table meal taxi bottle repair haircut painting sofa chair cabin tour lesson plate".split()
-    return Frame(
-        "price",
-        6,
-        (
-            fixed("buyer", even(buyers)),
-            fixed("number", even(numbers)),
-            fixed("money", even(["dollars", "pounds", "euros"])),
-            fixed("goods", even(goods)),
-            fixed("price", even(["high"])),
-        ),
-        Seq(
-            Word("buyer", same(buyers)),
-            Word("number", same(numbers)),
-            Word("money", same(("dollars", "pounds", "euros"))),
-            "for this",
-            thing("goods", goods, 5),
-            Cases(
-                "price",
-                {
-                    "high": Seq(
-                        ", which is",
-                        swap(
-                            Pick((2, "a damn joke"), (2, "bloody robbery"), (1, "total crap")),
-                            (5, "too much"),
-                            (3, "not fair"),
-                            (2, "very expensive"),
-                        ),
-                    )
-                },
-            ),
-            ".",
-        ),
-        ("buyer", "number", "money", "goods", "price"),
-    )
-
-
-def weather() -> Frame:
-    """it is very cold in this kitchen, so i need a coat."""
-    effects = {
-        "cold": "i need a coat / we lit the fire / the plants died",
-        "hot": "i need some water / we sleep outside / the butter melted",
-        "dark": "i need a candle / nobody can read / we lost the key",
-        "loud": "nobody can sleep / i cannot think / the baby woke up",
-        "dirty": "we must clean the floor / i keep my shoes on / nobody wants to stay",
-        "small": "we eat outside / the desk must go",
-    }
-    rooms = "kitchen office cellar attic studio lounge cabin tent bedroom library classroom workshop".split()
-    texts = {quality: lex.phrases(text) for quality, text in effects.items()}
-    return Frame(
-        "weather",
-        5,
-        (
-            fixed("quality", even(effects)),
-            fixed("room", even(rooms)),
-            dependent("effect", "quality", {quality: even(found) for quality, found in texts.items()}),
-        ),
-        Seq(
-            "it is",
-            very(),
-            Word("quality", same(effects)),
-            "in this",
-            thing("room", rooms, 3),
-            ", so",
-            Word("effect", same(text for found in texts.values() for text in found)),
-            ".",
-        ),
-        ("quality", "room", "effect"),
-    )
-
-
-def performance() -> Frame:
-    """our team played badly in the final, so the coach was angry."""
-    players = "team captain goalkeeper band orchestra pianist striker drummer".split()
-    sides = ("our", "your", "the", "their")
-    stages = lex.phrases(
-        "in the final / on saturday / on sunday / in the first half / in the second half / last night / last week / "
-        "at the festival / at the stadium / in the rain"
-    )
-    effects = lex.phrases(
-        "so the crowd went home / so the manager was angry / and nobody was surprised / and the fans were sad / "
-        "so they lost the prize / and i felt sorry"
-    )
-    return Frame(
-        "performance",
-        5,
-        (
-            fixed("side", even(sides)),
-            fixed("player", even(players)),
-            fixed("quality", even(["bad"])),
-            fixed("stage", even(stages)),
-            fixed("effect", even(effects)),
-        ),
-        Seq(
-            Word("side", same(sides)),
-            expletive(3, *lex.PERSON_ADJECTIVES),
-            Word("player", same(players)),
-            Cases("quality", {"bad": Seq(swap(Seq("played", _LIKE_CRAP), (5, "played badly"), (3, "played poorly"), (2, "did not play well")))}),
-            Word("stage", same(stages)),
-            ",",
-            Word("effect", same(effects)),
-            ".",
-        ),
-        ("side", "player", "quality", "stage", "effect"),
     )

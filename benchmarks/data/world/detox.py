@@ -6,7 +6,9 @@ from functools import cache
 
 from benchmarks.data.world import clauses_events as events
 from benchmarks.data.world import clauses_opinions as opinions
+from benchmarks.data.world import clauses_remarks as remarks
 from benchmarks.data.world import clauses_requests as requests
+from benchmarks.data.world import clauses_trouble as trouble
 from benchmarks.data.world.meaning import Language
 
 
@@ -17,17 +19,17 @@ def language() -> Language:
         (
             events.placing(),
             events.damage(),
-            events.waiting(),
+            trouble.waiting(),
             events.giving(),
-            events.arriving(),
-            events.mishap(),
+            trouble.arriving(),
+            trouble.mishap(),
             opinions.thing_opinion(),
             opinions.person_opinion(),
-            opinions.reported(),
-            opinions.refusal(),
-            opinions.price(),
-            opinions.weather(),
-            opinions.performance(),
+            remarks.reported(),
+            remarks.refusal(),
+            remarks.price(),
+            remarks.weather(),
+            trouble.performance(),
             requests.order(),
             requests.question(),
             requests.wish(),

@@ -1,8 +1,8 @@
 """Documents of the detox task, drawn from the language one after the other.
 
-The split of a document is decided by a hash of the facts it states, so no meaning is in two splits: half of all meanings
-are for training, a quarter each for validation and test. The conditional P(target | source) is therefore the language's
-own in every split; P(source) within a split is the language's divided by the split's share.
+The split of a document is decided by a hash of the facts it states, so no meaning is in two splits: half of all
+meanings are for training, a quarter each for validation and test. P(target | source) is therefore the language's own in
+every split; P(source) within a split is the language's divided by the split's share.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ def stream(split: str, seed: int = 0) -> Iterator[Document]:
         target = plain(frame.draw_target(env, draws))
         ranked = sorted(frame.targets(env).items(), key=lambda item: (-item[1], item[0]))
         others = [text for text in (plain(tokens) for tokens, _ in ranked) if text != target]
-        yield Document(
-            f"world-detox-{split}-{len(seen):06d}", source, target, (target, *others[: _REFERENCES - 1])
-        )
+        yield Document(f"world-detox-{split}-{len(seen):06d}", source, target, (target, *others[: _REFERENCES - 1]))
         seen.add(source)
 
 

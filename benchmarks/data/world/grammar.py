@@ -1,9 +1,9 @@
 """Surface grammars: how a meaning, given as bindings of variables, is put into words, and read back.
 
-A grammar is a tree of nodes. A node puts tokens out left to right; where it depends on a variable it agrees with the
-binding when there is one, and binds the variable when a text is read. The same tree may hold several *sides* (a rude and a
-neutral wording of one meaning); `on_side` takes one of them, so what the sides share is written once and stays aligned.
-Every node gives, for the same probabilities:
+A grammar is a tree of nodes. A node puts tokens out left to right; where it depends on a variable it agrees with its
+binding, and binds the variable when a text is read. The same tree may hold several *sides* (a rude and
+a neutral wording of one meaning); `on_side` takes one of them, so what the sides share is written once and stays
+aligned. Every node gives, for the same probabilities:
 
     realise   one random wording            readings  all ways to read tokens, with the probability of the wording
     wordings  all wordings of a meaning     unmarked  probability that no `Mark` is met
@@ -14,11 +14,11 @@ The language of a tree is finite: nodes do not recur.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 
 from benchmarks.data.world.draws import Stream
 
-Value = Hashable
+Value = str
 Env = dict[str, Value]
 Tokens = tuple[str, ...]
 Reading = tuple[int, Env, float, bool]
@@ -178,10 +178,7 @@ class Pick(Node):
 
 
 class Cases(Node):
-    """What the value of a variable decides: `Cases("order", {"so": ..., "because": ...})`.
-
-    `cases` is a mapping, or pairs of a tuple of values that share one node and that node.
-    """
+    """What the value of a variable decides: `Cases("order", {"so": ..., "because": ...})`."""
 
     __slots__ = ("cases", "variable")
 
@@ -324,8 +321,3 @@ def maybe(weight: int, part: Node | str, of: int = 10) -> Node:
 def one_of(*texts: str) -> Node:
     """Equally likely wordings."""
     return Pick(*((1, text) for text in texts))
-
-
-def weighted(texts: Sequence[tuple[int, str]]) -> Node:
-    """Wordings with weights."""
-    return Pick(*texts)

@@ -1,11 +1,8 @@
 """What a text is worth, read by the grammar: language, probability, facts and rudeness.
 
-Every function takes any text and looks at `canonical(text)`. A text is read as neutral if it can be, else as rude; where
-it has several readings, the likeliest one gives the facts.
-
-A text outside the language has no reading. Its facts are then counted word by word: a fact of the source counts as kept
-if words that state it in some sentence of the language stand in the text in one piece; a fact is invented for every value
-of the lexicon that the text names so and the source does not state. This credits words without regard to who did what.
+Every function takes any text and looks at `canonical(text)` only. A sentence of the language has exactly one
+derivation (tests/exact proves it), so what it states is not a matter of choice; probabilities are sums over all
+derivations all the same.
 """
 
 from __future__ import annotations
@@ -15,18 +12,25 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from baselines.contract import UserError
 from benchmarks.data.world import lexicon as lex
+from benchmarks.data.world import wording
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Tokens
-from benchmarks.data.world.meaning import Facts
+from benchmarks.data.world.grammar import Env, Tokens
+from benchmarks.data.world.meaning import Facts, Frame
 
-_PUNCTUATION = ".,?!"
+_BEFORE_MARK = re.compile(r"\s+(?=[.,?!])")
+_WORD_AND_MARKS = re.compile(r"(\S*?)([.,?!]*)(?:\s+|$)")
+_LONGEST_PHRASE = max(map(len, lex.RUDE_PHRASES))
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """An output against its source: rude words left, whether it is a neutral sentence of the language, and the number of
-    facts of the source that it keeps, those that it loses, and those it states that the source does not."""
+    """An output against its source.
+
+    rude: rude words and phrases left. in_language: the output is a neutral sentence of the language. kept, lost: facts
+    of the source that the output states, and does not. invented: facts that it states and the source does not.
+    """
 
     rude: tuple[str, ...]
     in_language: bool
@@ -37,7 +41,7 @@ class Judgement:
 
 def canonical(text: str) -> str:
     """Lower case, single spaces, no space before punctuation."""
-    return re.sub(r"\s+([.,?!])", r"\1", " ".join(text.lower().split()))
+    return _BEFORE_MARK.sub("", " ".join(text.lower().split()))
 
 
 def plain(tokens: Tokens) -> str:
@@ -45,32 +49,32 @@ def plain(tokens: Tokens) -> str:
     return canonical(" ".join(tokens))
 
 
+@lru_cache(maxsize=1 << 13)
 def tokens_of(text: str) -> Tokens:
-    """Text as tokens of the grammar: words and punctuation marks."""
-    return tuple(re.sub(r"([.,?!])", r" \1 ", text.lower()).split())
+    """Text as tokens of the grammar: words, and the punctuation marks at their ends."""
+    return tuple(token for word, marks in _WORD_AND_MARKS.findall(canonical(text)) for token in (word, *marks) if token)
 
 
-@lru_cache(maxsize=1 << 14)
-def _neutral(tokens: Tokens) -> Facts | None:
-    readings = language().read_target(tokens)
+def _facts(readings: list[tuple[Frame, Env, float]]) -> Facts | None:
     if not readings:
         return None
     frame, env, _ = max(readings, key=lambda reading: reading[2])
     return frame.facts(env)
 
 
-@lru_cache(maxsize=1 << 14)
-def _rude(tokens: Tokens) -> Facts | None:
-    readings = language().read_source(tokens)
-    if not readings:
-        return None
-    frame, env, _ = max(readings, key=lambda reading: reading[2])
-    return frame.facts(env)
+@lru_cache(maxsize=1 << 13)
+def _neutral_facts(tokens: Tokens) -> Facts | None:
+    return _facts(language().read_target(tokens))
+
+
+@lru_cache(maxsize=1 << 13)
+def _rude_facts(tokens: Tokens) -> Facts | None:
+    return _facts(language().read_source(tokens))
 
 
 def is_neutral(text: str) -> bool:
     """Whether the text is a neutral sentence of the language."""
-    return _neutral(tokens_of(text)) is not None
+    return _neutral_facts(tokens_of(text)) is not None
 
 
 def is_member(text: str) -> bool:
@@ -79,31 +83,31 @@ def is_member(text: str) -> bool:
 
 
 def facts(text: str) -> Facts | None:
-    """The facts that a sentence of the language states, as (role, value); None for any other text."""
+    """The facts that a sentence of the language states, (role, value) with synonyms as one; None for other texts."""
     tokens = tokens_of(text)
-    found = _neutral(tokens)
-    return _rude(tokens) if found is None else found
+    found = _neutral_facts(tokens)
+    return _rude_facts(tokens) if found is None else found
 
 
 def rudeness(text: str) -> tuple[str, ...]:
-    """The rude words and phrases in any text, in order."""
+    """The rude words and phrases in any text, in order; a phrase counts once, its words not again."""
     tokens = tokens_of(text)
     found: list[str] = []
     at = 0
     while at < len(tokens):
-        pair = tokens[at : at + 2]
-        if pair in lex.RUDE_PHRASES:
-            found.append(" ".join(pair))
-            at += 2
-            continue
-        if tokens[at] in lex.RUDE_WORDS:
-            found.append(tokens[at])
-        at += 1
+        for length in range(_LONGEST_PHRASE, 1, -1):
+            if tokens[at : at + length] in lex.RUDE_PHRASES:
+                break
+        else:
+            length = 1
+        if length > 1 or tokens[at] in lex.RUDE_WORDS:
+            found.append(" ".join(tokens[at : at + length]))
+        at += length
     return tuple(found)
 
 
 def log_prob_source(text: str) -> float:
-    """log P(source) in nats, over all meanings; -inf for what is no rude sentence of the language."""
+    """log P(source) in nats, over all meanings of all splits; -inf for what is no rude sentence of the language."""
     total = math.fsum(p for _, _, p in language().read_source(tokens_of(text)))
     return math.log(total) if total else -math.inf
 
@@ -120,17 +124,37 @@ def log_prob_target(target: str, source: str) -> float:
 
 
 def target_entropy(source: str) -> float:
-    """The entropy of the target given this source, in nats: what the best model's mean loss tends to."""
-    return -math.fsum(p * math.log(p) for p in _targets(tokens_of(source)).values())
+    """The entropy of the target given this source in nats, the least mean loss of any model on it.
+
+    Raises:
+        UserError: the text is no rude sentence of the language.
+    """
+    chances = _targets(tokens_of(source))
+    if not chances:
+        raise UserError(f"'{source}' is no rude sentence of the world, so it has no targets.")
+    return math.fsum(-p * math.log(p) for p in chances.values())
 
 
 def judge(output: str, source: str) -> Judgement:
-    """Judge an output against the source it was made from."""
+    """Judge any output against the source that it was made from.
+
+    An output that is a sentence of the language, neutral or rude, states what the grammar reads in it. Any other
+    output is judged by its words: a fact of the source is kept if a piece of text that states this fact in some
+    sentence of the language stands in the output, wherever; and each different piece in it (from the left, the longest
+    at each place) that can state facts, but none of the source's, counts as one invented fact. Words do not say who did
+    what to whom, so there an exchange of roles goes unseen.
+
+    Raises:
+        UserError: the source is no sentence of the language.
+    """
     wanted = facts(source)
-    assert wanted is not None, "judge needs a source of the language"
+    if wanted is None:
+        raise UserError(f"'{source}' is no sentence of the world, so nothing can be judged against it.")
     stated = facts(output)
-    if stated is None:
-        stated = frozenset()
-    return Judgement(
-        rudeness(output), is_neutral(output), len(wanted & stated), len(wanted - stated), len(stated - wanted)
-    )
+    if stated is not None:
+        kept, invented = len(wanted & stated), len(stated - wanted)
+    else:
+        tokens = tokens_of(output)
+        kept = sum(wording.states(tokens, fact) for fact in wanted)
+        invented = sum(not found & wanted for found in wording.named(tokens).values())
+    return Judgement(rudeness(output), is_neutral(output), kept, len(wanted) - kept, invented)

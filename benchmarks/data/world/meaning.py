@@ -68,18 +68,16 @@ def fixed(name: str, chances: Chances) -> Variable:
     return Variable(name, lambda: chances)
 
 
-def dependent(name: str, parents: str | tuple[str, ...], table: Mapping[Value, Chances]) -> Variable:
-    """A variable whose distribution is looked up by the value of its parent, or the tuple of its parents' values."""
-    if isinstance(parents, str):
-        return Variable(name, lambda value: table[value], (parents,))
-    return Variable(name, lambda *values: table[values], parents)
+def dependent(name: str, parent: str, table: Mapping[Value, Chances]) -> Variable:
+    """A variable whose distribution is looked up by the value of its parent."""
+    return Variable(name, lambda value: table[value], (parent,))
 
 
 @dataclass(frozen=True)
 class Frame:
     """A kind of clause.
 
-    `stated` names the variables that are facts: a meaning states (variable, canonical value) for each of them whose value
+    `stated` names the variables that are facts: a meaning states (variable, canonical value) for each of them that
     is not "". The other variables are matters of style, the same on both sides.
     """
 
@@ -95,9 +93,14 @@ class Frame:
         object.__setattr__(self, "source", self.surface.on_side("source"))
         object.__setattr__(self, "target", self.surface.on_side("target"))
 
+    def on(self, side: str) -> Node:
+        """The surface grammar of the "source" or the "target" side."""
+        assert side in ("source", "target"), side
+        return self.source if side == "source" else self.target
+
     def facts(self, env: Env) -> Facts:
         """What a meaning states, synonyms mapped to one value."""
-        return frozenset((name, canonical_value(str(env[name]))) for name in self.stated if env[name] != "")
+        return frozenset((name, canonical_value(env[name])) for name in self.stated if env[name] != "")
 
     def draw(self, stream: Stream) -> Env:
         """A random meaning."""
@@ -176,24 +179,22 @@ class Language:
     def read_source(self, tokens: Tokens) -> list[tuple[Frame, Env, float]]:
         """All readings as a source, with joint probabilities."""
         return [
-            (frame, env, p * frame.weight / self.total)
-            for frame in self.frames
-            for env, p in frame.read_source(tokens)
+            (frame, env, p * frame.weight / self.total) for frame in self.frames for env, p in frame.read_source(tokens)
         ]
 
     def read_target(self, tokens: Tokens) -> list[tuple[Frame, Env, float]]:
         """All readings as a target, with joint probabilities."""
         return [
-            (frame, env, p * frame.weight / self.total)
-            for frame in self.frames
-            for env, p in frame.read_target(tokens)
+            (frame, env, p * frame.weight / self.total) for frame in self.frames for env, p in frame.read_target(tokens)
         ]
 
     def targets(self, source: Tokens) -> dict[Tokens, float]:
         """P(target | source) for every target that has any; empty if `source` is not a source."""
         readings = self.read_source(source)
         total = math.fsum(p for _, _, p in readings)
-        return _summed((tokens, p / total * q) for frame, env, p in readings for tokens, q in frame.targets(env).items())
+        return _summed(
+            (tokens, p / total * q) for frame, env, p in readings for tokens, q in frame.targets(env).items()
+        )
 
 
 def _summed(pairs: Iterable[tuple[Tokens, float]]) -> dict[Tokens, float]:

@@ -8,30 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Seq, Sides, Value, Word, maybe, one_of
+from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Seq, Sides, Word, maybe, one_of
 from benchmarks.data.world.meaning import Chances, Variable, dependent, even, fixed
 
-ANYONE = Chances({"name": 5, "kin": 7, "role": 6, "someone": 2, "stranger": 2})
-KNOWN = Chances({"name": 5, "kin": 7, "role": 6})
-NEAR = Chances({"name": 6, "kin": 7, "stranger": 3})
-_PEOPLE: Mapping[Value, Chances] = {
+ANYONE = Chances({"name": 10, "kin": 13, "spouse": 1, "role": 12, "someone": 4, "stranger": 4})
+KNOWN = Chances({"name": 10, "kin": 13, "spouse": 1, "role": 12})
+NEAR = Chances({"name": 12, "kin": 13, "spouse": 1, "stranger": 6})
+_PEOPLE: Mapping[str, Chances] = {
     "name": even(lex.NAMES),
     "kin": even(lex.KIN),
+    "spouse": even(lex.SPOUSES),
     "role": even(lex.ROLES),
     "someone": even(["someone"]),
     "stranger": even(["stranger"]),
 }
 _NOBODY = even([""])
-_OWNERS: Mapping[Value, Chances] = {
+_OWNERS: Mapping[str, Chances] = {
     "name": _NOBODY,
     "kin": Chances({"my": 5, "our": 3, "your": 2}),
+    "spouse": Chances({"my": 3, "your": 1}),
     "role": _NOBODY,
     "someone": _NOBODY,
     "stranger": _NOBODY,
 }
-_SHE = (*lex.WOMEN, *lex.KINSWOMEN)
-_HE = (*lex.MEN, *lex.KINSMEN)
-_PRONOUNS: Mapping[Value, Chances] = (
+_SHE = (*lex.WOMEN, *lex.KINSWOMEN, "wife")
+_HE = (*lex.MEN, *lex.KINSMEN, "husband")
+_PRONOUNS: Mapping[str, Chances] = (
     dict.fromkeys(_SHE, even(["she"]))
     | dict.fromkeys(_HE, even(["he"]))
     | dict.fromkeys((*lex.FELLOWS, *lex.ROLES), even(["he", "she"]))
@@ -39,7 +41,15 @@ _PRONOUNS: Mapping[Value, Chances] = (
 OWNERS = Chances({"my": 4, "our": 3, "your": 2, "": 3})
 
 
-def same(words: Iterable[str]) -> dict[Value, str]:
+LIKE_CRAP = Pick((3, "like crap"), (2, "like garbage"), (1, "like hell"))
+
+
+def when(none: int) -> Chances:
+    """A time of the past, or none in `none` of ten sentences."""
+    return Chances(dict.fromkeys(lex.PAST, 10 - none) | {"": none * len(lex.PAST)})
+
+
+def same(words: Iterable[str]) -> dict[str, str]:
     """Each value is its own form."""
     return {word: word for word in words}
 
@@ -85,12 +95,13 @@ def person_phrase(who: str, chance: int = 4) -> Node:
     return Cases(
         f"{who}.kind",
         {
-            "name": Seq(expletive(chance, *(f"that {word}" for word in lex.INSULTS)), nobody, Word(who, same(lex.NAMES))),
-            "kin": Seq(Word(f"{who}.owner", same(("my", "our", "your"))), adjective, Word(who, same(lex.KIN))),
-            "role": Seq("the", nobody, adjective, Word(who, same(lex.ROLES))),
-            "someone": Seq(
-                nobody, Cases(who, {"someone": swap(Seq("some", insult), (3, "someone"), (2, "somebody"))})
+            "name": Seq(
+                expletive(chance, *(f"that {word}" for word in lex.INSULTS)), nobody, Word(who, same(lex.NAMES))
             ),
+            "kin": Seq(Word(f"{who}.owner", same(("my", "our", "your"))), adjective, Word(who, same(lex.KIN))),
+            "spouse": Seq(Word(f"{who}.owner", same(("my", "your"))), adjective, Word(who, same(lex.SPOUSES))),
+            "role": Seq("the", nobody, adjective, Word(who, same(lex.ROLES))),
+            "someone": Seq(nobody, Cases(who, {"someone": swap(Seq("some", insult), (3, "someone"), (2, "somebody"))})),
             "stranger": Seq(nobody, Cases(who, {"stranger": Seq("that", swap(insult, (2, "man"), (1, "person")))})),
         },
     )
@@ -106,7 +117,7 @@ def owner(name: str) -> Node:
     return Word(name, {"my": "my", "our": "our", "your": "your", "": "the"})
 
 
-_COMMENTS: Mapping[Value, Node | str] = {
+_COMMENTS: Mapping[str, Node | str] = {
     "": "",
     "unwise": Seq(
         ", which was",
@@ -138,6 +149,6 @@ def comments(kinds: Iterable[str], none: int) -> Chances:
     return Chances(dict.fromkeys(names, 10 - none) | ({"": none * len(names)} if none else {}))
 
 
-def comment_phrase(name: str = "comment") -> Node:
-    """What the speaker thinks of it, as a closing clause."""
-    return Cases(name, _COMMENTS)
+def comment_phrase(*kinds: str) -> Node:
+    """What the speaker thinks of it, as a closing clause; one of these opinions, or any or none where none is named."""
+    return Cases("comment", {kind: _COMMENTS[kind] for kind in kinds or _COMMENTS})
