@@ -1,11 +1,12 @@
 """Hidden states of training texts, computed once and read from disk through a memory map.
 
-Stored as float16: rounding moves a state by about 0.0002 of a dimension's standard deviation, thousands of times less than the
-noise that training adds to it, for half the disk and memory. Tokens of all texts lie end to end without padding.
+Stored as float16: rounding moves a state by about 0.0002 of a dimension's standard deviation, a thousand times less
+than the noise that training adds to it, for half the disk and memory. Tokens of all texts lie end to end, unpadded.
 
     states.npy             float16 [T, D], complete as soon as it has this name
-    states.json            key (hash of encoder, texts and limits), lengths, number of texts cut
-    states.npy.partial, states.partial.json    work begun: how many groups of texts are done
+    states.json            key (hash of encoder, texts and limits), lengths, number of texts cut, what it cost
+    states.npy.partial     work begun
+    states.partial.json    how much of it is done
 
 Axis legend: B texts of a batch, L tokens, T tokens of all texts together, D width of the encoder.
 """
@@ -15,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,7 @@ from torch import Tensor
 
 from cosmos.errors import UserError
 from cosmos.files import cannot_write, make_folder, read_json, write_json
+from cosmos.flops import measure_flops
 from cosmos.text_encoder import TOKENS_PER_BATCH, Statistics, TextEncoder
 
 VARIANCE_FLOOR = (
@@ -41,18 +44,19 @@ class CachedStates:
         flat: float16 [T, D], memory-mapped.
         lengths: int64 [number of texts], tokens of each, specials included.
         cut: how many texts were longer than the limit.
+        seconds, flops: what computing them cost, over all attempts.
     """
 
-    def __init__(self, flat: Tensor, lengths: Tensor, cut: int) -> None:
+    def __init__(self, flat: Tensor, lengths: Tensor, cut: int, seconds: float, flops: float) -> None:
         assert len(flat) == int(lengths.sum())
-        self.flat, self.lengths, self.cut = flat, lengths, cut
+        self.flat, self.lengths, self.cut, self.seconds, self.flops = flat, lengths, cut, seconds, flops
         self.starts = lengths.cumsum(0) - lengths
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def rows(self, index: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """States float32 [B, length, D] (zero where there is no token) and mask bool [B, length] of the texts at `index`."""
+        """States float32 [B, length, D] of the texts at `index` (zero beyond their end), and mask bool [B, length]."""
         lengths = self.lengths[index]
         assert int(lengths.max()) <= length
         along = torch.arange(length)
@@ -93,7 +97,8 @@ def open_states(folder: Path) -> CachedStates:
     about = read_json(folder / "states.json")
     try:
         flat = np.load(folder / "states.npy", mmap_mode="c")  # copy on write: torch wants memory it could write to
-        return CachedStates(torch.from_numpy(flat), torch.tensor(about["lengths"], dtype=torch.int64), about["cut"])
+        lengths = torch.tensor(about["lengths"], dtype=torch.int64)
+        return CachedStates(torch.from_numpy(flat), lengths, about["cut"], about["seconds"], about["flops"])
     except (OSError, ValueError, KeyError, AssertionError) as error:
         raise UserError(f"The cached states in {folder} are damaged; delete that folder and run again.") from error
 
@@ -103,12 +108,12 @@ def cache_states(
     texts: Sequence[str],
     folder: Path,
     max_tokens: int,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> CachedStates:
     """States of `texts`, from `folder` if they are there already, else computed and left there.
 
-    Texts are run in groups of equal length. Killed and called again, it goes on with the groups that are missing. States of
-    other texts, another encoder or other limits in that folder are replaced.
+    Texts are run in groups of similar length. Killed and called again, it goes on with the groups that are missing.
+    States of other texts, another encoder or other limits in that folder are replaced.
 
     Args:
         max_tokens: longest text in tokens, specials included; longer texts are cut.
@@ -126,27 +131,32 @@ def cache_states(
     make_folder(folder)
     rows, cut = encoder.ids(texts, max_tokens)
     lengths = torch.tensor([len(row) for row in rows])
-    partial, done = folder / "states.npy.partial", 0
-    if begun.exists() and partial.exists() and (state := read_json(begun)).get("key") == key:
-        done = state["groups"]
+    partial = folder / "states.npy.partial"
+    done = _Done(key)
+    if begun.exists() and partial.exists() and (stored := read_json(begun)).get("key") == key:
+        done = _Done(**stored)
     try:
         about.unlink(missing_ok=True)  # it would speak of states that are about to be replaced
-        with partial.open("r+b" if done else "w+b") as file:
-            _fill(
-                encoder,
-                rows,
-                lengths,
-                file,
-                done,
-                lambda groups: write_json(begun, {"key": key, "groups": groups}),
-                progress,
-            )
+        with partial.open("r+b" if done.groups else "w+b") as file:
+            for reached in _fill(encoder, rows, lengths, file, done, progress):
+                write_json(begun, asdict(reached))
+                done = reached
         partial.replace(folder / "states.npy")
-        write_json(about, {"key": key, "lengths": lengths.tolist(), "cut": cut, "width": encoder.width})
+        write_json(about, {**asdict(done), "lengths": lengths.tolist(), "cut": cut})
         begun.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(folder / "states.npy", error) from error
     return open_states(folder)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """How much has been computed, and what it cost."""
+
+    key: str
+    groups: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
 
 
 def _fill(
@@ -154,26 +164,37 @@ def _fill(
     rows: Sequence[Sequence[int]],
     lengths: Tensor,
     file: BinaryIO,
-    done: int,
-    remember: Callable[[int], None],
-    progress: Callable[[float], None] | None,
-) -> None:
-    """Compute the groups of rows from `done` on, and write each text's states to its place in an .npy file."""
+    done: _Done,
+    progress: Callable[[float], None],
+) -> Iterator[_Done]:
+    """Compute the groups of rows that are missing and write each text's states to its place in an .npy file.
+
+    Yields how much is safely on disk, now and then and at the end.
+    """
     file.seek(0)
     shape = (int(lengths.sum()), encoder.width)
     np.lib.format.write_array_header_2_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
     starts = (file.tell() + (lengths.cumsum(0) - lengths) * encoder.width * 2).tolist()  # bytes
     groups = encoder.groups(rows)
-    saved = time.perf_counter()
-    for number, group in enumerate(groups[done:], done + 1):
-        for place, states in zip(group, encoder.states([rows[i] for i in group]), strict=True):
+    started = saved = time.perf_counter()
+    flops = done.flops
+    for number, group in enumerate(groups[done.groups :], done.groups + 1):
+        computed, cost = _computed(encoder, [rows[i] for i in group])
+        flops += cost
+        for place, states in zip(group, computed, strict=True):
             # Written, not mapped: a full disk is then an error and not a signal that ends the process.
             file.seek(starts[place])
             file.write(states.half().cpu().numpy().tobytes())
-        if number == len(groups) or time.perf_counter() - saved > _SAVE_SECONDS:
+        progress(number / len(groups))
+        now = time.perf_counter()
+        if number == len(groups) or now - saved > _SAVE_SECONDS:
             file.flush()
             os.fsync(file.fileno())
-            remember(number)
-            saved = time.perf_counter()
-        if progress is not None:
-            progress(number / len(groups))
+            saved = now
+            yield _Done(done.key, number, done.seconds + now - started, flops)
+
+
+def _computed(encoder: TextEncoder, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], float]:
+    """States of some rows, and the FLOPs they took."""
+    states: list[Tensor] = []
+    return states, measure_flops(lambda: states.extend(encoder.states(rows)))

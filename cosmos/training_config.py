@@ -1,4 +1,4 @@
-"""How training is configured, what it reports, and its learning rate. Standard library only, so recipes load at once."""
+"""How training is configured, what it reports, and its learning rate. Standard library only, so recipes load fast."""
 
 from __future__ import annotations
 
