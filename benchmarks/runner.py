@@ -200,7 +200,8 @@ class _Sweep:
             corpus = self.corpus
 
             def progress(stage: str, share: float, loss: float | None) -> None:
-                self.voice.progress(f"{cell.system} {stage}", share, loss)
+                name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
+                self.voice.progress(name, share, loss)
 
             training = fitting.fit(self.run_folder, planned, self.plan.task, corpus, progress)
             if planned.contestant.system.trained:

@@ -1,0 +1,162 @@
+"""The plan: cells, identities, the space of keys, and everything that is refused before a weight is loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.contract import Budget, UserError
+from benchmarks import estimate, planfile, runner
+from benchmarks.choices import Choices, gather
+from benchmarks.plan import Plan, check_names, make
+
+Make = Callable[..., Plan]
+
+
+def names(plan: Plan) -> list[tuple[str, str, int]]:
+    return [(p.cell.system, p.cell.setting, p.cell.seed) for p in plan.cells]
+
+
+def test_cells_are_systems_by_seeds_by_settings(planned: Make) -> None:
+    assert names(planned(system="toy,knowing", seed="4", seeds="2")) == [
+        ("toy", "default", 4),
+        ("toy", "fast", 4),
+        ("toy", "default", 5),
+        ("toy", "fast", 5),
+        ("knowing", "default", 4),
+        ("knowing", "default", 5),
+    ]
+
+
+def test_floors_join_every_run_once(toys: None) -> None:
+    plan = make(gather({"task": "detox", "system": "toy,copy"}), "cpu")
+    systems = list(dict.fromkeys(p.cell.system for p in plan.cells))
+    assert systems == ["toy", "copy", "unigram", "retrieval", "reference"]
+    assert {p.cell.preset for p in plan.cells if p.cell.system != "toy"} == {"any"}
+    assert {p.cell.budget for p in plan.cells if p.cell.system != "toy"} == {"none"}
+    assert str(plan.folder) == "runs/detox-world-nano"
+
+
+def test_steps_make_a_cell_each_and_identical_cells_one(planned: Make) -> None:
+    plan = planned(steps="1,3")
+    assert names(plan) == [
+        ("toy", "default-1steps", 0),
+        ("toy", "default", 0),
+        ("toy", "fast", 0),
+        ("toy", "fast-3steps", 0),
+    ]
+    ids = {p.cell.setting: p.cell.id for p in planned().cells}
+    assert {p.cell.setting: p.cell.id for p in plan.cells}.items() >= ids.items()
+    assert names(planned(system="toy,toy", steps="3,3")) == names(planned(steps="3"))
+
+
+def test_steps_need_a_system_that_has_them(planned: Make) -> None:
+    with pytest.raises(UserError, match="leave out --steps"):
+        planned(system="knowing", steps="3")
+
+
+def test_settings_share_a_checkpoint_and_nothing_else_does(planned: Make) -> None:
+    cells = [p.cell for p in planned(seeds="2", system="toy,moody").cells]
+    assert len({cell.checkpoint_id for cell in cells}) == 4
+    assert len({cell.id for cell in cells}) == 8
+    changed = {p.cell.checkpoint_id for p in planned("data.train=7").cells}
+    assert not changed & {cell.checkpoint_id for cell in cells}
+    assert {p.cell.checkpoint_id for p in planned("batch_size=2", limit="3").cells} <= {c.checkpoint_id for c in cells}
+
+
+def test_keys_reach_what_they_name(planned: Make) -> None:
+    plan = planned(
+        "toy.recipe.rate.start=0.5", "toy.setting.pause_seconds=0.25", "toy.settings.fast.steps=2", "data.test=4",
+        "batch_size=9", system="toy,moody",
+    )  # fmt: skip
+    cell = {(p.cell.system, p.cell.setting): p.cell for p in plan.cells}
+    assert cell["toy", "fast"].recipe["rate"] == {"start": 0.5, "betas": [0.9, 0.98]}
+    assert cell["moody", "fast"].recipe["rate"]["start"] == 0.1
+    assert cell["toy", "fast"].setting_values == {"steps": 2, "pause_seconds": 0.25}
+    assert cell["toy", "default"].setting_values == {"steps": 3, "pause_seconds": 0.25}
+    assert cell["toy", "default"].data == {"train": 6, "test": 4, "word": "word", "version": "1"}
+    assert {p.cell.batch_size for p in plan.cells} == {9}
+
+
+def test_one_budget_for_all_and_another_for_one(planned: Make) -> None:
+    plan = planned("toy.recipe.budget=7steps", "budget=3seconds", system="toy,moody")
+    budgets = {p.cell.system: (p.cell.budget, p.cell.recipe["budget"]) for p in plan.cells}
+    assert budgets == {"toy": ("7steps", "7steps"), "moody": ("3seconds", "3seconds")}
+    assert plan.cells[0].contestant.budget == Budget(7, "steps")
+
+
+@pytest.mark.parametrize(
+    ("words", "flags", "said"),
+    [
+        ((), {"task": "ecko"}, "Unknown task 'ecko'; did you mean echo?"),
+        ((), {"system": "toyy"}, "Unknown system 'toyy'; did you mean toy"),
+        ((), {"preset": "smal"}, "Unknown preset of toy 'smal'; did you mean small?"),
+        ((), {"source": "line"}, "Unknown source 'line'; did you mean lines?"),
+        (("data.tran=3",), {}, "did you mean data.train"),
+        (("data.train=many",), {}, "data.train must be a whole number"),
+        (("budgets=3steps",), {}, "did you mean budget"),
+        (("budget=3",), {}, "300steps"),
+        (("budget=-3steps",), {}, "must be positive"),
+        (("budget.amount=3",), {}, "Unknown key of --set"),
+        (("batch_size=0",), {}, "batch_size must be at least 1"),
+        (("batch_size=x",), {}, "batch_size must be a whole number"),
+        (("moody.recipe.width=3",), {}, "Unknown key of --set 'moody.recipe.width'"),
+        (("toy.recip.width=3",), {}, "did you mean toy.recipe.width"),
+        (("toy.recipe=3",), {}, "Unknown key of --set"),
+        (("toy.recipe.with=3",), {}, "did you mean toy.recipe.width"),
+        (("toy.recipe.width=0",), {}, "width must be at least 1"),
+        (("toy.recipe.width=a",), {}, "toy.recipe.width must be a whole number"),
+        (("toy.setting.step=3",), {}, "did you mean toy.setting.steps"),
+        (("toy.settings.fats.steps=3",), {}, "did you mean fast"),
+        (("toy.settings.fast.stepps=3",), {}, "did you mean toy.settings.fast.steps"),
+        (("data=3",), {}, "Unknown key of --set"),
+    ],
+)
+def test_mistakes_are_answered_with_the_nearest(
+    planned: Make, words: tuple[str, ...], flags: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        planned(*words, **flags)
+    assert said in str(caught.value)
+
+
+def test_names_are_checked_without_loading_a_system(toys: None) -> None:
+    with pytest.raises(UserError, match="gpt2"):
+        check_names(Choices(task="detox", system=("gpt3",)))
+    check_names(Choices(task="echo", system=("toy",)))
+    assert "toy_contestants" in sys.modules  # the task is there
+    with pytest.raises(UserError, match="--task"):
+        check_names(Choices())
+
+
+def test_joining_keeps_what_was_there(planned: Make, tmp_path: Path) -> None:
+    old, new = planfile.describe(planned()), planfile.describe(planned(system="moody", seed="1"))
+    joined = planfile.join(old, new, tmp_path)
+    assert joined["cells"] == [*old["cells"], *new["cells"]]
+    assert set(joined["systems"]) == {"toy", "moody"}
+    assert planfile.join(joined, old, tmp_path) == joined
+    assert planfile.join(None, old, tmp_path) == old
+
+
+def test_a_field_that_a_later_version_added_is_a_difference(planned: Make, tmp_path: Path) -> None:
+    old = planfile.describe(planned())
+    del old["systems"]["toy"]["recipe"]["width"]
+    with pytest.raises(UserError, match=r"no toy\.recipe\.width.*version of cosmos-bench"):
+        planfile.join(old, planfile.describe(planned()), tmp_path)
+
+
+def test_the_estimate_rests_on_records_or_on_budgets_and_says_so(planned: Make, quiet: Any) -> None:
+    said = " ".join(estimate.sentences(planned("budget=90seconds", seeds="2")))
+    assert "4 cells, 4 to do; 2 checkpoints to make." in said
+    assert "from the budgets: about 3.0 minutes" in said
+    assert "no earlier record in this run: toy" in said
+    assert "about 0.0 minutes" in " ".join(estimate.sentences(planned()))  # steps do not say how long
+    runner.run(planned(), quiet)
+    said = " ".join(estimate.sentences(planned(seeds="61")))
+    assert "122 cells, 120 to do; 60 checkpoints" in said
+    assert "from earlier records of this run: about 0.5 minutes" in said  # a fit of the toy takes half a second
+    assert list(estimate.sentences(planned())) == ["2 cells, 0 to do; 0 checkpoints to make."]

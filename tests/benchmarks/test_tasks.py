@@ -1,0 +1,54 @@
+"""Tasks and sources: declarations that agree with what there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from baselines import catalogue
+from baselines.contract import UserError
+from benchmarks import metrics, tasks
+from benchmarks.data import source as sources
+from benchmarks.data.built_in import World, WorldOptions
+from benchmarks.data.source import SPLITS
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_task_names_only_what_there_is(name: str) -> None:
+    task = tasks.find(name)
+    assert task.name == name
+    assert set(task.metrics) <= set(metrics.names())
+    assert set(task.headline) <= set(task.metrics)
+    assert set(task.sources) <= set(sources.names())
+    assert {*task.systems, *task.floors} <= set(catalogue.names())
+    assert task.floors[-1] == "reference"
+    assert task.conditional == (task.limits.source_tokens > 0)
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean detox"):
+        tasks.find("detx")
+    with pytest.raises(UserError, match="did you mean world"):
+        sources.find("wolrd")
+    with pytest.raises(UserError, match="known: world"):
+        sources.find("hub")
+
+
+def test_the_world_gives_as_many_documents_as_asked_and_the_first_of_them() -> None:
+    world = World(WorldOptions(train=7, validation=3, test=5, seed=1))
+    documents = {split: world.load("detox", split) for split in SPLITS}
+    assert {split: len(part) for split, part in documents.items()} == {"train": 7, "validation": 3, "test": 5}
+    assert world.load("detox", "test", 2) == documents["test"][:2]
+    assert world.load("detox", "test", 99) == documents["test"]
+    assert World(WorldOptions(test=9, seed=1)).load("detox", "test")[:5] == documents["test"]
+    assert World(WorldOptions(test=5, seed=2)).load("detox", "test") != documents["test"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_split_may_be_empty(split: str) -> None:
+    with pytest.raises(UserError, match=f"data.{split} must be at least 1"):
+        WorldOptions(**{split: 0})
+
+
+def test_a_task_the_world_does_not_have_is_refused() -> None:
+    with pytest.raises(UserError, match="detox"):
+        World(WorldOptions()).load("detoxx", "test")

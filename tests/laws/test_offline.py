@@ -1,0 +1,68 @@
+"""A run touches no network: every socket is blocked, and it works all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKER = """
+import socket, sys
+
+class Blocked(RuntimeError):
+    pass
+
+def refuse(*args, **kwargs):
+    print("NETWORK TOUCHED", file=sys.stderr, flush=True)
+    raise Blocked(f"the network was touched: {args} {kwargs}")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+socket.gethostbyname = refuse
+"""
+
+
+def blocked(folder: Path, *words: str, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run a command in a Python that cannot reach out, offline switches left to the command itself."""
+    (folder / "sitecustomize.py").write_text(BLOCKER)
+    variables = {k: v for k, v in os.environ.items() if not k.endswith("_OFFLINE")}
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        env={**variables, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "HF_HOME": str(folder / "hf")},
+    )
+
+
+def test_the_blocker_blocks(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert done.returncode != 0
+    assert "NETWORK TOUCHED" in done.stderr
+
+
+def test_floors_are_generated_scored_and_reported_without_a_network(tmp_path: Path) -> None:
+    small = ("--set", "data.train=40", "--set", "data.test=8")
+    done = blocked(
+        tmp_path, "run", "--task", "detox", "--system", "copy", *small, "--out", str(tmp_path / "run"), timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NETWORK TOUCHED" not in done.stderr
+    assert (tmp_path / "run" / "report" / "report.md").exists()
+
+
+@pytest.mark.slow
+def test_a_default_run_touches_no_network(tmp_path: Path) -> None:
+    """With every contestant, as a newcomer starts it; only smaller."""
+    small = ("--set", "data.train=100", "--set", "data.test=10", "--set", "budget=4steps")
+    done = blocked(tmp_path, "run", "--task", "detox", *small, "--out", str(tmp_path / "run"), timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "NETWORK TOUCHED" not in done.stderr
