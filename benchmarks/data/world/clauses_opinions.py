@@ -35,13 +35,13 @@ def _sense(verb: str) -> Node:
 
 _KINDS: Mapping[str, tuple[int, tuple[str, ...], Node, str]] = {
     "food": (
-        4,
+        6,
         lex.FOODS,
         _sense("tastes"),
         "nobody wants it / we threw it away / the dog can have it / i am still hungry / i sent it back",
     ),
     "drink": (3, lex.DRINKS, _sense("tastes"), "nobody drinks it / we poured it away / i want some water"),
-    "clothes": (3, lex.CLOTHES, _sense("looks"), "i will never wear it / it stays in the box"),
+    "clothes": (2, lex.CLOTHES, _sense("looks"), "i will never wear it / it stays in the box"),
     "machine": (
         3,
         lex.MACHINES,
@@ -63,21 +63,21 @@ _KINDS: Mapping[str, tuple[int, tuple[str, ...], Node, str]] = {
 def thing_opinion() -> Frame:
     """this soup tastes bad, so nobody wants it."""
     effects = {kind: lex.phrases(texts) for kind, (_, _, _, texts) in _KINDS.items()}
-    pointers = ("this", "that", "the")
+    pointers = {"this": "this", "that": "that", "my": "my", "our": "our", "your": "your", "": "the"}
 
     def clause(kind: str) -> Node:
         _, words, verdict, _ = _KINDS[kind]
-        return Seq(Word("pointer", same(pointers)), thing("thing", words, 2), Cases("opinion", {"bad": verdict}))
+        return Seq(Word("pointer", pointers), thing("thing", words, 2), Cases("opinion", {"bad": verdict}))
 
     return Frame(
         "thing opinion",
-        12,
+        14,
         (
             fixed("kind", Chances({kind: weight for kind, (weight, _, _, _) in _KINDS.items()})),
             dependent("thing", "kind", {kind: even(words) for kind, (_, words, _, _) in _KINDS.items()}),
             dependent("effect", "kind", {kind: even(texts) for kind, texts in effects.items()}),
             fixed("opinion", even(["bad"])),
-            fixed("pointer", Chances({"this": 3, "that": 1, "the": 2})),
+            fixed("pointer", Chances({"this": 3, "that": 1, "my": 2, "our": 2, "your": 1, "": 2})),
             fixed("order", Chances({"so": 3, "because": 2})),
         ),
         Cases(
@@ -93,7 +93,7 @@ def thing_opinion() -> Frame:
                 for kind in _KINDS
             },
         ),
-        ("thing", "opinion", "effect"),
+        ("pointer", "thing", "opinion", "effect"),
     )
 
 

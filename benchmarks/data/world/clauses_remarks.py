@@ -19,7 +19,7 @@ from benchmarks.data.world.phrases import (
 
 
 def reported() -> Frame:
-    """anna said that the printer in the office was broken."""
+    """anna said the printer in the office was broken."""
     verbs = ("said", "told me", "wrote", "thought", "complained", "told us")
     cooking = ("oven", "fridge", "stove")
     rooms = lex.phrases("in the kitchen / in the cellar / in the garage / in the basement")
@@ -67,7 +67,7 @@ def reported() -> Frame:
         Seq(
             person_phrase("who", 2),
             Word("speech", same(verbs)),
-            "that the",
+            "the",
             thing("thing", states, 3),
             Word("place", same((*lex.INDOORS, *rooms, ""))),
             Cases("state", {"broken": broken} | {word: Seq("was", very(), word) for word in qualities}),
@@ -168,6 +168,7 @@ def price() -> Frame:
             fixed("buyer", even(buyers)),
             fixed("number", even(numbers)),
             fixed("money", even(["dollars", "pounds", "euros"])),
+            fixed("pointer", Chances({"this": 3, "that": 1})),
             fixed("goods", even(goods)),
             fixed("price", even(["high"])),
         ),
@@ -175,7 +176,8 @@ def price() -> Frame:
             Word("buyer", same(buyers)),
             Word("number", same(numbers)),
             Word("money", same(("dollars", "pounds", "euros"))),
-            "for this",
+            "for",
+            Word("pointer", same(("this", "that"))),
             thing("goods", goods, 5),
             Cases(
                 "price",
@@ -193,7 +195,7 @@ def price() -> Frame:
             ),
             ".",
         ),
-        ("buyer", "number", "money", "goods", "price"),
+        ("buyer", "number", "money", "pointer", "goods", "price"),
     )
 
 
@@ -214,9 +216,10 @@ def weather() -> Frame:
     texts = {quality: lex.phrases(text) for quality, text in effects.items()}
     return Frame(
         "weather",
-        5,
+        6,
         (
             fixed("quality", even(effects)),
+            fixed("pointer", Chances({"this": 3, "that": 1})),
             dependent("effect", "quality", {quality: even(found) for quality, found in texts.items()}),
             dependent(
                 "room",
@@ -228,11 +231,12 @@ def weather() -> Frame:
             "it is",
             very(),
             Word("quality", same(effects)),
-            "in this",
+            "in",
+            Word("pointer", same(("this", "that"))),
             thing("room", rooms, 3),
             ", so",
             Word("effect", same(text for found in texts.values() for text in found)),
             ".",
         ),
-        ("quality", "room", "effect"),
+        ("quality", "pointer", "room", "effect"),
     )

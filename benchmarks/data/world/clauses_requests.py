@@ -38,7 +38,7 @@ def order() -> Frame:
     )
     return Frame(
         "order",
-        8,
+        10,
         (
             fixed("order", even(orders)),
             dependent("object", "order", {verb: even(words) for verb, words in orders.items()}),
@@ -68,7 +68,7 @@ def question() -> Frame:
     verbs = ("leave", "hide", "put", "drop", "forget")
     return Frame(
         "question",
-        6,
+        8,
         (
             *person("who", NEAR),
             fixed("action", even(verbs)),
@@ -95,7 +95,7 @@ def question() -> Frame:
 def wish() -> Frame:
     """i wish my uncle would be quiet about politics at dinner."""
     topics = lex.phrases(
-        "politics / football / the weather / the war / the wedding / money / horses / history / taxes / fashion / "
+        "politics / football / the weather / the war / the future / money / horses / history / taxes / fashion / "
         "the baby / school / opera / chess / tennis / the news"
     )
     times = lex.phrases(

@@ -65,13 +65,13 @@ def arriving() -> Frame:
         "cinema": ("film", "movie"),
         "stadium": ("game", "match"),
         "school": ("lesson", "test", "meeting"),
-        "restaurant": ("kitchen", "terrace"),
+        "restaurant": ("kitchen",),
         "market": ("gate", "machine"),
         "post office": ("counter", "machine"),
     }
     leaves = dict.fromkeys((*scenes["station"], *scenes["harbour"], "plane"), ("gone", "full", "late"))
     ends = dict.fromkeys((*scenes["cinema"], *scenes["stadium"], *scenes["school"]), ("over", "half over"))
-    shuts = dict.fromkeys(("gate", "desk", "counter", "kitchen", "terrace"), ("closed", "crowded"))
+    shuts = dict.fromkeys(("gate", "desk", "counter", "kitchen"), ("closed", "crowded"))
     states = leaves | ends | shuts | {"machine": ("broken", "empty")}
     angry = swap(
         Pick((3, "mad as hell"), (2, "damn angry"), (1, "bloody mad")),
@@ -127,9 +127,6 @@ def mishap() -> Frame:
         "budget",
         "contract",
         "calendar",
-        "list",
-        "invitation",
-        "payment",
         "translation",
         "experiment",
     ]
@@ -171,14 +168,14 @@ def performance() -> Frame:
         "sport": ("team", "captain", "goalkeeper", "striker"),
         "music": ("band", "orchestra", "pianist", "drummer"),
     }
-    sides = ("our", "your", "the", "their")
+    sides = {"our": "our", "your": "your", "their": "their", "": "the"}
     stages = {
         "sport": "in the final / in the first half / in the second half / on saturday / on sunday / at the stadium",
         "music": "at the concert / at the festival / at the wedding / on saturday / on sunday / last night",
     }
     effects = {
         "sport": "so the manager was angry / and the fans were sad / so we lost the cup / and nobody was surprised",
-        "music": "so the crowd went home / so i covered my ears / and the guests laughed / and nobody was surprised",
+        "music": "so the crowd went home / and we left early / and the guests laughed / and nobody was surprised",
     }
     badly = swap(Seq("played", LIKE_CRAP), (5, "played badly"), (3, "played poorly"), (2, "did not play well"))
 
@@ -204,7 +201,7 @@ def performance() -> Frame:
             dependent("effect", "kind", {kind: even(lex.phrases(text)) for kind, text in effects.items()}),
         ),
         Seq(
-            Word("side", same(sides)),
+            Word("side", sides),
             expletive(3, *lex.PERSON_ADJECTIVES),
             Cases("kind", {kind: clause(kind) for kind in players}),
         ),

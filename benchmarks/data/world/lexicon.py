@@ -33,10 +33,10 @@ KIN = (*KINSWOMEN, *KINSMEN, *FELLOWS)
 NAMES = (*WOMEN, *MEN)
 
 # Things by what can be done with them.
-TOOLS = _words("hammer bucket brush rope saw drill shovel torch knife")
+TOOLS = _words("hammer bucket brush rope saw shovel knife")
 CLOTHES = _words("coat jacket hat scarf shirt sweater dress skirt tie suit")
-CLOTHS = _words("blanket towel carpet curtain")
-PAPERS = _words("letter report notebook newspaper map ticket contract magazine diary receipt")
+CLOTHS = _words("blanket carpet curtain")
+PAPERS = _words("letter report newspaper map ticket contract magazine diary")
 VALUABLES = _words("phone laptop camera wallet ring watch umbrella passport key purse")
 TOYS = _words("ball doll kite puzzle robot")
 INSTRUMENTS = _words("guitar violin flute piano drum trumpet")

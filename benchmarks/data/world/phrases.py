@@ -102,7 +102,7 @@ def person_phrase(who: str, chance: int = 4) -> Node:
             "spouse": Seq(Word(f"{who}.owner", same(("my", "your"))), adjective, Word(who, same(lex.SPOUSES))),
             "role": Seq("the", nobody, adjective, Word(who, same(lex.ROLES))),
             "someone": Seq(nobody, Cases(who, {"someone": swap(Seq("some", insult), (3, "someone"), (2, "somebody"))})),
-            "stranger": Seq(nobody, Cases(who, {"stranger": Seq("that", swap(insult, (2, "man"), (1, "person")))})),
+            "stranger": Seq(nobody, Cases(who, {"stranger": Seq("this", swap(insult, (2, "man"), (1, "person")))})),
         },
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Cases, Tokens, Value, Word
+from benchmarks.data.world.grammar import Cases, Mark, Tokens, Value, Word
 from benchmarks.data.world.lexicon import canonical_value
 from benchmarks.data.world.meaning import Fact, Facts
 from benchmarks.data.world.measures import parts, variables_of
@@ -35,17 +35,26 @@ def _pieces(part: Cases | Word) -> Iterator[tuple[Value, Tokens]]:
             for value, case in part.cases.items()
             for piece, _, _ in case.wordings({part.variable: value})
         ]
-    # Punctuation that opens a clause is no part of what states the fact.
+    # A value of "" states nothing, and punctuation that opens a clause is no part of what states its fact.
     for value, piece in found:
         bare = piece[1:] if piece[:1] == (",",) else piece
-        if bare:
+        if bare and value:
             yield value, bare
 
 
 @cache
 def _by_first_word() -> dict[str, tuple[tuple[Tokens, Facts], ...]]:
-    """Every piece with the facts that it may state, longest first, by its first word."""
-    meanings: dict[Tokens, set[Fact]] = {}
+    """Every piece with the facts that it may state, longest first, by its first word.
+
+    Expletives are pieces that state nothing, so that the `that` of "that idiot anna" is not taken for a fact.
+    """
+    meanings: dict[Tokens, set[Fact]] = {
+        piece: set()
+        for frame in language().frames
+        for part in parts(frame.source)
+        if isinstance(part, Mark)
+        for piece, _, _ in part.wordings({})
+    }
     for fact, pieces in forms().items():
         for piece in pieces:
             meanings.setdefault(piece, set()).add(fact)
@@ -66,13 +75,14 @@ def states(tokens: Tokens, fact: Fact) -> bool:
 
 
 def named(tokens: Tokens) -> dict[Tokens, Facts]:
-    """The pieces in a text, each with the facts that it may state: read from the left, at each place the longest."""
+    """The pieces in a text that state facts, each with those it may state: from the left, at each place the longest."""
     found: dict[Tokens, Facts] = {}
     at = 0
     while at < len(tokens):
         for piece, facts in _by_first_word().get(tokens[at], ()):
             if tokens[at : at + len(piece)] == piece:
-                found[piece] = facts
+                if facts:
+                    found[piece] = facts
                 at += len(piece)
                 break
         else:
