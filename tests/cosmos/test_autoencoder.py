@@ -86,6 +86,14 @@ def test_what_is_not_visible_has_no_effect():
     assert not torch.allclose(model().compress(states, mask), model().compress(states, visible), atol=1e-3)
 
 
+def test_latents_see_each_other():
+    states, _, mask = texts()
+    network = model()
+    before = network.compress(states, mask)
+    network.compressor.queries.data[0] += torch.randn(16, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(network.compress(states, mask)[:, 1:], before[:, 1:], atol=1e-4)
+
+
 def test_a_text_without_visible_tokens_still_has_finite_latents():
     states, _, mask = texts()
     assert torch.isfinite(model().compress(states, torch.zeros_like(mask))).all()

@@ -128,6 +128,16 @@ class TestCondition:
         assert torch.equal(result[~hidden], whole[~hidden])
         assert not torch.allclose(null, whole, atol=1e-3)
 
+    def test_the_null_source_is_seen_only_where_the_source_is_hidden(self):
+        hidden = torch.tensor([True, False, False, False])
+        given = source()._replace(hidden=hidden)
+        before, kept = self.predict(given), self.network.null_source.data.clone()
+        self.network.null_source.data.add_(1.0)
+        after = self.predict(given)
+        self.network.null_source.data.copy_(kept)
+        assert torch.equal(before[1:], after[1:])
+        assert not torch.allclose(before[0], after[0], atol=1e-3)
+
     def test_an_empty_source_is_hidden_too(self):
         given = source()
         mask = given.mask.clone()

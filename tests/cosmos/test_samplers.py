@@ -147,6 +147,20 @@ def test_only_stochastic_solvers_use_the_generator():
         assert torch.equal(one, other) == (solver in ("euler_ode", "heun", "ddim", "dpmpp_2m"))
 
 
+def test_one_step_of_dpmpp_2m_is_one_of_ddim():
+    results = [sample(Counter(), noise(), SamplerSetting(solver, 1), SCHEDULE) for solver in ("ddim", "dpmpp_2m")]
+    assert torch.allclose(*results, atol=1e-6)
+
+
+def test_a_network_gets_time_estimate_and_condition():
+    denoiser = network()
+    condition, x = source(denoiser), noise()
+    with torch.no_grad():
+        found = with_network(denoiser, condition)(x, 0.3, x.flip(1))
+        assert torch.equal(found, denoiser(x, torch.tensor([0.3, 0.3]), x.flip(1), condition))
+        assert not torch.allclose(found, with_network(denoiser, condition)(x, 0.3, None), atol=1e-4)
+
+
 def test_a_torch_generator_serves_as_well():
     results = [
         sample(Counter(), noise(), SamplerSetting(steps=4), SCHEDULE, torch.Generator().manual_seed(3))
