@@ -32,11 +32,11 @@ _OWNERS: Mapping[str, Chances] = {
     "stranger": _NOBODY,
 }
 _SHE = (*lex.WOMEN, *lex.KINSWOMEN, "wife")
-_HE = (*lex.MEN, *lex.KINSMEN, "husband")
+_HE = (*lex.MEN, *lex.KINSMEN, "husband", "landlord", "waiter")
 _PRONOUNS: Mapping[str, Chances] = (
-    dict.fromkeys(_SHE, even(["she"]))
+    dict.fromkeys((*lex.FELLOWS, *lex.ROLES), even(["he", "she"]))
+    | dict.fromkeys(_SHE, even(["she"]))
     | dict.fromkeys(_HE, even(["he"]))
-    | dict.fromkeys((*lex.FELLOWS, *lex.ROLES), even(["he", "she"]))
 )
 OWNERS = Chances({"my": 4, "our": 3, "your": 2, "": 3})
 
