@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from baselines.contract import Budget
 from benchmarks import store
-from benchmarks.plan import Plan, PlannedCell
+from benchmarks.plan import Plan
 from benchmarks.records import Record
 from benchmarks.runner import is_generated
+from benchmarks.timing.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -37,34 +41,63 @@ def sentences(plan: Plan) -> Iterator[str]:
         p.cell.checkpoint_id: p for p in cells if not store.fit_file(plan.folder, p.cell.checkpoint_id).exists()
     }
     yield f"{len(plan.cells)} cells, {len(cells)} to do; {len(checkpoints)} checkpoints to make."
-    seconds, size, unknown = 0.0, 0, set()
+    if not cells:
+        return
+    seconds, size, bases, unknown = 0.0, 0, set(), set()
     for planned in checkpoints.values():
         cost = known.get(planned.cell.system)
-        guess = cost.fit_seconds if cost is not None else _from_budget(planned)
-        size += cost.checkpoint_bytes if cost is not None else 0
-        seconds += guess or 0.0
-        if guess is None:
-            unknown.add(planned.cell.system)
+        if cost is not None:
+            seconds, size = seconds + cost.fit_seconds, size + cost.checkpoint_bytes
+            bases.add(_RECORDS)
+        elif planned.contestant.budget is not None:
+            guess, basis = _from_budget(planned.contestant.budget, planned.cell.device)
+            seconds += guess or 0.0
+            bases.add(basis)
+            unknown |= {f"training {planned.cell.system}"} if guess is None else set()
     for planned in cells:
         cost = known.get(planned.cell.system)
         if cost is not None:
             seconds, size = seconds + cost.generate_seconds, size + cost.cell_bytes
+            bases.add(_RECORDS)
         elif planned.contestant.system.trained:
-            unknown.add(planned.cell.system)
-    if not cells:
-        return
-    basis = "earlier records of this run" if known else "the budgets"
-    yield f"Estimate from {basis}: about {seconds / 60:.1f} minutes and {size / 1e6:.0f} MB at least."
+            unknown.add(f"generating with {planned.cell.system}")
+    said = f", {size / 1e6:.0f} MB" if size else ""
+    basis = " and ".join(sorted(bases)) or "nothing that takes time"
+    yield f"Estimate: {seconds / 60:.1f} minutes{said}, from {basis}."
     if unknown:
-        yield f"Not in it, for there is no earlier record in this run: {', '.join(sorted(unknown))} (in part or whole)."
+        yield f"Not in it, for lack of an earlier record in this run: {', '.join(sorted(unknown))}."
 
 
-def _from_budget(planned: PlannedCell) -> float | None:
-    """Seconds of training where the budget is in seconds; steps and FLOPs do not say."""
-    budget = planned.contestant.budget
-    if budget is None:
-        return 0.0
-    return budget.amount if budget.unit == "seconds" else None
+_RECORDS = "earlier records of this run"
+
+
+def _from_budget(budget: Budget, device: str) -> tuple[float | None, str]:
+    """Seconds of training, as far as the budget says, and what that rests on."""
+    if budget.unit == "seconds":
+        return budget.amount, "budgets in seconds"
+    if budget.unit == "flops":
+        rate = _flops_per_second(device)
+        return (
+            budget.amount / rate,
+            f"budgets in FLOPs at {rate / 1e9:.0f} GFLOP/s, which a small matrix product reaches",
+        )
+    return None, "budgets in steps, which do not say how long"
+
+
+@cache
+def _flops_per_second(device: str) -> float:
+    """The best of a few products of the sizes a nano model has; training is rather slower than faster."""
+    import torch
+
+    rows, width, hidden, repeats = 1600, 128, 512, 20
+    a, b = torch.ones(rows, width, device=device), torch.ones(width, hidden, device=device)
+    clock, best = Clock(device), math.inf
+    for _ in range(5):
+        started = clock.now()
+        for _ in range(repeats):
+            torch.mm(a, b)
+        best = min(best, clock.now() - started)
+    return 2.0 * rows * width * hidden * repeats / best
 
 
 def _cost(run: Path, record: Record) -> Cost:

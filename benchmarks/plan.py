@@ -196,3 +196,11 @@ def _keys(name: str, system: type[System], preset: str) -> list[str]:
     for setting_name, setting in system.settings.items():
         found += [*keys(setting, f"{name}.setting."), *keys(setting, f"{name}.settings.{setting_name}.")]
     return found
+
+
+def unequal_budgets(plan: Plan) -> str | None:
+    """A sentence where trained systems have unequal budgets, so that nobody takes them for equal; None where not."""
+    budgets = {p.cell.system: p.cell.budget for p in plan.cells if p.contestant.budget is not None}
+    if len(set(budgets.values())) < 2:
+        return None
+    return f"budgets are not equal: {', '.join(f'{name} {budget}' for name, budget in budgets.items())}"

@@ -35,6 +35,6 @@ def main(arguments: argparse.Namespace) -> int:
         state = "to do" if header is None else "done" if is_generated(header) else header.status
         print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
     print()
-    for sentence in estimate.sentences(made):
-        print(sentence)
+    for sentence in filter(None, (*estimate.sentences(made), plan.unequal_budgets(made))):
+        print(sentence[0].upper() + sentence[1:])
     return 0

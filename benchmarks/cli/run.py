@@ -33,15 +33,19 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    from benchmarks import environment, plan, runner
+    from benchmarks import environment, plan, runner, store
     from benchmarks.cli.voice import Voice
 
     choices = choices_of(arguments)
     plan.check_names(choices)
     made = plan.make(choices, environment.find_device(choices.device))
-    print(f"run folder: {made.folder}", file=sys.stderr, flush=True)
-    outcome = runner.run(made, Voice(), stages)
-    if "score" in stages:
+    voice = Voice()
+    voice.say(f"run folder: {made.folder}")
+    unequal = plan.unequal_budgets(made)
+    if unequal is not None:
+        voice.say(unequal)
+    outcome = runner.run(made, voice, stages)
+    if "score" in stages and any(runner.is_generated(record.header) for record in store.read_run(made.folder)):
         show_report(made.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         print(sentence, file=sys.stderr)

@@ -131,6 +131,14 @@ def test_a_run_ends_with_a_table_and_the_paths_of_the_report(command: Command, t
     assert command("report", "--task", "echo", cwd=tmp_path).returncode == 0
 
 
+def test_a_run_in_which_nothing_comes_to_its_end_says_why(command: Command, tmp_path: Path) -> None:
+    done = command(*RUN, "--system", "broken", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("failed: RuntimeError: no memory left")
+    assert "Traceback" not in done.stderr
+    assert command(*RUN, "--system", "fussy", "--out", "run", cwd=tmp_path).returncode == 2
+
+
 def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
     assert "toy\n" in command("list", "systems").stdout
     assert (

@@ -12,7 +12,7 @@ import pytest
 from baselines.contract import Budget, UserError
 from benchmarks import estimate, planfile, runner
 from benchmarks.choices import Choices, gather
-from benchmarks.plan import Plan, check_names, make
+from benchmarks.plan import Plan, check_names, make, unequal_budgets
 
 Make = Callable[..., Plan]
 
@@ -152,11 +152,26 @@ def test_a_field_that_a_later_version_added_is_a_difference(planned: Make, tmp_p
 def test_the_estimate_rests_on_records_or_on_budgets_and_says_so(planned: Make, quiet: Any) -> None:
     said = " ".join(estimate.sentences(planned("budget=90seconds", seeds="2")))
     assert "4 cells, 4 to do; 2 checkpoints to make." in said
-    assert "from the budgets: about 3.0 minutes" in said
-    assert "no earlier record in this run: toy" in said
-    assert "about 0.0 minutes" in " ".join(estimate.sentences(planned()))  # steps do not say how long
+    assert "3.0 minutes, from budgets in seconds." in said
+    assert "lack of an earlier record in this run: generating with toy." in said
+    assert "which do not say how long" in " ".join(estimate.sentences(planned()))
     runner.run(planned(), quiet)
     said = " ".join(estimate.sentences(planned(seeds="61")))
     assert "122 cells, 120 to do; 60 checkpoints" in said
-    assert "from earlier records of this run: about 0.5 minutes" in said  # a fit of the toy takes half a second
+    assert "0.5 minutes, " in said  # a fit of the toy takes half a second
+    assert said.endswith("from earlier records of this run.")
     assert list(estimate.sentences(planned())) == ["2 cells, 0 to do; 0 checkpoints to make."]
+
+
+def test_a_budget_in_flops_is_estimated_at_a_measured_speed(planned: Make) -> None:
+    said = " ".join(estimate.sentences(planned("budget=1e15flops")))
+    rate = float(said.partition("FLOPs at ")[2].partition(" GFLOP/s")[0]) * 1e9
+    minutes = float(said.partition("Estimate: ")[2].partition(" minutes")[0])
+    assert minutes == pytest.approx(1e15 / rate / 60, rel=0.5)
+    assert rate > 1e8
+
+
+def test_unequal_budgets_are_said(planned: Make) -> None:
+    assert unequal_budgets(planned(system="toy,moody,knowing")) is None
+    said = unequal_budgets(planned("moody.recipe.budget=3steps", system="toy,moody,knowing"))
+    assert said == "budgets are not equal: toy 10steps, moody 3steps"
