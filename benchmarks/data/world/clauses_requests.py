@@ -101,7 +101,7 @@ def wish() -> Frame:
     times = lex.phrases(
         "at dinner / in the morning / on the train / at work / at breakfast / in the car / at night / on the phone"
     )
-    wishers = ("i wish", "we wish", "everybody hopes")
+    wishers = ("i wish", "we wish", "everybody wishes")
     return Frame(
         "wish",
         6,
