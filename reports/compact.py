@@ -6,7 +6,7 @@ import shutil
 import textwrap
 
 from reports.content import Section
-from reports.numbers import MINUS
+from reports.numbers import MINUS, NOTHING
 from reports.table import Cell, Column, Table
 
 NARROWEST = 40
@@ -47,6 +47,8 @@ def _panel(section: Section, room: int) -> str:
     foot = ["[...]: 95 % interval. *: better than all other trained entries. †: not told apart from the best."]
     if len(chosen) < len(columns):
         foot.append(f"{len(columns) - len(chosen)} more columns are in the report.")
+    if any(cell.value is None for block in glance.blocks for row in block.rows for cell in row.cells):
+        foot.append(f"{NOTHING}: no number; the report says why.")
     if section.missing:
         foot.append(f"{len(section.missing)} cells without a result: {', '.join(m.name for m in section.missing)}.")
     if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):

@@ -18,6 +18,7 @@ from matplotlib.transforms import Bbox
 from reports.columns import ScoreColumn
 from reports.quantities import Quantity
 from reports.summary import Entry, Panel
+from reports.writing import printable
 
 # Okabe and Ito's palette, distinct under the common colour blindnesses, and what replaces each colour on a dark page.
 INK, QUIET, GRID, PAPER = "#1a1b1e", "#5d6168", "#e3e4e7", "#fefefe"
@@ -36,6 +37,7 @@ STYLE: Any = {  # matplotlib types its keys as literals
     "pdf.fonttype": 42,
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine lays the figure out alike
     "font.size": 9.0,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
     "text.color": INK,
@@ -109,11 +111,11 @@ def _draw_panel(axes: Axes, title: str, panel: Panel) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("Texts per second (log scale)")
     if title:
-        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_title(printable(title), loc="left", fontsize=10)
     if column is None:
         axes.text(0.5, 0.5, "No score that ranks", transform=axes.transAxes, ha="center", color=QUIET)
         return
-    axes.set_ylabel(f"{column.title} ({column.direction} is better)")
+    axes.set_ylabel(printable(f"{column.title} ({column.direction} is better)"))
     systems = list(dict.fromkeys(entry.system for entry in panel.trained))
     handles: list[Line2D] = []
     placed: list[tuple[float, float, Entry]] = []
@@ -148,7 +150,9 @@ def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], numb
             x, y, xerr=_bars(speed), yerr=_bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
             markerfacecolor=PAPER if entry.doubts else colour, markeredgecolor=colour, zorder=3,
         )  # fmt: skip
-    return Line2D([], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=entries[0].system)
+    return Line2D(
+        [], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(entries[0].system)
+    )
 
 
 def _bars(quantity: Quantity) -> list[list[float]] | None:
@@ -171,7 +175,7 @@ def _draw_floors(axes: Axes, panel: Panel, column: ScoreColumn) -> None:
     height = -1.0
     for value, name in levels:
         height = max((value - low) / (high - low), height + FLOOR_GAP)
-        axes.text(1.012, height, name, transform=axes.transAxes, va="center", fontsize=8, color=QUIET)
+        axes.text(1.012, height, printable(name), transform=axes.transAxes, va="center", fontsize=8, color=QUIET)
 
 
 def _plain_ticks(axes: Axes) -> None:
@@ -193,7 +197,7 @@ def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]]) -> None:
     centres = [axes.transData.transform((x, y)) for x, y, _ in placed]
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres]
     for x, y, entry in placed:
-        text = ", ".join(part for part in (entry.setting, *entry.tags) if part)
+        text = printable(", ".join(part for part in (entry.setting, *entry.tags) if part))
         if not text:
             continue
         choices: list[tuple[Annotation, Bbox]] = []
@@ -206,7 +210,15 @@ def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]]) -> None:
             (0, -16, "center", "top"),
         ):
             note = axes.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=across, va=along, fontsize=8, color=INK
+                text,
+                (x, y),
+                (dx, dy),
+                textcoords="offset points",
+                ha=across,
+                va=along,
+                fontsize=8,
+                color=INK,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
             )
             box = note.get_window_extent()
             choices.append((note, box))

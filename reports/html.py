@@ -6,11 +6,12 @@ from itertools import groupby
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.content import Report
 from reports.figures import Picture
 from reports.table import Column
+from reports.writing import printable
 
 
 def write(report: Report, picture: Picture) -> str:
@@ -23,7 +24,7 @@ def write(report: Report, picture: Picture) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(groups=groups, path=lambda path: quote(path, safe="/.-_~"), shown=shown)
+    environment.filters.update(groups=groups, path=quote, shown=printable, breaking=breaking)
     page = environment.get_template("report.html")
     return page.render(report=report, figure=Markup(picture.themed), caption=picture.caption)
 
@@ -33,6 +34,6 @@ def groups(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
     return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
-def shown(text: str) -> str:
-    """Text without the control characters that HTML forbids; line ends stay."""
-    return "".join(c if c.isprintable() or c in "\n\t " else "\N{REPLACEMENT CHARACTER}" for c in text)
+def breaking(title: str) -> Markup:
+    """A column's title that may be broken after an underscore."""
+    return escape(title).replace("_", Markup("_<wbr>"))

@@ -7,18 +7,18 @@ from urllib.parse import quote
 
 from reports.content import Report
 from reports.table import Cell, Column, Row, Table
-from reports.writing import Raw, environment
+from reports.writing import Raw, environment, printable
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line; runs of white space become one space."""
-    line = " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in text).split())
+    line = printable(" ".join(text.split()))
     line = re.sub(r"([\\`*_{}\[\]<>|~&$#])", r"\\\1", line)
-    line = re.sub(r":(?=[a-z0-9_+\\-]+:)", r"\:", line)  # or GitHub would draw :tada: as a picture
+    line = re.sub(r":(?=([a-z+-][a-z0-9_+\\-]*|100|1234):)", r"\:", line)  # or GitHub would draw :tada: as a picture
     line = re.sub(r"^([-+=])", r"\\\1", line)  # or a list item would begin a list or a heading of its own
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", line)
+    return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", line)
 
 
 def code(text: str) -> Raw:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
-from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, significant, written
+from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
 from reports.quantities import Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
@@ -59,7 +59,8 @@ def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "")
     """Every score of every entry."""
     columns = tuple(Column(column.title, "", column.direction, "") for column in panel.columns)
     cells = [_score_cells(panel, column, judgements[column.title]) for column in panel.columns]
-    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), panel.splits)
+    remarks = (*panel.splits, *(_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1))
+    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
 
 
 def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
@@ -69,7 +70,9 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
     untested = [
         column.title
         for column in panel.columns
-        if column.direction != "none" and not any(score.per_text for score in column.scores.values())
+        if column.direction != "none"
+        and any(score.quantity.value is not None for score in column.scores.values())
+        and not any(score.per_text for score in column.scores.values())
     ]
     lines = [
         "Brackets hold 95 % intervals: of scores over the choice of test texts, of the latency around the median of "
@@ -92,7 +95,8 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         "would end."
         if seeds == {1}
         else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
-        "average a text's scores over seeds first. How much seeds differ is in the notes, not in the intervals."
+        "average a text's scores over seeds first. How much seeds differ stands under the table of all scores; the "
+        "intervals do not hold it."
     )
     if panel.floors:
         lines.append(
@@ -135,7 +139,7 @@ def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
     have = "has" if missing == 1 else "have"
     return (
         *((f"{counted(missing, 'cell')} {have} no result: see below.",) if missing else ()),
-        *((f"{counted(unbegun, 'cell')} of the plan not begun yet.",) if unbegun else ()),
+        *((f"{counted(unbegun, 'cell')} of the plan not begun.",) if unbegun else ()),
     )
 
 
@@ -153,21 +157,31 @@ def _score_cells(panel: Panel, column: ScoreColumn, judgement: Judgement) -> dic
             continue
         value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
         mark = judgement.marks.get(entry.key, "")
-        out[entry.key] = Cell(score.quantity.value, value, interval, _score_notes(column, score, places), mark)
+        out[entry.key] = Cell(score.quantity.value, value, interval, _score_notes(column, score), mark)
     return out
 
 
-def _score_notes(column: ScoreColumn, score: EntryScore, places: int | None) -> tuple[str, ...]:
+def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     quantity = score.quantity
     notes = []
     if quantity.reason:
         notes.append(quantity.reason)
     if quantity.value is not None and quantity.n < score.total:
         notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
-    if len(score.seeds) > 1:
-        low, high = (written(value, None, None, places)[0] for value in (min(score.seeds), max(score.seeds)))
-        notes.append(f"{column.title}: seeds from {low} to {high}")
     return tuple(notes)
+
+
+def _seeds(panel: Panel, entry: Entry) -> str:
+    """From where to where the scores of an entry's seeds go."""
+    ranges = []
+    for column in panel.columns:
+        score = column.scores.get(entry.key)
+        if score is not None and len(score.seeds) > 1:
+            width = half_width(score.quantity.low, score.quantity.high)
+            places = None if width is None else decimals(width)
+            low, high = (written(value, None, None, places)[0] for value in (min(score.seeds), max(score.seeds)))
+            ranges.append(f"{column.title} {low} to {high}")
+    return f"Seeds of {entry.name}: {', '.join(ranges) or 'no scores'}."
 
 
 def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, Cell]:

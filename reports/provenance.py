@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 
 from benchmarks.records import Header, Json, Record
@@ -46,7 +48,7 @@ class Missing:
 
 def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
     """What all cells were made with. Where cells differ each value says how many it holds for."""
-    headers = [record.header for record in run.records]
+    headers = [record.header for record in run.records if record.header.status == "done"]
     trained = [entry for panel in panels for entry in panel.trained]
     packages = [header for header in headers if header.packages]
     columns = [column for panel in panels for column in panel.columns]
@@ -76,7 +78,7 @@ def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[Source, ...]:
             entry.name,
             record.header.cell.seed,
             Path(os.path.relpath(run.folder / "cells" / record.header.cell.id, out)).as_posix(),
-            f"python -m benchmarks show {record.header.cell.id}",
+            _show(record.header),
             record.header.command,
         )
         for panel in panels
@@ -121,8 +123,10 @@ def _commands(run: Run, trained: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def _span(headers: Sequence[Header]) -> tuple[str, ...]:
+    """From when to when, to the minute."""
     stamps = sorted(stamp for header in headers for stamp in (header.created, header.finished) if stamp)
-    return (stamps[0] if stamps[0] == stamps[-1] else f"{stamps[0]} to {stamps[-1]}",) if stamps else ()
+    first, last = (stamp[:16].replace("T", " ") for stamp in (stamps[0], stamps[-1])) if stamps else ("", "")
+    return (f"{first} UTC" if first == last else f"{first} to {last} UTC",) if stamps else ()
 
 
 def _machine(header: Header) -> str:
@@ -147,6 +151,15 @@ def _clocks(headers: Sequence[Header]) -> tuple[str, ...]:
 def _data(header: Header) -> str:
     details = _flat(header.cell.data)
     return f"{header.cell.source} ({details})" if details else header.cell.source
+
+
+def _show(header: Header) -> str:
+    """The command that shows a cell: the run is found by the flags it was made with."""
+    words = shlex.split(header.command)
+    flags = {word: value for word, value in pairwise(words) if word in ("--task", "--source", "--preset", "--out")}
+    if "--out" in flags:
+        flags = {"--out": flags["--out"]}
+    return shlex.join(["python", "-m", "benchmarks", "show", header.cell.id, *chain.from_iterable(flags.items())])
 
 
 def _commit(header: Header) -> str:

@@ -24,12 +24,25 @@ def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
     if column is None or not scored:
         return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
     return (
+        *_stand_in(panel, column),
         _ranking(column, scored, judgement),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
         *_speed(column, scored),
         _scope(panel),
     )
+
+
+def _stand_in(panel: Panel, column: ScoreColumn) -> list[str]:
+    """Say so where the score that leads is not the one that the task means to lead."""
+    if not panel.headlines or column.metric == panel.headlines[0]:
+        return []
+    if column.metric in panel.headlines:
+        return [f"{panel.headlines[0]} has no value here, so {column.title} is the headline."]
+    return [
+        f"No headline score of the task ({listed(panel.headlines)}) has a value here; {column.title} stands in for it "
+        "and does not sum up quality."
+    ]
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:

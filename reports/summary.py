@@ -140,14 +140,13 @@ def _entry(
 
 
 def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
-    """Why the timing of an entry is not valid, once each; empty where every cell's verdict is that it is."""
-    doubts: dict[str, None] = {}
+    """Why the timing of an entry is not valid, by seed where there are several; empty where every verdict is good."""
+    doubts = []
     for record in records:
         verdict = record.header.verdict
-        if not record.timings or verdict.get("valid") is True:
-            continue
-        for reason in verdict.get("reasons") or ["no verdict was given"]:
-            doubts[str(reason)] = None
+        if record.timings and verdict.get("valid") is not True:
+            seed = f"seed {record.header.cell.seed}: " if len(records) > 1 else ""
+            doubts.append(seed + ", ".join(map(str, verdict.get("reasons") or ["no verdict was given"])))
     return tuple(doubts)
 
 

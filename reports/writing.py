@@ -19,6 +19,11 @@ class Raw(str):
     __slots__ = ()
 
 
+def printable(text: str) -> str:
+    """Text without the control characters that no page may hold; line ends and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def environment(language: str, escape: Callable[[str], str], **filters: Callable[..., Any]) -> Environment:
     """A template environment in which every expression is escaped unless it is `Raw`.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import reports
 from benchmarks.records import (
     Cell,
     Header,
@@ -35,6 +36,10 @@ CALLS = {
     "mdlm": {"steps-8": 8, "steps-32": 32},
 }
 SKILL = {"cosmos": 0.71, "gpt2": 0.83, "mdlm": 0.69, "copy": 0.05, "unigram": 0.02, "retrieval": 0.35, "reference": 1.0}
+NASTY = (
+    '<b>"cosmos" & $x_1$ | \\end{document}</b>',
+    "<script>alert('reason')</script> {{ 7*7 }} | `a` \\input{x} é中 --",
+)
 MILLISECONDS = {"cosmos": 4.0, "gpt2": 5.5, "mdlm": 3.6}
 
 
@@ -203,6 +208,43 @@ def fake_run() -> FakeRun:
 def run_folder(tmp_path_factory) -> Path:
     """A whole run with everything in it; do not change it."""
     return FakeRun().fill().write(tmp_path_factory.mktemp("run") / "detox")
+
+
+@pytest.fixture(scope="session")
+def run_report(run_folder) -> dict[str, Path]:
+    """The report of that run; do not change it."""
+    return reports.write(run_folder)
+
+
+@pytest.fixture(scope="session")
+def nasty_report(tmp_path_factory) -> dict[str, Path]:
+    """The report of a run in which everything that may hold any text holds markup of every kind."""
+    name, words = NASTY[0], NASTY[1]
+    fake = FakeRun(texts=12)
+    fake.fill()
+    for place, (header, samples, timings, scores) in enumerate(fake.cells):
+        nasty_system = {"cosmos": name}.get(header.cell.system, header.cell.system)
+        nasty_setting = {"fast": "_100%|*fast*", "best": "\\best{~^}#"}.get(header.cell.setting, header.cell.setting)
+        cell = replace(header.cell, system=nasty_system, setting=nasty_setting, task="detox_&_%", source="w|`o`rld")
+        fake.cells[place] = (
+            replace(
+                header,
+                cell=cell,
+                reason=words if header.reason else None,
+                command=f"{words} | `x` && echo $HOME",
+                commit="<commit>_%",
+                packages={words: "1|2"},
+                device={"name": words},
+                verdict={"valid": False, "reasons": [words]},
+            ),
+            [replace(sample, text=f"{words} {sample.text} \x07\ud800") for sample in samples],
+            timings,
+            [
+                replace(score, reason=words if score.value is None else None, metric=f"{score.metric}_%|<i>")
+                for score in scores
+            ],
+        )
+    return reports.write(fake.write(tmp_path_factory.mktemp("nasty") / "run"))
 
 
 if __name__ == "__main__":  # python tests/reports/conftest.py FOLDER: a run to look at
