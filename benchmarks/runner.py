@@ -5,20 +5,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import shlex
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, store
 from benchmarks.choices import Choices, as_flags
-from benchmarks.files import StoreError, locked, write_text
+from benchmarks.files import locked
 from benchmarks.generation import generate
+from benchmarks.outcome import Outcome, Voice, is_generated, label, now
 from benchmarks.plan import Plan, PlannedCell
 from benchmarks.records import Cell, Header
 from benchmarks.seeds import request_seed
@@ -29,28 +26,13 @@ from benchmarks.timing import verdict as verdicts
 Stage = Literal["fit", "generate", "score"]
 
 
-class Voice(Protocol):
-    """Who tells the user what goes on."""
+@runtime_checkable
+class Answered(Protocol):
+    """A system that is told the answers: the reference."""
 
-    def say(self, text: str) -> None:
-        """One line that stays."""
+    def answers(self, answers: Mapping[str, str]) -> None:
+        """Take the targets by document id."""
         ...
-
-    def progress(self, stage: str, share: float, loss: float | None) -> None:
-        """How far a stage is; called often."""
-        ...
-
-
-@dataclass
-class Outcome:
-    """What became of the cells: one line for each that did not come to its end."""
-
-    failed: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        return 1 if self.failed else 2 if self.refused else 0
 
 
 def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", "score")) -> Outcome:
@@ -70,17 +52,6 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
     return sweep.outcome
 
 
-def label(cell: Cell) -> str:
-    """A cell in a few words."""
-    setting = "" if cell.setting == "default" else f" {cell.setting}"
-    return f"{cell.system}{setting} seed {cell.seed} ({cell.id[:6]})"
-
-
-def is_generated(header: Header | None) -> bool:
-    """Whether all texts of a cell are there."""
-    return header is not None and header.status == "done"
-
-
 def command_of(plan: Plan, cell: Cell) -> str:
     """The command that makes a cell again."""
     choices = plan.choices
@@ -96,7 +67,7 @@ class _Sweep:
     def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage]) -> None:
         self.plan, self.voice, self.stages = plan, voice, stages
         self.run_folder = plan.folder
-        self.outcome = Outcome()
+        self.outcome = Outcome(plan.folder, voice)
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -130,9 +101,8 @@ class _Sweep:
 
     def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
         cell = group[0].cell
-        pending = [p for p in group if not is_generated(store.read_header(self.folder(p.cell)))]
         if (
-            pending
+            self.pending(group)
             and group[0].contestant.system.trained
             and fitting.training_of(self.run_folder, cell.checkpoint_id) is None
         ):
@@ -143,10 +113,14 @@ class _Sweep:
         for _, group in itertools.groupby(self.plan.cells, key=lambda planned: planned.cell.checkpoint_id):
             yield list(group)
 
+    def pending(self, group: Sequence[PlannedCell]) -> list[PlannedCell]:
+        """Cells whose texts are not all there."""
+        return [planned for planned in group if not is_generated(self.folder(planned.cell))]
+
     def run(self) -> None:
         self.documents = store.write_documents(self.run_folder, self.tests)
         for group in self.groups():
-            pending = [p for p in group if not is_generated(store.read_header(self.folder(p.cell)))]
+            pending = self.pending(group)
             for planned in group:
                 if planned not in pending:
                     self.voice.say(f"{label(planned.cell)}: generated already")
@@ -161,16 +135,16 @@ class _Sweep:
         for planned in group:
             self.begin(planned)
         fitted = False
-        with self.guarded(group):
+        with self.outcome.guarded(group):
             self.fit(group[0])
             fitted = True
         if not fitted or "generate" not in self.stages:
             return
         system: System | None = None
-        with self.guarded(group):
+        with self.outcome.guarded(group):
             system = self.load(group[0])
         for planned in group if system is not None else ():
-            with self.guarded([planned]):
+            with self.outcome.guarded([planned]):
                 assert system is not None
                 self.generate(system, planned)
         del system
@@ -184,7 +158,7 @@ class _Sweep:
         header = Header(
             cell=cell,
             status="started",
-            created=old.created if old is not None else _now(),
+            created=old.created if old is not None else now(),
             command=command_of(self.plan, cell),
             commit=commit,
             dirty=dirty,
@@ -213,9 +187,8 @@ class _Sweep:
         cell, contestant = planned.cell, planned.contestant
         system = contestant.system(contestant.recipe, self.plan.task.limits)
         system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
-        if getattr(contestant.system, "needs_answers", False):
-            answers = getattr(system, "answers")  # noqa: B009 (of floors alone, so not in the contract)
-            answers({document.id: document.target for document in self.tests})
+        if isinstance(system, Answered):
+            system.answers({document.id: document.target for document in self.tests})
         return system
 
     def generate(self, system: System, planned: PlannedCell) -> None:
@@ -242,7 +215,7 @@ class _Sweep:
             dataclasses.replace(
                 header,
                 status="done",
-                finished=_now(),
+                finished=now(),
                 device=environment.describe_device(cell.device),
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
@@ -256,41 +229,9 @@ class _Sweep:
         folder, metrics = self.folder(planned.cell), self.plan.task.metrics
         header = store.read_header(folder)
         todo = scoring.missing(folder, metrics)
-        if header is None or not is_generated(header) or not todo:
+        if header is None or not is_generated(folder) or not todo:
             return
         self.voice.progress(f"{planned.cell.system} scoring", 0.0, None)
-        with self.guarded([planned], mark=False):
+        with self.outcome.guarded([planned], mark=False):
             scoring.score(self.run_folder, folder, header, todo, metrics)
         self.voice.progress(f"{planned.cell.system} scoring", 1.0, None)
-
-    @contextmanager
-    def guarded(self, group: Sequence[PlannedCell], mark: bool = True) -> Iterator[None]:
-        """Let a cell fail without ending the sweep; its header says why, its folder keeps the traceback."""
-        try:
-            yield
-        except StoreError:
-            raise
-        except UserError as error:
-            for planned in group:
-                self.outcome.refused.append(f"{label(planned.cell)}: refused: {error}")
-                self.end(planned, "refused", str(error), None, mark)
-        except Exception as error:  # whatever a contestant raises is its own failure, recorded below
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            for planned in group:
-                self.outcome.failed.append(f"{label(planned.cell)}: failed: {reason}")
-                self.end(planned, "failed", reason, traceback.format_exc(), mark)
-
-    def end(
-        self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool
-    ) -> None:
-        folder = self.folder(planned.cell)
-        header = store.read_header(folder)
-        if mark and header is not None:
-            store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=_now()))
-        if trace is not None:
-            write_text(folder / "error.txt", trace)
-        self.voice.say(self.outcome.failed[-1] if status == "failed" else self.outcome.refused[-1])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -148,6 +148,12 @@ def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
     return tuple(sample_from_json(row) for row in read_lines(folder / SAMPLES))
 
 
+def count_samples(folder: Path) -> int:
+    """How many whole lines of samples a cell has."""
+    path = folder / SAMPLES
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(timing_from_json(row) for row in read_lines(folder / TIMINGS))
 

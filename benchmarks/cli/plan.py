@@ -19,7 +19,7 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks import environment, estimate, plan, planfile, store
-    from benchmarks.runner import is_generated
+    from benchmarks.outcome import is_generated
 
     choices = choices_of(arguments)
     plan.check_names(choices)
@@ -31,8 +31,9 @@ def main(arguments: argparse.Namespace) -> int:
     print(f"{'cell':8}{'system':12}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
     for planned in made.cells:
         cell = planned.cell
-        header = store.header_of(store.cell_folder(made.folder, cell.id), cell)
-        state = "to do" if header is None else "done" if is_generated(header) else header.status
+        folder = store.cell_folder(made.folder, cell.id)
+        header = store.header_of(folder, cell)
+        state = "to do" if header is None else "done" if is_generated(folder) else header.status
         print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
     print()
     for sentence in filter(None, (*estimate.sentences(made), plan.unequal_budgets(made))):

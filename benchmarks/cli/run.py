@@ -45,7 +45,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     if unequal is not None:
         voice.say(unequal)
     outcome = runner.run(made, voice, stages)
-    if "score" in stages and any(runner.is_generated(record.header) for record in store.read_run(made.folder)):
+    if "score" in stages and any(r.header.status == "done" for r in store.read_run(made.folder)):
         show_report(made.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         print(sentence, file=sys.stderr)

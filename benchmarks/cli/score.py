@@ -26,8 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks import scoring, store
     from benchmarks.cli.run import show_report
     from benchmarks.files import locked
+    from benchmarks.outcome import is_generated, label
     from benchmarks.plan import default_folder
-    from benchmarks.runner import is_generated, label
 
     folder = default_folder(choices_of(arguments))
     records = store.read_run(folder)
@@ -38,9 +38,11 @@ def main(arguments: argparse.Namespace) -> int:
     with locked(folder):
         for record in records:
             cell = record.header.cell
-            if is_generated(record.header):
-                scoring.score(folder, store.cell_folder(folder, cell.id), record.header, wanted, order)
-                print(f"{label(cell)}: scored", file=sys.stderr, flush=True)
+            if not is_generated(store.cell_folder(folder, cell.id)):
+                print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)
+                continue
+            scoring.score(folder, store.cell_folder(folder, cell.id), record.header, wanted, order)
+            print(f"{label(cell)}: scored", file=sys.stderr, flush=True)
     show_report(folder)
     return 0
 

@@ -183,6 +183,15 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_loaded(planned: Make
         runner.run(planned(), quiet)
 
 
+def test_lost_samples_are_made_again(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    runner.run(planned("batch_size=10"), quiet)
+    path = next((tmp_path / "run").rglob("samples.jsonl"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    runner.run(planned("batch_size=10"), quiet)
+    assert path.read_bytes() == whole
+
+
 def test_generate_wants_a_trained_system(planned: Make, quiet: Any) -> None:
     with pytest.raises(UserError, match="toy is not trained yet"):
         runner.run(planned(), quiet, ("generate",))

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import store, tasks
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("data.train=120", "data.validation=20", "data.test=30", "budget=12steps", "batch_size=6")
+SMALL = ("data.train=120", "data.validation=20", "data.test=120", "budget=6steps", "batch_size=6")
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -44,7 +44,7 @@ def test_five_kills_change_no_byte(tmp_path: Path) -> None:
     seen = []
     for _ in range(5):
         process = start(tmp_path / "killed")
-        time.sleep(moments.uniform(0.1, 0.5) * seconds)
+        time.sleep(moments.uniform(0.3, 0.8) * seconds)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
         seen.append({path: len(data) for path, data in texts(tmp_path / "killed").items()})
