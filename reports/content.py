@@ -10,7 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records import Cell
 from reports import examples, overview, provenance
 from reports.frames import Run, documents_hash, read_run
-from reports.marks import judge
+from reports.marks import Judgement, judge
 from reports.numbers import counted, listed
 from reports.reading import read
 from reports.summary import Panel, panels
@@ -89,7 +89,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=read(panel, judgements[headline.title]) if headline else (),
+        reading=read(panel, judgements[headline.title] if headline else Judgement()),
         glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         legend=overview.legend(panel, judgements),

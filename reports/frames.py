@@ -119,14 +119,15 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     """One row per cell and metric; `per_text` maps a document's id to its score, empty for corpus metrics."""
     rows = []
     for record in records:
+        cell_id, entry = record.header.cell.id, entry_key(record)
         ids = [sample.id for sample in record.samples]
         for position, score in enumerate(record.scores):
             values = score.values if score.values is not None and len(score.values) == len(ids) else ()
             per_text = {key: value for key, value in zip(ids, values, strict=False) if value is not None}
             rows.append(
                 {
-                    "id": record.header.cell.id,
-                    "entry": entry_key(record),
+                    "id": cell_id,
+                    "entry": entry,
                     "seed": record.header.cell.seed,
                     "position": position,
                     "metric": score.metric,
@@ -150,12 +151,12 @@ def timings(records: Iterable[Record]) -> pd.DataFrame:
     """One row per timed call of `generate`: entry, kind, texts made, seconds, calls of the first network."""
     rows = []
     for record in records:
-        first = next(iter(record.header.networks), None)
+        cell_id, entry, first = record.header.cell.id, entry_key(record), next(iter(record.header.networks), None)
         for timing in record.timings:
             rows.append(
                 {
-                    "id": record.header.cell.id,
-                    "entry": entry_key(record),
+                    "id": cell_id,
+                    "entry": entry,
                     "kind": timing.kind,
                     "texts": len(timing.ids),
                     "seconds": timing.seconds,
@@ -169,15 +170,15 @@ def samples(records: Iterable[Record]) -> pd.DataFrame:
     """One row per sample and network: entry, document, tokens, finished, network, calls."""
     rows = [
         {
-            "id": record.header.cell.id,
-            "entry": entry_key(record),
+            "id": cell_id,
+            "entry": entry,
             "document": sample.id,
             "tokens": sample.tokens,
             "finished": sample.finished,
             "network": network,
             "calls": calls,
         }
-        for record in records
+        for record, cell_id, entry in ((record, record.header.cell.id, entry_key(record)) for record in records)
         for sample in record.samples
         for network, calls in sample.calls.items()
     ]

@@ -21,7 +21,7 @@ _SPECIAL = {
     "}": r"\}",
     "&": r"\&",
     "%": r"\%",
-    "$": r"\$",
+    "$": r"$\$$",  # outside mathematics it would need a font that few have
     "#": r"\#",
     "_": r"\_",
     "~": r"\textasciitilde{}",

@@ -78,7 +78,7 @@ def judge(column: ScoreColumn, entries: Sequence[Entry]) -> Judgement:
         return Judgement()
     if not all(scores[key].per_text for key in valued):
         return Judgement(mark_disjoint(valued, column.direction))
-    pairs = tested_pairs(column, list(combinations(valued, 2)))
+    pairs = compare_pairs(column, list(combinations(valued, 2)))
     best = _best(valued, column.direction)
     level = {best}
     judgement = Judgement(pairs=pairs)
@@ -89,7 +89,7 @@ def judge(column: ScoreColumn, entries: Sequence[Entry]) -> Judgement:
     return Judgement({key: "best" if len(level) == 1 else "level" for key in level}, pairs)
 
 
-def tested_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
+def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
     """Paired tests of one family, corrected together; pairs that have no text in common are left out."""
     assert column.direction != "none", "nothing is better where no direction is"
     direction = column.direction

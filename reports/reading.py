@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.stats import dominated_by
 from reports.columns import ScoreColumn
-from reports.marks import Judgement, Pair, clear, tested_pairs
+from reports.marks import Judgement, Pair, clear, compare_pairs
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
 from reports.summary import Entry, Panel
 
@@ -122,7 +122,7 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
         if entry.system != "reference" and entry.key in column.scores and column.scores[entry.key].per_text
     ]
     pairs = [(entry.key, floor.key) for entry in scored for floor in floors if column.scores[entry.key].per_text]
-    tested = tested_pairs(column, pairs)
+    tested = compare_pairs(column, pairs)
     if not tested:
         return []
     names = {entry.key: entry.name for entry in panel.entries}

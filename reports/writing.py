@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def save(path: Path, data: str | bytes) -> Path:
         temporary.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have come to be
+            temporary.unlink()
         raise UserError(f"The report cannot be written to {path} ({error.strerror}); choose another folder.") from error
     return path

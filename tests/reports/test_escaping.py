@@ -70,7 +70,8 @@ LATEX_SHOWN = {
     r"\textbar{}": "|",
     r"\char34{}": '"',
     r"\char96{}": "`",
-    **{rf"\{c}": c for c in "{}&%$#_"},
+    r"$\$$": "$",
+    **{rf"\{c}": c for c in "{}&%#_"},
     **{f"{c}{{}}": c for c in "'-?!,"},
     **{f"{{{c}}}": c for c in "[]*"},
 }
@@ -91,7 +92,9 @@ def test_latex_leaves_no_live_character():
     for text in nasty(3000):
         escaped = latex.escape(text)
         assert escaped.isascii()
-        known = re.sub(r"\\[a-zA-Z]+\d*\{\}|\\[`'^~=.\"urHvdc]\{\\?[A-Za-z]\}|\\[{}&%$#_]|\$\S+?\$", "", escaped)
+        known = re.sub(
+            r"\$\\\$\$|\\[a-zA-Z]+\d*\{\}|\\[`'^~=.\"urHvdc]\{\\?[A-Za-z]\}|\\[{}&%$#_]|\$\S+?\$", "", escaped
+        )
         assert not set(known) & set('\\%&#_$^~<>|"\n'), escaped
         typed = re.sub("[–—“”]", "", text)  # so that a dash, a quote or a mark that joins was not meant
         assert not re.search(r"--|``|''|\?`|!`|<<|>>|,,", re.sub(r"\$.*?\$", "", latex.escape(typed)))
@@ -105,7 +108,7 @@ def test_latex_leaves_no_live_character():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("50% & $3_a#", r"50\% \& \$3\_a\#"),
+        ("50% & $3_a#", r"50\% \& $\$$3\_a\#"),
         ("naïve Šárka", r"na\"{\i}ve \v{S}\'{a}rka"),
         ("中", "{[}U+4E2D{]}"),
         ("a\nb", "a b"),
@@ -150,7 +153,7 @@ class Page(HTMLParser):
 def test_html_shows_nasty_records_as_text(nasty_report, run_report):
     plain = Page(run_report["html"].read_text())
     page = Page(nasty_report["html"].read_text())
-    assert page.tags <= plain.tags
+    assert page.tags <= plain.tags | {"abbr", "wbr"}
     assert not any(name.startswith("on") for name, _ in page.attributes)
     text = "".join(page.text)
     for expected in ('<b>"cosmos" & $x_1$ | \\end{document}</b>', "<script>alert('reason')</script> {{ 7*7 }}"):

@@ -1,0 +1,74 @@
+"""Digits follow the interval; timings become medians and rates with honest intervals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.numbers import common_decimals, decimals, fixed, listed, p_value, significant, written
+from reports.quantities import latency, throughput
+
+
+@pytest.mark.parametrize(
+    ("half_width", "places"),
+    [(0.022, 3), (0.0354, 3), (0.0356, 2), (0.05, 2), (0.95, 1), (1.2, 1), (4, 0), (12, 0), (120, -1), (400, -2)],
+)
+def test_decimals(half_width, places):
+    assert decimals(half_width) == places
+
+
+def test_written():
+    assert written(0.69912, 0.6801, 0.7189) == ("0.699", "[0.680, 0.719]")
+    assert written(16843.0, 16530.0, 17220.0) == ("16,840", "[16,530, 17,220]")
+    assert written(-0.00004, -0.02, 0.02) == ("0.000", "[−0.020, 0.020]")
+    assert written(None, None, None) == ("–", "")
+    assert written(61.2543, None, None) == ("61.3", "")
+    assert written(1.0, 1.0, 1.0) == ("1.00", "[1.00, 1.00]")
+    assert written(0.0, 0.0, 0.0) == ("0.0", "[0.0, 0.0]")
+    assert written(0.5, 0.4, 0.6, places=3) == ("0.500", "[0.400, 0.600]")
+
+
+def test_small_words():
+    assert significant(0.020789) == "0.0208"
+    assert significant(0) == "0"
+    assert fixed(-0.0001, 2) == "0.00"
+    assert fixed(-1.5, 1) == "−1.5"
+    assert common_decimals([0.02, 0.02, 0.4, 0.0]) == 3
+    assert common_decimals([]) is None
+    assert listed([]) == ""
+    assert listed("abc") == "a, b and c"
+    assert p_value(0.0001) == "p < 0.001"
+
+
+def timed(seconds, texts=1):
+    return pd.DataFrame({"texts": [texts] * len(seconds), "seconds": seconds})
+
+
+def test_latency_is_the_median_in_milliseconds():
+    found = latency(timed([0.001 * n for n in range(1, 10)]))
+    assert found.value == pytest.approx(5.0)
+    assert (found.low, found.high) == (pytest.approx(2.0), pytest.approx(8.0))  # orders 2 and 8 of 9: 96.1 %
+
+
+def test_latency_of_few_texts_has_no_interval():
+    assert latency(timed([0.1] * 5)).low is None
+    six = latency(timed([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    assert (six.low, six.high) == (pytest.approx(100), pytest.approx(600))
+    assert latency(timed([])).reason.startswith("not run")
+
+
+def test_latency_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    hits = 0
+    for _ in range(400):
+        found = latency(timed(list(rng.exponential(1.0, 25))))
+        hits += found.low <= 1000 * np.log(2) <= found.high
+    assert hits / 400 >= 0.93
+
+
+def test_throughput_is_texts_over_seconds():
+    frame = pd.DataFrame({"texts": [10, 10, 5], "seconds": [1.0, 1.1, 0.4]})
+    found = throughput(frame)
+    assert found.value == pytest.approx(10.0)
+    assert found.low < found.value < found.high
+    assert throughput(frame[:2]).low is None
+    assert throughput(frame[:0]).value is None

@@ -1,0 +1,146 @@
+"""The report as a whole: its files, the same bytes again, pages that need nothing else, numbers that lead to cells."""
+
+import re
+import shutil
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+import reports
+from baselines.contract import UserError
+from reports import compact, content
+
+FILES = ("figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables.tex")
+
+
+def test_files(run_report, run_folder):
+    assert set(run_report) == {"markdown", "latex", "html", "figure"}
+    assert sorted(path.name for path in (run_folder / "report").iterdir()) == list(FILES)
+
+
+def test_the_same_records_give_the_same_bytes(run_report, run_folder, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(run_folder / "cells", copy / "cells")
+    shutil.copytree(run_folder / "documents", copy / "documents")
+    reports.write(copy)
+    for name in FILES:
+        assert (copy / "report" / name).read_bytes() == (run_folder / "report" / name).read_bytes(), name
+
+
+def test_out_and_its_links(run_folder, tmp_path):
+    written = reports.write(run_folder, tmp_path / "a" / "b")
+    link = re.search(r'href="([^"#]*cells/[^"]*)/"', written["html"].read_text()).group(1)
+    assert (written["html"].parent / link / "header.json").exists()
+    link = re.search(r"\]\((\S*cells/\S*)\)", written["markdown"].read_text()).group(1)
+    assert (written["markdown"].parent / link / "header.json").exists()
+
+
+def test_out_that_cannot_be_written(run_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        reports.write(run_folder, tmp_path / "file")
+
+
+def test_the_page_needs_nothing_else(run_report):
+    page = run_report["html"].read_text()
+    assert "<script" not in page
+    assert "<link" not in page
+    assert "@import" not in page
+    assert "src=" not in page
+    assert not re.search(r"url\((?!#)", page)
+    targets = re.findall(r'(?:xlink:)?href="([^"]*)"', page)
+    assert targets
+    assert all(target.startswith(("#", "../cells/")) for target in targets)
+    anchors = set(re.findall(r'id="([^"]*)"', page))
+    assert all(target[1:] in anchors for target in targets if target.startswith("#"))
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_can_be_heard(run_report):
+    page = run_report["html"].read_text()
+    assert page.count("<caption") == page.count("<table")
+    assert '<html lang="en">' in page
+    assert 'role="img" aria-label="Quality against speed' in page
+    assert not re.findall(r"<th(?![^>]*scope)[\s>]", page)
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_the_figure_follows_the_theme(run_report):
+    page, figure = run_report["html"].read_text(), run_report["figure"].read_text()
+    drawn = page[page.index("<svg") : page.index("</svg>")]
+    assert "var(--series-1)" in drawn
+    assert "var(--ink)" in drawn
+    assert not re.search(r"#[0-9a-f]{6}\b", drawn)
+    used = set(re.findall(r"var\((--[\w-]+)\)", drawn))
+    assert all(page.count(f"{name}:") == 2 + (name[2:7] != "serie") for name in used)  # light, dark and print
+    assert "var(" not in figure
+    ElementTree.fromstring(figure)
+
+
+def test_the_figure_names_what_it_draws(run_report):
+    text = "".join(ElementTree.parse(run_report["figure"]).getroot().itertext())
+    for word in ("cosmos", "gpt2", "mdlm", "steps-32", "greedy", "retrieval", "reference", "J (higher is better)"):
+        assert word in text
+
+
+def test_every_number_leads_to_its_cell(run_report, run_folder):
+    ids = sorted(path.name for path in (run_folder / "cells").iterdir())
+    markdown, page = run_report["markdown"].read_text(), run_report["html"].read_text()
+    failed = [cell for cell in ids if f"show {cell}" not in markdown]
+    assert len(failed) == 2  # the failed and the refused cell, which have no numbers
+    for cell in ids:
+        assert cell in page
+        assert cell in failed or f"python -m benchmarks show {cell} --task detox" in page
+
+
+def test_what_is_needed_to_make_it_again_is_said(run_report, run_folder):
+    sha = next((run_folder / "documents").iterdir()).stem
+    for kind in ("markdown", "html"):
+        text = run_report[kind].read_text()
+        for fact in (
+            "python -m benchmarks run --task detox",
+            "0123456789abcdef",
+            sha,
+            "An ordinary CPU",
+            "torch 2.13.0",
+        ):
+            assert fact in text, (kind, fact)
+
+
+def test_five_samples_of_the_same_documents(run_report):
+    text = run_report["markdown"].read_text()
+    samples = re.findall(r"^### (test-\d+)$", text, re.MULTILINE)
+    assert len(samples) == 5
+    assert samples != sorted(samples)  # not the first five
+    assert text.count("| *source* |") == text.count("| *reference* |") == 5
+    assert text.count("| cosmos (fast) |") == 5 + 1
+    assert text.count("*(= source)*") == 5
+
+
+def test_the_terminal_table_fits(run_folder):
+    sections = content.build(run_folder, run_folder / "report").sections
+    for width in (40, 60, 80, 100, 200):
+        text = compact.render(sections, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "gpt2 greedy" in text
+    assert text == reports.terminal(run_folder, 200)
+    assert "0.845* [0.823, 0.866]" in text
+    assert "TFLOP" in text
+    assert "rudeness left" in text
+    assert "2 cells without a result: sedd (steps-8), duo (steps-8)." in text
+
+
+def test_no_heavy_import():
+    loaded = {name.partition(".")[0] for name, module in sys.modules.items() if module and name.startswith("reports")}
+    assert loaded == {"reports"}
+    import subprocess
+
+    code = "import sys, reports, reports.content, reports.figures; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "transformers", "matplotlib.pyplot"} & set(found)
+    lazy = "import sys, reports; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", lazy], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pandas", "matplotlib", "jinja2"} & set(found)
