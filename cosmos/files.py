@@ -52,7 +52,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(path.name + ".partial")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors writes files that nobody else may read
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)

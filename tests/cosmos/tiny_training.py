@@ -1,0 +1,124 @@
+"""A tiny network for tests of the training loop; as a program, trains it in as many processes as it is launched in.
+
+    python tiny_training.py WORKDIR STEPS [--kill MOMENT ...]
+
+With `--kill`, each moment is an attempt in a process of its own that is killed then (SIGKILL), and one more runs to the
+end. A moment is `step:N`, or `rename:N` for the N-th file that is about to get its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cosmos import training
+from cosmos.budget import Budget
+from cosmos.processes import find_processes
+from cosmos.randomness import Seeds
+from cosmos.resume import ResumePoints
+from cosmos.training import Batch, TensorBatches, Trained, TrainingConfig, train
+
+ROWS, WIDTH = 50, 6
+CONFIG = TrainingConfig(batch_size=8, learning_rate=0.01, validations=5, checkpoint_seconds=0.0)
+
+
+class Tiny(nn.Module):
+    """A regression with dropout and a buffer."""
+
+    def __init__(self, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(WIDTH, 32), nn.Linear(32, WIDTH)
+        self.unused = nn.Linear(2, 2)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("scale", torch.full((WIDTH,), 0.5))
+
+    def predict(self, x: Tensor) -> Tensor:
+        return self.outer(self.dropout(torch.tanh(self.inner(x)))) * self.scale
+
+
+def tiny(dropout: float = 0.2) -> Tiny:
+    """The network with the same first weights each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Tiny(dropout)
+
+
+def data(rows: int = ROWS) -> TensorBatches:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(rows, WIDTH, generator=generator)
+    return TensorBatches({"x": x, "y": x.flip(1), "weight": torch.rand(rows, generator=generator) + 0.5})
+
+
+def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """Weighted squared error under noise, calling a method that is not `forward`."""
+    noisy = batch["x"] + 0.1 * seeds.normal(WIDTH)
+    error = (model.predict(noisy) - batch["y"]).square().mean(1)  # type: ignore[operator]
+    return (error * batch["weight"]).sum(), batch["weight"].sum()
+
+
+def run(workdir: Path, steps: float, *, model: nn.Module | None = None, **changes: object) -> Trained:
+    """Train the network as these tests do; `changes` replace arguments."""
+    arguments = {
+        "config": CONFIG, "budget": Budget(steps, "steps"), "workdir": workdir, "seed": 3, "device": "cpu",
+        "flops_per_step": 10.0, "stage": "tiny", "validation": data(20), **changes,
+    }  # fmt: skip
+    return train(model or tiny(), loss, data(), **arguments)  # type: ignore[arg-type]
+
+
+def digest(workdir: Path) -> str:
+    """Hash of the weights that were kept."""
+    return hashlib.sha256((workdir / "tiny.trained.safetensors").read_bytes()).hexdigest()
+
+
+def _arm(moment: str) -> dict[str, object]:
+    """Make this process kill itself at a moment; returns what to change in the arguments."""
+    kind, number = moment.split(":")
+    if kind == "step":
+        calls = iter(range(10**6))
+        return {"progress": lambda *_: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == int(number) else None}
+    renames, rename = iter(range(10**6)), os.replace
+
+    def deadly(source: object, target: object) -> None:
+        if next(renames) == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)  # type: ignore[arg-type]
+
+    os.replace = deadly  # type: ignore[assignment]
+    return {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("workdir", type=Path)
+    parser.add_argument("steps", type=int)
+    parser.add_argument("--kill", nargs="*", default=[])
+    parser.add_argument("--dropout", type=float, default=0.2)
+    options = parser.parse_args()
+    if options.kill:
+        with tempfile.TemporaryDirectory() as folder:
+            run(Path(folder), 1)  # imports everything once, before processes part
+    training.CHECKPOINT_SHARE = 1.0  # steps here are so short that resume points would hardly be written
+
+    for moment in options.kill:
+        point = ResumePoints(options.workdir, "tiny").load()
+        child = os.fork()
+        if child == 0:
+            run(options.workdir, options.steps, model=tiny(options.dropout), **_arm(moment))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        outcome = "killed" if os.WIFSIGNALED(status) else "ended"
+        print(outcome, moment, "from", point[1]["counters"]["step"] if point else 0, flush=True)
+    run(options.workdir, options.steps, model=tiny(options.dropout))
+    print("processes", find_processes("cpu").count, flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
