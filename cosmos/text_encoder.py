@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cosmos.errors import UserError
@@ -83,13 +84,17 @@ class TextEncoder:
         with _quiet():
             from transformers import AutoModel
 
-            self.network: nn.Module = AutoModel.from_pretrained(
-                str(self.folder),
-                local_files_only=True,
-                dtype=torch.float32,
-                attn_implementation="sdpa",
-                use_safetensors=True,
-            )
+            try:
+                self.network: nn.Module = AutoModel.from_pretrained(
+                    str(self.folder),
+                    local_files_only=True,
+                    dtype=torch.float32,
+                    attn_implementation="sdpa",
+                    use_safetensors=True,
+                )
+            except (OSError, ValueError, SafetensorError) as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(f"Cannot load the encoder {self.folder} ({reason}); restore it from a copy.") from error
         self.network.eval().requires_grad_(False).to(device)
         self.width: int = self.network.config.hidden_size  # type: ignore[union-attr, assignment]
         self.positions: int = self.network.config.max_position_embeddings  # type: ignore[union-attr, assignment]
