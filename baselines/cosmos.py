@@ -1,0 +1,165 @@
+"""Cosmos behind the contract: the package `cosmos` itself, trained in its two stages under one budget.
+
+The budget pays for everything: encoding the texts with the frozen encoder, the autoencoder, the latents, the denoiser.
+Seconds and FLOPs are split by the recipe's `autoencoder_share`; so are steps, where encoding costs none.
+
+The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
+four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+
+from baselines.checkpoint import CONFIG, FIT, configuration, finished, inputs
+from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
+from baselines.sequence import read_samples
+from cosmos.capture import Capture
+from cosmos.config import MINILM, SamplerSetting
+from cosmos.files import make_folder, read_json, write_json
+from cosmos.pipeline import Pipeline, check
+from cosmos.recipes import RECIPES, Recipe
+from cosmos.text_encoder import TextEncoder
+from cosmos.train import encoder_name, train_autoencoder, train_diffusion
+from cosmos.vocabulary import Vocabulary
+
+MODEL = "model"  # the pipeline's folder within the checkpoint
+
+
+@dataclass(frozen=True)
+class CosmosSetting:
+    """How to generate: the sampler, and whether its loop is captured (`cosmos.capture`)."""
+
+    sampler: SamplerSetting
+    capture: Capture = "off"
+
+
+class CosmosSystem:
+    """Latent diffusion in a compressed, smooth space."""
+
+    name: ClassVar[str] = "cosmos"
+    presets: ClassVar[Mapping[str, Any]] = RECIPES
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "dpmpp_2m-20": CosmosSetting(SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True)),
+            "release-200": CosmosSetting(SamplerSetting()),
+        }
+    )
+    trained: ClassVar[bool] = True
+
+    def __init__(self, recipe: Recipe, limits: Limits) -> None:
+        self.recipe, self.limits = recipe, limits
+        self.configured = configuration(self.name, recipe, limits)
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> Fitted:
+        """Train both stages within the budget and leave a checkpoint; see the contract."""
+        given = inputs(corpus, budget, seed)
+        done = finished(workdir, self.configured, given)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError("There is nothing to train 'cosmos' on; give at least one document.")
+        make_folder(workdir)
+        write_json(workdir / CONFIG, self.configured)
+        conditional = self.limits.source_tokens > 0
+        texts = [document.target for document in corpus.train]
+        held_out = [document.target for document in corpus.validation]
+        sources = [str(document.source) for document in corpus.train] if conditional else None
+        held_out_sources = [str(document.source) for document in corpus.validation] if conditional else None
+
+        model = self.recipe.model
+        encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
+        vocabulary = Vocabulary.of([*texts, *(sources or [])], str(encoder.folder))
+        pipeline, first = train_autoencoder(
+            texts,
+            held_out,
+            encoder,
+            vocabulary,
+            config=replace(model.autoencoder, max_tokens=self._canvas(vocabulary, texts)),
+            corruption=model.corruption,
+            training=self.recipe.autoencoder_training,
+            budget=budget.part(self.recipe.autoencoder_share),
+            workdir=workdir / "autoencoder",
+            states=workdir / "states",
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        pipeline, second = train_diffusion(
+            pipeline,
+            texts,
+            held_out,
+            sources=sources,
+            validation_sources=held_out_sources,
+            config=replace(model.denoiser, max_source_tokens=max(1, self.limits.source_tokens)),
+            diffusion=model.diffusion,
+            training=self.recipe.diffusion_training,
+            budget=budget.part(1.0 - self.recipe.autoencoder_share),
+            workdir=workdir / "diffusion",
+            states=workdir / "states",
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        fitted = Fitted(
+            steps=first.steps + second.steps,
+            seconds=first.seconds + second.seconds,
+            flops=first.flops + second.flops,
+            validation_loss=second.validation_loss,
+            notes={"autoencoder": asdict(first), "diffusion": asdict(second), "vocabulary": len(vocabulary)},
+        )
+        pipeline.save(workdir / MODEL)
+        write_json(workdir / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
+        for part in ("states", "autoencoder", "diffusion"):  # caches and logs: large, and never read again
+            shutil.rmtree(workdir / part)
+        return fitted
+
+    def check(self, checkpoint: Path) -> None:
+        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
+        if not (checkpoint / FIT).exists():
+            raise UserError(f"{checkpoint} holds no finished checkpoint of 'cosmos'; fit it first.")
+        known = read_json(checkpoint / CONFIG)
+        changed = [key for key in self.configured if known.get(key) != self.configured[key]]
+        if changed:
+            raise UserError(
+                f"The checkpoint in {checkpoint} has another {' and '.join(changed)} than asked for; fit it elsewhere."
+            )
+        read_json(checkpoint / FIT)
+        check(checkpoint / MODEL)
+
+    def load(self, checkpoint: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint, with the text encoder where requests have sources."""
+        self.check(checkpoint)
+        self.pipeline = Pipeline.load(
+            checkpoint / MODEL,
+            device=device,
+            dtype={"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype],
+            with_encoder=self.limits.source_tokens > 0,
+        )
+
+    def networks(self) -> Mapping[str, Any]:
+        """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
+        return self.pipeline.networks()
+
+    def generate(self, requests: Sequence[Request], setting: CosmosSetting) -> list[Sample]:
+        """One text per request; all go through the networks as one batch."""
+        if not requests:
+            return []
+        sources = [str(request.source) for request in requests] if self.limits.source_tokens > 0 else None
+        seeds = [request.seed for request in requests]
+        tokens = self.pipeline.sample_tokens(sources, seeds, setting.sampler, setting.capture)
+        return read_samples(requests, tokens, self.pipeline.vocabulary)
+
+    def _canvas(self, vocabulary: Vocabulary, texts: Sequence[str]) -> int:
+        """Positions of the decompressor; see the module's docstring."""
+        longest = int(vocabulary.encode(texts, self.limits.target_tokens).mask.sum(1).max())
+        return max(self.recipe.model.autoencoder.latents, min(self.limits.target_tokens, -(-longest // 4) * 4))

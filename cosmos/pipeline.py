@@ -1,0 +1,302 @@
+"""Text (or nothing) in, text out: everything a trained Cosmos needs, as one object and one folder.
+
+    folder/pipeline.json      version, text encoder and its fingerprint, the diffusion objective
+    folder/vocabulary.json    compact tokens
+    folder/standardiser.safetensors
+    folder/autoencoder/       config.json, model.safetensors
+    folder/denoiser/          the same; absent after the first stage
+
+Axis legend in `cosmos.blocks`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cosmos import checkpoints
+from cosmos.autoencoder import Autoencoder
+from cosmos.capture import Capture, captured
+from cosmos.config import DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.denoiser import Denoiser, Source
+from cosmos.errors import UserError
+from cosmos.files import make_folder, read_json, write_json
+from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
+from cosmos.randomness import Seeds
+from cosmos.samplers import guided, sample, with_network
+from cosmos.schedule import make_schedule
+from cosmos.standardiser import Standardiser
+from cosmos.text_encoder import TextEncoder
+from cosmos.tokenizer import default_encoder
+from cosmos.vocabulary import SEP, Vocabulary
+
+VERSION = 1
+ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
+
+
+class Written(NamedTuple):
+    """One text that was read out of latents."""
+
+    text: str
+    tokens: int  # before the end token, [CLS] not counted
+    finished: bool  # False: no end token within the decompressor's positions, so the text may have been cut
+
+
+class Reconstructed(NamedTuple):
+    """Texts after a way through the latents."""
+
+    written: list[Written]
+    cut: int  # how many of the texts were longer than the autoencoder reads and lost their tail
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A trained Cosmos. Build one with `load`, or by training (`cosmos.train`).
+
+    Attributes:
+        encoder: the frozen text encoder; None where none is needed, which is sampling without a source.
+        denoiser, diffusion: the second stage and its objective; None after the first.
+    """
+
+    vocabulary: Vocabulary
+    standardiser: Standardiser
+    autoencoder: Autoencoder
+    encoder: TextEncoder | None = None
+    denoiser: Denoiser | None = None
+    diffusion: DiffusionConfig | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.autoencoder.parameters()).device
+
+    # -- generation -------------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        sources: Sequence[str] | None,
+        seeds: Sequence[int],
+        setting: SamplerSetting,
+        capture: Capture = "off",
+    ) -> list[Written]:
+        """One text per seed; arguments and errors as in `sample_tokens`."""
+        return self.read(self.sample_tokens(sources, seeds, setting, capture))
+
+    def sample_tokens(
+        self,
+        sources: Sequence[str] | None,
+        seeds: Sequence[int],
+        setting: SamplerSetting,
+        capture: Capture = "off",
+    ) -> Tensor:
+        """Compact tokens int64 [B, L - 1], without [CLS], of one text per seed, for as many sources where it has any.
+
+        A text follows from its seed, its source and the setting alone, up to rounding (in float32, logits agree to 1e-5
+        whatever the batch).
+
+        Args:
+            capture: replay the loop as one CUDA graph ("graph"), compile the networks ("compile"), or neither.
+
+        Raises:
+            UserError: no denoiser, sources missing or not wanted, unknown solver or grid.
+        """
+        if self.denoiser is None:
+            raise UserError("This model has no denoiser yet; train the second stage with train-diffusion.")
+        conditional = self.denoiser.config.source_width is not None
+        if conditional != (sources is not None):
+            raise UserError(
+                "This model needs a source for every text." if conditional else "This model takes no source."
+            )
+        inputs = [torch.tensor(seeds, dtype=torch.int64, device=self.device)]
+        if sources is not None:
+            assert len(sources) == len(seeds), "one source per seed"
+            # A recording is for one shape, so there all sources are padded to the limit.
+            inputs += self.encode(sources, self.denoiser.config.max_source_tokens, fixed=capture != "off")
+        with torch.inference_mode():
+            return captured(self, self._tokens, capture, setting)(*inputs)
+
+    def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
+
+        Args:
+            seeds: int64 [B].
+            source: none, or standardised states [B, S, T] and mask bool [B, S].
+        """
+        denoiser, diffusion = self.denoiser, self.diffusion
+        assert denoiser is not None and diffusion is not None
+        schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds)
+        condition = denoiser.encode_condition(Source(*self._cast(source))) if source else None
+        denoise = with_network(denoiser, condition)
+        if condition is not None and setting.guidance != 1.0:
+            free = with_network(denoiser, denoiser.null_condition(len(seeds)))
+            denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+        start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
+        return sample(denoise, start, setting, schedule, generator)
+
+    def decompress(self, latents: Tensor) -> Tensor:
+        """Standardised latents [B, N, C] -> tokens int64 [B, L - 1], the most probable at each position after [CLS]."""
+        assert self.denoiser is not None
+        return self._most_probable(self.denoiser.normaliser.restore(latents))
+
+    def _most_probable(self, raw: Tensor) -> Tensor:
+        # The head has a few rows past the vocabulary, for a fast width; they are never trained to win, nor let to.
+        logits = self.autoencoder.decompress(self._cast((raw,))[0])[:, 1:, : len(self.vocabulary)]
+        return logits.argmax(-1)
+
+    def _tokens(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        return self.decompress(self.latents(setting, seeds, *source))
+
+    def _cast(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Floating tensors in the networks' dtype."""
+        dtype = next(self.autoencoder.parameters()).dtype
+        return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
+
+    # -- text in, text out ------------------------------------------------------------------------------------------
+
+    def encode(self, texts: Sequence[str], max_tokens: int, fixed: bool = False) -> list[Tensor]:
+        """Standardised states [B, L, T] and mask bool [B, L]; L is that of the longest text, or `max_tokens` if fixed.
+
+        Raises:
+            UserError: there is no text encoder.
+        """
+        if self.encoder is None:
+            raise UserError("This needs the text encoder; load the model with its encoder.")
+        with torch.inference_mode():
+            states, mask, _ = self.encoder.encode(texts, max_tokens, pad_to=max_tokens if fixed else None)
+            return [self.standardiser(states.to(self.device), mask.to(self.device)), mask.to(self.device)]
+
+    def reconstruct(self, texts: Sequence[str]) -> Reconstructed:
+        """Texts compressed and decompressed again.
+
+        Raises:
+            UserError: there is no text encoder.
+        """
+        if self.encoder is None:
+            raise UserError("Reconstruction needs the text encoder; load the model with its encoder.")
+        limit = self.autoencoder.config.max_tokens
+        _, cut = self.encoder.ids(texts, limit)
+        states, mask = self.encode(texts, limit)
+        with torch.inference_mode():
+            tokens = self._most_probable(self.autoencoder.compress(*self._cast((states, mask))))
+        return Reconstructed(self.read(tokens), cut)
+
+    def read(self, tokens: Tensor) -> list[Written]:
+        """Rows of compact tokens [B, L - 1] as texts: cut at the first end token, detokenised."""
+        rows = tokens.tolist()
+        texts = [decoded.text for decoded in self.vocabulary.decode(rows)]
+        ends = [row.index(SEP) if SEP in row else None for row in rows]
+        return [
+            Written(text, len(row) if end is None else end, end is not None)
+            for text, row, end in zip(texts, rows, ends, strict=True)
+        ]
+
+    # -- on disk ----------------------------------------------------------------------------------------------------
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What generation calls, the denoiser first; the frozen text encoder only where a source needs it."""
+        found: dict[str, nn.Module] = {"decompressor": self.autoencoder.decompressor}
+        if self.denoiser is not None:
+            found = {"denoiser": self.denoiser, **found}
+            if self.denoiser.config.source_width is not None:
+                found["condition_encoder"] = self.denoiser.source_encoder
+                if self.encoder is not None:
+                    found["text_encoder"] = self.encoder.network
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; `pipeline.json` comes last."""
+        make_folder(folder)
+        self.vocabulary.save(folder / VOCABULARY)
+        checkpoints.save(folder / STANDARDISER, self.standardiser.state_dict())
+        make_folder(folder / "autoencoder")
+        save_pretrained(self.autoencoder, folder / "autoencoder")
+        if self.denoiser is not None:
+            make_folder(folder / "denoiser")
+            save_pretrained(self.denoiser, folder / "denoiser")
+        known = self.encoder
+        packaged = known is not None and str(known.folder) == default_encoder()
+        about = {
+            "version": VERSION,
+            "text_encoder": None if known is None or packaged else str(known.folder),
+            "fingerprint": None if known is None else known.fingerprint,
+            "diffusion": None if self.diffusion is None else asdict(self.diffusion),
+        }
+        write_json(folder / ABOUT, about)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        encoder: TextEncoder | str | None = None,
+        with_encoder: bool = True,
+    ) -> Pipeline:
+        """Read what `save` wrote.
+
+        Args:
+            encoder: another place of the same text encoder; None: the one the folder names.
+            with_encoder: False leaves the text encoder out, which sampling without a source does not need.
+
+        Raises:
+            UserError: anything missing, truncated, not safetensors or of another configuration, found out before any
+                weight is read; or a text encoder that is not the one the model was trained with.
+        """
+        about = check(folder)
+        autoencoder = from_pretrained(Autoencoder, folder / "autoencoder", device)
+        standardiser = Standardiser(autoencoder.config.text_width)
+        standardiser.load_state_dict(checkpoints.load(folder / STANDARDISER))
+        denoiser = None
+        if about["diffusion"] is not None:
+            denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
+            denoiser.normaliser.float()  # latents stay float32 between the networks
+        found = None
+        if with_encoder and about["fingerprint"] is not None:
+            found = (
+                encoder if isinstance(encoder, TextEncoder) else TextEncoder(encoder or about["text_encoder"], device)
+            )
+            if found.fingerprint != about["fingerprint"]:
+                raise UserError(f"{folder} was trained with another text encoder than {found.folder}; give that one.")
+        return cls(
+            vocabulary=Vocabulary.load(folder / VOCABULARY),
+            standardiser=standardiser.to(device),
+            autoencoder=autoencoder.to(dtype),
+            encoder=found,
+            denoiser=denoiser,
+            diffusion=None if about["diffusion"] is None else _diffusion(about["diffusion"]),
+        )
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """What `pipeline.json` says, after a look at every file's header; no weight is read.
+
+    Raises:
+        UserError: anything missing, truncated, not safetensors, of another configuration or a newer version.
+    """
+    about = read_json(folder / ABOUT)
+    if not isinstance(about.get("version"), int) or not {"text_encoder", "fingerprint", "diffusion"} <= about.keys():
+        raise UserError(f"{folder / ABOUT} does not describe a Cosmos model; give a folder that training has left.")
+    if about["version"] > VERSION:
+        raise UserError(f"{folder} was written by a newer version of this package; update it.")
+    if not isinstance(read_json(folder / VOCABULARY).get("pieces"), list):
+        raise UserError(f"{folder / VOCABULARY} is not a vocabulary; restore it from a copy.")
+    check_pretrained(folder / "autoencoder")
+    width = read_config(folder / "autoencoder")[1].text_width
+    checkpoints.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
+    if about["diffusion"] is not None:
+        check_pretrained(folder / "denoiser")
+        _diffusion(about["diffusion"])
+    return about
+
+
+def _diffusion(values: Mapping[str, Any]) -> DiffusionConfig:
+    known = {field.name for field in dataclasses.fields(DiffusionConfig)}
+    if set(values) - known:
+        raise UserError(f"This version does not know the diffusion setting '{min(set(values) - known)}'; train again.")
+    return DiffusionConfig(**{**values, "schedule": ScheduleConfig(**values["schedule"])})

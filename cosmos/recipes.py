@@ -1,0 +1,65 @@
+"""Recipes: a model's sizes with how its two stages are trained. Standard library only, for quick command lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from cosmos.budget import Budget
+from cosmos.config import PRESETS, Preset
+from cosmos.errors import UserError
+from cosmos.training_config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one Cosmos.
+
+    Raises:
+        UserError: a share outside of (0, 1).
+    """
+
+    model: Preset
+    autoencoder_training: TrainingConfig
+    diffusion_training: TrainingConfig
+    autoencoder_share: float  # of the budget, its encoding included; diffusion has the rest
+    budget: Budget  # where none is given
+
+    def __post_init__(self) -> None:
+        if not 0 < self.autoencoder_share < 1:
+            raise UserError(f"autoencoder_share must lie between 0 and 1, not at {self.autoencoder_share:g}.")
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "nano": Recipe(
+            model=PRESETS["nano"],
+            autoencoder_training=TrainingConfig(batch_size=32, learning_rate=5e-3, ema_decay=0.99, validations=1),
+            diffusion_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
+            autoencoder_share=0.45,
+            budget=Budget(6e12, "flops"),
+        ),
+        "small": Recipe(
+            model=PRESETS["small"],
+            autoencoder_training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+            diffusion_training=TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999),
+            autoencoder_share=0.35,
+            budget=Budget(600, "seconds"),
+        ),
+        # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
+        "base": Recipe(
+            model=PRESETS["base"],
+            autoencoder_training=TrainingConfig(
+                batch_size=512, learning_rate=2e-4, final_learning_rate=1e-4, warmup_steps=1000, eps=1e-6,
+                weight_decay=1e-5, clip_norm=10.0, ema_decay=None,
+            ),
+            diffusion_training=TrainingConfig(
+                batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=1000, eps=1e-6,
+                weight_decay=1e-5, clip_norm=1.0, ema_decay=0.9999,
+            ),
+            autoencoder_share=1 / 3,
+            budget=Budget(300_000, "steps"),
+        ),
+    }
+)  # fmt: skip

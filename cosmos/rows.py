@@ -1,0 +1,56 @@
+"""What the two stages train on (`cosmos.batches.Batches`): states with tokens, and latents with states of sources.
+
+Batches are trimmed to their longest text. Axis legend in `cosmos.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cosmos.batches import Batch
+from cosmos.errors import UserError
+from cosmos.state_cache import CachedStates
+from cosmos.vocabulary import Vocabulary
+
+
+class TextRows:
+    """Texts for the autoencoder: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L].
+
+    Raises:
+        UserError: the vocabulary and the states come from different tokenizers.
+    """
+
+    def __init__(self, states: CachedStates, texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> None:
+        encoded = vocabulary.encode(texts, max_tokens)
+        if not torch.equal(encoded.mask.sum(1), states.lengths):
+            raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
+        self.states, self.tokens = states, encoded.tokens
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def batch(self, index: Tensor) -> Batch:
+        length = int(self.states.lengths[index].max())
+        states, mask = self.states.rows(index, length)
+        return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
+
+
+class LatentRows:
+    """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask."""
+
+    def __init__(self, latents: Tensor, sources: CachedStates | None) -> None:
+        assert sources is None or len(sources) == len(latents)
+        self.latents, self.sources = latents, sources
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def batch(self, index: Tensor) -> Batch:
+        rows = {"latents": self.latents[index]}
+        if self.sources is not None:
+            states, mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
+            rows |= {"source": states, "source_mask": mask}
+        return rows
