@@ -203,7 +203,7 @@ def _read_float(value: Any) -> float:
         number = float(value)
     except ValueError:
         raise _UnfitError from None
-    if not math.isfinite(number):  # JSON has no such number
+    if math.isnan(number):
         raise _UnfitError
     return number
 
@@ -214,7 +214,7 @@ def _nested(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A dataclass, recipe or setting as JSON values: tuples as lists, budgets as text."""
+    """A dataclass, recipe or setting as JSON values: tuples as lists; budgets, and infinity, as text."""
     if isinstance(value, Budget):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -223,6 +223,6 @@ def plain(value: Any) -> Any:
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return str(value)

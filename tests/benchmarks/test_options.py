@@ -42,6 +42,7 @@ class Outer:
         ("width", "0012", 12),
         ("inner.rate", "1e-3", 1e-3),
         ("inner.rate", "2", 2.0),
+        ("inner.rate", "inf", float("inf")),
         ("inner.pair", "0.5, 0.6", (0.5, 0.6)),
         ("kind", "fancy", "fancy"),
         ("level", "2", 2),
@@ -73,7 +74,6 @@ def test_a_word_is_read_as_the_type_of_its_field(key: str, word: str, value: Any
         ("width", True, "a whole number"),
         ("width", 0, "width must be positive"),
         ("inner.rate", Word("nan"), "x.recipe.inner.rate must be a number"),
-        ("inner.rate", Word("inf"), "a number"),
         ("inner.pair", Word("1"), "a list of 2 values, each a number"),
         ("inner.pair", [1, "a"], "a list of 2 values"),
         ("bias", Word("yes"), "true or false"),
@@ -112,6 +112,7 @@ def test_plain_values_are_canonical_json() -> None:
     assert value["budget"] == "10steps"
     assert value["inner"] == {"rate": 0.1, "pair": [0.9, 0.98]}
     assert canonical_json(value) == canonical_json(plain(Outer()))
+    assert canonical_json(plain(Inner(rate=float("inf")))) == '{"pair":[0.9,0.98],"rate":"inf"}'
 
 
 @pytest.mark.parametrize("text", ["width", "=3", " =3"])
