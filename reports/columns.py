@@ -24,14 +24,14 @@ class EntryScore:
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """One metric under one signature. `unlike` says what sets it apart where a metric has several signatures."""
+    """One metric under one signature; its title has a letter where the metric has several signatures."""
 
     metric: str
     title: str
     direction: Direction
     signature: Signature
     scores: Mapping[str, EntryScore]  # by entry
-    unlike: str = ""
+    level: float | None = None  # of its intervals
 
 
 def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[str, ...]]:
@@ -59,7 +59,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     direction=here["direction"].iloc[0],
                     signature=signature,
                     scores={str(key): _entry_score(group) for key, group in here.groupby("entry", sort=False)},
-                    unlike=f"judged by {signature}" if letter else "",
+                    level=float(here["level"].max()) if here["level"].notna().any() else None,
                 )
             )
     return tuple(columns), tuple(splits)

@@ -91,7 +91,7 @@ def panel_key(record: Record) -> str:
 
 
 def cells(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per cell: id, entry, panel, status, what training cost, parameters, validity of the timing."""
+    """One row per cell: its entry, how many networks and parameters it has, and what its training cost."""
     rows = []
     for record in records:
         header = record.header
@@ -101,15 +101,11 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
             {
                 "id": header.cell.id,
                 "entry": entry_key(record),
-                "panel": panel_key(record),
-                "status": header.status,
-                "seed": header.cell.seed,
                 "trainable": sum(network.trainable for network in networks),
                 "frozen": sum(network.parameters - network.trainable for network in networks),
                 "networks": len(header.networks),
                 "train_seconds": None if training is None else training.seconds,
                 "train_flops": None if training is None else training.flops,
-                "timing_valid": bool(header.verdict.get("valid", False)),
             }
         )
     return pd.DataFrame(rows)
@@ -148,10 +144,10 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def timings(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per timed call of `generate`: entry, kind, texts made, seconds, calls of the first network."""
+    """One row per timed call of `generate`: entry, kind, texts made, seconds."""
     rows = []
     for record in records:
-        cell_id, entry, first = record.header.cell.id, entry_key(record), next(iter(record.header.networks), None)
+        cell_id, entry = record.header.cell.id, entry_key(record)
         for timing in record.timings:
             rows.append(
                 {
@@ -160,21 +156,18 @@ def timings(records: Iterable[Record]) -> pd.DataFrame:
                     "kind": timing.kind,
                     "texts": len(timing.ids),
                     "seconds": timing.seconds,
-                    "calls": timing.calls.get(first, 0) if first else 0,
                 }
             )
-    return pd.DataFrame(rows, columns=["id", "entry", "kind", "texts", "seconds", "calls"])
+    return pd.DataFrame(rows, columns=["id", "entry", "kind", "texts", "seconds"])
 
 
 def samples(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per sample and network: entry, document, tokens, finished, network, calls."""
+    """One row per sample and network: entry, document, network, calls."""
     rows = [
         {
             "id": cell_id,
             "entry": entry,
             "document": sample.id,
-            "tokens": sample.tokens,
-            "finished": sample.finished,
             "network": network,
             "calls": calls,
         }
@@ -182,7 +175,7 @@ def samples(records: Iterable[Record]) -> pd.DataFrame:
         for sample in record.samples
         for network, calls in sample.calls.items()
     ]
-    return pd.DataFrame(rows, columns=["id", "entry", "document", "tokens", "finished", "network", "calls"])
+    return pd.DataFrame(rows, columns=["id", "entry", "document", "network", "calls"])
 
 
 def _read_record(folder: Path) -> Record:

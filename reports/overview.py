@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
 from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
-from reports.quantities import Quantity
+from reports.quantities import LEVEL, Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
@@ -74,9 +74,10 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         and any(score.quantity.value is not None for score in column.scores.values())
         and not any(score.per_text for score in column.scores.values())
     ]
+    levels = {column.level for column in panel.columns if column.level is not None} or {LEVEL}
     lines = [
-        "Brackets hold 95 % intervals: of scores over the choice of test texts, of the latency around the median of "
-        "single texts, of the throughput over batches.",
+        f"Brackets hold intervals: of scores over the choice of test texts ({listed(map(_percent, sorted(levels)))}), "
+        f"of the latency around the median of single texts and of the throughput over batches ({_percent(LEVEL)}).",
     ]
     if tested:
         lines.append(
@@ -104,6 +105,10 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         )
     lines.append(f"{NOTHING} means there is no number; its note says why.")
     return tuple(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
 
 
 def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -26,6 +27,29 @@ def test_the_same_records_give_the_same_bytes(run_report, run_folder, tmp_path):
     reports.write(copy)
     for name in FILES:
         assert (copy / "report" / name).read_bytes() == (run_folder / "report" / name).read_bytes(), name
+
+
+def test_two_panels_in_one_report(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    header, *rest = fake_run.cells[1]
+    fake_run.cells[1] = (replace(header, cell=replace(header.cell, limit=20)), *rest)
+    written = reports.write(fake_run.write(tmp_path / "run"))
+    page = written["html"].read_text()
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert page.count("<svg") == 1
+    labels = re.findall(r"\\label\{(.*?)\}", (written["latex"].parent / "tables.tex").read_text())
+    assert len(labels) == len(set(labels)) == 4
+    assert "first 20 texts" in reports.terminal(tmp_path / "run", 80)
+
+
+def test_floors_alone(fake_run, tmp_path):
+    fake_run.add("copy", "default")
+    fake_run.add("reference", "default")
+    folder = fake_run.write(tmp_path / "run")
+    assert "No trained system has a score that ranks" in reports.write(folder)["markdown"].read_text()
+    assert "reference" in reports.terminal(folder, 80)
 
 
 def test_out_and_its_links(run_folder, tmp_path):
