@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from cosmos.budget import Budget
+from cosmos.errors import UserError, unknown
+
+Keep = Literal["last", "best"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 Progress = Callable[[str, float, float | None], None]
 """`progress(stage, share of the budget used in [0, 1], loss or None)`; called at every step, must return at once."""
@@ -32,9 +36,30 @@ class TrainingConfig:
     clip_norm: float = 1.0
     ema_decay: float | None = 0.999  # ramped as min(decay, (1 + n) / (10 + n)); None: no average
     validations: int = 8  # how often validation loss is measured over the budget
-    keep: Literal["last", "best"] = "last"  # which weights are returned, by validation loss
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where a GPU has it
+    keep: Keep = "last"  # which weights are returned, by validation loss
+    precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
     checkpoint_seconds: float = 20.0  # shortest time between resume points
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (("keep", self.keep, Keep), ("precision", self.precision, Precision)):
+            if name not in get_args(known):
+                raise unknown(kind, name, get_args(known))
+        within = {
+            "batch_size must be at least 1": self.batch_size >= 1,
+            "learning_rate must be positive": 0 < self.learning_rate < math.inf,
+            "final_learning_rate must not be negative": 0 <= self.final_learning_rate < math.inf,
+            "warmup_share must lie in [0, 1)": 0 <= self.warmup_share < 1,
+            "betas must lie in [0, 1)": all(0 <= beta < 1 for beta in self.betas),
+            "eps must be positive": self.eps > 0,
+            "weight_decay must not be negative": self.weight_decay >= 0,
+            "clip_norm must be positive": self.clip_norm > 0,
+            "ema_decay must lie in [0, 1)": self.ema_decay is None or 0 <= self.ema_decay < 1,
+            "validations must not be negative": self.validations >= 0,
+            "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
+        }
+        for rule, kept in within.items():
+            if not kept:
+                raise UserError(f"Training cannot run: {rule}, not {getattr(self, rule.split()[0])}.")
 
 
 @dataclass(frozen=True)

@@ -302,6 +302,34 @@ def test_the_learning_rate() -> None:
     assert [learning_rate(constant, step, 0.5) for step in (0, 1, 3, 9)] == [0.5, 1.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"learning_rate": math.nan}, "learning_rate must be positive"),
+        ({"ema_decay": 1.0}, "ema_decay must lie in"),
+        ({"precision": "bfloat32"}, "Unknown precision 'bfloat32'; did you mean"),
+        ({"keep": "first"}, "Unknown keep 'first'"),
+    ],
+)
+def test_settings_that_cannot_work_are_user_errors(change: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        TrainingConfig(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("eager")
+def test_bfloat16_is_used_where_asked_for_and_resumes_exactly(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, precision="bfloat16")
+    run(tmp_path / "full", 60)
+    run(tmp_path / "half", 60, config=config)
+    interrupt(tmp_path / "cut", 30, 60, config=config)
+    run(tmp_path / "cut", 60, config=config)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "half") != digest(tmp_path / "full")
+    assert load_file(tmp_path / "half/tiny.trained.safetensors")["inner.weight"].dtype == torch.float32
+    with pytest.raises(UserError, match="precision was bfloat16 and is now float32"):
+        run(tmp_path / "half", 60)
+
+
 def test_budgets(tmp_path: Path) -> None:
     assert total_steps(Budget(100, "steps").part(0.3), 1.0) == 30
     assert total_steps(Budget(1e6, "flops"), 3e5) == 3
