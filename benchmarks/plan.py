@@ -83,7 +83,7 @@ def make(choices: Choices, device: str) -> Plan:
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         for seed in range(choices.seed, choices.seed + choices.seeds):
-            for name, setting in _with_steps(contestant.settings, choices.steps).items():
+            for name, setting in with_steps(contestant.settings, choices.steps).items():
                 cell = Cell(
                     task=task.name,
                     task_version=task.version,
@@ -172,7 +172,7 @@ def _settings(name: str, system: type[System], mine: Mapping[str, Any]) -> dict[
     return settings
 
 
-def _with_steps(settings: Mapping[str, Any], steps: tuple[int, ...]) -> dict[str, Any]:
+def with_steps(settings: Mapping[str, Any], steps: tuple[int, ...]) -> dict[str, Any]:
     """One setting for each number of steps, where a setting has steps at all."""
     if not steps:
         return dict(settings)
@@ -181,8 +181,16 @@ def _with_steps(settings: Mapping[str, Any], steps: tuple[int, ...]) -> dict[str
         if "steps" not in _fields(setting):
             out[name] = setting
             continue
+        stem = name.removesuffix(f"-{setting.steps}")  # names like `ancestral-32` say their steps already
         for count in steps:
-            out[name if count == setting.steps else f"{name}-{count}steps"] = dataclasses.replace(setting, steps=count)
+            named, made = f"{stem}-{count}", dataclasses.replace(setting, steps=count)
+            if count == setting.steps:
+                named = name
+            elif settings.get(named) == made:
+                continue  # that setting makes this very cell
+            elif named in settings:
+                named = f"{name}-{count}"
+            out[named] = made
     return out
 
 

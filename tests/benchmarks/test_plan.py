@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 from baselines.contract import Budget, UserError
 from benchmarks import estimate, planfile, runner
 from benchmarks.choices import Choices, gather
-from benchmarks.plan import Plan, check_names, make, unequal_budgets
+from benchmarks.plan import Plan, check_names, make, unequal_budgets, with_steps
+
+
+@dataclass(frozen=True)
+class Sampling:
+    schedule: str
+    steps: int
+
 
 Make = Callable[..., Plan]
 
@@ -44,14 +52,28 @@ def test_floors_join_every_run_once(toys: None) -> None:
 def test_steps_make_a_cell_each_and_identical_cells_one(planned: Make) -> None:
     plan = planned(steps="1,3")
     assert names(plan) == [
-        ("toy", "default-1steps", 0),
+        ("toy", "default-1", 0),
         ("toy", "default", 0),
         ("toy", "fast", 0),
-        ("toy", "fast-3steps", 0),
+        ("toy", "fast-3", 0),
     ]
     ids = {p.cell.setting: p.cell.id for p in planned().cells}
     assert {p.cell.setting: p.cell.id for p in plan.cells}.items() >= ids.items()
     assert names(planned(system="toy,toy", steps="3,3")) == names(planned(steps="3"))
+
+
+def test_a_name_that_says_its_steps_says_the_new_ones() -> None:
+    settings = {"tan-3": Sampling("tan", 3), "tan-8": Sampling("tan", 8), "plain": Sampling("plain", 5)}
+    made = with_steps(settings, (3, 8))
+    assert made == {
+        "tan-3": Sampling("tan", 3),
+        "tan-8": Sampling("tan", 8),
+        "plain-3": Sampling("plain", 3),
+        "plain-8": Sampling("plain", 8),
+    }
+    assert with_steps(settings, ()) == settings
+    other = with_steps({"tan-3": Sampling("tan", 3), "tan-8": Sampling("other", 8)}, (8,))
+    assert other == {"tan-3-8": Sampling("tan", 8), "tan-8": Sampling("other", 8)}
 
 
 def test_steps_need_a_system_that_has_them(planned: Make) -> None:

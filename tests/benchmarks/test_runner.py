@@ -78,8 +78,8 @@ def test_more_systems_settings_and_seeds_join_a_run(planned: Make, quiet: Any, t
     assert set(cells) == {
         ("toy", "default", 0),
         ("toy", "fast", 0),
-        ("moody", "default-5steps", 7),
-        ("moody", "fast-5steps", 7),
+        ("moody", "default-5", 7),
+        ("moody", "fast-5", 7),
     }
 
 
