@@ -16,7 +16,7 @@ from benchmarks.choices import Choices, as_flags
 from benchmarks.files import locked
 from benchmarks.generation import generate
 from benchmarks.outcome import Outcome, Voice, is_generated, label, now
-from benchmarks.plan import Plan, PlannedCell
+from benchmarks.plan import Plan, PlannedCell, unequal_budgets
 from benchmarks.records import Cell, Header
 from benchmarks.seeds import request_seed
 from benchmarks.timing import probes
@@ -48,6 +48,9 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
         sweep = _Sweep(plan, voice, stages)
         sweep.check()
         store.write_plan(plan.folder, described)
+        for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
+            if sentence is not None:
+                voice.say(sentence)
         sweep.run()
     return sweep.outcome
 

@@ -39,12 +39,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     choices = choices_of(arguments)
     plan.check_names(choices)
     made = plan.make(choices, environment.find_device(choices.device))
-    voice = Voice()
-    voice.say(f"run folder: {made.folder}")
-    unequal = plan.unequal_budgets(made)
-    if unequal is not None:
-        voice.say(unequal)
-    outcome = runner.run(made, voice, stages)
+    outcome = runner.run(made, Voice(), stages)
     if "score" in stages and any(r.header.status == "done" for r in store.read_run(made.folder)):
         show_report(made.folder)
     for sentence in (*outcome.failed, *outcome.refused):

@@ -14,10 +14,10 @@ RUN = ("run", "--task", "echo", "--device", "cpu")
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of stderr of a refused command (before it, the folder of the run may be said)."""
+    """The one line of stderr of a refused command."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("run folder: ")]
+    lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     assert done.stdout == ""
     return lines[0]
