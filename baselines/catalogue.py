@@ -1,6 +1,7 @@
 """Where each contestant lives: name -> "module:class", imported only when it is asked for.
 
-Packages outside this one add systems by the entry-point group `cosmos_bench.systems`, for example in their pyproject.toml
+Packages outside this one add systems by the entry-point group `cosmos_bench.systems`, for example in their
+pyproject.toml
 
     [project.entry-points."cosmos_bench.systems"]
     mine = "my_package.my_module:MySystem"

@@ -1,6 +1,7 @@
 """A trained rival on disk: config.json, vocabulary.json, weights.safetensors, and fit.json last.
 
-Every file is replaced atomically, and fit.json is written when all others are there: where it is, the checkpoint is whole.
+Every file is replaced atomically, and fit.json is written when all others are there: where it is, the checkpoint is
+whole.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import nn
 
 from baselines.contract import Budget, Corpus, Fitted, Limits, UserError
 from cosmos import checkpoints, resume
-from cosmos.files import make_folder, read_json, write_json, write_tensors, read_tensors
+from cosmos.files import make_folder, read_json, read_tensors, write_json, write_tensors
 from cosmos.vocabulary import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
@@ -73,7 +74,9 @@ def save(
     write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
 
 
-def check(folder: Path, configured: Mapping[str, Any], build: Callable[[Mapping[str, int]], nn.Module]) -> dict[str, int]:
+def check(
+    folder: Path, configured: Mapping[str, Any], build: Callable[[Mapping[str, int]], nn.Module]
+) -> dict[str, int]:
     """Verify a checkpoint from its headers; returns its `shape`.
 
     Args:
@@ -102,5 +105,7 @@ def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str
     known = read_json(folder / CONFIG)
     changed = [key for key in configured if known.get(key) != configured[key]]
     if changed:
-        raise UserError(f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere.")
+        raise UserError(
+            f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere."
+        )
     return known

@@ -1,16 +1,15 @@
 """Systems that are no models: what a score is worth only shows beside them.
 
 `copy` returns the source, `unigram` draws words without looking at it, `retrieval` returns the target of the nearest
-training source, `reference` returns the test document's own target. Their own tokens are words. All accept every preset:
-the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is written to
-the work directory as JSON.
+training source, `reference` returns the test document's own target. Their own tokens are words. All accept every
+preset: the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is
+written to the work directory as JSON.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-import json
 import math
 import re
 import time
@@ -23,8 +22,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from baselines.contract import Budget, Corpus, Fitted, Limits, NoSetting, Progress, Request, Sample, UserError, silent
 from cosmos.files import make_folder, read_json, write_json
-from baselines.contract import Corpus, Budget, Fitted, Limits, NoSetting, Progress, Request, Sample, UserError, silent
 from cosmos.randomness import Seeds
 
 _LEARNT = "floor.json"
@@ -124,9 +123,10 @@ class UnigramSystem(Floor):
 class RetrievalSystem(Floor):
     """The target of the nearest training source; the lowest index wins among equals.
 
-    Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the text
-    times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training weigh in no product and change no order.
-    Sums run over words in alphabetical order, in float64, one request at a time: equal bags of words get equal numbers.
+    Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the
+    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training weigh in no product and change no
+    order. Sums run over words in alphabetical order, in float64, one request at a time: equal bags of words get equal
+    numbers.
     """
 
     def learn(self, corpus: Corpus) -> dict[str, list[str]]:

@@ -1,12 +1,12 @@
 """The autoregressive rival: GPT-2 (Radford et al., 2019), Hugging Face's network trained from scratch.
 
-p(target | source) is the product of p(token | source, tokens before it); a row is "source [SEP] target [SEP]" and only the
-target counts in the loss, which is the exact negative log-likelihood. Network: learned positions, GELU, norms before each
-layer, tied embeddings.
+p(target | source) is the product of p(token | source, tokens before it); a row is "source [SEP] target [SEP]" and only
+the target counts in the loss, which is the exact negative log-likelihood. Network: learned positions, GELU, norms
+before each layer, tied embeddings.
 
-Departures from the paper: sizes and the tokenizer are those of the comparison; no pretraining; no dropout unless the recipe
-has it. On small corpora an autoregressive model overfits long before its budget is used, so the weights kept are those of
-the best validation loss (the budget's share at that point is in the notes of `Fitted`).
+Departures from the paper: sizes and the tokenizer are those of the comparison; no pretraining; no dropout unless the
+recipe has it. On small corpora an autoregressive model overfits long before its budget is used, so the weights kept are
+those of the best validation loss (the budget's share at that point is in the notes of `Fitted`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
 from baselines.contract import Budget, Request, Sample, UserError
@@ -76,7 +76,7 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
     place = torch.arange(1, tokens.shape[1], device=tokens.device)
     counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
-    nll = F.cross_entropy(logits.float(), tokens[:, 1:][counts], reduction="none")
+    nll = functional.cross_entropy(logits.float(), tokens[:, 1:][counts], reduction="none")
     return torch.zeros(counts.shape, device=nll.device).masked_scatter(counts, nll), counts
 
 
@@ -139,11 +139,11 @@ class GPT2System(Rival):
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": GPT2Recipe(
-                width=128,
+                width=64,
                 layers=3,
                 heads=4,
-                dropout=0.0,
-                training=TrainingConfig(batch_size=64, learning_rate=3e-3, ema_decay=0.99, keep="best"),
+                dropout=0.1,
+                training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, keep="best"),
                 budget=Budget(5e12, "flops"),
             )
         }
@@ -179,6 +179,8 @@ class GPT2System(Rival):
 
     def generate(self, requests: Sequence[Request], setting: Decoding) -> list[Sample]:
         """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
         prompts, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
         steps = min(self.limits.target_tokens, max(request.max_tokens for request in requests))
         seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))

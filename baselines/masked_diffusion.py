@@ -1,8 +1,8 @@
 """Masked (absorbing-state) diffusion over tokens: schedule, SUBS parametrisation, likelihood bound.
 
-Source: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024, arXiv:2406.07524): equation 4 is the
-forward process, section 3.2.3 SUBS, equation 10 the continuous-time bound. Everything here is a function of arrays, so
-that exact toys and training run the same code.
+Source: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024, arXiv:2406.07524): the forward
+process, SUBS, and the continuous-time bound. Everything here is a function of arrays, so that exact toys and training
+run the same code.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 class Schedule(Protocol):
@@ -48,13 +48,13 @@ def weight(schedule: Schedule, t: Tensor) -> Tensor:
 
 
 def clean_log_probs(logits: Tensor, mask_id: int) -> Tensor:
-    """SUBS, first half: the clean token is never the mask. Logits [B, L, V] -> log-probabilities [B, L, V]."""
+    """SUBS, first half: the clean token is never the mask. Logits [..., V] -> log-probabilities [..., V]."""
     allowed = logits.index_fill(-1, torch.tensor([mask_id], device=logits.device), -torch.inf)
-    return F.log_softmax(allowed, dim=-1)
+    return functional.log_softmax(allowed, dim=-1)
 
 
 def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Tensor:
-    """-log p(clean token | noisy sequence) under SUBS, [B, L].
+    """-log p(clean token | noisy sequence) under SUBS; logits [..., V], tokens and result [...].
 
     Second half of SUBS: an open position predicts itself with probability one, so it costs nothing.
     """
@@ -68,5 +68,8 @@ def mask_out(clean: Tensor, masked: Tensor, mask_id: int) -> Tensor:
 
 
 def unmasking_share(schedule: Schedule, t: Tensor, s: Tensor) -> Tensor:
-    """The probability that a position masked at time t is open at the earlier time s: (alpha_s - alpha_t) / (1 - alpha_t)."""
+    """The probability that a position masked at time t is open at the earlier time s.
+
+    (alpha_s - alpha_t) / (1 - alpha_t), of the shape of t and s.
+    """
     return (schedule.alpha(s) - schedule.alpha(t)) / (1.0 - schedule.alpha(t))

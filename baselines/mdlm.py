@@ -1,12 +1,13 @@
 """The masked-diffusion rival: MDLM (Sahoo et al., 2024, arXiv:2406.07524).
 
-A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (as LLaDA does: left out, the
-network would never learn to stop). The source stands beside the canvas and is never masked. Objective and samplers:
-`baselines.masked_diffusion` and `baselines.masked_samplers`; no time input (the paper's own default).
+A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (as LLaDA does: left
+out, the network would never learn to stop). The source stands beside the canvas and is never masked. Objective and
+samplers: `baselines.masked_diffusion` and `baselines.masked_samplers`; no time input (the paper's own default).
 
-Departures, and why: the trunk (RMS norm, SwiGLU, tied embeddings, no dropout) is the one rivals share, not DDiT with its
-adaLN that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text is cut at
-its first end token; t is stratified with one uniform number per row, not one per batch, since every row has its own stream.
+Departures, and why: the trunk (RMS norm, SwiGLU, tied embeddings, no dropout) is the one rivals share, without the
+adaLN layers of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the
+comparison; a text is cut at its first end token; t is stratified with one uniform number per row, not one per batch,
+since every row has its own stream.
 
 Axis legend: B rows (texts), S source positions, L canvas positions, W width, V tokens.
 """
@@ -21,7 +22,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from baselines.contract import Budget, Limits, Request, Sample, UserError
+from baselines.contract import Budget, Request, Sample, UserError
 from baselines.fitting import Rival
 from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
 from baselines.masked_samplers import ancestral, confidence
@@ -65,42 +66,51 @@ class Unmasking:
 class MaskedModel(nn.Module):
     """Logits over clean tokens at every canvas position, given the noisy canvas and the whole source.
 
-    Source and canvas each count positions from 0, and a learned vector tells which of the two a token stands in; so a word
-    of the target is near its counterpart in the source, however long the source is.
+    Canvas and source each count positions from 0, and a learned vector tells which of the two a token stands in; so a
+    word of the target is near its counterpart in the source, however long either is.
     """
 
-    def __init__(self, config: TrunkConfig, vocabulary: int, positions: int) -> None:
+    def __init__(self, config: TrunkConfig, vocabulary: int, canvas: int, source: int) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, config.width)
-        self.side = nn.Parameter(torch.zeros(2, config.width))  # of the source, of the canvas
-        self.rotary = Rotary(config.width // config.heads, positions)
+        self.side = nn.Parameter(torch.zeros(2, config.width))  # of the canvas, of the source
+        positions = torch.cat([torch.arange(canvas), torch.arange(source)])  # [L + S]
+        self.rotary = Rotary(config.width // config.heads, max(canvas, source))
+        self.rotary.cos, self.rotary.sin = self.rotary.cos[positions], self.rotary.sin[positions]
         self.trunk = Trunk(config)
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
     def forward(self, canvas: Tensor, source: Tensor) -> Tensor:
         """canvas int64 [B, L], source int64 [B, S] padded with [PAD] -> logits [B, L, V]."""
-        split = source.shape[1]
-        side = self.side.repeat_interleave(torch.tensor([split, canvas.shape[1]], device=canvas.device), 0)  # [S + L, W]
-        states = self.tokens(torch.cat([source, canvas], 1)) + side  # [B, S + L, W]
-        seen = torch.cat([source != PAD, torch.ones_like(canvas, dtype=torch.bool)], 1)
+        return self.read(self.states(canvas, source))
 
-        def rotate(x: Tensor) -> Tensor:
-            return torch.cat([self.rotary(x[:, :, :split]), self.rotary(x[:, :, split:])], 2)
+    def states(self, canvas: Tensor, source: Tensor) -> Tensor:
+        """Hidden states of the canvas, [B, L, W]."""
+        length = canvas.shape[1]
+        embedded = [self.tokens(canvas) + self.side[0], self.tokens(source) + self.side[1]]
+        seen = torch.cat([torch.ones_like(canvas, dtype=torch.bool), source != PAD], 1)  # [B, L + S]
+        return self.trunk(torch.cat(embedded, 1), self.rotary, seen)[:, :length]
 
-        states = self.trunk(states, rotate, seen)[:, split:]  # [B, L, W]
+    def read(self, states: Tensor) -> Tensor:
+        """Hidden states [..., W] -> logits [..., V]."""
         return states @ self.tokens.weight.T
 
 
 def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
-    """One draw of the likelihood bound at times t [B] float64: the sum over rows in nats, and the number of target tokens.
+    """One draw of the likelihood bound at times t [B] float64: the sum over rows in nats, and the number of target
+    tokens.
 
     Padding is part of what is predicted and so of the sum; tokens are counted up to and with the first end token.
     """
+    assert isinstance(model, MaskedModel)
     canvas = batch["canvas"]
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
     noisy = mask_out(canvas, masked, MASK)
-    nll = token_nll(model(noisy, batch["source"]).float(), noisy, canvas, MASK)  # [B, L]
-    return (weight(SCHEDULE, t) * nll.sum(1)).sum(), (canvas != SEP).sum() + len(canvas)
+    # Only masked positions cost anything, so only they are read out.
+    logits = model.read(model.states(noisy, batch["source"])[masked]).float()  # [masked, V]
+    nll = token_nll(logits, noisy[masked], canvas[masked], MASK)  # [masked]
+    weights = weight(SCHEDULE, t)[:, None].expand(canvas.shape)[masked]  # float64
+    return (weights * nll).sum(), (canvas != SEP).sum() + len(canvas)
 
 
 def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -129,11 +139,11 @@ class MDLMSystem(Rival):
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": MDLMRecipe(
-                width=128,
+                width=64,
                 layers=3,
-                heads=4,
-                inner=352,
-                training=TrainingConfig(batch_size=64, learning_rate=3e-3, ema_decay=0.99),
+                heads=2,
+                inner=192,
+                training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
                 budget=Budget(5e12, "flops"),
             )
         }
@@ -148,7 +158,7 @@ class MDLMSystem(Rival):
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         recipe: MDLMRecipe = self.recipe
         trunk = TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner)
-        return MaskedModel(trunk, shape["vocabulary"], max(1, self.limits.source_tokens, shape["canvas"]))
+        return MaskedModel(trunk, shape["vocabulary"], shape["canvas"], max(1, self.limits.source_tokens))
 
     def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
         canvas = torch.full((len(pairs.targets), shape["canvas"]), SEP)
@@ -162,6 +172,8 @@ class MDLMSystem(Rival):
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Unmasking) -> list[Sample]:
         """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
         source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
         source = source.to(self.device)
         canvas = torch.full((len(requests), self.loaded_shape["canvas"]), MASK, device=self.device)

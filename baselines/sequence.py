@@ -1,8 +1,8 @@
 """Token rows for systems that write tokens: sources, targets, padding, and cutting at the end token.
 
-A source and a target each end with [SEP], the end token, and are padded with [PAD] after it. Without a source a row begins
-with a lone [SEP]. Limits are those of the task, which count a [CLS] that these rows do not have: so every system cuts the
-same texts at the same word.
+A source and a target each end with [SEP], the end token, and are padded with [PAD] after it. Without a source a row
+begins with a lone [SEP]. Limits are those of the task, which count a [CLS] that these rows do not have: so every system
+cuts the same texts at the same word.
 
 Axis legend: B rows (texts), S source positions, L positions.
 """
@@ -61,7 +61,8 @@ def trim(tokens: Tensor) -> Tensor:
 
 
 def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins and ends, [B]."""
+    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins and ends,
+    [B]."""
     starts, ends = lengths(sources), lengths(sources) + lengths(targets)
     rows = torch.cat([sources, torch.full_like(targets, PAD)], 1)  # [B, S + L]
     place = starts[:, None] + torch.arange(targets.shape[1])  # [B, L]
@@ -71,7 +72,8 @@ def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def left_pad(tokens: Tensor) -> Tensor:
     """Move the padding of each row from its right to its left."""
     shift = tokens.shape[1] - lengths(tokens)
-    return tokens.gather(1, (torch.arange(tokens.shape[1]) - shift[:, None]) % tokens.shape[1])
+    place = torch.arange(tokens.shape[1], device=tokens.device) - shift[:, None]
+    return tokens.gather(1, place % tokens.shape[1])
 
 
 class TokenBatches:

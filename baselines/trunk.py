@@ -1,7 +1,7 @@
-"""The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU, from `cosmos.blocks`.
+"""The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
 
-Bidirectional or causal by a flag, so that a masked-diffusion model and an autoregressive one of equal size differ in nothing
-else, and kernels are those of Cosmos.
+Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional or causal by a flag, so
+that a masked-diffusion model and an autoregressive one can differ in nothing else.
 
 Axis legend: B rows (texts), L positions, W width.
 """
@@ -18,7 +18,7 @@ from cosmos.blocks import RMSNorm, SelfAttention, SwiGLU
 
 @dataclass(frozen=True)
 class TrunkConfig:
-    """Sizes of a trunk; the feed-forward layer is `inner` wide between its two maps."""
+    """Sizes of a trunk; a feed-forward layer is `inner` wide between its two maps."""
 
     width: int
     layers: int
