@@ -19,8 +19,8 @@ from cosmos.training import Batches, Loss, measure_flops, train
 from cosmos.vocabulary import Vocabulary
 
 
-class Rival(ABC):
-    """A trained token model behind the contract (`baselines.contract.System`)."""
+class TrainedSystem(ABC):
+    """What all trained rivals share: a checkpoint of one module, of which the networks are parts."""
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Any]]
@@ -31,15 +31,46 @@ class Rival(ABC):
         self.recipe, self.limits = recipe, limits
         self.configured = checkpoint.configuration(self.name, recipe, limits)
 
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
+        """All that is trained, with fresh weights; `shape` holds the sizes that come from the training data."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        """One sample per request, in order."""
+
+    def check(self, checkpoint_folder: Path) -> None:
+        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
+        checkpoint.check(checkpoint_folder, self.configured, self.build)
+
+    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint and make ready to generate."""
+        self.loaded_shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
+        self.vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
+        model = self.fresh(self.loaded_shape, 0)
+        checkpoint.load_weights(checkpoint_folder, model)
+        self.device = torch.device(device)
+        self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
+
+    def networks(self) -> Mapping[str, Any]:
+        """The one network."""
+        return {self.name: self.model}
+
+    def fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
+        """The network with weights from `seed`; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return self.build(shape)
+
+
+class Rival(TrainedSystem):
+    """A trained token model behind the contract (`baselines.contract.System`)."""
+
     # -- what a rival adds --------------------------------------------------------------------------------------------
 
     @abstractmethod
     def shape(self, train: Pairs) -> dict[str, int]:
-        """Sizes of the network that come from the training data; the checkpoint keeps them."""
-
-    @abstractmethod
-    def build(self, shape: Mapping[str, int]) -> nn.Module:
-        """The network, with fresh weights; `shape` also has "vocabulary"."""
+        """Sizes of the network that come from the training data, besides "vocabulary"; the checkpoint keeps them."""
 
     @abstractmethod
     def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
@@ -48,10 +79,6 @@ class Rival(ABC):
     @abstractmethod
     def losses(self) -> tuple[Loss, Loss]:
         """What is trained on, and what is measured on validation documents (nats per target token)."""
-
-    @abstractmethod
-    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
-        """One sample per request, in order."""
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -70,7 +97,7 @@ class Rival(ABC):
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
         data = self.batches(pairs, shape)
         validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
-        model = self._fresh(shape, seed)
+        model = self.fresh(shape, seed)
         loss, validation_loss = self.losses()
         trained = train(
             model,
@@ -81,7 +108,7 @@ class Rival(ABC):
             workdir=workdir / "training",
             seed=seed,
             device=device,
-            flops_per_step=self._flops_per_step(model, loss, data),
+            flops_per_step=flops_per_step(model, loss, data, self.recipe.training.batch_size),
             validation=validation,
             validation_loss=validation_loss,
             stage=self.name,
@@ -104,38 +131,16 @@ class Rival(ABC):
         checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
         return fitted
 
-    def check(self, checkpoint_folder: Path) -> None:
-        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
-        checkpoint.check(checkpoint_folder, self.configured, self.build)
 
-    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
-        """Read the checkpoint and make ready to generate."""
-        self.loaded_shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
-        self.vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
-        model = self._fresh(self.loaded_shape, 0)
-        checkpoint.load_weights(checkpoint_folder, model)
-        self.device = torch.device(device)
-        self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
+def flops_per_step(model: nn.Module, loss: Loss, data: Batches, batch_size: int) -> float:
+    """Forward and backward over the first rows, repeated where the data are fewer than a batch."""
+    device = next(model.parameters()).device
+    batch = {name: value.to(device) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
+    model.eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
 
-    def networks(self) -> Mapping[str, Any]:
-        """The one network."""
-        return {self.name: self.model}
+    def step() -> None:
+        loss(model, batch, Seeds(torch.arange(batch_size, device=device)))[0].backward()
 
-    def _fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
-        """The network with weights from `seed`; the global generator is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return self.build(shape)
-
-    def _flops_per_step(self, model: nn.Module, loss: Loss, data: Batches) -> float:
-        """Forward and backward over the first rows, repeated where the data are fewer than a batch."""
-        size = self.recipe.training.batch_size
-        batch = data.batch(torch.arange(size) % len(data))
-        model.eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
-
-        def step() -> None:
-            loss(model, batch, Seeds(torch.arange(size)))[0].backward()
-
-        flops = measure_flops(step)
-        model.zero_grad(set_to_none=True)
-        return flops
+    flops = measure_flops(step)
+    model.zero_grad(set_to_none=True)
+    return flops

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from cosmos.config import DiffusionConfig
-from cosmos.denoiser import Denoiser, Source
+from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.randomness import Seeds
 from cosmos.schedule import Schedule, make_schedule
 
@@ -31,16 +33,18 @@ def diffuse(latents: Tensor, t: Tensor, noise: Tensor, schedule: Schedule) -> Te
     return schedule.alpha(wide).to(latents.dtype) * latents + schedule.sigma(wide).to(latents.dtype) * noise
 
 
-def diffusion_loss(
-    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
-) -> tuple[Tensor, Tensor]:
-    """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
+class Draw(NamedTuple):
+    """One training example per text, ready for the network to be called with it."""
 
-    Args:
-        latents: clean standardised latents [B, N, C].
-        seeds: one stream per text; time, noise, coin and source dropout come from it.
-        source: what the texts are conditioned on; `hidden` is drawn here.
-    """
+    noisy: Tensor  # z_t [B, N, C]
+    t: Tensor  # [B], in the latents' dtype
+    noise: Tensor  # eps [B, N, C]
+    estimate: Tensor  # of an earlier call without gradient where the coin says so, else zeros [B, N, C]
+    condition: Condition | None
+
+
+def draw(model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None) -> Draw:
+    """Noise clean latents [B, N, C] and prepare self-conditioning; arguments as in `diffusion_loss`."""
     schedule = make_schedule(config.schedule)
     t = draw_times(seeds, config.times == "stratified")
     noise = seeds.normal(*latents.shape[1:], dtype=latents.dtype)
@@ -56,6 +60,20 @@ def diffusion_loss(
             estimate = model(noisy, t, estimate, condition) * coin[:, None, None]
         # Older torch keeps the weights autocast has cast above, and would use them below without their gradients.
         torch.clear_autocast_cache()
-    estimate = model(noisy, t, estimate, condition)
+    return Draw(noisy, t, noise, estimate, condition)
+
+
+def diffusion_loss(
+    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
+
+    Args:
+        latents: clean standardised latents [B, N, C].
+        seeds: one stream per text; time, noise, coin and source dropout come from it.
+        source: what the texts are conditioned on; `hidden` is drawn here.
+    """
+    drawn = draw(model, latents, config, seeds, source)
+    estimate = model(drawn.noisy, drawn.t, drawn.estimate, drawn.condition)
     error = (estimate.float() - latents.float()).square().mean((1, 2))  # [B]
     return error.sum(), error.new_tensor(len(latents))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from cosmos.budget import Budget
+from cosmos.errors import UserError
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.latent_cache import CachedLatents
 from cosmos.processes import find_processes
@@ -57,6 +59,22 @@ class Encoding:
     @property
     def flops(self) -> float:
         return sum(cache.flops for cache in self.paid)
+
+    def left(self, budget: Budget) -> Budget:
+        """What encoding the texts leaves of a budget; steps are spent by training alone.
+
+        Raises:
+            UserError: it leaves nothing.
+        """
+        if budget.unit == "steps":
+            return budget
+        spent = self.seconds if budget.unit == "seconds" else self.flops
+        if spent >= budget.amount:
+            raise UserError(
+                f"Encoding the texts costs {spent:.3g}{budget.unit}, which uses up the {budget} of the stage "
+                f"'{self.stage}'; give a larger budget or fewer texts."
+            )
+        return Budget(budget.amount - spent, budget.unit)
 
     def _key(self, texts: Sequence[str], max_tokens: int) -> str:
         digest = hashlib.blake2b(f"{self.encoder.fingerprint}/{max_tokens}".encode(), digest_size=16)

@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cosmos.autoencoder import Autoencoder
+from cosmos.autoencoder import Compressor
+from cosmos.config import AutoencoderConfig
 from cosmos.errors import UserError
 from cosmos.files import cannot_write, make_folder, read_json, write_json
 from cosmos.flops import measure_flops
@@ -44,7 +46,16 @@ class CachedLatents:
         yield from self.latents.split(_TEXTS_PER_BATCH)
 
 
-def _key(autoencoder: Autoencoder, standardiser: Standardiser, states_key: str) -> str:
+class Compresses(Protocol):
+    """An autoencoder as far as this file is concerned: whatever decodes the latents is no matter here."""
+
+    config: AutoencoderConfig
+    compressor: Compressor
+
+    def compress(self, states: Tensor, mask: Tensor) -> Tensor: ...
+
+
+def _key(autoencoder: Compresses, standardiser: Standardiser, states_key: str) -> str:
     digest = hashlib.blake2b(states_key.encode(), digest_size=16)
     for module in (autoencoder.compressor, standardiser):
         for name, tensor in sorted(module.state_dict().items()):
@@ -53,7 +64,7 @@ def _key(autoencoder: Autoencoder, standardiser: Standardiser, states_key: str) 
 
 
 def cache_latents(
-    autoencoder: Autoencoder,
+    autoencoder: Compresses,
     standardiser: Standardiser,
     states: CachedStates,
     states_key: str,
@@ -84,7 +95,7 @@ def cache_latents(
 
 
 def _compute(
-    autoencoder: Autoencoder,
+    autoencoder: Compresses,
     standardiser: Standardiser,
     states: CachedStates,
     folder: Path,
@@ -92,7 +103,7 @@ def _compute(
     progress: Callable[[float], None],
 ) -> None:
     started, flops = time.perf_counter(), 0.0
-    device = next(autoencoder.parameters()).device
+    device = next(autoencoder.compressor.parameters()).device
     make_folder(folder)
     path, partial = folder / "latents.npy", folder / "latents.npy.partial"
     shape = (len(states), autoencoder.config.latents, autoencoder.config.latent_width)
@@ -113,7 +124,7 @@ def _compute(
 
 
 @torch.no_grad()
-def _computed(autoencoder: Autoencoder, standardiser: Standardiser, rows: Tensor, mask: Tensor) -> tuple[Tensor, float]:
+def _computed(autoencoder: Compresses, standardiser: Standardiser, rows: Tensor, mask: Tensor) -> tuple[Tensor, float]:
     """Raw latents of some texts, and the FLOPs they took."""
     latents: list[Tensor] = []
     flops = measure_flops(lambda: latents.append(autoencoder.compress(standardiser(rows, mask), mask)))

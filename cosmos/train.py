@@ -107,7 +107,7 @@ def train_autoencoder(
         return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, None)
 
     trained = _train(
-        autoencoder, loss, rows, training, _left(budget, encoding), workdir, seed, device, AUTOENCODER,
+        autoencoder, loss, rows, training, encoding.left(budget), workdir, seed, device, AUTOENCODER,
         validation, validation_loss, progress,
     )  # fmt: skip
     notes = {**_notes(trained, autoencoder, encoding), "cut": encoded.cut}
@@ -195,7 +195,7 @@ def train_diffusion(
         return diffusion_loss(model, clean, diffusion, seeds, Source(standardiser(batch["source"], mask), mask))
 
     trained = _train(
-        denoiser, loss, data, training, _left(budget, encoding), workdir, seed, device, DIFFUSION,
+        denoiser, loss, data, training, encoding.left(budget), workdir, seed, device, DIFFUSION,
         validation, loss, progress,
     )  # fmt: skip
     notes = {**_notes(trained, denoiser, encoding), **cut}
@@ -213,19 +213,6 @@ def _initialised(build: Callable[[], nn.Module], seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build()
-
-
-def _left(budget: Budget, encoding: Encoding) -> Budget:
-    """What encoding the texts leaves of a stage's budget."""
-    if budget.unit == "steps":
-        return budget
-    spent = encoding.seconds if budget.unit == "seconds" else encoding.flops
-    if spent >= budget.amount:
-        raise UserError(
-            f"Encoding the texts costs {spent:.3g}{budget.unit}, which uses up the {budget} of the stage "
-            f"'{encoding.stage}'; give a larger budget or fewer texts."
-        )
-    return Budget(budget.amount - spent, budget.unit)
 
 
 def _train(
