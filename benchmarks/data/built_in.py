@@ -10,7 +10,12 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
 from benchmarks.data.source import Split
 
-_TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {"detox": world.detox}
+_TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
+    "story": world.stories,
+    "question": world.questions,
+    "summary": world.summaries,
+    "detox": world.detox,
+}
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
-"""The built-in source `world`: a probabilistic grammar of everyday sentences whose every probability is known exactly.
+"""The built-in source `world`: a probabilistic grammar of everyday English whose every probability is known exactly.
 
-Detox documents are pairs of a rude sentence and a neutral one that states the same facts. A text is read into facts by
-the grammar that made it, so membership, facts kept and rudeness left are exact, not estimated.
+One world of people, things and places, and one engine, serve four tasks. Detox documents are pairs of a rude sentence
+and a neutral one that states the same facts; stories are five linked sentences; questions ask for an answer in a
+passage; summaries give the one salient event of a report. A text is read into facts by the grammar that made it, so
+membership, probability and facts kept are exact, not estimated.
+
+`JUDGES` holds one function for each task, `judge(output, source)`; stories have no source, so None is given.
 """
 
 from __future__ import annotations
 
-from benchmarks.data.world.documents import detox, stream
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from benchmarks.data.world.documents import detox, questions, stories, stream, summaries
 from benchmarks.data.world.judging import (
     Judgement,
-    canonical,
     facts,
     is_member,
     is_neutral,
@@ -20,23 +27,91 @@ from benchmarks.data.world.judging import (
     target_entropy,
 )
 from benchmarks.data.world.measures import distinct_pairs, vocabulary
+from benchmarks.data.world.question import (
+    QuestionJudgement,
+    is_question,
+    judge_question,
+    log_prob_passage,
+    log_prob_question,
+    passage_facts,
+    question_entropy,
+    question_facts,
+)
+from benchmarks.data.world.story import (
+    StoryJudgement,
+    distinct_stories,
+    is_story,
+    judge_story,
+    log_prob_story,
+    story_entropy,
+    story_facts,
+)
+from benchmarks.data.world.summary import (
+    SummaryJudgement,
+    is_summary,
+    judge_summary,
+    log_prob_report,
+    log_prob_summary,
+    report_facts,
+    summary_entropy,
+    summary_facts,
+)
+from benchmarks.data.world.texts import canonical
 
 VERSION = "1"
 
+JUDGES: Mapping[str, Callable[[str, Any], Judgement | StoryJudgement | QuestionJudgement | SummaryJudgement]] = (
+    MappingProxyType(
+        {
+            "story": lambda output, source: judge_story(output),
+            "question": judge_question,
+            "summary": judge_summary,
+            "detox": judge,
+        }
+    )
+)
+
 __all__ = [
+    "JUDGES",
     "VERSION",
     "Judgement",
+    "QuestionJudgement",
+    "StoryJudgement",
+    "SummaryJudgement",
     "canonical",
     "detox",
     "distinct_pairs",
+    "distinct_stories",
     "facts",
     "is_member",
     "is_neutral",
+    "is_question",
+    "is_story",
+    "is_summary",
     "judge",
+    "judge_question",
+    "judge_story",
+    "judge_summary",
+    "log_prob_passage",
+    "log_prob_question",
+    "log_prob_report",
     "log_prob_source",
+    "log_prob_story",
+    "log_prob_summary",
     "log_prob_target",
+    "passage_facts",
+    "question_entropy",
+    "question_facts",
+    "questions",
+    "report_facts",
     "rudeness",
+    "stories",
+    "story_entropy",
+    "story_facts",
     "stream",
+    "summaries",
+    "summary_entropy",
+    "summary_facts",
     "target_entropy",
     "vocabulary",
 ]

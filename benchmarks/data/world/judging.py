@@ -7,21 +7,25 @@ derivations all the same.
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from baselines.contract import UserError
 from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world import wording
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Env, Tokens
+from benchmarks.data.world.grammar import Env, Mark, Tokens
 from benchmarks.data.world.meaning import Facts, Frame
+from benchmarks.data.world.pairs import Pairs
+from benchmarks.data.world.texts import tokens_of
+from benchmarks.data.world.trees import parts
+from benchmarks.data.world.wording import Wording
 
-_BEFORE_MARK = re.compile(r"\s+(?=[.,?!])")
-_WORD_AND_MARKS = re.compile(r"(\S*?)([.,?!]*)(?:\s+|$)")
 _LONGEST_PHRASE = max(map(len, lex.RUDE_PHRASES))
+_PAIRS = Pairs(language, "rude sentence")
+
+log_prob_source = _PAIRS.log_prob_source
+log_prob_target = _PAIRS.log_prob_target
+target_entropy = _PAIRS.target_entropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +43,6 @@ class Judgement:
     invented: int
 
 
-def canonical(text: str) -> str:
-    """Lower case, single spaces, no space before punctuation."""
-    return _BEFORE_MARK.sub("", " ".join(text.lower().split()))
-
-
-def plain(tokens: Tokens) -> str:
-    """Tokens of the grammar as text."""
-    return canonical(" ".join(tokens))
-
-
-@lru_cache(maxsize=1 << 13)
-def tokens_of(text: str) -> Tokens:
-    """Text as tokens of the grammar: words, and the punctuation marks at their ends."""
-    return tuple(token for word, marks in _WORD_AND_MARKS.findall(canonical(text)) for token in (word, *marks) if token)
-
-
 def _facts(readings: list[tuple[Frame, Env, float]]) -> Facts | None:
     if not readings:
         return None
@@ -70,6 +58,22 @@ def _neutral_facts(tokens: Tokens) -> Facts | None:
 @lru_cache(maxsize=1 << 13)
 def _rude_facts(tokens: Tokens) -> Facts | None:
     return _facts(language().read_source(tokens))
+
+
+@cache
+def wording() -> Wording:
+    """The words by which any text states facts, rude or neutral."""
+    frames = language().frames
+    return Wording(
+        ((tree, frame.stated) for frame in frames for tree in (frame.source, frame.target)),
+        (
+            piece
+            for frame in frames
+            for part in parts(frame.source)
+            if isinstance(part, Mark)
+            for piece, _, _ in part.wordings({})
+        ),
+    )
 
 
 def is_neutral(text: str) -> bool:
@@ -106,35 +110,6 @@ def rudeness(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def log_prob_source(text: str) -> float:
-    """log P(source) in nats, over all meanings of all splits; -inf for what is no rude sentence of the language."""
-    total = math.fsum(p for _, _, p in language().read_source(tokens_of(text)))
-    return math.log(total) if total else -math.inf
-
-
-@lru_cache(maxsize=1 << 12)
-def _targets(source: Tokens) -> dict[Tokens, float]:
-    return language().targets(source)
-
-
-def log_prob_target(target: str, source: str) -> float:
-    """log P(target | source) in nats; -inf if the target is no neutral wording of this source."""
-    p = _targets(tokens_of(source)).get(tokens_of(target), 0.0)
-    return math.log(p) if p else -math.inf
-
-
-def target_entropy(source: str) -> float:
-    """The entropy of the target given this source in nats, the least mean loss of any model on it.
-
-    Raises:
-        UserError: the text is no rude sentence of the language.
-    """
-    chances = _targets(tokens_of(source))
-    if not chances:
-        raise UserError(f"'{source}' is no rude sentence of the world, so it has no targets.")
-    return math.fsum(-p * math.log(p) for p in chances.values())
-
-
 def judge(output: str, source: str) -> Judgement:
     """Judge any output against the source that it was made from.
 
@@ -155,6 +130,6 @@ def judge(output: str, source: str) -> Judgement:
         kept, invented = len(wanted & stated), len(stated - wanted)
     else:
         tokens = tokens_of(output)
-        kept = sum(wording.states(tokens, fact) for fact in wanted)
-        invented = sum(not found & wanted for found in wording.named(tokens).values())
+        kept = sum(wording().states(tokens, fact) for fact in wanted)
+        invented = sum(not found & wanted for found in wording().named(tokens).values())
     return Judgement(rudeness(output), is_neutral(output), kept, len(wanted) - kept, invented)

@@ -9,7 +9,8 @@ from __future__ import annotations
 Words = tuple[str, ...]
 
 
-def _words(text: str) -> Words:
+def words(text: str) -> Words:
+    """The words of a text."""
     return tuple(text.split())
 
 
@@ -19,13 +20,13 @@ def phrases(text: str) -> Words:
 
 
 # People.
-WOMEN = _words("anna emma lucy maria sarah julia kate laura alice helen susan ruth linda clara")
-MEN = _words("peter tom paul david jack simon martin robert daniel oliver henry george oscar felix")
-KINSWOMEN = _words("sister mother aunt daughter grandmother niece")
-KINSMEN = _words("brother father uncle son grandfather nephew")
-SPOUSES = _words("wife husband")
-FELLOWS = _words("neighbour boss cousin friend manager assistant colleague landlord")
-ROLES = _words(
+WOMEN = words("anna emma lucy maria sarah julia kate laura alice helen susan ruth linda clara")
+MEN = words("peter tom paul david jack simon martin robert daniel oliver henry george oscar felix")
+KINSWOMEN = words("sister mother aunt daughter grandmother niece")
+KINSMEN = words("brother father uncle son grandfather nephew")
+SPOUSES = words("wife husband")
+FELLOWS = words("neighbour boss cousin friend manager assistant colleague landlord")
+ROLES = words(
     "waiter driver mechanic dentist doctor nurse teacher cook guard gardener farmer baker cleaner painter student "
     "guest clerk coach professor mayor lawyer engineer singer reporter butcher tailor carpenter pilot porter barber"
 )
@@ -33,24 +34,24 @@ KIN = (*KINSWOMEN, *KINSMEN, *FELLOWS)
 NAMES = (*WOMEN, *MEN)
 
 # Things by what can be done with them.
-TOOLS = _words("hammer bucket brush rope saw shovel knife")
-CLOTHES = _words("coat jacket hat scarf shirt sweater dress skirt tie suit")
-CLOTHS = _words("blanket carpet curtain")
-PAPERS = _words("letter report newspaper map ticket contract magazine diary")
-VALUABLES = _words("phone laptop camera wallet ring watch umbrella passport key purse")
-TOYS = _words("ball doll kite puzzle robot")
-INSTRUMENTS = _words("guitar violin flute piano drum trumpet")
-BIG = _words("ladder chair table sofa couch suitcase box cart mattress")
-VEHICLES = _words("car van truck bike bicycle tractor motorcycle")
-FRAGILE = _words("window mirror bowl plate cup vase clock bottle jar lamp")
-MACHINES = _words("printer radio television tv computer oven fridge fan camera phone")
-FOODS = _words("soup bread cake pizza salad rice fish chicken pie cheese stew sandwich")
-DRINKS = _words("coffee tea beer wine juice milk")
-PLAYED = _words("song album tune music")
-SHOWN = _words("film movie play show")
-STAYS = _words("hotel cabin flat apartment")
-TRANSPORT = _words("bus train taxi cab ferry tram plane")
-GIFTS = _words("hat book doll puzzle scarf watch cup plant toy lamp poster basket mug candle necklace")
+TOOLS = words("hammer bucket brush rope saw shovel knife")
+CLOTHES = words("coat jacket hat scarf shirt sweater dress skirt tie suit")
+CLOTHS = words("blanket carpet curtain")
+PAPERS = words("letter report newspaper map ticket contract magazine diary")
+VALUABLES = words("phone laptop camera wallet ring watch umbrella passport key purse")
+TOYS = words("ball doll kite puzzle robot")
+INSTRUMENTS = words("guitar violin flute piano drum trumpet")
+BIG = words("ladder chair table sofa couch suitcase box cart mattress")
+VEHICLES = words("car van truck bike bicycle tractor motorcycle")
+FRAGILE = words("window mirror bowl plate cup vase clock bottle jar lamp")
+MACHINES = words("printer radio television tv computer oven fridge fan camera phone")
+FOODS = words("soup bread cake pizza salad rice fish chicken pie cheese stew sandwich")
+DRINKS = words("coffee tea beer wine juice milk")
+PLAYED = words("song album tune music")
+SHOWN = words("film movie play show")
+STAYS = words("hotel cabin flat apartment")
+TRANSPORT = words("bus train taxi cab ferry tram plane")
+GIFTS = words("hat book doll puzzle scarf watch cup plant toy lamp poster basket mug candle necklace")
 
 # Places and times.
 SPOTS = phrases(
@@ -76,6 +77,33 @@ PAST = phrases(
     "last summer / last winter / after the lesson / before the meeting / an hour ago / at midnight / at noon"
 )
 
+# Words of the stories.
+GLAD = words("happy glad proud cheerful delighted pleased thankful grateful excited satisfied relieved")
+SAD = words("sad upset angry tired bitter disappointed unhappy furious lonely")
+FAMILIARS = (*KINSWOMEN, *KINSMEN, "neighbour", "cousin", "friend", "teacher")
+LOOKS = words("red blue green yellow white black brown grey purple pink small big")
+GOODS = words(
+    "kite lamp guitar bike camera jacket clock mirror blanket hat scarf watch book puzzle robot drum violin basket mug "
+    "vase chair desk radio sweater ring umbrella tent coat"
+)
+SHOPS = words("market mall store shop bazaar warehouse gallery bakery")
+PURPOSES = phrases(
+    "for the party / for the summer / for the winter / for school / for the trip / for the new house / "
+    "for the holidays / for the wedding"
+)
+CITIES = words(
+    "paris london berlin madrid rome vienna oslo dublin boston chicago dallas denver athens prague lisbon moscow cairo "
+    "tokyo milan geneva"
+)
+ONCE = phrases(
+    "last week / last month / last year / last spring / last summer / last autumn / last winter / one day / "
+    "one morning / one evening / two years ago / in june / in july / in october"
+)
+HOURS = phrases(
+    "on monday / on tuesday / on wednesday / on thursday / on friday / on saturday / on sunday / the next morning / "
+    "after lunch / after school / at noon / before dinner / after work / in the evening"
+)
+
 CANONICAL = {
     "bicycle": "bike",
     "couch": "sofa",
@@ -97,10 +125,10 @@ def canonical_value(value: str) -> str:
 
 
 # Rude words. None of them is used in a neutral sentence.
-PERSON_ADJECTIVES = _words("stupid damn dumb bloody idiot pathetic useless")
-THING_ADJECTIVES = _words("damn stupid bloody crappy blasted dumb useless freaking")
+PERSON_ADJECTIVES = words("stupid damn dumb bloody idiot pathetic useless")
+THING_ADJECTIVES = words("damn stupid bloody crappy blasted dumb useless freaking")
 INTENSIFIERS = phrases("damn / bloody / so damn / freaking")
-INSULTS = _words("idiot moron jerk fool clown loser creep")
+INSULTS = words("idiot moron jerk fool clown loser creep")
 RUDE_PHRASES = frozenset(
     tuple(phrase.split())
     for phrase in phrases(
@@ -109,7 +137,7 @@ RUDE_PHRASES = frozenset(
     )
 )
 RUDE_WORDS = frozenset(
-    _words(
+    words(
         "stupid damn damned dumb bloody idiot idiots idiotic pathetic useless crap crappy blasted freaking moron "
         "morons jerk jerks fool fools clown clowns loser losers creep creeps garbage trash rubbish sucks suck sucked "
         "hell screwed bum lousy"

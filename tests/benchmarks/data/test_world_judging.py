@@ -8,9 +8,10 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.data import world
-from benchmarks.data.world import Judgement, judge, wording
+from benchmarks.data.world import Judgement, judge
 from benchmarks.data.world.detox import language
 from benchmarks.data.world.draws import Stream
+from benchmarks.data.world.judging import wording
 
 SOURCE = "my stupid neighbour left the damn ladder in the garden again, which really sucks."
 TARGET = "my neighbour left the ladder in the garden again, which is annoying."
@@ -142,7 +143,7 @@ def test_every_fact_can_be_told_from_its_words() -> None:
         frame, env = language().draw(stream)
         facts = frame.facts(env)
         for tokens in (frame.draw_source(env, stream), frame.draw_target(env, stream)):
-            assert all(wording.states(tokens, fact) for fact in facts)
+            assert all(wording().states(tokens, fact) for fact in facts)
 
 
 def test_no_judgement_without_a_source_of_the_language() -> None:
@@ -158,4 +159,4 @@ def test_words_never_charge_a_sentence_with_facts_that_it_does_not_state() -> No
         frame, env = language().draw(stream)
         facts = frame.facts(env)
         for tokens in (frame.draw_source(env, stream), frame.draw_target(env, stream)):
-            assert all(found & facts for found in wording.named(tokens).values())
+            assert all(found & facts for found in wording().named(tokens).values())

@@ -1,0 +1,145 @@
+"""The story language: five linked sentences, as one mixture of plots, with everything about it exact."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from benchmarks.data.world import plots_trials as trials
+from benchmarks.data.world import plots_wishes as wishes
+from benchmarks.data.world.grammar import Env, Node, Seq, Tokens
+from benchmarks.data.world.meaning import Facts, Frame, Language
+from benchmarks.data.world.plots import MOVES
+from benchmarks.data.world.texts import tokens_of
+from benchmarks.data.world.trees import count_targets, span, target_entropy, words_of
+
+_END = "."
+
+
+@cache
+def language() -> Language:
+    """All plots; built once. Stories are its target side."""
+    plots = (
+        wishes.buying(),
+        wishes.cooking(),
+        wishes.learning(),
+        wishes.travelling(),
+        trials.finding(),
+        trials.repairing(),
+        trials.winning(),
+        trials.building(),
+    )
+    return Language(tuple(plot.frame() for plot in plots))
+
+
+@dataclass(frozen=True, slots=True)
+class StoryJudgement:
+    """What the grammar finds in a text.
+
+    in_language: the text is a story. sentences: how many it has. grammatical: how many of them are sentences of some
+    plot. ordered: it has five, and some plot has each of them at its place. linked: of the pairs of neighbouring
+    sentences in their right places within one plot, how many agree on who and what they are about (at most 4); a story
+    of the language has them all.
+    """
+
+    in_language: bool
+    sentences: int
+    grammatical: int
+    ordered: bool
+    linked: int
+
+
+@lru_cache(maxsize=1 << 13)
+def _readings(tokens: Tokens) -> tuple[tuple[Frame, Env, float], ...]:
+    return tuple(language().read_target(tokens))
+
+
+def is_story(text: str) -> bool:
+    """Whether the text is a story of the language."""
+    return bool(_readings(tokens_of(text)))
+
+
+def story_facts(text: str) -> Facts | None:
+    """What a story states, (role, value); None for other texts."""
+    readings = _readings(tokens_of(text))
+    return readings[0][0].facts(readings[0][1]) if readings else None
+
+
+def log_prob_story(text: str) -> float:
+    """log P(story) in nats, over all meanings of all splits; -inf for what is no story."""
+    total = math.fsum(p for _, _, p in _readings(tokens_of(text)))
+    return math.log(total) if total else -math.inf
+
+
+@cache
+def story_entropy() -> float:
+    """The exact entropy of a story in nats, the least mean loss of any model on it.
+
+    No story has two derivations (tests/exact proves it), so a story's entropy is that of its derivation.
+    """
+    shares = [(frame, frame.weight / language().total) for frame in language().frames]
+    return math.fsum(share * (target_entropy(frame) - math.log(share)) for frame, share in shares)
+
+
+@cache
+def distinct_stories() -> int:
+    """The exact number of stories."""
+    return sum(count_targets(frame) for frame in language().frames)
+
+
+@cache
+def story_vocabulary() -> frozenset[str]:
+    """All words of the stories."""
+    return words_of(frame.target for frame in language().frames)
+
+
+def story_lengths() -> tuple[int, int]:
+    """Numbers of words between which every story lies."""
+    found = [span(frame.target) for frame in language().frames]
+    return min(low for low, _ in found), max(high for _, high in found)
+
+
+def judge_story(text: str) -> StoryJudgement:
+    """Judge any text as a story, sentence by sentence."""
+    tokens = tokens_of(text)
+    sentences = _sentences(tokens)
+    by_plot = [[_envs(plot, sentences) for plot in _moves(frame)] for frame in language().frames]
+    grammatical = sum(any(found[at] for plot in by_plot for found in plot) for at in range(len(sentences)))
+    whole = len(sentences) == len(MOVES)
+    ordered = whole and any(all(plot[move][move] for move in range(len(MOVES))) for plot in by_plot)
+    linked = max(_links(plot) for plot in by_plot)
+    return StoryJudgement(bool(_readings(tokens)), len(sentences), grammatical, ordered, linked)
+
+
+def _sentences(tokens: Tokens) -> list[Tokens]:
+    """Tokens up to and with each full stop, and what is left over."""
+    found: list[Tokens] = []
+    start = 0
+    for at, token in enumerate(tokens, 1):
+        if token == _END or at == len(tokens):
+            found.append(tokens[start:at])
+            start = at
+    return found
+
+
+def _moves(frame: Frame) -> tuple[Node, ...]:
+    assert isinstance(frame.target, Seq) and len(frame.target.parts) == len(MOVES), frame.name
+    return frame.target.parts
+
+
+def _envs(move: Node, sentences: list[Tokens]) -> list[list[Env]]:
+    """For each sentence, the bindings under which it is this move of a plot."""
+    return [[env for end, env, _, _ in move.readings(s, 0, {}) if end == len(s)] for s in sentences]
+
+
+def _links(plot: list[list[list[Env]]]) -> int:
+    """How many neighbouring sentences, both at their place, can be of one story."""
+    count = min(len(plot), len(plot[0]))
+    pairs = [(plot[at][at], plot[at + 1][at + 1]) for at in range(count - 1)]
+    return sum(any(_agree(a, b) for a in first for b in second) for first, second in pairs)
+
+
+def _agree(one: Env, other: Env) -> bool:
+    """Whether two sentences give the variables that both speak of the same values."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
