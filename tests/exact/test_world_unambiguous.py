@@ -10,8 +10,11 @@ from collections import deque
 
 import pytest
 
+from benchmarks.data.world import question, story, summary
 from benchmarks.data.world.detox import language
 from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Say, Seq, Tokens, Word, one_of
+from benchmarks.data.world.lexicon import NAMES
+from benchmarks.data.world.passages import WHO, kinds
 
 
 class Automaton:
@@ -114,6 +117,38 @@ def test_no_text_has_two_derivations(side: str) -> None:
     automaton = Automaton([getattr(frame, side) for frame in language().frames])
     assert len(automaton.arcs) > 1000
     assert automaton.ambiguous() is None
+
+
+def test_no_story_has_two_derivations() -> None:
+    automaton = Automaton([frame.target for frame in story.language().frames])
+    assert len(automaton.arcs) > 3000
+    assert automaton.ambiguous() is None
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_no_report_and_no_summary_has_two_derivations(side: str) -> None:
+    assert Automaton([getattr(frame, side) for frame in summary.language().frames]).ambiguous() is None
+
+
+def test_no_passage_and_no_question_as_such_has_two_derivations() -> None:
+    passages = []
+    for frame in question.language().frames:
+        assert isinstance(frame.source, Mark)
+        assert isinstance(frame.source.part, Seq)
+        passages.append(frame.source.part.parts[-1])
+    assert Automaton(passages).ambiguous() is None
+    assert Automaton([tree for tree, _ in question._questions()]).ambiguous() is None
+
+
+def test_no_two_answers_of_one_passage_can_be_equal() -> None:
+    """Kinds, and subjects, do not come twice in a passage; so it is enough that no two roles share a value."""
+    seen = set(NAMES)
+    for kind in kinds().values():
+        for values in kind.roles.values():
+            assert len(set(values)) == len(values)
+            assert not seen & set(values), (kind.past, seen & set(values))
+            seen |= set(values)
+        assert set(kind.asks) == {WHO, *kind.roles}
 
 
 def test_the_proof_finds_ambiguity_where_there_is_some() -> None:

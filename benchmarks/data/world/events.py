@@ -73,7 +73,7 @@ def _disasters() -> tuple[Event, ...]:
             "a storm {event} the {thing}",
             {"thing": words("harbor stadium church station tower bridge airport market roof dam")},
             phrases(
-                "many trees fell too . / the wind lasted all night . / the repair will take months . / nobody was hurt ."
+                "many trees fell . / the wind lasted all night . / the repair will take months . / nobody was hurt ."
             ),
         ),
         Event(
@@ -148,7 +148,7 @@ def _deeds() -> tuple[Event, ...]:
                 "thing": words("hospital school library church museum zoo"),
             },
             phrases(
-                "nobody knew how rich he was . / there was no letter . / the town said thanks . / it came as a surprise ."
+                "nobody knew how rich he was . / there was no letter . / the town was glad . / it came as a surprise ."
             ),
         ),
     )
@@ -164,7 +164,7 @@ def _changes() -> tuple[Event, ...]:
                 "reason": phrases("low pay / long hours / new rules / bad food / the heat / the cold"),
             },
             phrases(
-                "the talks begin next week . / nobody knows how long . / most people understood . / the streets were empty ."
+                "the talks begin next week . / it may last long . / most people understood . / the streets were empty ."
             ),
         ),
         Event(

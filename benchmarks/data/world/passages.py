@@ -1,7 +1,7 @@
 """What passages tell: kinds of facts, how they are said, and how they are asked for.
 
-A fact has a subject and two further roles. Within a passage no kind comes twice, no value of one kind is one of another,
-and no two facts name the same subject, so an answer stands at one place only.
+A fact has a subject and two further roles. Within a passage no kind comes twice, no value of one kind is one of
+another, and no two facts name the same subject, so an answer stands at one place only.
 """
 
 from __future__ import annotations

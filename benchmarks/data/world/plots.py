@@ -87,7 +87,7 @@ class Plot:
 def _people() -> dict[str, Node]:
     """The parts that every plot has."""
     return {
-        "hero": Word("hero", same(lex.NAMES)),
+        "hero": Cases("sex", {"she": Word("hero", same(lex.WOMEN)), "he": Word("hero", same(lex.MEN))}),
         "when": Word("when", same(lex.ONCE)),
         "he": Word("sex", {"she": "she", "he": "he"}),
         "him": Word("sex", {"she": "her", "he": "him"}),

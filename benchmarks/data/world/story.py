@@ -38,9 +38,9 @@ class StoryJudgement:
     """What the grammar finds in a text.
 
     in_language: the text is a story. sentences: how many it has. grammatical: how many of them are sentences of some
-    plot. ordered: it has five, and some plot has each of them at its place. linked: of the pairs of neighbouring
-    sentences in their right places within one plot, how many agree on who and what they are about (at most 4); a story
-    of the language has them all.
+    plot, anywhere. ordered: there are five, and some plot has each of them at its place. linked: the greatest number of
+    its sentences, each at its place in one plot, that can be of one story: they agree on names, pronouns and things, and
+    one can follow from the other. A story of the language has five.
     """
 
     in_language: bool
@@ -104,11 +104,11 @@ def judge_story(text: str) -> StoryJudgement:
     """Judge any text as a story, sentence by sentence."""
     tokens = tokens_of(text)
     sentences = _sentences(tokens)
-    by_plot = [[_envs(plot, sentences) for plot in _moves(frame)] for frame in language().frames]
-    grammatical = sum(any(found[at] for plot in by_plot for found in plot) for at in range(len(sentences)))
-    whole = len(sentences) == len(MOVES)
-    ordered = whole and any(all(plot[move][move] for move in range(len(MOVES))) for plot in by_plot)
-    linked = max(_links(plot) for plot in by_plot)
+    found = [(frame, [_envs(move, sentences) for move in _moves(frame)]) for frame in language().frames]
+    grammatical = sum(any(move[at] for _, plot in found for move in plot) for at in range(len(sentences)))
+    placed = [(frame, [envs for at, move in enumerate(plot) for envs in move[at : at + 1]]) for frame, plot in found]
+    ordered = len(sentences) == len(MOVES) and any(all(plot) for _, plot in placed)
+    linked = max(_linked(frame, plot) for frame, plot in placed)
     return StoryJudgement(bool(_readings(tokens)), len(sentences), grammatical, ordered, linked)
 
 
@@ -133,13 +133,24 @@ def _envs(move: Node, sentences: list[Tokens]) -> list[list[Env]]:
     return [[env for end, env, _, _ in move.readings(s, 0, {}) if end == len(s)] for s in sentences]
 
 
-def _links(plot: list[list[list[Env]]]) -> int:
-    """How many neighbouring sentences, both at their place, can be of one story."""
-    count = min(len(plot), len(plot[0]))
-    pairs = [(plot[at][at], plot[at + 1][at + 1]) for at in range(count - 1)]
-    return sum(any(_agree(a, b) for a in first for b in second) for first, second in pairs)
+def _linked(frame: Frame, placed: list[list[Env]]) -> int:
+    """The greatest number of sentences, given by their bindings, that can be of one story."""
+    together: list[tuple[int, Env]] = [(0, {})]
+    for envs in placed:
+        together += [
+            (count + 1, {**known, **env})
+            for count, known in together
+            for env in envs
+            if all(known[name] == env[name] for name in known.keys() & env.keys())
+            and _possible(frame, {**known, **env})
+        ]
+    return max(count for count, _ in together)
 
 
-def _agree(one: Env, other: Env) -> bool:
-    """Whether two sentences give the variables that both speak of the same values."""
-    return all(one[name] == other[name] for name in one.keys() & other.keys())
+def _possible(frame: Frame, env: Env) -> bool:
+    """Whether no value is ruled out by those on which it depends, as far as they are known."""
+    return all(
+        variable.given(env).probability(env[variable.name])
+        for variable in frame.variables
+        if variable.name in env and all(parent in env for parent in variable.parents)
+    )

@@ -41,7 +41,7 @@ class SummaryJudgement:
     """An output as the summary of a report.
 
     in_language: it is a summary of the language. right: of this report. kept, lost: facts of the salient event (what
-    happened, to whom, where, when) that the output states, and does not. minor: facts of the report that it states and
+    happened, to whom, where, when) that the output states, and does not. minor: pieces of the report that it holds and
     that do not belong in a summary. invented: what it states and the report does not say in any sense.
     """
 
