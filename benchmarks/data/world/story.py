@@ -39,8 +39,8 @@ class StoryJudgement:
 
     in_language: the text is a story. sentences: how many it has. grammatical: how many of them are sentences of some
     plot, anywhere. ordered: there are five, and some plot has each of them at its place. linked: the greatest number of
-    its sentences, each at its place in one plot, that can be of one story: they agree on names, pronouns and things, and
-    one can follow from the other. A story of the language has five.
+    its sentences, each at its place in one plot, that can be of one story: they agree on names, pronouns and things,
+    and one can follow from the other. A story of the language has five.
     """
 
     in_language: bool
@@ -141,10 +141,14 @@ def _linked(frame: Frame, placed: list[list[Env]]) -> int:
             (count + 1, {**known, **env})
             for count, known in together
             for env in envs
-            if all(known[name] == env[name] for name in known.keys() & env.keys())
-            and _possible(frame, {**known, **env})
+            if _agree(known, env) and _possible(frame, {**known, **env})
         ]
     return max(count for count, _ in together)
+
+
+def _agree(one: Env, other: Env) -> bool:
+    """Whether two sentences give the variables that both speak of the same values."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def _possible(frame: Frame, env: Env) -> bool:

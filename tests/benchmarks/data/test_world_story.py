@@ -71,7 +71,7 @@ def test_an_obstacle_follows_only_what_was_tried_and_an_end_what_came_of_it() ->
     found = lost.replace(S4, "luckily her sister found it in the grass.")
     assert not world.is_story(found)
     assert world.is_story(found.replace(S2, "she took all her money to the market on monday."))
-    assert judge_story(lost).linked == 3
+    assert judge_story(lost).linked == 4
     assert not world.is_story(STORY.replace("anna was happy", "anna was sad"))
 
 
