@@ -1,0 +1,224 @@
+"""Latent diffusion with an autoregressive decoder: LD4LG (Lovelace et al., 2023, arXiv:2212.09462).
+
+A Perceiver compresses a frozen encoder's states into a few latents of fixed norm; a decoder that attends to the
+latents writes the text word by word (greedily here; teacher-forced in training, cross-entropy alone); a diffusion
+model, given the source's frozen states, makes latents. It predicts the velocity v = alpha eps - sigma x_0 (Salimans
+and Ho, 2022, arXiv:2202.00512) under a plain mean squared error on the cosine schedule alpha = cos(pi t/2), with
+self-conditioning and a tenth of all sources withheld. From x and v follow x_0 = alpha x - sigma v and eps = sigma x +
+alpha v.
+
+Sampling: 250 ancestral steps, the last of which returns its prediction of x_0.
+
+This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
+same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
+schedule.
+
+Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
+than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
+themselves rather than through further Perceiver layers, and is greedy (the paper: beam 4 with repetition penalties,
+for longer texts). Latents are standardised per position and dimension (the paper: one scale for all). Ancestral steps
+have the posterior's variance, the smaller of the two usual choices.
+
+Axis legend in `cosmos.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.contract import Budget
+from baselines.latent_decoder import LatentDecoder, greedy
+from baselines.two_stage import Documents, Parts, TwoStageRival, Work
+from cosmos.autoencoder import Compressor
+from cosmos.batches import Batch
+from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.denoiser import Condition, Denoiser, Source
+from cosmos.diffusion import draw
+from cosmos.encoding import Encoding
+from cosmos.latent_cache import cache_latents
+from cosmos.randomness import Seeds
+from cosmos.recipes import RECIPES
+from cosmos.rows import LatentRows, TextRows
+from cosmos.schedule import Tangent
+from cosmos.state_cache import CachedStates
+from cosmos.training import TrainingConfig
+
+COSINE = Tangent(1.0)
+
+
+@dataclass(frozen=True)
+class LD4LGRecipe:
+    """Sizes and training of one preset; vocabulary, lengths and source are set to suit the task."""
+
+    text_encoder: str
+    autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
+    decoder_layers: int
+    denoiser: DenoiserConfig
+    diffusion: DiffusionConfig
+    reader_training: TrainingConfig
+    denoiser_training: TrainingConfig
+    reader_share: float  # of the budget that encoding leaves
+    budget: Budget
+
+
+class LatentAutoencoder(nn.Module):
+    """Compressor and autoregressive decoder."""
+
+    def __init__(self, config: AutoencoderConfig, decoder_layers: int) -> None:
+        super().__init__()
+        self.config = config
+        self.compressor = Compressor(config)
+        self.decoder = LatentDecoder(config, decoder_layers)
+
+    def compress(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Standardised states [B, L, T] and bool mask [B, L] -> raw latents [B, N, C]."""
+        return self.compressor(states, mask)
+
+
+def velocity(clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    """v = alpha eps - sigma x_0; clean and noise [B, N, C], t [B]."""
+    alpha, sigma = _levels(t, clean)
+    return alpha * noise - sigma * clean
+
+
+def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+    """x_0 = alpha x - sigma v."""
+    alpha, sigma = _levels(t, noisy)
+    return alpha * noisy - sigma * velocity
+
+
+def _levels(t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """alpha and sigma at t [B], as [B, 1, 1] in the dtype of `like`."""
+    wide = t.double()[:, None, None]
+    return COSINE.alpha(wide).to(like.dtype), COSINE.sigma(wide).to(like.dtype)
+
+
+class VelocityDenoiser(Denoiser):
+    """The denoiser of Cosmos as a predictor of v; called, it gives the estimate of x_0 that every solver wants."""
+
+    def forward(
+        self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
+    ) -> Tensor:
+        return clean_of(x, self.predict(x, t, estimate, condition), t)
+
+    def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
+        """The velocity [B, N, C]."""
+        return super().forward(x, t, estimate, condition)
+
+
+def velocity_loss(
+    model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
+    drawn = draw(model, latents, config, seeds, source)
+    wanted = velocity(latents.float(), drawn.noise.float(), drawn.t)
+    error = (model.predict(drawn.noisy, drawn.t, drawn.estimate, drawn.condition).float() - wanted).square()
+    return error.mean((1, 2)).sum(), error.new_tensor(len(latents))
+
+
+def _like_cosmos(preset: str, decoder_layers: int, budget: Budget) -> LD4LGRecipe:
+    """The sizes and the training of a Cosmos preset, with this paper's objective."""
+    known = RECIPES[preset]
+    return LD4LGRecipe(
+        text_encoder=known.model.text_encoder,
+        autoencoder=known.model.autoencoder,
+        decoder_layers=decoder_layers,
+        denoiser=replace(known.model.denoiser, output_norm=False),  # a velocity has no fixed norm
+        diffusion=DiffusionConfig(schedule=ScheduleConfig("cosine"), times="stratified"),
+        reader_training=known.autoencoder_training,
+        denoiser_training=known.diffusion_training,
+        reader_share=0.3,
+        budget=budget,
+    )
+
+
+class LD4LGSystem(TwoStageRival):
+    """LD4LG behind the contract."""
+
+    name: ClassVar[str] = "ld4lg"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"nano": _like_cosmos("nano", 2, Budget(5e12, "flops"))})
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+            "ddpm-250": SamplerSetting("ddpm", steps=250, end_noise=1e-4),
+        }
+    )
+
+    def canvas(self, longest: int) -> int:
+        """The task's limit: a decoder that writes word by word pays for no position that a text does not need."""
+        return self.limits.target_tokens
+
+    def build(self, shape: Mapping[str, int]) -> Parts:
+        recipe: LD4LGRecipe = self.recipe
+        width, conditional = shape["text_width"], self.limits.source_tokens > 0
+        autoencoder = replace(
+            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["canvas"]
+        )
+        denoiser = replace(
+            recipe.denoiser,
+            latents=autoencoder.latents,
+            latent_width=autoencoder.latent_width,
+            source_width=width if conditional else None,
+            max_source_tokens=max(1, self.limits.source_tokens),
+        )
+        reader = LatentAutoencoder(autoencoder, recipe.decoder_layers)
+        return Parts(width, reader, VelocityDenoiser(denoiser))
+
+    def decoder(self) -> nn.Module:
+        reader = self.model.reader
+        assert isinstance(reader, LatentAutoencoder)
+        return reader.decoder
+
+    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
+        def loss(autoencoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            """Cross-entropy of every token after [CLS], and their number."""
+            assert isinstance(autoencoder, LatentAutoencoder)
+            mask, tokens = batch["mask"], batch["tokens"]
+            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
+            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
+            error = functional.cross_entropy(logits[counts].float(), tokens[:, 1:][counts], reduction="sum")
+            return error, counts.sum()
+
+        return Work(loss, train.targets, None if validation is None else validation.targets)
+
+    def denoising(
+        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
+    ) -> Work:
+        reader, denoiser = model.reader, model.denoiser
+        assert isinstance(reader, LatentAutoencoder)
+
+        def rows(targets: TextRows, key: str, sources: CachedStates | None, folder: str) -> LatentRows:
+            latents = cache_latents(
+                reader, model.standardiser, targets.states, key, workdir / folder, encoding.tell
+            )  # fmt: skip
+            encoding.paid.append(latents)
+            return LatentRows(latents.latents, sources)
+
+        data = rows(train.targets, train.key, train.sources, "latents")
+        held_out = None
+        if validation is not None:
+            held_out = rows(validation.targets, validation.key, validation.sources, "validation_latents")
+        denoiser.normaliser.fit(data.latents.split(1 << 12))
+
+        def loss(network: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            assert isinstance(network, VelocityDenoiser)
+            clean, source = network.normaliser.standardise(batch["latents"]), None
+            if "source" in batch:
+                mask = batch["source_mask"]
+                source = Source(model.standardiser(batch["source"], mask), mask)
+            return velocity_loss(network, clean, self.recipe.diffusion, seeds, source)
+
+        return Work(loss, data, held_out)
+
+    def read(self, latents: Tensor, source: Source | None) -> Tensor:
+        decoder = self.decoder()
+        assert isinstance(decoder, LatentDecoder)
+        raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
+        return greedy(decoder, raw, self.loaded_shape["canvas"] - 1, len(self.vocabulary))

@@ -1,0 +1,210 @@
+"""Diffusion on a frozen encoder's token states: TEncDM (Shabalin et al., 2024, arXiv:2402.19097).
+
+What Cosmos is to be compared with for its claim that compression costs nothing: same frozen encoder, same denoiser,
+same objective, but one latent per token. The forward process x_t = alpha x_0 + sigma eps has sigma/alpha = d tan(pi
+t/2) with d = 9, larger than for compressed latents; the network predicts x_0 under a plain mean squared error, with
+self-conditioning, and attends to the source's frozen states. A light decoder of three layers (one at nano) reads all
+positions at once. It is trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves
+is never quite clean, and attends to the source too.
+
+Sampling: Euler-Maruyama on the reverse SDE in 50 equal steps of t, from 1 to 0.05; what is decoded is the last mean.
+Guidance (the paper's 0.5, which is 1.5 where 1 is none) is another setting.
+
+Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiGLU) and not BERT's, so that kernels and
+parameters are equal where speed is compared; t is stratified over the batch, and every text tosses its own coin for
+self-conditioning, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
+part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
+
+Axis legend in `cosmos.blocks`; here N = L, the canvas, and C = T.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.contract import Budget
+from baselines.two_stage import Documents, Parts, TwoStageRival, Work
+from cosmos.batches import Batch
+from cosmos.blocks import RMSNorm, Rotary, project
+from cosmos.config import MINILM, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.denoiser import Block, Denoiser, Source
+from cosmos.diffusion import diffuse, diffusion_loss
+from cosmos.encoding import Encoding
+from cosmos.randomness import Seeds
+from cosmos.rows import TextRows
+from cosmos.schedule import Schedule, make_schedule
+from cosmos.state_cache import CachedStates
+from cosmos.training import TrainingConfig
+
+DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
+END_TIME = 0.05  # where sampling stops
+
+
+@dataclass(frozen=True)
+class TEncDMRecipe:
+    """Sizes and training of one preset."""
+
+    text_encoder: str
+    width: int
+    layers: int
+    source_layers: int
+    decoder_layers: int
+    heads: int
+    diffusion: DiffusionConfig
+    reader_training: TrainingConfig
+    denoiser_training: TrainingConfig
+    reader_share: float  # of the budget that encoding leaves
+    budget: Budget
+
+
+class StateDecoder(nn.Module):
+    """States of all positions [B, L, T], clean or somewhat noisy -> logits [B, L, V]."""
+
+    def __init__(self, config: DenoiserConfig, layers: int, vocabulary: int) -> None:
+        super().__init__()
+        self.from_text = project(config.latent_width, config.width)
+        self.rotary = Rotary(config.width // config.heads, config.latents)
+        self.blocks = nn.ModuleList(Block(config, config.source_width is not None) for _ in range(layers))
+        self.norm = RMSNorm(config.width)
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        if config.source_width is not None:
+            self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
+
+    def forward(self, states: Tensor, source: Source | None = None) -> Tensor:
+        """`source` is needed exactly where the config has a source width."""
+        x = self.from_text(states)
+        seen = None if source is None else self.from_source(source.states)  # [B, S, W]
+        for block in self.blocks:
+            if source is None:
+                x = block(x, self.rotary)
+            else:
+                x = block(x, self.rotary, None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+        return self.head(self.norm(x))
+
+
+def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: Seeds) -> Tensor:
+    """States [B, L, T] under the forward process at a time of each text's own, t ~ U[0, DECODER_TIMES]."""
+    t = DECODER_TIMES * seeds.uniform()
+    return diffuse(states, t, seeds.normal(*states.shape[1:], dtype=states.dtype), schedule)
+
+
+class StateRows:
+    """Targets on the whole canvas: raw states (zero after the end), mask, tokens; and the raw states of sources."""
+
+    def __init__(self, targets: TextRows, canvas: int, sources: CachedStates | None) -> None:
+        self.targets, self.canvas, self.sources = targets, canvas, sources
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, index: Tensor) -> Batch:
+        states, mask = self.targets.states.rows(index, self.canvas)
+        tokens = self.targets.tokens[index]
+        tokens = functional.pad(tokens, (0, self.canvas - tokens.shape[1]))  # [PAD] is 0
+        rows = {"states": states, "mask": mask, "tokens": tokens}
+        if self.sources is not None:
+            source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
+            rows |= {"source": source, "source_mask": source_mask}
+        return rows
+
+
+class TEncDMSystem(TwoStageRival):
+    """TEncDM behind the contract."""
+
+    name: ClassVar[str] = "tencdm"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": TEncDMRecipe(
+                text_encoder=MINILM,
+                width=128,
+                layers=4,
+                source_layers=1,
+                decoder_layers=1,
+                heads=4,
+                diffusion=DiffusionConfig(schedule=ScheduleConfig(d=9.0), times="stratified"),
+                reader_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                denoiser_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                reader_share=0.1,
+                budget=Budget(5e12, "flops"),
+            )
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"euler-50": SamplerSetting("release", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2))}
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "euler-guided-50": SamplerSetting(
+                "release", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), guidance=1.5
+            ),
+            "euler-ode-50": SamplerSetting("euler_ode", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2)),
+            "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+        }
+    )
+
+    def build(self, shape: Mapping[str, int]) -> Parts:
+        recipe: TEncDMRecipe = self.recipe
+        conditional = self.limits.source_tokens > 0
+        config = DenoiserConfig(
+            latents=shape["canvas"],
+            latent_width=shape["text_width"],
+            width=recipe.width,
+            layers=recipe.layers,
+            heads=recipe.heads,
+            output_norm=False,
+            source_width=shape["text_width"] if conditional else None,
+            source_layers=recipe.source_layers if conditional else 0,
+            max_source_tokens=max(1, self.limits.source_tokens),
+        )
+        reader = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
+        return Parts(shape["text_width"], reader, Denoiser(config))
+
+    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
+        schedule = make_schedule(self.recipe.diffusion.schedule)
+
+        def loss(decoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
+            states, source = self._inputs(model, batch)
+            logits = decoder(noise_for_decoder(states, schedule, seeds), source)
+            tokens, mask = batch["tokens"], batch["mask"]
+            return functional.cross_entropy(logits[mask].float(), tokens[mask], reduction="sum"), mask.sum()
+
+        return self._work(loss, train, validation, model.denoiser.config.latents)
+
+    def denoising(
+        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
+    ) -> Work:
+        def loss(denoiser: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            assert isinstance(denoiser, Denoiser)
+            states, source = self._inputs(model, batch)
+            return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
+
+        return self._work(loss, train, validation, model.denoiser.config.latents)
+
+    def read(self, latents: Tensor, source: Source | None) -> Tensor:
+        dtype = next(self.model.reader.parameters()).dtype
+        logits = self.model.reader(latents.to(dtype), source)
+        return logits[:, 1:, : len(self.vocabulary)].argmax(-1)
+
+    @staticmethod
+    def _work(loss: Any, train: Documents, validation: Documents | None, canvas: int) -> Work:
+        rows = [None if d is None else StateRows(d.targets, canvas, d.sources) for d in (train, validation)]
+        assert rows[0] is not None
+        return Work(loss, rows[0], rows[1])
+
+    @staticmethod
+    def _inputs(model: Parts, batch: Batch) -> tuple[Tensor, Source | None]:
+        """Standardised states [B, L, T] of targets, and the source."""
+        states = model.standardiser(batch["states"], batch["mask"])
+        if "source" not in batch:
+            return states, None
+        mask = batch["source_mask"]
+        return states, Source(model.standardiser(batch["source"], mask), mask)

@@ -1,0 +1,246 @@
+"""What rivals on a frozen text encoder share: fit, load, and the encoding of sources. A rival adds two stages.
+
+First a reader is trained, which turns what is diffused into tokens; then the denoiser. The budget pays for everything:
+encoding the texts comes first, then `reader_share` of what is left trains the reader, and the rest the denoiser.
+Networks, losses, caches and the training loop are those of `cosmos`.
+
+Axis legend in `cosmos.blocks`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from baselines import checkpoint
+from baselines.contract import Budget, Corpus, Document, Fitted, Progress, Request, Sample, UserError, silent
+from baselines.fitting import TrainedSystem, flops_per_step
+from baselines.sequence import read_samples
+from cosmos import resume
+from cosmos.config import MINILM, SamplerSetting
+from cosmos.denoiser import Denoiser, Source
+from cosmos.encoding import Encoding
+from cosmos.files import read_json
+from cosmos.processes import find_processes
+from cosmos.randomness import Seeds
+from cosmos.rows import TextRows
+from cosmos.samplers import Denoise, guided, sample, with_network
+from cosmos.schedule import make_schedule
+from cosmos.standardiser import Standardiser
+from cosmos.state_cache import CachedStates
+from cosmos.text_encoder import TextEncoder
+from cosmos.train import encoder_name
+from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
+from cosmos.vocabulary import Vocabulary
+
+READER, DENOISER = "reader", "denoiser"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents with their frozen states."""
+
+    targets: TextRows
+    key: str  # a hash of the targets
+    sources: CachedStates | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage trains on, and what it is measured on (with the same loss)."""
+
+    loss: Loss
+    data: Batches
+    validation: Batches | None
+
+
+class Parts(nn.Module):
+    """All that a checkpoint holds."""
+
+    def __init__(self, text_width: int, reader: nn.Module, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.standardiser = Standardiser(text_width)
+        self.reader, self.denoiser = reader, denoiser
+
+
+class TwoStageRival(TrainedSystem):
+    """A rival that diffuses what it makes of a frozen encoder's states.
+
+    Recipes have `text_encoder`, `reader_training`, `denoiser_training`, `reader_share`, `diffusion` and `budget`.
+    """
+
+    model: Parts
+
+    # -- what a rival adds --------------------------------------------------------------------------------------------
+
+    def canvas(self, longest: int) -> int:
+        """Positions of a target, [CLS] and [SEP] included; that of the longest training target, rounded up to fours.
+
+        Positions that no text needs would cost without use.
+        """
+        return min(self.limits.target_tokens, -(-longest // 4) * 4)
+
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> Parts:
+        """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" and "text_width"."""
+
+    @abstractmethod
+    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
+        """The first stage."""
+
+    @abstractmethod
+    def denoising(
+        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
+    ) -> Work:
+        """The second stage, once the reader is trained; what it computes of the texts is added to `encoding.paid`."""
+
+    @abstractmethod
+    def read(self, latents: Tensor, source: Source | None) -> Tensor:
+        """Compact tokens int64 [B, L], without [CLS], from what the sampler left [B, N, C]."""
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> Fitted:
+        """Train both stages within the budget and leave a checkpoint; see the contract."""
+        given = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, given)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+        encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
+        texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
+        vocabulary = Vocabulary.of(texts, str(encoder.folder))
+        targets = [document.target for document in corpus.train]
+        longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
+        canvas = self.canvas(longest)
+        shape = {"vocabulary": vocabulary.padded_size, "canvas": canvas, "text_width": encoder.width}
+
+        encoding = Encoding(workdir / "states", encoder, self.name, device, progress)
+        data = self._documents(corpus.train, vocabulary, canvas, encoding)
+        held_out = self._documents(corpus.validation, vocabulary, canvas, encoding) if corpus.validation else None
+        model = self.fresh(shape, seed)
+        model.standardiser = Standardiser.of(data.targets.states.statistics())
+        model.to(find_processes(device).device)
+        first = encoding.left(budget).part(self.recipe.reader_share)
+
+        def stage(name: str, network: nn.Module, work: Work, training: TrainingConfig, part: Budget) -> Trained:
+            return train(
+                network,
+                work.loss,
+                work.data,
+                config=training,
+                budget=part,
+                workdir=workdir / "training",
+                seed=seed,
+                device=device,
+                flops_per_step=flops_per_step(network, work.loss, work.data, training.batch_size),
+                stage=name,
+                validation=work.validation,
+                progress=progress,
+            )
+
+        reader = stage(
+            READER, model.reader, self.reading(model, data, held_out), self.recipe.reader_training, first
+        )  # fmt: skip
+        work = self.denoising(model, data, held_out, encoding, workdir)
+        left = encoding.left(budget)
+        second = Budget(left.amount - first.amount, left.unit)
+        denoiser = stage(DENOISER, model.denoiser, work, self.recipe.denoiser_training, second)
+        fitted = Fitted(
+            steps=reader.steps + denoiser.steps,
+            seconds=reader.seconds + denoiser.seconds + encoding.seconds,
+            flops=reader.flops + denoiser.flops + encoding.flops,
+            validation_loss=denoiser.validation_loss,
+            notes={
+                "reader": asdict(reader),
+                "denoiser": asdict(denoiser),
+                "encoding_seconds": encoding.seconds,
+                "encoding_flops": encoding.flops,
+                "parameters": sum(value.numel() for value in resume.trainable(model).values()),
+                "text_encoder": encoder.fingerprint,
+                "cut_targets": data.targets.states.cut,
+                "cut_sources": 0 if data.sources is None else data.sources.cut,
+                **shape,
+            },
+        )
+        checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
+        for folder in ("states", "latents", "validation_latents"):  # caches: large, and never read again
+            shutil.rmtree(workdir / folder, ignore_errors=True)
+        return fitted
+
+    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint, with the text encoder where requests have sources."""
+        super().load(checkpoint_folder, device=device, dtype=dtype)
+        self.model.standardiser.float()
+        self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
+        self.encoder = None
+        if self.limits.source_tokens > 0:
+            self.encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
+            notes = read_json(checkpoint_folder / checkpoint.FIT)["fitted"]["notes"]
+            if self.encoder.fingerprint != notes["text_encoder"]:
+                raise UserError(
+                    f"{checkpoint_folder} was trained with another text encoder than {self.encoder.folder}; "
+                    "fit it elsewhere."
+                )
+
+    def networks(self) -> Mapping[str, Any]:
+        """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
+        found: dict[str, nn.Module] = {DENOISER: self.model.denoiser, READER: self.decoder()}
+        if self.encoder is not None:
+            found |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
+        return found
+
+    def decoder(self) -> nn.Module:
+        """The part of the reader that generation calls."""
+        return self.model.reader
+
+    def generate(self, requests: Sequence[Request], setting: SamplerSetting) -> list[Sample]:
+        """One text per request; all go through the networks as one batch."""
+        if not requests:
+            return []
+        with torch.inference_mode():
+            source = self._source([request.source for request in requests])
+            seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
+            tokens = self.read(self.latents(source, seeds, setting), source)
+        return read_samples(requests, tokens, self.vocabulary)
+
+    def latents(self, source: Source | None, seeds: Seeds, setting: SamplerSetting) -> Tensor:
+        """Standardised latents [B, N, C], drawn with the setting's solver."""
+        denoiser = self.model.denoiser
+        schedule = make_schedule(self.recipe.diffusion.schedule)
+        condition = None if source is None else denoiser.encode_condition(source)
+        denoise: Denoise = with_network(denoiser, condition)
+        if condition is not None and setting.guidance != 1.0:
+            free = with_network(denoiser, denoiser.null_condition(len(seeds)))
+            denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+        start = seeds.normal(denoiser.config.latents, denoiser.config.latent_width)
+        return sample(denoise, start, setting, schedule, seeds)
+
+    def _documents(
+        self, documents: Sequence[Document], vocabulary: Vocabulary, canvas: int, encoding: Encoding
+    ) -> Documents:
+        targets = [document.target for document in documents]
+        states, key = encoding.states(targets, canvas)
+        rows = TextRows(states, targets, vocabulary, canvas)
+        if self.limits.source_tokens == 0:
+            return Documents(rows, key, None)
+        sources, _ = encoding.states([str(document.source) for document in documents], self.limits.source_tokens)
+        return Documents(rows, key, sources)
+
+    def _source(self, texts: Sequence[str | None]) -> Source | None:
+        """Standardised states of sources in the networks' dtype."""
+        if self.encoder is None:
+            return None
+        states, mask, _ = self.encoder.encode([str(text) for text in texts], self.limits.source_tokens)
+        dtype = next(self.model.denoiser.parameters()).dtype
+        return Source(self.model.standardiser(states, mask).to(dtype), mask)
