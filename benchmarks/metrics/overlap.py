@@ -1,4 +1,4 @@
-"""Overlap with references: corpus BLEU (sacrebleu) and ROUGE-L (rouge-score)."""
+"""Overlap with references in characters and n-grams: corpus BLEU and chrF (sacrebleu), with its own signatures."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ def bleu_from_sums(sums: Array) -> Array:
     # Each order without a match counts half as much as the one before it: 1/2, 1/4, ... of a match.
     halvings = np.cumsum((matched == 0) & (total > 0), axis=1)
     numerators = np.where(matched > 0, matched, 0.5**halvings)
-    scored = (total > 0).all(axis=1) & (matched > 0).any(
-        axis=1
-    )  # an order without any n-gram leaves nothing to average
+    # An order without any n-gram leaves nothing to average.
+    scored = (total > 0).all(axis=1) & (matched > 0).any(axis=1)
     safe = np.where(total > 0, total, 1.0)
     precision = np.exp(np.log(numerators / safe).mean(axis=1))
     shortness = np.minimum(0.0, 1 - reference / np.maximum(length, 1.0))
@@ -42,14 +41,11 @@ def bleu_from_sums(sums: Array) -> Array:
 def _bleu(batch: Batch) -> Measured:
     from sacrebleu.metrics.bleu import BLEU as Sacre  # noqa: N811, ours has the same name
 
-    references = [_references(document) for document in batch.documents]
-    most = max(len(those) for those in references)
-    streams: Any = [[those[index] if index < len(those) else None for those in references] for index in range(most)]
+    references = [useful_references(document) for document in batch.documents]
     corpus = Sacre(lowercase=True, force=True)  # force: no warning about texts that end in " ."
-    total = float(corpus.corpus_score(list(batch.texts), streams).score)
-    sentence = Sacre(
-        lowercase=True, effective_order=True, force=True
-    )  # its counts are the corpus's, its own score is not used
+    total = float(corpus.corpus_score(list(batch.texts), streams(references)).score)
+    # Its counts are the corpus's, its own score is not used.
+    sentence = Sacre(lowercase=True, effective_order=True, force=True)
     rows = np.zeros((len(references), 2 + 2 * ORDER))  # (n, 10)
     for row, text, those in zip(rows, batch.texts, references, strict=True):
         found = sentence.sentence_score(text, those)
@@ -59,20 +55,53 @@ def _bleu(batch: Batch) -> Measured:
     )
 
 
-def _references(document: Document) -> Sequence[str]:
+def chrf_from_sums(sums: Array, beta: float = 2.0) -> Array:
+    """Corpus chrF from summed counts (Popovic 2015): F-beta of precision and recall averaged over the orders present.
+
+    Args:
+        sums: shape (m, 3 k): for each of k orders n-grams of the texts, of the references, and of both.
+
+    Returns:
+        Shape (m,), 0 to 100.
+    """
+    texts, references, both = sums[:, 0::3], sums[:, 1::3], sums[:, 2::3]  # (m, k) each
+    present = (texts > 0) & (references > 0)
+    orders = np.maximum(present.sum(axis=1), 1)
+    precision = (both / np.where(present, texts, 1.0) * present).sum(axis=1) / orders
+    recall = (both / np.where(present, references, 1.0) * present).sum(axis=1) / orders
+    below = beta**2 * precision + recall
+    out: Array = np.where(below > 0, 100 * (1 + beta**2) * precision * recall / np.where(below > 0, below, 1.0), 0.0)
+    return out
+
+
+def _chrf(batch: Batch) -> Measured:
+    from sacrebleu.metrics.chrf import CHRF as Sacre  # noqa: N811, ours has the same name
+
+    references = [useful_references(document) for document in batch.documents]
+    corpus = Sacre()
+    total = float(corpus.corpus_score(list(batch.texts), streams(references)).score)
+    # The counts of each text with its best reference, which the library keeps to itself and tests of significance use.
+    rows = np.array(
+        [
+            corpus._extract_corpus_statistics([text], [[reference] for reference in those])[0]
+            for text, those in zip(batch.texts, references, strict=True)
+        ],
+        dtype=float,
+    )  # (n, 18)
+    return Measured(
+        total=total, rows=rows, statistic=chrf_from_sums, options={"sacrebleu": str(corpus.get_signature())}
+    )
+
+
+def useful_references(document: Document) -> Sequence[str]:
     """The references that say something; all of them if none does."""
     return [text for text in document.references if not blank(text)] or list(document.references)
 
 
-def _rouge_l(batch: Batch) -> Measured:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    values = tuple(
-        float(scorer.score_multi(document.references, text)["rougeL"].fmeasure)
-        for text, document in zip(batch.texts, batch.documents, strict=True)
-    )
-    return Measured(values=values, options={"stemmer": True, "references": "best", "measure": "f1"})
+def streams(references: Sequence[Sequence[str]]) -> Any:
+    """References as sacrebleu wants them: the first of every text, the second, ...; None where there is none."""
+    most = max(len(those) for those in references)
+    return [[those[index] if index < len(those) else None for those in references] for index in range(most)]
 
 
 BLEU = Metric(
@@ -82,9 +111,9 @@ BLEU = Metric(
     evaluators={ANYWHERE: Evaluator(name=lambda: library("sacrebleu"), measure=_bleu, modules=("sacrebleu",))},
 )
 
-ROUGE_L = Metric(
-    name="rouge_l",
-    summary="Mean F1 of the longest common subsequence with the best reference, stemmed; 0 to 1, a blank text has 0.",
+CHRF = Metric(
+    name="chrf",
+    summary="Corpus chrF2 against the best reference, characters 1 to 6; 0 to 100, a blank text matches nothing.",
     direction="higher",
-    evaluators={ANYWHERE: Evaluator(name=lambda: library("rouge-score"), measure=_rouge_l, modules=("rouge_score",))},
+    evaluators={ANYWHERE: Evaluator(name=lambda: library("sacrebleu"), measure=_chrf, modules=("sacrebleu",))},
 )

@@ -1,4 +1,4 @@
-"""From texts to scores: run each metric's evaluator, multiply products, draw intervals, sign.
+"""From texts to scores: run each metric's evaluator, multiply products, draw intervals, sign, keep.
 
 A score that cannot be had is null with a reason and takes no other score with it.
 """
@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from baselines.contract import Document
+from benchmarks import evaluators as judges
+from benchmarks.metrics.keeping import Scores, Vectors, code_hash, texts_hash
 from benchmarks.metrics.metric import Absent, Availability, Batch, Evaluator, Measured, Metric
 from benchmarks.metrics.registry import find, names
-from benchmarks.metrics.signature import NOBODY, sign, sign_product
-from benchmarks.records import Score, Signature
+from benchmarks.metrics.signature import judge, sign, sign_product
+from benchmarks.records import Score, Signature, identity
 
 DIGITS = 6
 """Decimals kept in scores, so that records are the same on machines whose last bits differ."""
+
+REASONS = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
+"""How the reason of a score that is null begins."""
 
 
 def score(
@@ -29,21 +35,52 @@ def score(
     *,
     seed: int = 0,
     device: str = "cpu",
+    training: Sequence[str] | None = None,
+    cache: Path | None = None,
+    evaluators: Mapping[str, str] | None = None,
 ) -> list[Score]:
-    """Score `texts[i]` as an answer to `documents[i]`, one `Score` per metric, in order.
+    """Score `texts[i]` as an answer to `documents[i]`, one `Score` per metric, in order. No generator is loaded.
 
-    Intervals are bootstraps over texts drawn from `seed`. Raises `UserError` for an unknown metric, before any work.
+    Args:
+        seed: of intervals, which are bootstraps over texts where a metric says nothing else.
+        training: the texts that the system learnt to write; metrics of memorisation need them.
+        cache: folder in which finished scores, and what models said of each text, are kept and found again, so that a
+            scoring that was cut short goes on and a second one is done at once; None keeps nothing.
+        evaluators: role -> name or folder of the model that takes it (`benchmarks.evaluators.ROLES`).
+
+    Raises:
+        UserError: an unknown metric or role, a folder that is not there, or a cache that cannot be used; before any
+            work.
     """
     assert len(documents) == len(texts), f"{len(texts)} texts for {len(documents)} documents"
     wanted = [find(name) for name in metrics]
-    batch = Batch(task=task_name, source=source_name, documents=documents, texts=texts, device=device)
-    done: dict[str, _Outcome] = {}
-    return [_finish(metric, _outcome(metric, batch, done), len(texts), seed) for metric in wanted]
+    chosen = dict(evaluators or {})
+    judges.check(chosen)
+    batch = Batch(
+        task=task_name,
+        source=source_name,
+        documents=documents,
+        texts=texts,
+        device=device,
+        seed=seed,
+        training=training,
+        vectors=Vectors(cache),
+    )
+    scoring = _Scoring(batch, chosen, Scores(cache))
+    return [scoring.score(metric) for metric in wanted]
 
 
-def available(source_name: str) -> list[Availability]:
+def available(source_name: str, evaluators: Mapping[str, str] | None = None) -> list[Availability]:
     """For every metric whether it works here on texts of this source, who would judge, and what to do if nobody can."""
-    return [_available(find(name), source_name) for name in names()]
+    return [_available(find(name), source_name, evaluators or {}) for name in names()]
+
+
+def expand(metrics: Sequence[str]) -> list[str]:
+    """The metrics in order, each followed by those without which it must not be shown, none twice."""
+    out: dict[str, None] = {}
+    for name in metrics:
+        out.update(dict.fromkeys([name, *find(name).companions]))
+    return list(out)
 
 
 @dataclass(frozen=True)
@@ -55,43 +92,111 @@ class _Outcome:
     reason: str | None = None
 
 
-def _outcome(metric: Metric, batch: Batch, done: dict[str, _Outcome]) -> _Outcome:
-    if metric.name not in done:
-        done[metric.name] = _product(metric, batch, done) if metric.parts else _measure(metric, batch)
-    return done[metric.name]
+class _Scoring:
+    """The scores of one batch so far."""
 
+    def __init__(self, batch: Batch, chosen: Mapping[str, str], kept: Scores) -> None:
+        self.batch, self.chosen, self.kept = batch, chosen, kept
+        self.done: dict[str, Score] = {}
+        self.inputs: dict[bool, str] = {}
 
-def _measure(metric: Metric, batch: Batch) -> _Outcome:
-    evaluator = metric.evaluator(batch.source)
-    hint = _hint(metric, evaluator)
-    if hint or evaluator is None:
-        return _Outcome(sign(metric, evaluator), reason=hint)
-    if not batch.texts:
-        return _Outcome(sign(metric, evaluator), reason="too few: there is no text, and one is needed")
-    try:
-        measured = evaluator.measure(batch)
-    except Absent as absent:
-        return _Outcome(sign(metric, evaluator), reason=str(absent))
-    except Exception as error:  # whatever breaks in a library must not lose the other scores, and is shown in this one
-        return _Outcome(
-            sign(metric, evaluator), reason=f"failed: {type(error).__name__}: {' '.join(str(error).split())}"
+    def score(self, metric: Metric) -> Score:
+        if metric.name not in self.done:
+            self.done[metric.name] = self._product(metric) if metric.parts else self._single(metric)
+        return self.done[metric.name]
+
+    def _single(self, metric: Metric) -> Score:
+        evaluator = metric.evaluator(self.batch.source)
+        hint = _hint(metric, evaluator, self.chosen)
+        if hint or evaluator is None:
+            return self._finish(metric, _Outcome(sign(metric, evaluator), reason=hint))
+        models = {role: _present(judges.find(role, self.chosen)) for role in evaluator.models}
+        key = self._key(metric, evaluator, models)
+        found = self.kept.get(key)
+        if found is None:
+            found = self._finish(metric, self._measure(metric, evaluator, models))
+            if found.value is not None:
+                self.kept.put(key, found)
+        return found
+
+    def _key(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> str:
+        """The identity of everything that a score depends on."""
+        located = {role: [model.name, model.weights] for role, model in models.items()}
+        parts = [metric.name, metric.version, evaluator.name(), located, code_hash()]
+        return identity([*parts, self._inputs(evaluator.training)])
+
+    def _inputs(self, with_training: bool) -> str:
+        """What the texts hash to, worked out once."""
+        if with_training not in self.inputs:
+            batch = self.batch
+            asked = [
+                part
+                for document in batch.documents
+                for part in (document.id, document.source or "", document.target, *document.references)
+            ]
+            learnt = batch.training if with_training else None
+            parts = [texts_hash(asked), texts_hash(batch.texts), None if learnt is None else texts_hash(learnt)]
+            shape = [len(document.references) for document in batch.documents]
+            self.inputs[with_training] = identity([batch.task, batch.source, batch.seed, shape, *parts])
+        return self.inputs[with_training]
+
+    def _measure(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> _Outcome:
+        unsigned = sign(metric, evaluator, models=models)
+        if not self.batch.texts:
+            return _Outcome(unsigned, reason="too few: there is no text, and one is needed")
+        if evaluator.training and self.batch.training is None:
+            return _Outcome(unsigned, reason="not run: the texts that the system learnt from were not given")
+        try:
+            measured = evaluator.measure(replace(self.batch, models=models))
+        except Absent as absent:
+            return _Outcome(unsigned, reason=str(absent))
+        except Exception as error:  # whatever breaks in a library must not lose the other scores, and is shown here
+            said = " ".join(str(error).split())
+            return _Outcome(unsigned, reason=f"failed: {type(error).__name__}: {said}")
+        return _Outcome(sign(metric, evaluator, measured, models), measured)
+
+    def _product(self, metric: Metric) -> Score:
+        """The product of the parts of each text; null where a part is null, with the part's own reason."""
+        parts = [self.score(find(name)) for name in metric.parts]
+        signature = sign_product(metric, [part.signature for part in parts])
+        missing = [(part.metric, part.reason) for part in parts if part.reason]
+        if missing:
+            return self._finish(metric, _Outcome(signature, reason=_missing_parts(metric.name, missing)))
+        columns = []
+        for part in parts:
+            assert part.values is not None, f"{metric.name} cannot multiply {part.metric}, which has no score per text"
+            columns.append(part.values)
+        values = tuple(_multiply(row) for row in zip(*columns, strict=True))
+        return self._finish(metric, _Outcome(signature, Measured(values=values)))
+
+    def _finish(self, metric: Metric, outcome: _Outcome) -> Score:
+        measured, total = outcome.measured, len(self.batch.texts)
+        value, n, limits, values = None, 0, None, None
+        if outcome.reason is None:
+            if measured.values is not None:
+                assert len(measured.values) == total, (
+                    f"{metric.name} gave {len(measured.values)} scores for {total} texts"
+                )
+                values = tuple(None if v is None else round(float(v), DIGITS) for v in measured.values)
+            value, n, limits = _summarise(measured, values, total, self.batch.seed)
+        reason = outcome.reason
+        if reason is None and value is None:
+            reason = f"too few: none of {total} texts could be judged"
+        assert reason is None or reason.startswith(REASONS), f"{metric.name} gives no known reason: {reason}"
+        low, high, level = limits or (None, None, None)
+        return Score(
+            metric=metric.name,
+            value=None if value is None else round(value, DIGITS),
+            low=None if low is None else round(low, DIGITS),
+            high=None if high is None else round(high, DIGITS),
+            level=level,
+            n=n,
+            total=total,
+            direction=metric.direction,
+            signature=outcome.signature,
+            reason=reason,
+            values=values if value is not None else None,
         )
-    return _Outcome(sign(metric, evaluator, measured), measured)
-
-
-def _product(metric: Metric, batch: Batch, done: dict[str, _Outcome]) -> _Outcome:
-    """The product of the parts of each text; null where a part is null, with the part's own reason."""
-    parts = [_outcome(find(name), batch, done) for name in metric.parts]
-    signature = sign_product(metric, [part.signature for part in parts])
-    missing = [(name, part.reason) for name, part in zip(metric.parts, parts, strict=True) if part.reason]
-    if missing:
-        return _Outcome(signature, reason=_missing_parts(metric.name, missing))
-    columns = []
-    for name, part in zip(metric.parts, parts, strict=True):
-        assert part.measured.values is not None, f"{metric.name} cannot multiply {name}, which has no score per text"
-        columns.append(part.measured.values)
-    values = tuple(_multiply(row) for row in zip(*columns, strict=True))
-    return _Outcome(signature, Measured(values=values))
 
 
 def _multiply(factors: tuple[float | None, ...]) -> float | None:
@@ -109,32 +214,6 @@ def _missing_parts(name: str, missing: Sequence[tuple[str, str]]) -> str:
     return f"{status}: {name} needs {', '.join(part for part, _ in missing)}: {details}"
 
 
-def _finish(metric: Metric, outcome: _Outcome, total: int, seed: int) -> Score:
-    measured = outcome.measured
-    value, n, limits, values = None, 0, None, None
-    if outcome.reason is None:
-        if measured.values is not None:
-            assert len(measured.values) == total, f"{metric.name} gave {len(measured.values)} scores for {total} texts"
-            values = tuple(None if v is None else round(float(v), DIGITS) for v in measured.values)
-        value, n, limits = _summarise(measured, values, total, seed)
-    reason = outcome.reason
-    if reason is None and value is None:
-        reason = f"too few: none of {total} texts could be judged"
-    return Score(
-        metric=metric.name,
-        value=None if value is None else round(value, DIGITS),
-        low=None if limits is None else round(limits[0], DIGITS),
-        high=None if limits is None else round(limits[1], DIGITS),
-        level=None if limits is None else limits[2],
-        n=n,
-        total=total,
-        direction=metric.direction,
-        signature=outcome.signature,
-        reason=reason,
-        values=values if value is not None else None,
-    )
-
-
 def _summarise(
     measured: Measured, values: tuple[float | None, ...] | None, total: int, seed: int
 ) -> tuple[float | None, int, tuple[float, float, float] | None]:
@@ -150,31 +229,43 @@ def _summarise(
         limits = mean_interval(present, seed=seed) if len(present) > 1 else None
         mean = math.fsum(present) / len(present)
         return mean, len(present), None if limits is None else (limits.low, limits.high, limits.level)
-    assert measured.total is not None and measured.rows is not None and measured.statistic is not None
-    if total < 2:
-        return measured.total, total, None
-    limits = interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
-    return measured.total, total, (limits.low, limits.high, limits.level)
+    assert measured.total is not None, "an evaluator gives values or a total"
+    entered = total if measured.n is None else measured.n
+    limits = measured.interval
+    if measured.rows is not None and measured.statistic is not None and len(measured.rows) > 1:
+        limits = interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
+    return measured.total, entered, None if limits is None else (limits.low, limits.high, limits.level)
 
 
-def _hint(metric: Metric, evaluator: Evaluator | None) -> str:
-    """Why a metric cannot run, or nothing if it can. Looks for packages without importing them."""
+def _hint(metric: Metric, evaluator: Evaluator | None, chosen: Mapping[str, str]) -> str:
+    """Why a metric cannot run, or nothing if it can. Looks for packages and models without importing any."""
     if evaluator is None:
         return metric.absent
     missing = [module for module in evaluator.modules if importlib.util.find_spec(module) is None]
     if missing:
         return f"missing evaluator: {', '.join(missing)} is not installed; add it with: {evaluator.command}"
+    for role in evaluator.models:
+        if judges.find(role, chosen) is None:
+            wanted = judges.wanted_for(role, chosen)
+            return f"missing evaluator: {wanted} is not on this machine; add it with: {judges.command(wanted)}"
     return ""
 
 
-def _available(metric: Metric, source: str) -> Availability:
+def _present(model: judges.Located | None) -> judges.Located:
+    assert model is not None, "a model that was there a moment ago"
+    return model
+
+
+def _available(metric: Metric, source: str, chosen: Mapping[str, str]) -> Availability:
     if metric.parts:
-        parts = [_available(find(name), source) for name in metric.parts]
+        parts = [_available(find(name), source, chosen) for name in metric.parts]
         evaluator = " + ".join(dict.fromkeys(part.evaluator for part in parts))
         missing = [(part.metric, part.hint) for part in parts if not part.works]
         hint = _missing_parts(metric.name, missing) if missing else ""
     else:
-        judge = metric.evaluator(source)
-        evaluator = NOBODY if judge is None else judge.name()
-        hint = _hint(metric, judge)
+        who = metric.evaluator(source)
+        found = {role: judges.find(role, chosen) for role in (who.models if who else ())}
+        models = [judges.wanted_for(role, chosen) if model is None else model.name for role, model in found.items()]
+        evaluator = judge(who, list(dict.fromkeys(models)))
+        hint = _hint(metric, who, chosen)
     return Availability(metric=metric.name, evaluator=evaluator, works=not hint, hint=hint)

@@ -1,17 +1,20 @@
-"""Who judged, in a form that can be compared: versions of libraries, hashes of weights, signatures of products."""
+"""Who judged, in a form that can be compared: versions of libraries, hashes of weights, signatures of products.
+
+Scores with unlike signatures never share a column and are never compared; `difference` says why.
+"""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 
+from benchmarks.evaluators import Located
 from benchmarks.metrics.metric import Evaluator, Measured, Metric
 from benchmarks.records import Signature, identity
 
 NOBODY = "none"
+_SHOWN = 8  # digits of a hash that are shown
 
 
 @functools.cache
@@ -23,21 +26,33 @@ def library(distribution: str) -> str:
         return distribution
 
 
-@functools.cache
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a file's bytes in hexadecimal, read once per process."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def ours() -> str:
+    """The name of an evaluator that needs no library."""
+    return "cosmos-bench"
 
 
-def sign(metric: Metric, evaluator: Evaluator | None, measured: Measured | None = None) -> Signature:
+def judge(evaluator: Evaluator | None, models: Sequence[str] = ()) -> str:
+    """Who judges: the models that take a role, and the library with its version."""
+    return NOBODY if evaluator is None else ", ".join([*models, evaluator.name()])
+
+
+def sign(
+    metric: Metric,
+    evaluator: Evaluator | None,
+    measured: Measured | None = None,
+    models: Mapping[str, Located] | None = None,
+) -> Signature:
     """The signature of a score by one evaluator; of a score that could not be had if `measured` is None."""
+    located = models or {}
+    hashes = {role: model.weights for role, model in located.items()}
+    distinct = sorted(set(hashes.values()))
+    weights = distinct[0] if len(distinct) == 1 else identity(hashes) if distinct else None
     return Signature(
         metric=metric.name,
         version=metric.version,
-        evaluator=NOBODY if evaluator is None else evaluator.name(),
+        evaluator=judge(evaluator, list(dict.fromkeys(model.name for model in located.values()))),
         options={} if measured is None else dict(measured.options),
-        weights=None if measured is None else measured.weights,
+        weights=None if measured is None else measured.weights or weights,
     )
 
 
@@ -49,6 +64,31 @@ def sign_product(metric: Metric, parts: Sequence[Signature]) -> Signature:
         metric=metric.name,
         version=metric.version,
         evaluator=" + ".join(dict.fromkeys(part.evaluator for part in parts)),
-        options={part.metric: f"v{part.version}:{identity(part.options)[:8]}" for part in parts},
+        options={part.metric: f"v{part.version}:{identity(part.options)[:_SHOWN]}" for part in parts},
         weights=distinct[0] if len(distinct) == 1 else identity(dict(weights)) if distinct else None,
     )
+
+
+def difference(a: Signature, b: Signature) -> str | None:
+    """Why two scores must not be compared: what differs, each part once; None if they may be.
+
+    For example "version 1 against 2; option words: 20 against 32; weights 1a2b3c4d against 5e6f7a8b".
+    """
+    found = [
+        f"{part} {getattr(a, part)} against {getattr(b, part)}"
+        for part in ("metric", "version", "evaluator")
+        if getattr(a, part) != getattr(b, part)
+    ]
+    for name in sorted({*a.options, *b.options}):
+        if name not in a.options or name not in b.options or a.options[name] != b.options[name]:
+            found.append(f"option {name}: {a.options.get(name, 'not set')} against {b.options.get(name, 'not set')}")
+    if a.weights != b.weights:
+        found.append(f"weights {_short(a.weights, b.weights)} against {_short(b.weights, a.weights)}")
+    return "; ".join(found) or None
+
+
+def _short(weights: str | None, other: str | None) -> str:
+    """A hash cut short, but not so short that it looks like the other."""
+    if weights is None:
+        return "of no model"
+    return weights if other is not None and weights[:_SHOWN] == other[:_SHOWN] else weights[:_SHOWN]

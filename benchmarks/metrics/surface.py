@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.metrics.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.signature import ours
 
 
 def canonical(text: str) -> str:
@@ -32,20 +33,16 @@ def _lengths(batch: Batch) -> Measured:
     return Measured(values=tuple(float(words(text)) for text in batch.texts))
 
 
-def _ours() -> str:
-    return "cosmos-bench"
-
-
 COPY_RATE = Metric(
     name="copy_rate",
     summary="Share of texts equal to their source but for case and spacing; 0 to 1, a blank text is no copy.",
     direction="lower",
-    evaluators={ANYWHERE: Evaluator(name=_ours, measure=_copies)},
+    evaluators={ANYWHERE: Evaluator(name=ours, measure=_copies)},
 )
 
 LENGTH = Metric(
     name="length",
     summary="Mean number of words; a blank text has 0.",
     direction="none",
-    evaluators={ANYWHERE: Evaluator(name=_ours, measure=_lengths)},
+    evaluators={ANYWHERE: Evaluator(name=ours, measure=_lengths)},
 )

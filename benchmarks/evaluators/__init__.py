@@ -1,0 +1,27 @@
+"""Models that judge: which there are, where they lie, how they are brought, and that they are what they say.
+
+Standard library only until something is fetched.
+"""
+
+from benchmarks.evaluators.catalogue import MODELS, ROLES, Model, Role
+from benchmarks.evaluators.fetching import fetch
+from benchmarks.evaluators.finding import Located, check, command, find, locate, wanted_for
+from benchmarks.evaluators.places import cache_folder
+from benchmarks.evaluators.standing import Standing, status
+
+__all__ = [
+    "MODELS",
+    "ROLES",
+    "Located",
+    "Model",
+    "Role",
+    "Standing",
+    "cache_folder",
+    "check",
+    "command",
+    "fetch",
+    "find",
+    "locate",
+    "status",
+    "wanted_for",
+]

@@ -1,0 +1,63 @@
+"""What a causal language model makes of texts: how likely it finds them, and where they end up in it.
+
+One pass gives both, and both are kept by the hash of text and weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.metrics.metric import Batch
+from benchmarks.metrics.networks import in_batches, load, padded
+
+if TYPE_CHECKING:
+    from benchmarks.stats.bootstrap import Array
+
+TOKENS = 1024  # the longest text read, as in MAUVE; the rest is cut
+_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}  # numbers in the logits of one batch: 256 MB, 2 GB
+
+
+def read(batch: Batch, role: str, texts: Sequence[str], *, start: bool = True) -> Array:
+    """Summed negative log-likelihood in nats, number of tokens, and the last hidden state at the last token.
+
+    The sum is over the tokens of the text, each given those before it; an end token is not among them.
+
+    Args:
+        start: put the model's start token first, so that the first token is predicted too and an empty text has a
+            state. Without it the first token has no likelihood, and an empty text is not allowed.
+
+    Returns:
+        Shape (n, 2 + d).
+    """
+    model = batch.models[role]
+
+    def make(missing: list[str]) -> Iterable[tuple[list[str], Array]]:
+        tokenizer, network = load(model.folder, "AutoModelForCausalLM", batch.device)
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        assert not start or first is not None, f"{model.name} has no token to start with"
+        limit = min(TOKENS, int(getattr(network.config, "max_position_embeddings", TOKENS)))
+        plain = tokenizer(missing, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = [([first, *those] if start else those)[:limit] for those in plain]
+        budget = max(1, _LOGITS[batch.device.partition(":")[0]] // network.config.vocab_size)
+        return in_batches(missing, ids, budget, lambda chosen: _run(network, [ids[i] for i in chosen], batch.device))
+
+    return batch.vectors.of(f"causal lm|{model.weights}|start {start}|tokens {TOKENS}|float32", texts, make)
+
+
+def _run(network: Any, ids: Sequence[Sequence[int]], device: str) -> Array:
+    """The vectors of one batch, shape (batch, 2 + d); what follows a text's end cannot reach it."""
+    import torch
+
+    assert all(ids), "an empty text needs a start token"
+    tokens, mask = padded(ids, 0, device)  # (B, L) both
+    with torch.inference_mode():
+        out = network(input_ids=tokens, attention_mask=mask, output_hidden_states=True, use_cache=False)
+        logits = out.logits[:, :-1].float().transpose(1, 2)  # (B, V, L - 1)
+        losses = torch.nn.functional.cross_entropy(logits, tokens[:, 1:], reduction="none")  # (B, L - 1)
+        counted = mask[:, 1:]
+        last = mask.sum(dim=1) - 1  # (B,)
+        states = out.hidden_states[-1][torch.arange(len(ids), device=tokens.device), last]  # (B, d)
+        sums = torch.stack([(losses * counted).sum(dim=1), counted.sum(dim=1).float()], dim=1)  # (B, 2)
+        vectors: Array = torch.cat([sums, states.float()], dim=1).cpu().numpy()
+    return vectors

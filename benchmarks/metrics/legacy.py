@@ -1,0 +1,281 @@
+"""Scores as the scripts of the Cosmos lineage compute them, to be laid beside published numbers and nothing else.
+
+Each has the sentence that says why it differs from ours. None leads a table, and none is needed for one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.metrics import bertscore
+from benchmarks.metrics.classifiers import good_class, probabilities
+from benchmarks.metrics.diversity import ORDERS, distinct_share
+from benchmarks.metrics.language_model import read
+from benchmarks.metrics.mauve import mauve
+from benchmarks.metrics.memorisation import longest_runs
+from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.networks import load_tokenizer
+from benchmarks.metrics.overlap import streams
+from benchmarks.metrics.pieces import RULE, pieces
+from benchmarks.metrics.signature import library, ours
+from benchmarks.metrics.similarity import cosines
+from benchmarks.metrics.surface import sources
+from benchmarks.records import Direction
+
+if TYPE_CHECKING:
+    from benchmarks.stats.bootstrap import Array
+
+CHUNK = 1000  # texts of one MAUVE
+MAUVE_SEED = 25
+TRIMMED = 0.05  # share of perplexities left out at each end
+TRAINING_TEXTS = 100_000
+_CHARACTERS = 4  # texts with fewer are left out of character BLEU
+_LM = ("torch", "transformers")
+
+
+def _metric(
+    name: str,
+    difference: str,
+    measure: Callable[[Batch], Measured],
+    judge: Callable[[], str] = ours,
+    *,
+    direction: Direction = "higher",
+    modules: tuple[str, ...] = (),
+    models: tuple[str, ...] = (),
+    training: bool = False,
+) -> Metric:
+    evaluator = Evaluator(judge, measure, modules, INSTALL_EVAL, models, training)
+    return Metric(f"legacy_{name}", difference, direction, evaluators={ANYWHERE: evaluator})
+
+
+def _per_text_perplexities(batch: Batch) -> list[float]:
+    """exp(mean negative log-likelihood) of each text that is not empty, under GPT-2 large or who takes its place."""
+    present = [text for text in batch.texts if text]
+    rows = read(batch, "paper_lm", present)[:, :2].tolist() if present else []
+    out = [math.exp(loss / tokens) for loss, tokens in rows if tokens > 0]
+    if not out:
+        raise Absent(f"too few: none of {len(batch.texts)} texts holds a token")
+    return out
+
+
+def trimmed_mean(values: Sequence[float], share: float) -> float:
+    """The mean of what is left when `share` of the values, rounded down, is left out at each end."""
+    cut = int(len(values) * share)
+    kept = sorted(values)[cut : len(values) - cut]
+    return math.fsum(kept) / len(kept)
+
+
+def _ppl(share: float) -> Callable[[Batch], Measured]:
+    def measure(batch: Batch) -> Measured:
+        found = _per_text_perplexities(batch)
+        options = {"dtype": "float32", "over": "texts", "trimmed": share}
+        return Measured(total=trimmed_mean(found, share), n=len(found), options=options)
+
+    return measure
+
+
+def _features(batch: Batch, texts: Sequence[str]) -> Array:
+    return read(batch, "paper_lm", texts, start=False)[:, 2:]
+
+
+def _pairs(batch: Batch) -> tuple[list[str], list[str]]:
+    """Texts and targets of which neither is empty."""
+    pairs = zip(batch.texts, (document.target for document in batch.documents), strict=True)
+    kept = [(text, target) for text, target in pairs if text.strip() and target.strip()]
+    return [text for text, _ in kept], [target for _, target in kept]
+
+
+def _mauve_once(batch: Batch) -> Measured:
+    texts, references = _pairs(batch)
+    if len(texts) < 20:
+        raise Absent(f"too few: {len(texts)} pairs without an empty text, and 20 are needed for two clusters")
+    value = mauve(_features(batch, texts), _features(batch, references), MAUVE_SEED)
+    return Measured(total=value, n=len(texts), options={"seed": MAUVE_SEED, "start": False, "texts": len(texts)})
+
+
+def _mauve_chunked(batch: Batch) -> Measured:
+    texts, references = _pairs(batch)
+    chunks = len(texts) // CHUNK
+    if chunks == 0:
+        raise Absent(f"too few: {len(texts)} pairs without an empty text, and a chunk has {CHUNK}")
+    p, q = _features(batch, texts), _features(batch, references)
+    parts = [slice(CHUNK * index, CHUNK * (index + 1)) for index in range(chunks)]
+    values = [mauve(p[one], q[other], MAUVE_SEED) for one in parts for other in parts]
+    options = {"chunk": CHUNK, "chunks": chunks, "seed": MAUVE_SEED, "start": False}
+    return Measured(total=math.fsum(values) / len(values), n=chunks * CHUNK, options=options)
+
+
+def _diversity(batch: Batch) -> Measured:
+    texts = [pieces(text) for text in batch.texts]
+    shares = [distinct_share(texts, n) for n in ORDERS]
+    present = [share for share in shares if share is not None]
+    if len(present) < len(shares):
+        raise Absent(f"too few: no text has {max(ORDERS)} words")
+    return Measured(total=math.prod(present), options={"texts": len(texts), "tokens": RULE})
+
+
+def _memorisation(batch: Batch) -> Measured:
+    training = (batch.training or ())[:TRAINING_TEXTS]
+    texts = [pieces(text) for text in batch.texts]
+    _, found = longest_runs(texts, [pieces(text) for text in training])
+    totals = [max(0, len(words) - 3) for words in texts]
+    if not sum(totals):
+        raise Absent("too few: no text has 4 words")
+    return Measured(total=float(found.sum()) / sum(totals), options={"tokens": RULE, "training": len(training)})
+
+
+def _joint(batch: Batch) -> Measured:
+    import numpy as np
+
+    asked = sources(batch)
+    rows = np.zeros((len(batch.texts), 3))  # (n, 3): style, similarity * fluency, 1
+    rows[:, 2] = 1
+    judged = [index for index, text in enumerate(batch.texts) if not blank(text)]
+    texts = [batch.texts[index] for index in judged]
+    if judged:
+        style, fluency = (
+            probabilities(batch, role, texts).argmax(axis=1) == good_class(batch.models[role])[0]
+            for role in ("toxicity", "acceptability")
+        )
+        rows[judged, 0] = style
+        rows[judged, 1] = cosines(batch, texts, [asked[index] for index in judged]) * fluency
+    total = _product_of_means(rows.sum(axis=0, keepdims=True))[0]
+    return Measured(total=float(total), rows=rows, statistic=_product_of_means, options={"blank": 0})
+
+
+def _product_of_means(sums: Array) -> Array:
+    out: Array = sums[:, 0] * sums[:, 1] / sums[:, 2] ** 2
+    return out
+
+
+def _characters(references: Callable[[Batch], Sequence[Sequence[str]]]) -> Callable[[Batch], Measured]:
+    def measure(batch: Batch) -> Measured:
+        from nltk.translate.bleu_score import sentence_bleu
+
+        from benchmarks.evaluators.quiet import quiet
+
+        values: list[float | None] = []
+        with quiet():  # of the warning that an order has no match
+            for text, those in zip(batch.texts, references(batch), strict=True):
+                short = len(text) < _CHARACTERS or any(len(other) < _CHARACTERS for other in those)
+                values.append(None if short else float(sentence_bleu(list(those), text)))
+        return Measured(values=tuple(values), options={"shortest": _CHARACTERS, "unit": "character"})
+
+    return measure
+
+
+def _pieces(batch: Batch) -> Measured:
+    from sacrebleu.metrics.bleu import BLEU
+
+    tokenizer = load_tokenizer(batch.models["pieces"].folder)
+    corpus = BLEU(tokenize="none", smooth_method="none", force=True)
+    references = [[_joined(tokenizer, document.target)] for document in batch.documents]
+    texts = [_joined(tokenizer, text) for text in batch.texts]
+    total = float(corpus.corpus_score(texts, streams(references)).score)
+    return Measured(total=total, options={"sacrebleu": str(corpus.get_signature())})
+
+
+def _joined(tokenizer: object, text: str) -> str:
+    return " ".join(tokenizer.tokenize(text))  # type: ignore[attr-defined]  # of no common base class
+
+
+PPL_TRIMMED = _metric(
+    "ppl_trimmed",
+    "Perplexity of Cosmos and TEncDM: the mean over texts, not over tokens, of the middle nine tenths, so the worst "
+    "and the best are left out, and empty ones too.",
+    _ppl(TRIMMED),
+    lambda: library("transformers"),
+    direction="lower",
+    modules=_LM,
+    models=("paper_lm",),
+)
+PPL_MEAN = _metric(
+    "ppl_mean",
+    "Perplexity of the library evaluate: the mean over texts of exponentials, which exceeds that of the mean and "
+    "follows the worst texts; empty ones are left out.",
+    _ppl(0.0),
+    lambda: library("transformers"),
+    direction="lower",
+    modules=_LM,
+    models=("paper_lm",),
+)
+MAUVE_ONCE = _metric(
+    "mauve",
+    "MAUVE of the library evaluate: one clustering with one seed, features without a start token, and pairs with an "
+    "empty text left out, so silence costs nothing.",
+    _mauve_once,
+    lambda: f"{library('mauve-text')}, {library('faiss-cpu')}, {library('transformers')}",
+    modules=("mauve", *_LM),
+    models=("paper_lm",),
+)
+MAUVE_CHUNKED = _metric(
+    "mauve_chunked",
+    "MAUVE of Cosmos: the mean over all pairs of chunks of 1,000 texts, which are not independent, one seed, pairs "
+    "with an empty text left out; its re-spelling of texts by a BERT tokenizer is not repeated here.",
+    _mauve_chunked,
+    lambda: f"{library('mauve-text')}, {library('faiss-cpu')}, {library('transformers')}",
+    modules=("mauve", *_LM),
+    models=("paper_lm",),
+)
+DIVERSITY = _metric(
+    "diversity",
+    "Diversity of LD4LG and Cosmos: over all texts at their full length, so it falls as there are more of them; words "
+    "by our rule, not by spaCy.",
+    _diversity,
+)
+MEMORISATION = _metric(
+    "memorisation",
+    "Memorisation of LD4LG and Cosmos: 4-grams of the first 100,000 training texts only and no human value; words by "
+    "our rule, not by spaCy.",
+    _memorisation,
+    direction="lower",
+    training=True,
+)
+J_MEAN_STA = _metric(
+    "j_mean_sta",
+    "J of the group's port: the mean of STA times the mean of SIM * FL, which loses the correlation that J is there to "
+    "measure.",
+    _joint,
+    lambda: library("transformers"),
+    modules=_LM,
+    models=("toxicity", "acceptability", "similarity"),
+)
+BLEU_CHARACTERS_SOURCE = _metric(
+    "bleu_characters_source",
+    "BLEU of ParaDetox's script: strings where lists of words are meant, so n-grams of characters, and against the "
+    "source, so copying is best; texts of under four characters are left out.",
+    _characters(lambda batch: [[source] for source in sources(batch)]),
+    lambda: library("nltk"),
+    modules=("nltk",),
+)
+BLEU_CHARACTERS = _metric(
+    "bleu_characters",
+    "BLEU of the group's port of it: n-grams of characters against the reference; texts of under four characters are "
+    "left out.",
+    _characters(lambda batch: [[document.target] for document in batch.documents]),
+    lambda: library("nltk"),
+    modules=("nltk",),
+)
+BLEU_PIECES = _metric(
+    "bleu_pieces",
+    "BLEU of the TEncDM lineage: over word pieces of multilingual BERT, which are shorter than words and match more, "
+    "one reference, no smoothing.",
+    _pieces,
+    lambda: f"{library('sacrebleu')}, {library('transformers')}",
+    modules=("sacrebleu", "transformers"),
+    models=("pieces",),
+)
+BERTSCORE = bertscore.metric(
+    "legacy_bertscore",
+    "BERTScore of the TEncDM lineage: deberta-xlarge-mnli, not rescaled; tens of points from that of LD4LG.",
+    "paper_bertscore",
+    rescaled=False,
+)
+BERTSCORE_RESCALED = bertscore.metric(
+    "legacy_bertscore_rescaled",
+    "BERTScore of LD4LG: roberta-large, rescaled by the library's baseline, so it may be negative.",
+    "paper_bertscore_rescaled",
+    rescaled=True,
+)

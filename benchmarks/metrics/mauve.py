@@ -1,0 +1,131 @@
+"""MAUVE (Pillutla et al. 2021): how near the texts are to human ones, all together, in the space of a language model.
+
+Features are the last hidden state at the last token of any causal language model, our own and kept; mauve-text clusters
+them and draws the curve. It depends on the number of texts and on the seed of the clustering, so the number stands in
+the signature, several seeds are averaged, and human texts against human texts of the same number, the ceiling, stand
+beside it as `mauve_human`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.evaluators.quiet import quiet
+from benchmarks.metrics.keeping import texts_hash
+from benchmarks.metrics.language_model import TOKENS, read
+from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.signature import library
+
+if TYPE_CHECKING:
+    from benchmarks.stats.bootstrap import Array, Interval
+
+SEEDS = 5  # clusterings averaged
+GROUPS = 5  # disjoint subsets, at most
+FEWEST = 50  # texts on each side, below which there are no five clusters
+LEVEL = 0.95
+
+
+def mauve(texts: Array, references: Array, seed: int) -> float:
+    """MAUVE of features, shape (n, d) both, with the defaults of mauve-text and the seed of one clustering; 0 to 1."""
+    with quiet():
+        from mauve import compute_mauve
+
+        found = compute_mauve(p_features=texts, q_features=references, seed=seed, verbose=False)
+    return float(found.mauve)
+
+
+def spread(texts: Array, references: Array) -> tuple[float, Interval | None, int]:
+    """The mean of MAUVE over seeds, its interval, and how many disjoint subsets that is drawn from.
+
+    The variance is that of random groups (Wolter 2007, Introduction to Variance Estimation, section 2.2): of MAUVE
+    between disjoint subsets of both sides, divided by their number, plus that between seeds divided by theirs; limits
+    by Student's t with one degree of freedom less than there are subsets. A bootstrap would draw texts twice, which
+    clustering sees. There is no interval below two subsets of `FEWEST` texts.
+    """
+    import numpy as np
+
+    from benchmarks.stats.bootstrap import Interval
+
+    values = [mauve(texts, references, seed) for seed in range(SEEDS)]
+    value = math.fsum(values) / SEEDS
+    groups = min(GROUPS, len(texts) // FEWEST)
+    if groups < 2:
+        return value, None, groups
+    from scipy.stats import t
+
+    parts = [mauve(texts[start::groups], references[start::groups], start) for start in range(groups)]
+    error = math.sqrt(np.var(parts, ddof=1) / groups + np.var(values, ddof=1) / SEEDS)
+    margin = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * error
+    return value, Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL), groups
+
+
+def _order(keys: Sequence[str]) -> list[int]:
+    """Places in an order that depends on the keys alone."""
+    return sorted(range(len(keys)), key=lambda place: hashlib.sha256(keys[place].encode()).digest())
+
+
+def _measured(batch: Batch, texts: Sequence[str], references: Sequence[str], **options: object) -> Measured:
+    if len(texts) < FEWEST:
+        raise Absent(f"too few: {len(texts)} texts, and MAUVE needs {FEWEST} on each side")
+    value, limits, groups = spread(read(batch, "lm", texts)[:, 2:], read(batch, "lm", references)[:, 2:])
+    settings = {
+        "buckets": "n/10",
+        "dtype": "float32",
+        "features": "last state",
+        "groups": groups,
+        "scaling": 5,
+        "seeds": SEEDS,
+        "start": True,
+        "texts": len(texts),
+        "tokens": TOKENS,
+        "variance": 0.9,
+    }
+    return Measured(total=value, n=len(texts), interval=limits, options=settings | options)
+
+
+def _mauve(batch: Batch) -> Measured:
+    """Blank texts stay: their feature is that of the start token, which no human text has."""
+    order = _order([document.id for document in batch.documents])
+    texts = [batch.texts[place].strip() for place in order]
+    return _measured(batch, texts, [batch.documents[place].target for place in order])
+
+
+def _ceiling(batch: Batch) -> Measured:
+    """As many texts of the training set, chosen by their hash, in the place of the system's."""
+    order = _order([document.id for document in batch.documents])
+    references = [batch.documents[place].target for place in order]
+    known = sorted({text for text in batch.training or () if not blank(text)} - set(references))
+    chosen = [known[place] for place in _order(known)][: len(references)]
+    if len(chosen) < len(references):
+        raise Absent(f"too few: {len(chosen)} training texts that differ from the {len(references)} references")
+    return _measured(batch, chosen, references, against=f"training {texts_hash(chosen)[:8]}")
+
+
+_NEEDS = ("mauve", "torch", "transformers")
+
+
+def _name() -> str:
+    return ", ".join(library(name) for name in ("mauve-text", "faiss-cpu", "transformers"))
+
+
+MAUVE = Metric(
+    name="mauve",
+    summary="MAUVE of all texts and all references, mean of five clusterings; 0 to 1, relative, blank texts count.",
+    direction="higher",
+    evaluators={ANYWHERE: Evaluator(name=_name, measure=_mauve, modules=_NEEDS, command=INSTALL_EVAL, models=("lm",))},
+    companions=("mauve_human",),
+)
+
+MAUVE_HUMAN = Metric(
+    name="mauve_human",
+    summary="The ceiling of MAUVE: training texts in the place of the system's, as many as there are references.",
+    direction="none",
+    evaluators={
+        ANYWHERE: Evaluator(
+            name=_name, measure=_ceiling, modules=_NEEDS, command=INSTALL_EVAL, models=("lm",), training=True
+        )
+    },
+)

@@ -1,0 +1,77 @@
+"""METEOR (nltk): with the synonyms of WordNet where it is; the variant of words and stems alone has its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.pieces import RULE, pieces
+from benchmarks.metrics.signature import library
+
+_OPTIONS = {"alpha": 0.9, "beta": 3.0, "gamma": 0.5, "references": "best", "tokens": RULE}
+
+
+class _NoSynonyms:
+    """A word net that knows no word."""
+
+    def synsets(self, word: str) -> list[Any]:
+        return []
+
+
+def _wordnet(batch: Batch) -> Any:
+    """NLTK's reader of the word net on this machine; NLTK reads only below the folders that it is told of."""
+    import nltk
+
+    folder = batch.models["wordnet"].folder
+    root = str(folder.parent.parent)
+    if root not in nltk.data.path:
+        nltk.data.path.append(root)
+    from nltk.corpus.reader import WordNetCorpusReader
+
+    return WordNetCorpusReader(str(folder), None)
+
+
+def _meteor(words: Callable[[Batch], Any]) -> Callable[[Batch], Measured]:
+    def measure(batch: Batch) -> Measured:
+        from nltk.translate.meteor_score import meteor_score
+
+        net = words(batch)
+        values = []
+        for text, document in zip(batch.texts, batch.documents, strict=True):
+            asked, references = pieces(text), [pieces(reference) for reference in document.references]
+            found = [those for those in references if those]
+            values.append(float(meteor_score(found, asked, wordnet=net)) if asked and found else 0.0)
+        return Measured(values=tuple(values), options=_OPTIONS)
+
+    return measure
+
+
+METEOR = Metric(
+    name="meteor",
+    summary="Mean METEOR with the best reference: words, stems and WordNet's synonyms; 0 to 1, a blank text has 0.",
+    direction="higher",
+    evaluators={
+        ANYWHERE: Evaluator(
+            name=lambda: library("nltk"),
+            measure=_meteor(_wordnet),
+            modules=("nltk",),
+            command=INSTALL_EVAL,
+            models=("wordnet",),
+        )
+    },
+)
+
+METEOR_STEMS = Metric(
+    name="meteor_stems",
+    summary="Mean METEOR with the best reference: words and stems, without synonyms; 0 to 1, a blank text has 0.",
+    direction="higher",
+    evaluators={
+        ANYWHERE: Evaluator(
+            name=lambda: library("nltk"),
+            measure=_meteor(lambda batch: _NoSynonyms()),
+            modules=("nltk",),
+            command=INSTALL_EVAL,
+        )
+    },
+)

@@ -1,0 +1,71 @@
+"""ROUGE-1, 2, L and Lsum (rouge-score), stemmed as in the papers' own script, and the variants without stemming.
+
+The two ways are in use side by side and differ by a point or two, so each has its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from benchmarks.metrics.metric import ANYWHERE, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.signature import library
+
+_KINDS = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def sentences(text: str) -> str:
+    """A text with each sentence on its own line, which is what ROUGE-Lsum wants: cut after . ! ? and white space."""
+    return "\n".join(_SENTENCE_END.split(text.strip()))
+
+
+def _rouge(kind: str, stemmed: bool) -> Callable[[Batch], Measured]:
+    def measure(batch: Batch) -> Measured:
+        found = _all_kinds(batch, stemmed)[kind]
+        options = {"measure": "f1", "references": "best", "stemmer": stemmed}
+        return Measured(values=found, options=options | ({"sentences": ".!?"} if kind == "rougeLsum" else {}))
+
+    return measure
+
+
+def _all_kinds(batch: Batch, stemmed: bool) -> dict[str, tuple[float, ...]]:
+    """F1 of every kind for each text, worked out once per scoring: reading and stemming are most of the work."""
+    memo = f"rouge, stemmed {stemmed}"
+    if memo not in batch.memo:
+        from rouge_score.rouge_scorer import RougeScorer
+
+        scorer = RougeScorer(list(_KINDS.values()), use_stemmer=stemmed)
+        scored = []
+        for text, document in zip(batch.texts, batch.documents, strict=True):
+            # Line breaks are read by ROUGE-Lsum alone; to the others they are white space.
+            references = [sentences(reference) for reference in document.references]
+            scored.append(scorer.score_multi(references, sentences(text)))
+        batch.memo[memo] = {kind: tuple(float(found[kind].fmeasure) for found in scored) for kind in _KINDS.values()}
+    out: dict[str, tuple[float, ...]] = batch.memo[memo]
+    return out
+
+
+_SAYS = {
+    "rouge_1": "words shared with",
+    "rouge_2": "pairs of words shared with",
+    "rouge_l": "the longest common subsequence with",
+    "rouge_lsum": "the longest common subsequences, sentence by sentence, with",
+}
+
+
+def _metric(name: str, stemmed: bool) -> Metric:
+    return Metric(
+        name=name if stemmed else f"{name}_unstemmed",
+        summary=f"Mean F1 of {_SAYS[name]} the best reference, {'' if stemmed else 'not '}stemmed; 0 to 1, blank 0.",
+        direction="higher",
+        evaluators={
+            ANYWHERE: Evaluator(
+                name=lambda: library("rouge-score"), measure=_rouge(_KINDS[name], stemmed), modules=("rouge_score",)
+            )
+        },
+    )
+
+
+ROUGE_1, ROUGE_2, ROUGE_L, ROUGE_LSUM = (_metric(name, stemmed=True) for name in _KINDS)
+UNSTEMMED_1, UNSTEMMED_2, UNSTEMMED_L, UNSTEMMED_LSUM = (_metric(name, stemmed=False) for name in _KINDS)
