@@ -25,10 +25,16 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "cosmos": "baselines.cosmos:CosmosSystem",
         "gpt2": "baselines.gpt2:GPT2System",
         "mdlm": "baselines.mdlm:MDLMSystem",
+        "tencdm": "baselines.tencdm:TEncDMSystem",
+        "ld4lg": "baselines.ld4lg:LD4LGSystem",
+        "diffuseq": "baselines.diffuseq:DiffuSeqSystem",
         "copy": "baselines.floors:CopySystem",
+        "lead": "baselines.floors:LeadSystem",
         "unigram": "baselines.floors:UnigramSystem",
         "retrieval": "baselines.floors:RetrievalSystem",
         "reference": "baselines.floors:ReferenceSystem",
+        "oracle": "baselines.oracle:OracleSystem",
+        "null": "baselines.floors:NullSystem",
     }
 )
 

@@ -1,7 +1,8 @@
 """Systems that are no models: what a score is worth only shows beside them.
 
-`copy` returns the source, `unigram` draws words without looking at it, `retrieval` returns the target of the nearest
-training source, `reference` returns the test document's own target. Their own tokens are words. All accept every
+`copy` returns the source, `lead` its first sentence, `unigram` draws words without looking at it, `retrieval` returns
+the target of the nearest training source, `reference` returns the test document's own target. `null` returns nothing at
+once: what it costs is what the harness costs. Their own tokens are words. All accept every
 preset: the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is
 written to the work directory as JSON.
 """
@@ -27,6 +28,8 @@ from cosmos.files import make_folder, read_json, write_json
 from cosmos.randomness import Seeds
 
 _LEARNT = "floor.json"
+_ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
+_TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt", "lt", "col", "capt"))
 
 
 class Floor:
@@ -97,6 +100,22 @@ class CopySystem(Floor):
 
     def text(self, request: Request) -> str:
         return _source(self, request)
+
+
+class LeadSystem(Floor):
+    """The first sentence of the source, a floor of summaries that is hard to beat on news."""
+
+    def text(self, request: Request) -> str:
+        return first_sentence(_source(self, request))
+
+
+class NullSystem(Floor):
+    """Nothing, at once. Run it to measure the harness, not to compare."""
+
+    needs_source: ClassVar[bool] = False
+
+    def text(self, request: Request) -> str:
+        return ""
 
 
 class UnigramSystem(Floor):
@@ -178,6 +197,19 @@ class ReferenceSystem(Floor):
         assert all(request.id in self.known for request in requests), "the harness gives every answer first"
         texts = [self.known[request.id] for request in requests]
         return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop, question or exclamation mark that a space follows, with its closing quotes.
+
+    A full stop after a title or a single letter ends no sentence (`Dr. Ames`, `the U.S. army`). The whole text if there
+    is no such mark.
+    """
+    for mark in _ENDS.finditer(text):
+        word = re.split(r"[\s.]", text[: mark.start()])[-1]
+        if mark.group()[0] != "." or ((len(word) > 1 or word.isdigit()) and word.lower() not in _TITLES):
+            return text[: mark.end()].strip()
+    return text.strip()
 
 
 def _name(floor: Floor) -> str:
