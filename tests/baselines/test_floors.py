@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from baselines.contract import Budget, Corpus, Document, Limits, NoSetting, Request, System, UserError
-from baselines.floors import CopySystem, Floor, ReferenceSystem, RetrievalSystem, UnigramSystem
+from baselines.floors import (
+    CopySystem,
+    Floor,
+    LeadSystem,
+    NullSystem,
+    ReferenceSystem,
+    RetrievalSystem,
+    UnigramSystem,
+    first_sentence,
+)
+from baselines.oracle import OracleSystem
 
 LIMITS = Limits(source_tokens=20, target_tokens=20)
 PAIRS = [
@@ -33,7 +43,10 @@ def ask(floor: Floor, *sources: str | None, max_tokens: int = 20) -> list[str]:
     return [sample.text for sample in floor.generate(requests, NoSetting())]
 
 
-@pytest.mark.parametrize("kind", [CopySystem, UnigramSystem, RetrievalSystem, ReferenceSystem])
+KINDS = [CopySystem, LeadSystem, UnigramSystem, RetrievalSystem, ReferenceSystem, OracleSystem, NullSystem]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_floors_are_systems(kind: type[Floor], tmp_path: Path) -> None:
     floor = fitted(kind(NoSetting(), LIMITS), tmp_path)
     assert isinstance(floor, System)
@@ -88,6 +101,37 @@ def test_retrieval_weighs_as_its_formula_says(tmp_path: Path) -> None:
     places, weights = floor.postings["anna"]
     assert places.tolist() == [0]
     assert float(weights[0]) == pytest.approx(floor.idf["anna"] / norm)
+
+
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [
+        ("The dam broke. Two men left.", "The dam broke."),
+        ("the dam broke , they said ! two men left .", "the dam broke , they said !"),
+        ('"Stop!" he said. Then he left.', '"Stop!"'),
+        ("Dr. Ames of the U.S. army paid 3.50 in all. He left.", "Dr. Ames of the U.S. army paid 3.50 in all."),
+        ("It was May 5. Then June came.", "It was May 5."),
+        ("What now?! Nothing.", "What now?!"),
+        ("  no mark at all", "no mark at all"),
+        ("", ""),
+    ],
+)
+def test_the_lead_is_the_first_sentence(text: str, lead: str, tmp_path: Path) -> None:
+    assert first_sentence(text) == lead
+    assert ask(fitted(LeadSystem(NoSetting(), LIMITS), tmp_path), text) == [lead]
+
+
+def test_null_says_nothing(tmp_path: Path) -> None:
+    floor = fitted(NullSystem(NoSetting(), Limits(0, 20)), tmp_path)
+    (sample,) = floor.generate([Request("x", None, 1, 3)], NoSetting())
+    assert (sample.text, sample.tokens, sample.finished) == ("", 0, True)
+
+
+def test_the_oracle_draws_from_the_law_it_is_given(tmp_path: Path) -> None:
+    floor = fitted(OracleSystem(NoSetting(), LIMITS), tmp_path)
+    assert isinstance(floor, OracleSystem)
+    floor.law(lambda source, seed: f"{source} {seed}")
+    assert ask(floor, "a", None) == ["a 100", "None 101"]
 
 
 def test_reference_gives_the_documents_own_target(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""Diffusion over embeddings against closed forms: the sqrt schedule, partial noising, the terms, the samplers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem
+from baselines.embedding_diffusion import Sqrt, Terms, partially_noised, rounding_nll
+from cosmos.config import SamplerSetting
+from cosmos.randomness import Seeds
+from cosmos.samplers import network_calls, sample
+from cosmos.schedule import log_snr_rate
+
+SCHEDULE = Sqrt()
+TIMES = torch.linspace(0, 1, 401, dtype=torch.float64)
+
+
+def test_the_schedule_keeps_variance_and_ends_in_pure_noise() -> None:
+    alpha, sigma = SCHEDULE.alpha(TIMES), SCHEDULE.sigma(TIMES)
+    assert (alpha.square() + sigma.square() - 1).abs().max() < 1e-12
+    assert alpha[-1] == 0.0 and sigma[-1] == 1.0
+    assert float(sigma[0]) == pytest.approx(1e-4**0.25, rel=1e-4)
+    assert (sigma.diff() > 0).all()
+    published = 1 - torch.sqrt(TIMES[:-1] + 1e-4)
+    assert (alpha[:-1].square() - published).abs().max() < 1e-4
+    narrow = SCHEDULE.alpha(TIMES.float()).double()
+    assert ((narrow - alpha) / alpha.clamp_min(1e-9)).abs()[:-1].max() < 1e-5
+
+
+def test_the_rate_is_the_derivative_and_time_the_inverse() -> None:
+    t = TIMES[1:-1]
+    step = 1e-7
+    numeric = -2 * (torch.log(SCHEDULE.alpha(t + step)) - torch.log(SCHEDULE.alpha(t - step))) / (2 * step)
+    assert ((SCHEDULE.beta(t) - numeric) / numeric).abs().max() < 1e-5
+    slope = (SCHEDULE.log_snr(t + step) - SCHEDULE.log_snr(t - step)) / (2 * step)
+    assert ((log_snr_rate(SCHEDULE, t) - slope) / slope).abs().max() < 1e-5
+    assert (SCHEDULE.time(SCHEDULE.log_snr(t)) - t).abs().max() < 1e-10
+
+
+def test_partial_noising_never_touches_the_source() -> None:
+    generator = torch.Generator().manual_seed(1)
+    embedded = torch.randn(64, 7, 5, generator=generator, dtype=torch.float64)
+    is_target = torch.tensor([True, True, False, False, True, False, False])
+    t = torch.rand(64, generator=generator, dtype=torch.float64)
+    t[0] = 1.0
+    noise = torch.randn(64, 7, 5, generator=generator, dtype=torch.float64)
+    noisy = partially_noised(embedded, is_target, t, noise, SCHEDULE)
+    assert torch.equal(noisy[:, ~is_target], embedded[:, ~is_target])
+    alpha, sigma = SCHEDULE.alpha(t)[:, None, None], SCHEDULE.sigma(t)[:, None, None]
+    assert torch.equal(noisy[:, is_target], (alpha * embedded + sigma * noise)[:, is_target])
+    assert torch.equal(noisy[0, is_target], noise[0, is_target]), "at t = 1 nothing is left of the target"
+
+
+def test_the_rounding_head_is_tied_and_normalised() -> None:
+    table = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
+    bias = torch.linspace(-1, 1, 6)
+    vectors = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(3))
+    every = torch.stack([rounding_nll(vectors, table, bias, torch.full((2, 3), w)) for w in range(6)])
+    assert every.shape == (6, 2, 3)
+    assert ((-every).exp().sum(0) - 1).abs().max() < 1e-5
+    expected = -(vectors[1, 2] @ table.T + bias).log_softmax(-1)
+    assert (every[:, 1, 2] - expected).abs().max() < 1e-5
+
+
+def separation(kept: tuple[str, ...]) -> float:
+    """Share of words that the head still tells apart after training toy embeddings on some terms of the loss.
+
+    The estimate is what a network that knows nothing can best say: the mean of all words.
+    """
+    generator = torch.Generator().manual_seed(4)
+    words, width = 8, 6
+    table = torch.nn.Parameter(torch.randn(words, width, generator=generator))
+    optimizer, bias = torch.optim.Adam([table], lr=0.05), torch.zeros(words)
+    tokens = torch.arange(words)[None]  # [1, V]
+    for _ in range(400):
+        clean = (table + WORD_NOISE * torch.randn(words, width, generator=generator))[None]
+        estimate = clean.mean(1, keepdim=True) + 0.3 * (clean - clean.mean(1, keepdim=True))
+        terms = Terms(
+            error=(estimate - clean).square().mean(-1),
+            rounding=rounding_nll(clean, table, bias, tokens),
+            anchor=rounding_nll(estimate, table, bias, tokens),
+        )
+        optimizer.zero_grad()
+        loss = terms.total() if kept == Terms._fields else sum(getattr(terms, name) for name in kept)
+        loss.sum().backward()
+        optimizer.step()
+    noisy = table + WORD_NOISE * torch.randn(1000, words, width, generator=generator)
+    return float(((noisy @ table.T).argmax(-1) == tokens).double().mean())
+
+
+def test_the_rounding_terms_stop_the_collapse() -> None:
+    assert separation(("error",)) < 0.5, "without them all words move to one point"
+    assert separation(("error", "rounding")) > 0.95
+    assert separation(("error", "anchor")) > 0.95
+    assert separation(Terms._fields) > 0.95
+
+
+def exact_denoiser(words: Tensor, chances: Tensor, calls: list[float]):  # type: ignore[no-untyped-def]
+    """E[x_0 | x_t] for data on the points `words` [V, E], widened by WORD_NOISE^2."""
+
+    def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        calls.append(t)
+        time = torch.tensor(t, dtype=torch.float64)
+        alpha, sigma = SCHEDULE.alpha(time), SCHEDULE.sigma(time)
+        variance = (alpha * WORD_NOISE).square() + sigma.square()
+        distance = (x[..., None, :] - alpha * words).square().sum(-1)  # [B, N, V]
+        share = (chances.log() - distance / (2 * variance)).softmax(-1)
+        gain = alpha * WORD_NOISE**2 / variance
+        mean = share @ words
+        return mean + gain * (x - alpha * mean)
+
+    return denoise
+
+
+@pytest.mark.parametrize(
+    ("solver", "steps", "grid"), [("ddpm", 200, "time"), ("ddim", 200, "time"), ("dpmpp_2m", 20, "log_snr")]
+)
+def test_samplers_reach_the_words_in_their_shares(solver: str, steps: int, grid: str) -> None:
+    words = torch.tensor([[1.0, 0.0], [-1.0, 0.3], [0.0, -1.0]], dtype=torch.float64)
+    chances = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+    calls: list[float] = []
+    setting = SamplerSetting(solver, steps, grid, END_NOISE, final_x0=True)  # type: ignore[arg-type]
+    count = 20_000
+    seeds = Seeds(torch.arange(count))
+    start = seeds.normal(1, 2, dtype=torch.float64)
+    x = sample(exact_denoiser(words, chances, calls), start, setting, SCHEDULE, seeds)  # type: ignore[arg-type]
+    assert len(calls) == steps + 1 == network_calls(setting, SCHEDULE)  # type: ignore[arg-type]
+    nearest = (x - words).square().sum(-1).argmin(-1)
+    shares = torch.bincount(nearest, minlength=3).double() / count
+    # Four deviations, and what a finite number of steps moves.
+    assert (shares - chances).abs().max() < 4 * math.sqrt(0.25 / count) + 0.012
+
+
+def test_what_is_drawn_ends_where_words_are() -> None:
+    assert float(SCHEDULE.time(torch.tensor(-2 * math.log(END_NOISE), dtype=torch.float64))) == pytest.approx(
+        0, abs=1e-9
+    )
+    every = {**DiffuSeqSystem.settings, **DiffuSeqSystem.other_settings}
+    assert {name: network_calls(s, SCHEDULE) * s.candidates for name, s in every.items()} == {
+        "dpmpp_2m-20": 21, "ancestral-200": 201, "ddim-50": 51, "mbr10-dpmpp_2m-20": 210,
+    }  # fmt: skip

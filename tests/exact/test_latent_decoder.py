@@ -1,0 +1,93 @@
+"""The autoregressive decoder on latents: probabilities sum to one, kept keys change nothing, greedy is greedy."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.latent_decoder import LatentDecoder, greedy
+from cosmos.config import AutoencoderConfig
+from cosmos.vocabulary import CLS, PAD, SEP
+
+V, L = 6, 3
+CONFIG = AutoencoderConfig(
+    text_width=8, latent_width=4, width=16, latents=3, layers=1, heads=2, max_tokens=9, vocabulary=V, dropout=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def decoder() -> LatentDecoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        made = LatentDecoder(CONFIG, 2).double().eval()
+        for value in made.parameters():
+            value.data += 0.3 * torch.randn_like(value)
+        return made.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def latents() -> Tensor:
+    return torch.randn(4, 3, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+
+
+def test_the_probabilities_of_all_texts_sum_to_one(decoder: LatentDecoder, latents: Tensor) -> None:
+    texts = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [V^L, L]
+    given = torch.cat([torch.full((len(texts), 1), CLS), texts[:, :-1]], 1)
+    for row in latents:
+        logits = decoder.teach(given, row.expand(len(texts), -1, -1))
+        log_p = logits.log_softmax(-1).gather(-1, texts[..., None])[..., 0].sum(1)
+        assert float(log_p.exp().sum()) == pytest.approx(1.0, abs=1e-10)
+        assert log_p.exp().max() < 0.99
+
+
+def test_word_by_word_is_all_at_once(decoder: LatentDecoder, latents: Tensor) -> None:
+    tokens = torch.randint(V, (4, 8), generator=torch.Generator().manual_seed(7))
+    at_once = decoder.teach(tokens, latents)
+    memory, kept = decoder.memory(latents), decoder.start(4, 8)
+    for place in range(8):
+        assert (decoder(tokens[:, place], memory, kept, place) - at_once[:, place]).abs().max() < 1e-12
+    other = decoder.teach(tokens.flip(0), latents)
+    assert (other - at_once).abs().max() > 1e-3
+
+
+def test_the_decoder_looks_at_every_latent(decoder: LatentDecoder, latents: Tensor) -> None:
+    tokens = torch.tensor([[CLS, 5, 4]]).expand(4, -1)
+    for place in range(3):
+        moved = latents.clone()
+        moved[:, place] += 1.0
+        assert (decoder.teach(tokens, moved) - decoder.teach(tokens, latents)).abs().amax((1, 2)).min() > 1e-4
+    swapped = decoder.teach(tokens, latents.flip(1))
+    assert (swapped - decoder.teach(tokens, latents)).abs().max() > 1e-4, "latents have places"
+
+
+def test_greedy_writes_what_teaching_calls_most_probable(decoder: LatentDecoder, latents: Tensor) -> None:
+    written = greedy(decoder, latents, 8, V)
+    for row, latent in zip(written, latents, strict=True):
+        for place in range(8):
+            given = torch.cat([torch.tensor([CLS]), row[:place]])[None]
+            assert row[place] == decoder.teach(given, latent[None])[0, -1].argmax()
+            if row[place] == SEP or (row[place:] == PAD).all():
+                break
+        alone = greedy(decoder, latent[None], 8, V)[0]
+        end = row.tolist().index(SEP) + 1 if SEP in row.tolist() else 8
+        assert torch.equal(alone[:end], row[:end])
+    assert (greedy(decoder, latents, 8, 3) < 3).all()
+
+
+def test_greedy_stops_when_all_rows_have_ended(decoder: LatentDecoder, latents: Tensor) -> None:
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    before = decoder.tokens.weight.clone()
+    hook = decoder.register_forward_hook(count)
+    decoder.tokens.weight[SEP] = 50 * decoder.norm(torch.ones(1, 16, dtype=torch.float64))[0]
+    lengths = [row.index(SEP) + 1 if SEP in row else 8 for row in greedy(decoder, latents, 8, V).tolist()]
+    hook.remove()
+    decoder.tokens.weight.copy_(before)
+    assert calls == max(lengths)
