@@ -139,12 +139,12 @@ class GPT2System(Rival):
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": GPT2Recipe(
-                width=64,
+                width=96,
                 layers=3,
                 heads=4,
                 dropout=0.1,
-                training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, keep="best"),
-                budget=Budget(4e12, "flops"),
+                training=TrainingConfig(batch_size=32, learning_rate=2e-3, ema_decay=0.99, keep="best"),
+                budget=Budget(6e12, "flops"),
             )
         }
     )

@@ -78,7 +78,7 @@ class MaskedModel(nn.Module):
         self.rotary = Rotary(config.width // config.heads, max(canvas, source))
         self.rotary.cos, self.rotary.sin = self.rotary.cos[positions], self.rotary.sin[positions]
         self.trunk = Trunk(config)
-        nn.init.normal_(self.tokens.weight)
+        nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
     def forward(self, canvas: Tensor, source: Tensor) -> Tensor:
         """canvas int64 [B, L], source int64 [B, S] padded with [PAD] -> logits [B, L, V]."""
@@ -92,8 +92,8 @@ class MaskedModel(nn.Module):
         return self.trunk(torch.cat(embedded, 1), self.rotary, seen)[:, :length]
 
     def read(self, states: Tensor) -> Tensor:
-        """Hidden states [..., W] -> logits [..., V]; scaled, because the tied embeddings are of unit size."""
-        return (states * states.shape[-1] ** -0.5) @ self.tokens.weight.T
+        """Hidden states [..., W] -> logits [..., V]."""
+        return states @ self.tokens.weight.T
 
 
 def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -144,7 +144,7 @@ class MDLMSystem(Rival):
                 heads=2,
                 inner=192,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(6e12, "flops"),
             )
         }
     )
