@@ -34,7 +34,15 @@ class Source(Protocol):
         ...
 
 
-_SOURCES = Registry("source", "cosmos_bench.sources", {"world": "benchmarks.data.built_in:World"})
+_SOURCES = Registry(
+    "source",
+    "cosmos_bench.sources",
+    {
+        "world": "benchmarks.data.built_in:World",
+        "local": "benchmarks.data.local:Local",
+        "hub": "benchmarks.data.hub:Hub",
+    },
+)
 
 
 def names() -> tuple[str, ...]:

@@ -39,7 +39,11 @@ class Task:
     note: str
 
 
-_TASKS = Registry("task", "cosmos_bench.tasks", {"detox": "benchmarks.tasks.detox:TASK"})
+_TASKS = Registry(
+    "task",
+    "cosmos_bench.tasks",
+    {name: f"benchmarks.tasks.{name}:TASK" for name in ("story", "question", "summary", "detox")},
+)
 
 
 def names() -> tuple[str, ...]:

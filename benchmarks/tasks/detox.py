@@ -28,9 +28,10 @@ TASK = Task(
     headline=("exact_j", "j"),
     floors=("copy", "unigram", "retrieval", "reference"),
     systems=("cosmos", "gpt2", "mdlm"),
-    sources=("world",),
+    sources=("world", "local", "hub"),
     note=(
         "The world's sentences are made by this project (Apache-2.0): mild insults and rude intensifiers, no slur. "
+        "ParaDetox (CC0 1.0) holds offensive language as people wrote it. "
         "A system trained backwards would make polite text rude; do not train one for use."
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baselines import catalogue
-from baselines.contract import UserError
+from baselines.contract import Limits, UserError
 from benchmarks import metrics, tasks
 from benchmarks.data import source as sources
 from benchmarks.data.built_in import World, WorldOptions
@@ -29,18 +29,37 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         tasks.find("detx")
     with pytest.raises(UserError, match="did you mean world"):
         sources.find("wolrd")
-    with pytest.raises(UserError, match="known: world"):
-        sources.find("hub")
+    with pytest.raises(UserError, match="known: hub, local, world"):
+        sources.find("elsewhere")
 
 
-def test_the_world_gives_as_many_documents_as_asked_and_the_first_of_them() -> None:
+def test_limits_are_those_of_the_real_sets() -> None:
+    limits = {name: tasks.find(name).limits for name in ("story", "question", "summary", "detox")}
+    assert limits == {
+        "story": Limits(0, 80),
+        "question": Limits(384, 40),
+        "summary": Limits(512, 64),
+        "detox": Limits(40, 40),
+    }
+
+
+def test_every_note_speaks_of_licence_and_harm() -> None:
+    for name in ("story", "question", "summary", "detox"):
+        note = tasks.find(name).note
+        assert "Apache-2.0" in note
+        assert "do not" in note
+
+
+@pytest.mark.parametrize("task", ["story", "question", "summary", "detox"])
+def test_the_world_gives_as_many_documents_as_asked_and_the_first_of_them(task: str) -> None:
     world = World(WorldOptions(train=7, validation=3, test=5, seed=1))
-    documents = {split: world.load("detox", split) for split in SPLITS}
+    documents = {split: world.load(task, split) for split in SPLITS}
     assert {split: len(part) for split, part in documents.items()} == {"train": 7, "validation": 3, "test": 5}
-    assert world.load("detox", "test", 2) == documents["test"][:2]
-    assert world.load("detox", "test", 99) == documents["test"]
-    assert World(WorldOptions(test=9, seed=1)).load("detox", "test")[:5] == documents["test"]
-    assert World(WorldOptions(test=5, seed=2)).load("detox", "test") != documents["test"]
+    assert all((d.source is not None) == tasks.find(task).conditional for d in documents["test"])
+    assert world.load(task, "test", 2) == documents["test"][:2]
+    assert world.load(task, "test", 99) == documents["test"]
+    assert World(WorldOptions(test=9, seed=1)).load(task, "test")[:5] == documents["test"]
+    assert World(WorldOptions(test=5, seed=2)).load(task, "test") != documents["test"]
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -1,0 +1,193 @@
+"""The source `local`: a folder of data sets, each a folder of Parquet or JSON-lines files, one for each split.
+
+A file is called train, validation or test, with the ending .parquet or .jsonl, and has the columns `id` and `text`, or
+`id`, `source`, `target` and, if there are several good answers, `references`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from baselines.contract import Document, UserError, unknown
+from benchmarks import tasks
+from benchmarks.data import rows
+from benchmarks.data.source import SPLITS, Split
+
+FOLDER_VARIABLE = "COSMOS_DATA"
+DEFAULT_NAMES = {
+    "story": "rocstories",
+    "question": "squad_qg",
+    "summary": "summarization_wikilead",
+    "detox": "paradetox",
+}
+_ENDINGS = (".parquet", ".jsonl")
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """Which set, and how much of it.
+
+    Attributes:
+        folder: the folder that holds the sets; the environment variable COSMOS_DATA where it is empty.
+        name: the set; where it is empty, the usual one of the task.
+        test_name: the set whose test split is used, if it is another one.
+        train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
+    """
+
+    folder: str = ""
+    name: str = ""
+    test_name: str = ""
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            if getattr(self, split) < 0:
+                raise UserError(f"data.{split} must be 0 (all) or more, not {getattr(self, split)}.")
+
+
+class Local:
+    """Documents read from files of this machine."""
+
+    Options: ClassVar[type[LocalOptions]] = LocalOptions
+    version: ClassVar[str] = "1"
+
+    def __init__(self, options: LocalOptions) -> None:
+        self.options = options
+        self._splits = cache(self._read_all)
+
+    def load(self, task: str, split: Split, limit: int | None = None) -> Sequence[Document]:
+        """The first `limit` (or all) documents of a split, in the order of a hash of their ids.
+
+        All splits of the set are read and checked, whichever is asked for.
+
+        Raises:
+            UserError: the set or the split is not there, or its files cannot be used.
+        """
+        found = self._splits(task)
+        if split not in found:
+            raise UserError(_lacking(self._name(task, split), split, sorted(found)))
+        count: int = getattr(self.options, split) or len(found[split])
+        return found[split][: count if limit is None else min(limit, count)]
+
+    def content(self, task: str) -> dict[str, Any]:
+        """What was read, for the record: names, and the SHA-256 and number of rows of each file."""
+        files = {split: self._file(task, split) for split in SPLITS}
+        return {
+            "sets": sorted({self._name(task, split) for split in SPLITS}),
+            "files": {
+                path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(self._splits(task)[s])}
+                for s, path in files.items()
+                if path is not None
+            },
+        }
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of all sets."""
+        named = self.options.folder or os.environ.get(FOLDER_VARIABLE, "")
+        if not named:
+            raise UserError(
+                "The source local needs a folder of data sets; "
+                f"name it with --set data.folder=FOLDER or the environment variable {FOLDER_VARIABLE}."
+            )
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"The folder of data sets {folder} does not exist; choose another with data.folder.")
+        return folder
+
+    def _name(self, task: str, split: str) -> str:
+        """The set that a split comes from."""
+        name = self.options.name or DEFAULT_NAMES.get(task, "")
+        if split == "test" and self.options.test_name:
+            name = self.options.test_name
+        if not name:
+            raise UserError(f"The task {task} has no usual data set; name one with --set data.name=NAME.")
+        return name
+
+    def _file(self, task: str, split: str) -> Path | None:
+        """The file of a split, None if there is none."""
+        name = self._name(task, split)
+        folder = self.folder / name
+        if not folder.is_dir():
+            raise unknown(f"data set in {self.folder}", name, (path.name for path in self.folder.iterdir()))
+        found = [path for ending in _ENDINGS if (path := folder / f"{split}{ending}").is_file()]
+        if len(found) > 1:
+            raise UserError(f"{folder} has {' and '.join(path.name for path in found)}; keep one of them.")
+        return found[0] if found else None
+
+    def _read_all(self, task: str) -> dict[str, list[Document]]:
+        conditional = tasks.find(task).conditional
+        files = {split: path for split in SPLITS if (path := self._file(task, split)) is not None}
+        found = {
+            split: rows.documents(read(path, rows.needed(conditional)), conditional, str(path))
+            for split, path in files.items()
+        }
+        rows.check_apart(dict(found), " and ".join(sorted({str(path.parent) for path in files.values()})))
+        return {split: rows.in_order(documents) for split, documents in found.items()}
+
+
+def read(path: Path, wanted: Sequence[str]) -> rows.Columns:
+    """The columns of a Parquet or JSON-lines file: those wanted and `references`, as far as they are there; all names
+    with no values if one that is wanted is not.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_lines(path)
+
+
+def _read_parquet(path: Path, wanted: Sequence[str]) -> rows.Columns:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if not set(wanted) <= set(names):
+                return dict.fromkeys(names, ())
+            table = file.read([name for name in names if name in (*wanted, "references")])
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"{path} cannot be read as Parquet, it may be truncated ({reason}); put a whole copy in its place."
+        ) from error
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _read_lines(path: Path) -> rows.Columns:
+    records: list[dict[str, Any]] = []
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if not line.strip():
+                continue
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise UserError(f"Line {number} of {path} is no JSON object.")
+            records.append(record)
+    except json.JSONDecodeError as error:
+        raise UserError(f"Line {number} of {path} is not JSON, the file may be truncated ({error.msg}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text ({error}).") from error
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _lacking(name: str, split: str, known: Sequence[str]) -> str:
+    if known == ["test"]:
+        return (
+            f"The set {name} has no {split} split: it is for evaluation only; train on another with data.name=NAME and "
+            f"evaluate on this one with data.test_name={name}."
+        )
+    has = " and ".join(known) or "no split at all"
+    return (
+        f"The set {name} has no {split} split, it has {has}; add {split}.parquet or {split}.jsonl, or choose another."
+    )

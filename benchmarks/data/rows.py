@@ -1,0 +1,147 @@
+"""From columns of a table to documents, and the refusals that keep bad data out. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from baselines.contract import Document, UserError
+from benchmarks.data.source import Split
+
+Columns = Mapping[str, Sequence[Any]]
+"""A table: values by the name of their column, all columns of one length."""
+
+_SHOWN = 3
+
+
+def needed(conditional: bool) -> tuple[str, ...]:
+    """The columns that a task's tables must have; `references` may be there too."""
+    return ("id", "source", "target") if conditional else ("id", "text")
+
+
+def documents(columns: Columns, conditional: bool, where: str) -> list[Document]:
+    """The documents of one split, in the order of the rows.
+
+    Args:
+        conditional: whether documents have a source.
+        where: what to call the table in errors, such as its path.
+
+    Raises:
+        UserError: a column is missing, a value is null, empty or no text, or an id comes twice.
+    """
+    names = needed(conditional)
+    missing = [name for name in names if name not in columns]
+    if missing:
+        known = ", ".join(columns) or "none"
+        raise UserError(f"{where} has no column {' and no column '.join(missing)}; its columns are {known}.")
+    ids = _texts(columns["id"], "id", where)
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise UserError(
+            f"In {where} {_count(len(repeated), 'id comes', 'ids come')} more than once ({_few(repeated)})."
+        )
+    targets = _texts(columns[names[-1]], names[-1], where)
+    sources = _texts(columns["source"], "source", where) if conditional else [None] * len(ids)
+    others = columns.get("references") or [None] * len(ids)
+    return [
+        Document(name, source, target, _references(target, given, f"{where}, id {name}"))
+        for name, source, target, given in zip(ids, sources, targets, others, strict=True)
+    ]
+
+
+def _texts(values: Sequence[Any], column: str, where: str) -> list[str]:
+    """The values as texts; whole numbers are taken as texts, which ids often are."""
+    found = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
+    bad = [row for row, value in enumerate(found) if not isinstance(value, str) or not value.strip()]
+    if bad:
+        rows = _few(bad)
+        raise UserError(
+            f"In {where} {_count(len(bad), 'row', 'rows')} of {len(found)} "
+            f"{'has' if len(bad) == 1 else 'have'} no text in column {column} (rows {rows}, counted from 0)."
+        )
+    return found
+
+
+def _references(target: str, given: Any, where: str) -> tuple[str, ...]:
+    if given is None:
+        return (target,)
+    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+        raise UserError(f"The references of {where} are no list of texts.")
+    return tuple(dict.fromkeys((target, *given)))
+
+
+def shared_text(document: Document) -> str:
+    """What must not be in two splits: the source, or the text of a task without sources; spaces and case aside."""
+    return " ".join((document.target if document.source is None else document.source).lower().split())
+
+
+def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
+    """Refuse splits that share an id or a text.
+
+    Raises:
+        UserError: they do; says how many, with up to three examples.
+    """
+    ids = {name: {document.id for document in found} for name, found in splits.items()}
+    texts = {name: {shared_text(document): document.id for document in found} for name, found in splits.items()}
+    for one, other in combinations(splits, 2):
+        both = sorted(ids[one] & ids[other])
+        if both:
+            raise UserError(
+                f"In {where} {_count(len(both), 'id', 'ids')} of {other} {_are(both)} in {one} too ({_few(both)}); "
+                "every id must be in one split only."
+            )
+        same = sorted(texts[other][text] for text in texts[one].keys() & texts[other].keys())
+        if same:
+            raise UserError(
+                f"In {where} {_count(len(same), 'text', 'texts')} of {other} {_are(same)} in {one} too "
+                f"(ids in {other}: {_few(same)}); take them out of one of the two."
+            )
+
+
+def without(found: Iterable[Document], taken: Iterable[Document]) -> list[Document]:
+    """The documents whose text is not among those taken, without repeats of text and target together."""
+    gone = {shared_text(document) for document in taken}
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for document in found:
+        text, pair = shared_text(document), (shared_text(document), document.target)
+        if text not in gone and pair not in seen:
+            kept.append(document)
+            seen.add(pair)
+    return kept
+
+
+def in_order(found: Iterable[Document]) -> list[Document]:
+    """Documents in an order that comes from their ids alone, so that the first few do not depend on the file."""
+    return sorted(found, key=lambda document: (share_of(document.id), document.id))
+
+
+def share_of(text: str) -> float:
+    """A number in [0, 1) that comes from a text alone, the same everywhere."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / (1 << 48)
+
+
+def content_hash(found: Iterable[Document]) -> str:
+    """The SHA-256 of documents, independent of how they were stored."""
+    hashed = hashlib.sha256()
+    for document in found:
+        for part in (document.id, document.source or "", document.target, *document.references):
+            data = part.encode()
+            hashed.update(len(data).to_bytes(8, "big") + data)
+        hashed.update(b"\xff" * 8)
+    return hashed.hexdigest()
+
+
+def _count(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _are(found: Sequence[object]) -> str:
+    return "is" if len(found) == 1 else "are"
+
+
+def _few(found: Sequence[object]) -> str:
+    return ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
