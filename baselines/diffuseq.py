@@ -154,7 +154,26 @@ class DiffuSeqSystem(Rival):
                 inner=144,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
                 budget=Budget(5e12, "flops"),
-            )
+            ),
+            "small": DiffuSeqRecipe(
+                embedding=128,
+                width=384,
+                layers=12,
+                heads=6,
+                inner=1024,
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                budget=Budget(600, "seconds"),
+            ),
+            # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.
+            "base": DiffuSeqRecipe(
+                embedding=128,
+                width=768,
+                layers=12,
+                heads=12,
+                inner=2048,
+                training=TrainingConfig(batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
+                budget=Budget(140_000, "steps"),
+            ),
         }
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(

@@ -143,7 +143,13 @@ class LD4LGSystem(TwoStageRival):
     """LD4LG behind the contract."""
 
     name: ClassVar[str] = "ld4lg"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"nano": _like_cosmos("nano", 2, Budget(5e12, "flops"))})
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": _like_cosmos("nano", 2, Budget(5e12, "flops")),
+            "small": _like_cosmos("small", 6, Budget(600, "seconds")),
+            "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
+        }
+    )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),

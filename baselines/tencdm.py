@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -34,11 +34,12 @@ from baselines.contract import Budget
 from baselines.two_stage import Documents, Parts, TwoStageRival, Work
 from cosmos.batches import Batch
 from cosmos.blocks import RMSNorm, Rotary, project
-from cosmos.config import MINILM, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.config import DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
 from cosmos.denoiser import Block, Denoiser, Source
 from cosmos.diffusion import diffuse, diffusion_loss
 from cosmos.encoding import Encoding
 from cosmos.randomness import Seeds
+from cosmos.recipes import RECIPES
 from cosmos.rows import TextRows
 from cosmos.schedule import Schedule, make_schedule
 from cosmos.state_cache import CachedStates
@@ -50,14 +51,11 @@ END_TIME = 0.05  # where sampling stops
 
 @dataclass(frozen=True)
 class TEncDMRecipe:
-    """Sizes and training of one preset."""
+    """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
 
     text_encoder: str
-    width: int
-    layers: int
-    source_layers: int
+    denoiser: DenoiserConfig  # its width and heads are the decoder's too
     decoder_layers: int
-    heads: int
     diffusion: DiffusionConfig
     reader_training: TrainingConfig
     denoiser_training: TrainingConfig
@@ -116,36 +114,74 @@ class StateRows:
         return rows
 
 
+def _like_cosmos(
+    preset: str,
+    decoder_layers: int,
+    reader_training: TrainingConfig,
+    denoiser_training: TrainingConfig,
+    reader_share: float,
+    budget: Budget,
+) -> TEncDMRecipe:
+    """The encoder and the denoiser of a Cosmos preset, with this paper's objective."""
+    model = RECIPES[preset].model
+    return TEncDMRecipe(
+        text_encoder=model.text_encoder,
+        denoiser=replace(model.denoiser, output_norm=False),  # states have no fixed norm
+        decoder_layers=decoder_layers,
+        diffusion=DiffusionConfig(schedule=ScheduleConfig(d=9.0), times="stratified"),
+        reader_training=reader_training,
+        denoiser_training=denoiser_training,
+        reader_share=reader_share,
+        budget=budget,
+    )
+
+
+def _euler(solver: str = "release", **changes: Any) -> SamplerSetting:
+    """Fifty equal steps of t from 1 to END_TIME of the tan-9 schedule."""
+    return SamplerSetting(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
+
+
 class TEncDMSystem(TwoStageRival):
     """TEncDM behind the contract."""
 
     name: ClassVar[str] = "tencdm"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": TEncDMRecipe(
-                text_encoder=MINILM,
-                width=128,
-                layers=4,
-                source_layers=1,
-                decoder_layers=1,
-                heads=4,
-                diffusion=DiffusionConfig(schedule=ScheduleConfig(d=9.0), times="stratified"),
-                reader_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
-                denoiser_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
-                reader_share=0.1,
-                budget=Budget(5e12, "flops"),
-            )
+            "nano": _like_cosmos(
+                "nano",
+                1,
+                TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                0.1,
+                Budget(5e12, "flops"),
+            ),
+            "small": _like_cosmos(
+                "small",
+                3,
+                TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999),
+                0.1,
+                Budget(600, "seconds"),
+            ),
+            # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
+            "base": _like_cosmos(
+                "base",
+                3,
+                TrainingConfig(batch_size=64, learning_rate=1e-4, ema_decay=None),
+                TrainingConfig(
+                    batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
+                    weight_decay=0.01, ema_decay=0.9999,
+                ),
+                0.05,
+                Budget(210_000, "steps"),
+            ),
         }
-    )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"euler-50": SamplerSetting("release", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2))}
-    )
+    )  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"euler-50": _euler()})
     other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "euler-guided-50": SamplerSetting(
-                "release", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), guidance=1.5
-            ),
-            "euler-ode-50": SamplerSetting("euler_ode", steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2)),
+            "euler-guided-50": _euler(guidance=1.5),
+            "euler-ode-50": _euler("euler_ode"),
             "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
         }
     )
@@ -153,15 +189,11 @@ class TEncDMSystem(TwoStageRival):
     def build(self, shape: Mapping[str, int]) -> Parts:
         recipe: TEncDMRecipe = self.recipe
         conditional = self.limits.source_tokens > 0
-        config = DenoiserConfig(
+        config = replace(
+            recipe.denoiser,
             latents=shape["canvas"],
             latent_width=shape["text_width"],
-            width=recipe.width,
-            layers=recipe.layers,
-            heads=recipe.heads,
-            output_norm=False,
             source_width=shape["text_width"] if conditional else None,
-            source_layers=recipe.source_layers if conditional else 0,
             max_source_tokens=max(1, self.limits.source_tokens),
         )
         reader = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])

@@ -40,7 +40,16 @@ RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
     "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, 32, 2, 2, 64, TRAINING, BUDGET)),
     "tencdm": (
         TEncDMSystem,
-        TEncDMRecipe(MINILM, 32, 2, 1, 1, 2, DiffusionConfig(ScheduleConfig(d=9.0)), TRAINING, TRAINING, 0.3, BUDGET),
+        TEncDMRecipe(
+            MINILM,
+            DenoiserConfig(4, 16, 32, 2, 2, output_norm=False, source_layers=1),
+            1,
+            DiffusionConfig(ScheduleConfig(d=9.0)),
+            TRAINING,
+            TRAINING,
+            0.3,
+            BUDGET,
+        ),
     ),
     "ld4lg": (
         LD4LGSystem,
@@ -285,7 +294,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(
 ) -> None:
     _, folder = trained[name]
     with pytest.raises(UserError, match="another recipe"):
-        make(name, **({"decoder_layers": 2} if name == "ld4lg" else {"width": 64})).check(folder)
+        make(name, **({"decoder_layers": 2} if name in STAGES else {"width": 64})).check(folder)
     with pytest.raises(UserError, match="another limits"):
         type(make(name))(RIVALS[name][1], Limits(16, 10)).load(folder, device="cpu", dtype="float32")
     with pytest.raises(UserError, match="another system and recipe"):
