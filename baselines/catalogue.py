@@ -25,6 +25,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "cosmos": "baselines.cosmos:CosmosSystem",
         "gpt2": "baselines.gpt2:GPT2System",
         "mdlm": "baselines.mdlm:MDLMSystem",
+        "sedd": "baselines.sedd:SEDDSystem",
+        "duo": "baselines.duo:DuoSystem",
         "tencdm": "baselines.tencdm:TEncDMSystem",
         "ld4lg": "baselines.ld4lg:LD4LGSystem",
         "diffuseq": "baselines.diffuseq:DiffuSeqSystem",

@@ -1,6 +1,6 @@
 """Samplers of score-entropy diffusion (SEDD; see `baselines.score_entropy`): Euler and analytic steps.
 
-All take `predict`, a network call from a noisy canvas and alpha [B] to log-scores, and go from t = 1 to 0 in `steps`
+All take `predict`, a network call from a noisy canvas and t [B] to log-scores, and go from t = 1 to 0 in `steps`
 equal steps of one call each. Either kind of step treats positions apart, given the canvas.
 
 Euler: the reverse rate at t times the step's length, first order. Analytic (the paper's Tweedie tau-leaping): with
@@ -26,7 +26,7 @@ from baselines.score_entropy import rate
 from cosmos.randomness import Seeds
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""Canvas int64 [B, L] and alpha float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
+"""Canvas int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
 
 Step = Literal["euler", "analytic"]
 
@@ -67,7 +67,7 @@ def sample_absorb(
     """
     mask, length = torch.tensor([mask_id], device=canvas.device), canvas.shape[1]
     for t, s, last in _times(steps, canvas.device):
-        log_scores = predict(canvas, schedule.alpha(t).expand(len(canvas))).double()
+        log_scores = predict(canvas, t.expand(len(canvas))).double()
         scores = log_scores.exp().index_fill(-1, mask, 0.0)  # [B, L, V]
         tokens, uniform = categorical(scores, seeds.uniform(length)), seeds.uniform(length)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
@@ -82,7 +82,7 @@ def sample_uniform(
     """Texts from uniform noise over V = `vocabulary` tokens, int64 [B, L]."""
     canvas = (seeds.uniform(length) * vocabulary).long()
     for t, s, last in _times(steps, canvas.device):
-        scores = predict(canvas, schedule.alpha(t).expand(len(canvas))).double().exp()  # [B, L, V]
+        scores = predict(canvas, t.expand(len(canvas))).double().exp()  # [B, L, V]
         if step == "euler" and not last:
             probabilities = euler_uniform(scores, canvas, rate(schedule, t) * (t - s))
         else:

@@ -217,9 +217,9 @@ def exact_uniform(joint: Tensor, steps: int, step: Step) -> Tensor:
 
 @pytest.mark.parametrize("step", ["analytic", "euler"])
 def test_uniform_samples_have_the_frequencies_of_their_steps_which_reach_the_joint(joint: Tensor, step: Step) -> None:
-    def predict(canvas: Tensor, alpha: Tensor) -> Tensor:
-        assert float(alpha.min()) == float(alpha.max())
-        return uniform_log_scores(joint, canvas, float(alpha[0]))
+    def predict(canvas: Tensor, t: Tensor) -> Tensor:
+        assert float(t.min()) == float(t.max())
+        return uniform_log_scores(joint, canvas, float(SHORT.alpha(t[0])))
 
     count = 10_000
     for steps in (1, 5):
@@ -256,8 +256,8 @@ def exact_absorb(joint: Tensor, steps: int, step: Step) -> Tensor:
 
 @pytest.mark.parametrize("step", ["analytic", "euler"])
 def test_absorb_samples_have_the_frequencies_of_their_steps_which_reach_the_joint(joint: Tensor, step: Step) -> None:
-    def predict(canvas: Tensor, alpha: Tensor) -> Tensor:
-        return absorb_log_scores(joint, canvas, alpha)
+    def predict(canvas: Tensor, t: Tensor) -> Tensor:
+        return absorb_log_scores(joint, canvas, LogLinear().alpha(t))
 
     count = 10_000
     for steps in (1, 5):
@@ -273,9 +273,9 @@ def test_one_analytic_absorb_step_opens_like_the_exact_kernel() -> None:
     clean, schedule = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64), LogLinear(eps=1e-3)
     seen: list[Tensor] = []
 
-    def predict(canvas: Tensor, alpha: Tensor) -> Tensor:
+    def predict(canvas: Tensor, t: Tensor) -> Tensor:
         seen.append(canvas)
-        logs = clean.log() + absorb_log_ratio(alpha)[:, None, None]  # [B, 1, V]
+        logs = clean.log() + absorb_log_ratio(schedule.alpha(t))[:, None, None]  # [B, 1, V]
         return torch.cat([logs, torch.zeros_like(logs[..., :1])], -1)
 
     count = 20_000

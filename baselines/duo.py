@@ -1,0 +1,291 @@
+"""The uniform-state rival: Duo (Sahoo et al., "The Diffusion Duality", 2025, arXiv:2506.10892), built on UDLM (Schiff
+et al., 2024, arXiv:2412.10193).
+
+Tokens are noised by redrawing them, so every token can be revised at every step. Objective, reverse step and samplers:
+`baselines.uniform_diffusion` and `baselines.uniform_samplers`; Gaussian origin: `baselines.gaussian_duality`. Training
+has three stages inside one budget:
+    1. curriculum: the bound at z = argmax(w), with softmax(w / temperature) of the Gaussian w as the network's input
+       and gamma uniform between two bounds: gradients of lower variance;
+    2. the bound itself, on redrawn tokens;
+    3. discrete consistency distillation: two noisy texts of one Gaussian path (same noise); the student's prediction at
+       the noisier is drawn to the frozen teacher's at the cleaner, KL(student || teacher). The path is cut into
+       `parts`; the distance is one part in the first round and doubles with each, when the student becomes the
+       teacher.
+
+Departures, and why: the canvas, the trunk, tokenizer, optimiser and the schedule of the rate are those of the
+comparison (`baselines.canvas`; stage 1 holds the rate that stage 2 lets fall, as one schedule would); 1 - alpha
+enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on gamma,
+which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
+between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer, to fit
+the budget. Noise of shape [B, L, V] is affordable with the small vocabularies here. V counts the rows of the (padded)
+vocabulary; a row without a token is learnt to be noise and never read.
+
+Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from baselines.canvas import CanvasModel, at_strata, strata, target_tokens
+from baselines.contract import Budget, Progress, Request, Sample, UserError
+from baselines.fitting import flops_per_step
+from baselines.gaussian_duality import gaussian_tokens, noise_for, same_noise, signal_to_alpha
+from baselines.masked_diffusion import LogLinear
+from baselines.sequence import read_samples
+from baselines.staged import StagedRival, together
+from baselines.trunk import TrunkConfig
+from baselines.uniform_diffusion import redraw, token_bound
+from baselines.uniform_samplers import ancestral
+from cosmos.randomness import Seeds
+from cosmos.training import Batch, Batches, Loss, Trained, TrainingConfig, train
+
+SCHEDULE = LogLinear()
+CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
+DISTILLATION_GAMMA = (-4.0, -1.0)
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """The finishing stage. `share` is its part of the budget, 0 for none; a path has `parts` (the authors' T)."""
+
+    share: float
+    rounds: int
+    parts: int
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise UserError(f"The share of distillation must lie in [0, 1), not {self.share:g}.")
+        if self.rounds < 1 or 2 ** (self.rounds - 1) >= self.parts:
+            raise UserError(f"{self.rounds} rounds of doubling do not fit into {self.parts} parts; use fewer rounds.")
+
+
+@dataclass(frozen=True)
+class DuoRecipe:
+    """Sizes and training of one preset; `inner` and `time_width` as in `TrunkConfig`."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    time_width: int
+    training: TrainingConfig
+    distillation: Distillation
+    budget: Budget
+    curriculum_share: float = 0.5  # of what distillation leaves of the budget
+    temperature: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.curriculum_share < 1:
+            raise UserError(f"The share of the curriculum must lie in [0, 1), not {self.curriculum_share:g}.")
+        if not self.temperature > 0:
+            raise UserError(f"The temperature must be positive, not {self.temperature:g}.")
+
+
+@dataclass(frozen=True)
+class Revising:
+    """How to generate: steps (each one network call), and whether the last takes the most probable tokens."""
+
+    steps: int
+    greedy_tail: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+
+
+def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """One draw of the likelihood bound (`baselines.canvas.Bound`)."""
+    assert isinstance(model, CanvasModel)
+    canvas, alpha = batch["canvas"], SCHEDULE.alpha(t)
+    noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
+    log_probs = model(noisy, batch["source"], 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
+    each = token_bound(log_probs, canvas, noisy, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
+    return (-SCHEDULE.derivative(t) * each.double().sum(1)).sum(), target_tokens(canvas)
+
+
+def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
+    """The bound with softened inputs, gamma uniform in [low, high]."""
+
+    def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, CanvasModel)
+        canvas, size = batch["canvas"], model.tokens.num_embeddings
+        gamma = low + (high - low) * strata(canvas, seeds)  # [B]
+        alpha, slope = signal_to_alpha(gamma, size)
+        noisy = gaussian_tokens(canvas, gamma, noise_for(canvas, size, seeds))  # [B, L, V]
+        soft = (noisy / temperature).softmax(-1)
+        log_probs = model(soft, batch["source"], 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
+        each = token_bound(log_probs, canvas, noisy.argmax(-1), alpha.float()[:, None].expand(canvas.shape))
+        return (-slope * (high - low) * each.double().sum(1)).sum(), target_tokens(canvas)
+
+    return loss
+
+
+def consistency(
+    student: nn.Module,
+    teacher: nn.Module,
+    batch: Batch,
+    noisier: Tensor,
+    cleaner: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """KL(student at the noisier text || teacher at the cleaner text of the same path), [B, L].
+
+    Args:
+        noisier, cleaner: gamma of either, [B].
+        noise: standard normal [B, L, V], the path.
+    """
+    canvas, size = batch["canvas"], noise.shape[-1]
+
+    def predict(model: nn.Module, gamma: Tensor) -> Tensor:
+        tokens = gaussian_tokens(canvas, gamma, noise).argmax(-1)  # [B, L]
+        logits: Tensor = model(tokens, batch["source"], 1.0 - signal_to_alpha(gamma, size)[0])
+        return logits.float().log_softmax(-1)  # [B, L, V]
+
+    with torch.no_grad():
+        target = predict(teacher, cleaner)
+    log_probs = predict(student, noisier)
+    return (log_probs.exp() * (log_probs - target)).sum(-1)
+
+
+def distillation_loss(teacher: nn.Module, distance: float, low: float, high: float) -> Loss:
+    """Consistency over `distance`, a share of the path, whose gamma runs linearly from `low` to `high`."""
+
+    def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, CanvasModel)
+        canvas = batch["canvas"]
+        place = distance + (1.0 - distance) * strata(canvas, seeds)  # [B]
+        noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
+        noise = noise_for(canvas, model.tokens.num_embeddings, seeds)
+        divergence = consistency(model, teacher.to(canvas.device), batch, noisier, cleaner, noise)
+        return divergence.sum(), target_tokens(canvas)
+
+    return loss
+
+
+class DuoSystem(StagedRival):
+    """Duo behind the contract."""
+
+    name: ClassVar[str] = "duo"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": DuoRecipe(
+                width=64,
+                layers=3,
+                heads=2,
+                inner=192,
+                time_width=16,
+                training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
+                distillation=Distillation(
+                    share=0.15,
+                    rounds=3,
+                    parts=32,
+                    training=TrainingConfig(batch_size=32, learning_rate=5e-4, ema_decay=0.9, validations=1),
+                ),
+                budget=Budget(5e12, "flops"),
+            )
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"greedy_tail-16": Revising(16, greedy_tail=True), "ancestral-32": Revising(32)}
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "greedy_tail-4": Revising(4, greedy_tail=True),
+            "greedy_tail-8": Revising(8, greedy_tail=True),
+            "greedy_tail-32": Revising(32, greedy_tail=True),
+            "ancestral-8": Revising(8),
+            "ancestral-128": Revising(128),
+        }
+    )
+
+    def trunk(self) -> TrunkConfig:
+        recipe: DuoRecipe = self.recipe
+        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
+
+    def losses(self) -> tuple[Loss, Loss]:
+        return at_strata(bound)
+
+    def optimise(
+        self,
+        model: nn.Module,
+        data: Batches,
+        validation: Batches,
+        budget: Budget,
+        workdir: Path,
+        *,
+        seed: int,
+        device: str,
+        progress: Progress,
+    ) -> Trained:
+        """The three stages; see the module's docstring. Each is resumable, and a finished one is read back."""
+        assert isinstance(model, CanvasModel)
+        recipe: DuoRecipe = self.recipe
+        config, size = recipe.training, model.tokens.num_embeddings
+        exact, validation_loss = self.losses()
+        stages: list[tuple[Trained, float]] = []
+
+        def stage(name: str, loss: Loss, config: TrainingConfig, share: float) -> None:
+            if share == 0:
+                return
+            trained = train(
+                model,
+                loss,
+                data,
+                config=config,
+                budget=budget.part(share),
+                workdir=workdir,
+                seed=seed,
+                device=device,
+                flops_per_step=flops_per_step(model, loss, data, config.batch_size),
+                validation=validation,
+                validation_loss=validation_loss,
+                stage=f"{self.name}-{name}",
+                progress=progress,
+            )
+            stages.append((trained, share))
+
+        rest = 1.0 - recipe.distillation.share
+        soft = curriculum_loss(recipe.temperature, *(same_noise(gamma, size) for gamma in CURRICULUM_GAMMA))
+        constant = replace(config, final_learning_rate=config.learning_rate)
+        stage("curriculum", soft, constant, rest * recipe.curriculum_share)
+        falling = config if recipe.curriculum_share == 0 else replace(config, warmup_share=0.01, warmup_steps=None)
+        stage("bound", exact, falling, rest * (1.0 - recipe.curriculum_share))
+        low, high = (same_noise(gamma, size) for gamma in DISTILLATION_GAMMA)
+        for number in range(recipe.distillation.rounds):
+            teacher = copy.deepcopy(model).eval().requires_grad_(False)
+            loss = distillation_loss(teacher, 2**number / recipe.distillation.parts, low, high)
+            share = recipe.distillation.share / recipe.distillation.rounds
+            stage(f"distillation_{number + 1}", loss, recipe.distillation.training, share)
+        return together(stages)
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Revising) -> list[Sample]:
+        """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
+        source, seeds = self.given(requests)
+
+        def predict(noisy: Tensor, alpha: Tensor) -> Tensor:
+            logits: Tensor = self.model(noisy, source, 1.0 - alpha)
+            return logits
+
+        canvas = ancestral(
+            predict,
+            length=self.loaded_shape["canvas"],
+            vocabulary=self.loaded_shape["vocabulary"],
+            steps=setting.steps,
+            schedule=SCHEDULE,
+            seeds=seeds,
+            greedy_tail=setting.greedy_tail,
+        )
+        return read_samples(requests, canvas, self.vocabulary)

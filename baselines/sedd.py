@@ -1,0 +1,176 @@
+"""The score-entropy rival: SEDD (Lou, Meng and Ermon, 2024, arXiv:2310.16834), absorbing or uniform.
+
+The network gives logarithms of the ratios p_t(y) / p_t(x) of texts that differ in one token. Objective and samplers:
+`baselines.score_entropy` and `baselines.score_samplers`. Noise is the authors': log-linear for absorbing transitions,
+geometric for uniform ones. As theirs, the absorbing network's outputs are shifted by log(alpha / (1 - alpha)) -
+log(V - 1), so that outputs of order one are right at every noise level, and the entry of the token at hand is zero.
+
+Departures, and why: the canvas, the trunk, tokenizer and the schedule of the rate are those of the comparison
+(`baselines.canvas`); time enters as t itself and is added in every block, not by adaLN of sigma, as in all rivals
+that have a time input; V counts the rows of the (padded) vocabulary; outputs are read where they cost something only;
+the last sampling step is one of the `steps` (`baselines.score_samplers`).
+
+Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from baselines.canvas import CanvasModel, CanvasRival, at_strata, target_tokens
+from baselines.contract import Budget, Request, Sample, UserError, unknown
+from baselines.masked_diffusion import LogLinear, Schedule, mask_out
+from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
+from baselines.score_samplers import Step, sample_absorb, sample_uniform
+from baselines.sequence import read_samples
+from baselines.trunk import TrunkConfig
+from baselines.uniform_diffusion import redraw
+from cosmos.randomness import Seeds
+from cosmos.training import Batch, Loss, TrainingConfig
+from cosmos.vocabulary import MASK
+
+Transition = Literal["absorb", "uniform"]
+SCHEDULES: Mapping[str, Schedule] = MappingProxyType({"absorb": LogLinear(), "uniform": Geometric()})
+
+
+@dataclass(frozen=True)
+class SEDDRecipe:
+    """Sizes and training of one preset; `inner` and `time_width` as in `TrunkConfig`."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    time_width: int
+    training: TrainingConfig
+    budget: Budget
+    transition: Transition = "absorb"
+
+    def __post_init__(self) -> None:
+        if self.transition not in get_args(Transition):
+            raise unknown("transition", self.transition, get_args(Transition))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How to generate: the kind of step, and how many (each one network call)."""
+
+    step: Step
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.step not in get_args(Step):
+            raise unknown("step", self.step, get_args(Step))
+        if self.steps < 1:
+            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+
+
+def absorb_log_scores(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Log-scores at masked positions from the network's outputs [..., V]; alpha [...]."""
+    return logits + (absorb_log_ratio(alpha) - math.log(logits.shape[-1] - 1)).to(logits.dtype)[..., None]
+
+
+def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """One draw of the likelihood bound under absorbing noise (`baselines.canvas.Bound`)."""
+    assert isinstance(model, CanvasModel)
+    canvas, schedule = batch["canvas"], SCHEDULES["absorb"]
+    alpha = schedule.alpha(t)
+    masked = seeds.uniform(canvas.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
+    states = model.states(mask_out(canvas, masked, MASK), batch["source"], t)
+    logits = model.read(states[masked]).float()  # [masked, V]: an open position costs nothing
+    levels = alpha[:, None].expand(canvas.shape)[masked].float()  # [masked]
+    entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[masked], levels, MASK)
+    weights = rate(schedule, t)[:, None].expand(canvas.shape)[masked]  # float64
+    return (weights * entropy).sum(), target_tokens(canvas)
+
+
+def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """One draw of the likelihood bound under uniform noise (`baselines.canvas.Bound`)."""
+    assert isinstance(model, CanvasModel)
+    canvas, schedule = batch["canvas"], SCHEDULES["uniform"]
+    alpha = schedule.alpha(t)
+    noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
+    log_scores = model(noisy, batch["source"], t).float()  # [B, L, V]
+    entropy = uniform_entropy(log_scores, noisy, canvas, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
+    return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(canvas)
+
+
+class SEDDSystem(CanvasRival):
+    """SEDD behind the contract."""
+
+    name: ClassVar[str] = "sedd"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": SEDDRecipe(
+                width=64,
+                layers=3,
+                heads=2,
+                inner=192,
+                time_width=16,
+                training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
+                budget=Budget(5e12, "flops"),
+            )
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"analytic-32": Scoring("analytic", 32)})
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "analytic-16": Scoring("analytic", 16),
+            "analytic-128": Scoring("analytic", 128),
+            "euler-32": Scoring("euler", 32),
+            "euler-128": Scoring("euler", 128),
+        }
+    )
+
+    def trunk(self) -> TrunkConfig:
+        recipe: SEDDRecipe = self.recipe
+        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
+
+    def losses(self) -> tuple[Loss, Loss]:
+        return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Scoring) -> list[Sample]:
+        """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
+        source, seeds = self.given(requests)
+        length, size = self.loaded_shape["canvas"], self.loaded_shape["vocabulary"]
+        transition = self.recipe.transition
+        schedule = SCHEDULES[transition]
+
+        def predict(noisy: Tensor, t: Tensor) -> Tensor:
+            logits = self.model(noisy, source, t).float()  # [B, L, V]
+            if transition == "absorb":
+                logits = absorb_log_scores(logits, schedule.alpha(t)[:, None])
+            return logits.scatter(-1, noisy[..., None], 0.0)
+
+        if transition == "absorb":
+            masks = torch.full((len(requests), length), MASK, device=self.device)
+            canvas = sample_absorb(
+                predict,
+                masks,
+                steps=setting.steps,
+                step=setting.step,
+                schedule=schedule,
+                mask_id=MASK,
+                seeds=seeds,
+            )
+        else:
+            canvas = sample_uniform(
+                predict,
+                length=length,
+                vocabulary=size,
+                steps=setting.steps,
+                step=setting.step,
+                schedule=schedule,
+                seeds=seeds,
+            )
+        return read_samples(requests, canvas, self.vocabulary)

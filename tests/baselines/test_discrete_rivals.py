@@ -1,0 +1,316 @@
+"""SEDD and Duo behind the contract, MDLM's further settings, and Duo's stages."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines import catalogue
+from baselines.canvas import CanvasModel
+from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
+from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising, bound, consistency, distillation_loss
+from baselines.fitting import Rival
+from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
+from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
+from baselines.trunk import TrunkConfig
+from cosmos.randomness import Seeds
+from cosmos.training import TrainingConfig
+
+LIMITS = Limits(source_tokens=16, target_tokens=14)
+WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
+PAIRS = [
+    (f"{who} broke the {n} {what} .", f"{who} broke {what} .") for n in ("damn", "dumb") for who in WHO for what in WHAT
+]
+DOCUMENTS = [Document(str(i), source, target, (target,)) for i, (source, target) in enumerate(PAIRS)]
+CORPUS = Corpus(DOCUMENTS[:20], DOCUMENTS[20:])
+REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)]
+
+TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
+BUDGET = Budget(40, "steps")
+SEDD = SEDDRecipe(32, 2, 2, 64, 8, TRAINING, BUDGET)
+DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
+RIVALS: dict[str, tuple[type[Rival], Any]] = {
+    "sedd": (SEDDSystem, SEDD),
+    "sedd_uniform": (SEDDSystem, dataclasses.replace(SEDD, transition="uniform")),
+    "duo": (DuoSystem, DuoRecipe(32, 2, 2, 64, 8, TRAINING, DISTILLATION, BUDGET)),
+}
+SETTINGS = [
+    ("sedd", Scoring("analytic", 5)),
+    ("sedd", Scoring("euler", 4)),
+    ("sedd_uniform", Scoring("analytic", 5)),
+    ("sedd_uniform", Scoring("euler", 4)),
+    ("duo", Revising(5)),
+    ("duo", Revising(4, greedy_tail=True)),
+]
+each = pytest.mark.parametrize("name", list(RIVALS))
+
+
+def make(name: str, **changes: Any) -> Rival:
+    kind, recipe = RIVALS[name]
+    return kind(dataclasses.replace(recipe, **changes), LIMITS)
+
+
+def fit(system: Rival, folder: Path, budget: Budget = BUDGET, **given: Any) -> Any:
+    return system.fit(given.pop("corpus", CORPUS), budget, folder, seed=given.pop("seed", 1), device="cpu", **given)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Rival, Path]]:
+    """All rivals after a few steps, loaded, with their checkpoints."""
+    found = {}
+    for name in RIVALS:
+        folder, system = tmp_path_factory.mktemp(name), make(name)
+        fit(system, folder)
+        system.load(folder, device="cpu", dtype="float32")
+        found[name] = (system, folder)
+    return found
+
+
+@each
+def test_a_rival_meets_the_contract(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, folder = trained[name]
+    assert isinstance(system, System)
+    assert catalogue.find(system.name) is type(system)
+    known = json.loads((folder / "fit.json").read_text())["fitted"]
+    assert known["steps"] == 40
+    assert known["flops"] > 0 and known["validation_loss"] > 0
+    parameters = sum(p.numel() for p in next(iter(system.networks().values())).parameters())
+    assert known["notes"]["parameters"] == parameters
+    names = [*system.settings, *type(system).other_settings]  # type: ignore[attr-defined]
+    assert len(set(names)) == len(names)
+
+
+@each
+def test_training_learns(name: str, tmp_path: Path) -> None:
+    few, many = (fit(make(name), tmp_path / str(n), Budget(n, "steps")) for n in (20, 160))
+    assert many.validation_loss < 0.8 * few.validation_loss
+
+
+def stop_at(calls: int) -> Callable[[str, float, float | None], None]:
+    left = calls
+
+    def progress(stage: str, now: float, loss: float | None) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise InterruptedError
+
+    return progress
+
+
+@each
+def test_a_fit_that_was_stopped_in_any_stage_ends_with_the_same_bytes(
+    name: str, trained: dict[str, tuple[Rival, Path]], tmp_path: Path
+) -> None:
+    for calls in (9, 12, 14, 8, 4):  # for duo: twice in the curriculum, then the bound, then the distillation
+        with pytest.raises(InterruptedError):
+            fit(make(name), tmp_path, progress=stop_at(calls))
+        with pytest.raises(UserError, match="no finished checkpoint"):
+            make(name).check(tmp_path)
+    fitted = fit(make(name), tmp_path)
+    undisturbed = trained[name][1]
+    for file in ("weights.safetensors", "vocabulary.json", "config.json"):
+        assert (tmp_path / file).read_bytes() == (undisturbed / file).read_bytes(), file
+    known = json.loads((undisturbed / "fit.json").read_text())["fitted"]
+    assert {**dataclasses.asdict(fitted), "seconds": 0} == {**known, "seconds": 0}
+    assert fit(make(name), tmp_path) == fitted
+
+
+@each
+def test_global_randomness_is_untouched(name: str, tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    system = make(name)
+    fit(system, tmp_path)
+    system.load(tmp_path, device="cpu", dtype="float32")
+    for setting in system.settings.values():
+        system.generate(REQUESTS[:2], setting)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_a_text_does_not_depend_on_its_batch_mates(
+    name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]
+) -> None:
+    system, _ = trained[name]
+    together = system.generate(REQUESTS, setting)
+    assert [sample.id for sample in together] == [request.id for request in REQUESTS]
+    assert system.generate(REQUESTS[::-1], setting) == together[::-1]
+    for request, sample in zip(REQUESTS[::3], together[::3], strict=True):
+        assert system.generate([request], setting) == [sample]
+    assert len({sample.text for sample in together}) > 1
+    assert system.generate([], setting) == []
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_the_network_is_called_once_per_step(name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, calls = trained[name][0], 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    hook = next(iter(system.networks().values())).register_forward_hook(count)
+    system.generate(REQUESTS, setting)
+    hook.remove()
+    assert calls == setting.steps
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system, _ = trained[name]
+    for sample in system.generate([dataclasses.replace(request, max_tokens=2) for request in REQUESTS], setting):
+        assert sample.tokens <= 2 - sample.finished
+
+
+@each
+def test_half_precision_generates(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
+    system = make(name)
+    system.load(trained[name][1], device="cpu", dtype="bfloat16")
+    for setting in system.settings.values():
+        assert len(system.generate(REQUESTS[:3], setting)) == 3
+
+
+@each
+def test_an_unconditional_task_works(name: str, tmp_path: Path) -> None:
+    parts = (CORPUS.train, CORPUS.validation)
+    corpus = Corpus(*([dataclasses.replace(d, source=None) for d in part] for part in parts))
+    system = type(make(name))(RIVALS[name][1], Limits(0, 14))
+    fit(system, tmp_path, corpus=corpus)
+    system.load(tmp_path, device="cpu", dtype="float32")
+    for setting in system.settings.values():
+        assert len(system.generate([dataclasses.replace(r, source=None) for r in REQUESTS], setting)) == len(REQUESTS)
+
+
+@each
+def test_a_checkpoint_of_another_recipe_is_refused(
+    name: str, trained: dict[str, tuple[Rival, Path]], tmp_path: Path
+) -> None:
+    _, folder = trained[name]
+    make(name).check(folder)
+    with pytest.raises(UserError, match="another recipe"):
+        make(name, width=64).check(folder)
+    with pytest.raises(UserError, match="other seed"):
+        fit(make(name), folder, seed=2)
+
+
+def test_recipes_and_settings_out_of_range_are_refused() -> None:
+    for bad in (
+        lambda: Scoring("analytic", 0),
+        lambda: Scoring("tweedie", 3),  # type: ignore[arg-type]
+        lambda: Revising(0),
+        lambda: dataclasses.replace(SEDD, transition="mask"),  # type: ignore[arg-type]
+        lambda: dataclasses.replace(DISTILLATION, share=1.0),
+        lambda: dataclasses.replace(DISTILLATION, rounds=4),
+        lambda: make("duo", curriculum_share=1.0),
+        lambda: make("duo", temperature=0.0),
+    ):
+        with pytest.raises(UserError):
+            bad()
+
+
+def test_presets_have_the_non_embedding_parameters_of_mdlm() -> None:
+    from baselines.mdlm import MDLMSystem
+
+    def size(system: type[Rival]) -> int:
+        with torch.device("meta"):
+            network = system(system.presets["nano"], LIMITS).build({"vocabulary": 640, "canvas": 14})
+        return sum(p.numel() for name, p in network.named_parameters() if not name.startswith("tokens"))
+
+    for system in (SEDDSystem, DuoSystem):
+        assert size(system) == pytest.approx(size(MDLMSystem), rel=0.05)
+
+
+def tiny(seed: int) -> CanvasModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = CanvasModel(TrunkConfig(16, 2, 2, 32, time_width=8), vocabulary=12, canvas=5, source=4)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+BATCH = {
+    "canvas": torch.randint(0, 12, (6, 5), generator=torch.Generator().manual_seed(1)),
+    "source": torch.full((6, 4), 7),
+}
+
+
+def test_time_and_mixtures_reach_the_network() -> None:
+    model, canvas, source = tiny(0), BATCH["canvas"], BATCH["source"]
+    early, late = (model(canvas, source, torch.full((6,), t)) for t in (0.1, 0.9))
+    assert (early - late).abs().max() > 1e-2
+    mixed = model(nn.functional.one_hot(canvas, 12).float(), source, torch.full((6,), 0.1))
+    assert (early - mixed).abs().max() < 1e-5
+
+
+def pair_of_gammas(cleaner: float, noisier: float) -> tuple[Tensor, Tensor]:
+    return torch.full((6,), noisier, dtype=torch.float64), torch.full((6,), cleaner, dtype=torch.float64)
+
+
+def test_distillation_aims_at_the_teachers_prediction_at_the_cleaner_text() -> None:
+    """One sub-step: the target is what the teacher says there, and a student that says it has no loss."""
+    teacher, noise = tiny(0), torch.randn(6, 5, 12, generator=torch.Generator().manual_seed(2))
+    noisier, cleaner = pair_of_gammas(-3.0, -0.5)
+    assert consistency(teacher, teacher, BATCH, cleaner, cleaner, noise).abs().max() < 1e-6
+    tokens = gaussian_tokens(BATCH["canvas"], cleaner, noise).argmax(-1)
+    target = teacher(tokens, BATCH["source"], 1 - signal_to_alpha(cleaner, 12)[0]).log_softmax(-1)
+
+    class Says(nn.Module):
+        def forward(self, canvas: Tensor, source: Tensor, time: Tensor) -> Tensor:
+            assert float(time[0]) == pytest.approx(1 - float(signal_to_alpha(noisier, 12)[0][0]))
+            assert torch.equal(canvas, gaussian_tokens(BATCH["canvas"], noisier, noise).argmax(-1))
+            return target
+
+    assert consistency(Says(), teacher, BATCH, noisier, cleaner, noise).abs().max() < 1e-6
+    assert consistency(tiny(3), teacher, BATCH, noisier, cleaner, noise).min() > 0
+
+
+def test_the_two_texts_of_a_path_differ_more_the_further_they_are_apart() -> None:
+    canvas = BATCH["canvas"].repeat(200, 1)
+    noise = torch.randn(1200, 5, 12, generator=torch.Generator().manual_seed(2))
+
+    def tokens(gamma: float) -> Tensor:
+        return gaussian_tokens(canvas, torch.full((1200,), gamma), noise).argmax(-1)
+
+    changed = [float((tokens(-3.0) != tokens(-3.0 + step)).double().mean()) for step in (0.0, 0.5, 1.5, 3.0)]
+    assert changed[0] == 0.0 and changed == sorted(changed) and changed[-1] > 0.2
+    kept = tokens(-0.5) == canvas
+    assert bool((tokens(-3.0) == canvas)[kept].all())  # the clean token, once the largest, stays so as noise falls
+
+
+def test_distillation_draws_the_student_to_the_teacher_and_leaves_the_teacher() -> None:
+    teacher, student = tiny(0).requires_grad_(False), tiny(0)
+    before = [value.clone() for value in teacher.parameters()]
+    loss = distillation_loss(teacher, 0.5, -4.0, -0.5)
+    optimiser = torch.optim.Adam(student.parameters(), 1e-2)
+    values = []
+    for _ in range(30):
+        total, weight = loss(student, BATCH, Seeds(torch.arange(6)))
+        optimiser.zero_grad()
+        (total / weight).backward()
+        optimiser.step()
+        values.append(float((total / weight).detach()))
+    assert values[-1] < 0.5 * values[0]
+    assert all(torch.equal(*pair) for pair in zip(before, teacher.parameters(), strict=True))
+
+
+def test_the_curriculum_at_a_low_temperature_is_the_bound_on_its_range() -> None:
+    """Both estimate the integral of the same integrand over alpha; the curriculum over a part of it."""
+    from baselines.duo import curriculum_loss
+
+    model, count = tiny(0), 4000
+    batch = {"canvas": BATCH["canvas"][:1].expand(count, 5), "source": BATCH["source"][:1].expand(count, 4)}
+    low, high = -3.0, 0.5
+    high_alpha, low_alpha = (float(signal_to_alpha(torch.tensor(g), 12)[0]) for g in (low, high))
+    with torch.no_grad():
+        soft = curriculum_loss(1e-4, low, high)(model, batch, Seeds(torch.arange(count)))[0] / count
+        t = (1 - high_alpha) + (high_alpha - low_alpha) * (torch.arange(count).double() + 0.5) / count
+        hard = bound(model, batch, t / (1 - 1e-3), Seeds(count + torch.arange(count)))[0] / count
+    assert float(soft) == pytest.approx(float(hard) * (high_alpha - low_alpha) / (1 - 1e-3), rel=0.08)
