@@ -157,7 +157,7 @@ class Hub:
         if known.rule is None and not all(counts.values()):
             raise UserError(
                 f"The set {name} is streamed, so say how many passages with "
-                "--set data.train=N data.validation=N data.test=N."
+                "--set data.train=N --set data.validation=N --set data.test=N."
             )
         articles = _articles(Path(self.options.articles)) if self.options.articles else None
         wanted = self.options.revision or known.revision
