@@ -164,11 +164,11 @@ class Hub:
         offline = offline_variable()
         if offline and (known.rule is None or not is_cached(known.repository)):
             raise UserError(
-                f"{known.repository} is not in the cache of datasets, and {offline} forbids asking the hub; "
-                f"unset {offline}, or use --source local or world."
+                f"{known.repository} is not in the cache of datasets and the hub is not asked ({offline} is set); "
+                "where there is a network add --no-offline, else use --source local or world."
             )
-        library = _library()
         commit = "" if offline else resolve(known.repository, wanted)
+        library = _library()
         if known.rule is None:
             stream = _read(library, known, commit, streaming=True)["train"]
             return commit, hub_rules.from_stream(stream, counts, name)
@@ -224,6 +224,7 @@ def resolve(repository: str, revision: str) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
+    transport: Any = HfHubHTTPError.__bases__[0]  # the errors of the library it asks with, which changes
     try:
         return str(HfApi().dataset_info(repository, revision=revision, timeout=SECONDS).sha)
     except GatedRepoError as error:
@@ -234,20 +235,13 @@ def resolve(repository: str, revision: str) -> str:
         raise UserError(f"The hub has no data set {repository}, or it needs a login.") from error
     except HfHubHTTPError as error:
         raise UserError(f"The hub refused {repository}: {str(error).splitlines()[0]}") from error
-    except Exception as error:
-        if not _is_network(error):
-            raise
+    except (transport, OSError) as error:
         hint = (
-            "it is in the cache, so set HF_HUB_OFFLINE=1 to use it as it is there"
+            "it is in the cache, so use it as it is there with --offline"
             if is_cached(repository)
             else "use --source local or world, or come back with a network"
         )
         raise UserError(f"The hub cannot be reached ({type(error).__name__}) to get {repository}; {hint}.") from error
-
-
-def _is_network(error: Exception) -> bool:
-    """Whether an error is one of the network; the HTTP client of the hub's library has another name in each version."""
-    return isinstance(error, OSError) or any("TransportError" in base.__name__ for base in type(error).__mro__)
 
 
 def _read(library: Any, known: HubSet, commit: str, *, streaming: bool) -> Any:

@@ -265,7 +265,9 @@ def test_offline_is_said_at_once_and_nothing_is_imported(
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     monkeypatch.setitem(sys.modules, "datasets", None)
     started = time.monotonic()
-    with pytest.raises(UserError, match=f"EdinburghNLP/xsum is not in the cache of datasets, and {variable}"):
+    with pytest.raises(
+        UserError, match=rf"EdinburghNLP/xsum is not in the cache .* \({variable} is set\).* --no-offline"
+    ):
         Hub(HubOptions()).load("summary", "test")
     assert time.monotonic() - started < 0.5
 
@@ -321,15 +323,13 @@ def test_what_the_hub_answers_becomes_one_sentence(error: str, message: str, mon
     assert "\n" not in str(caught.value)
 
 
-class TransportError(Exception):
-    """As the hub's HTTP client calls it."""
-
-
-@pytest.mark.parametrize("error", [ConnectionError("no route"), TimeoutError("slow"), TransportError("no name")])
+@pytest.mark.parametrize("name", ["ConnectionError", "TimeoutError", "transport"])
 def test_an_unreachable_hub_is_one_sentence_with_what_to_do(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("huggingface_hub")
+    errors = pytest.importorskip("huggingface_hub.errors")
+    kinds = {"ConnectionError": ConnectionError, "TimeoutError": TimeoutError}
+    error = kinds.get(name, errors.HfHubHTTPError.__bases__[0])("trouble")
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     Api.error = error
@@ -337,7 +337,7 @@ def test_an_unreachable_hub_is_one_sentence_with_what_to_do(
         hub.resolve("a/b", "main")
     (tmp_path / "a___b" / "default" / "0.0.0" / "abc").mkdir(parents=True)
     (tmp_path / "a___b" / "default" / "0.0.0" / "abc" / "b-test.arrow").touch()
-    with pytest.raises(UserError, match="it is in the cache, so set HF_HUB_OFFLINE=1"):
+    with pytest.raises(UserError, match="it is in the cache, so use it as it is there with --offline"):
         hub.resolve("a/b", "main")
     Api.error = KeyError("a fault of ours")
     with pytest.raises(KeyError):
