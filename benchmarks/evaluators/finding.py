@@ -11,7 +11,7 @@ from pathlib import Path
 
 from baselines.contract import UserError, unknown
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model
-from benchmarks.evaluators.places import MANIFEST, hub_folder, own_folder, weights, weights_hash
+from benchmarks.evaluators.places import MANIFEST, folder_hash, hub_folder, own_folder, weights, weights_hash
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -27,6 +27,11 @@ class Located:
     def weights(self) -> str:
         """What its weights hash to."""
         return weights_hash(self.folder)
+
+    @property
+    def state(self) -> str:
+        """What all of it hashes to, configuration and tokenizer too: what it says of a text depends on nothing else."""
+        return folder_hash(self.folder)
 
 
 def locate(wanted: str) -> Located | None:

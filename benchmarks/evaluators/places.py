@@ -68,6 +68,13 @@ def weights_hash(folder: Path) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def folder_hash(folder: Path) -> str:
+    """What the files of a folder hash to, with their names; what lies deeper counts where there is nothing else."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]
+    named = [f"{path.name} {file_hash(path)}" for path in files]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest() if named else weights_hash(folder)
+
+
 def file_hash(path: Path) -> str:
     """The SHA-256 of a file's bytes in hexadecimal, worked out once per state of the file.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
 
 _AT_ONCE = 64  # pairs scored and kept at a time
+_LONGEST = 512  # tokens read of a text; the rest is cut
+_SPARE = 2  # places that RoBERTa keeps for padding
 
 
 def layer_of(model: Located) -> int:
@@ -61,7 +63,7 @@ def measure_with(role: str, *, rescaled: bool) -> Callable[[Batch], Measured]:
             useful = [] if blank(text) else [those for those in document.references if not blank(those)]
             pairs.append([f"{len(text)}:{text}{those}" for those in useful])
         keys = [key for those in pairs for key in those]
-        maker = f"bertscore {library('bert-score')}|{model.weights}|layer {layer}|baseline {baseline is not None}"
+        maker = f"bertscore {library('bert-score')}|{model.state}|layer {layer}|baseline {baseline is not None}"
         found: Array = np.zeros(0)
         if keys:
             found = batch.vectors.of(maker, keys, lambda missing: _score(model, layer, baseline, missing, batch.device))
@@ -90,6 +92,9 @@ def _score(
             baseline_path=None if baseline is None else str(baseline),
             device=device,
         )
+        # Some tokenizers do not say how long a text may be, and the library then asks for more than a network has.
+        tokenizer, longest = scorer._tokenizer, getattr(scorer._model.config, "max_position_embeddings", _LONGEST)
+        tokenizer.model_max_length = min(tokenizer.model_max_length, longest - _SPARE, _LONGEST)
     ordered = sorted(keys, key=len)  # of like length, so that little is padded
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]

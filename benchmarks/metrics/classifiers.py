@@ -41,7 +41,7 @@ def probabilities(batch: Batch, role: str, texts: Sequence[str]) -> Array:
         fill = tokenizer.pad_token_id or 0
         return in_batches(missing, ids, _BUDGET, lambda some: _run(network, [ids[i] for i in some], fill, batch.device))
 
-    return batch.vectors.of(f"classifier|{model.weights}|tokens {TOKENS}|float32", texts, make)
+    return batch.vectors.of(f"classifier|{model.state}|tokens {TOKENS}|float32", texts, make)
 
 
 def _run(network: Any, ids: Sequence[Sequence[int]], fill: int, device: str) -> Array:

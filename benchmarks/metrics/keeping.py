@@ -111,6 +111,9 @@ def _open(folder: Path | None) -> sqlite3.Connection:
             folder.mkdir(parents=True, exist_ok=True)
         place = ":memory:" if folder is None else str(folder / FILE)
         connection = sqlite3.connect(place, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        # A killed process loses nothing that was written; a power cut may cost the last entries, to be made again.
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
         connection.execute("create table if not exists vectors (key blob primary key, vector blob)")
         connection.execute("create table if not exists scores (key text primary key, score text) without rowid")
     except (OSError, sqlite3.Error) as error:

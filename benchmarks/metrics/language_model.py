@@ -42,7 +42,7 @@ def read(batch: Batch, role: str, texts: Sequence[str], *, start: bool = True) -
         budget = max(1, _LOGITS[batch.device.partition(":")[0]] // network.config.vocab_size)
         return in_batches(missing, ids, budget, lambda chosen: _run(network, [ids[i] for i in chosen], batch.device))
 
-    return batch.vectors.of(f"causal lm|{model.weights}|start {start}|tokens {TOKENS}|float32", texts, make)
+    return batch.vectors.of(f"causal lm|{model.state}|start {start}|tokens {TOKENS}|float32", texts, make)
 
 
 def _run(network: Any, ids: Sequence[Sequence[int]], device: str) -> Array:

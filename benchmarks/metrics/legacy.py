@@ -13,7 +13,7 @@ from benchmarks.metrics import bertscore
 from benchmarks.metrics.classifiers import good_class, probabilities
 from benchmarks.metrics.diversity import ORDERS, distinct_share
 from benchmarks.metrics.language_model import read
-from benchmarks.metrics.mauve import mauve
+from benchmarks.metrics.mauve import clustered
 from benchmarks.metrics.memorisation import longest_runs
 from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
 from benchmarks.metrics.networks import load_tokenizer
@@ -91,7 +91,7 @@ def _mauve_once(batch: Batch) -> Measured:
     texts, references = _pairs(batch)
     if len(texts) < 20:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and 20 are needed for two clusters")
-    value = mauve(_features(batch, texts), _features(batch, references), MAUVE_SEED)
+    value = float(clustered(_features(batch, texts), _features(batch, references), MAUVE_SEED).mauve)
     return Measured(total=value, n=len(texts), options={"seed": MAUVE_SEED, "start": False, "texts": len(texts)})
 
 
@@ -102,7 +102,7 @@ def _mauve_chunked(batch: Batch) -> Measured:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and a chunk has {CHUNK}")
     p, q = _features(batch, texts), _features(batch, references)
     parts = [slice(CHUNK * index, CHUNK * (index + 1)) for index in range(chunks)]
-    values = [mauve(p[one], q[other], MAUVE_SEED) for one in parts for other in parts]
+    values = [float(clustered(p[one], q[other], MAUVE_SEED).mauve) for one in parts for other in parts]
     options = {"chunk": CHUNK, "chunks": chunks, "seed": MAUVE_SEED, "start": False}
     return Measured(total=math.fsum(values) / len(values), n=chunks * CHUNK, options=options)
 
@@ -224,6 +224,7 @@ DIVERSITY = _metric(
     "Diversity of LD4LG and Cosmos: over all texts at their full length, so it falls as there are more of them; words "
     "by our rule, not by spaCy.",
     _diversity,
+    direction="none",
 )
 MEMORISATION = _metric(
     "memorisation",

@@ -1,10 +1,15 @@
-"""METEOR (nltk): with the synonyms of WordNet where it is; the variant of words and stems alone has its own name."""
+"""METEOR (nltk): with the synonyms of WordNet where it is; the variant of words and stems alone has its own name.
+
+As nltk has it: a repeated word goes with its last occurrence in the reference, and synonyms are looked up for the stems
+of what no word and no stem matched, so that words which are not their own stem find none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.evaluators.quiet import quiet
 from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric
 from benchmarks.metrics.pieces import RULE, pieces
 from benchmarks.metrics.signature import library
@@ -29,7 +34,8 @@ def _wordnet(batch: Batch) -> Any:
         nltk.data.path.append(root)
     from nltk.corpus.reader import WordNetCorpusReader
 
-    return WordNetCorpusReader(str(folder), None)
+    with quiet():  # of the warning that it has one language
+        return WordNetCorpusReader(str(folder), None)
 
 
 def _meteor(words: Callable[[Batch], Any]) -> Callable[[Batch], Measured]:

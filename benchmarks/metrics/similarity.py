@@ -39,7 +39,7 @@ def embed(batch: Batch, texts: Sequence[str]) -> Array:
         fill = tokenizer.pad_token_id or 0
         return in_batches(missing, ids, _BUDGET, lambda some: _run(network, [ids[i] for i in some], fill, batch.device))
 
-    return batch.vectors.of(f"mean of states|{model.weights}|tokens {TOKENS}|float32", texts, make)
+    return batch.vectors.of(f"mean of states|{model.state}|tokens {TOKENS}|float32", texts, make)
 
 
 def _run(network: Any, ids: Sequence[Sequence[int]], fill: int, device: str) -> Array:

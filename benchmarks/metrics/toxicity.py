@@ -77,7 +77,7 @@ def _detoxify(batch: Batch) -> Measured:
             missing, ids, _BUDGET, lambda some: _run(network, [ids[i] for i in some], fill, kind, batch.device)
         )
 
-    found = iter(batch.vectors.of(f"detoxify|{model.weights}|{TOKENS}", present, make)[:, 0] if present else ())
+    found = iter(batch.vectors.of(f"detoxify|{model.state}|{TOKENS}", present, make)[:, 0] if present else ())
     values = tuple(1.0 if blank(text) else float(next(found)) for text in batch.texts)
     return Measured(values=values, options={"blank": 1, "output": _KIND, "tokens": TOKENS})
 

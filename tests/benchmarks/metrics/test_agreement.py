@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu import corpus_bleu
+from sacrebleu import corpus_bleu, corpus_chrf
 from sacrebleu.metrics.bleu import BLEU
 
 from baselines.contract import Document
 from benchmarks import metrics
-from benchmarks.metrics import similarity
-from benchmarks.metrics.overlap import bleu_from_sums
+from benchmarks.evaluators import locate
+from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
+from benchmarks.metrics.memorisation import longest_runs
+from benchmarks.metrics.metric import Batch
+from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
 from benchmarks.metrics.similarity import cosines, embed
 
 WORDS = ["the", "a", "old", "red", "car", "house", "runs", "sleeps", "quickly", "never", ".", ",", "and", "idiot"]
@@ -22,7 +27,7 @@ WORDS = ["the", "a", "old", "red", "car", "house", "runs", "sleeps", "quickly", 
 @pytest.fixture(scope="module")
 def texts():
     draw = random.Random(3)
-    return [" ".join(draw.choices(WORDS, k=draw.randint(0, 14))) for _ in range(120)]
+    return [" ".join(draw.choices(WORDS, k=draw.randint(0, 14))) for _ in range(60)]
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +36,24 @@ def documents(texts):
     out = []
     for i, text in enumerate(texts):
         references = ((texts[i - 1] + " car")[:40], f"car {text.upper()}")
-        out.append(Document(str(i), references[0], references[0], references))
+        out.append(Document(str(i), f"old {text}", references[0], references))
     return out
 
 
-def test_bleu_is_that_of_sacrebleu(documents, texts):
-    [found] = metrics.score("detox", "local", documents, texts, ["bleu"])
+def score(name, documents, texts, roles=None):
+    [found] = metrics.score("detox", "local", documents, texts, [name], evaluators=roles)
+    assert found.reason is None, found.reason
+    return found
+
+
+def test_bleu_and_chrf_are_those_of_sacrebleu(documents, texts):
     streams = [[d.references[k] for d in documents] for k in range(2)]
+    found = score("bleu", documents, texts)
     assert found.value == pytest.approx(corpus_bleu(texts, streams, lowercase=True).score, abs=1e-6)
     assert found.signature.options["sacrebleu"].startswith("nrefs:2|case:lc|eff:no|tok:13a|smooth:exp|version:")
+    found = score("chrf", documents, texts)
+    assert found.value == pytest.approx(corpus_chrf(texts, streams).score, abs=1e-6)
+    assert found.signature.options["sacrebleu"].startswith("nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
 
 
 def test_bleu_of_sums_is_that_of_sacrebleu():
@@ -57,52 +71,250 @@ def test_bleu_of_sums_is_that_of_sacrebleu():
     assert sum(value > 0 for value in theirs) > 100
 
 
-def test_bleu_interval_is_that_of_recomputed_corpora(documents, texts):
+def test_chrf_of_sums_is_that_of_sacrebleu():
+    from sacrebleu.metrics.chrf import CHRF
+
+    generator = np.random.default_rng(0)
+    rows = []
+    for _ in range(300):
+        sizes = [
+            (max(0, int(generator.integers(0, 9)) - n), max(0, int(generator.integers(1, 9)) - n)) for n in range(6)
+        ]
+        rows.append([x for a, b in sizes for x in (a, b, int(generator.integers(0, min(a, b) + 1)))])
+    ours = chrf_from_sums(np.array(rows, dtype=float))
+    assert ours == pytest.approx([CHRF()._compute_f_score(row) for row in rows], abs=1e-9)
+
+
+def test_intervals_are_those_of_recomputed_corpora(documents, texts):
     """Resampled statistics give the quantiles that scoring whole resampled corpora gives."""
-    documents, texts = documents[:60], texts[:60]
-    [found] = metrics.score("detox", "local", documents, texts, ["bleu"])
     draw = random.Random(0)
-    values = []
-    for _ in range(200):
-        chosen = draw.choices(range(60), k=60)
-        streams = [[documents[i].references[k] for i in chosen] for k in range(2)]
-        values.append(corpus_bleu([texts[i] for i in chosen], streams, lowercase=True, force=True).score)
-    low, high = np.quantile(values, [0.025, 0.975])
-    width = high - low
-    assert found.low == pytest.approx(low, abs=0.2 * width)
-    assert found.high == pytest.approx(high, abs=0.2 * width)
+    for name, draws, near, recompute in (
+        ("bleu", 150, 0.25, lambda some, streams: corpus_bleu(some, streams, lowercase=True, force=True).score),
+        ("chrf", 40, 0.5, lambda some, streams: corpus_chrf(some, streams).score),
+    ):
+        samples = [draw.choices(range(60), k=60) for _ in range(draws)]
+        found = score(name, documents, texts)
+        values = [
+            recompute([texts[i] for i in chosen], [[documents[i].references[k] for i in chosen] for k in range(2)])
+            for chosen in samples
+        ]
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert found.low == pytest.approx(low, abs=near * (high - low)), name
+        assert found.high == pytest.approx(high, abs=near * (high - low)), name
 
 
-def test_rouge_is_that_of_rouge_score(documents, texts):
-    [found] = metrics.score("detox", "local", documents, texts, ["rouge_l"])
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
+@pytest.mark.parametrize(("name", "kind"), [("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")])
+@pytest.mark.parametrize("stemmed", [True, False])
+def test_rouge_is_that_of_rouge_score(documents, texts, name, kind, stemmed):
+    scorer = RougeScorer([kind], use_stemmer=stemmed)
     best = [
-        max(scorer.score(reference, text)["rougeL"].fmeasure for reference in document.references)
+        max(scorer.score(reference, text)[kind].fmeasure for reference in document.references)
         for document, text in zip(documents, texts, strict=True)
     ]
-    assert found.values == pytest.approx(best, abs=1e-6)
+    assert score(name if stemmed else f"{name}_unstemmed", documents, texts).values == pytest.approx(best, abs=1e-6)
+
+
+def test_rouge_lsum_is_that_of_rouge_score_on_lines(documents):
+    lines = ["the old car runs. a red house sleeps!", "never. quickly, and the car? runs"] * 30
+    broken = ["the old car runs.\na red house sleeps!", "never.\nquickly, and the car?\nruns"] * 30
+    references = [d.references[0].replace(" . ", " .\n").replace("? ", "?\n").replace("! ", "!\n") for d in documents]
+    plain = [Document(d.id, None, d.references[0], d.references[:1]) for d in documents]
+    scorer = RougeScorer(["rougeLsum"], use_stemmer=True)
+    theirs = [scorer.score(r, t)["rougeLsum"].fmeasure for r, t in zip(references, broken, strict=True)]
+    assert score("rouge_lsum", plain, lines).values == pytest.approx(theirs, abs=1e-6)
+
+
+def test_meteor_is_that_of_nltk(documents, texts, roles):
+    meteor = pytest.importorskip("nltk.translate.meteor_score", reason="nltk is of the extra eval")
+    from benchmarks.metrics.meteor import _NoSynonyms
+    from benchmarks.metrics.pieces import pieces
+
+    theirs = [
+        meteor.meteor_score([pieces(r) for r in d.references], pieces(t), wordnet=_NoSynonyms()) if t else 0.0
+        for d, t in zip(documents, texts, strict=True)
+    ]
+    assert score("meteor_stems", documents, texts).values == pytest.approx(theirs, abs=1e-6)
+    assert score("meteor", documents, texts, roles).signature.weights is not None
+
+
+def test_bertscore_is_that_of_bert_score(documents, texts, roles):
+    library = pytest.importorskip("bert_score", reason="bert-score is of the extra eval")
+    some = [i for i, text in enumerate(texts) if text][:15]
+    scorer = library.BERTScorer(model_type=roles["bertscore"], num_layers=3, device="cpu")
+    scorer._tokenizer.model_max_length = 512
+    _, _, best = scorer.score([texts[i] for i in some], [list(documents[i].references) for i in some])
+    found = score("bertscore", [documents[i] for i in some], [texts[i] for i in some], roles)
+    assert found.values == pytest.approx(best.tolist(), abs=1e-4)
+    assert found.signature.options == {"blank": 0, "idf": False, "layer": 3, "references": "best", "rescaled": False}
+
+
+def test_rescaled_bertscore_is_that_of_bert_score(documents, texts, roles, tmp_path):
+    """A model by the name that the library has a baseline for; with the layer that its authors tuned."""
+    library = pytest.importorskip("bert_score", reason="bert-score is of the extra eval")
+    import json
+    import shutil
+
+    folder = shutil.copytree(roles["bertscore"], tmp_path / "bert-base-uncased")
+    config = json.loads((folder / "config.json").read_text())
+    some = [i for i, text in enumerate(texts) if text][:4]
+    chosen = [documents[i] for i in some], [texts[i] for i in some]
+    taking = {"paper_bertscore_rescaled": str(folder), "paper_bertscore": str(folder)}
+    [failed] = metrics.score("detox", "local", *chosen, ["legacy_bertscore_rescaled"], evaluators=taking)
+    assert config["num_hidden_layers"] == 3  # and the library's authors tuned layer 9
+    assert failed.reason.startswith("failed: AssertionError: Invalid num_layers")
+    from benchmarks.metrics import bertscore
+
+    baseline = Path(library.__file__).parent / "rescale_baseline/en/bert-base-uncased.tsv"
+    assert bertscore.baseline_of(locate(str(folder))) == baseline
+    assert bertscore.layer_of(locate(str(folder))) == 9
+    scorer = library.BERTScorer(
+        model_type=str(folder), num_layers=3, lang="en", rescale_with_baseline=True, baseline_path=str(baseline)
+    )
+    scorer._tokenizer.model_max_length = 512
+    _, _, theirs = scorer.score(chosen[1], [d.references[0] for d in chosen[0]])
+    keys = [f"{len(t)}:{t}{d.references[0]}" for d, t in zip(*chosen, strict=True)]
+    found = {}
+    for some_keys, rows in bertscore._score(locate(str(folder)), 3, baseline, keys, "cpu"):
+        found.update(zip(some_keys, rows[:, 2], strict=True))
+    assert [found[key] for key in keys] == pytest.approx(theirs.tolist(), abs=1e-4)
 
 
 def test_similarity_does_not_depend_on_batches(texts):
     """One by one or all at once; the parts that depend on batch mates are below the decimals kept."""
     some = [text for text in texts if text][:12]
-    together = cosines(some, some[::-1])
-    similarity._cache.cache_clear()
-    alone = np.concatenate([cosines([a], [b]) for a, b in zip(some, some[::-1], strict=True)])
+
+    def fresh():
+        from benchmarks.metrics import keeping
+
+        keeping._open.cache_clear()
+        return Batch("detox", "local", [], [], models={"similarity": locate("minilm")})
+
+    together = cosines(fresh(), some, some[::-1])
+    alone = np.concatenate([cosines(fresh(), [a], [b]) for a, b in zip(some, some[::-1], strict=True)])
     assert together == pytest.approx(alone, abs=1e-5)
-    assert np.linalg.norm(embed(some), axis=1) == pytest.approx(np.ones(12), abs=1e-6)
-
-
-def test_similarity_of_texts_longer_than_the_model_reads():
+    assert np.linalg.norm(embed(fresh(), some), axis=1) == pytest.approx(np.ones(12), abs=1e-6)
     long = "the coffee is cold and " * 200
-    assert cosines([long], [long + "so is the tea"]) == pytest.approx([1.0], abs=1e-5)
+    assert cosines(fresh(), [long], [long + "so is the tea"]) == pytest.approx([1.0], abs=1e-5)
 
 
-def test_style_is_that_of_profanity_check():
-    check = pytest.importorskip("profanity_check")
+def states_one_by_one(folder, texts, start):
+    """Likelihoods and last states, one text at a time, as the library's own manual has it."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    losses, counts, states = [], [], []
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        tokens = torch.tensor([[tokenizer.bos_token_id, *ids] if start else ids])
+        with torch.no_grad():
+            out = network(tokens, labels=tokens, output_hidden_states=True)
+        counts.append(tokens.shape[1] - 1)
+        losses.append(float(out.loss) * counts[-1] if counts[-1] else 0.0)
+        states.append(out.hidden_states[-1][0, -1].numpy())
+    return np.array(losses), np.array(counts), np.stack(states)
+
+
+def test_perplexity_is_that_of_transformers(documents, texts, roles):
+    kept = [text for text in texts if text]
+    losses, counts, _ = states_one_by_one(roles["lm"], kept, start=True)
+    found = score("perplexity", documents, texts, roles)
+    assert found.value == pytest.approx(math.exp(losses.sum() / counts.sum()), rel=1e-4)
+    assert found.value > 2
+    assert (found.n, found.total) == (len(kept), 60)
+    each = np.sort(np.exp(losses / counts))
+    assert score("legacy_ppl_mean", documents, texts, roles).value == pytest.approx(each.mean(), rel=1e-4)
+    cut = int(0.05 * len(each))
+    trimmed = score("legacy_ppl_trimmed", documents, texts, roles).value
+    assert trimmed == pytest.approx(each[cut : len(each) - cut].mean(), rel=1e-4)
+
+
+def test_mauve_is_that_of_mauve_text(documents, texts, roles):
+    library = pytest.importorskip("mauve", reason="mauve-text is of the extra eval")
+    keys = [[text or "the", document.target or "a"] for text, document in zip(texts, documents, strict=True)]
+    pairs = [Document(d.id, None, target, (target,)) for d, (_, target) in zip(documents, keys, strict=True)]
+    asked = [text for text, _ in keys]
+    _, _, p = states_one_by_one(roles["lm"], asked, start=False)
+    _, _, q = states_one_by_one(roles["lm"], [target for _, target in keys], start=False)
+    theirs = library.compute_mauve(p_features=p, q_features=q, seed=25, verbose=False).mauve
+    assert score("legacy_mauve", pairs, asked, roles).value == pytest.approx(theirs, abs=0.03)
+    from benchmarks.metrics.mauve import area, clustered, mauve
+
+    found = clustered(p, q, 3)
+    assert 0.01 < found.mauve < 0.99
+    assert mauve(p, q, 3) == area(found.p_hist, found.q_hist) == pytest.approx(found.mauve, abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "role", "good"), [("sta", "toxicity", "neutral"), ("fl", "acceptability", "LABEL_0")])
+def test_classifiers_are_those_of_transformers(documents, texts, roles, name, role, good):
+    from transformers import pipeline
+
+    asked = [text for text in texts if text]
+    judge = pipeline("text-classification", model=roles[role], device="cpu")
+    theirs = iter([float(judge(text)[0]["label"] == good) for text in asked])
+    found = score(name, documents, texts, roles)
+    assert found.values == tuple(next(theirs) if text else 0.0 for text in texts)
+    assert 0 < found.value < 1
+    assert found.signature.options["class"] == f"0 {good}"
+
+
+def test_mean_sta_j_is_the_product_of_means(documents, texts, roles):
+    sta, sim, fl = (score(name, documents, texts, roles) for name in ("sta", "sim", "fl"))
+    products = [a * b for a, b in zip(sim.values, fl.values, strict=True)]
+    found = score("legacy_j_mean_sta", documents, texts, roles)
+    assert found.value == pytest.approx(sta.value * sum(products) / 60, abs=1e-4)
+    assert found.low <= found.value <= found.high
+
+
+def test_detoxify_is_that_of_detoxify(documents, texts, roles):
+    library = pytest.importorskip("detoxify", reason="detoxify is of the extra eval")
+    some = [i for i, text in enumerate(texts) if text][:20]
+    checkpoint = next(Path(roles["detoxify"]).glob("*.ckpt"))
+    judge = library.Detoxify(checkpoint=str(checkpoint), huggingface_config_path=roles["detoxify"])
+    theirs = judge.predict([texts[i] for i in some])["toxicity"]
+    found = score("detoxify", [documents[i] for i in some], [texts[i] for i in some], roles)
+    assert found.values == pytest.approx(theirs, abs=1e-4)
+    assert np.ptp(theirs) > 0.001
+
+
+def test_profanity_is_that_of_profanity_check():
+    check = pytest.importorskip("profanity_check", reason="alt-profanity-check is of the extra eval")
     texts = ["you are a stupid idiot", "the coffee is cold", "", "damn it", "good morning"]
     documents = [Document(str(i), "s", "t", ("t",)) for i in range(5)]
-    [found] = metrics.score("detox", "local", documents, texts, ["sta"])
+    found = score("sta_profanity", documents, texts)
     probabilities = check.predict_prob(texts)
     assert found.values == tuple(float(p < 0.5 and text != "") for p, text in zip(probabilities, texts, strict=True))
     assert found.values[:3] == (0.0, 1.0, 0.0)
+
+
+def test_common_runs_are_those_of_trying_them_all():
+    draw = random.Random(5)
+    training = [draw.choices("abcd", k=draw.randint(0, 12)) for _ in range(20)]
+    texts = [draw.choices("abcde", k=draw.randint(0, 15)) for _ in range(60)]
+
+    def within(run):
+        return any(run == words[i : i + len(run)] for words in training for i in range(len(words) - len(run) + 1))
+
+    lengths, found = longest_runs(texts, training)
+    for words, length, fours in zip(texts, lengths, found, strict=True):
+        runs = [words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
+        assert length == max((len(run) for run in runs if within(run)), default=0)
+        assert fours == sum(within(words[i : i + 4]) for i in range(len(words) - 3))
+
+
+def test_the_jackknife_is_that_of_leaving_out_one_by_one(texts):
+    words = [text.split() for text in texts]
+    value, error = jackknife(words, (1, 2))
+    whole = distinct_share(words, 1) * distinct_share(words, 2)
+    left = [
+        distinct_share(words[:i] + words[i + 1 :], 1) * distinct_share(words[:i] + words[i + 1 :], 2) for i in range(60)
+    ]
+    assert value == pytest.approx(whole)
+    assert error == pytest.approx(math.sqrt(59 / 60 * sum((x - sum(left) / 60) ** 2 for x in left)))
+
+
+def test_counts_and_lengths_are_round_and_follow_the_documents():
+    assert [count_for(n) for n in (1, 4, 5, 9, 10, 49, 200, 1001)] == [1, 2, 5, 5, 10, 20, 200, 1000]
+    assert length_for([["a"] * n for n in range(1, 21)]) == 3
+    assert length_for([[]]) == 1

