@@ -5,6 +5,7 @@ No test downloads anything: the loading itself is seen only with a stand-in for 
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -286,7 +287,30 @@ def test_the_cache_is_used_offline(library: list[Any], tmp_path: Path, monkeypat
     assert source.content("story")["revision"] == "abc123"
 
 
+def test_tables_of_the_real_library_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder instead of a repository; everything after the download is as it is for the hub."""
+    pytest.importorskip("datasets")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "set").mkdir()
+    for split, table in SQUAD.items():
+        pq.write_table(pa.table({**table, "extra": [1] * len(table["id"])}), tmp_path / "set" / f"{split}.parquet")
+    monkeypatch.setattr(hub, "resolve", lambda repository, revision: "")
+    monkeypatch.setattr(hub, "is_cached", lambda repository: True)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(hub, "SETS", {"squad": dataclasses.replace(SETS["squad"], repository=str(tmp_path / "set"))})
+    source = Hub(HubOptions())
+    expected = hub_rules.questions(SQUAD)
+    assert {split: sorted(d.id for d in source.load("question", split)) for split in SPLITS} == {
+        split: sorted(d.id for d in found) for split, found in expected.items()
+    }
+    assert list(source.load("question", "test")) == expected["test"]
+    assert len(source.content("question")["revision"]) > 8
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "resolve", lambda repository, revision: "abc")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match=r"\[hub\]"):
