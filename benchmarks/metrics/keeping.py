@@ -81,10 +81,17 @@ class Scores:
 
 
 @functools.cache
-def code_hash() -> str:
-    """What the code that scores hashes to, so that no score outlives a change of it."""
+def code_hash(measure: Callable[..., object]) -> str:
+    """What the code that scores hashes to, ours and the file of the evaluator's function, perhaps another package's.
+
+    So no score outlives a change of the code that made it.
+    """
     root = Path(__file__).parents[1]
     files = [path for part in ("metrics", "stats", "data/world") for path in sorted((root / part).rglob("*.py"))]
+    code = getattr(measure, "__code__", None)
+    theirs = Path(code.co_filename) if code is not None else None
+    if theirs is not None and theirs.is_file() and theirs not in files:
+        files.append(theirs)
     hashed = hashlib.sha256()
     for path in files:
         hashed.update(path.read_bytes())

@@ -122,7 +122,7 @@ class _Scoring:
     def _key(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> str:
         """The identity of everything that a score depends on."""
         located = {role: [model.name, model.state] for role, model in models.items()}
-        parts = [metric.name, metric.version, evaluator.name(), located, code_hash()]
+        parts = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure)]
         return identity([*parts, self._inputs(evaluator.training)])
 
     def _inputs(self, with_training: bool) -> str:

@@ -1,0 +1,40 @@
+"""Seconds to score 1,000 texts by each metric there is here, and to score them again; `-s` prints the table."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks import evaluators, metrics
+from benchmarks.data import world
+from benchmarks.metrics import keeping
+
+TEXTS = 1000
+AGAIN_SECONDS = 2.0
+
+
+@pytest.mark.slow
+def test_a_thousand_texts(tmp_path):
+    documents = world.detox("test", TEXTS)
+    training = [document.target for document in world.detox("train", 4000)]
+    texts = [document.source if i % 2 else document.target for i, document in enumerate(documents)]
+    chosen = {"paper_lm": "smollm2", "pieces": "minilm"} if evaluators.locate("smollm2") else {}
+    names = [entry.metric for entry in metrics.available("local", chosen) if entry.works]
+
+    def score(wanted):
+        started = time.perf_counter()
+        found = metrics.score(
+            "detox", "local", documents, texts, wanted, training=training, cache=tmp_path, evaluators=chosen
+        )
+        return found, time.perf_counter() - started
+
+    print()
+    for name in names:
+        [found], seconds = score([name])
+        print(f"{name:30}{seconds:9.2f} s  {found.n:5} of {found.total}  {found.reason or ''}")
+    keeping._open.cache_clear()
+    found, seconds = score(names)
+    print(f"{'all of them again':30}{seconds:9.2f} s")
+    assert all(one.reason is None or one.reason.startswith(("too few", "not run")) for one in found)
+    assert seconds < AGAIN_SECONDS
