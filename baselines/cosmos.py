@@ -34,10 +34,9 @@ MODEL = "model"  # the pipeline's folder within the checkpoint
 
 
 @dataclass(frozen=True)
-class CosmosSetting:
+class CosmosSetting(SamplerSetting):
     """How to generate: the sampler, and whether its loop is captured (`cosmos.capture`)."""
 
-    sampler: SamplerSetting
     capture: Capture = "off"
 
 
@@ -48,8 +47,8 @@ class CosmosSystem:
     presets: ClassVar[Mapping[str, Any]] = RECIPES
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "dpmpp_2m-20": CosmosSetting(SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True)),
-            "release-200": CosmosSetting(SamplerSetting()),
+            "dpmpp_2m-20": CosmosSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+            "release-200": CosmosSetting(),
         }
     )
     trained: ClassVar[bool] = True
@@ -92,6 +91,7 @@ class CosmosSystem:
             states=workdir / "states",
             seed=seed,
             device=device,
+            start_linear=self.recipe.start_linear,
             progress=progress,
         )
         pipeline, second = train_diffusion(
@@ -156,7 +156,7 @@ class CosmosSystem:
             return []
         sources = [str(request.source) for request in requests] if self.limits.source_tokens > 0 else None
         seeds = [request.seed for request in requests]
-        tokens = self.pipeline.sample_tokens(sources, seeds, setting.sampler, setting.capture)
+        tokens = self.pipeline.sample_tokens(sources, seeds, setting, setting.capture)
         return read_samples(requests, tokens, self.pipeline.vocabulary)
 
     def _canvas(self, vocabulary: Vocabulary, texts: Sequence[str]) -> int:

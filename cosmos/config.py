@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cosmos.errors import UserError
@@ -98,6 +98,7 @@ class DenoiserConfig:
     source_layers: int = 0  # blocks of the source encoder
     max_source_tokens: int = 512
     release_condition: bool = False  # the authors' way with the condition; see `cosmos.denoiser`
+    positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
 
     def __post_init__(self) -> None:
         _check_heads(self.width, self.heads)
@@ -164,13 +165,14 @@ PRESETS: Mapping[str, Preset] = {
     "nano": Preset(
         text_encoder=MINILM,
         autoencoder=AutoencoderConfig(
-            text_width=384, latent_width=64, width=128, latents=8, layers=2, heads=4, max_tokens=32, vocabulary=30522,
+            text_width=384, latent_width=64, width=128, latents=12, layers=2, heads=4, max_tokens=24, vocabulary=30522,
             dropout=0.0,
         ),
-        corruption=LADDER["latent"],
+        # All of the recipe, more gently: a short training cannot learn its way around the full strengths.
+        corruption=replace(LADDER["latent"], drop_rate=0.1, noise_keep=0.9, latent_rate=0.2),
         denoiser=DenoiserConfig(
-            latents=8, latent_width=64, width=128, layers=4, heads=4, output_norm=False, source_layers=2,
-            max_source_tokens=64,
+            latents=12, latent_width=64, width=96, layers=4, heads=6, output_norm=False, max_source_tokens=64,
+            positions=True,
         ),
         diffusion=DiffusionConfig(),
     ),
@@ -181,7 +183,9 @@ PRESETS: Mapping[str, Preset] = {
             vocabulary=30522,
         ),
         corruption=LADDER["latent"],
-        denoiser=DenoiserConfig(latents=16, latent_width=384, width=384, layers=12, heads=6, source_layers=6),
+        denoiser=DenoiserConfig(
+            latents=16, latent_width=384, width=384, layers=12, heads=6, source_layers=6, positions=True
+        ),
         diffusion=DiffusionConfig(),
     ),
     "base": Preset(

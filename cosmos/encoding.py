@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cosmos.budget import Budget
@@ -23,17 +24,25 @@ def first_process_first(device: str) -> AbstractContextManager[None]:
     return first
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What something cost that is neither states nor latents."""
+
+    seconds: float
+    flops: float
+
+
 class Encoding:
     """States for one stage, in folders named after a hash of the texts below a folder that stages may share.
 
     Attributes:
-        paid: what this stage pays for: states no other stage has paid for, and latents.
+        paid: what this stage pays for before it trains: states no other stage has paid for, latents, a linear start.
     """
 
     def __init__(self, folder: Path, encoder: TextEncoder, stage: str, device: str, progress: Progress) -> None:
         self.folder, self.encoder, self.stage = folder, encoder, stage
         self.device, self.progress = device, progress
-        self.paid: list[CachedStates | CachedLatents] = []
+        self.paid: list[CachedStates | CachedLatents | Cost] = []
 
     def states(self, texts: Sequence[str], max_tokens: int) -> tuple[CachedStates, str]:
         """States of the texts, encoded unless they are there, and their key."""

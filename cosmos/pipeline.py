@@ -185,6 +185,11 @@ class Pipeline:
             tokens = self._most_probable(self.autoencoder.compress(*self._cast((states, mask))))
         return Reconstructed(self.read(tokens), cut)
 
+    def plain(self, texts: Sequence[str]) -> list[str]:
+        """Texts as they would be read from their own tokens, cut to what the autoencoder reads: the best it can do."""
+        encoded = self.vocabulary.encode(texts, self.autoencoder.config.max_tokens)
+        return [decoded.text for decoded in self.vocabulary.decode(encoded.tokens)]
+
     def read(self, tokens: Tensor) -> list[Written]:
         """Rows of compact tokens [B, L - 1] as texts: cut at the first end token, detokenised."""
         rows = tokens.tolist()

@@ -25,6 +25,7 @@ class Recipe:
     diffusion_training: TrainingConfig
     autoencoder_share: float  # of the budget, its encoding included; diffusion has the rest
     budget: Budget  # where none is given
+    start_linear: bool = False  # `cosmos.linear_start`, for trainings of a few hundred steps
 
     def __post_init__(self) -> None:
         if not 0 < self.autoencoder_share < 1:
@@ -35,10 +36,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "nano": Recipe(
             model=PRESETS["nano"],
-            autoencoder_training=TrainingConfig(batch_size=32, learning_rate=5e-3, ema_decay=0.99, validations=1),
+            autoencoder_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
             diffusion_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
-            autoencoder_share=0.45,
+            autoencoder_share=0.4,
             budget=Budget(6e12, "flops"),
+            start_linear=True,
         ),
         "small": Recipe(
             model=PRESETS["small"],

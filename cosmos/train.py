@@ -13,6 +13,7 @@ Axis legend in `cosmos.blocks`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,10 +28,12 @@ from cosmos.budget import Budget
 from cosmos.config import AutoencoderConfig, CorruptionConfig, DenoiserConfig, DiffusionConfig
 from cosmos.denoiser import Denoiser, Source
 from cosmos.diffusion import diffusion_loss
-from cosmos.encoding import Encoding, first_process_first
+from cosmos.encoding import Cost, Encoding, first_process_first
 from cosmos.errors import UserError
+from cosmos.files import make_folder, read_json, write_json
 from cosmos.flops import measure_flops
 from cosmos.latent_cache import cache_latents
+from cosmos.linear_start import TEXTS, linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
@@ -69,6 +72,7 @@ def train_autoencoder(
     states: Path,
     seed: int,
     device: str,
+    start_linear: bool = False,
     progress: Progress = silent,
 ) -> tuple[Pipeline, Stage]:
     """First stage: compressor and decompressor, on texts.
@@ -76,6 +80,7 @@ def train_autoencoder(
     Args:
         config: its text width and vocabulary are set to those of the encoder and the vocabulary.
         states: where frozen states are kept; may be shared with the other stage.
+        start_linear: start as `cosmos.linear_start` has it, where the sizes leave room for that.
         training: validation is under clean input whatever the corruption.
 
     Returns:
@@ -97,6 +102,9 @@ def train_autoencoder(
         validation = TextRows(held_out, validation_texts, vocabulary, config.max_tokens)
     standardiser = Standardiser.of(encoded.statistics()).to(find_processes(device).device)
     autoencoder = _initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), seed)
+    start_linear = start_linear and tokens_per_latent(config) is not None
+    if start_linear:
+        encoding.paid.append(_start(autoencoder, standardiser, rows, seed, workdir / "start.json", device))
 
     def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
         clean = standardiser(batch["states"], batch["mask"])
@@ -110,7 +118,7 @@ def train_autoencoder(
         autoencoder, loss, rows, training, encoding.left(budget), workdir, seed, device, AUTOENCODER,
         validation, validation_loss, progress,
     )  # fmt: skip
-    notes = {**_notes(trained, autoencoder, encoding), "cut": encoded.cut}
+    notes = {**_notes(trained, autoencoder, encoding), "cut": encoded.cut, "start_linear": start_linear}
     if validation is not None:
         notes |= _accuracy(autoencoder, standardiser, validation)
     pipeline = Pipeline(vocabulary, standardiser, autoencoder, encoder)
@@ -213,6 +221,23 @@ def _initialised(build: Callable[[], nn.Module], seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build()
+
+
+def _start(
+    autoencoder: Autoencoder, standardiser: Standardiser, rows: TextRows, seed: int, costs: Path, device: str
+) -> Cost:
+    """Start linearly, from the first training texts; its cost is that of the first time, however often it is resumed."""
+    here = next(standardiser.buffers()).device
+    batch = {name: value.to(here) for name, value in rows.batch(torch.arange(min(TEXTS, len(rows)))).items()}
+    clean = standardiser(batch["states"], batch["mask"])
+    autoencoder.to(here)
+    began = time.perf_counter()
+    flops = measure_flops(lambda: linear_start(autoencoder, clean, batch["mask"], batch["tokens"], seed))
+    with first_process_first(device):
+        if not costs.exists():
+            make_folder(costs.parent)
+            write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
+    return Cost(**read_json(costs))
 
 
 def _train(

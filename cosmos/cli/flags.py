@@ -1,0 +1,89 @@
+"""What verbs share: flags, recipes by name, progress on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cosmos.budget import Budget
+from cosmos.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from cosmos.recipes import Recipe
+    from cosmos.training_config import Progress
+
+
+def add_training_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of both stages."""
+    parser.add_argument("--validation", metavar="FILE", type=Path, help="held-out texts, of the same kind as DATA")
+    parser.add_argument("--preset", default="nano", metavar="NAME", help="sizes and recipe: nano, small, base (nano)")
+    parser.add_argument("--budget", metavar="AMOUNT", help="300steps, 90seconds or 5e12flops (the preset's share)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="everything random follows from it (0)")
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N (auto)")
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a preset.
+
+    Raises:
+        UserError: unknown name.
+    """
+    from cosmos.recipes import RECIPES
+
+    if name not in RECIPES:
+        raise unknown("preset", name, RECIPES)
+    return RECIPES[name]
+
+
+def budget(text: str | None, otherwise: Budget) -> Budget:
+    """The budget given on the command line, or the preset's."""
+    return otherwise if text is None else Budget.parse(text)
+
+
+def device(name: str) -> str:
+    """A device by name; "auto" is CUDA where it is.
+
+    Raises:
+        UserError: no such kind of device, or it is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        wanted = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.") from error
+    if wanted.type not in ("cpu", "cuda"):
+        raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"The device '{name}' is not there; use cpu.")
+    return name
+
+
+def progress_bars() -> Progress:
+    """A `Progress` that shows one bar per stage with its loss and time left, on stderr."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def progress(stage: str, share: float, loss: float | None) -> None:
+        if stage not in bars:
+            shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+            bars[stage] = tqdm(total=1.0, desc=stage, bar_format=shape, file=sys.stderr, mininterval=0.5)
+        bar = bars[stage]
+        if share < bar.n:  # another list of texts is encoded
+            bar.reset()
+        if loss is not None:
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        bar.update(share - bar.n)
+        if share >= 1.0:
+            bar.refresh()
+
+    return progress

@@ -1,0 +1,87 @@
+"""From words to a verb, and from an error to an exit code: 0 well, 2 the user can mend it (one sentence says how)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cosmos.errors import UserError, unknown
+
+VERBS = {
+    "train-autoencoder": "train_autoencoder",
+    "train-diffusion": "train_diffusion",
+    "sample": "sample",
+    "reconstruct": "reconstruct",
+    "convert": "convert",
+    "probe": "probe",
+}
+
+_HELP = """usage: python -m cosmos VERB [flags]
+
+Cosmos: latent diffusion for text in a compressed, smooth space (arXiv 2506.21170).
+
+{verbs}
+
+examples:
+  python -m cosmos train-autoencoder texts.txt ae --preset nano
+  python -m cosmos train-diffusion pairs.jsonl model --autoencoder ae --preset nano
+  python -m cosmos sample model --sources questions.txt
+  python -m cosmos VERB --help                              the flags of a verb"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence, and whose help is the verb's own text."""
+
+    def __init__(self, verb: str, doc: str) -> None:
+        super().__init__(
+            prog=f"python -m cosmos {verb}",
+            description=doc.strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise UserError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return _run(words)
+    except UserError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on where this one stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP.format(verbs="\n".join(f"  {verb:18} {_module(verb).__doc__.splitlines()[0]}" for verb in VERBS)))
+        return 0
+    if words[0] not in VERBS:
+        raise unknown("verb", words[0], VERBS)
+    module = _module(words[0])
+    parser = Parser(words[0], module.__doc__)
+    module.add_arguments(parser)
+    arguments, extra = parser.parse_known_args(words[1:])
+    if extra:
+        flags = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+        if extra[0].startswith("-"):
+            raise unknown(f"flag of {parser.prog}", extra[0].partition("=")[0], flags)
+        raise UserError(f"Cannot place the word '{extra[0]}'; see {parser.prog} --help.")
+    code: int = module.main(arguments)
+    return code
+
+
+def _module(verb: str):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"cosmos.cli.{VERBS[verb]}")

@@ -1,0 +1,56 @@
+"""Compress texts and decompress them again.
+
+MODEL is a folder that either training stage leaves (OUT/model). TEXTS is a .txt file, or .jsonl or .parquet with a
+column `text` or `target`. One JSON object per text on stdout; the share of texts that came back word for word, how many
+were too long and lost their tail, and how many never ended, on stderr.
+
+example:
+  python -m cosmos reconstruct ae/model held_out.txt
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cosmos.cli.flags import add_device, device
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
+    parser.add_argument("texts", metavar="TEXTS", type=Path, help="what to reconstruct")
+    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    add_device(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from cosmos.errors import UserError
+    from cosmos.texts import read_texts
+
+    texts = read_texts(arguments.texts).targets
+    if arguments.batch < 1:
+        raise UserError("--batch must be at least 1.")
+
+    from cosmos.pipeline import Pipeline
+
+    pipeline = Pipeline.load(arguments.model, device=device(arguments.device))
+    same = cut = unfinished = 0
+    for start in range(0, len(texts), arguments.batch):
+        part = texts[start : start + arguments.batch]
+        result = pipeline.reconstruct(part)
+        cut += result.cut
+        # A text is compared as the tokenizer would write it, since spacing and case are not the model's to keep.
+        for text, plain, written in zip(part, pipeline.plain(part), result.written, strict=True):
+            right = plain == written.text
+            same += right
+            unfinished += not written.finished
+            print(json.dumps({"original": text, **written._asdict(), "same": right}, ensure_ascii=False))
+    print(f"{same} of {len(texts)} texts came back word for word.", file=sys.stderr)
+    if cut:
+        limit = pipeline.autoencoder.config.max_tokens
+        print(f"{cut} of {len(texts)} texts were longer than {limit} tokens and lost their tail.", file=sys.stderr)
+    if unfinished:
+        print(f"{unfinished} of {len(texts)} texts never ended and may be cut.", file=sys.stderr)
+    return 0

@@ -1,0 +1,80 @@
+"""Write texts, each from its own seed.
+
+MODEL is the folder that train-diffusion leaves (OUT/model). A conditional model needs --sources: a .txt file, or .jsonl
+or .parquet with a column `source` (or `text`); it writes one text for each. Otherwise --count says how many.
+
+One JSON object per text on stdout, or in --out: text, tokens before the end token, and whether it ended (`finished`);
+texts that fill all positions without an end token may be cut, and are counted on stderr, as are sources that were cut.
+
+The default sampler is DPM-Solver++(2M) with 20 steps; `--solver release --steps 200` is the authors'.
+
+example:
+  python -m cosmos sample model/model --sources questions.txt --steps 10 --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cosmos.cli.flags import add_device, device
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
+    parser.add_argument("--sources", metavar="FILE", type=Path, help="what to condition on")
+    parser.add_argument("--count", type=int, default=8, metavar="N", help="texts of an unconditional model (8)")
+    parser.add_argument("--solver", default="dpmpp_2m", metavar="NAME", help="dpmpp_2m, release, heun, ... (dpmpp_2m)")
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="of the solver (20)")
+    parser.add_argument("--guidance", type=float, default=1.0, metavar="W", help="1 is the conditional model (1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first text; each next is one more (0)")
+    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    parser.add_argument("--capture", default="off", metavar="HOW", help="off, compile or graph (off)")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="where to write (stdout)")
+    add_device(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from cosmos.config import SamplerSetting
+    from cosmos.errors import UserError
+    from cosmos.texts import read_sources
+
+    sources = None if arguments.sources is None else read_sources(arguments.sources)
+    count = arguments.count if sources is None else len(sources)
+    if count < 1 or arguments.batch < 1:
+        raise UserError("--count and --batch must be at least 1.")
+    release = arguments.solver == "release"
+    setting = SamplerSetting(
+        arguments.solver, arguments.steps, "time" if release else "log_snr", final_x0=not release,
+        guidance=arguments.guidance,
+    )  # fmt: skip
+
+    from cosmos.files import replacing
+    from cosmos.pipeline import Pipeline
+
+    pipeline = Pipeline.load(arguments.model, device=device(arguments.device), with_encoder=sources is not None)
+    lines: list[str] = []
+    unfinished = 0
+    for start in range(0, count, arguments.batch):
+        stop = min(start + arguments.batch, count)
+        part = None if sources is None else sources[start:stop]
+        seeds = [arguments.seed + i for i in range(start, stop)]
+        for place, written in enumerate(pipeline.sample(part, seeds, setting, arguments.capture), start):
+            row = {"source": None if sources is None else sources[place], "seed": arguments.seed + place}
+            lines.append(json.dumps({**row, **written._asdict()}, ensure_ascii=False) + "\n")
+            unfinished += not written.finished
+    if arguments.out is None:
+        sys.stdout.writelines(lines)
+    else:
+        with replacing(arguments.out) as path:
+            path.write_text("".join(lines), encoding="utf-8")
+    if sources is not None and pipeline.encoder is not None and pipeline.denoiser is not None:
+        limit = pipeline.denoiser.config.max_source_tokens
+        cut = pipeline.encoder.ids(sources, limit)[1]
+        if cut:
+            print(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.", file=sys.stderr)
+    if unfinished:
+        print(f"{unfinished} of {count} texts never ended and may be cut.", file=sys.stderr)
+    return 0

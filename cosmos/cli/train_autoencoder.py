@@ -1,0 +1,82 @@
+"""First stage: learn to compress texts into latents and back.
+
+DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
+`target`, of which the targets are compressed. The vocabulary is that of all texts in DATA. Frozen encoder states are
+computed once and kept in OUT/states; training leaves resume points in OUT/training. Killed, the same command goes on
+where it stopped.
+
+OUT/model then holds the vocabulary and the autoencoder: try `reconstruct OUT/model`, or train the second stage on it.
+Works under `accelerate launch -m cosmos train-autoencoder ...`, where processes share each batch.
+
+example:
+  python -m cosmos train-autoencoder texts.jsonl ae --validation held_out.jsonl --preset nano --budget 2e12flops
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cosmos.cli.flags import add_training_flags, budget, device, progress_bars, recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=Path, help="texts to learn from")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
+    add_training_flags(parser)
+    parser.add_argument("--encoder", metavar="NAME", help="frozen text encoder, a folder or cached name (the preset's)")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="longest text; longer ones are cut (that of DATA)")
+    parser.add_argument("--latents", type=int, metavar="N", help="how many latents a text becomes (the preset's)")
+    parser.add_argument("--corruption", metavar="NAME", help="ce, mse, activation or latent: the ablation ladder")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    chosen = recipe(arguments.preset)
+    share = budget(arguments.budget, chosen.budget.part(chosen.autoencoder_share))
+    from cosmos.texts import read_texts
+
+    texts = read_texts(arguments.data)
+    held_out = read_texts(arguments.validation).targets if arguments.validation else []
+
+    from cosmos.config import LADDER, MINILM
+    from cosmos.errors import UserError, unknown
+    from cosmos.text_encoder import TextEncoder
+    from cosmos.train import encoder_name, train_autoencoder
+    from cosmos.vocabulary import Vocabulary
+
+    where = device(arguments.device)
+    corruption = chosen.model.corruption
+    if arguments.corruption is not None:
+        if arguments.corruption not in LADDER:
+            raise unknown("corruption", arguments.corruption, LADDER)
+        corruption = LADDER[arguments.corruption]
+    encoder = TextEncoder(arguments.encoder or encoder_name(chosen.model.text_encoder, MINILM), where)
+    vocabulary = Vocabulary.of([*texts.targets, *(texts.sources or [])], str(encoder.folder))
+    longest = int(vocabulary.encode(texts.targets, encoder.positions).mask.sum(1).max())
+    limit = arguments.max_tokens or min(longest, encoder.positions)
+    if not 2 < limit <= encoder.positions:
+        raise UserError(
+            f"--max-tokens must lie between 3 and the encoder's {encoder.positions} positions, not {limit}."
+        )
+    latents = arguments.latents or chosen.model.autoencoder.latents
+    pipeline, stage = train_autoencoder(
+        texts.targets,
+        held_out,
+        encoder,
+        vocabulary,
+        config=replace(chosen.model.autoencoder, max_tokens=limit, latents=latents),
+        corruption=corruption,
+        training=chosen.autoencoder_training,
+        budget=share,
+        workdir=arguments.out / "training",
+        states=arguments.out / "states",
+        seed=arguments.seed,
+        device=where,
+        start_linear=chosen.start_linear,
+        progress=progress_bars(),
+    )
+    pipeline.save(arguments.out / "model")
+    print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
+    return 0

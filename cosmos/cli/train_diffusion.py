@@ -1,0 +1,72 @@
+"""Second stage: learn to make latents out of noise, given a source where DATA has one.
+
+DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
+`target`; with sources the model is conditional. It may differ from what the autoencoder was trained on. Frozen states
+and latents are computed once and kept in OUT; killed, the same command goes on where it stopped.
+
+OUT/model then holds everything that sampling needs. Works under `accelerate launch -m cosmos train-diffusion ...`.
+
+example:
+  python -m cosmos train-diffusion pairs.jsonl model --autoencoder ae/model --validation held_out.jsonl --preset nano
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cosmos.cli.flags import add_training_flags, budget, device, progress_bars, recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=Path, help="texts, or pairs, to learn from")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
+    parser.add_argument("--autoencoder", metavar="FOLDER", type=Path, required=True, help="the first stage's model")
+    add_training_flags(parser)
+    parser.add_argument("--max-source-tokens", type=int, metavar="N", help="longest source (that of DATA)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    chosen = recipe(arguments.preset)
+    share = budget(arguments.budget, chosen.budget.part(1.0 - chosen.autoencoder_share))
+    from cosmos.texts import read_texts
+
+    texts = read_texts(arguments.data)
+    held_out = read_texts(arguments.validation) if arguments.validation else None
+
+    from cosmos.errors import UserError
+    from cosmos.pipeline import Pipeline
+    from cosmos.train import train_diffusion
+
+    where = device(arguments.device)
+    if held_out is not None and (held_out.sources is None) != (texts.sources is None):
+        raise UserError(f"{arguments.data} and {arguments.validation} must both have sources, or neither.")
+    pipeline = Pipeline.load(arguments.autoencoder, device=where)
+    encoder = pipeline.encoder
+    if encoder is None:
+        raise UserError(f"{arguments.autoencoder} names no text encoder, so no text can be read; train it anew.")
+    config = chosen.model.denoiser
+    if texts.sources is not None:
+        longest = max(len(row) for row in encoder.ids(texts.sources, encoder.positions)[0])
+        config = replace(config, max_source_tokens=arguments.max_source_tokens or longest)
+    pipeline, stage = train_diffusion(
+        pipeline,
+        texts.targets,
+        [] if held_out is None else held_out.targets,
+        sources=texts.sources,
+        validation_sources=None if held_out is None else held_out.sources,
+        config=config,
+        diffusion=chosen.model.diffusion,
+        training=chosen.diffusion_training,
+        budget=share,
+        workdir=arguments.out / "training",
+        states=arguments.out / "states",
+        seed=arguments.seed,
+        device=where,
+        progress=progress_bars(),
+    )
+    pipeline.save(arguments.out / "model")
+    print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
+    return 0
