@@ -66,7 +66,7 @@ def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens:
 
 
 def _directions(h: Tensor, t: Tensor, count: int) -> Tensor:
-    """The directions that separate tokens best, scaled so that a state's component along each has deviation 1: [K, T]."""
+    """The directions that separate tokens best, each scaled so that states have deviation 1 along it: [K, T]."""
     size = torch.bincount(t).to(h.dtype)
     means = torch.zeros(len(size), h.shape[1], dtype=h.dtype, device=h.device).index_add_(0, t, h)
     means /= size.clamp_min(1)[:, None]
@@ -112,9 +112,8 @@ def _start_compressor(autoencoder: Autoencoder, directions: Tensor, r: int, code
         rows = slice(head * size, (head + 1) * size)
         key[rows] = _map(places, code)
         query[rows] = _map(queries, code[(latent * r + slot).clamp_max(config.max_tokens - 1)])
-        _carry(
-            value, attention.out.weight, head * size, part * size, slot * kept + part * size, size, kept - part * size
-        )
+        done = part * size
+        _carry(value, attention.out.weight, head * size, done, slot * kept + done, min(size, kept - done))
 
 
 def _start_decompressor(autoencoder: Autoencoder, kept: int, r: int, codes: torch.Generator) -> None:
@@ -135,9 +134,8 @@ def _start_decompressor(autoencoder: Autoencoder, kept: int, r: int, codes: torc
         # A token reads its own slot; the heads of other slots look at the token itself, whose value is zero.
         mine = (place % r == slot)[:, None].to(latent.device)
         query[rows] = _map(places, torch.where(mine, latent[(place // r).clamp_max(config.latents - 1)], own))
-        _carry(
-            value, attention.out.weight, head * size, slot * kept + part * size, part * size, size, kept - part * size
-        )
+        done = part * size
+        _carry(value, attention.out.weight, head * size, slot * kept + done, done, min(size, kept - done))
 
 
 def _fit_read_out(autoencoder: Autoencoder, states: Tensor, mask: Tensor, h: Tensor, t: Tensor) -> None:
@@ -173,10 +171,9 @@ def _map(inputs: Tensor, outputs: Tensor) -> Tensor:
     return (torch.linalg.pinv(inputs) @ outputs).T
 
 
-def _carry(value: Tensor, out: Tensor, head: int, source: int, target: int, size: int, left: int) -> None:
-    """Let a head whose rows begin at `head` carry up to `size` numbers of its memory from `source` to `target`."""
-    count = max(0, min(size, left))
-    along = torch.arange(count)
+def _carry(value: Tensor, out: Tensor, head: int, source: int, target: int, count: int) -> None:
+    """Let a head whose rows begin at `head` carry `count` numbers of its memory from `source` to `target`."""
+    along = torch.arange(max(0, count))
     value[head + along, source + along] = 1.0
     out[target + along, head + along] = GAIN
 

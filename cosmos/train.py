@@ -226,7 +226,7 @@ def _initialised(build: Callable[[], nn.Module], seed: int) -> Any:
 def _start(
     autoencoder: Autoencoder, standardiser: Standardiser, rows: TextRows, seed: int, costs: Path, device: str
 ) -> Cost:
-    """Start linearly, from the first training texts; its cost is that of the first time, however often it is resumed."""
+    """Start linearly, from the first training texts; the cost is that of the first time, however often resumed."""
     here = next(standardiser.buffers()).device
     batch = {name: value.to(here) for name, value in rows.batch(torch.arange(min(TEXTS, len(rows)))).items()}
     clean = standardiser(batch["states"], batch["mask"])
