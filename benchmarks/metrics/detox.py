@@ -17,14 +17,14 @@ STA = Metric(
     version="2",
     summary="Style accuracy: share of texts that are not rude; 0 to 1, a blank text has 0.",
     direction="higher",
-    evaluators={"world": by_grammar(polite), ANYWHERE: in_good_class("toxicity")},
+    evaluators={"world": by_grammar(polite, ("detox",)), ANYWHERE: in_good_class("toxicity")},
 )
 
 FL = Metric(
     name="fl",
     summary="Fluency: share of texts that are grammatical sentences; 0 to 1, a blank text has 0.",
     direction="higher",
-    evaluators={"world": by_grammar(grammatical), ANYWHERE: in_good_class("acceptability")},
+    evaluators={"world": by_grammar(grammatical, ("detox",)), ANYWHERE: in_good_class("acceptability")},
 )
 
 J = Metric(

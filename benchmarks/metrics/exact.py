@@ -1,46 +1,53 @@
-"""Exact scores on the built-in source `world`, whose grammar knows what every sentence says.
+"""Exact scores on the built-in source `world`, whose grammar knows what every text says.
 
-Each text is read once by the grammar; the metrics look at the reading from different sides. A blank text is no
-rewriting: it scores 0 everywhere, so silence is never a way to be polite.
+Each text is read once by the grammar; the metrics look at the reading from different sides, and each side is there for
+the tasks that have it. A blank text answers nothing: it scores 0 everywhere, so silence is never a way to be polite.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from benchmarks.metrics.metric import Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.surface import sources
-
-if TYPE_CHECKING:
-    from benchmarks.data.world import Judgement
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
+_SENTENCES = 5  # of a story
+_WITH_FACTS = ("detox", "question", "summary")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the grammar says of one text: whether it is a sentence, rude or neutral, and its judgement by the source."""
+    """What the grammar says of one text: whether it is of the language, and its judgement by the source.
+
+    The judgement is the one of the task; see `benchmarks.data.world.JUDGES`.
+    """
 
     member: bool
-    judgement: Judgement
+    judgement: Any
 
 
 def readings(batch: Batch) -> tuple[Reading | None, ...]:
     """What the grammar says of each text, None for blank ones; worked out once per scoring."""
-    if batch.task != "detox":
-        raise Absent(f"not run: the grammar does not judge task '{batch.task}'")
     if _MEMO not in batch.memo:
-        from benchmarks.data.world import is_member, judge
+        from benchmarks.data.world import JUDGES
 
-        pairs = zip(batch.texts, sources(batch), strict=True)
+        judge = JUDGES[batch.task]
+        pairs = [(text, document.source) for text, document in zip(batch.texts, batch.documents, strict=True)]
         batch.memo[_MEMO] = tuple(
-            None if blank(text) else Reading(is_member(text), judge(text, source)) for text, source in pairs
+            None if blank(text) else _read(batch.task, text, judge(text, source)) for text, source in pairs
         )
     found: tuple[Reading | None, ...] = batch.memo[_MEMO]
     return found
+
+
+def _read(task: str, text: str, judgement: Any) -> Reading:
+    """A rude sentence is of the language too, though its judgement asks for a neutral one."""
+    from benchmarks.data.world import is_member
+
+    return Reading(is_member(text) if task == "detox" else judgement.in_language, judgement)
 
 
 def polite(reading: Reading) -> float:
@@ -49,25 +56,43 @@ def polite(reading: Reading) -> float:
 
 
 def grammatical(reading: Reading) -> float:
-    """1 if the text is a sentence of the grammar, rude or neutral: rudeness is judged elsewhere."""
+    """1 if the text is of the language; of detoxification rude or neutral: rudeness is judged elsewhere."""
     return float(reading.member)
 
 
 def faithful(reading: Reading) -> float:
-    """1 if every fact of the source is kept and none is invented."""
-    return float(not reading.judgement.lost and not reading.judgement.invented)
+    """1 if every fact asked for is kept and none is invented, and, where the grammar knows more, the text is right."""
+    right = getattr(reading.judgement, "right", True)
+    return float(right and not reading.judgement.lost and not reading.judgement.invented)
 
 
 def kept_share(reading: Reading) -> float:
-    """The share of the source's facts that the text states; 1 if the source states none."""
+    """The share of the facts asked for that the text states; 1 if there are none."""
     kept, lost = reading.judgement.kept, reading.judgement.lost
     return kept / (kept + lost) if kept + lost else 1.0
 
 
-def by_grammar(view: Callable[[Reading], float]) -> Evaluator:
-    """The evaluator that gives each text the value of one view of its reading."""
+def linked(reading: Reading) -> float:
+    """The share of a story's five sentences that can be of one story, each in its place."""
+    return float(reading.judgement.linked / _SENTENCES)
+
+
+def answerable(reading: Reading) -> float:
+    """1 if the passage answers the question, rightly or not."""
+    return float(reading.judgement.answerable)
+
+
+def salient(reading: Reading) -> float:
+    """1 if nothing is said that is in the report and does not belong in its summary."""
+    return float(reading.judgement.minor == 0)
+
+
+def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Evaluator:
+    """The evaluator that gives each text of these tasks the value of one view of its reading."""
 
     def measure(batch: Batch) -> Measured:
+        if batch.task not in tasks:
+            raise Absent(f"not run: the grammar judges {' and '.join(tasks)} by this, not {batch.task}")
         values = tuple(0.0 if found is None else view(found) for found in readings(batch))
         return Measured(values=values, options={"blank": 0})
 
@@ -80,36 +105,58 @@ def _grammar() -> str:
     return f"world grammar {VERSION}"
 
 
-RUDENESS = Metric(
-    name="exact_rudeness",
-    summary="Share of texts with no rudeness left, so higher is better; 0 to 1, exact, a blank text has 0.",
-    direction="higher",
-    evaluators={"world": by_grammar(polite)},
-    absent=NO_GRAMMAR,
+def _metric(name: str, summary: str, view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Metric:
+    evaluators = {"world": by_grammar(view, tasks)}
+    return Metric(name=name, summary=summary, direction="higher", evaluators=evaluators, absent=NO_GRAMMAR)
+
+
+RUDENESS = _metric(
+    "exact_rudeness",
+    "Share of texts with no rudeness left, so higher is better; 0 to 1, exact, a blank text has 0.",
+    polite,
+    ("detox",),
 )
 
-FACTS = Metric(
-    name="exact_facts",
-    summary="Share of texts that keep every fact of the source and invent none; 0 to 1, exact, a blank text has 0.",
-    direction="higher",
-    evaluators={"world": by_grammar(faithful)},
-    absent=NO_GRAMMAR,
+FACTS = _metric(
+    "exact_facts",
+    "Share of texts that keep every fact asked for and invent none; 0 to 1, exact, a blank text has 0.",
+    faithful,
+    _WITH_FACTS,
 )
 
-FACTS_KEPT = Metric(
-    name="exact_facts_kept",
-    summary="Mean share of the source's facts that are kept; 0 to 1, exact, blind to inventions, a blank text has 0.",
-    direction="higher",
-    evaluators={"world": by_grammar(kept_share)},
-    absent=NO_GRAMMAR,
+FACTS_KEPT = _metric(
+    "exact_facts_kept",
+    "Mean share of the facts asked for that are kept; 0 to 1, exact, blind to inventions, a blank text has 0.",
+    kept_share,
+    _WITH_FACTS,
 )
 
-LANGUAGE = Metric(
-    name="exact_language",
-    summary="Share of texts that are sentences of the grammar, rude or neutral; 0 to 1, exact, a blank text has 0.",
-    direction="higher",
-    evaluators={"world": by_grammar(grammatical)},
-    absent=NO_GRAMMAR,
+LANGUAGE = _metric(
+    "exact_language",
+    "Share of texts that are of the language, rude or neutral; 0 to 1, exact, a blank text has 0.",
+    grammatical,
+    ("story", *_WITH_FACTS),
+)
+
+LINKED = _metric(
+    "exact_linked",
+    "Mean share of a story's five sentences that can be of one story; 0 to 1, exact, a blank text has 0.",
+    linked,
+    ("story",),
+)
+
+ANSWERABLE = _metric(
+    "exact_answerable",
+    "Share of questions that the passage answers, rightly or not; 0 to 1, exact, a blank text has 0.",
+    answerable,
+    ("question",),
+)
+
+SALIENT = _metric(
+    "exact_salient",
+    "Share of texts that hold nothing of the report that does not belong in a summary; 0 to 1, exact, blank has 0.",
+    salient,
+    ("summary",),
 )
 
 J = Metric(

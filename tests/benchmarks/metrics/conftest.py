@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 WORDS = ("the", "a", "cat", "dog", "sat", "ran", "on", "mat", "car", "red", "cold", "tea", "is", "this", "idiot", "##s")
+
+
+USERS = {name: os.environ.get(name) for name in ("COSMOS_CACHE", "HF_HUB_CACHE", "NLTK_DATA")}
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +19,16 @@ def _own_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("COSMOS_CACHE", str(tmp_path / "cosmos"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("NLTK_DATA", str(tmp_path / "nltk"))
+
+
+@pytest.fixture
+def users_caches(monkeypatch):
+    """The user's own caches again, for tests with models that are large."""
+    for name, value in USERS.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
 
 
 def byte_tokenizer(folder: Path):

@@ -15,7 +15,7 @@ from benchmarks import metrics
 from benchmarks.data import world
 from benchmarks.evaluators import locate
 
-TEXTS = 200
+TEXTS = 120
 KINDS = ("words", "shuffled", "truncated", "repeated")
 SEES = {
     "exact_j": KINDS,
@@ -110,8 +110,7 @@ def test_what_needs_no_model_ranks_the_ladder():
 
 
 @pytest.mark.slow
-def test_packaged_models_rank_the_ladder(monkeypatch):
-    monkeypatch.delenv("COSMOS_CACHE")
+def test_packaged_models_rank_the_ladder(users_caches):
     if locate("smollm2") is None:
         pytest.skip("smollm2 is not here: python -m benchmarks fetch smollm2")
     check(SLOW_SEES, climb(list(SLOW_SEES)))

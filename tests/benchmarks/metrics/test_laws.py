@@ -64,6 +64,7 @@ def test_world_answers_every_metric_of_detox(documents, by_name):
     found = by_name(documents, [document.target for document in documents])
     assert [score.metric for score in found.values()] == NAMES
     other_tasks = {name for name, score in found.items() if (score.reason or "").startswith("not run: the grammar")}
+    assert other_tasks == {"exact_linked", "exact_answerable", "exact_salient"}
     assert {name: found[name].reason for name in NAMES if found[name].value is None and name not in other_tasks} == {}
 
 
@@ -92,6 +93,39 @@ def test_the_reference_is_the_best(documents, by_name):
                 assert scores[name].value <= best[name].value + 1e-6, (kind, name)
         assert scores["exact_j"].value < 0.1, kind
         assert scores["bleu"].value < 90, kind
+
+
+@pytest.mark.parametrize(
+    ("task", "draw", "names", "seen"),
+    [
+        ("story", world.stories, ("exact_language", "exact_linked"), ("exact_language", "exact_linked")),
+        (
+            "question",
+            world.questions,
+            ("exact_facts", "exact_facts_kept", "exact_language", "exact_answerable"),
+            ("exact_facts", "exact_facts_kept", "exact_answerable"),  # another's question is a question too
+        ),
+        (
+            "summary",
+            world.summaries,
+            ("exact_facts", "exact_facts_kept", "exact_language", "exact_salient"),
+            ("exact_facts", "exact_facts_kept"),
+        ),
+    ],
+)
+def test_the_oracle_of_the_other_tasks_is_at_the_ceiling(task, draw, names, seen):
+    documents = draw("test", 12)
+    targets = [document.target for document in documents]
+    for name in names:
+        [best] = metrics.score(task, "world", documents, targets, [name])
+        assert best.value == best.low == 1.0, (name, best.reason)
+        mixed = [" ".join(reversed(t.split())) for t in targets] if task == "story" else targets[1:] + targets[:1]
+        [worse] = metrics.score(task, "world", documents, mixed, [name])
+        [blank] = metrics.score(task, "world", documents, [" "] * 12, [name])
+        assert blank.value == 0.0
+        assert (worse.value < 0.9) == (name in seen), (name, worse.value)
+    [none] = metrics.score(task, "world", documents, targets, ["exact_rudeness"])
+    assert none.reason == f"not run: the grammar judges detox by this, not {task}"
 
 
 def test_a_copy_keeps_the_meaning_and_the_rudeness(documents, by_name):
