@@ -191,8 +191,52 @@ class DuoSystem(StagedRival):
                     parts=32,
                     training=TrainingConfig(batch_size=32, learning_rate=5e-4, ema_decay=0.9, validations=1),
                 ),
-                budget=Budget(5e12, "flops"),
-            )
+                budget=Budget(6e12, "flops"),
+            ),
+            "small": DuoRecipe(
+                width=384,
+                layers=12,
+                heads=6,
+                inner=1024,
+                time_width=64,
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                distillation=Distillation(
+                    share=0.15,
+                    rounds=4,
+                    parts=64,
+                    training=TrainingConfig(batch_size=128, learning_rate=1e-4, ema_decay=0.99, validations=1),
+                ),
+                budget=Budget(600, "seconds"),
+            ),
+            # The paper's training: batches of 512 at a constant rate, then five rounds of 10,000 steps.
+            "base": DuoRecipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=2048,
+                time_width=128,
+                training=TrainingConfig(
+                    batch_size=512,
+                    learning_rate=3e-4,
+                    final_learning_rate=3e-4,
+                    warmup_steps=2500,
+                    ema_decay=0.9999,
+                ),
+                distillation=Distillation(
+                    share=50_000 / 1_050_000,
+                    rounds=5,
+                    parts=512,
+                    training=TrainingConfig(
+                        batch_size=128,
+                        learning_rate=6e-5,
+                        final_learning_rate=6e-5,
+                        warmup_steps=500,
+                        ema_decay=0.999,
+                        validations=1,
+                    ),
+                ),
+                budget=Budget(1_050_000, "steps"),
+            ),
         }
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(

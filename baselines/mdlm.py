@@ -2,7 +2,7 @@
 
 A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (as LLaDA does: left
 out, the network would never learn to stop). The source stands beside the canvas and is never masked. Objective and
-samplers: `baselines.masked_diffusion` and `baselines.masked_samplers`; no time input (the paper's own default).
+samplers: `baselines.masked_diffusion` and `baselines.unmasking`; no time input (the paper's own default).
 
 Departures, and why: the trunk (RMS norm, SwiGLU, tied embeddings, no dropout) is the one rivals share, without the
 adaLN layers of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the
@@ -17,17 +17,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from baselines.contract import Budget, Request, Sample, UserError
+from baselines.contract import Budget, Request, Sample
 from baselines.fitting import Rival
 from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
-from baselines.masked_samplers import ancestral, confidence
 from baselines.sequence import Pairs, TokenBatches, encode_sources, read_samples
 from baselines.trunk import Trunk, TrunkConfig
+from baselines.unmasking import Remasking, Setting, ThresholdUnmasking, Unmasking, unmask
 from cosmos.blocks import Rotary
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, TrainingConfig
@@ -49,18 +49,6 @@ class MDLMRecipe:
     inner: int
     training: TrainingConfig
     budget: Budget
-
-
-@dataclass(frozen=True)
-class Unmasking:
-    """How to generate: which sampler, and in how many steps (each one network call)."""
-
-    sampler: Literal["ancestral", "confidence"]
-    steps: int
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
 
 
 class MaskedModel(nn.Module):
@@ -151,6 +139,20 @@ class MDLMSystem(Rival):
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"confidence-24": Unmasking("confidence", 24), "ancestral-32": Unmasking("ancestral", 32)}
     )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "cached-32": Unmasking("cached", 32),
+            "cached-1000": Unmasking("cached", 1000),
+            "first_hitting-24": Unmasking("first_hitting", 24),
+            "first_hitting-8": Unmasking("first_hitting", 8),
+            "threshold-24": ThresholdUnmasking(24),
+            # The authors' eta, 0.008 and 0.015, is for 1024 steps; fewer steps need more to remask as often.
+            "remdm_cap-64": Remasking("cap", 64, eta=0.04, top_p=0.9),
+            "remdm_rescale-64": Remasking("rescale", 64, eta=0.04, top_p=0.9),
+            "remdm_conf-64": Remasking("conf", 64, top_p=0.9),
+            "remdm_loop-64": Remasking("loop", 64, eta=0.02, top_p=0.9),
+        }
+    )
 
     def shape(self, train: Pairs) -> dict[str, int]:
         return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
@@ -170,21 +172,18 @@ class MDLMSystem(Rival):
         return training_loss, validation_loss
 
     @torch.inference_mode()
-    def generate(self, requests: Sequence[Request], setting: Unmasking) -> list[Sample]:
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         """One text per request; all go through the network as one batch."""
         if not requests:
             return []
         source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
         source = source.to(self.device)
         canvas = torch.full((len(requests), self.loaded_shape["canvas"]), MASK, device=self.device)
+        seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
 
         def predict(noisy: Tensor) -> Tensor:
             logits: Tensor = self.model(noisy, source)
             return logits
 
-        if setting.sampler == "confidence":
-            canvas = confidence(predict, canvas, steps=setting.steps, mask_id=MASK)
-        else:
-            seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
-            canvas = ancestral(predict, canvas, steps=setting.steps, schedule=SCHEDULE, mask_id=MASK, seeds=seeds)
+        canvas = unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=seeds)
         return read_samples(requests, canvas, self.vocabulary)

@@ -115,8 +115,33 @@ class SEDDSystem(CanvasRival):
                 inner=192,
                 time_width=16,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
-                budget=Budget(5e12, "flops"),
-            )
+                budget=Budget(6e12, "flops"),
+            ),
+            "small": SEDDRecipe(
+                width=384,
+                layers=12,
+                heads=6,
+                inner=1024,
+                time_width=64,
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                budget=Budget(600, "seconds"),
+            ),
+            # The paper's training, of batches of 512 at a constant rate.
+            "base": SEDDRecipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=2048,
+                time_width=128,
+                training=TrainingConfig(
+                    batch_size=512,
+                    learning_rate=3e-4,
+                    final_learning_rate=3e-4,
+                    warmup_steps=2500,
+                    ema_decay=0.9999,
+                ),
+                budget=Budget(1_300_000, "steps"),
+            ),
         }
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"analytic-32": Scoring("analytic", 32)})

@@ -15,11 +15,22 @@ from torch import Tensor, nn
 from baselines import catalogue
 from baselines.canvas import CanvasModel
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
-from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising, bound, consistency, distillation_loss
+from baselines.duo import (
+    Distillation,
+    DuoRecipe,
+    DuoSystem,
+    Revising,
+    bound,
+    consistency,
+    curriculum_loss,
+    distillation_loss,
+)
 from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
+from baselines.mdlm import MDLMRecipe, MDLMSystem
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.trunk import TrunkConfig
+from baselines.unmasking import Remasking, ThresholdUnmasking, Unmasking
 from cosmos.randomness import Seeds
 from cosmos.training import TrainingConfig
 
@@ -150,7 +161,11 @@ def test_a_text_does_not_depend_on_its_batch_mates(
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
 def test_the_network_is_called_once_per_step(name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]) -> None:
-    system, calls = trained[name][0], 0
+    assert count_calls(trained[name][0], setting) == setting.steps
+
+
+def count_calls(system: Rival, setting: Any) -> int:
+    calls = 0
 
     def count(*_: Any) -> None:
         nonlocal calls
@@ -159,7 +174,7 @@ def test_the_network_is_called_once_per_step(name: str, setting: Any, trained: d
     hook = next(iter(system.networks().values())).register_forward_hook(count)
     system.generate(REQUESTS, setting)
     hook.remove()
-    assert calls == setting.steps
+    return calls
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
@@ -216,8 +231,6 @@ def test_recipes_and_settings_out_of_range_are_refused() -> None:
 
 
 def test_presets_have_the_non_embedding_parameters_of_mdlm() -> None:
-    from baselines.mdlm import MDLMSystem
-
     def size(system: type[Rival]) -> int:
         with torch.device("meta"):
             network = system(system.presets["nano"], LIMITS).build({"vocabulary": 640, "canvas": 14})
@@ -303,8 +316,6 @@ def test_distillation_draws_the_student_to_the_teacher_and_leaves_the_teacher() 
 
 def test_the_curriculum_at_a_low_temperature_is_the_bound_on_its_range() -> None:
     """Both estimate the integral of the same integrand over alpha; the curriculum over a part of it."""
-    from baselines.duo import curriculum_loss
-
     model, count = tiny(0), 4000
     batch = {"canvas": BATCH["canvas"][:1].expand(count, 5), "source": BATCH["source"][:1].expand(count, 4)}
     low, high = -3.0, 0.5
@@ -314,3 +325,66 @@ def test_the_curriculum_at_a_low_temperature_is_the_bound_on_its_range() -> None
         t = (1 - high_alpha) + (high_alpha - low_alpha) * (torch.arange(count).double() + 0.5) / count
         hard = bound(model, batch, t / (1 - 1e-3), Seeds(count + torch.arange(count)))[0] / count
     assert float(soft) == pytest.approx(float(hard) * (high_alpha - low_alpha) / (1 - 1e-3), rel=0.08)
+
+
+@pytest.fixture(scope="module")
+def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
+    folder = tmp_path_factory.mktemp("mdlm")
+    system = MDLMSystem(MDLMRecipe(32, 2, 2, 64, TRAINING, BUDGET), LIMITS)
+    fit(system, folder)
+    system.load(folder, device="cpu", dtype="float32")
+    return system
+
+
+CANVAS = 10  # positions of the canvas: the longest target with its end, and the margin
+UNMASKING: list[tuple[Any, int]] = [
+    (Unmasking("cached", 4), 4),
+    (Unmasking("cached", 50), CANVAS),
+    (Unmasking("first_hitting", 3), 3),
+    (Unmasking("first_hitting", 50), CANVAS),
+    (Remasking("cap", 6, eta=0.1, top_p=0.9), 6),
+    (Remasking("rescale", 6, eta=0.3), 6),
+    (Remasking("conf", 12), 12),
+    (Remasking("loop", 12, eta=0.1), 12),
+]
+
+
+@pytest.mark.parametrize(("setting", "calls"), UNMASKING)
+def test_mdlm_calls_its_network_as_often_as_the_setting_says(setting: Any, calls: int, mdlm: MDLMSystem) -> None:
+    assert mdlm.loaded_shape["canvas"] == CANVAS
+    assert count_calls(mdlm, setting) == calls
+
+
+def test_a_threshold_calls_at_most_as_often_as_the_setting_says(mdlm: MDLMSystem) -> None:
+    calls = [count_calls(mdlm, ThresholdUnmasking(CANVAS, threshold)) for threshold in (1.0, 0.6, 0.01)]
+    assert calls == sorted(calls, reverse=True) and calls[0] <= CANVAS and calls[-1] == 1
+    assert count_calls(mdlm, ThresholdUnmasking(2, 1.0)) == 2
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_a_text_of_mdlm_does_not_depend_on_its_batch_mates(setting: Any, mdlm: MDLMSystem) -> None:
+    together = mdlm.generate(REQUESTS, setting)
+    assert mdlm.generate(REQUESTS[::-1], setting) == together[::-1]
+    for request, sample in zip(REQUESTS[::5], together[::5], strict=True):
+        assert mdlm.generate([request], setting) == [sample]
+
+
+def test_cached_sampling_writes_the_texts_of_ancestral_sampling(mdlm: MDLMSystem) -> None:
+    for steps in (3, 40):
+        plain, cached = (mdlm.generate(REQUESTS, Unmasking(name, steps)) for name in ("ancestral", "cached"))  # type: ignore[arg-type]
+        assert plain == cached
+
+
+def test_further_settings_have_names_of_their_own_and_bounds() -> None:
+    assert not set(MDLMSystem.settings) & set(MDLMSystem.other_settings)
+    for name, setting in {**MDLMSystem.settings, **MDLMSystem.other_settings}.items():
+        assert name.endswith(f"-{setting.steps}")
+    for bad in (
+        lambda: Unmasking("greedy", 3),  # type: ignore[arg-type]
+        lambda: ThresholdUnmasking(3, 0.0),
+        lambda: Remasking("some", 3),  # type: ignore[arg-type]
+        lambda: Remasking("cap", 3, eta=2.0),
+        lambda: Remasking("cap", 3, top_p=0.0),
+    ):
+        with pytest.raises(UserError):
+            bad()

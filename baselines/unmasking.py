@@ -1,0 +1,99 @@
+"""How masked diffusion may generate: its settings, and the sampler that each of them names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from baselines.contract import UserError, unknown
+from baselines.masked_diffusion import Schedule
+from baselines.masked_samplers import Predict, ancestral, confidence, first_hitting
+from baselines.remasking import Loop, Rule, remask
+from cosmos.randomness import Seeds
+
+Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
+
+
+@dataclass(frozen=True)
+class Unmasking:
+    """Positions open once. `steps` network calls, except that "cached" (ancestral sampling without the calls that would
+    repeat one, and the same texts) and "first_hitting" make no more than there are positions."""
+
+    sampler: Sampler
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise unknown("sampler", self.sampler, get_args(Sampler))
+        _check_steps(self.steps)
+
+
+@dataclass(frozen=True)
+class ThresholdUnmasking:
+    """By confidence, and at once wherever the most probable token has at least the probability `threshold`; stops when
+    nothing is masked, after at most `steps` calls."""
+
+    steps: int
+    threshold: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        if not 0 < self.threshold <= 1:
+            raise UserError(f"A threshold must lie in (0, 1], not {self.threshold:g}.")
+
+
+@dataclass(frozen=True)
+class Remasking:
+    """ReMDM: opened tokens may be masked again; `rule` and `eta` as in `baselines.remasking.remask`. One call a
+    step."""
+
+    rule: Rule
+    steps: int
+    eta: float = 1.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(Rule):
+            raise unknown("rule", self.rule, get_args(Rule))
+        _check_steps(self.steps)
+        if not 0 <= self.eta <= 1:
+            raise UserError(f"eta must lie in [0, 1], not {self.eta:g}.")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
+
+
+Setting = Unmasking | ThresholdUnmasking | Remasking
+
+
+def _check_steps(steps: int) -> None:
+    if steps < 1:
+        raise UserError(f"A sampler needs at least one step, not {steps}.")
+
+
+def unmask(
+    setting: Setting, predict: Predict, canvas: Tensor, *, schedule: Schedule, mask_id: int, seeds: Seeds
+) -> Tensor:
+    """Open a masked canvas, int64 [B, L], as the setting says."""
+    steps = setting.steps
+    if isinstance(setting, ThresholdUnmasking):
+        return confidence(predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold)
+    if isinstance(setting, Remasking):
+        return remask(
+            predict,
+            canvas,
+            steps=steps,
+            schedule=Loop() if setting.rule == "loop" else schedule,
+            mask_id=mask_id,
+            seeds=seeds,
+            rule=setting.rule,
+            eta=setting.eta,
+            top_p=setting.top_p,
+        )
+    if setting.sampler == "confidence":
+        return confidence(predict, canvas, steps=steps, mask_id=mask_id)
+    if setting.sampler == "first_hitting":
+        return first_hitting(predict, canvas, steps=steps, mask_id=mask_id, seeds=seeds)
+    cached = setting.sampler == "cached"
+    return ancestral(predict, canvas, steps=steps, schedule=schedule, mask_id=mask_id, seeds=seeds, cached=cached)
