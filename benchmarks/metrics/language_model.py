@@ -39,7 +39,7 @@ def read(batch: Batch, role: str, texts: Sequence[str], *, start: bool = True) -
         limit = min(TOKENS, int(getattr(network.config, "max_position_embeddings", TOKENS)))
         plain = tokenizer(missing, add_special_tokens=False, verbose=False)["input_ids"]
         ids = [([first, *those] if start else those)[:limit] for those in plain]
-        budget = max(1, _LOGITS[batch.device.partition(":")[0]] // network.config.vocab_size)
+        budget = max(1, _LOGITS["cuda" if batch.device.startswith("cuda") else "cpu"] // network.config.vocab_size)
         return in_batches(missing, ids, budget, lambda chosen: _run(network, [ids[i] for i in chosen], batch.device))
 
     return batch.vectors.of(f"causal lm|{model.state}|start {start}|tokens {TOKENS}|float32", texts, make)

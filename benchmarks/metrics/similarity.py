@@ -1,7 +1,7 @@
 """Meaning kept: cosine of sentence embeddings of text and source, by MiniLM (all-MiniLM-L6-v2) or another encoder.
 
 ParaDetox compares output and input, not output and reference (Logacheva et al. 2022, section 6), so this does too; its
-embeddings are others, so the values are not those of the official script.
+embeddings are others, so the values are those of the official script only where its own model is given by its folder.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.metrics import wieting
 from benchmarks.metrics.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
 from benchmarks.metrics.networks import in_batches, load, padded
 from benchmarks.metrics.signature import library
@@ -32,6 +33,8 @@ def cosines(batch: Batch, left: Sequence[str], right: Sequence[str]) -> Array:
 def embed(batch: Batch, texts: Sequence[str]) -> Array:
     """The embeddings of texts: last hidden states averaged over tokens, length 1; shape (n, d)."""
     model = batch.models["similarity"]
+    if wieting.is_here(model.folder):
+        return wieting.embed(model.folder, texts)
 
     def make(missing: list[str]) -> Iterable[tuple[list[str], Array]]:
         tokenizer, network = load(model.folder, "AutoModel", batch.device)
@@ -62,17 +65,10 @@ def _similarity(batch: Batch) -> Measured:
         found = cosines(batch, [text for text, _ in judged.values()], [source for _, source in judged.values()])
         for index, cosine in zip(judged, found, strict=True):
             values[index] = round(float(cosine), DIGITS)
-    return Measured(
-        values=tuple(values),
-        options={
-            "against": "source",
-            "blank": 0,
-            "digits": DIGITS,
-            "dtype": "float32",
-            "pooling": "mean",
-            "tokens": TOKENS,
-        },
-    )
+    reading = {"dtype": "float32", "pooling": "mean", "tokens": TOKENS}
+    if wieting.is_here(batch.models["similarity"].folder):
+        reading = {"dtype": "float64", "pooling": "mean of subword vectors"}
+    return Measured(values=tuple(values), options={"against": "source", "blank": 0, "digits": DIGITS, **reading})
 
 
 SIM = Metric(

@@ -197,6 +197,37 @@ def test_similarity_does_not_depend_on_batches(texts):
     assert cosines(fresh(), [long], [long + "so is the tea"]) == pytest.approx([1.0], abs=1e-5)
 
 
+def test_paradetox_s_own_similarity_is_the_cosine_of_mean_vectors(tmp_path):
+    """A tiny model in the form of ParaDetox's, its embeddings added up by hand."""
+    import argparse
+
+    import torch
+
+    sentencepiece = pytest.importorskip("sentencepiece", reason="sentencepiece comes with the extra eval")
+    pytest.importorskip("nltk", reason="nltk is of the extra eval")
+    (tmp_path / "lines.txt").write_text("the cat sat\nthe dog sat\na cat ran\n" * 20)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "lines.txt"), model_prefix=str(tmp_path / "sim.sp"), vocab_size=16, minloglevel=2
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sim.sp.model"))
+    vocabulary = {pieces.id_to_piece(i): i for i in range(3, pieces.get_piece_size())}
+    vectors = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
+    content = {"state_dict": {"embedding.weight": vectors}, "vocab": vocabulary, "args": argparse.Namespace(dim=4)}
+    torch.save(content, tmp_path / "sim.pt")
+    documents = [Document("0", "the cat sat", "x", ("x",)), Document("1", "the cat sat", "x", ("x",))]
+    [found] = metrics.score(
+        "detox", "local", documents, ["The cat sat", "a dog ran"], ["sim"], evaluators={"similarity": str(tmp_path)}
+    )
+
+    def mean(text):
+        return np.mean([vectors[vocabulary[p]].numpy() for p in pieces.encode(text, out_type=str)], axis=0)
+
+    one, other = mean("the cat sat"), mean("a dog ran")
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    assert found.values == pytest.approx((1.0, cosine), abs=1e-4)
+    assert found.signature.options["pooling"] == "mean of subword vectors"
+
+
 def states_one_by_one(folder, texts, start):
     """Likelihoods and last states, one text at a time, as the library's own manual has it."""
     import torch
