@@ -15,16 +15,8 @@ from torch import Tensor, nn
 from baselines import catalogue
 from baselines.canvas import CanvasModel
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
-from baselines.duo import (
-    Distillation,
-    DuoRecipe,
-    DuoSystem,
-    Revising,
-    bound,
-    consistency,
-    curriculum_loss,
-    distillation_loss,
-)
+from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising
+from baselines.duo_losses import bound, consistency, curriculum_loss, distillation_loss
 from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
 from baselines.mdlm import MDLMRecipe, MDLMSystem
