@@ -32,32 +32,30 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from baselines.canvas import CanvasRival
 from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion import Sqrt, Terms, partially_noised, rounding_nll
-from baselines.fitting import Rival
 from baselines.mbr import consensus
-from baselines.sequence import Pairs, TokenBatches, encode_sources, read_samples
+from baselines.sequence import read_samples
 from baselines.trunk import Trunk, TrunkConfig
 from cosmos.batches import hashed
-from cosmos.blocks import Rotary, sinusoid
+from cosmos.blocks import Rotary
 from cosmos.config import SamplerSetting
 from cosmos.diffusion import draw_times
 from cosmos.randomness import Seeds
 from cosmos.samplers import sample
-from cosmos.training import Batch, Batches, Loss, TrainingConfig
-from cosmos.vocabulary import PAD, SEP
+from cosmos.training import Batch, Loss, TrainingConfig
+from cosmos.vocabulary import PAD
 
 SCHEDULE = Sqrt()
 WORD_NOISE = float(SCHEDULE.sigma(torch.zeros((), dtype=torch.float64)))  # sigma_0
 END_NOISE = WORD_NOISE / math.sqrt(1.0 - WORD_NOISE**2)  # sigma/alpha at t = 0, where sampling stops
-MARGIN = 2  # positions of the canvas beyond the longest training target
-TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding
 
 
 @dataclass(frozen=True)
 class DiffuSeqRecipe:
-    """Sizes and training of one preset; `embedding` is the width of what is diffused, `inner` that of the feed-forward
-    layers.
+    """Sizes and training of one preset; `embedding` is the width of what is diffused; `inner` and `time_width` as in
+    `TrunkConfig`.
     """
 
     embedding: int
@@ -65,6 +63,7 @@ class DiffuSeqRecipe:
     layers: int
     heads: int
     inner: int
+    time_width: int
     training: TrainingConfig
     budget: Budget
 
@@ -82,7 +81,10 @@ class EmbeddingSampling(SamplerSetting):
 
 
 class EmbeddingDenoiser(nn.Module):
-    """x_t of the target and the clean source -> the estimate of x_0 of the target."""
+    """x_t of the target and the clean source -> the estimate of x_0 of the target.
+
+    Positions and sides are those of `baselines.canvas.CanvasModel`.
+    """
 
     def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, canvas: int, source: int) -> None:
         super().__init__()
@@ -91,7 +93,6 @@ class EmbeddingDenoiser(nn.Module):
         self.tokens = nn.Embedding(vocabulary, embedding)  # N(0, 1)
         self.bias = nn.Parameter(torch.zeros(vocabulary))  # of the rounding head
         self.from_embedding = nn.Sequential(nn.Linear(embedding, width), nn.Tanh(), nn.Linear(width, width))
-        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.side = nn.Parameter(torch.zeros(2, width))  # of the canvas, of the source
         positions = torch.cat([torch.arange(canvas), torch.arange(source)])  # [L + S]
         self.rotary = Rotary(width // trunk.heads, max(canvas, source))
@@ -101,10 +102,9 @@ class EmbeddingDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, seen: Tensor) -> Tensor:
         """x [B, P, E], t [B] in [0, 1], seen bool [B, P] False on padding -> [B, L, E]."""
-        time = self.time(sinusoid(TIME_SCALE * t, self.side.shape[1], MAX_PERIOD).to(x.dtype))[:, None]  # [B, 1, W]
-        h = self.from_embedding(x) + time
-        h = torch.cat([h[:, : self.canvas] + self.side[0], h[:, self.canvas :] + self.side[1]], 1)
-        return self.to_embedding(self.trunk(h, self.rotary, seen)[:, : self.canvas])
+        h = self.from_embedding(x)
+        h = torch.cat([h[:, : self.canvas] + self.side[0], h[:, self.canvas :] + self.side[1]], 1)  # [B, P, W]
+        return self.to_embedding(self.trunk(h, self.rotary, seen, t)[:, : self.canvas])
 
     def seen(self, source: Tensor) -> Tensor:
         """The whole canvas and the source [B, S] without its padding: bool [B, P]."""
@@ -140,7 +140,7 @@ def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor,
     return total.sum(), total.new_tensor(total.numel())
 
 
-class DiffuSeqSystem(Rival):
+class DiffuSeqSystem(CanvasRival):
     """DiffuSeq behind the contract."""
 
     name: ClassVar[str] = "diffuseq"
@@ -151,9 +151,10 @@ class DiffuSeqSystem(Rival):
                 width=64,
                 layers=3,
                 heads=2,
-                inner=144,
+                inner=160,
+                time_width=16,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
-                budget=Budget(5e12, "flops"),
+                budget=Budget(4e12, "flops"),
             ),
             "small": DiffuSeqRecipe(
                 embedding=128,
@@ -161,6 +162,7 @@ class DiffuSeqSystem(Rival):
                 layers=12,
                 heads=6,
                 inner=1024,
+                time_width=64,
                 training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
                 budget=Budget(600, "seconds"),
             ),
@@ -171,6 +173,7 @@ class DiffuSeqSystem(Rival):
                 layers=12,
                 heads=12,
                 inner=2048,
+                time_width=128,
                 training=TrainingConfig(batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
                 budget=Budget(140_000, "steps"),
             ),
@@ -189,20 +192,11 @@ class DiffuSeqSystem(Rival):
         }
     )
 
-    def shape(self, train: Pairs) -> dict[str, int]:
-        return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
-
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         recipe: DiffuSeqRecipe = self.recipe
-        trunk = TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner)
+        trunk = TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
         sources = max(1, self.limits.source_tokens)
         return EmbeddingDenoiser(trunk, recipe.embedding, shape["vocabulary"], shape["canvas"], sources)
-
-    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
-        canvas = torch.full((len(pairs.targets), shape["canvas"]), SEP)
-        width = min(canvas.shape[1], pairs.targets.shape[1])
-        canvas[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
-        return TokenBatches({"source": pairs.sources, "canvas": canvas})
 
     def losses(self) -> tuple[Loss, Loss]:
         """Both are the whole loss per position of the canvas; no likelihood bound is computed."""
@@ -213,12 +207,10 @@ class DiffuSeqSystem(Rival):
         """One text per request; all go through the network as one batch, candidates one batch after the other."""
         if not requests:
             return []
-        source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
-        source = source.to(self.device)
-        drawn = []
-        for candidate in range(setting.candidates):
-            # The first candidate is the text that a single one would be.
-            numbers = [hashed(r.seed, "candidate", candidate) if candidate else r.seed for r in requests]
+        source, seeds = self.given(requests)
+        drawn = [self.tokens(source, seeds, setting)]
+        for candidate in range(1, setting.candidates):
+            numbers = [hashed(request.seed, "candidate", candidate) for request in requests]
             drawn.append(self.tokens(source, Seeds(torch.tensor(numbers, device=self.device)), setting))
         found = [read_samples(requests, tokens, self.vocabulary) for tokens in drawn]
         if setting.candidates == 1:

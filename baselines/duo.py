@@ -119,7 +119,7 @@ class DuoSystem(StagedRival):
                     parts=32,
                     training=TrainingConfig(batch_size=32, learning_rate=5e-4, ema_decay=0.9, validations=1),
                 ),
-                budget=Budget(6e12, "flops"),
+                budget=Budget(4e12, "flops"),
             ),
             "small": DuoRecipe(
                 width=384,

@@ -144,7 +144,7 @@ class GPT2System(Rival):
                 heads=4,
                 dropout=0.1,
                 training=TrainingConfig(batch_size=32, learning_rate=2e-3, ema_decay=0.99, keep="best"),
-                budget=Budget(6e12, "flops"),
+                budget=Budget(4e12, "flops"),
             )
         }
     )

@@ -130,7 +130,7 @@ def _like_cosmos(preset: str, decoder_layers: int, budget: Budget) -> LD4LGRecip
         text_encoder=known.model.text_encoder,
         autoencoder=known.model.autoencoder,
         decoder_layers=decoder_layers,
-        denoiser=replace(known.model.denoiser, output_norm=False),  # a velocity has no fixed norm
+        denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
         diffusion=DiffusionConfig(schedule=ScheduleConfig("cosine"), times="stratified"),
         reader_training=known.autoencoder_training,
         denoiser_training=known.diffusion_training,
@@ -145,7 +145,7 @@ class LD4LGSystem(TwoStageRival):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": _like_cosmos("nano", 2, Budget(5e12, "flops")),
+            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops")),
             "small": _like_cosmos("small", 6, Budget(600, "seconds")),
             "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
         }

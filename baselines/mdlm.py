@@ -132,7 +132,7 @@ class MDLMSystem(Rival):
                 heads=2,
                 inner=192,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
-                budget=Budget(6e12, "flops"),
+                budget=Budget(4e12, "flops"),
             )
         }
     )

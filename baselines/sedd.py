@@ -115,7 +115,7 @@ class SEDDSystem(CanvasRival):
                 inner=192,
                 time_width=16,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
-                budget=Budget(6e12, "flops"),
+                budget=Budget(4e12, "flops"),
             ),
             "small": SEDDRecipe(
                 width=384,

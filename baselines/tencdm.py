@@ -126,7 +126,7 @@ def _like_cosmos(
     model = RECIPES[preset].model
     return TEncDMRecipe(
         text_encoder=model.text_encoder,
-        denoiser=replace(model.denoiser, output_norm=False),  # states have no fixed norm
+        denoiser=replace(model.denoiser, output_norm=False, positions=True),  # states have no fixed norm
         decoder_layers=decoder_layers,
         diffusion=DiffusionConfig(schedule=ScheduleConfig(d=9.0), times="stratified"),
         reader_training=reader_training,
@@ -153,7 +153,7 @@ class TEncDMSystem(TwoStageRival):
                 TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
                 0.1,
-                Budget(5e12, "flops"),
+                Budget(4e12, "flops"),
             ),
             "small": _like_cosmos(
                 "small",

@@ -39,7 +39,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             autoencoder_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
             diffusion_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
             autoencoder_share=0.4,
-            budget=Budget(6e12, "flops"),
+            budget=Budget(4e12, "flops"),
             start_linear=True,
         ),
         "small": Recipe(
