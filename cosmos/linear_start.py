@@ -46,7 +46,7 @@ def tokens_per_latent(config: AutoencoderConfig) -> int | None:
 
 @torch.no_grad()
 def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens: Tensor, seed: int) -> None:
-    """Overwrite the weights of a fresh autoencoder.
+    """Overwrite the weights of a fresh autoencoder, and leave it in evaluation mode.
 
     Args:
         autoencoder: one for which `tokens_per_latent` is not None.
@@ -59,6 +59,7 @@ def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens:
     codes = torch.Generator().manual_seed(seed)
     kept = config.latent_width // r  # K
     h, t = states[mask], tokens[mask]  # [tokens, T], [tokens]
+    autoencoder.eval()
     _quiet(autoencoder)
     _start_compressor(autoencoder, _directions(h, t, kept), r, codes)
     _start_decompressor(autoencoder, kept, r, codes)

@@ -117,9 +117,10 @@ class Pipeline:
             assert len(sources) == len(seeds), "one source per seed"
             # A recording is for one shape, so there all sources are padded to the limit.
             inputs += self.encode(sources, self.denoiser.config.max_source_tokens, fixed=capture != "off")
-        with torch.inference_mode():
+        with torch.no_grad():
             return captured(self, self._tokens, capture, setting)(*inputs)
 
+    @torch.no_grad()
     def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
 
@@ -138,6 +139,7 @@ class Pipeline:
         start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
         return sample(denoise, start, setting, schedule, generator)
 
+    @torch.no_grad()
     def decompress(self, latents: Tensor) -> Tensor:
         """Standardised latents [B, N, C] -> tokens int64 [B, L - 1], the most probable at each position after [CLS]."""
         assert self.denoiser is not None
@@ -166,7 +168,7 @@ class Pipeline:
         """
         if self.encoder is None:
             raise UserError("This needs the text encoder; load the model with its encoder.")
-        with torch.inference_mode():
+        with torch.no_grad():
             states, mask, _ = self.encoder.encode(texts, max_tokens, pad_to=max_tokens if fixed else None)
             return [self.standardiser(states.to(self.device), mask.to(self.device)), mask.to(self.device)]
 
@@ -181,7 +183,7 @@ class Pipeline:
         limit = self.autoencoder.config.max_tokens
         _, cut = self.encoder.ids(texts, limit)
         states, mask = self.encode(texts, limit)
-        with torch.inference_mode():
+        with torch.no_grad():
             tokens = self._most_probable(self.autoencoder.compress(*self._cast((states, mask))))
         return Reconstructed(self.read(tokens), cut)
 

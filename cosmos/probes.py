@@ -1,8 +1,8 @@
 """How smooth and robust a trained model is: the probes of the paper's figures (cosmos.md section 4), without a language
 model to judge texts, so that they run anywhere.
 
-    interpolation   a point between two texts' latents, noised to t, denoised once and decoded: how far are its words from
-                    those of the nearer text, and do the words change little by little on the way?
+    interpolation   a point between two texts' latents, noised to t, denoised once and decoded: how many of its tokens
+                    are those of the nearer text, and do they change little by little on the way?
     decompressor    latents with noise added, decoded: share of tokens that stay those of the clean latents
     sampler         noise added to the state at time t of a sampling run: how far does the end move?
     re-encoding     a generated text, encoded and compressed again: how far is that from the latents it was read from?
@@ -16,6 +16,7 @@ Axis legend in `cosmos.blocks`; P pairs of texts, M mixtures.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def probe(
     schedule = make_schedule(diffusion.schedule)
     states, mask = pipeline.encode(texts, pipeline.autoencoder.config.max_tokens)
     seeds = torch.arange(len(texts), device=pipeline.device) + seed
-    with torch.inference_mode():
+    with torch.no_grad():
         latents = denoiser.normaliser.standardise(pipeline.autoencoder.compress(states, mask))
         source = None if sources is None else pipeline.encode(sources, denoiser.config.max_source_tokens)
         condition = None if source is None else denoiser.encode_condition(Source(*source))
@@ -129,7 +130,7 @@ def _interpolation(
                 mixed = _denoised_once(denoiser, schedule, mixed, t, condition, Seeds(seeds))
             rows.append(pipeline.decompress(mixed))
         nearer = [agreement(row, ends[share > 0.5]).mean() for row, share in zip(rows, shares, strict=True)]
-        jumps = [1 - agreement(a, b) for a, b in zip(rows, rows[1:], strict=False)]
+        jumps = [1 - agreement(a, b) for a, b in itertools.pairwise(rows)]
         result["agreement_with_nearer"][f"{t:g}"] = torch.stack(nearer).tolist()
         result["largest_jump"][f"{t:g}"] = float(torch.stack(jumps).amax(0).mean())
     return result

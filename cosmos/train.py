@@ -259,7 +259,8 @@ def _train(
     size = training.batch_size
     batch = {name: value.to(here) for name, value in rows.batch(torch.arange(size) % len(rows)).items()}
     model.to(here).train()
-    flops = measure_flops(lambda: loss(model, batch, Seeds(torch.arange(size, device=here)))[0].backward())
+    with torch.random.fork_rng(devices=[here] if here.type == "cuda" else []):  # dropout draws
+        flops = measure_flops(lambda: loss(model, batch, Seeds(torch.arange(size, device=here)))[0].backward())
     model.zero_grad(set_to_none=True)
     return train(
         model,

@@ -28,8 +28,8 @@ Cosmos: latent diffusion for text in a compressed, smooth space (arXiv 2506.2117
 
 examples:
   python -m cosmos train-autoencoder texts.txt ae --preset nano
-  python -m cosmos train-diffusion pairs.jsonl model --autoencoder ae --preset nano
-  python -m cosmos sample model --sources questions.txt
+  python -m cosmos train-diffusion pairs.jsonl out --autoencoder ae/model --preset nano
+  python -m cosmos sample out/model --sources questions.txt
   python -m cosmos VERB --help                              the flags of a verb"""
 
 

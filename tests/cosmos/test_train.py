@@ -1,0 +1,170 @@
+"""The two stages: they learn, pay for all they do, and end with the same bytes however often they are stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from cosmos.budget import Budget
+from cosmos.config import LADDER
+from cosmos.errors import UserError
+from cosmos.linear_start import tokens_per_latent
+from cosmos.pipeline import Pipeline
+from cosmos.text_encoder import TextEncoder
+from cosmos.train import Stage
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_cosmos import (
+    AUTOENCODER,
+    DENOISER,
+    SOURCES,
+    TARGETS,
+    TRAINING,
+    tiny_autoencoder,
+    tiny_diffusion,
+    tiny_encoder,
+)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    return TextEncoder(str(tiny_encoder(tmp_path_factory.mktemp("encoder"))))
+
+
+@pytest.fixture(scope="module")
+def trained(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, Stage, Stage]:
+    """Both stages, undisturbed."""
+    folder = tmp_path_factory.mktemp("trained")
+    pipeline, first = tiny_autoencoder(encoder, folder)
+    pipeline, second = tiny_diffusion(pipeline, folder)
+    return pipeline, first, second
+
+
+def digest(pipeline: Pipeline) -> str:
+    """A hash of all weights."""
+    found = hashlib.sha256()
+    for module in (pipeline.standardiser, pipeline.autoencoder, pipeline.denoiser):
+        for name, tensor in sorted(module.state_dict().items()):
+            found.update(name.encode() + tensor.numpy().tobytes())
+    return found.hexdigest()
+
+
+class Stopped(Exception):
+    """A process that ends here."""
+
+
+def stop_at(stage: str, share: float) -> Callable[[str, float, float | None], None]:
+    def progress(now: str, reached: float, loss: float | None) -> None:
+        if now == stage and reached >= share:
+            raise Stopped
+
+    return progress
+
+
+def test_both_stages_learn(encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path) -> None:
+    pipeline, first, second = trained
+    few, few_stage = tiny_autoencoder(encoder, tmp_path, budget=Budget(1, "steps"), start_linear=False)
+    _, early = tiny_diffusion(few, tmp_path, budget=Budget(1, "steps"))
+    assert first.notes["token_accuracy"] > 0.8 > 2 * few_stage.notes["token_accuracy"]
+    assert second.validation_loss < 0.95 * early.validation_loss
+    again = pipeline.reconstruct(TARGETS[20:])
+    assert sum(w.text == t for w, t in zip(again.written, TARGETS[20:], strict=True)) >= 2
+
+
+def test_validation_is_under_clean_input(encoder: TextEncoder, tmp_path: Path) -> None:
+    losses = []
+    for name, corruption in (("clean", LADDER["mse"]), ("all", dataclasses.replace(LADDER["latent"], latent_rate=1.0))):
+        still = dataclasses.replace(TRAINING, learning_rate=1e-12, validations=1)
+        _, stage = tiny_autoencoder(encoder, tmp_path / name, corruption=corruption, training=still)
+        losses.append(stage.validation_loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [("encode", 0.5), ("autoencoder", 0.0), ("autoencoder", 0.5)],
+        [("autoencoder", 1.0), ("diffusion", 0.0), ("diffusion", 0.6), ("diffusion", 1.0)],
+    ],
+)
+def test_stopped_anywhere_it_ends_with_the_same_bytes(
+    moments: list[tuple[str, float]], encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path
+) -> None:
+    for stage, share in moments:
+        with pytest.raises(Stopped):
+            pipeline, _ = tiny_autoencoder(encoder, tmp_path, progress=stop_at(stage, share))
+            tiny_diffusion(pipeline, tmp_path, progress=stop_at(stage, share))
+    pipeline, first = tiny_autoencoder(encoder, tmp_path)
+    pipeline, second = tiny_diffusion(pipeline, tmp_path)
+    undisturbed, *stages = trained
+    assert digest(pipeline) == digest(undisturbed)
+    for mine, theirs in zip((first, second), stages, strict=True):
+        assert (mine.steps, mine.flops, mine.validation_loss) == (theirs.steps, theirs.flops, theirs.validation_loss)
+
+
+def test_encoding_is_paid_for_once_and_out_of_the_budget(encoder: TextEncoder, tmp_path: Path) -> None:
+    pipeline, first = tiny_autoencoder(encoder, tmp_path, budget=Budget(2e8, "flops"))
+    assert first.notes["encoding_flops"] > 0
+    assert 0.8e8 < first.flops <= 2e8
+    _, shared = tiny_diffusion(pipeline, tmp_path)
+    _, alone = tiny_diffusion(pipeline, tmp_path / "elsewhere")
+    sources_alone = shared.notes["encoding_flops"]
+    assert alone.notes["encoding_flops"] > sources_alone > 0
+    with pytest.raises(UserError, match="uses up"):
+        tiny_autoencoder(encoder, tmp_path / "poor", budget=Budget(1e3, "flops"))
+
+
+def test_a_model_without_a_source(encoder: TextEncoder, tmp_path: Path) -> None:
+    pipeline, _ = tiny_autoencoder(encoder, tmp_path)
+    pipeline, stage = tiny_diffusion(pipeline, tmp_path, sources=None, validation_sources=None)
+    assert pipeline.denoiser.config.source_width is None
+    assert stage.notes["cut_targets"] == 0
+
+
+def test_cut_texts_are_counted(encoder: TextEncoder, tmp_path: Path) -> None:
+    short = dataclasses.replace(AUTOENCODER, max_tokens=6)
+    pipeline, stage = tiny_autoencoder(encoder, tmp_path, config=short)
+    assert stage.notes["cut"] == sum(len(text.split()) + 1 > 4 for text in TARGETS[:20])  # the full stop is a token
+    config = dataclasses.replace(DENOISER, max_source_tokens=6)
+    _, stage = tiny_diffusion(pipeline, tmp_path, config=config)
+    assert stage.notes["cut_sources"] == 20
+
+
+def test_bad_input_is_said_in_one_sentence(
+    encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="position table of 4 rows"):
+        dataclasses.replace(AUTOENCODER, max_tokens=4)
+    with pytest.raises(UserError, match="3 sources do not pair"):
+        tiny_diffusion(trained[0], tmp_path, sources=SOURCES[:3])
+    wild = dataclasses.replace(TRAINING, learning_rate=1e30, clip_norm=1e30, ema_decay=None)
+    with pytest.raises(UserError, match="not finite at step"):
+        tiny_autoencoder(encoder, tmp_path, training=wild)
+
+
+def test_a_linear_start_reads_tokens_before_any_step(encoder: TextEncoder, tmp_path: Path) -> None:
+    assert tokens_per_latent(AUTOENCODER) == 2
+    still = dataclasses.replace(TRAINING, learning_rate=1e-12)
+    accuracy = {}
+    for start in (False, True):
+        _, stage = tiny_autoencoder(encoder, tmp_path / str(start), training=still, start_linear=start)
+        accuracy[start] = stage.notes["token_accuracy"]
+        assert stage.notes["start_linear"] is start
+    assert accuracy[True] > accuracy[False] + 0.2
+    crowded = dataclasses.replace(AUTOENCODER, max_tokens=20)
+    assert tokens_per_latent(crowded) is None
+    _, stage = tiny_autoencoder(encoder, tmp_path / "crowded", config=crowded, training=still)
+    assert stage.notes["start_linear"] is False
+
+
+def test_the_global_generator_is_left_alone(encoder: TextEncoder, tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    pipeline, _ = tiny_autoencoder(encoder, tmp_path)
+    tiny_diffusion(pipeline, tmp_path)
+    assert torch.equal(before, torch.random.get_rng_state())

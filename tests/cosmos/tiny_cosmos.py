@@ -1,0 +1,77 @@
+"""A text encoder of two small layers with random weights, a few texts, and sizes with which both stages train in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from cosmos.budget import Budget
+from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, Preset
+from cosmos.pipeline import Pipeline
+from cosmos.recipes import Recipe
+from cosmos.text_encoder import TextEncoder
+from cosmos.train import Stage, train_autoencoder, train_diffusion
+from cosmos.training_config import TrainingConfig
+from cosmos.vocabulary import Vocabulary
+
+WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
+SOURCES = [f"{who} broke the {n} {what} ." for n in ("damn", "dumb") for who in WHO for what in WHAT]
+TARGETS = [f"{who} broke the {what}." for _ in range(2) for who in WHO for what in WHAT]
+WORDS = sorted({word for text in SOURCES for word in text.split()})
+WIDTH = 24
+TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
+AUTOENCODER = AutoencoderConfig(
+    text_width=WIDTH, latent_width=16, width=32, latents=6, layers=1, heads=4, max_tokens=12, vocabulary=0, dropout=0.1
+)
+DENOISER = DenoiserConfig(
+    latents=6, latent_width=16, width=16, layers=2, heads=2, output_norm=False, source_layers=1, max_source_tokens=16
+)
+
+
+def tiny_encoder(folder: Path) -> Path:
+    """Save a small BERT with random weights as Hugging Face saves one."""
+    from transformers import BertConfig, BertModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=WIDTH, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32, initializer_range=0.5,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(str(folder))
+    return folder
+
+
+def tiny_recipe(encoder: Path, **changes: Any) -> Recipe:
+    """A recipe of these sizes."""
+    model = Preset(str(encoder), AUTOENCODER, LADDER["latent"], DENOISER, DiffusionConfig())
+    values = {"autoencoder_share": 0.5, "budget": Budget(40, "steps"), "start_linear": True, **changes}
+    return Recipe(model, TRAINING, TRAINING, **values)
+
+
+def tiny_autoencoder(encoder: TextEncoder, folder: Path, **changes: Any) -> tuple[Pipeline, Stage]:
+    """The first stage."""
+    values: dict[str, Any] = {
+        "config": AUTOENCODER, "corruption": LADDER["latent"], "training": TRAINING, "budget": Budget(60, "steps"),
+        "workdir": folder / "autoencoder", "states": folder / "states", "seed": 3, "device": "cpu", "start_linear": True,
+    }  # fmt: skip
+    vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
+    return train_autoencoder(TARGETS[:20], TARGETS[20:], encoder, vocabulary, **{**values, **changes})
+
+
+def tiny_diffusion(pipeline: Pipeline, folder: Path, **changes: Any) -> tuple[Pipeline, Stage]:
+    """The second stage, conditional."""
+    values: dict[str, Any] = {
+        "sources": SOURCES[:20], "validation_sources": SOURCES[20:], "config": DENOISER, "diffusion": DiffusionConfig(),
+        "training": TRAINING, "budget": Budget(20, "steps"), "workdir": folder / "diffusion",
+        "states": folder / "states", "seed": 3, "device": "cpu",
+    }  # fmt: skip
+    return train_diffusion(pipeline, TARGETS[:20], TARGETS[20:], **{**values, **changes})
