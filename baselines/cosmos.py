@@ -1,7 +1,9 @@
 """Cosmos behind the contract: the package `cosmos` itself, trained in its two stages under one budget.
 
 The budget pays for everything: encoding the texts with the frozen encoder, the autoencoder, the latents, the denoiser.
-Seconds and FLOPs are split by the recipe's `autoencoder_share`; so are steps, where encoding costs none.
+Seconds and FLOPs are split by the recipe's `autoencoder_share`; so are steps, where encoding costs none. Where the
+budget cannot pay for encoding every document, the recipe's `documents` says how many, the first, are learnt from; the
+rivals see all.
 
 The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
 four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
@@ -70,14 +72,16 @@ class CosmosSystem:
         make_folder(workdir)
         write_json(workdir / CONFIG, self.configured)
         conditional = self.limits.source_tokens > 0
-        texts = [document.target for document in corpus.train]
+        train = corpus.train[: self.recipe.documents]
+        texts = [document.target for document in train]
         held_out = [document.target for document in corpus.validation]
-        sources = [str(document.source) for document in corpus.train] if conditional else None
+        sources = [str(document.source) for document in train] if conditional else None
         held_out_sources = [str(document.source) for document in corpus.validation] if conditional else None
 
         model = self.recipe.model
         encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
-        vocabulary = Vocabulary.of([*texts, *(sources or [])], str(encoder.folder))
+        seen = [text for document in corpus.train for text in (document.target, document.source) if text is not None]
+        vocabulary = Vocabulary.of(seen, str(encoder.folder))
         pipeline, first = train_autoencoder(
             texts,
             held_out,
@@ -115,7 +119,12 @@ class CosmosSystem:
             seconds=first.seconds + second.seconds,
             flops=first.flops + second.flops,
             validation_loss=second.validation_loss,
-            notes={"autoencoder": asdict(first), "diffusion": asdict(second), "vocabulary": len(vocabulary)},
+            notes={
+                "documents": len(train),
+                "autoencoder": asdict(first),
+                "diffusion": asdict(second),
+                "vocabulary": len(vocabulary),
+            },
         )
         pipeline.save(workdir / MODEL)
         write_json(workdir / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})

@@ -17,7 +17,7 @@ class Recipe:
     """How to make one Cosmos.
 
     Raises:
-        UserError: a share outside of (0, 1).
+        UserError: a share outside of (0, 1), or fewer than one document.
     """
 
     model: Preset
@@ -26,8 +26,11 @@ class Recipe:
     autoencoder_share: float  # of the budget, its encoding included; diffusion has the rest
     budget: Budget  # where none is given
     start_linear: bool = False  # `cosmos.linear_start`, for trainings of a few hundred steps
+    documents: int | None = None  # how many to encode and learn from, where the budget is too small to encode them all
 
     def __post_init__(self) -> None:
+        if self.documents is not None and self.documents < 1:
+            raise UserError(f"documents must be at least 1, not {self.documents}.")
         if not 0 < self.autoencoder_share < 1:
             raise UserError(f"autoencoder_share must lie between 0 and 1, not at {self.autoencoder_share:g}.")
 
@@ -41,6 +44,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             autoencoder_share=0.4,
             budget=Budget(4e12, "flops"),
             start_linear=True,
+            documents=2000,
         ),
         "small": Recipe(
             model=PRESETS["small"],

@@ -22,7 +22,7 @@ _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
 class WorldOptions:
     """How many documents each split has, and the seed they are drawn with."""
 
-    train: int = 2000
+    train: int = 4000
     validation: int = 200
     test: int = 200
     seed: int = 0

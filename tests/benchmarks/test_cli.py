@@ -145,7 +145,7 @@ def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
         "nano (10steps), small (10steps); settings: default, fast"
         in command("list", "presets", "--system", "toy").stdout
     )
-    assert "data.train=2000" in command("list", "sources").stdout
+    assert "data.train=4000" in command("list", "sources").stdout
     assert "rouge-score" in command("list", "metrics").stdout
     doctor = command("doctor", "--out", str(tmp_path))
     assert doctor.returncode == 0, doctor.stdout
