@@ -100,6 +100,7 @@ def convert(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     halves = {name: tensor.to(torch.float16).contiguous() for name, tensor in weights.items()}
     save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode)  # safetensors lets nobody else read
 
 
 if __name__ == "__main__":
