@@ -192,11 +192,13 @@ class DiffuSeqSystem(CanvasRival):
         }
     )
 
-    def build(self, shape: Mapping[str, int]) -> nn.Module:
+    def trunk(self) -> TrunkConfig:
         recipe: DiffuSeqRecipe = self.recipe
-        trunk = TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
+        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
+
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
         sources = max(1, self.limits.source_tokens)
-        return EmbeddingDenoiser(trunk, recipe.embedding, shape["vocabulary"], shape["canvas"], sources)
+        return EmbeddingDenoiser(self.trunk(), self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources)
 
     def losses(self) -> tuple[Loss, Loss]:
         """Both are the whole loss per position of the canvas; no likelihood bound is computed."""

@@ -66,6 +66,8 @@ class LatentDecoder(nn.Module):
         self.latent_norm = RMSNorm(config.width)
         self.tokens = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
+        # Absolute, to find the latents that hold this part of the text; tokens find each other by rotary ones.
+        self.positions = nn.Parameter(torch.empty(config.max_tokens, config.width).normal_(std=config.width**-0.5))
         self.rotary = Rotary(config.width // config.heads, config.max_tokens)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(layers))
         self.norm = RMSNorm(config.width)
@@ -77,14 +79,14 @@ class LatentDecoder(nn.Module):
 
     def forward(self, tokens: Tensor, memory: list[tuple[Tensor, Tensor]], kept: list[Kept], place: int) -> Tensor:
         """One step: tokens int64 [B] at `place` -> logits of the next ones [B, V]; a network call of generation."""
-        x = self.tokens(tokens)[:, None]  # [B, 1, W]
+        x = (self.tokens(tokens) + self.positions[place])[:, None]  # [B, 1, W]
         for block, states, past in zip(self.blocks, memory, kept, strict=True):
             x = block.step(x, self.rotary, states, past, place)
         return self.read(x[:, 0])
 
     def teach(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """Logits [B, L, V] of what follows each of the tokens int64 [B, L], which begin with [CLS]."""
-        x = self.tokens(tokens)
+        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]  # [B, L, W]
         for block, states in zip(self.blocks, self.memory(latents), strict=True):
             x = block(x, self.rotary, states)
         return self.read(x)

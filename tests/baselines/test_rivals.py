@@ -37,12 +37,12 @@ BUDGET = Budget(60, "steps")
 RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
     "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
     "mdlm": (MDLMSystem, MDLMRecipe(32, 2, 2, 64, TRAINING, BUDGET)),
-    "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, 32, 2, 2, 64, TRAINING, BUDGET)),
+    "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, 32, 2, 2, 64, 8, TRAINING, BUDGET)),
     "tencdm": (
         TEncDMSystem,
         TEncDMRecipe(
             MINILM,
-            DenoiserConfig(4, 16, 32, 2, 2, output_norm=False, source_layers=1),
+            DenoiserConfig(4, 16, 32, 2, 2, output_norm=False, source_layers=1, positions=True),
             1,
             DiffusionConfig(ScheduleConfig(d=9.0)),
             TRAINING,
@@ -57,7 +57,7 @@ RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
             MINILM,
             AutoencoderConfig(384, 16, 32, 4, 1, 2, max_tokens=14, vocabulary=64),
             1,
-            DenoiserConfig(4, 16, 32, 2, 2, output_norm=False, source_layers=1),
+            DenoiserConfig(4, 16, 32, 2, 2, output_norm=False, source_layers=1, positions=True),
             DiffusionConfig(ScheduleConfig("cosine")),
             TRAINING,
             TRAINING,
