@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +69,9 @@ def device(name: str) -> str:
     return name
 
 
-def progress_bars() -> Progress:
-    """A `Progress` that shows one bar per stage with its loss and time left, on stderr."""
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A `Progress` that shows one bar per stage with its loss and time left, on stderr, for the time of the block."""
     from tqdm import tqdm
 
     bars: dict[str, tqdm] = {}
@@ -86,4 +89,8 @@ def progress_bars() -> Progress:
         if share >= 1.0:
             bar.refresh()
 
-    return progress
+    try:
+        yield progress
+    finally:
+        for bar in bars.values():
+            bar.close()

@@ -61,22 +61,23 @@ def main(arguments: argparse.Namespace) -> int:
             f"--max-tokens must lie between 3 and the encoder's {encoder.positions} positions, not {limit}."
         )
     latents = arguments.latents or chosen.model.autoencoder.latents
-    pipeline, stage = train_autoencoder(
-        texts.targets,
-        held_out,
-        encoder,
-        vocabulary,
-        config=replace(chosen.model.autoencoder, max_tokens=limit, latents=latents),
-        corruption=corruption,
-        training=chosen.autoencoder_training,
-        budget=share,
-        workdir=arguments.out / "training",
-        states=arguments.out / "states",
-        seed=arguments.seed,
-        device=where,
-        start_linear=chosen.start_linear,
-        progress=progress_bars(),
-    )
+    with progress_bars() as progress:
+        pipeline, stage = train_autoencoder(
+            texts.targets,
+            held_out,
+            encoder,
+            vocabulary,
+            config=replace(chosen.model.autoencoder, max_tokens=limit, latents=latents),
+            corruption=corruption,
+            training=chosen.autoencoder_training,
+            budget=share,
+            workdir=arguments.out / "training",
+            states=arguments.out / "states",
+            seed=arguments.seed,
+            device=where,
+            start_linear=chosen.start_linear,
+            progress=progress,
+        )
     pipeline.save(arguments.out / "model")
     print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
     return 0

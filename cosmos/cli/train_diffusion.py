@@ -51,22 +51,23 @@ def main(arguments: argparse.Namespace) -> int:
     if texts.sources is not None:
         longest = max(len(row) for row in encoder.ids(texts.sources, encoder.positions)[0])
         config = replace(config, max_source_tokens=arguments.max_source_tokens or longest)
-    pipeline, stage = train_diffusion(
-        pipeline,
-        texts.targets,
-        [] if held_out is None else held_out.targets,
-        sources=texts.sources,
-        validation_sources=None if held_out is None else held_out.sources,
-        config=config,
-        diffusion=chosen.model.diffusion,
-        training=chosen.diffusion_training,
-        budget=share,
-        workdir=arguments.out / "training",
-        states=arguments.out / "states",
-        seed=arguments.seed,
-        device=where,
-        progress=progress_bars(),
-    )
+    with progress_bars() as progress:
+        pipeline, stage = train_diffusion(
+            pipeline,
+            texts.targets,
+            [] if held_out is None else held_out.targets,
+            sources=texts.sources,
+            validation_sources=None if held_out is None else held_out.sources,
+            config=config,
+            diffusion=chosen.model.diffusion,
+            training=chosen.diffusion_training,
+            budget=share,
+            workdir=arguments.out / "training",
+            states=arguments.out / "states",
+            seed=arguments.seed,
+            device=where,
+            progress=progress,
+        )
     pipeline.save(arguments.out / "model")
     print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
     return 0

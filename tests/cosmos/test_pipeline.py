@@ -164,10 +164,10 @@ def test_what_is_missing_is_said(encoder: TextEncoder, pipeline: Pipeline, folde
         pipeline.sample(None, [1], setting)
     with pytest.raises(UserError, match="text encoder"):
         Pipeline.load(folder, with_encoder=False).sample(SOURCES[:1], [1], setting)
+    other = tiny_encoder(tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "note": "changed"}))
     with pytest.raises(UserError, match="another text encoder"):
-        other = tiny_encoder(tmp_path / "other")
-        config = json.loads((other / "config.json").read_text())
-        (other / "config.json").write_text(json.dumps({**config, "note": "changed"}))
         Pipeline.load(folder, encoder=str(other))
 
 

@@ -55,16 +55,21 @@ def digest(pipeline: Pipeline) -> str:
     return found.hexdigest()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A process that ends here."""
 
 
 def stop_at(stage: str, share: float) -> Callable[[str, float, float | None], None]:
     def progress(now: str, reached: float, loss: float | None) -> None:
         if now == stage and reached >= share:
-            raise Stopped
+            raise StoppedError
 
     return progress
+
+
+def both_stages(encoder: TextEncoder, folder: Path, progress: Callable[[str, float, float | None], None]) -> None:
+    pipeline, _ = tiny_autoencoder(encoder, folder, progress=progress)
+    tiny_diffusion(pipeline, folder, progress=progress)
 
 
 def test_both_stages_learn(encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path) -> None:
@@ -97,9 +102,8 @@ def test_stopped_anywhere_it_ends_with_the_same_bytes(
     moments: list[tuple[str, float]], encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path
 ) -> None:
     for stage, share in moments:
-        with pytest.raises(Stopped):
-            pipeline, _ = tiny_autoencoder(encoder, tmp_path, progress=stop_at(stage, share))
-            tiny_diffusion(pipeline, tmp_path, progress=stop_at(stage, share))
+        with pytest.raises(StoppedError):
+            both_stages(encoder, tmp_path, stop_at(stage, share))
     pipeline, first = tiny_autoencoder(encoder, tmp_path)
     pipeline, second = tiny_diffusion(pipeline, tmp_path)
     undisturbed, *stages = trained

@@ -1,4 +1,4 @@
-"""A text encoder of two small layers with random weights, a few texts, and sizes with which both stages train in a second."""
+"""A text encoder with random weights, a few texts, and sizes with which both stages train in seconds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def tiny_autoencoder(encoder: TextEncoder, folder: Path, **changes: Any) -> tupl
     """The first stage."""
     values: dict[str, Any] = {
         "config": AUTOENCODER, "corruption": LADDER["latent"], "training": TRAINING, "budget": Budget(60, "steps"),
-        "workdir": folder / "autoencoder", "states": folder / "states", "seed": 3, "device": "cpu", "start_linear": True,
+        "workdir": folder / "autoencoder", "states": folder / "states", "seed": 3, "device": "cpu",
+        "start_linear": True,
     }  # fmt: skip
     vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
     return train_autoencoder(TARGETS[:20], TARGETS[20:], encoder, vocabulary, **{**values, **changes})
