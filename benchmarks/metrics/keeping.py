@@ -87,7 +87,8 @@ def code_hash(measure: Callable[..., object]) -> str:
     So no score outlives a change of the code that made it.
     """
     root = Path(__file__).parents[1]
-    files = [path for part in ("metrics", "stats", "data/world") for path in sorted((root / part).rglob("*.py"))]
+    files = [path for part in ("metrics", "data/world") for path in sorted((root / part).rglob("*.py"))]
+    files.append(root / "stats" / "bootstrap.py")
     code = getattr(measure, "__code__", None)
     theirs = Path(code.co_filename) if code is not None else None
     if theirs is not None and theirs.is_file() and theirs not in files:
