@@ -174,7 +174,7 @@ PRESETS: Mapping[str, Preset] = {
             latents=12, latent_width=64, width=96, layers=4, heads=6, output_norm=False, max_source_tokens=64,
             positions=True,
         ),
-        diffusion=DiffusionConfig(),
+        diffusion=DiffusionConfig(source_dropout=0.0),
     ),
     "small": Preset(
         text_encoder=MINILM,

@@ -256,6 +256,19 @@ class Pipeline:
                 weight is read; or a text encoder that is not the one the model was trained with.
         """
         about = check(folder)
+        with torch.random.fork_rng(devices=[]):  # networks are built with random weights before theirs are read
+            return cls._load(folder, about, device, dtype, encoder, with_encoder)
+
+    @classmethod
+    def _load(
+        cls,
+        folder: Path,
+        about: Mapping[str, Any],
+        device: str,
+        dtype: torch.dtype,
+        encoder: TextEncoder | str | None,
+        with_encoder: bool,
+    ) -> Pipeline:
         autoencoder = from_pretrained(Autoencoder, folder / "autoencoder", device)
         standardiser = Standardiser(autoencoder.config.text_width)
         standardiser.load_state_dict(checkpoints.load(folder / STANDARDISER))

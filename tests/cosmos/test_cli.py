@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from cosmos.cli.main import VERBS, main
 from cosmos.errors import UserError
@@ -132,7 +132,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
     model, data = str(made / "out" / "model"), str(made / "train.jsonl")
     (tmp_path / "no_tokenizer").mkdir()
     (tmp_path / "no_tokenizer" / "config.json").write_text("{}")
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"encoder.latents": Code()}))
+    torch.save({"encoder.latents": Code()}, tmp_path / "evil.pth")
     recipe = tiny_recipe(made / "encoder")
     wild = dataclasses.replace(recipe.autoencoder_training, learning_rate=1e30, clip_norm=1e30, ema_decay=None)
     monkeypatch.setattr(
