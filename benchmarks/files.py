@@ -71,8 +71,11 @@ def write_json(path: Path, value: Json) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Json:
+def read_json(path: Path, remedy: str = "delete its folder and run again") -> Json:
     """Read a JSON object.
+
+    Args:
+        remedy: what helps where the file is damaged.
 
     Raises:
         UserError: the file is not there or is no JSON object.
@@ -82,9 +85,9 @@ def read_json(path: Path) -> Json:
     except OSError as error:
         raise UserError(f"Cannot read {path} ({error.strerror or error}).") from error
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); delete its folder and run again.") from error
+        raise UserError(f"{path} is damaged ({error}); {remedy}.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged (not a JSON object); delete its folder and run again.")
+        raise UserError(f"{path} is damaged (not a JSON object); {remedy}.")
     return value
 
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from baselines.contract import Document, UserError
 from benchmarks.files import line, make_folder, read_json, read_lines, saving, write_json, write_lines, write_text
@@ -36,6 +38,10 @@ from benchmarks.records import (
 )
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+_PROBE = ".probe."  # what a write is tried with
+_PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
+
+Line = TypeVar("Line")
 
 
 def cell_folder(run: Path, cell_id: str) -> Path:
@@ -61,22 +67,31 @@ def prepare(run: Path) -> None:
         raise UserError(f"{run} is a file; choose a folder with --out.")
     make_folder(run)
     with saving(run):
-        present = {path.name for path in run.iterdir()}
-        probe = run / ".probe"
-        probe.write_bytes(b"?" * 4096)
-        probe.unlink()
+        present = {path.name for path in run.iterdir() if not path.name.startswith(_PROBE)}
+        probe = run / f"{_PROBE}{os.getpid()}"
+        try:
+            probe.write_bytes(b"?" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
     if present and not present & {PLAN, ".lock"}:
         raise UserError(f"{run} holds other things than a run; choose another folder with --out.")
     read_plan(run)
 
 
 def read_plan(run: Path) -> Json | None:
-    """The run's plan, or None where none was made yet."""
+    """The run's plan, or None where none was made yet.
+
+    Raises:
+        UserError: it is damaged, or of a newer schema.
+    """
     path = run / PLAN
     if not path.exists():
         return None
-    plan = read_json(path)
+    remedy = "delete this file, and give the command of the run again: nothing is made anew"
+    plan = read_json(path, remedy)
     check_schema(plan.get("schema"), str(path))
+    if not plan.keys() >= _PLAN_KEYS:
+        raise UserError(f"{path} is damaged (it lacks {', '.join(sorted(_PLAN_KEYS - plan.keys()))}); {remedy}.")
     return plan
 
 
@@ -115,7 +130,22 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
     path = run / "documents" / f"{sha256}.jsonl"
     if not path.exists():
         raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
-    return [Document(**{**row, "references": tuple(row["references"])}) for row in read_lines(path)]
+    return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
+
+
+def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
+    """Every whole line of a file, read as what it stands for.
+
+    Raises:
+        UserError: a line is damaged.
+    """
+    parsed = []
+    for number, row in enumerate(read_lines(path), start=1):
+        try:
+            parsed.append(parse(row))
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
+    return parsed
 
 
 def write_header(folder: Path, header: Header) -> None:
@@ -145,7 +175,7 @@ def header_of(folder: Path, cell: Cell) -> Header | None:
 
 
 def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
-    return tuple(sample_from_json(row) for row in read_lines(folder / SAMPLES))
+    return tuple(_parsed(folder / SAMPLES, sample_from_json))
 
 
 def count_samples(folder: Path) -> int:
@@ -155,11 +185,11 @@ def count_samples(folder: Path) -> int:
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
-    return tuple(timing_from_json(row) for row in read_lines(folder / TIMINGS))
+    return tuple(_parsed(folder / TIMINGS, timing_from_json))
 
 
 def read_scores(folder: Path) -> tuple[Score, ...]:
-    return tuple(score_from_json(row) for row in read_lines(folder / SCORES))
+    return tuple(_parsed(folder / SCORES, score_from_json))
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:

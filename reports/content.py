@@ -10,6 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records import Cell
 from reports import examples, overview, provenance
 from reports.frames import Run, documents_hash, read_run
+from reports.legend import legend
 from reports.marks import Judgement, judge
 from reports.numbers import counted, listed
 from reports.reading import read
@@ -92,7 +93,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         reading=read(panel, judgements[headline.title] if headline else Judgement()),
         glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
-        legend=overview.legend(panel, judgements),
+        legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents),
     )

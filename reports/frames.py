@@ -1,30 +1,19 @@
 """From the files of a run to tidy pandas frames: one row per cell, score, timing and sample.
 
-Reads every record through `benchmarks.records`, tolerates the torn last line that a killed process leaves, and writes
-nothing.
+Everything is read through `benchmarks.store`, and nothing is written.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
 from baselines.contract import Document, UserError
-from benchmarks.records import (
-    Json,
-    Record,
-    header_from_json,
-    identity,
-    sample_from_json,
-    score_from_json,
-    timing_from_json,
-    to_json,
-)
+from benchmarks import store
+from benchmarks.records import Json, Record, identity, to_json
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
@@ -32,15 +21,13 @@ SCORE_COLUMNS = (
     *("n", "total", "direction", "reason", "per_text"),
 )
 
-Line = TypeVar("Line")
-
 
 @dataclass(frozen=True)
 class Run:
     """What a run's folder holds.
 
     Attributes:
-        plan: `plan.json`, empty where there is none.
+        plan: `plan.json`.
         records: one per cell that was begun, in the order of the plan.
         documents: hash of a document file -> its documents by id.
     """
@@ -55,21 +42,14 @@ def read_run(folder: Path) -> Run:
     """Read a run's folder.
 
     Raises:
-        UserError: the folder is missing, holds no cells, or a record is damaged or of a later version.
+        UserError: the folder holds no run or no cell, or something in it is damaged, lost or of a later version.
     """
-    if not folder.is_dir():
-        raise UserError(f"There is no run at {folder}; name the folder that `run` wrote.")
-    paths = sorted((folder / "cells").glob("*/header.json"))
-    if not paths:
+    records = tuple(store.read_run(folder))
+    if not records:
         raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
-    records = [_read_record(path.parent) for path in paths]
-    plan_path = folder / "plan.json"
-    plan = _read_json(plan_path) if plan_path.exists() else {}
-    places = {cell_id: place for place, cell_id in enumerate(plan.get("cells", ()))}
-    records.sort(key=lambda r: (places.get(r.header.cell.id, len(places)), r.header.created, r.header.cell.id))
-    hashes = {documents_hash(record) for record in records}
-    documents = {sha: _read_documents(folder / "documents" / f"{sha}.jsonl") for sha in sorted(hashes) if sha}
-    return Run(folder, plan, tuple(records), documents)
+    hashes = sorted({documents_hash(record) for record in records} - {""})
+    documents = {sha: {document.id: document for document in store.read_documents(folder, sha)} for sha in hashes}
+    return Run(folder, store.read_plan(folder) or {}, records, documents)
 
 
 def documents_hash(record: Record) -> str:
@@ -91,24 +71,26 @@ def panel_key(record: Record) -> str:
 
 
 def cells(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per cell: its entry, how many networks and parameters it has, and what its training cost."""
+    """One row per cell: its entry, how many networks and parameters it has (NaN where no record says), and what its
+    training cost."""
     rows = []
     for record in records:
         header = record.header
         training = header.training
-        networks = header.networks.values()
+        parameters = header.parameters
         rows.append(
             {
                 "id": header.cell.id,
                 "entry": entry_key(record),
-                "trainable": sum(network.trainable for network in networks),
-                "frozen": sum(network.parameters - network.trainable for network in networks),
+                "trainable": None if parameters is None else parameters.trainable,
+                "frozen": None if parameters is None else parameters.parameters - parameters.trainable,
                 "networks": len(header.networks),
                 "train_seconds": None if training is None else training.seconds,
                 "train_flops": None if training is None else training.flops,
             }
         )
-    return pd.DataFrame(rows)
+    numbers = ("trainable", "frozen", "train_seconds", "train_flops")
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
@@ -161,57 +143,14 @@ def timings(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "entry", "kind", "texts", "seconds"])
 
 
-def samples(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per sample and network: entry, document, network, calls."""
-    rows = [
-        {
-            "id": cell_id,
-            "entry": entry,
-            "document": sample.id,
-            "network": network,
-            "calls": calls,
-        }
-        for record, cell_id, entry in ((record, record.header.cell.id, entry_key(record)) for record in records)
-        for sample in record.samples
-        for network, calls in sample.calls.items()
-    ]
-    return pd.DataFrame(rows, columns=["id", "entry", "document", "network", "calls"])
-
-
-def _read_record(folder: Path) -> Record:
-    header_path = folder / "header.json"
-    return Record(
-        header_from_json(_read_json(header_path), str(header_path)),
-        tuple(_read_lines(folder / "samples.jsonl", sample_from_json)),
-        tuple(_read_lines(folder / "timings.jsonl", timing_from_json)),
-        tuple(_read_lines(folder / "scores.jsonl", score_from_json)),
-    )
-
-
-def _read_documents(path: Path) -> dict[str, Document]:
-    documents = _read_lines(
-        path,
-        lambda data: Document(data["id"], data.get("source"), data["target"], tuple(data.get("references") or ())),
-    )
-    return {document.id: document for document in documents}
-
-
-def _read_json(path: Path) -> Json:
-    try:
-        data: Json = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); delete its folder and run again.") from error
-    return data
-
-
-def _read_lines(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
-    """Every whole line of a file. A last line without its end was being written when its process died: left out."""
-    if not path.exists():
-        return []
-    parsed = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            parsed.append(parse(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
-    return parsed
+def calls(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per text and network: entry, network, calls, and whether the text was made "alone" or "together" with
+    others, whose calls it then shares."""
+    rows = []
+    for record in records:
+        entry = entry_key(record)
+        alone = [("alone", timing.calls) for timing in record.timings if timing.kind == "latency"]
+        together = [("together", sample.calls) for sample in record.samples]
+        for how, counts in (*alone, *together):
+            rows += [{"entry": entry, "how": how, "network": name, "calls": count} for name, count in counts.items()]
+    return pd.DataFrame(rows, columns=["entry", "how", "network", "calls"])

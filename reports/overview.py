@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
-from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
-from reports.quantities import LEVEL, Quantity
+from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, significant, written
+from reports.quantities import Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
@@ -38,8 +38,8 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int 
     columns.append(Column("Network calls", "per text", "none", "Speed"))
     cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
     for column, values in (
-        (Column("Trained parameters", "", "none", "Size"), lambda entry: float(entry.trainable)),
-        (Column("Frozen parameters", "", "none", "Size"), lambda entry: float(entry.frozen)),
+        (Column("Trained parameters", "", "none", "Size"), lambda entry: entry.trainable.value),
+        (Column("Frozen parameters", "", "none", "Size"), lambda entry: entry.frozen.value),
         (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
         (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
     ):
@@ -61,54 +61,6 @@ def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "")
     cells = [_score_cells(panel, column, judgements[column.title]) for column in panel.columns]
     remarks = (*panel.splits, *(_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1))
     return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
-
-
-def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
-    """How to read the tables: intervals, marks and their rule, seeds, what the tests do not cover."""
-    seeds = {len(entry.records) for entry in panel.trained}
-    tested = [column.title for column in panel.columns if judgements[column.title].pairs]
-    untested = [
-        column.title
-        for column in panel.columns
-        if column.direction != "none"
-        and any(score.quantity.value is not None for score in column.scores.values())
-        and not any(score.per_text for score in column.scores.values())
-    ]
-    levels = {column.level for column in panel.columns if column.level is not None} or {LEVEL}
-    lines = [
-        f"Brackets hold intervals: of scores over the choice of test texts ({listed(map(_percent, sorted(levels)))}), "
-        f"of the latency around the median of single texts and of the throughput over batches ({_percent(LEVEL)}).",
-    ]
-    if tested:
-        lines.append(
-            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the "
-            "best value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over "
-            "the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals of differences "
-            "are not widened for it."
-        )
-    lines.append(
-        "Speed"
-        + (f" and {listed(untested)} (which have no score per text)" if untested else "")
-        + " are bold only where the best interval overlaps no other, and carry no other mark."
-    )
-    lines.append(
-        "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
-        "would end."
-        if seeds == {1}
-        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
-        "average a text's scores over seeds first. How much seeds differ stands under the table of all scores; the "
-        "intervals do not hold it."
-    )
-    if panel.floors:
-        lines.append(
-            "Floors and the reference are there for scale: they are never marked and enter no test of the columns."
-        )
-    lines.append(f"{NOTHING} means there is no number; its note says why.")
-    return tuple(lines)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
 
 
 def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:
@@ -133,6 +85,8 @@ def _power(headline: ScoreColumn | None, judgements: Mapping[str, Judgement]) ->
     if headline is None or not pairs:
         return ()
     typical = statistics.median(pair.detectable for pair in pairs)
+    if not math.isfinite(typical):
+        return (f"What difference in {headline.title} these texts could have shown cannot be told from them.",)
     texts = counted(min(pair.n for pair in pairs), "text")
     return (
         f"With {texts} a difference in {headline.title} of about {significant(typical, 2)} is found four times in "
@@ -194,6 +148,9 @@ def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) 
     marks: dict[str, Mark] = mark_disjoint(trusted, column.direction)
     out = {}
     for entry in panel.entries:
+        if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
+            out[entry.key] = Cell(None, NOTHING)
+            continue
         quantity = of(entry)
         value, interval = written(quantity.value, quantity.low, quantity.high)
         notes = [quantity.reason] if quantity.reason else []
@@ -211,8 +168,12 @@ def _calls_cell(entry: Entry) -> Cell:
         return Cell(None, NOTHING, notes=("not run: no calls of its network were counted",))
     first = next(iter(entry.records[0].header.networks))
     others = ", ".join(f"{name} {significant(count)}" for name, count in entry.other_calls.items())
-    note = (f"calls of {first}; besides, per text: {others}",) if others else ()
-    return Cell(entry.calls.value, _count(entry.calls.value), notes=note)
+    notes = [f"calls of {first}; besides, per text: {others}"] if others else []
+    together = entry.calls_together
+    if together is not None and abs(together - entry.calls.value) > 0.005 * entry.calls.value:
+        texts = counted(entry.cell.batch_size, "text")
+        notes.append(f"for a text made alone; a batch of {texts} takes {_count(together)}, as many as its longest text")
+    return Cell(entry.calls.value, _count(entry.calls.value), notes=tuple(notes))
 
 
 def _count(value: float) -> str:
@@ -222,11 +183,13 @@ def _count(value: float) -> str:
 def _plain_cells(panel: Panel, column: Column, of: Callable[[Entry], float | None]) -> tuple[Column, dict[str, Cell]]:
     """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
     values = {entry.key: of(entry) for entry in panel.entries}
+    if column.unit == "s":
+        values |= {entry.key: 0.0 for entry in panel.floors}  # they look at the texts, and are not trained
     known = sorted(value for value in values.values() if value)
     middle = known[len(known) // 2] if known else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
     headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
-    untold = Cell(None, NOTHING, notes=("not run: no training is recorded",))
+    untold = Cell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {
         key: untold if value is None else Cell(value, _short(value / scale)) for key, value in values.items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -54,7 +54,9 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
     columns = [column for panel in panels for column in panel.columns]
     made = (
         Fact("Command", _commands(run, trained)),
-        Fact("Commit", _varying(headers, _commit)),
+        Fact("Commit", _varying(headers, lambda header: _commit(header.commit, header.dirty))),
+        Fact("Trained with", _varying([h for h in headers if _elsewhere(h)], lambda h: _made_with(h.trained_with))),
+        Fact("Begun with", tuple(_made_with(made) for header in headers for made in header.earlier)),
         Fact("Made", _span(headers)),
         Fact("Device", _varying(headers, _machine)),
         Fact("Clock", _clocks(headers)),
@@ -114,10 +116,11 @@ def task_of(run: Run) -> Json:
 
 
 def _commands(run: Run, trained: Sequence[Entry]) -> tuple[str, ...]:
-    """The command of the run where the plan has it, or else those of the trained cells (of all, if none is trained)."""
-    command = run.plan.get("command")
-    if isinstance(command, str) and command:
-        return (command,)
+    """The commands of the run where the plan has them, or else those of the trained cells (of all, if there are
+    none)."""
+    commands = run.plan.get("commands")
+    if commands:
+        return tuple(map(str, commands))
     records = [record for entry in trained for record in entry.records] or list(run.records)
     return tuple(dict.fromkeys(record.header.command for record in records if record.header.command))
 
@@ -162,9 +165,23 @@ def _show(header: Header) -> str:
     return shlex.join(["python", "-m", "benchmarks", "show", header.cell.id, *chain.from_iterable(flags.items())])
 
 
-def _commit(header: Header) -> str:
-    state = {True: ", with uncommitted changes", False: "", None: ", state of the working tree unknown"}[header.dirty]
-    return f"{header.commit}{state}" if header.commit else "unknown (not a git checkout)"
+def _commit(commit: str | None, dirty: bool | None) -> str:
+    state = {True: ", with uncommitted changes", False: "", None: ", state of the working tree unknown"}[dirty]
+    return f"{commit}{state}" if commit else "unknown (not a git checkout)"
+
+
+def _elsewhere(header: Header) -> bool:
+    """Whether a cell was trained by other code or on another machine than it was generated with."""
+    made = header.trained_with
+    return bool(made) and (
+        (made["commit"], made["dirty"], made["packages"]) != (header.commit, header.dirty, header.packages)
+        or made["device"].get("name") != header.device.get("name")
+    )
+
+
+def _made_with(made: Json) -> str:
+    packages = _flat(made["packages"])
+    return f"commit {_commit(made['commit'], made['dirty'])}, {made['device'].get('name', 'unknown')}, {packages}"
 
 
 def _documents(header: Header) -> str:
@@ -175,7 +192,16 @@ def _documents(header: Header) -> str:
 
 
 def _flat(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())
+    return ", ".join(f"{key} {value}" for key, value in _leaves("", values))
+
+
+def _leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The leaves of nested mappings under dotted keys, lists as text."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _varying(headers: Sequence[Header], of: Callable[[Header], str]) -> tuple[str, ...]:

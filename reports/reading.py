@@ -6,6 +6,7 @@ loses. They never explain.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from benchmarks.stats import dominated_by
@@ -64,7 +65,9 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
     best, *others = _sorted(column, scored)
     if not others:
         return f"{best.name} has {column.title} {_shown(column, best)}; no other trained system has a score to compare."
-    start = f"On {column.title} ({column.direction} is better), {best.name} has the best value, {_shown(column, best)}"
+    equal = [other.name for other in others if _value(column, other) == _value(column, best)]
+    who = f"{listed([best.name, *equal])} share the best value" if equal else f"{best.name} has the best value"
+    start = f"On {column.title} ({column.direction} is better), {who}, {_shown(column, best)}"
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
         return f"{start}; its interval {'overlaps no other' if disjoint else 'overlaps others: no best can be named'}."
@@ -109,7 +112,7 @@ def _pair(pair: Pair) -> str:
     limits = f"[{fixed(pair.low, places)}, {fixed(pair.high, places)}]"
     sign = "+" if pair.difference > 0 else ""
     told = f"difference {sign}{fixed(pair.difference, places)} {limits}, {p_value(pair.p)}"
-    if pair.outcome == "cannot tell":
+    if pair.outcome == "cannot tell" and math.isfinite(pair.detectable):
         told += f"; {counted(pair.n, 'text')} can show one of about {significant(pair.detectable, 2)}"
     return told
 

@@ -28,10 +28,11 @@ class Entry:
     records: tuple[Record, ...]  # one per seed, all done
     latency: Quantity  # milliseconds for one text at batch size 1, median
     throughput: Quantity  # texts per second
-    calls: Quantity  # calls of the first network per text
-    other_calls: Mapping[str, float]  # of the other networks, per text
-    trainable: int
-    frozen: int
+    calls: Quantity  # calls of the first network for one text, made alone where that was timed
+    calls_together: float | None  # calls of the first network in the batch that a text was made in
+    other_calls: Mapping[str, float]  # of the other networks, as `calls`
+    trainable: Quantity
+    frozen: Quantity
     train_seconds: Quantity
     train_flops: Quantity
     doubts: tuple[str, ...]  # why its timing is not valid; empty where it is
@@ -102,8 +103,8 @@ def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
     by_entry: dict[str, list[Record]] = {}
     for record in done:
         by_entry.setdefault(frames.entry_key(record), []).append(record)
-    cells, timings, samples = frames.cells(done), frames.timings(done), frames.samples(done)
-    entries = [_entry(key, group, cells, timings, samples) for key, group in by_entry.items()]
+    cells, timings, calls = frames.cells(done), frames.timings(done), frames.calls(done)
+    entries = [_entry(key, group, cells, timings, calls) for key, group in by_entry.items()]
     systems = list(dict.fromkeys(entry.system for entry in entries))  # settings of a system stand together
     entries.sort(key=lambda entry: systems.index(entry.system))
     columns, splits = score_columns(frames.scores(done))
@@ -112,14 +113,16 @@ def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
 
 
 def _entry(
-    key: str, records: Sequence[Record], cells: pd.DataFrame, timings: pd.DataFrame, samples: pd.DataFrame
+    key: str, records: Sequence[Record], cells: pd.DataFrame, timings: pd.DataFrame, calls: pd.DataFrame
 ) -> Entry:
     ordered = tuple(sorted(records, key=lambda record: record.header.cell.seed))
     cell = ordered[0].header.cell
     own = cells[cells["entry"] == key]
     timed = timings[timings["entry"] == key]
-    calls = samples[samples["entry"] == key].groupby("network", sort=False)["calls"].mean()
-    first = next(iter(ordered[0].header.networks), None)
+    own_calls = calls[calls["entry"] == key]
+    together = _means(own_calls[own_calls["how"] == "together"])
+    alone = _means(own_calls[own_calls["how"] == "alone"]) or together
+    first = str(next(iter(ordered[0].header.networks), ""))
     plain = not cell.setting_values and cell.setting in ("default", "")
     return Entry(
         key=key,
@@ -129,14 +132,20 @@ def _entry(
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
         throughput=throughput(timed[timed["kind"] == "batch"]),
-        calls=Quantity(float(calls[first]) if first is not None and first in calls.index else None, n=len(ordered)),
-        other_calls={str(name): float(value) for name, value in calls.items() if name != first},
-        trainable=int(own["trainable"].max()),
-        frozen=int(own["frozen"].max()),
+        calls=Quantity(alone.get(first), n=len(ordered)),
+        calls_together=together.get(first),
+        other_calls={name: count for name, count in alone.items() if name != first},
+        trainable=mean(own["trainable"]),
+        frozen=mean(own["frozen"]),
         train_seconds=mean(own["train_seconds"]),
         train_flops=mean(own["train_flops"]),
         doubts=_doubts(ordered),
     )
+
+
+def _means(calls: pd.DataFrame) -> dict[str, float]:
+    """Mean calls by network."""
+    return {str(name): float(mean) for name, mean in calls.groupby("network", sort=False)["calls"].mean().items()}
 
 
 def _doubts(records: Sequence[Record]) -> tuple[str, ...]:

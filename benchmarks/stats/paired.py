@@ -32,7 +32,8 @@ class Comparison:
         p: two-sided p-value of the sign-flip test that neither is better, not corrected for other comparisons.
         outcome: of A against B, at 1 - `level`, taking into account which direction is good.
         n: texts compared.
-        detectable: smallest difference that this many texts would show four times in five.
+        detectable: smallest difference that this many texts would show four times in five; infinite where that cannot
+            be told.
     """
 
     difference: float
@@ -135,10 +136,11 @@ def _binomial(n: int, excess: int) -> float:
 def detectable_difference(differences: Array, *, alpha: float = 1 - LEVEL, power: float = 0.8) -> float:
     """The smallest true mean difference that as many texts with this spread show with probability `power`.
 
-    (z_{1-alpha/2} + z_{power}) * sd / sqrt(n), the normal approximation; infinite for one text.
+    (z_{1-alpha/2} + z_{power}) * sd / sqrt(n), the normal approximation; infinite where there is no spread to go by,
+    which is for one text and for differences that are all the same.
     """
     n = len(differences)
-    if n < 2:
+    if n < 2 or np.ptp(differences) == 0:
         return math.inf
     normal = NormalDist()
     factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)

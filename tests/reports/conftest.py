@@ -114,6 +114,10 @@ class FakeRun:
             },
             training=Training(900, 61.25 + seed, 3.1e12, 1.5, {}) if trained else Training(0, 0.0, 0.0, None, {}),
             networks=networks,
+            parameters=Network(
+                sum(network.parameters for network in networks.values()),
+                sum(network.trainable for network in networks.values()),
+            ),
             verdict={"valid": True, "reasons": []},
         )
         return replace(plain, **changes)
@@ -185,8 +189,16 @@ class FakeRun:
         self.end("duo", "steps-8", "refused", "the checkpoint is of another configuration")
         return self
 
+    def plan(self) -> dict:
+        """As much of a plan as a reader wants, without what names the task's headline."""
+        cell = self.cells[0][0].cell
+        same = {key: getattr(cell, key) for key in ("source", "data", "limit", "batch_size", "device", "dtype")}
+        ids = [header.cell.id for header, *_ in self.cells]
+        return {"schema": 1, "task": {}, "preset": cell.preset, **same, "systems": {}, "cells": ids}
+
     def write(self, folder: Path) -> Path:
         (folder / "documents").mkdir(parents=True)
+        (folder / "plan.json").write_text(json.dumps(self.plan()), encoding="utf-8")
         lines = "".join(json.dumps(document) + "\n" for document in self.documents)
         (folder / "documents" / f"{self.sha}.jsonl").write_text(lines, encoding="utf-8")
         for header, samples, timings, scores in self.cells:

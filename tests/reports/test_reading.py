@@ -85,3 +85,18 @@ def test_budgets_that_differ_are_said(fake_run, tmp_path):
     header, *rest = fake_run.cells[0]
     fake_run.cells[0] = (replace(header, cell=replace(header.cell, budget="300 s")), *rest)
     assert "Budgets of training differ: 300 s and 60 s." in reading(fake_run, tmp_path)
+
+
+def test_an_equal_best_is_shared_and_no_power_is_claimed_without_spread(fake_run, tmp_path):
+    trained(fake_run)
+    for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
+        nothing = [
+            replace(score, value=0.0, low=0.0, high=0.0, values=(0.0,) * 60) if score.values else score
+            for score in scores
+        ]
+        fake_run.cells[place] = (header, samples, timings, nothing)
+    text = reading(fake_run, tmp_path)
+    assert "cosmos (fast), gpt2 (greedy) and mdlm (steps-8) share the best value, 0.0 [0.0, 0.0]" in text
+    assert "has the best value" not in text
+    assert "p = 1.00)" in text
+    assert "can show one of about" not in text

@@ -24,6 +24,7 @@ def test_the_same_records_give_the_same_bytes(run_report, run_folder, tmp_path):
     copy = tmp_path / "elsewhere"
     shutil.copytree(run_folder / "cells", copy / "cells")
     shutil.copytree(run_folder / "documents", copy / "documents")
+    shutil.copy(run_folder / "plan.json", copy)
     reports.write(copy)
     for name in FILES:
         assert (copy / "report" / name).read_bytes() == (run_folder / "report" / name).read_bytes(), name

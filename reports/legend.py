@@ -1,0 +1,112 @@
+"""How to read the tables of a panel: intervals, marks and their rule, and what favours whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reports.marks import Judgement
+from reports.numbers import NOTHING, listed
+from reports.quantities import LEVEL
+from reports.summary import Panel
+
+
+def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+    """How to read the tables: intervals, marks and their rule, seeds, what the tests do not cover."""
+    seeds = {len(entry.records) for entry in panel.trained}
+    tested = [column.title for column in panel.columns if judgements[column.title].pairs]
+    untested = [
+        column.title
+        for column in panel.columns
+        if column.direction != "none"
+        and any(score.quantity.value is not None for score in column.scores.values())
+        and not any(score.per_text for score in column.scores.values())
+    ]
+    levels = {column.level for column in panel.columns if column.level is not None} or {LEVEL}
+    lines = [
+        f"Brackets hold intervals: of scores over the choice of test texts ({listed(map(_percent, sorted(levels)))}), "
+        f"of the latency around the median of single texts and of the throughput over batches ({_percent(LEVEL)}).",
+    ]
+    if tested:
+        lines.append(
+            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the "
+            "best value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over "
+            "the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals of differences "
+            "are not widened for it."
+        )
+    lines.append(
+        "Speed"
+        + (f" and {listed(untested)} (which have no score per text)" if untested else "")
+        + " are bold only where the best interval overlaps no other, and carry no other mark."
+    )
+    lines.append(
+        "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
+        "would end."
+        if seeds == {1}
+        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
+        "average a text's scores over seeds first. How much seeds differ stands under the table of all scores; the "
+        "intervals do not hold it."
+    )
+    if any(
+        score.quantity.low is not None and score.quantity.low == score.quantity.high
+        for column in panel.columns
+        for score in column.scores.values()
+    ):
+        lines.append(
+            "An interval without width says that all texts had the same score, which resampling cannot tell from "
+            "certainty; other texts may have another."
+        )
+    lines.append(
+        "Parameters are those of the networks that generating calls, each counted once; what serves training alone is "
+        "not among them."
+    )
+    lines += [*_learnt_elsewhere(panel), *_judged_by_its_own(panel)]
+    if panel.floors:
+        lines.append(
+            "Floors and the reference are there for scale: they are never marked, enter no test of the columns, and "
+            f"have no speed worth giving ({NOTHING}), for they run no network."
+        )
+    lines.append(f"{NOTHING} with a note means there is no number; the note says why.")
+    return tuple(lines)
+
+
+def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:
+    """Who uses weights whose training is in no budget here."""
+    names = listed(dict.fromkeys(entry.system for entry in panel.trained if entry.frozen.value))
+    if not names:
+        return ()
+    return (
+        f"Frozen parameters were learnt elsewhere from other data, which no budget here contains: this is an advantage "
+        f"of {names} over systems that have none.",
+    )
+
+
+def _judged_by_its_own(panel: Panel) -> tuple[str, ...]:
+    """Which scores rest on a model that a contestant is made of: a recipe names what an evaluator names."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in panel.trained:
+        models = {str(leaf).rsplit("/", 1)[-1].lower() for leaf in _leaves(entry.cell.recipe) if isinstance(leaf, str)}
+        for column in panel.columns:
+            for model in models:
+                if len(model) > 8 and model in column.signature.evaluator.lower():
+                    titles = found.setdefault((entry.system, model), [])
+                    titles += [column.title] if column.title not in titles else []
+    return tuple(
+        f"{listed(titles)} {'rests' if len(titles) == 1 else 'rest'} on {model}, which {system} is built on too, and "
+        f"may favour it."
+        for (system, model), titles in found.items()
+    )
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _leaves(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
