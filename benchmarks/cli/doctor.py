@@ -131,8 +131,10 @@ def _evaluators(source: str) -> Iterator[Finding]:
 
     if find_spec("numpy") is None:
         return
-    from benchmarks import metrics
+    from benchmarks import evaluators, metrics
 
     for entry in metrics.available(source):
         text = f"{entry.evaluator} on {source}" if entry.works else entry.hint
         yield Finding(f"metric {entry.metric}", entry.works, False, text)
+    for model in evaluators.status():
+        yield Finding(f"evaluator {model.name}", model.here, False, model.text)
