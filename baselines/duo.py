@@ -90,14 +90,18 @@ class DuoRecipe:
 
 @dataclass(frozen=True)
 class Revising:
-    """How to generate: steps (each one network call), and whether the last takes the most probable tokens."""
+    """How to generate: steps (each one network call), whether the last takes the most probable tokens, and the mass of
+    the nucleus that the others draw from."""
 
     steps: int
     greedy_tail: bool = False
+    top_p: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
 
 
 class DuoSystem(StagedRival):
@@ -259,5 +263,6 @@ class DuoSystem(StagedRival):
             schedule=SCHEDULE,
             seeds=seeds,
             greedy_tail=setting.greedy_tail,
+            top_p=setting.top_p,
         )
         return read_samples(requests, canvas, self.vocabulary)

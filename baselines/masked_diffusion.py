@@ -49,7 +49,7 @@ def weight(schedule: Schedule, t: Tensor) -> Tensor:
 
 def clean_log_probs(logits: Tensor, mask_id: int) -> Tensor:
     """SUBS, first half: the clean token is never the mask. Logits [..., V] -> log-probabilities [..., V]."""
-    allowed = logits.index_fill(-1, torch.tensor([mask_id], device=logits.device), -torch.inf)
+    allowed = logits.index_fill(-1, torch.full((1,), mask_id, device=logits.device), -torch.inf)
     return functional.log_softmax(allowed, dim=-1)
 
 

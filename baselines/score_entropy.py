@@ -67,7 +67,7 @@ def absorb_entropy(log_scores: Tensor, clean: Tensor, alpha: Tensor, mask_id: in
     """
     log_ratio = absorb_log_ratio(alpha)
     relative = log_scores - log_ratio[..., None]  # [..., V]
-    relative = relative.index_fill(-1, torch.tensor([mask_id], device=relative.device), -torch.inf)
+    relative = relative.index_fill(-1, torch.full((1,), mask_id, device=relative.device), -torch.inf)
     return log_ratio.exp() * (relative.exp().sum(-1) - relative.gather(-1, clean[..., None])[..., 0] - 1.0)
 
 

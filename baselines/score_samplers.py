@@ -65,7 +65,7 @@ def sample_absorb(
     A masked position opens with probability sum(scores) * (alpha_s / alpha_t - 1) if analytic, sum(scores) * rate *
     length if Euler, at most 1, and then takes a token in proportion to its score: two-stage draws.
     """
-    mask, length = torch.tensor([mask_id], device=canvas.device), canvas.shape[1]
+    mask, length = torch.full((1,), mask_id, device=canvas.device), canvas.shape[1]
     for t, s, last in _times(steps, canvas.device):
         log_scores = predict(canvas, t.expand(len(canvas))).double()
         scores = log_scores.exp().index_fill(-1, mask, 0.0)  # [B, L, V]

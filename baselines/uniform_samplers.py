@@ -33,15 +33,13 @@ def ancestral(
 ) -> Tensor:
     """The reverse process from uniform noise in `steps` equal steps of t from 1 to 0, one network call each.
 
-    Every step draws each token anew from its posterior in float64 (two numbers per token and step would not make it
-    more
-    exact: see `categorical`). The last step ends at no noise: its posterior is the predicted distribution times the
-    likelihood of the noisy token.
+    Every step draws each token anew from its posterior, in float64. The last step ends at no noise: its posterior is
+    the predicted distribution times the likelihood of the noisy token.
 
     Args:
         greedy_tail: take the most probable token in the last step (Duo, 2025): as top-p does for autoregression, it
             gives up variety for quality.
-        top_p: draw predictions' posteriors from the nucleus of this mass.
+        top_p: draw from the nucleus of this mass of each posterior.
 
     Returns:
         int64 [B, L].

@@ -19,15 +19,20 @@ Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
 @dataclass(frozen=True)
 class Unmasking:
     """Positions open once. `steps` network calls, except that "cached" (ancestral sampling without the calls that would
-    repeat one, and the same texts) and "first_hitting" make no more than there are positions."""
+    repeat one, and the same texts) and "first_hitting" make no more than there are positions.
+
+    Tokens are drawn from the nucleus of mass `top_p`; by "confidence" they are the most probable ones anyway.
+    """
 
     sampler: Sampler
     steps: int
+    top_p: float = 1.0
 
     def __post_init__(self) -> None:
         if self.sampler not in get_args(Sampler):
             raise unknown("sampler", self.sampler, get_args(Sampler))
         _check_steps(self.steps)
+        _check_top_p(self.top_p)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,7 @@ class Remasking:
         _check_steps(self.steps)
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta must lie in [0, 1], not {self.eta:g}.")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
+        _check_top_p(self.top_p)
 
 
 Setting = Unmasking | ThresholdUnmasking | Remasking
@@ -70,6 +74,11 @@ Setting = Unmasking | ThresholdUnmasking | Remasking
 def _check_steps(steps: int) -> None:
     if steps < 1:
         raise UserError(f"A sampler needs at least one step, not {steps}.")
+
+
+def _check_top_p(top_p: float) -> None:
+    if not 0 < top_p <= 1:
+        raise UserError(f"top_p must lie in (0, 1], not {top_p:g}.")
 
 
 def unmask(
@@ -94,6 +103,14 @@ def unmask(
     if setting.sampler == "confidence":
         return confidence(predict, canvas, steps=steps, mask_id=mask_id)
     if setting.sampler == "first_hitting":
-        return first_hitting(predict, canvas, steps=steps, mask_id=mask_id, seeds=seeds)
-    cached = setting.sampler == "cached"
-    return ancestral(predict, canvas, steps=steps, schedule=schedule, mask_id=mask_id, seeds=seeds, cached=cached)
+        return first_hitting(predict, canvas, steps=steps, mask_id=mask_id, seeds=seeds, top_p=setting.top_p)
+    return ancestral(
+        predict,
+        canvas,
+        steps=steps,
+        schedule=schedule,
+        mask_id=mask_id,
+        seeds=seeds,
+        top_p=setting.top_p,
+        cached=setting.sampler == "cached",
+    )

@@ -50,7 +50,7 @@ SETTINGS = [
     ("sedd_uniform", Scoring("analytic", 5)),
     ("sedd_uniform", Scoring("euler", 4)),
     ("duo", Revising(5)),
-    ("duo", Revising(4, greedy_tail=True)),
+    ("duo", Revising(4, greedy_tail=True, top_p=0.9)),
 ]
 each = pytest.mark.parametrize("name", list(RIVALS))
 
@@ -212,6 +212,7 @@ def test_recipes_and_settings_out_of_range_are_refused() -> None:
         lambda: Scoring("analytic", 0),
         lambda: Scoring("tweedie", 3),  # type: ignore[arg-type]
         lambda: Revising(0),
+        lambda: Revising(3, top_p=1.5),
         lambda: dataclasses.replace(SEDD, transition="mask"),  # type: ignore[arg-type]
         lambda: dataclasses.replace(DISTILLATION, share=1.0),
         lambda: dataclasses.replace(DISTILLATION, rounds=4),
@@ -332,7 +333,7 @@ CANVAS = 10  # positions of the canvas: the longest target with its end, and the
 UNMASKING: list[tuple[Any, int]] = [
     (Unmasking("cached", 4), 4),
     (Unmasking("cached", 50), CANVAS),
-    (Unmasking("first_hitting", 3), 3),
+    (Unmasking("first_hitting", 3, top_p=0.8), 3),
     (Unmasking("first_hitting", 50), CANVAS),
     (Remasking("cap", 6, eta=0.1, top_p=0.9), 6),
     (Remasking("rescale", 6, eta=0.3), 6),
@@ -372,6 +373,7 @@ def test_further_settings_have_names_of_their_own_and_bounds() -> None:
     for name, setting in {**MDLMSystem.settings, **MDLMSystem.other_settings}.items():
         assert name.endswith(f"-{setting.steps}")
     for bad in (
+        lambda: Unmasking("cached", 3, top_p=0.0),
         lambda: Unmasking("greedy", 3),  # type: ignore[arg-type]
         lambda: ThresholdUnmasking(3, 0.0),
         lambda: Remasking("some", 3),  # type: ignore[arg-type]
