@@ -113,6 +113,7 @@ class System(Protocol):
     Class attributes:
         presets: preset name -> frozen dataclass (the recipe: sizes, training, default `budget`).
         settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default.
+        other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
     """
 

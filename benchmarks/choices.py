@@ -22,6 +22,7 @@ class Choices:
 
     Attributes:
         system: contestants; empty for those the task names.
+        setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
         steps: numbers of generation steps, one cell each; empty for what the settings say.
         changes: dotted key -> value, from `--set` and the file's tables.
     """
@@ -32,6 +33,7 @@ class Choices:
     source: str | None = None
     limit: int | None = None
     device: str = "auto"
+    setting: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     seed: int = 0
     seeds: int = 1
@@ -76,7 +78,7 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
     if config is not None:
         for key, value in read_config(Path(config)).items():
             if key in FLAGS:
-                words = [value] if key in ("system", "steps") and isinstance(value, str | int) else value
+                words = [value] if key in ("system", "setting", "steps") and isinstance(value, str | int) else value
                 values[key] = convert(words, hints[key], f"{key} in {config}")
             elif isinstance(value, Mapping):
                 changes.update(flatten(value, f"{key}."))

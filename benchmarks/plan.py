@@ -10,7 +10,7 @@ from typing import Any
 
 from baselines import catalogue
 from baselines.contract import Budget, System, UserError, unknown
-from benchmarks import tasks
+from benchmarks import settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Source
@@ -78,12 +78,13 @@ def make(choices: Choices, device: str) -> Plan:
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, not {batch_size}.")
     contestants = [_contestant(name, choices) for name in names]
-    if choices.steps and not any("steps" in _fields(s) for c in contestants for s in c.settings.values()):
+    settings.check_names(choices.setting, (contestant.system for contestant in contestants))
+    if choices.steps and not any("steps" in settings.fields(s) for c in contestants for s in c.settings.values()):
         raise UserError("No system of this run generates in steps; leave out --steps.")
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         for seed in range(choices.seed, choices.seed + choices.seeds):
-            for name, setting in with_steps(contestant.settings, choices.steps).items():
+            for name, setting in settings.with_steps(contestant.settings, choices.steps).items():
                 cell = Cell(
                     task=task.name,
                     task_version=task.version,
@@ -117,6 +118,7 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
         if name not in known:
             raise unknown("system", name, known)
     names = tuple(dict.fromkeys((*(choices.system or task.systems), *task.floors)))
+    settings.check_words(choices.setting, names)
     source = choices.source or task.sources[0]
     if source not in sources.names():
         raise unknown("source", source, sources.names())
@@ -150,58 +152,14 @@ def _contestant(name: str, choices: Choices) -> Contestant:
     if system.trained and "budget" in choices.changes:
         recipe = dataclasses.replace(recipe, budget=convert(choices.changes["budget"], Budget, "budget"))
     recipe = override(recipe, _part(mine, "recipe"), f"{name}.recipe")
-    return Contestant(
-        name, system, preset, recipe, recipe.budget if system.trained else None, _settings(name, system, mine)
-    )
-
-
-def _settings(name: str, system: type[System], mine: Mapping[str, Any]) -> dict[str, Any]:
-    """The system's settings, changed by `NAME.setting.KEY` (wherever KEY is there) and `NAME.settings.SETTING.KEY`."""
-    settings = dict(system.settings)
-    for key, value in _part(mine, "setting").items():
-        having = [n for n, setting in settings.items() if key.partition(".")[0] in _fields(setting)]
-        if not having:
-            known = {k for setting in settings.values() for k in keys(setting, f"{name}.setting.")}
-            raise unknown("option", f"{name}.setting.{key}", known)
-        settings |= {n: override(settings[n], {key: value}, f"{name}.setting") for n in having}
-    for key, value in _part(mine, "settings").items():
-        setting_name, _, rest = key.partition(".")
-        if setting_name not in settings:
-            raise unknown(f"setting of {name}", setting_name, settings)
-        settings[setting_name] = override(settings[setting_name], {rest: value}, f"{name}.settings.{setting_name}")
-    return settings
-
-
-def with_steps(settings: Mapping[str, Any], steps: tuple[int, ...]) -> dict[str, Any]:
-    """One setting for each number of steps, where a setting has steps at all."""
-    if not steps:
-        return dict(settings)
-    out: dict[str, Any] = {}
-    for name, setting in settings.items():
-        if "steps" not in _fields(setting):
-            out[name] = setting
-            continue
-        stem = name.removesuffix(f"-{setting.steps}")  # names like `ancestral-32` say their steps already
-        for count in steps:
-            named, made = f"{stem}-{count}", dataclasses.replace(setting, steps=count)
-            if count == setting.steps:
-                named = name
-            elif settings.get(named) == made:
-                continue  # that setting makes this very cell
-            elif named in settings:
-                named = f"{name}-{count}"
-            out[named] = made
-    return out
-
-
-def _fields(instance: Any) -> set[str]:
-    return {field.name for field in dataclasses.fields(instance)}
+    chosen = settings.change(name, system, settings.choose(name, system, choices.setting), mine)
+    return Contestant(name, system, preset, recipe, recipe.budget if system.trained else None, chosen)
 
 
 def _keys(name: str, system: type[System], preset: str) -> list[str]:
     """Every key of `--set` for one system."""
     found = list(keys(system.presets[preset], f"{name}.recipe."))
-    for setting_name, setting in system.settings.items():
+    for setting_name, setting in settings.available(system).items():
         found += [*keys(setting, f"{name}.setting."), *keys(setting, f"{name}.settings.{setting_name}.")]
     return found
 

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from baselines import catalogue
 from baselines.contract import Corpus, Document, Request, System, UserError
-from benchmarks import environment, fitting, planfile, scoring, store
+from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
 from benchmarks.files import locked
 from benchmarks.generation import generate
@@ -59,7 +60,10 @@ def command_of(plan: Plan, cell: Cell) -> str:
     choices = plan.choices
     prefixes = ("data.", f"{cell.system}.")
     kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
-    alone: Choices = dataclasses.replace(choices, system=(cell.system,), seed=cell.seed, seeds=1, changes=kept)
+    named = settings.words_for(cell.system, catalogue.find(cell.system), choices.setting)
+    alone: Choices = dataclasses.replace(
+        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=kept
+    )
     return planfile.command_of(alone)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cli.flags import Parser, add_flags, choices_of
+from benchmarks.cli.flags import Parser, add_flags, choices_of, source_of
 
 _NEEDED = {  # distribution -> what for
     "torch": "every model",
@@ -52,13 +52,14 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     choices = choices_of(arguments)
+    source = source_of(choices.source)
     findings = [
         _python(),
         *_packages(),
         _encoder(),
         *_machine(Path(choices.out or ".")),
         _device(choices.device),
-        *_evaluators(choices.source or "world"),
+        *_evaluators(source),
     ]
     for finding in findings:
         state = "ok" if finding.works else "MISSING" if finding.needed else "absent"

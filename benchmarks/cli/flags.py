@@ -19,6 +19,11 @@ _HELP = {
     "source": ("NAME", "where texts come from (default: the task's first)"),
     "limit": ("N", "use only the first N test documents"),
     "device": ("DEVICE", "auto, cpu, cuda or cuda:N (default: auto, CUDA where it is)"),
+    "setting": (
+        "NAME",
+        "a way to generate, or several with commas, SYSTEM:NAME for one system's; may be repeated (default: the usual "
+        "ones of each system; `list settings` names all)",
+    ),
     "steps": ("N[,N]", "numbers of generation steps, a cell for each"),
     "seed": ("N", "the first seed (default: 0)"),
     "seeds": ("K", "how many seeds, one cell for each (default: 1)"),
@@ -64,7 +69,9 @@ def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add some of the shared flags. All default to None, which means not given."""
     for name in names:
         meta, text = _HELP[name]
-        parser.add_argument(f"--{name}", metavar=meta, help=text, action="append" if name == "system" else "store")
+        parser.add_argument(
+            f"--{name}", metavar=meta, help=text, action="append" if name in ("system", "setting") else "store"
+        )
 
 
 def add_run_flags(parser: Parser) -> None:
@@ -86,6 +93,20 @@ def add_settings(parser: Parser) -> None:
         default=None,
         help="never touch the network (default: on; --no-offline allows it)",
     )
+
+
+def source_of(given: str | None) -> str:
+    """The source named, or the built-in one.
+
+    Raises:
+        UserError: there is no such source.
+    """
+    from benchmarks.data import source
+
+    name = given or "world"
+    if name not in source.names():
+        raise unknown("source", name, source.names())
+    return name
 
 
 def choices_of(arguments: argparse.Namespace) -> Choices:

@@ -1,19 +1,20 @@
-"""Name the tasks, systems, presets, metrics or sources there are.
+"""Name the tasks, systems, presets, settings, metrics or sources there are.
 
 examples:
   python -m benchmarks list systems
-  python -m benchmarks list presets --system cosmos
+  python -m benchmarks list settings --system cosmos
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 from baselines.contract import unknown
-from benchmarks.cli.flags import Parser, add_flags
+from benchmarks.cli.flags import Parser, add_flags, source_of
 
-WHAT = ("tasks", "systems", "presets", "metrics", "sources")
+WHAT = ("tasks", "systems", "presets", "settings", "metrics", "sources")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -28,11 +29,14 @@ def main(arguments: argparse.Namespace) -> int:
         "tasks": _tasks,
         "systems": _systems,
         "presets": lambda: _presets(arguments.system),
-        "metrics": lambda: _metrics(arguments.source or "world"),
+        "settings": lambda: _settings(arguments.system),
+        "metrics": lambda: _metrics(source_of(arguments.source)),
         "sources": _sources,
     }[arguments.what]()
-    for name, text in rows:
-        print(f"{name:16}{text}".rstrip())
+    found = list(rows)
+    width = max(16, *(len(name) + 2 for name, _ in found)) if found else 16
+    for name, text in found:
+        print(f"{name:{width}}{text}".rstrip())
     return 0
 
 
@@ -50,16 +54,32 @@ def _systems() -> Iterator[tuple[str, str]]:
         yield name, ""
 
 
-def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:
+def _found(given: list[str] | None) -> Iterator[tuple[str, Any]]:
+    """The systems named, or all of them."""
     from baselines import catalogue
 
-    names = [name for part in given or () for name in part.split(",")] or catalogue.names()
-    for name in names:
-        system = catalogue.find(name)
+    for name in [name for part in given or () for name in part.split(",")] or catalogue.names():
+        yield name, catalogue.find(name)
+
+
+def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:
+    for name, system in _found(given):
         presets = [
             f"{preset} ({recipe.budget})" if system.trained else preset for preset, recipe in system.presets.items()
         ]
         yield name, f"presets: {', '.join(presets)}; settings: {', '.join(system.settings)}"
+
+
+def _settings(given: list[str] | None) -> Iterator[tuple[str, str]]:
+    from benchmarks.options import plain
+    from benchmarks.planfile import leaves
+    from benchmarks.settings import available
+
+    for name, system in _found(given):
+        for setting, values in available(system).items():
+            said = ", ".join(f"{key.partition('.')[2]}={value}" for key, value in leaves("", plain(values)))
+            when = "" if setting in system.settings else "; run when named with --setting"
+            yield f"{name}:{setting}", f"{said}{when}".removeprefix("; ")
 
 
 def _metrics(source: str) -> Iterator[tuple[str, str]]:

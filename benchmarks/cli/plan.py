@@ -24,7 +24,8 @@ def main(arguments: argparse.Namespace) -> int:
     choices = choices_of(arguments)
     plan.check_names(choices)
     made = plan.make(choices, environment.find_device(choices.device))
-    if made.folder.exists() and not made.folder.is_dir():
+    there = next(path for path in (made.folder, *made.folder.absolute().parents) if path.exists())
+    if not there.is_dir():
         store.prepare(made.folder)  # says what is wrong
     planfile.join(store.read_plan(made.folder), planfile.describe(made), made.folder)
     print(f"{made.task.title}\nrun folder: {made.folder}\n")

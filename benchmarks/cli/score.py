@@ -30,13 +30,14 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.plan import default_folder
 
     folder = default_folder(choices_of(arguments))
-    records = store.read_run(folder)
     plan = store.read_plan(folder)
-    assert plan is not None  # read_run has seen it
+    if plan is None:
+        store.read_run(folder)  # says that there is none
+    assert plan is not None
     order = tuple(plan["task"]["metrics"])
     wanted = _metrics(arguments.metric) or order
     with locked(folder):
-        for record in records:
+        for record in store.read_run(folder):
             cell = record.header.cell
             if not is_generated(store.cell_folder(folder, cell.id)):
                 print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)

@@ -27,6 +27,8 @@ def test_the_file_beats_the_default_and_the_command_line_beats_the_file(tmp_path
     chosen = gather({"seed": "0", "offline": None}, config=config)
     assert (chosen.task, chosen.seed, chosen.seeds, chosen.system) == ("detox", 0, 3, ("gpt2", "mdlm"))
     assert (chosen.steps, chosen.offline) == ((8,), False)
+    assert gather({"setting": ["greedy", "mdlm:ancestral-32,x"]}).setting == ("greedy", "mdlm:ancestral-32", "x")
+    assert gather({}, config=write(tmp_path, 'setting = "gpt2:greedy"\n')).setting == ("gpt2:greedy",)
     assert gather({"offline": True, "system": ["cosmos,gpt2", "mdlm"]}, config=config).offline is True
     assert gather({"system": ["cosmos,gpt2", "mdlm"]}, config=config).system == ("cosmos", "gpt2", "mdlm")
 
@@ -72,7 +74,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_flags_make_the_same_choices_again(tmp_path: Path) -> None:
     config = write(tmp_path, '[gpt2.recipe]\nbetas = [0.5, 1]\nbias = false\n[data]\nword = "a b"\n')
     chosen = gather(
-        {"task": "detox", "limit": "3", "steps": "1,2", "offline": False, "system": ["a", "b"]}, config=config
+        {"task": "detox", "limit": "3", "steps": "1,2", "offline": False, "system": ["a", "b"], "setting": ["x,a:y"]},
+        config=config,
     )
     words = as_flags(chosen)
     flags = {"offline": False if "--no-offline" in words else None}

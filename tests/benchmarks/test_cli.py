@@ -51,6 +51,9 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
         (("report",), "--task"),
         (("list", "task"), "did you mean tasks"),
         (("list", "presets", "--system", "toyy"), "did you mean toy"),
+        (("list", "metrics", "--source", "wrld"), "did you mean world"),
+        (("doctor", "--source", "wrld"), "did you mean world"),
+        ((*RUN, "--setting", "fats"), "did you mean fast"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
@@ -73,6 +76,7 @@ def test_folders_that_cannot_hold_a_run(command: Command, tmp_path: Path) -> Non
     assert "Not a directory" in sentence(command(*RUN, "--out", "file/below", cwd=tmp_path))
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("mine")
+    assert "Not a directory" in sentence(command("plan", *RUN[1:], "--out", "file/below", cwd=tmp_path))
     assert "holds other things" in sentence(command(*RUN, "--out", "home", cwd=tmp_path))
     assert "Cannot write" in sentence(command(*RUN, "--out", "/proc/run", cwd=tmp_path))
 
@@ -145,6 +149,9 @@ def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
         "nano (10steps), small (10steps); settings: default, fast"
         in command("list", "presets", "--system", "toy").stdout
     )
+    settings = command("list", "settings", "--system", "toy").stdout
+    assert "toy:fast        steps=1, pause_seconds=0.0\n" in settings
+    assert "toy:slow-9      steps=9, pause_seconds=0.0; run when named with --setting\n" in settings
     assert "data.train=4000" in command("list", "sources").stdout
     assert "rouge-score" in command("list", "metrics").stdout
     doctor = command("doctor", "--out", str(tmp_path))

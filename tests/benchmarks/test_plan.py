@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from baselines.contract import Budget, UserError
 from benchmarks import estimate, planfile, runner
 from benchmarks.choices import Choices, gather
-from benchmarks.plan import Plan, check_names, make, unequal_budgets, with_steps
+from benchmarks.plan import Plan, check_names, make, unequal_budgets
+from benchmarks.settings import change, choose, with_steps
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,40 @@ def test_steps_need_a_system_that_has_them(planned: Make) -> None:
         planned(system="knowing", steps="3")
 
 
+def test_settings_that_are_named_are_run_and_no_others(planned: Make) -> None:
+    def made(*words: str, **flags: str) -> list[tuple[str, str]]:
+        return [(system, setting) for system, setting, _ in names(planned(*words, **flags))]
+
+    everyone = "toy,moody,knowing"
+    assert made(system=everyone, setting="slow-9,fast") == [
+        ("toy", "slow-9"), ("toy", "fast"), ("moody", "slow-9"), ("moody", "fast"), ("knowing", "default"),
+    ]  # fmt: skip
+    assert made(system=everyone, setting="toy:slow-9") == [
+        ("toy", "slow-9"), ("moody", "default"), ("moody", "fast"), ("knowing", "default"),
+    ]  # fmt: skip
+    assert made("toy.settings.slow-9.steps=2", setting="slow-9") == [("toy", "slow-2")]
+    assert made(setting="slow-9", steps="9,4") == [("toy", "slow-9"), ("toy", "slow-4")]
+    usual = {p.cell.setting: p.cell.id for p in planned().cells}
+    assert {p.cell.setting: p.cell.id for p in planned(setting="fast").cells} == {"fast": usual["fast"]}
+
+
+def test_a_setting_is_not_called_by_steps_it_no_longer_has() -> None:
+    class Sampler:
+        settings: ClassVar = {"tan-3": Sampling("tan", 3), "other-8": Sampling("other", 8), "plain": Sampling("p", 5)}
+
+    def changed(**changes: Any) -> list[str]:
+        chosen = choose("s", Sampler, ())  # type: ignore[arg-type]
+        dotted = {key.replace("__", "."): value for key, value in changes.items()}
+        return list(change("s", Sampler, chosen, dotted))  # type: ignore[arg-type]
+
+    assert changed(setting__steps=6) == ["tan-6", "other-6", "plain"]
+    assert changed(setting__schedule="x") == ["tan-3", "other-8", "plain"]
+    Sampler.settings = {"tan-3": Sampling("tan", 3), "tan-8": Sampling("tan", 8)}
+    assert changed(setting__steps=8) == ["tan-8"]
+    Sampler.settings = {"tan-3": Sampling("tan", 3), "tan-8": Sampling("other", 8)}
+    assert changed(setting__steps=8) == ["tan-3-8", "tan-8"]
+
+
 def test_settings_share_a_checkpoint_and_nothing_else_does(planned: Make) -> None:
     cells = [p.cell for p in planned(seeds="2", system="toy,moody").cells]
     assert len({cell.checkpoint_id for cell in cells}) == 4
@@ -136,6 +171,11 @@ def test_one_budget_for_all_and_another_for_one(planned: Make) -> None:
         (("toy.settings.fats.steps=3",), {}, "did you mean fast"),
         (("toy.settings.fast.stepps=3",), {}, "did you mean toy.settings.fast.steps"),
         (("data=3",), {}, "Unknown key of --set"),
+        ((), {"setting": "fats"}, "Unknown setting 'fats'; did you mean fast"),
+        ((), {"setting": "toy:slow"}, "Unknown setting of toy 'slow'; did you mean slow-9?"),
+        ((), {"setting": "moody:fast"}, "Unknown system of --setting 'moody'"),
+        (("toy.settings.slow-9.steps=3",), {}, "slow-9 of toy is not run; add --setting toy:slow-9"),
+        (("toy.settings.fast.steps=3",), {"setting": "default"}, "fast of toy is not run"),
     ],
 )
 def test_mistakes_are_answered_with_the_nearest(

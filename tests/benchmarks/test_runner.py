@@ -241,8 +241,12 @@ def test_the_command_in_a_header_makes_the_same_cell(planned: Make, quiet: Any, 
     from benchmarks.plan import make
 
     plan = planned(
-        "toy.recipe.width=5", "data.test=4", "moody.recipe.width=3", system="toy,moody", steps="2,4", seed="3"
-    )
+        "toy.recipe.width=5", "data.test=4", "moody.recipe.width=3", system="toy,moody", steps="2,4", seed="3",
+        setting="toy:slow-9,moody:fast,default",
+    )  # fmt: skip
+    assert {p.cell.setting for p in plan.cells if p.cell.system == "toy"} == {
+        "slow-2", "slow-4", "default-2", "default-4",
+    }  # fmt: skip
     for planned_cell in plan.cells:
         words = runner.command_of(plan, planned_cell.cell).split()
         parser = Parser("run", "")

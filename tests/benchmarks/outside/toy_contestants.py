@@ -112,6 +112,7 @@ class Toy:
 
     presets: ClassVar[Mapping[str, Any]] = {"nano": Recipe(), "small": Recipe(width=8)}
     settings: ClassVar[Mapping[str, Any]] = {"default": Setting(), "fast": Setting(steps=1)}
+    other_settings: ClassVar[Mapping[str, Any]] = {"slow-9": Setting(steps=9)}
     trained: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
