@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,8 +22,8 @@ class Budget:
     unit: Unit
 
     def __post_init__(self) -> None:
-        if not self.amount > 0:
-            raise UserError(f"A budget must be positive, not {self.amount:g} {self.unit}.")
+        if not 0 < self.amount < math.inf:
+            raise UserError(f"A budget must be positive and finite, not {self.amount:g} {self.unit}.")
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -44,4 +45,5 @@ class Budget:
         return Budget(self.amount * share, self.unit)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}{self.unit}"
+        short = f"{self.amount:g}"  # where it is the amount itself; budgets are told apart by what is written here
+        return f"{short if float(short) == self.amount else repr(float(self.amount))}{self.unit}"

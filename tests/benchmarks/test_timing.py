@@ -62,8 +62,12 @@ REQUESTS = [Request(str(n), "source", n, 8) for n in range(7)]
 
 
 def test_a_call_takes_what_the_system_takes() -> None:
-    seconds = min(timed(Sleeper(0.02), REQUESTS, None, Clock("cpu")).seconds for _ in range(3))  # type: ignore[arg-type]
-    assert 0.02 <= seconds < 0.03
+    for _ in range(50):  # the first that nothing else on the machine disturbs
+        seconds = timed(Sleeper(0.02), REQUESTS, None, Clock("cpu")).seconds  # type: ignore[arg-type]
+        assert seconds >= 0.02
+        if seconds < 0.03:
+            return
+    pytest.fail(f"a call of 0.02 s is said to take {seconds:.3f} s")
 
 
 def test_answers_out_of_order_are_a_broken_promise() -> None:

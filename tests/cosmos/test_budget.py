@@ -19,7 +19,9 @@ def test_parse_reads_number_and_unit(text: str, amount: float, unit: str) -> Non
     assert Budget.parse(text) == Budget(amount, unit)
 
 
-@pytest.mark.parametrize("budget", [Budget(300, "steps"), Budget(5e12, "flops"), Budget(0.5, "seconds")])
+@pytest.mark.parametrize(
+    "budget", [Budget(300, "steps"), Budget(5e12, "flops"), Budget(0.5, "seconds"), Budget(1234567, "steps")]
+)
 def test_parse_inverts_str(budget: Budget) -> None:
     assert Budget.parse(str(budget)) == budget
 
@@ -30,7 +32,7 @@ def test_unreadable_budgets_say_how_to_write_one(text: str) -> None:
         Budget.parse(text)
 
 
-@pytest.mark.parametrize("text", ["0steps", "-4seconds", "nanflops"])
+@pytest.mark.parametrize("text", ["0steps", "-4seconds", "nanflops", "infsteps", "1e400flops"])
 def test_budgets_are_positive(text: str) -> None:
     with pytest.raises(UserError, match="positive"):
         Budget.parse(text)

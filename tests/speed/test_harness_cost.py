@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,29 +60,40 @@ def test_recorded_seconds_are_those_of_the_system() -> None:
     assert added(200) < SHARE * CALL_SECONDS
 
 
-def test_a_whole_cell_costs_under_one_percent_of_its_calls(tmp_path: Path) -> None:
-    """Hooks, records, JSON and files of a cell of 200 batches, per batch; the best of several cells."""
+def cost_of_a_call(folder: Path, clock: Callable[[], float]) -> float:
+    """Seconds per call of a whole cell of 200 calls that return at once: hooks, records, JSON and files; the best of
+    several cells."""
     calls, best = 200, float("inf")
     for attempt in range(5):
         system, wanted = Null(), requests(calls)  # batches of one text, which a 10 ms call would be
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
+        cell = folder / str(attempt)
+        cell.mkdir()
         gc.collect()
-        started = time.perf_counter()
+        started = clock()
         generate(
             system,  # type: ignore[arg-type]
             None,
             wanted,
             1,
-            folder,
+            cell,
             device="cpu",
             protocol=Protocol(),
             rules=Rules(),
             progress=lambda share: None,
         )
-        best = min(best, (time.perf_counter() - started) / calls)
+        best = min(best, (clock() - started) / calls)
     print(f"harness cost per call: {best * 1e6:.0f} microseconds, {best / CALL_SECONDS:.2%} of a call of 10 ms")
-    assert best < SHARE * CALL_SECONDS
+    return best
+
+
+def test_a_whole_cell_costs_under_one_percent_of_its_calls(tmp_path: Path) -> None:
+    """In seconds of this process, which others on the machine do not lengthen."""
+    assert cost_of_a_call(tmp_path, time.process_time) < SHARE * CALL_SECONDS
+
+
+@pytest.mark.slow  # waits for the disk, and for whoever else is at work: for a machine of its own
+def test_a_whole_cell_costs_under_one_percent_on_the_wall(tmp_path: Path) -> None:
+    assert cost_of_a_call(tmp_path, time.perf_counter) < SHARE * CALL_SECONDS
 
 
 @pytest.mark.benchmark(group="harness")
