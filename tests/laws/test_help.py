@@ -58,7 +58,9 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
     pytest.fail(f"help took {fastest:.3f} s")
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "fit", "generate", "score", "report", "show", "list", "doctor", "fetch"])
+@pytest.mark.parametrize(
+    "verb", ["run", "plan", "fit", "generate", "score", "report", "show", "list", "doctor", "fetch"]
+)
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", verb, "--help"], capture_output=True, text=True, cwd=ROOT
