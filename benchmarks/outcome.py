@@ -17,6 +17,8 @@ from benchmarks.files import StoreError, write_text
 from benchmarks.plan import PlannedCell
 from benchmarks.records import Cell
 
+ERROR = "error.txt"  # in a failed cell's folder: where it failed
+
 
 class Voice(Protocol):
     """Who tells the user what goes on."""
@@ -73,7 +75,7 @@ class Outcome:
         if mark and header is not None:
             store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=now()))
         if trace is not None:
-            write_text(folder / "error.txt", trace)
+            write_text(folder / ERROR, trace)
 
 
 def is_generated(folder: Path) -> bool:

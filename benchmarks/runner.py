@@ -15,7 +15,7 @@ from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
 from benchmarks.files import locked
 from benchmarks.generation import generate
-from benchmarks.outcome import Outcome, Voice, is_generated, label, now
+from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
 from benchmarks.plan import Plan, PlannedCell, unequal_budgets
 from benchmarks.records import Cell, Header, Json
 from benchmarks.seeds import request_seed
@@ -171,6 +171,7 @@ class _Sweep:
             earlier=() if old is None else self.earlier(old, made),
         )
         store.write_header(self.folder(cell), header)
+        (self.folder(cell) / ERROR).unlink(missing_ok=True)
 
     def earlier(self, old: Header, made: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""

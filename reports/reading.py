@@ -65,9 +65,11 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
     best, *others = _sorted(column, scored)
     if not others:
         return f"{best.name} has {column.title} {_shown(column, best)}; no other trained system has a score to compare."
-    equal = [other.name for other in others if _value(column, other) == _value(column, best)]
-    who = f"{listed([best.name, *equal])} share the best value" if equal else f"{best.name} has the best value"
+    equal = [other for other in others if _value(column, other) == _value(column, best)]
+    shared = [entry.name for entry in (best, *equal)]
+    who = f"{listed(shared)} share the best value" if equal else f"{best.name} has the best value"
     start = f"On {column.title} ({column.direction} is better), {who}, {_shown(column, best)}"
+    others = [other for other in others if other not in equal]
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
         return f"{start}; its interval {'overlaps no other' if disjoint else 'overlaps others: no best can be named'}."
@@ -76,10 +78,13 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
     for other in others:
         pair = judgement.pair(best.key, other.key)
         (beaten if pair and pair.outcome == "better" else level).append(other.name)
-    if not level:
+    if not level and not equal:
         return f"{start}, significantly better than every other trained entry."
-    rest = f", and is significantly better than {listed(beaten)}" if beaten else ""
-    return f"{start}; it cannot be told from {listed(level)}{rest}."
+    clauses = [
+        *([f"cannot be told from {listed(level)}"] if level else []),
+        *([f"is significantly better than {listed(beaten)}"] if beaten else []),
+    ]
+    return f"{start}; {best.name if equal else 'it'} {', and '.join(clauses)}." if clauses else f"{start}."
 
 
 def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
@@ -129,16 +134,20 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
     if not tested:
         return []
     names = {entry.key: entry.name for entry in panel.entries}
-    uncleared: dict[str, list[str]] = {}
+    below: dict[str, tuple[str, ...]] = {}  # entry -> the floors it does not clear
     for pair in tested:
         if pair.outcome != "better":
-            uncleared.setdefault(names[pair.a], []).append(names[pair.b])
-    if not uncleared:
+            below[names[pair.a]] = (*below.get(names[pair.a], ()), names[pair.b])
+    if not below:
         beaten = listed(floor.name for floor in floors)
         return [f"Every trained entry is significantly better than the floors {beaten}."]
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name, uncleared in below.items():
+        together.setdefault(uncleared, []).append(name)
     return [
-        f"{name} is not shown to be better than {listed(below)}: on {column.title} it has not learnt the task."
-        for name, below in uncleared.items()
+        f"{listed(members)} {'is' if len(members) == 1 else 'are'} not shown to be better than {listed(uncleared)}: on "
+        f"{column.title} {'it has' if len(members) == 1 else 'they have'} not learnt the task."
+        for uncleared, members in together.items()
     ]
 
 

@@ -15,7 +15,8 @@ class Rules:
 
     Attributes:
         repeats: fewest durations of each kind.
-        spread: largest interquartile range over median.
+        spread: largest interquartile range over median, of seconds per network call: a system whose short texts take
+            fewer calls is not unsteady for that.
         load: largest share of the machine that other processes may have used.
     """
 
@@ -45,8 +46,8 @@ def judge(
     """
     full = max((len(t.ids) for t in timings if t.kind == "batch"), default=0)
     durations = {
-        "batch": [t.seconds for t in timings if t.kind == "batch" and len(t.ids) == full],
-        "latency": [t.seconds for t in timings if t.kind == "latency"],
+        "batch": [_per_call(t) for t in timings if t.kind == "batch" and len(t.ids) == full],
+        "latency": [_per_call(t) for t in timings if t.kind == "latency"],
     }
     reasons = []
     spreads = {}
@@ -74,6 +75,11 @@ def judge(
         "latency_spread": spreads["latency"],
         "other_load": load,
     }
+
+
+def _per_call(timing: TimingRecord) -> float:
+    """Seconds per call of the first network, or of the whole where there is none."""
+    return timing.seconds / max(1, next(iter(timing.calls.values()), 1))
 
 
 def doubted(verdict: Json, reason: str) -> Json:

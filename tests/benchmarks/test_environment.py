@@ -64,7 +64,47 @@ def test_versions_are_those_of_what_is_installed() -> None:
     assert environment.packages()["torch"] == torch.__version__
 
 
-def test_outside_a_checkout_there_is_no_commit(tmp_path: Path) -> None:
-    assert environment._git("rev-parse", "HEAD", folder=tmp_path) is None
-    commit, dirty = environment.commit()
-    assert commit is None or (len(commit) == 40 and dirty in (True, False))
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=folder, check=True)
+
+
+def copy_of(folder: Path) -> Path:
+    """The module as another checkout would hold it."""
+    path = folder / "benchmarks" / "environment.py"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(Path(environment.__file__).read_bytes())
+    return path
+
+
+def test_commit_and_dirty_flag_are_those_of_this_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = copy_of(tmp_path)
+    monkeypatch.setattr(environment, "__file__", str(path))
+
+    def found() -> tuple[str | None, bool | None]:
+        environment.commit.cache_clear()
+        return environment.commit()
+
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert found() == (None, None)  # no checkout at all
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "theirs")
+    assert found() == (None, None)  # somebody else's checkout, in which this was installed
+    git(tmp_path, "add", "benchmarks")
+    git(tmp_path, "commit", "-q", "-m", "ours")
+    commit, dirty = found()
+    assert (len(commit or ""), dirty) == (40, False)
+    (tmp_path / "notes.txt").write_text("not code")
+    assert found() == (commit, False)
+    (tmp_path / "benchmarks" / "extra.py").write_text("code")
+    assert found() == (commit, True)
+    (tmp_path / "benchmarks" / "extra.py").unlink()
+    path.write_text(path.read_text() + "# changed\n")
+    assert found() == (commit, True)
+    environment.commit.cache_clear()
+
+
+def test_machines_are_alike_whatever_their_clocks_say() -> None:
+    made = environment.made_with("cpu")
+    assert environment.alike(made, {**made, "device": {**made["device"], "clock_khz": 1, "threads": 64}})
+    assert not environment.alike(made, {**made, "device": {**made["device"], "name": "another"}})
+    assert not environment.alike(made, {**made, "commit": "f" * 40})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from baselines.contract import UserError
-from benchmarks import planfile, runner, store
+from benchmarks import environment, planfile, runner, store
 from benchmarks.plan import Plan
 from benchmarks.seeds import request_seed
 
@@ -119,6 +119,51 @@ def test_a_failing_cell_does_not_end_the_sweep(planned: Make, quiet: Any, tmp_pa
     assert cells["toy", "default", 0].header.status == "done"
     trace = store.cell_folder(tmp_path / "run", cells["broken", "default", 0].header.cell.id) / "error.txt"
     assert "Traceback" in trace.read_text()
+
+
+def test_a_trace_goes_when_the_cell_is_made_after_all(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(system="broken")
+    assert runner.run(plan, quiet).exit_code == 1
+    assert list((tmp_path / "run" / "cells").glob("*/error.txt"))
+    system = plan.cells[0].contestant.system
+    monkeypatch.setattr(system, "generate", system.__mro__[1].generate)
+    assert runner.run(plan, quiet).exit_code == 0
+    assert not list((tmp_path / "run" / "cells").glob("*/error.txt"))
+
+
+@pytest.mark.parametrize("commit", [None, "f" * 40])
+def test_texts_that_other_code_began_are_said(planned: Make, quiet: Any, tmp_path: Path, commit: str | None) -> None:
+    runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
+    folder = next(iter((tmp_path / "run" / "cells").iterdir()))
+    whole = (folder / "samples.jsonl").read_bytes()
+    (folder / "samples.jsonl").write_bytes(b"".join(whole.splitlines(keepends=True)[:10]))
+    header = store.read_header(folder)
+    assert header is not None
+    begun = dataclasses.replace(header, status="started", commit=commit or header.commit)
+    store.write_header(folder, begun)
+    runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
+    ended = store.read_header(folder)
+    assert ended is not None
+    assert (folder / "samples.jsonl").read_bytes() == whole
+    assert [made["commit"] for made in ended.earlier] == ([commit] if commit else [])
+    said = "taken up again with other code or on another machine"
+    assert (said in ended.verdict["reasons"]) == bool(commit)
+
+
+def test_what_trained_a_cell_is_kept_apart_from_what_generated_it(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "commit", lambda: ("a" * 40, True))
+    runner.run(planned(), quiet, ("fit",))
+    monkeypatch.setattr(environment, "commit", lambda: ("b" * 40, False))
+    runner.run(planned(), quiet, ("generate",))
+    header = cells_of(tmp_path / "run")["toy", "default", 0].header
+    assert (header.commit, header.dirty) == ("b" * 40, False)
+    assert (header.trained_with["commit"], header.trained_with["dirty"]) == ("a" * 40, True)
+    assert header.trained_with["packages"] == header.packages
+    assert header.earlier == ()  # there were no texts yet
 
 
 def test_refusals_alone_give_exit_code_2(planned: Make, quiet: Any) -> None:

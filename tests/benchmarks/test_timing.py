@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +110,22 @@ def timings(kind: Any, seconds: list[float], texts: int = 2) -> list[TimingRecor
 
 GOOD = [*timings("batch", [1.0] * 5), *timings("latency", [0.5] * 5, 1)]
 SAMPLES = [SampleRecord(str(n), f"text {n}", 2, True, n, {}) for n in range(2)]
+
+
+def test_texts_of_unequal_length_are_not_unsteady() -> None:
+    """An autoregressive system takes a call per token: 10 ms each here, 8 to 19 of them."""
+    calls = [8, 14, 19, 9, 8, 15, 10, 19]
+    steady = [
+        TimingRecord(kind, n, ("0",), 0.010 * count, {"network": count, "encoder": 1})
+        for kind in ("batch", "latency")
+        for n, count in enumerate(calls)
+    ]
+    assert spread([timing.seconds for timing in steady]) > Rules().spread
+    verdict = judge(SAMPLES, steady, {"0": "text 0"}, 0, 0.0, Rules())
+    assert verdict["valid"], verdict["reasons"]
+    assert verdict["latency_spread"] == pytest.approx(0.0)
+    shaken = [replace(t, seconds=t.seconds * (1 + t.index % 2)) for t in steady]
+    assert not judge(SAMPLES, shaken, {"0": "text 0"}, 0, 0.0, Rules())["valid"]
 
 
 def test_steady_timings_of_the_same_texts_are_valid() -> None:

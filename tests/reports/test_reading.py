@@ -54,6 +54,13 @@ def test_a_system_that_clears_no_floor_is_named(fake_run, tmp_path):
     assert "cosmos (fast) is not shown" not in text
 
 
+def test_entries_below_the_same_floors_are_named_together(fake_run, tmp_path):
+    trained(fake_run, cosmos=0.05, gpt2=0.06, mdlm=0.3, copy=0.05)
+    fake_run.add("copy", "default")
+    text = reading(fake_run, tmp_path)
+    assert "cosmos (fast) and gpt2 (greedy) are not shown to be better than copy: on J they have not learnt" in text
+
+
 def test_all_floors_cleared(fake_run, tmp_path):
     trained(fake_run)
     fake_run.add("copy", "default")
@@ -98,5 +105,6 @@ def test_an_equal_best_is_shared_and_no_power_is_claimed_without_spread(fake_run
     text = reading(fake_run, tmp_path)
     assert "cosmos (fast), gpt2 (greedy) and mdlm (steps-8) share the best value, 0.0 [0.0, 0.0]" in text
     assert "has the best value" not in text
+    assert "cannot be told from" not in text
     assert "p = 1.00)" in text
     assert "can show one of about" not in text

@@ -241,7 +241,7 @@ def test_calls_of_a_text_are_those_it_needs_alone(fake_run, tmp_path):
     cell = cell_of(section.glance, "gpt2", "Network calls")
     assert (cell.text, cell.notes) == (
         "11",
-        ("for a text made alone; a batch of 10 texts takes 13, as many as its longest text",),
+        ("for a text made alone; in batches of up to 10 every text waits for 13",),
     )
 
 
