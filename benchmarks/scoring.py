@@ -10,8 +10,9 @@ from benchmarks.records import Header
 
 
 def missing(folder: Path, metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics that were not tried on the cell yet."""
-    tried = {score.metric for score in store.read_scores(folder)}
+    """The metrics that were not tried on the cell yet, or whose evaluator was not there when they were."""
+    absent = "missing evaluator"
+    tried = {score.metric for score in store.read_scores(folder) if not (score.reason or "").startswith(absent)}
     return tuple(metric for metric in metrics if metric not in tried)
 
 

@@ -307,3 +307,16 @@ def test_the_stored_plan_names_every_cell_in_order(planned: Make, quiet: Any, tm
     assert stored["cells"] == [p.cell.id for p in plan.cells]
     assert stored["task"]["headline"] == ["copy_rate"]
     assert {k: v for k, v in stored.items() if k != "schema"} == planfile.describe(plan)
+
+
+def test_a_score_is_tried_again_only_where_its_evaluator_was_not_there(
+    planned: Make, quiet: Any, tmp_path: Path
+) -> None:
+    runner.run(planned(), quiet)
+    folder = next(iter((tmp_path / "run" / "cells").iterdir()))
+    whole = store.read_scores(folder)
+    for reason, values in (("missing evaluator: none here", [True, True]), ("failed: it broke", [True, False])):
+        null = [dataclasses.replace(s, value=None, reason=reason) if s.metric == "length" else s for s in whole]
+        store.write_scores(folder, null)
+        runner.run(planned(), quiet)
+        assert [score.value is not None for score in store.read_scores(folder)] == values
