@@ -144,8 +144,10 @@ def _seeds(panel: Panel, entry: Entry) -> str:
 
 
 def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, Cell]:
-    trusted = {entry.key: of(entry) for entry in panel.trained if not entry.doubts}
-    marks: dict[str, Mark] = mark_disjoint(trusted, column.direction)
+    # A timing that is not valid gets no mark, but takes it from those it might beat.
+    doubtful = {entry.key for entry in panel.trained if entry.doubts}
+    marks: dict[str, Mark] = mark_disjoint({entry.key: of(entry) for entry in panel.trained}, column.direction)
+    marks = {key: mark for key, mark in marks.items() if key not in doubtful}
     out = {}
     for entry in panel.entries:
         if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
@@ -154,10 +156,10 @@ def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) 
         quantity = of(entry)
         value, interval = written(quantity.value, quantity.low, quantity.high)
         notes = [quantity.reason] if quantity.reason else []
-        doubtful = bool(entry.doubts) and quantity.value is not None
-        if doubtful:
+        doubted = bool(entry.doubts) and quantity.value is not None
+        if doubted:
             notes.append(f"timing not valid: {'; '.join(entry.doubts)}")
-        out[entry.key] = Cell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubtful)
+        out[entry.key] = Cell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
 
 

@@ -163,7 +163,8 @@ def _speed(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
     rate = " ".join(
         part for part in written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high) if part
     )
-    lead = f"{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
+    among = "Of those whose timing is valid, " if doubted else ""
+    lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
     sure = clear(fastest.throughput, second.throughput, "higher")
     sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
     return [*sentences, _front(column, timed)]

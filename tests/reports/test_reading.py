@@ -75,6 +75,23 @@ def test_speed_is_claimed_only_beyond_the_noise(fake_run, tmp_path):
     assert "is within the noise of the timing" in reading(fake_run, tmp_path)
 
 
+def test_a_doubtful_timing_keeps_others_from_being_called_the_fastest(fake_run, tmp_path):
+    trained(fake_run)
+    for place, (header, *rest) in enumerate(fake_run.cells):
+        if header.cell.system == "mdlm":  # the fastest
+            fake_run.cells[place] = (replace(header, verdict={"valid": False, "reasons": ["unsteady"]}), *rest)
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    text = " ".join(section.reading)
+    assert "Of those whose timing is valid, cosmos (fast) makes the most texts per second" in text
+    speeds = [
+        [column.title for column in section.glance.columns].index(t) for t in ("Latency of one text", "Throughput")
+    ]
+    rows = {row.title: [row.cells[place] for place in speeds] for row in section.glance.blocks[0].rows}
+    assert not any(cell.mark for cells in rows.values() for cell in cells)
+    assert all(cell.doubtful for cell in rows["mdlm"])
+
+
 def test_the_front(fake_run, tmp_path):
     text = reading(trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.6), tmp_path)
     assert "the front of quality and speed is gpt2 (greedy) and mdlm (steps-8)" in text
