@@ -25,6 +25,12 @@ PACKAGES = (
 )
 _OURS = ("cosmos", "baselines", "benchmarks", "reports")
 _MACHINE = ("name", "kind", "host", "cores", "memory_bytes", "system", "python")  # what a machine is known by
+_CLOCKS = {
+    "clocks.sm": "sm_clock_mhz",
+    "clocks.mem": "memory_clock_mhz",
+    "clocks.max.sm": "sm_clock_limit_mhz",
+    "power.limit": "power_limit_watts",
+}
 _ACCELERATOR_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # of NVIDIA, of WSL, of AMD
 
 
@@ -112,8 +118,13 @@ def alike(one: Json, other: Json) -> bool:
 
 
 def _git(*arguments: str, folder: Path) -> str | None:
+    return _said("git", "-C", str(folder), *arguments)
+
+
+def _said(*words: str) -> str | None:
+    """What a command prints; None where it is not there, fails or takes long."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -135,7 +146,22 @@ def _cuda(device: str) -> Json:
         "driver": _read("/sys/module/nvidia/version"),
         "cuda": torch.version.cuda,
         "count": torch.cuda.device_count(),
+        **_gpu_clocks(str(getattr(properties, "uuid", ""))),
     }
+
+
+def _gpu_clocks(uuid: str) -> Json:
+    """Clocks and power limit of a GPU at this moment, as far as `nvidia-smi` tells them."""
+    number = f"GPU-{uuid.removeprefix('GPU-')}"
+    said = _said("nvidia-smi", f"--id={number}", f"--query-gpu={','.join(_CLOCKS)}", "--format=csv,noheader,nounits")
+    values = [value.strip() for value in (said or "").split(",")]
+    if len(values) != len(_CLOCKS):
+        return {}
+    return {name: float(value) for name, value in zip(_CLOCKS.values(), values, strict=True) if _is_number(value)}
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
 
 
 def _cpu_model() -> str:

@@ -126,10 +126,11 @@ def tables(report: Report) -> str:
 
 def write(report: Report, caption: str) -> str:
     """The whole document; it reads `tables.tex` and `figure.pdf` beside it."""
+    legend = tuple(dict.fromkeys(line for section in report.sections for line in section.legend))
     return (
         environment("latex", escape, breakable=breakable)
         .get_template("report.tex")
-        .render(report=report, caption=caption)
+        .render(report=report, caption=caption, legend=legend)
     )
 
 

@@ -61,9 +61,10 @@ def main(arguments: argparse.Namespace) -> int:
         _device(choices.device),
         *_evaluators(source),
     ]
+    width = max(len(finding.name) for finding in findings) + 2
     for finding in findings:
         state = "ok" if finding.works else "MISSING" if finding.needed else "absent"
-        print(f"{state:9}{finding.name:24}{finding.text}")
+        print(f"{state:9}{finding.name:{width}}{finding.text}")
     bad = [finding.name for finding in findings if finding.needed and not finding.works]
     print("\nThe default run cannot work: " + ", ".join(bad) if bad else "\nThe default run can work here.")
     return 1 if bad else 0

@@ -108,3 +108,24 @@ def test_machines_are_alike_whatever_their_clocks_say() -> None:
     assert environment.alike(made, {**made, "device": {**made["device"], "clock_khz": 1, "threads": 64}})
     assert not environment.alike(made, {**made, "device": {**made["device"], "name": "another"}})
     assert not environment.alike(made, {**made, "commit": "f" * 40})
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("1980, 2619, 1980, 700.00", (1980.0, 2619.0, 1980.0, 700.0)),
+        ("345, 2619, [N/A], 700.00", (345.0, 2619.0, None, 700.0)),
+        ("No devices were found", (None,) * 4),
+    ],
+)
+def test_clocks_of_a_gpu_are_what_its_driver_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, found: tuple[float | None, ...]
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f'#!/bin/sh\n[ "$1" = --id=GPU-12-34 ] && echo "{printed}"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    clocks = environment._gpu_clocks("12-34")
+    names = ("sm_clock_mhz", "memory_clock_mhz", "sm_clock_limit_mhz", "power_limit_watts")
+    assert tuple(clocks.get(name) for name in names) == found
+    assert environment._gpu_clocks("other") == {}
