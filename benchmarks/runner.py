@@ -28,7 +28,7 @@ Stage = Literal["fit", "generate", "score"]
 
 @runtime_checkable
 class Answered(Protocol):
-    """A system that is told the answers: the reference."""
+    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
 
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id."""
@@ -199,7 +199,7 @@ class _Sweep:
         cell, contestant = planned.cell, planned.contestant
         system = contestant.system(contestant.recipe, self.plan.task.limits)
         system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
-        if isinstance(system, Answered):
+        if isinstance(system, Answered) and not contestant.system.trained:
             system.answers({document.id: document.target for document in self.tests})
         return system
 

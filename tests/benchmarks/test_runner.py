@@ -166,6 +166,19 @@ def test_what_trained_a_cell_is_kept_apart_from_what_generated_it(
     assert header.earlier == ()  # there were no texts yet
 
 
+def test_only_floors_are_told_the_answers(planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    plan = planned(system="toy,knowing")
+    for p in plan.cells:
+        name = p.cell.system
+        monkeypatch.setattr(p.contestant.system, "answers", lambda self, known, n=name: told.append(n), raising=False)
+        monkeypatch.setattr(
+            p.contestant.system, "known", dict.fromkeys([f"test-{n}" for n in range(23)], "x"), raising=False
+        )
+    runner.run(plan, quiet, ("fit", "generate"))
+    assert told == ["knowing"]
+
+
 def test_refusals_alone_give_exit_code_2(planned: Make, quiet: Any) -> None:
     assert runner.run(planned(system="fussy"), quiet).exit_code == 2
 
