@@ -72,7 +72,7 @@ def _show(record: Record, folder: Path, count: int) -> None:
     cell = header.cell
     print(_line(record))
     print(f"\nmake again: {header.command}")
-    changed = {True: ", files changed since", False: "", None: ""}[header.dirty]
+    changed = {True: ", with uncommitted changes", False: "", None: ""}[header.dirty]
     print(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
     print(f"budget: {cell.budget}; batch size {cell.batch_size}; made {header.created} to {header.finished}")
     for title, values in (("data", cell.data), ("recipe", cell.recipe), ("setting", cell.setting_values)):
