@@ -26,6 +26,7 @@ __all__ = [
     "Request",
     "Sample",
     "System",
+    "Untrained",
     "UserError",
     "silent",
     "unknown",
@@ -161,4 +162,20 @@ class System(Protocol):
 
     def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
         """One sample per request, in order."""
+        ...
+
+
+@runtime_checkable
+class Untrained(Protocol):
+    """What a trained system may offer besides: being timed without a training (`python -m benchmarks speed`)."""
+
+    def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
+        """Make ready to generate, as `load` does, with random weights and a made-up vocabulary of `tokens` tokens.
+
+        All sizes are those of the recipe and of texts as long as the limits allow, and generating costs what such texts
+        cost: the end token is never chosen where it would end the work. Of the texts themselves nothing may be read.
+
+        Raises:
+            UserError: the limits have sources, which random weights are not timed with.
+        """
         ...

@@ -23,11 +23,15 @@ import torch
 from baselines.checkpoint import CONFIG, FIT, configuration, finished, inputs
 from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
 from baselines.sequence import read_samples
+from baselines.untrained import made_up_vocabulary
+from cosmos.autoencoder import Autoencoder
 from cosmos.capture import Capture
 from cosmos.config import MINILM, SamplerSetting
+from cosmos.denoiser import Denoiser
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe
+from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
 from cosmos.train import encoder_name, train_autoencoder, train_diffusion
 from cosmos.vocabulary import Vocabulary
@@ -153,6 +157,29 @@ class CosmosSystem:
             device=device,
             dtype={"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype],
             with_encoder=self.limits.source_tokens > 0,
+        )
+
+    def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
+        """Make ready to generate with random weights; see `baselines.contract.Untrained`."""
+        if self.limits.source_tokens > 0:
+            raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
+        model, vocabulary = self.recipe.model, made_up_vocabulary(tokens)
+        shape = model.autoencoder
+        shape = replace(
+            shape, vocabulary=vocabulary.padded_size, max_tokens=max(shape.latents, self.limits.target_tokens)
+        )
+        denoiser = replace(model.denoiser, latents=shape.latents, latent_width=shape.latent_width, source_width=None)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            first, second = Autoencoder(shape), Denoiser(denoiser)
+        kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+        second.to(device, kind).normaliser.float()
+        self.pipeline = Pipeline(
+            vocabulary=vocabulary,
+            standardiser=Standardiser(shape.text_width).to(device),
+            autoencoder=first.to(device, kind).eval(),
+            denoiser=second.eval(),
+            diffusion=model.diffusion,
         )
 
     def networks(self) -> Mapping[str, Any]:

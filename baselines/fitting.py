@@ -13,6 +13,7 @@ from torch import nn
 from baselines import checkpoint
 from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
 from baselines.sequence import Pairs, encode_pairs
+from baselines.untrained import made_up_vocabulary
 from cosmos import resume
 from cosmos.randomness import Seeds
 from cosmos.training import Batches, Loss, measure_flops, train
@@ -45,10 +46,35 @@ class TrainedSystem(ABC):
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         """Read the checkpoint and make ready to generate."""
-        self.loaded_shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
-        self.vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
-        model = self.fresh(self.loaded_shape, 0)
+        shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
+        model = self.fresh(shape, 0)
         checkpoint.load_weights(checkpoint_folder, model)
+        vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
+        self.ready(shape, vocabulary, model, device=device, dtype=dtype)
+
+    def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
+        """Make ready to generate with random weights; see `baselines.contract.Untrained`."""
+        if self.limits.source_tokens > 0:
+            raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
+        vocabulary = made_up_vocabulary(tokens)
+        shape = {"vocabulary": vocabulary.padded_size, **self.longest()}
+        model = self.fresh(shape, seed)
+        with torch.no_grad():
+            self.never_end(model)
+        self.ready(shape, vocabulary, model, device=device, dtype=dtype)
+
+    def longest(self) -> dict[str, int]:
+        """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""
+        return {}
+
+    def never_end(self, model: nn.Module) -> None:  # noqa: B027 (most systems write whole canvases anyway)
+        """Keep random weights from choosing the end token, where that would end the work."""
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        """Take a network for generating."""
+        self.loaded_shape, self.vocabulary = dict(shape), vocabulary
         self.device = torch.device(device)
         self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
 
@@ -79,6 +105,10 @@ class Rival(TrainedSystem):
     @abstractmethod
     def losses(self) -> tuple[Loss, Loss]:
         """What is trained on, and what is measured on validation documents (nats per target token)."""
+
+    def longest(self) -> dict[str, int]:
+        row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
+        return self.shape(Pairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
 
     # -- the contract -------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ from cosmos.rows import LatentRows, TextRows
 from cosmos.schedule import Tangent
 from cosmos.state_cache import CachedStates
 from cosmos.training import TrainingConfig
+from cosmos.vocabulary import SEP
 
 COSINE = Tangent(1.0)
 
@@ -181,6 +182,11 @@ class LD4LGSystem(TwoStageRival):
         reader = self.model.reader
         assert isinstance(reader, LatentAutoencoder)
         return reader.decoder
+
+    def never_end(self, model: nn.Module) -> None:
+        """A logit of zero is never the largest of a whole vocabulary's."""
+        assert isinstance(model, Parts) and isinstance(model.reader, LatentAutoencoder)
+        model.reader.decoder.tokens.weight[SEP] = 0.0
 
     def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
         def loss(autoencoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from baselines.contract import Budget, Corpus, Document, Fitted, Progress, Reque
 from baselines.fitting import TrainedSystem, flops_per_step
 from baselines.sequence import read_samples
 from cosmos import resume
-from cosmos.config import MINILM, SamplerSetting
+from cosmos.config import MINILM, PRESETS, SamplerSetting
 from cosmos.denoiser import Denoiser, Source
 from cosmos.encoding import Encoding
 from cosmos.files import read_json
@@ -181,9 +181,6 @@ class TwoStageRival(TrainedSystem):
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         """Read the checkpoint, with the text encoder where requests have sources."""
         super().load(checkpoint_folder, device=device, dtype=dtype)
-        self.model.standardiser.float()
-        self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
-        self.encoder = None
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
             notes = read_json(checkpoint_folder / checkpoint.FIT)["fitted"]["notes"]
@@ -192,6 +189,22 @@ class TwoStageRival(TrainedSystem):
                     f"{checkpoint_folder} was trained with another text encoder than {self.encoder.folder}; "
                     "fit it elsewhere."
                 )
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        super().ready(shape, vocabulary, model, device=device, dtype=dtype)
+        self.model.standardiser.float()
+        self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
+        self.encoder = None
+
+    def longest(self) -> dict[str, int]:
+        wanted = self.recipe.text_encoder
+        widths = (p.autoencoder.text_width for p in PRESETS.values() if p.text_encoder == wanted)
+        width = next(widths, None)
+        if width is None:
+            raise UserError(f"The width of the encoder '{wanted}' is not known without loading it; choose a preset's.")
+        return {"canvas": self.canvas(self.limits.target_tokens), "text_width": width}
 
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
