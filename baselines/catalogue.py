@@ -23,6 +23,10 @@ GROUP = "cosmos_bench.systems"
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "cosmos": "baselines.cosmos:CosmosSystem",
+        "cosmos-8": "baselines.cosmos:Cosmos8System",
+        "cosmos-16": "baselines.cosmos:Cosmos16System",
+        "cosmos-32": "baselines.cosmos:Cosmos32System",
+        "cosmos-full": "baselines.cosmos:CosmosFullSystem",
         "gpt2": "baselines.gpt2:GPT2System",
         "mdlm": "baselines.mdlm:MDLMSystem",
         "sedd": "baselines.sedd:SEDDSystem",

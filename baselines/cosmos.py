@@ -7,6 +7,10 @@ rivals see all.
 
 The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
 four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+
+How much is compressed is what the method is about, so it comes as contestants of their own, which one run can compare:
+`cosmos` with the preset's number of latents, `cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent
+for every position.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from cosmos.config import MINILM, SamplerSetting
 from cosmos.denoiser import Denoiser
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pipeline import Pipeline, check
-from cosmos.recipes import RECIPES, Recipe
+from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
 from cosmos.train import encoder_name, train_autoencoder, train_diffusion
@@ -57,6 +61,15 @@ class CosmosSystem:
             "release-200": CosmosSetting(),
         }
     )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "dpmpp_2m-50": CosmosSetting("dpmpp_2m", steps=50, grid="log_snr", final_x0=True),
+            "dpmpp_2m-10": CosmosSetting("dpmpp_2m", steps=10, grid="log_snr", final_x0=True),
+            "dpmpp_2m-5": CosmosSetting("dpmpp_2m", steps=5, grid="log_snr", final_x0=True),
+            "guided-20": CosmosSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True, guidance=1.5),
+            "release-guided-200": CosmosSetting(guidance=1.5),
+        }
+    )
     trained: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
@@ -72,7 +85,7 @@ class CosmosSystem:
         if done is not None:
             return done
         if not corpus.train:
-            raise UserError("There is nothing to train 'cosmos' on; give at least one document.")
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
         make_folder(workdir)
         write_json(workdir / CONFIG, self.configured)
         conditional = self.limits.source_tokens > 0
@@ -86,12 +99,13 @@ class CosmosSystem:
         encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
         seen = [text for document in corpus.train for text in (document.target, document.source) if text is not None]
         vocabulary = Vocabulary.of(seen, str(encoder.folder))
+        latents, canvas = model.autoencoder.latents, self._canvas(vocabulary, texts)
         pipeline, first = train_autoencoder(
             texts,
             held_out,
             encoder,
             vocabulary,
-            config=replace(model.autoencoder, max_tokens=self._canvas(vocabulary, texts)),
+            config=replace(model.autoencoder, max_tokens=canvas, latents=canvas if self.recipe.full else latents),
             corruption=model.corruption,
             training=self.recipe.autoencoder_training,
             budget=budget.part(self.recipe.autoencoder_share),
@@ -139,7 +153,7 @@ class CosmosSystem:
     def check(self, checkpoint: Path) -> None:
         """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
         if not (checkpoint / FIT).exists():
-            raise UserError(f"{checkpoint} holds no finished checkpoint of 'cosmos'; fit it first.")
+            raise UserError(f"{checkpoint} holds no finished checkpoint of '{self.name}'; fit it first.")
         known = read_json(checkpoint / CONFIG)
         changed = [key for key in self.configured if known.get(key) != self.configured[key]]
         if changed:
@@ -198,4 +212,39 @@ class CosmosSystem:
     def _canvas(self, vocabulary: Vocabulary, texts: Sequence[str]) -> int:
         """Positions of the decompressor; see the module's docstring."""
         longest = int(vocabulary.encode(texts, self.limits.target_tokens).mask.sum(1).max())
-        return max(self.recipe.model.autoencoder.latents, min(self.limits.target_tokens, -(-longest // 4) * 4))
+        positions = min(self.limits.target_tokens, -(-longest // 4) * 4)
+        return positions if self.recipe.full else max(self.recipe.model.autoencoder.latents, positions)
+
+
+def _with_latents(latents: int) -> Mapping[str, Recipe]:
+    """The presets that have room for so many latents, with them."""
+    room = {name: recipe for name, recipe in RECIPES.items() if latents <= recipe.model.autoencoder.max_tokens}
+    return MappingProxyType({name: with_latents(recipe, latents) for name, recipe in room.items()})
+
+
+class Cosmos8System(CosmosSystem):
+    """Cosmos with 8 latents."""
+
+    name: ClassVar[str] = "cosmos-8"
+    presets: ClassVar[Mapping[str, Any]] = _with_latents(8)
+
+
+class Cosmos16System(CosmosSystem):
+    """Cosmos with 16 latents."""
+
+    name: ClassVar[str] = "cosmos-16"
+    presets: ClassVar[Mapping[str, Any]] = _with_latents(16)
+
+
+class Cosmos32System(CosmosSystem):
+    """Cosmos with 32 latents."""
+
+    name: ClassVar[str] = "cosmos-32"
+    presets: ClassVar[Mapping[str, Any]] = _with_latents(32)
+
+
+class CosmosFullSystem(CosmosSystem):
+    """Cosmos without compression: a latent for every position."""
+
+    name: ClassVar[str] = "cosmos-full"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({n: replace(r, full=True) for n, r in RECIPES.items()})

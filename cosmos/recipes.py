@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from cosmos.budget import Budget
@@ -27,6 +27,7 @@ class Recipe:
     budget: Budget  # where none is given
     start_linear: bool = False  # `cosmos.linear_start`, for trainings of a few hundred steps
     documents: int | None = None  # how many to encode and learn from, where the budget is too small to encode them all
+    full: bool = False  # a latent for every position of the decompressor: nothing is compressed
 
     def __post_init__(self) -> None:
         if self.documents is not None and self.documents < 1:
@@ -48,9 +49,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "small": Recipe(
             model=PRESETS["small"],
-            autoencoder_training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
-            diffusion_training=TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999),
-            autoencoder_share=0.35,
+            autoencoder_training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
+            diffusion_training=TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999, keep="best"),
+            autoencoder_share=0.5,
             budget=Budget(600, "seconds"),
         ),
         # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
@@ -69,3 +70,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
     }
 )  # fmt: skip
+
+
+def with_latents(recipe: Recipe, latents: int) -> Recipe:
+    """The recipe with another number of latents."""
+    model = recipe.model
+    autoencoder = replace(model.autoencoder, latents=latents)
+    return replace(
+        recipe, model=replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, latents=latents))
+    )

@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cosmos import resume
-from cosmos.batches import Batch, Batches, Order, TensorBatches, hashed, row_seeds
+from cosmos.batches import Ahead, Batch, Batches, Order, TensorBatches, hashed, row_seeds
 from cosmos.budget import Budget
+from cosmos.compiling import compiled
 from cosmos.errors import UserError
 from cosmos.files import make_folder
 from cosmos.flops import measure_flops
@@ -53,6 +54,7 @@ Loss = Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
 whole global batch, so rows with more tokens count for more where the weight counts tokens."""
 
+AHEAD = 3  # steps whose batches are put together while a GPU is busy
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
 CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
 
@@ -113,7 +115,9 @@ def train(
     steps = total_steps(budget, flops_per_step)
     job = _Job(data, config, budget, steps, workdir, seed, stage, validation, validation_loss or loss, arguments)
     run = _Run(job, model, loss, processes)
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+    on_gpu = run.device.type == "cuda"
+    forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
+    with forked, compiled(model, config.compile and on_gpu), run.ahead:
         _loop(run, progress)
     trained = run.finish(flops_per_step)
     processes.accelerator.wait_for_everyone()
@@ -189,8 +193,10 @@ class _Run:
             self.parameters.values(), betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
         )
         self.order = Order(len(job.data), job.seed)
+        self.part = config.batch_size // processes.count  # rows of a batch that are this process's
         self.points = resume.ResumePoints(job.workdir, job.stage)
         self.counters = self._restored()
+        self.ahead = Ahead(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
         self.running = torch.tensor(self.counters.running, dtype=torch.float64, device=self.device)
         self.bad_step = torch.full((), -1, device=self.device)
         objective = Objective(model, loss)
@@ -224,10 +230,17 @@ class _Run:
         precision = self.processes.precision(self.job.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
+    def _rows(self, step: int) -> Batch:
+        """This process's part of the batch of a step, ready to be moved."""
+        start = step * self.job.config.batch_size + self.processes.rank * self.part
+        return self._pinned(self.job.data.batch(self.order.rows(start, start + self.part)))
+
+    def _pinned(self, batch: Batch) -> Batch:
+        """In memory that a GPU can read by itself, where there is one."""
+        return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
+
     def _move(self, batch: Batch) -> Batch:
-        if self.device.type == "cuda":
-            return {name: value.pin_memory().to(self.device, non_blocking=True) for name, value in batch.items()}
-        return {name: value.to(self.device) for name, value in batch.items()}
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def advance(self, share: float) -> float:
         """One optimiser step; returns its learning rate. Does not wait for the device."""
@@ -235,11 +248,9 @@ class _Run:
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         rate = learning_rate(config, step, share if self.job.steps is None else (step + 0.5) / self.job.steps)
         self.optimizer.param_groups[0]["lr"] = rate
-        part = config.batch_size // self.processes.count
-        first = self.processes.rank * part
-        start = step * config.batch_size + first
-        batch = self._move(self.job.data.batch(self.order.rows(start, start + part)))
-        seeds = row_seeds(hashed(seed, "noise", step), first, first + part, self.device)
+        batch = self._move(self.ahead.take())
+        first = self.processes.rank * self.part
+        seeds = row_seeds(hashed(seed, "noise", step), first, first + self.part, self.device)
         torch.default_generator.manual_seed(hashed(seed, "dropout", step, self.processes.rank))
         if self.device.type == "cuda":
             torch.cuda.manual_seed(hashed(seed, "dropout", step, self.processes.rank))
@@ -315,7 +326,7 @@ class _Run:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
                 seeds = row_seeds(hashed(self.job.seed, "validation"), start, stop, self.device)
-                batch = self._move(data.batch(torch.arange(start, stop)))
+                batch = self._move(self._pinned(data.batch(torch.arange(start, stop))))
                 total, weight = self.job.validation_loss(self.model, batch, seeds)
                 sums += torch.stack((total.double(), weight.double()))
         loss, weight = self.processes.total(sums).tolist()

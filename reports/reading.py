@@ -88,14 +88,14 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
 
 
 def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
-    """The best setting of Cosmos against the best setting of every rival."""
+    """The best setting of Cosmos, whatever its number of latents, against the best setting of every rival."""
     ordered = _sorted(column, scored)
-    ours = next((entry for entry in ordered if entry.system == SUBJECT), None)
+    ours = next((entry for entry in ordered if _is_subject(entry)), None)
     if ours is None:
         return []
     rivals: dict[str, Entry] = {}
     for entry in ordered:
-        if entry.system != SUBJECT:
+        if not _is_subject(entry):
             rivals.setdefault(entry.system, entry)
     said: dict[str, list[str]] = {"worse": [], "better": [], "cannot tell": []}
     for rival in rivals.values():
@@ -110,6 +110,11 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
     if said["cannot tell"]:
         sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
     return sentences
+
+
+def _is_subject(entry: Entry) -> bool:
+    """Whether it is the method or the method with another number of latents, such as `cosmos-8`."""
+    return entry.system.partition("-")[0] == SUBJECT
 
 
 def _pair(pair: Pair) -> str:

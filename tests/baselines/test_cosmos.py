@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from baselines import catalogue
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
-from baselines.cosmos import CosmosSetting, CosmosSystem
-from cosmos.recipes import RECIPES
+from baselines.cosmos import CosmosFullSystem, CosmosSetting, CosmosSystem
+from cosmos.recipes import RECIPES, with_latents
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 from tiny_cosmos import SOURCES, TARGETS, tiny_encoder, tiny_recipe
@@ -155,6 +156,25 @@ def test_a_recipe_may_ask_for_fewer_documents(encoder: Path, tmp_path: Path) -> 
     assert fitted.notes["documents"] == 5
     with pytest.raises(UserError, match="at least 1"):
         tiny_recipe(encoder, documents=0)
+
+
+def test_without_compression_there_is_a_latent_for_every_position(encoder: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe(encoder), full=True)
+    system = CosmosFullSystem(recipe, LIMITS)
+    fit(system, tmp_path, Budget(8, "steps"))
+    system.load(tmp_path, device="cpu", dtype="float32")
+    shape = system.pipeline.autoencoder.config
+    assert shape.latents == shape.max_tokens > recipe.model.autoencoder.latents
+    assert len(system.generate(REQUESTS[:2], QUICK)) == 2
+
+
+@pytest.mark.parametrize("latents", [8, 16, 32])
+def test_other_numbers_of_latents_are_contestants_of_their_own(latents: int) -> None:
+    system = catalogue.find(f"cosmos-{latents}")
+    assert system.settings == CosmosSystem.settings
+    for name, recipe in system.presets.items():
+        assert recipe.model.autoencoder.latents == recipe.model.denoiser.latents == latents
+        assert with_latents(recipe, RECIPES[name].model.autoencoder.latents) == RECIPES[name]
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(

@@ -129,3 +129,11 @@ def test_clocks_of_a_gpu_are_what_its_driver_tells(
     names = ("sm_clock_mhz", "memory_clock_mhz", "sm_clock_limit_mhz", "power_limit_watts")
     assert tuple(clocks.get(name) for name in names) == found
     assert environment._gpu_clocks("other") == {}
+
+
+def test_a_copy_without_history_is_told_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_git", lambda *_, **__: None)
+    monkeypatch.setenv(environment.COMMIT_VARIABLE, "0123abcd")
+    assert environment.commit.__wrapped__() == ("0123abcd", None)
+    monkeypatch.delenv(environment.COMMIT_VARIABLE)
+    assert environment.commit.__wrapped__() == (None, None)
