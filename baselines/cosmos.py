@@ -29,7 +29,7 @@ from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request
 from baselines.sequence import read_samples
 from baselines.untrained import made_up_vocabulary
 from cosmos.autoencoder import Autoencoder
-from cosmos.capture import Capture
+from cosmos.capture import Capturable
 from cosmos.config import MINILM, SamplerSetting
 from cosmos.denoiser import Denoiser
 from cosmos.files import make_folder, read_json, write_json
@@ -44,10 +44,8 @@ MODEL = "model"  # the pipeline's folder within the checkpoint
 
 
 @dataclass(frozen=True)
-class CosmosSetting(SamplerSetting):
-    """How to generate: the sampler, and whether its loop is captured (`cosmos.capture`)."""
-
-    capture: Capture = "off"
+class CosmosSetting(SamplerSetting, Capturable):
+    """How to generate: the sampler, and whether its loop is captured."""
 
 
 class CosmosSystem:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cosmos import regions
 from cosmos.config import SamplerSetting
 from cosmos.errors import UserError
 from cosmos.pipeline import Pipeline, check
@@ -118,16 +119,17 @@ def test_compiled_networks_give_the_same_texts(
 ) -> None:
     compiled: list[str] = []
 
-    def compile_eagerly(self: torch.nn.Module) -> None:  # the compiler itself is torch's; it takes minutes here
-        compiled.append(type(self).__name__)
-        self._compiled_call_impl = self._call_impl
+    def trace(graph: torch.fx.GraphModule, _: object) -> object:  # the compiler itself is torch's, and takes long here
+        compiled.append(str(graph.graph))
+        return graph.forward
 
-    monkeypatch.setattr(torch.nn.Module, "compile", compile_eagerly)
+    monkeypatch.setattr(regions, "BACKEND", trace)
     loaded, setting = Pipeline.load(folder), SETTINGS["dpmpp_2m"]
     expected = loaded.sample(SOURCES, list(range(24)), setting)
-    assert loaded.sample(SOURCES, list(range(24)), setting, capture="compile") == expected
-    assert loaded.sample(SOURCES, list(range(24)), setting, capture="compile") == expected
-    assert compiled == ["Denoiser", "Decompressor"]
+    for _ in range(2):
+        assert loaded.sample(SOURCES, list(range(24)), setting, capture="compile") == expected
+    # One of the denoiser's blocks, the source encoder's, the decompressor's layers; the first of each saw other inputs.
+    assert 3 <= len(compiled) <= 6
     with pytest.raises(UserError, match="needs a CUDA device"):
         loaded.sample(SOURCES[:1], [0], setting, capture="graph")
     with pytest.raises(UserError, match="did you mean compile"):
