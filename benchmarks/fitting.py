@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from baselines.contract import Budget, Corpus, Fitted, Progress, UserError
 from benchmarks import environment, store
@@ -17,6 +14,7 @@ from benchmarks.options import plain
 from benchmarks.plan import PlannedCell
 from benchmarks.records import SCHEMA, Json, Training, check_schema
 from benchmarks.tasks import Task
+from benchmarks.timing import memory
 
 _KEYS = {"inputs", "training", "documents", "made_with"}
 _NOTHING = Budget(1, "steps")  # what a floor is told it may spend
@@ -76,7 +74,7 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         },
     )
     del system
-    free()
+    memory.free()
     return training
 
 
@@ -90,14 +88,6 @@ def made_with(run: Path, checkpoint_id: str) -> Json:
     """The code and the machine that made a finished checkpoint."""
     made: Json = _read(store.fit_file(run, checkpoint_id))["made_with"]
     return made
-
-
-def free() -> None:
-    """Give the memory of models that are no longer referred to back."""
-    gc.collect()
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _read(path: Path) -> Json:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from baselines.contract import Request, System, UserError
 from benchmarks import store
 from benchmarks.files import Appender, write_lines
 from benchmarks.records import Json, SampleRecord, TimingRecord, to_json
-from benchmarks.timing import verdict
+from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad
 from benchmarks.timing.protocol import Call, Protocol, batches, single, timed, warm_up
@@ -27,55 +28,108 @@ def generate(
     protocol: Protocol,
     rules: verdict.Rules,
     progress: Callable[[float], None],
+    say: Callable[[str], None],
 ) -> Json:
     """Fill samples.jsonl and timings.jsonl of a cell's folder.
 
     A batch counts as done when its samples and its timing are on disk. One that is not is made again as a whole, and
-    only the lines that are missing are added.
+    only the lines that are missing are added. Where the device's memory does not hold so many texts at once, half as
+    many are made at once, which changes no text; the verdict says how many it was.
 
     Returns:
         the verdict on the timings.
 
     Raises:
-        UserError: the samples on disk are not answers to these requests.
+        UserError: the samples on disk are not answers to these requests, or not even one text fits.
     """
+    _check(store.read_samples(folder), requests, folder)
+    size = min(batch_size, len(requests))
+    while True:
+        try:
+            return _generate(system, setting, requests, size, folder, device, protocol, rules, progress)
+        except Exception as error:
+            if not memory.is_exhausted(error):
+                raise
+        # Only here, where nothing refers to the failed call's tensors any more, can their memory be given back.
+        memory.free()
+        if size == 1:
+            raise UserError("The device's memory does not hold even one text; use a smaller preset, or another device.")
+        say(f"{size} texts at once do not fit into the device's memory; going on with {size // 2}")
+        size //= 2
+
+
+def _generate(
+    system: System,
+    setting: Any,
+    requests: Sequence[Request],
+    size: int,
+    folder: Path,
+    device: str,
+    protocol: Protocol,
+    rules: verdict.Rules,
+    progress: Callable[[float], None],
+) -> Json:
+    """`generate` with `size` texts at once."""
     known = store.read_samples(folder)
-    _check(known, requests, folder)
-    timings = _without_latency(folder)
     clock, load = Clock(device), OtherLoad()
-    groups = batches(requests, batch_size)
+    groups = batches(requests, size)
+    ids = [tuple(request.id for request in group) for group in groups]
+    timings = [timing for timing in store.read_timings(folder) if _stays(timing, ids)]
     done = {timing.index for timing in timings if timing.kind == "batch"}
     todo = [
-        index
-        for index in range(len(groups))
-        if index not in done or len(known) < index * batch_size + len(groups[index])
+        index for index in range(len(groups)) if index not in done or len(known) < index * size + len(groups[index])
     ]
+    # Before what is on disk is touched, as this is where memory runs out.
+    warm_ups = list(_warm_up(system, setting, [groups[index] for index in todo], clock, protocol))
+    warm_ups.append(timed(system, groups[0][:1], setting, clock))
+    write_lines(folder / store.TIMINGS, map(to_json, timings))
     changed = 0
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
         def keep(kind: Literal["warmup", "batch", "latency"], index: int, call: Call) -> None:
-            ids = tuple(sample.id for sample in call.samples)
-            times.append([to_json(TimingRecord(kind, index, ids, call.seconds, call.calls))])
+            made = tuple(sample.id for sample in call.samples)
+            times.append([to_json(TimingRecord(kind, index, made, call.seconds, call.calls))])
 
-        warmups = sum(timing.kind == "warmup" for timing in timings)
-        for call in warm_up(lambda: timed(system, groups[0], setting, clock), protocol) if todo else ():
-            keep("warmup", warmups, call)
-            warmups += 1
+        for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
+            keep("warmup", index, call)
         for index in todo:
             call = timed(system, groups[index], setting, clock)
             rows = _records(groups[index], call)
-            had = known[index * batch_size :][: len(rows)]
+            had = known[index * size :][: len(rows)]
             changed += sum(old != new for old, new in zip(had, rows, strict=False))
             samples.append(to_json(row) for row in rows[len(had) :])
             keep("batch", index, call)
             progress((index + 1) / (len(groups) + 1))
-        keep("warmup", warmups, timed(system, groups[0][:1], setting, clock))
         alone = {}
         for index, call in enumerate(single(lambda r: timed(system, [r], setting, clock), requests, protocol)):
             keep("latency", index, call)
             alone[call.samples[0].id] = call.samples[0].text
     progress(1.0)
-    return verdict.judge(store.read_samples(folder), store.read_timings(folder), alone, changed, load.share(), rules)
+    said = verdict.judge(store.read_samples(folder), store.read_timings(folder), alone, changed, load.share(), rules)
+    return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}
+
+
+def _warm_up(
+    system: System, setting: Any, groups: Sequence[Sequence[Request]], clock: Clock, protocol: Protocol
+) -> Iterator[Call]:
+    """Calls for each size of batch that is to be timed, so that nothing is compiled, recorded or allocated in a timing.
+
+    The first size is called until it is steady, any other (the last batch is smaller) once.
+    """
+    by_size = {len(group): group for group in reversed(groups)}
+    for size in dict.fromkeys(len(group) for group in groups):
+        call = partial(timed, system, by_size[size], setting, clock)
+        if size == len(groups[0]):
+            yield from warm_up(call, protocol)
+        else:
+            yield call()
+
+
+def _stays(timing: TimingRecord, ids: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a timing on disk still counts: a batch of these, but no latency, for those texts were not kept."""
+    if timing.kind == "batch":
+        return timing.index < len(ids) and timing.ids == ids[timing.index]
+    return timing.kind == "warmup"
 
 
 def _check(known: Sequence[SampleRecord], requests: Sequence[Request], folder: Path) -> None:
@@ -83,15 +137,6 @@ def _check(known: Sequence[SampleRecord], requests: Sequence[Request], folder: P
     wanted = [(request.id, request.seed) for request in requests[: len(known)]]
     if [(sample.id, sample.seed) for sample in known] != wanted:
         raise UserError(f"{folder / store.SAMPLES} answers other requests; delete {folder} and run again.")
-
-
-def _without_latency(folder: Path) -> list[TimingRecord]:
-    """The timings on disk, less those of an interrupted latency pass: it is made again, for its texts were not kept."""
-    timings = store.read_timings(folder)
-    kept = [timing for timing in timings if timing.kind != "latency"]
-    if len(kept) < len(timings):
-        write_lines(folder / store.TIMINGS, map(to_json, kept))
-    return kept
 
 
 def _records(requests: Sequence[Request], call: Call) -> list[SampleRecord]:

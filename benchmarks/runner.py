@@ -19,7 +19,7 @@ from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
 from benchmarks.plan import Plan, PlannedCell, unequal_budgets
 from benchmarks.records import Cell, Header, Json
 from benchmarks.seeds import request_seed
-from benchmarks.timing import probes
+from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
 
@@ -154,7 +154,7 @@ class _Sweep:
                 assert system is not None
                 self.generate(system, planned)
         del system
-        fitting.free()
+        memory.free()
 
     def begin(self, planned: PlannedCell) -> None:
         """Leave a header that says what is being made."""
@@ -219,6 +219,7 @@ class _Sweep:
             protocol=protocols.Protocol(),
             rules=verdicts.Rules(),
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
+            say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
         )
         header = store.read_header(folder)
         assert header is not None
