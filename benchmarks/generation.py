@@ -43,7 +43,7 @@ def generate(
         UserError: the samples on disk are not answers to these requests, or not even one text fits.
     """
     _check(store.read_samples(folder), requests, folder)
-    size = min(batch_size, len(requests))
+    size = batch_size
     while True:
         try:
             return _generate(system, setting, requests, size, folder, device, protocol, rules, progress)
@@ -52,6 +52,7 @@ def generate(
                 raise
         # Only here, where nothing refers to the failed call's tensors any more, can their memory be given back.
         memory.free()
+        size = min(size, len(requests))
         if size == 1:
             raise UserError("The device's memory does not hold even one text; use a smaller preset, or another device.")
         say(f"{size} texts at once do not fit into the device's memory; going on with {size // 2}")
@@ -70,19 +71,25 @@ def _generate(
     progress: Callable[[float], None],
 ) -> Json:
     """`generate` with `size` texts at once."""
-    known = store.read_samples(folder)
+    known, stored = store.read_samples(folder), store.read_timings(folder)
     clock, load = Clock(device), OtherLoad()
     groups = batches(requests, size)
     ids = [tuple(request.id for request in group) for group in groups]
-    timings = [timing for timing in store.read_timings(folder) if _stays(timing, ids)]
+    timings = [timing for timing in stored if _stays(timing, ids)]
     done = {timing.index for timing in timings if timing.kind == "batch"}
+    larger = any(timing.kind == "batch" and not _stays(timing, ids) for timing in stored)
+    if larger:  # and so are the batches that the samples came from
+        known = known[: size * next(index for index in range(len(groups) + 1) if index not in done)]
     todo = [
         index for index in range(len(groups)) if index not in done or len(known) < index * size + len(groups[index])
     ]
     # Before what is on disk is touched, as this is where memory runs out.
     warm_ups = list(_warm_up(system, setting, [groups[index] for index in todo], clock, protocol))
     warm_ups.append(timed(system, groups[0][:1], setting, clock))
-    write_lines(folder / store.TIMINGS, map(to_json, timings))
+    if larger:
+        write_lines(folder / store.SAMPLES, map(to_json, known))
+    if len(timings) < len(stored):
+        write_lines(folder / store.TIMINGS, map(to_json, timings))
     changed = 0
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 

@@ -133,6 +133,12 @@ class Header:
     verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
     schema: int = SCHEMA
 
+    @property
+    def batch_size(self) -> int:
+        """How many texts were really made at once: fewer than asked for where memory did not hold as many."""
+        size: int = self.verdict.get("batch_size", self.cell.batch_size)
+        return size
+
 
 @dataclass(frozen=True)
 class SampleRecord:

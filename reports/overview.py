@@ -173,7 +173,7 @@ def _calls_cell(entry: Entry) -> Cell:
     notes = [f"calls of {first}; besides, per text: {others}"] if others else []
     together = entry.calls_together
     if together is not None and abs(together - entry.calls.value) > 0.005 * entry.calls.value:
-        wait = f"in batches of up to {entry.cell.batch_size} every text waits for {_count(together)}"
+        wait = f"in batches of up to {entry.batch_size} every text waits for {_count(together)}"
         notes.append(f"for a text made alone; {wait}")
     return Cell(entry.calls.value, _count(entry.calls.value), notes=tuple(notes))
 

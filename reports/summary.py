@@ -43,6 +43,11 @@ class Entry:
         return self.records[0].header.cell
 
     @property
+    def batch_size(self) -> int:
+        """How many texts were really made at once, at least."""
+        return min(record.header.batch_size for record in self.records)
+
+    @property
     def name(self) -> str:
         """What the entry is called in a sentence."""
         details = ", ".join(part for part in (self.setting, *self.tags) if part)
@@ -162,14 +167,15 @@ def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
 def _tagged(entries: Sequence[Entry]) -> list[Entry]:
     """Add to each entry what tells it from the others: the parts of its cell that are not the same in all."""
     contestants = [entry for entry in entries if entry.trained] or list(entries)
+    told = {entry.key: {**vars(entry.cell), "batch_size": entry.batch_size} for entry in entries}
     varying = [
         part
         for part in ("preset", "budget", "device", "dtype", "batch_size")
-        if len({getattr(entry.cell, part) for entry in contestants}) > 1
+        if len({told[entry.key][part] for entry in contestants}) > 1
     ]
     shown = {"batch_size": "batch {}", "budget": "budget {}"}
     tags = {
-        entry.key: [shown.get(part, "{}").format(getattr(entry.cell, part)) for part in varying if entry.trained]
+        entry.key: [shown.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
         for entry in entries
     }
     names = [(entry.system, entry.setting, *tags[entry.key]) for entry in entries]

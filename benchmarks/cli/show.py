@@ -74,7 +74,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
     print(f"\nmake again: {header.command}")
     changed = {True: ", with uncommitted changes", False: "", None: ""}[header.dirty]
     print(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
-    print(f"budget: {cell.budget}; batch size {cell.batch_size}; made {header.created} to {header.finished}")
+    fitting = "" if header.batch_size == cell.batch_size else f" asked for, {header.batch_size} fitted into memory"
+    print(f"budget: {cell.budget}; batch size {cell.batch_size}{fitting}; made {header.created} to {header.finished}")
     for title, values in (("data", cell.data), ("recipe", cell.recipe), ("setting", cell.setting_values)):
         print(f"\n{title}")
         for key, value in leaves(title, values):

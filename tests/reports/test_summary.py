@@ -245,6 +245,13 @@ def test_calls_of_a_text_are_those_it_needs_alone(fake_run, tmp_path):
     )
 
 
+def test_a_batch_that_did_not_fit_is_never_called_the_one_asked_for(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8", verdict={"valid": True, "reasons": [], "batch_size": 5})
+    gpt2, mdlm = build(fake_run, tmp_path).sections[0].panel.trained
+    assert (gpt2.tags, mdlm.tags) == (("batch 10",), ("batch 5",))
+
+
 def test_floors_have_no_speed_and_no_training(fake_run, tmp_path):
     fake_run.add("gpt2", "greedy")
     fake_run.add(
