@@ -80,6 +80,7 @@ def cost_of_a_call(folder: Path, clock: Callable[[], float]) -> float:
             protocol=Protocol(),
             rules=Rules(),
             progress=lambda share: None,
+            say=print,
         )
         best = min(best, (clock() - started) / calls)
     print(f"harness cost per call: {best * 1e6:.0f} microseconds, {best / CALL_SECONDS:.2%} of a call of 10 ms")
