@@ -1,9 +1,9 @@
 """Cosmos behind the contract: the package `cosmos` itself, trained in its two stages under one budget.
 
 The budget pays for everything: encoding the texts with the frozen encoder, the autoencoder, the latents, the denoiser.
-Seconds and FLOPs are split by the recipe's `autoencoder_share`; so are steps, where encoding costs none. Where the
-budget cannot pay for encoding every document, the recipe's `documents` says how many, the first, are learnt from; the
-rivals see all.
+Encoding comes first; it may cost the recipe's `encoding_share`, and where that does not pay for every document, the
+first are learnt from (`baselines.affordable`), while rivals that write tokens see all. What encoding leaves is split by
+`autoencoder_share`.
 
 The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
 four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from baselines.affordable import CHOICE, affordable
 from baselines.checkpoint import CONFIG, FIT, configuration, finished, inputs
 from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
 from baselines.sequence import read_samples
@@ -32,12 +33,13 @@ from cosmos.autoencoder import Autoencoder
 from cosmos.capture import Capturable
 from cosmos.config import MINILM, SamplerSetting
 from cosmos.denoiser import Denoiser
+from cosmos.encoding import Encoding
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
-from cosmos.train import encoder_name, train_autoencoder, train_diffusion
+from cosmos.train import AUTOENCODER, DIFFUSION, encoder_name, train_autoencoder, train_diffusion
 from cosmos.vocabulary import Vocabulary
 
 MODEL = "model"  # the pipeline's folder within the checkpoint
@@ -87,17 +89,33 @@ class CosmosSystem:
         make_folder(workdir)
         write_json(workdir / CONFIG, self.configured)
         conditional = self.limits.source_tokens > 0
-        train = corpus.train[: self.recipe.documents]
-        texts = [document.target for document in train]
-        held_out = [document.target for document in corpus.validation]
-        sources = [str(document.source) for document in train] if conditional else None
-        held_out_sources = [str(document.source) for document in corpus.validation] if conditional else None
-
         model = self.recipe.model
         encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
+        chosen = affordable(
+            corpus,
+            encoder,
+            self.limits,
+            budget,
+            share=self.recipe.encoding_share,
+            batch_size=max(self.recipe.autoencoder_training.batch_size, self.recipe.diffusion_training.batch_size),
+            workdir=workdir,
+            device=device,
+        )
+        texts = [document.target for document in chosen.train]
+        held_out = [document.target for document in chosen.validation]
+        sources = [str(document.source) for document in chosen.train] if conditional else None
+        held_out_sources = [str(document.source) for document in chosen.validation] if conditional else None
         seen = [text for document in corpus.train for text in (document.target, document.source) if text is not None]
         vocabulary = Vocabulary.of(seen, str(encoder.folder))
         latents, canvas = model.autoencoder.latents, self._canvas(vocabulary, texts)
+        # Encoded here, so that the stages find the states and know what they cost.
+        states = workdir / "states"
+        of_targets, of_sources = (Encoding(states, encoder, s, device, progress) for s in (AUTOENCODER, DIFFUSION))
+        for wanted in filter(None, (texts, held_out)):
+            of_targets.states(wanted, canvas)
+        for wanted in filter(None, (sources, held_out_sources)):
+            of_sources.states(wanted, self.limits.source_tokens)
+        left = of_sources.left(of_targets.left(budget))
         pipeline, first = train_autoencoder(
             texts,
             held_out,
@@ -106,9 +124,9 @@ class CosmosSystem:
             config=replace(model.autoencoder, max_tokens=canvas, latents=canvas if self.recipe.full else latents),
             corruption=model.corruption,
             training=self.recipe.autoencoder_training,
-            budget=budget.part(self.recipe.autoencoder_share),
+            budget=of_targets.and_more(left.part(self.recipe.autoencoder_share)),
             workdir=workdir / "autoencoder",
-            states=workdir / "states",
+            states=states,
             seed=seed,
             device=device,
             start_linear=self.recipe.start_linear,
@@ -123,9 +141,9 @@ class CosmosSystem:
             config=replace(model.denoiser, max_source_tokens=max(1, self.limits.source_tokens)),
             diffusion=model.diffusion,
             training=self.recipe.diffusion_training,
-            budget=budget.part(1.0 - self.recipe.autoencoder_share),
+            budget=of_sources.and_more(left.part(1.0 - self.recipe.autoencoder_share)),
             workdir=workdir / "diffusion",
-            states=workdir / "states",
+            states=states,
             seed=seed,
             device=device,
             progress=progress,
@@ -136,7 +154,8 @@ class CosmosSystem:
             flops=first.flops + second.flops,
             validation_loss=second.validation_loss,
             notes={
-                "documents": len(train),
+                "documents": len(chosen.train),
+                "validation_documents": len(chosen.validation),
                 "autoencoder": asdict(first),
                 "diffusion": asdict(second),
                 "vocabulary": len(vocabulary),
@@ -146,6 +165,7 @@ class CosmosSystem:
         write_json(workdir / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
         for part in ("states", "autoencoder", "diffusion"):  # caches and logs: large, and never read again
             shutil.rmtree(workdir / part)
+        (workdir / CHOICE).unlink()
         return fitted
 
     def check(self, checkpoint: Path) -> None:

@@ -61,6 +61,7 @@ class TEncDMRecipe:
     denoiser_training: TrainingConfig
     reader_share: float  # of the budget that encoding leaves
     budget: Budget
+    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
 
 
 class StateDecoder(nn.Module):

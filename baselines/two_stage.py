@@ -1,7 +1,8 @@
 """What rivals on a frozen text encoder share: fit, load, and the encoding of sources. A rival adds two stages.
 
 First a reader is trained, which turns what is diffused into tokens; then the denoiser. The budget pays for everything:
-encoding the texts comes first, then `reader_share` of what is left trains the reader, and the rest the denoiser.
+encoding the texts comes first, of as many documents as `encoding_share` pays for (`baselines.affordable`), then
+`reader_share` of what is left trains the reader, and the rest the denoiser.
 Networks, losses, caches and the training loop are those of `cosmos`.
 
 Axis legend in `cosmos.blocks`.
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import checkpoint
+from baselines.affordable import CHOICE, affordable
 from baselines.contract import Budget, Corpus, Document, Fitted, Progress, Request, Sample, UserError, silent
 from baselines.fitting import TrainedSystem, flops_per_step
 from baselines.sequence import read_samples
@@ -73,7 +75,8 @@ class Parts(nn.Module):
 class TwoStageRival(TrainedSystem):
     """A rival that diffuses what it makes of a frozen encoder's states.
 
-    Recipes have `text_encoder`, `reader_training`, `denoiser_training`, `reader_share`, `diffusion` and `budget`.
+    Recipes have `text_encoder`, `reader_training`, `denoiser_training`, `reader_share`, `encoding_share`, `diffusion`
+    and `budget`.
     """
 
     model: Parts
@@ -120,6 +123,16 @@ class TwoStageRival(TrainedSystem):
         encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
         texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
         vocabulary = Vocabulary.of(texts, str(encoder.folder))
+        corpus = affordable(
+            corpus,
+            encoder,
+            self.limits,
+            budget,
+            share=self.recipe.encoding_share,
+            batch_size=max(self.recipe.reader_training.batch_size, self.recipe.denoiser_training.batch_size),
+            workdir=workdir,
+            device=device,
+        )
         targets = [document.target for document in corpus.train]
         longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
         canvas = self.canvas(longest)
@@ -162,6 +175,8 @@ class TwoStageRival(TrainedSystem):
             flops=reader.flops + denoiser.flops + encoding.flops,
             validation_loss=denoiser.validation_loss,
             notes={
+                "documents": len(corpus.train),
+                "validation_documents": len(corpus.validation),
                 "reader": asdict(reader),
                 "denoiser": asdict(denoiser),
                 "encoding_seconds": encoding.seconds,
@@ -176,6 +191,7 @@ class TwoStageRival(TrainedSystem):
         checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
         for folder in ("states", "latents", "validation_latents"):  # caches: large, and never read again
             shutil.rmtree(workdir / folder, ignore_errors=True)
+        (workdir / CHOICE).unlink()
         return fitted
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:

@@ -75,15 +75,21 @@ class Encoding:
         Raises:
             UserError: it leaves nothing.
         """
-        if budget.unit == "steps":
-            return budget
-        spent = self.seconds if budget.unit == "seconds" else self.flops
+        spent = self.spent(budget)
         if spent >= budget.amount:
             raise UserError(
                 f"Encoding the texts costs {spent:.3g}{budget.unit}, which uses up the {budget} of the stage "
                 f"'{self.stage}'; give a larger budget or fewer texts."
             )
         return Budget(budget.amount - spent, budget.unit)
+
+    def and_more(self, budget: Budget) -> Budget:
+        """A budget that pays for encoding the texts too, of which `left` is this one."""
+        return Budget(budget.amount + self.spent(budget), budget.unit)
+
+    def spent(self, budget: Budget) -> float:
+        """What encoding the texts costs in the unit of a budget."""
+        return {"steps": 0.0, "seconds": self.seconds, "flops": self.flops}[budget.unit]
 
     def _key(self, texts: Sequence[str], max_tokens: int) -> str:
         digest = hashlib.blake2b(f"{self.encoder.fingerprint}/{max_tokens}".encode(), digest_size=16)

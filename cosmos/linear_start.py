@@ -149,9 +149,12 @@ def _fit_read_out(autoencoder: Autoencoder, states: Tensor, mask: Tensor, h: Ten
     stream = streams[0][:, : states.shape[1]][mask]  # [tokens, W]
     decompressor.to_text.weight.copy_(_least_squares(stream, h))
     hidden = decompressor.to_text(stream)
-    wanted = torch.zeros(len(t), autoencoder.config.vocabulary, dtype=h.dtype, device=h.device)
-    wanted[torch.arange(len(t), device=t.device), t] = 1.0
-    decompressor.head.weight.copy_(LOGIT_SCALE * _least_squares(hidden, wanted - wanted.mean(0)))
+    # One 1 per token, less its mean over tokens; its products are sums by token, so it is never made: V is large.
+    by_token = torch.zeros(autoencoder.config.vocabulary, hidden.shape[1], dtype=h.dtype, device=h.device)
+    by_token.index_add_(0, t, hidden)
+    share = torch.bincount(t, minlength=len(by_token)).to(h.dtype) / len(t)
+    by_token -= share[:, None] * hidden.sum(0)
+    decompressor.head.weight.copy_(LOGIT_SCALE * _solve(hidden, by_token.T))
 
 
 def _maps(attention: PerceiverAttention) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -180,7 +183,12 @@ def _carry(value: Tensor, out: Tensor, head: int, source: int, target: int, coun
 
 
 def _least_squares(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """The ridge regression [outputs, inputs] of outputs [n, b] on inputs [n, a]."""
+    """The ridge regression [b, a] of outputs [n, b] on inputs [n, a]."""
+    return _solve(inputs, inputs.T @ outputs)
+
+
+def _solve(inputs: Tensor, products: Tensor) -> Tensor:
+    """The ridge regression [b, a] on inputs [n, a], given their products with the outputs [a, b]."""
     gram = inputs.T @ inputs
     gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.linalg.solve(gram, inputs.T @ outputs).T
+    return torch.linalg.solve(gram, products).T

@@ -17,23 +17,22 @@ class Recipe:
     """How to make one Cosmos.
 
     Raises:
-        UserError: a share outside of (0, 1), or fewer than one document.
+        UserError: a share outside of (0, 1).
     """
 
     model: Preset
     autoencoder_training: TrainingConfig
     diffusion_training: TrainingConfig
-    autoencoder_share: float  # of the budget, its encoding included; diffusion has the rest
+    autoencoder_share: float  # of the budget that encoding leaves; diffusion has the rest
     budget: Budget  # where none is given
     start_linear: bool = False  # `cosmos.linear_start`, for trainings of a few hundred steps
-    documents: int | None = None  # how many to encode and learn from, where the budget is too small to encode them all
+    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
 
     def __post_init__(self) -> None:
-        if self.documents is not None and self.documents < 1:
-            raise UserError(f"documents must be at least 1, not {self.documents}.")
-        if not 0 < self.autoencoder_share < 1:
-            raise UserError(f"autoencoder_share must lie between 0 and 1, not at {self.autoencoder_share:g}.")
+        for name in ("autoencoder_share", "encoding_share"):
+            if not 0 < (share := getattr(self, name)) < 1:
+                raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -42,10 +41,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             model=PRESETS["nano"],
             autoencoder_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
             diffusion_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
-            autoencoder_share=0.4,
+            autoencoder_share=1 / 3,
             budget=Budget(4e12, "flops"),
             start_linear=True,
-            documents=2000,
         ),
         "small": Recipe(
             model=PRESETS["small"],

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cosmos.errors import UserError
+from cosmos.flops import measure_flops
 from cosmos.tokenizer import find_encoder, load_tokenizer, tokenize
 
 TOKENS_PER_BATCH = 2048  # on the CPU more is not faster, and on a GPU this fills it with short texts well enough
@@ -112,6 +114,20 @@ class TextEncoder:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
         digest.update(self.tokenizer.to_str().encode())
         return digest.hexdigest()
+
+    @cached_property
+    def _row_flops(self) -> tuple[float, float, float]:
+        """FLOPs of one row are a quadratic function of its length; its values at three lengths decide it."""
+        lengths = (4, 8, 16)
+        values = [measure_flops(lambda length=length: self.states([[self._mask] * length])) for length in lengths]
+        solved = np.linalg.solve(np.vander(lengths, 3), values)
+        return tuple(solved.round().tolist())
+
+    def flops(self, rows: Sequence[Sequence[int]]) -> float:
+        """What computing the states of rows costs, padding within `groups` included, known before it is done."""
+        square, linear, fixed = self._row_flops
+        groups = ((len(group), len(rows[group[-1]])) for group in self.groups(rows))
+        return sum(count * (square * longest**2 + linear * longest + fixed) for count, longest in groups)
 
     @property
     def mask_embedding(self) -> Tensor:

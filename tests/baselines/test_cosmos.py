@@ -151,11 +151,19 @@ def test_an_unconditional_task_works(encoder: Path, tmp_path: Path) -> None:
     assert len(system.generate([dataclasses.replace(r, source=None) for r in REQUESTS], QUICK)) == len(REQUESTS)
 
 
-def test_a_recipe_may_ask_for_fewer_documents(encoder: Path, tmp_path: Path) -> None:
-    fitted = fit(make(encoder, documents=5), tmp_path, Budget(4, "steps"))
-    assert fitted.notes["documents"] == 5
-    with pytest.raises(UserError, match="at least 1"):
-        tiny_recipe(encoder, documents=0)
+def test_encoding_takes_its_share_of_a_small_budget(encoder: Path, tmp_path: Path) -> None:
+    everything = fit(make(encoder), tmp_path / "all", Budget(3e8, "flops"))
+    assert (everything.notes["documents"], everything.notes["validation_documents"]) == (20, 4)
+    few = fit(make(encoder, encoding_share=0.002), tmp_path / "few", Budget(3e8, "flops"))
+    assert 0 < few.notes["documents"] < 20
+    stages = [few.notes[name]["notes"] for name in ("autoencoder", "diffusion")]
+    paid = sum(notes["encoding_flops"] for notes in stages)
+    assert paid < 0.1 * 3e8  # states, and the latents and the linear start made of them
+    assert 0.8 * 3e8 < few.flops < 1.2 * 3e8
+    with pytest.raises(UserError, match="does not pay for encoding one document"):
+        fit(make(encoder, encoding_share=1e-7), tmp_path / "none", Budget(3e8, "flops"))
+    with pytest.raises(UserError, match="encoding_share must lie between 0 and 1"):
+        tiny_recipe(encoder, encoding_share=1.0)
 
 
 def test_without_compression_there_is_a_latent_for_every_position(encoder: Path, tmp_path: Path) -> None:
