@@ -2,73 +2,96 @@
 loss.
 
 A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (left out, the network
-would never learn to stop). The source stands beside the canvas and is never noised; a text is cut at its first end
-token.
+would never learn to stop). The source is never noised; a text is cut at its first end token.
 
 Axis legend: B rows (texts), S source positions, L canvas positions, W width, V tokens.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from baselines.contract import Request
+from baselines.contract import Budget, Request
 from baselines.fitting import Rival
 from baselines.sequence import Pairs, TokenBatches, encode_sources
-from baselines.trunk import Trunk, TrunkConfig
+from baselines.trunk import Memory, Trunk, TrunkConfig
 from cosmos.blocks import Rotary
 from cosmos.randomness import Seeds
-from cosmos.training import Batch, Batches, Loss
+from cosmos.training import Batch, Batches, Loss, TrainingConfig
 from cosmos.vocabulary import PAD, SEP
 
 EARLIEST = 1e-3  # losses draw t from [EARLIEST, 1], as the authors' codes do
 VALIDATION_TIMES = 8  # per text
+SOURCE_ENCODER = "source_encoder"
+SOURCE_INNER = 4  # widths inside the feed-forward of the source encoder, as in Cosmos
 MARGIN = 2  # positions of the canvas beyond the longest training target
 
 Bound = Callable[[nn.Module, Batch, Tensor, Seeds], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
 
 
-class CanvasModel(nn.Module):
-    """Logits at every canvas position, given the noisy canvas, the whole source, and the time where the trunk takes
-    one.
+@dataclass(frozen=True)
+class CanvasRecipe:
+    """Sizes and training of one preset; `source_layers` are those of the source encoder."""
 
-    Canvas and source each count positions from 0, and a learned vector tells which of the two a token stands in; so a
-    word of the target is near its counterpart in the source, however long either is.
+    trunk: TrunkConfig
+    source_layers: int
+    training: TrainingConfig
+    budget: Budget
+
+
+class CanvasModel(nn.Module):
+    """Logits at every canvas position, given the noisy canvas, the source, and the time where the trunk takes one.
+
+    The source is encoded once per text, by bidirectional blocks of its own, and every block of the trunk attends to it.
+    Canvas and source each count positions from 0; so a word of the target is near its counterpart in the source,
+    however long either is. Rotary positions are relative, and cannot tell equal rows apart without a source: the canvas
+    has learned absolute ones besides, as Cosmos has.
+
+    Args:
+        config: sizes of the trunk, whose `cross_attention` is set to suit.
+        source: the most tokens of a source; 0 for an unconditional model.
     """
 
-    def __init__(self, config: TrunkConfig, vocabulary: int, canvas: int, source: int) -> None:
+    def __init__(self, config: TrunkConfig, vocabulary: int, canvas: int, source: int, source_layers: int) -> None:
         super().__init__()
+        config = replace(config, cross_attention=source > 0)
         self.tokens = nn.Embedding(vocabulary, config.width)
-        self.side = nn.Parameter(torch.zeros(2, config.width))  # of the canvas, of the source
-        positions = torch.cat([torch.arange(canvas), torch.arange(source)])  # [L + S]
+        self.positions = nn.Parameter(torch.empty(canvas, config.width).normal_(std=0.02))
         self.rotary = Rotary(config.width // config.heads, max(canvas, source))
-        self.rotary.cos, self.rotary.sin = self.rotary.cos[positions], self.rotary.sin[positions]
         self.trunk = Trunk(config)
+        encoder = TrunkConfig(config.width, source_layers, config.heads, SOURCE_INNER * config.width)
+        self.source_encoder = Trunk(encoder) if source > 0 else None
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
-    def forward(self, canvas: Tensor, source: Tensor, time: Tensor | None = None) -> Tensor:
+    def forward(self, canvas: Tensor, memory: Memory | None, time: Tensor | None = None) -> Tensor:
         """Args:
             canvas: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
-            source: int64 [B, S] padded with [PAD].
+            memory: from `encode`; None for an unconditional model.
             time: [B] in [0, 1].
 
         Returns:
             Logits [B, L, V].
         """
-        return self.read(self.states(canvas, source, time))
+        return self.read(self.states(canvas, memory, time))
 
-    def states(self, canvas: Tensor, source: Tensor, time: Tensor | None = None) -> Tensor:
+    def encode(self, source: Tensor) -> Memory | None:
+        """Encode sources, int64 [B, S] padded with [PAD], for use at every step; None if the model takes none."""
+        if self.source_encoder is None:
+            return None
+        seen = source != PAD
+        states = self.source_encoder(self.tokens(source), self.rotary, seen)  # [B, S, W]
+        return self.trunk.memory(states, seen, self.rotary)
+
+    def states(self, canvas: Tensor, memory: Memory | None, time: Tensor | None = None) -> Tensor:
         """Hidden states of the canvas, [B, L, W]."""
-        length = canvas.shape[1]
         embedded = canvas @ self.tokens.weight if canvas.is_floating_point() else self.tokens(canvas)  # [B, L, W]
-        seen = torch.cat([source.new_ones(len(canvas), length, dtype=torch.bool), source != PAD], 1)  # [B, L + S]
-        both = torch.cat([embedded + self.side[0], self.tokens(source) + self.side[1]], 1)  # [B, L + S, W]
-        return self.trunk(both, self.rotary, seen, time)[:, :length]
+        return self.trunk(embedded + self.positions[: canvas.shape[1]], self.rotary, None, time, memory)
 
     def read(self, states: Tensor) -> Tensor:
         """Hidden states [..., W] -> logits [..., V]."""
@@ -108,23 +131,27 @@ def target_tokens(canvas: Tensor) -> Tensor:
 
 
 class CanvasRival(Rival):
-    """A rival that writes a canvas; it adds its losses and its sampler."""
-
-    @abstractmethod
-    def trunk(self) -> TrunkConfig:
-        """Sizes of the trunk."""
+    """A rival that writes a canvas; it adds its losses and its sampler. Its recipes are a `CanvasRecipe` or more."""
 
     def shape(self, train: Pairs) -> dict[str, int]:
         return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
 
     def build(self, shape: Mapping[str, int]) -> nn.Module:
-        return CanvasModel(self.trunk(), shape["vocabulary"], shape["canvas"], max(1, self.limits.source_tokens))
+        recipe: CanvasRecipe = self.recipe
+        return CanvasModel(
+            recipe.trunk, shape["vocabulary"], shape["canvas"], self.limits.source_tokens, recipe.source_layers
+        )
 
     def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
         canvas = torch.full((len(pairs.targets), shape["canvas"]), SEP)
         width = min(canvas.shape[1], pairs.targets.shape[1])
         canvas[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
         return TokenBatches({"source": pairs.sources, "canvas": canvas})
+
+    def networks(self) -> Mapping[str, Any]:
+        """The network that is called at every step, then the encoder of sources where it has one."""
+        encoder = getattr(self.model, SOURCE_ENCODER, None)
+        return {self.name: self.model} if encoder is None else {self.name: self.model, SOURCE_ENCODER: encoder}
 
     def given(self, requests: Sequence[Request]) -> tuple[Tensor, Seeds]:
         """The requests' sources, int64 [B, S], and their streams of random numbers."""

@@ -37,7 +37,7 @@ from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion import Sqrt, Terms, partially_noised, rounding_nll
 from baselines.mbr import consensus
 from baselines.sequence import read_samples
-from baselines.trunk import Trunk, TrunkConfig
+from baselines.trunk import Trunk, TrunkConfig, trunk_of
 from cosmos.batches import hashed
 from cosmos.blocks import Rotary
 from cosmos.config import SamplerSetting
@@ -54,16 +54,10 @@ END_NOISE = WORD_NOISE / math.sqrt(1.0 - WORD_NOISE**2)  # sigma/alpha at t = 0,
 
 @dataclass(frozen=True)
 class DiffuSeqRecipe:
-    """Sizes and training of one preset; `embedding` is the width of what is diffused; `inner` and `time_width` as in
-    `TrunkConfig`.
-    """
+    """Sizes and training of one preset; `embedding` is the width of what is diffused."""
 
     embedding: int
-    width: int
-    layers: int
-    heads: int
-    inner: int
-    time_width: int
+    trunk: TrunkConfig
     training: TrainingConfig
     budget: Budget
 
@@ -83,7 +77,7 @@ class EmbeddingSampling(SamplerSetting):
 class EmbeddingDenoiser(nn.Module):
     """x_t of the target and the clean source -> the estimate of x_0 of the target.
 
-    Positions and sides are those of `baselines.canvas.CanvasModel`.
+    Canvas and source each count positions from 0, and a learned vector tells which of the two a vector stands in.
     """
 
     def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, canvas: int, source: int) -> None:
@@ -148,32 +142,20 @@ class DiffuSeqSystem(CanvasRival):
         {
             "nano": DiffuSeqRecipe(
                 embedding=64,
-                width=64,
-                layers=3,
-                heads=2,
-                inner=160,
-                time_width=16,
+                trunk=trunk_of("nano", inner=448, time_width=16),
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
                 budget=Budget(4e12, "flops"),
             ),
             "small": DiffuSeqRecipe(
                 embedding=128,
-                width=384,
-                layers=12,
-                heads=6,
-                inner=1024,
-                time_width=64,
+                trunk=trunk_of("small", inner=1792, time_width=64),
                 training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
                 budget=Budget(600, "seconds"),
             ),
             # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.
             "base": DiffuSeqRecipe(
                 embedding=128,
-                width=768,
-                layers=12,
-                heads=12,
-                inner=2048,
-                time_width=128,
+                trunk=trunk_of("base", inner=3584, time_width=128),
                 training=TrainingConfig(batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
                 budget=Budget(140_000, "steps"),
             ),
@@ -192,13 +174,11 @@ class DiffuSeqSystem(CanvasRival):
         }
     )
 
-    def trunk(self) -> TrunkConfig:
-        recipe: DiffuSeqRecipe = self.recipe
-        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
-
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         sources = max(1, self.limits.source_tokens)
-        return EmbeddingDenoiser(self.trunk(), self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources)
+        return EmbeddingDenoiser(
+            self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
+        )
 
     def losses(self) -> tuple[Loss, Loss]:
         """Both are the whole loss per position of the canvas; no likelihood bound is computed."""

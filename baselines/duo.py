@@ -35,14 +35,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.canvas import CanvasModel, at_strata
+from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata
 from baselines.contract import Budget, Progress, Request, Sample, UserError
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
-from baselines.fitting import flops_per_step
+from baselines.fitting import flops_per_step, together
 from baselines.gaussian_duality import same_noise
 from baselines.sequence import read_samples
-from baselines.staged import StagedRival, together
-from baselines.trunk import TrunkConfig
+from baselines.trunk import trunk_of
 from baselines.uniform_samplers import ancestral
 from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 
@@ -67,17 +66,10 @@ class Distillation:
 
 
 @dataclass(frozen=True)
-class DuoRecipe:
-    """Sizes and training of one preset; `inner` and `time_width` as in `TrunkConfig`."""
+class DuoRecipe(CanvasRecipe):
+    """Sizes and training of one preset."""
 
-    width: int
-    layers: int
-    heads: int
-    inner: int
-    time_width: int
-    training: TrainingConfig
     distillation: Distillation
-    budget: Budget
     curriculum_share: float = 0.5  # of what distillation leaves of the budget
     temperature: float = 1e-3
 
@@ -104,18 +96,15 @@ class Revising:
             raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
 
 
-class DuoSystem(StagedRival):
+class DuoSystem(CanvasRival):
     """Duo behind the contract."""
 
     name: ClassVar[str] = "duo"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": DuoRecipe(
-                width=64,
-                layers=3,
-                heads=2,
-                inner=192,
-                time_width=16,
+                trunk=trunk_of("nano", inner=480, time_width=16),
+                source_layers=0,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
                 distillation=Distillation(
                     share=0.15,
@@ -126,11 +115,8 @@ class DuoSystem(StagedRival):
                 budget=Budget(4e12, "flops"),
             ),
             "small": DuoRecipe(
-                width=384,
-                layers=12,
-                heads=6,
-                inner=1024,
-                time_width=64,
+                trunk=trunk_of("small", inner=1792, time_width=64),
+                source_layers=6,
                 training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
                 distillation=Distillation(
                     share=0.15,
@@ -142,11 +128,8 @@ class DuoSystem(StagedRival):
             ),
             # The paper's training: batches of 512 at a constant rate, then five rounds of 10,000 steps.
             "base": DuoRecipe(
-                width=768,
-                layers=12,
-                heads=12,
-                inner=2048,
-                time_width=128,
+                trunk=trunk_of("base", inner=3584, time_width=128),
+                source_layers=12,
                 training=TrainingConfig(
                     batch_size=512,
                     learning_rate=3e-4,
@@ -183,10 +166,6 @@ class DuoSystem(StagedRival):
             "ancestral-128": Revising(128),
         }
     )
-
-    def trunk(self) -> TrunkConfig:
-        recipe: DuoRecipe = self.recipe
-        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
@@ -250,9 +229,10 @@ class DuoSystem(StagedRival):
         if not requests:
             return []
         source, seeds = self.given(requests)
+        memory = self.model.encode(source)
 
         def predict(noisy: Tensor, alpha: Tensor) -> Tensor:
-            logits: Tensor = self.model(noisy, source, 1.0 - alpha)
+            logits: Tensor = self.model(noisy, memory, 1.0 - alpha)
             return logits
 
         canvas = ancestral(

@@ -26,7 +26,7 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tens
     assert isinstance(model, CanvasModel)
     canvas, alpha = batch["canvas"], SCHEDULE.alpha(t)
     noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
-    log_probs = model(noisy, batch["source"], 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
+    log_probs = model(noisy, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
     each = token_bound(log_probs, canvas, noisy, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
     return (-SCHEDULE.derivative(t) * each.double().sum(1)).sum(), target_tokens(canvas)
 
@@ -41,7 +41,7 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
         alpha, slope = signal_to_alpha(gamma, size)
         noisy = gaussian_tokens(canvas, gamma, noise_for(canvas, size, seeds))  # [B, L, V]
         soft = (noisy / temperature).softmax(-1)
-        log_probs = model(soft, batch["source"], 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
+        log_probs = model(soft, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
         each = token_bound(log_probs, canvas, noisy.argmax(-1), alpha.float()[:, None].expand(canvas.shape))
         return (-slope * (high - low) * each.double().sum(1)).sum(), target_tokens(canvas)
 
@@ -49,8 +49,8 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
 
 
 def consistency(
-    student: nn.Module,
-    teacher: nn.Module,
+    student: CanvasModel,
+    teacher: CanvasModel,
     batch: Batch,
     noisier: Tensor,
     cleaner: Tensor,
@@ -64,9 +64,9 @@ def consistency(
     """
     canvas, size = batch["canvas"], noise.shape[-1]
 
-    def predict(model: nn.Module, gamma: Tensor) -> Tensor:
+    def predict(model: CanvasModel, gamma: Tensor) -> Tensor:
         tokens = gaussian_tokens(canvas, gamma, noise).argmax(-1)  # [B, L]
-        logits: Tensor = model(tokens, batch["source"], 1.0 - signal_to_alpha(gamma, size)[0])
+        logits: Tensor = model(tokens, model.encode(batch["source"]), 1.0 - signal_to_alpha(gamma, size)[0])
         return logits.float().log_softmax(-1)  # [B, L, V]
 
     with torch.no_grad():
@@ -75,7 +75,7 @@ def consistency(
     return (log_probs.exp() * (log_probs - target)).sum(-1)
 
 
-def distillation_loss(teacher: nn.Module, distance: float, low: float, high: float) -> Loss:
+def distillation_loss(teacher: CanvasModel, distance: float, low: float, high: float) -> Loss:
     """Consistency over `distance`, a share of the path, whose gamma runs linearly from `low` to `high`."""
 
     def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:

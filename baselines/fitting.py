@@ -16,7 +16,7 @@ from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary
 from cosmos import resume
 from cosmos.randomness import Seeds
-from cosmos.training import Batches, Loss, measure_flops, train
+from cosmos.training import Batches, Loss, Trained, measure_flops, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -110,6 +110,36 @@ class Rival(TrainedSystem):
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
         return self.shape(Pairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
 
+    def optimise(
+        self,
+        model: nn.Module,
+        data: Batches,
+        validation: Batches,
+        budget: Budget,
+        workdir: Path,
+        *,
+        seed: int,
+        device: str,
+        progress: Progress,
+    ) -> Trained:
+        """Train the network in place; killed and called again, it takes up where it was. Here in one stage."""
+        loss, validation_loss = self.losses()
+        return train(
+            model,
+            loss,
+            data,
+            config=self.recipe.training,
+            budget=budget,
+            workdir=workdir,
+            seed=seed,
+            device=device,
+            flops_per_step=flops_per_step(model, loss, data, self.recipe.training.batch_size),
+            validation=validation,
+            validation_loss=validation_loss,
+            stage=self.name,
+            progress=progress,
+        )
+
     # -- the contract -------------------------------------------------------------------------------------------------
 
     def fit(
@@ -128,21 +158,8 @@ class Rival(TrainedSystem):
         data = self.batches(pairs, shape)
         validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
         model = self.fresh(shape, seed)
-        loss, validation_loss = self.losses()
-        trained = train(
-            model,
-            loss,
-            data,
-            config=self.recipe.training,
-            budget=budget,
-            workdir=workdir / "training",
-            seed=seed,
-            device=device,
-            flops_per_step=flops_per_step(model, loss, data, self.recipe.training.batch_size),
-            validation=validation,
-            validation_loss=validation_loss,
-            stage=self.name,
-            progress=progress,
+        trained = self.optimise(
+            model, data, validation, budget, workdir / "training", seed=seed, device=device, progress=progress
         )
         fitted = Fitted(
             steps=trained.steps,
@@ -174,3 +191,31 @@ def flops_per_step(model: nn.Module, loss: Loss, data: Batches, batch_size: int)
     flops = measure_flops(step)
     model.zero_grad(set_to_none=True)
     return flops
+
+
+def together(stages: Sequence[tuple[Trained, float]]) -> Trained:
+    """What several stages cost as one.
+
+    Args:
+        stages: what each cost, and its share of the budget.
+
+    Returns:
+        Sums of steps, seconds and FLOPs; the validation loss of the last; steps and shares counted from the first on.
+    """
+    history: list[tuple[int, float]] = []
+    steps, share, best, best_share = 0, 0.0, float("inf"), None
+    for trained, part in stages:
+        losses = [loss for _, loss in trained.history]
+        if losses and min(losses) < best:
+            assert trained.best_share is not None
+            best, best_share = min(losses), share + part * trained.best_share
+        history += [(steps + step, loss) for step, loss in trained.history]
+        steps, share = steps + trained.steps, share + part
+    return Trained(
+        steps=steps,
+        seconds=sum(trained.seconds for trained, _ in stages),
+        flops=sum(trained.flops for trained, _ in stages),
+        validation_loss=stages[-1][0].validation_loss,
+        best_share=best_share,
+        history=tuple(history),
+    )

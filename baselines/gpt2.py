@@ -34,11 +34,12 @@ LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # steps between looks at which rows have e
 
 @dataclass(frozen=True)
 class GPT2Recipe:
-    """Sizes and training of one preset."""
+    """Sizes and training of one preset; `inner` is the width inside the feed-forward layers."""
 
     width: int
     layers: int
     heads: int
+    inner: int
     dropout: float
     training: TrainingConfig
     budget: Budget
@@ -140,8 +141,9 @@ class GPT2System(Rival):
         {
             "nano": GPT2Recipe(
                 width=96,
-                layers=3,
-                heads=4,
+                layers=4,
+                heads=6,
+                inner=704,
                 dropout=0.1,
                 training=TrainingConfig(batch_size=32, learning_rate=2e-3, ema_decay=0.99, keep="best"),
                 budget=Budget(4e12, "flops"),
@@ -162,6 +164,7 @@ class GPT2System(Rival):
                 n_embd=recipe.width,
                 n_layer=recipe.layers,
                 n_head=recipe.heads,
+                n_inner=recipe.inner,
                 resid_pdrop=recipe.dropout,
                 embd_pdrop=recipe.dropout,
                 attn_pdrop=recipe.dropout,

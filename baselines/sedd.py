@@ -24,13 +24,13 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.canvas import CanvasModel, CanvasRival, at_strata, target_tokens
+from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
 from baselines.contract import Budget, Request, Sample, UserError, unknown
 from baselines.masked_diffusion import LogLinear, Schedule, mask_out
 from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
 from baselines.score_samplers import Step, sample_absorb, sample_uniform
 from baselines.sequence import read_samples
-from baselines.trunk import TrunkConfig
+from baselines.trunk import trunk_of
 from baselines.uniform_diffusion import redraw
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Loss, TrainingConfig
@@ -41,16 +41,9 @@ SCHEDULES: Mapping[str, Schedule] = MappingProxyType({"absorb": LogLinear(), "un
 
 
 @dataclass(frozen=True)
-class SEDDRecipe:
-    """Sizes and training of one preset; `inner` and `time_width` as in `TrunkConfig`."""
+class SEDDRecipe(CanvasRecipe):
+    """Sizes and training of one preset."""
 
-    width: int
-    layers: int
-    heads: int
-    inner: int
-    time_width: int
-    training: TrainingConfig
-    budget: Budget
     transition: Transition = "absorb"
 
     def __post_init__(self) -> None:
@@ -83,7 +76,7 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tup
     canvas, schedule = batch["canvas"], SCHEDULES["absorb"]
     alpha = schedule.alpha(t)
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
-    states = model.states(mask_out(canvas, masked, MASK), batch["source"], t)
+    states = model.states(mask_out(canvas, masked, MASK), model.encode(batch["source"]), t)
     logits = model.read(states[masked]).float()  # [masked, V]: an open position costs nothing
     levels = alpha[:, None].expand(canvas.shape)[masked].float()  # [masked]
     entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[masked], levels, MASK)
@@ -97,7 +90,7 @@ def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tu
     canvas, schedule = batch["canvas"], SCHEDULES["uniform"]
     alpha = schedule.alpha(t)
     noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
-    log_scores = model(noisy, batch["source"], t).float()  # [B, L, V]
+    log_scores = model(noisy, model.encode(batch["source"]), t).float()  # [B, L, V]
     entropy = uniform_entropy(log_scores, noisy, canvas, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
     return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(canvas)
 
@@ -109,30 +102,21 @@ class SEDDSystem(CanvasRival):
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": SEDDRecipe(
-                width=64,
-                layers=3,
-                heads=2,
-                inner=192,
-                time_width=16,
+                trunk=trunk_of("nano", inner=480, time_width=16),
+                source_layers=0,
                 training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99),
                 budget=Budget(4e12, "flops"),
             ),
             "small": SEDDRecipe(
-                width=384,
-                layers=12,
-                heads=6,
-                inner=1024,
-                time_width=64,
+                trunk=trunk_of("small", inner=1792, time_width=64),
+                source_layers=6,
                 training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
             "base": SEDDRecipe(
-                width=768,
-                layers=12,
-                heads=12,
-                inner=2048,
-                time_width=128,
+                trunk=trunk_of("base", inner=3584, time_width=128),
+                source_layers=12,
                 training=TrainingConfig(
                     batch_size=512,
                     learning_rate=3e-4,
@@ -154,10 +138,6 @@ class SEDDSystem(CanvasRival):
         }
     )
 
-    def trunk(self) -> TrunkConfig:
-        recipe: SEDDRecipe = self.recipe
-        return TrunkConfig(recipe.width, recipe.layers, recipe.heads, recipe.inner, time_width=recipe.time_width)
-
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)
 
@@ -167,12 +147,13 @@ class SEDDSystem(CanvasRival):
         if not requests:
             return []
         source, seeds = self.given(requests)
+        memory = self.model.encode(source)
         length, size = self.loaded_shape["canvas"], self.loaded_shape["vocabulary"]
         transition = self.recipe.transition
         schedule = SCHEDULES[transition]
 
         def predict(noisy: Tensor, t: Tensor) -> Tensor:
-            logits = self.model(noisy, source, t).float()  # [B, L, V]
+            logits = self.model(noisy, memory, t).float()  # [B, L, V]
             if transition == "absorb":
                 logits = absorb_log_scores(logits, schedule.alpha(t)[:, None])
             return logits.scatter(-1, noisy[..., None], 0.0)

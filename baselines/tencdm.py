@@ -122,12 +122,21 @@ def _like_cosmos(
     denoiser_training: TrainingConfig,
     reader_share: float,
     budget: Budget,
+    feed_forward: float = 4,
 ) -> TEncDMRecipe:
-    """The encoder and the denoiser of a Cosmos preset, with this paper's objective."""
+    """The encoder and the denoiser of a Cosmos preset, with this paper's objective.
+
+    `feed_forward` makes up for the maps of states, which where they are wider than latents are larger.
+    """
     model = RECIPES[preset].model
     return TEncDMRecipe(
         text_encoder=model.text_encoder,
-        denoiser=replace(model.denoiser, output_norm=False, positions=True),  # states have no fixed norm
+        denoiser=replace(
+            model.denoiser,
+            output_norm=False,  # states have no fixed norm
+            positions=True,
+            feed_forward=feed_forward,
+        ),
         decoder_layers=decoder_layers,
         diffusion=DiffusionConfig(schedule=ScheduleConfig(d=9.0), times="stratified"),
         reader_training=reader_training,
@@ -155,6 +164,7 @@ class TEncDMSystem(TwoStageRival):
                 TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
                 0.1,
                 Budget(4e12, "flops"),
+                feed_forward=7 / 3,
             ),
             "small": _like_cosmos(
                 "small",

@@ -1,19 +1,20 @@
 """The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
 
-Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional or causal by a flag, with
-or without a time input, so that rivals can differ in nothing else.
+Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional or causal, with or without a time input
+and cross-attention to a source, so that rivals can differ in nothing else.
 
-Axis legend: B rows (texts), L positions, W width.
+Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cosmos.blocks import RMSNorm, SelfAttention, SwiGLU, sinusoid
+from cosmos.blocks import CrossAttention, RMSNorm, Rotate, SelfAttention, SwiGLU, sinusoid
+from cosmos.config import PRESETS
 
 TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding, as in DiT (Peebles and Xie, 2023)
 
@@ -28,6 +29,23 @@ class TrunkConfig:
     inner: int
     causal: bool = False
     time_width: int = 0  # of the time input; 0: the network has none
+    cross_attention: bool = False
+
+
+def trunk_of(preset: str, inner: int, time_width: int = 0) -> TrunkConfig:
+    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads.
+
+    `inner` is to be chosen such that the parameters of what is called at every step are as many, too.
+    """
+    sizes = PRESETS[preset].denoiser
+    return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width)
+
+
+class Memory(NamedTuple):
+    """An encoded source: what each block attends to, computed once for all steps."""
+
+    mask: Tensor  # bool [B, 1, 1, S], True where seen
+    keys_values: tuple[tuple[Tensor, Tensor], ...]  # per block, each [B, H, S, D]
 
 
 class _Block(nn.Module):
@@ -38,14 +56,24 @@ class _Block(nn.Module):
         self.attention = SelfAttention(config.width, config.heads)
         self.mlp = SwiGLU(config.width, config.inner)
         self.shift = nn.Linear(config.time_width, config.width, bias=False) if config.time_width else None
+        if config.cross_attention:
+            self.cross_norm, self.cross_attention = RMSNorm(config.width), CrossAttention(config.width, config.heads)
 
     def forward(
-        self, x: Tensor, rotate: Callable[[Tensor], Tensor], seen: Tensor | None, time: Tensor | None
+        self,
+        x: Tensor,
+        rotate: Rotate,
+        seen: Tensor | None,
+        time: Tensor | None,
+        source: tuple[Tensor, Tensor] | None,
+        source_mask: Tensor | None,
     ) -> Tensor:
         if self.shift is not None:
             assert time is not None
             x = x + self.shift(time)[:, None]  # [B, 1, W]
         x = x + self.attention(self.attention_norm(x), rotate, seen, self.causal)
+        if source is not None:
+            x = x + self.cross_attention(self.cross_norm(x), source, source_mask, rotate)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -61,12 +89,21 @@ class Trunk(nn.Module):
             self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.config = config
 
+    def memory(self, states: Tensor, seen: Tensor, rotate: Rotate) -> Memory:
+        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True.
+
+        Keys are turned by their positions as queries are, so a block can look for what stands at its own place.
+        """
+        pairs = tuple(block.cross_attention.keys_values(states, rotate) for block in self.blocks)
+        return Memory(seen[:, None, None], pairs)
+
     def forward(
         self,
         x: Tensor,
-        rotate: Callable[[Tensor], Tensor],
+        rotate: Rotate,
         seen: Tensor | None = None,
         time: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """Args:
         x: [B, L, W].
@@ -74,12 +111,15 @@ class Trunk(nn.Module):
         seen: boolean [B, L], True where a position may be attended to; None: all. Not with a causal trunk, whose
             padding comes last and so is never seen.
         time: [B] in [0, 1], for a trunk with a time input. It is added to the input of every block, as in Cosmos.
+        memory: the source, for a trunk with cross-attention.
         """
+        assert (memory is not None) == self.config.cross_attention, "a trunk with cross-attention is given a source"
         mask = None if seen is None else seen[:, None, None]  # [B, 1, 1, L]
         told = None
         if self.config.time_width:
             assert time is not None, "a trunk with a time input is told the time"
             told = self.time(sinusoid(TIME_SCALE * time, self.config.time_width, MAX_PERIOD).to(x.dtype))
-        for block in self.blocks:
-            x = block(x, rotate, mask, told)
+        for index, block in enumerate(self.blocks):
+            source, source_mask = (None, None) if memory is None else (memory.keys_values[index], memory.mask)
+            x = block(x, rotate, mask, told, source, source_mask)
         return self.norm(x)

@@ -83,7 +83,10 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to other states, whose keys and values can be computed once and used at every step."""
+    """Multi-head attention to other states, whose keys and values can be computed once and used at every step.
+
+    Positions are up to the states, unless queries and keys are both turned by theirs.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -92,14 +95,22 @@ class CrossAttention(nn.Module):
         self.to_kv = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, states: Tensor, rotary: Rotate | None = None) -> tuple[Tensor, Tensor]:
         """[B, K, W] -> keys and values, each [B, H, K, D]."""
-        key, value = self.to_kv(states).chunk(2, -1)
-        return split_heads(key, self.heads), split_heads(value, self.heads)
+        key, value = (split_heads(part, self.heads) for part in self.to_kv(states).chunk(2, -1))
+        return key if rotary is None else rotary(key), value
 
-    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        keys_values: tuple[Tensor, Tensor],
+        mask: Tensor | None = None,
+        rotary: Rotate | None = None,
+    ) -> Tensor:
         """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
         query = split_heads(self.to_query(x), self.heads)
+        if rotary is not None:
+            query = rotary(query)
         return self.out(merge_heads(functional.scaled_dot_product_attention(query, *keys_values, mask)))
 
 

@@ -92,7 +92,7 @@ class DenoiserConfig:
     width: int
     layers: int
     heads: int
-    feed_forward: int = 4
+    feed_forward: float = 4  # inner width of the feed-forward, in widths
     output_norm: bool = True  # end with an RMSNorm as the release does; else RMSNorm and a linear map
     source_width: int | None = None  # text width of the source's frozen states
     source_layers: int = 0  # blocks of the source encoder
@@ -104,6 +104,11 @@ class DenoiserConfig:
         _check_heads(self.width, self.heads)
         if self.layers % 2:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
+
+    @property
+    def inner(self) -> int:
+        """Width inside the feed-forward."""
+        return round(self.feed_forward * self.width)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Block(nn.Module):
             self.cross_norm = nn.Identity() if config.release_condition else RMSNorm(config.width)
             self.cross_attention = CrossAttention(config.width, config.heads)
         self.feed_forward_norm = RMSNorm(config.width)
-        self.feed_forward = SwiGLU(config.width, config.feed_forward * config.width)
+        self.feed_forward = SwiGLU(config.width, config.inner)
 
     def forward(
         self,
@@ -178,7 +178,7 @@ def denoiser_flops(config: DenoiserConfig, source_tokens: int = 0) -> float:
         N = 128, batch 512:  16.1 TFLOP, 16.3 ms; asked 32 ms, 51 % of the peak
     """
     width, latents, layers = config.width, config.latents, config.layers
-    block = latents * (4 + 3 * config.feed_forward) * width**2 + 2 * latents**2 * width
+    block = latents * (4 * width + 3 * config.inner) * width + 2 * latents**2 * width
     if config.source_width is not None:
         block += latents * 2 * width**2 + 2 * latents * (1 + source_tokens) * width
     time = 4 * width**2 + layers * width**2
@@ -194,7 +194,7 @@ def source_flops(config: DenoiserConfig, source_tokens: int) -> float:
     """FLOPs of encoding one source, once per text."""
     assert config.source_width is not None, "an unconditional model has no source"
     width = config.width
-    block = source_tokens * (4 + 3 * config.feed_forward) * width**2 + 2 * source_tokens**2 * width
+    block = source_tokens * (4 * width + 3 * config.inner) * width + 2 * source_tokens**2 * width
     ends = config.layers * (1 + source_tokens) * 2 * width**2  # every block's keys and values
     if config.source_width != width:
         ends += source_tokens * config.source_width * width

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from baselines import catalogue
-from baselines.canvas import CanvasModel
+from baselines.canvas import CanvasModel, CanvasRecipe
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
 from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising
 from baselines.duo_losses import bound, consistency, curriculum_loss, distillation_loss
 from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
-from baselines.mdlm import MDLMRecipe, MDLMSystem
+from baselines.mdlm import MDLMSystem
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
-from baselines.trunk import TrunkConfig
+from baselines.trunk import Memory, TrunkConfig
 from baselines.unmasking import Remasking, ThresholdUnmasking, Unmasking
 from cosmos.randomness import Seeds
 from cosmos.training import TrainingConfig
@@ -37,12 +37,13 @@ REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)
 
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 BUDGET = Budget(40, "steps")
-SEDD = SEDDRecipe(32, 2, 2, 64, 8, TRAINING, BUDGET)
+TRUNK = TrunkConfig(32, 2, 2, 64, time_width=8)
+SEDD = SEDDRecipe(TRUNK, 1, TRAINING, BUDGET)
 DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
 RIVALS: dict[str, tuple[type[Rival], Any]] = {
     "sedd": (SEDDSystem, SEDD),
     "sedd_uniform": (SEDDSystem, dataclasses.replace(SEDD, transition="uniform")),
-    "duo": (DuoSystem, DuoRecipe(32, 2, 2, 64, 8, TRAINING, DISTILLATION, BUDGET)),
+    "duo": (DuoSystem, DuoRecipe(TRUNK, 1, TRAINING, BUDGET, DISTILLATION)),
 }
 SETTINGS = [
     ("sedd", Scoring("analytic", 5)),
@@ -202,7 +203,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(
     _, folder = trained[name]
     make(name).check(folder)
     with pytest.raises(UserError, match="another recipe"):
-        make(name, width=64).check(folder)
+        make(name, source_layers=2).check(folder)
     with pytest.raises(UserError, match="other seed"):
         fit(make(name), folder, seed=2)
 
@@ -223,20 +224,10 @@ def test_recipes_and_settings_out_of_range_are_refused() -> None:
             bad()
 
 
-def test_presets_have_the_non_embedding_parameters_of_mdlm() -> None:
-    def size(system: type[Rival]) -> int:
-        with torch.device("meta"):
-            network = system(system.presets["nano"], LIMITS).build({"vocabulary": 640, "canvas": 14})
-        return sum(p.numel() for name, p in network.named_parameters() if not name.startswith("tokens"))
-
-    for system in (SEDDSystem, DuoSystem):
-        assert size(system) == pytest.approx(size(MDLMSystem), rel=0.05)
-
-
 def tiny(seed: int) -> CanvasModel:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = CanvasModel(TrunkConfig(16, 2, 2, 32, time_width=8), vocabulary=12, canvas=5, source=4)
+        model = CanvasModel(TrunkConfig(16, 2, 2, 32, time_width=8), vocabulary=12, canvas=5, source=4, source_layers=1)
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.4)
     return model
@@ -249,7 +240,8 @@ BATCH = {
 
 
 def test_time_and_mixtures_reach_the_network() -> None:
-    model, canvas, source = tiny(0), BATCH["canvas"], BATCH["source"]
+    model, canvas = tiny(0), BATCH["canvas"]
+    source = model.encode(BATCH["source"])
     early, late = (model(canvas, source, torch.full((6,), t)) for t in (0.1, 0.9))
     assert (early - late).abs().max() > 1e-2
     mixed = model(nn.functional.one_hot(canvas, 12).float(), source, torch.full((6,), 0.1))
@@ -266,15 +258,16 @@ def test_distillation_aims_at_the_teachers_prediction_at_the_cleaner_text() -> N
     noisier, cleaner = pair_of_gammas(-3.0, -0.5)
     assert consistency(teacher, teacher, BATCH, cleaner, cleaner, noise).abs().max() < 1e-6
     tokens = gaussian_tokens(BATCH["canvas"], cleaner, noise).argmax(-1)
-    target = teacher(tokens, BATCH["source"], 1 - signal_to_alpha(cleaner, 12)[0]).log_softmax(-1)
+    target = teacher(tokens, teacher.encode(BATCH["source"]), 1 - signal_to_alpha(cleaner, 12)[0]).log_softmax(-1)
 
-    class Says(nn.Module):
-        def forward(self, canvas: Tensor, source: Tensor, time: Tensor) -> Tensor:
+    class Says(CanvasModel):
+        def forward(self, canvas: Tensor, memory: Memory | None, time: Tensor | None = None) -> Tensor:
+            assert time is not None
             assert float(time[0]) == pytest.approx(1 - float(signal_to_alpha(noisier, 12)[0][0]))
             assert torch.equal(canvas, gaussian_tokens(BATCH["canvas"], noisier, noise).argmax(-1))
             return target
 
-    assert consistency(Says(), teacher, BATCH, noisier, cleaner, noise).abs().max() < 1e-6
+    assert consistency(Says(TRUNK, 12, 5, 4, 1), teacher, BATCH, noisier, cleaner, noise).abs().max() < 1e-6
     assert consistency(tiny(3), teacher, BATCH, noisier, cleaner, noise).min() > 0
 
 
@@ -323,7 +316,7 @@ def test_the_curriculum_at_a_low_temperature_is_the_bound_on_its_range() -> None
 @pytest.fixture(scope="module")
 def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
     folder = tmp_path_factory.mktemp("mdlm")
-    system = MDLMSystem(MDLMRecipe(32, 2, 2, 64, TRAINING, BUDGET), LIMITS)
+    system = MDLMSystem(CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, BUDGET), LIMITS)
     fit(system, folder)
     system.load(folder, device="cpu", dtype="float32")
     return system

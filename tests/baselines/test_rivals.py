@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from baselines.canvas import CanvasModel, CanvasRecipe
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
 from baselines.diffuseq import DiffuSeqRecipe, DiffuSeqSystem, EmbeddingSampling
 from baselines.fitting import TrainedSystem
 from baselines.gpt2 import Decoding, GPT2Recipe, GPT2System
 from baselines.ld4lg import LD4LGRecipe, LD4LGSystem
-from baselines.mdlm import MaskedModel, MDLMRecipe, MDLMSystem, Unmasking
+from baselines.mdlm import MDLMSystem, Unmasking
 from baselines.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.trunk import TrunkConfig
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
@@ -35,9 +37,9 @@ REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 BUDGET = Budget(60, "steps")
 RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
-    "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
-    "mdlm": (MDLMSystem, MDLMRecipe(32, 2, 2, 64, TRAINING, BUDGET)),
-    "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, 32, 2, 2, 64, 8, TRAINING, BUDGET)),
+    "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 128, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
+    "mdlm": (MDLMSystem, CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, BUDGET)),
+    "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, TrunkConfig(32, 2, 2, 64, time_width=8), TRAINING, BUDGET)),
     "tencdm": (
         TEncDMSystem,
         TEncDMRecipe(
@@ -65,6 +67,13 @@ RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
             BUDGET,
         ),
     ),
+}
+CHANGED: dict[str, dict[str, Any]] = {
+    "gpt2": {"width": 64},
+    "mdlm": {"source_layers": 2},
+    "diffuseq": {"embedding": 8},
+    "tencdm": {"decoder_layers": 2},
+    "ld4lg": {"decoder_layers": 2},
 }
 STAGES = {"tencdm": ("reader", "denoiser"), "ld4lg": ("reader", "denoiser")}  # of others: one, of their name
 SETTINGS = [
@@ -294,7 +303,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(
 ) -> None:
     _, folder = trained[name]
     with pytest.raises(UserError, match="another recipe"):
-        make(name, **({"decoder_layers": 2} if name in STAGES else {"width": 64})).check(folder)
+        make(name, **CHANGED[name]).check(folder)
     with pytest.raises(UserError, match="another limits"):
         type(make(name))(RIVALS[name][1], Limits(16, 10)).load(folder, device="cpu", dtype="float32")
     with pytest.raises(UserError, match="another system and recipe"):
@@ -314,13 +323,36 @@ def test_settings_out_of_range_are_refused(bad: Callable[[], object]) -> None:
         bad()
 
 
-def test_the_masked_model_sees_no_padding() -> None:
+def test_a_canvas_model_sees_the_source_and_no_padding() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = MaskedModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, canvas=3, source=20)
-    source, canvas = torch.tensor([[6, 7, 8, 3]]), torch.tensor([[4, 9, 4]])
-    padded = torch.nn.functional.pad(source, (0, 5), value=PAD)
-    assert (model(canvas, source) - model(canvas, padded)).abs().max() < 1e-5
+        model = CanvasModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, canvas=3, source=20, source_layers=1)
+
+    def logits(source: Tensor) -> Tensor:
+        return model(torch.tensor([[4, 9, 4]]), model.encode(source))
+
+    source = torch.tensor([[6, 7, 8, 3]])
+    assert (logits(source) - logits(torch.nn.functional.pad(source, (0, 5), value=PAD))).abs().max() < 1e-5
     other = source.clone()
     other[0, 0] = 9
-    assert (model(canvas, source) - model(canvas, other)).abs().max() > 1e-3
+    assert (logits(source) - logits(other)).abs().max() > 1e-3
+    assert (logits(source) - logits(source.flip(1))).abs().max() > 1e-3
+
+
+def test_an_unconditional_canvas_model_tells_masked_positions_apart() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = CanvasModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, canvas=3, source=0, source_layers=1)
+    assert model.encode(torch.full((1, 1), 3)) is None
+    logits = model(torch.full((1, 3), 4), None)
+    assert (logits[:, 0] - logits[:, 1]).abs().max() > 1e-3
+
+
+def test_the_source_is_encoded_once_per_text(trained: dict[str, tuple[TrainedSystem, Path]]) -> None:
+    system, _ = trained["mdlm"]
+    assert list(system.networks()) == ["mdlm", "source_encoder"]
+    calls: list[object] = []
+    hook = system.networks()["source_encoder"].register_forward_hook(lambda *_: calls.append(None))
+    system.generate(REQUESTS, Unmasking("ancestral", 5))
+    hook.remove()
+    assert len(calls) == 1
