@@ -14,7 +14,9 @@ from baselines.untrained import made_up_vocabulary
 from cosmos import tokenizer
 from cosmos.vocabulary import SEP
 
-SYSTEMS = [name for name in catalogue.BUILT_IN if catalogue.find(name).trained]
+SYSTEMS = [
+    name for name in catalogue.BUILT_IN if catalogue.find(name).trained and "nano" in catalogue.find(name).presets
+]
 LENGTH = 20
 
 
