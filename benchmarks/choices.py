@@ -24,6 +24,7 @@ class Choices:
         system: contestants; empty for those the task names.
         setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
         steps: numbers of generation steps, one cell each; empty for what the settings say.
+        metric: metrics to score by, or `usual` and `all` of the task; empty for the usual ones.
         changes: dotted key -> value, from `--set` and the file's tables.
     """
 
@@ -35,6 +36,7 @@ class Choices:
     device: str = "auto"
     setting: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
+    metric: tuple[str, ...] = ()
     seed: int = 0
     seeds: int = 1
     out: str | None = None
@@ -78,7 +80,11 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
     if config is not None:
         for key, value in read_config(Path(config)).items():
             if key in FLAGS:
-                words = [value] if key in ("system", "setting", "steps") and isinstance(value, str | int) else value
+                words = (
+                    [value]
+                    if key in ("system", "setting", "steps", "metric") and isinstance(value, str | int)
+                    else value
+                )
                 values[key] = convert(words, hints[key], f"{key} in {config}")
             elif isinstance(value, Mapping):
                 changes.update(flatten(value, f"{key}."))
@@ -106,7 +112,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"Cannot read the configuration {path} ({error.strerror or error}).") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
-    known = {*FLAGS, *GENERAL_KEYS, "data", *catalogue.names()}
+    known = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *catalogue.names()}
     for key in table:
         if key not in known:
             raise unknown(f"key in {path}", key, known)

@@ -50,12 +50,17 @@ def make_folder(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file as a whole: readers, and processes after a kill, see the old text or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """The same of bytes."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with saving(path):
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             try:
-                _write(handle, text.encode())
+                _write(handle, data)
                 os.fsync(handle)
             finally:
                 os.close(handle)

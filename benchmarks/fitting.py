@@ -63,13 +63,14 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
     )
     training = _training(fitted)
+    learnt = store.write_learnt(run, corpus.train)
     write_json(
         store.fit_file(run, cell.checkpoint_id),
         {
             "schema": SCHEMA,
             "inputs": _inputs(planned),
             "training": dataclasses.asdict(training),
-            "documents": {"train": store.digest(corpus.train), "validation": store.digest(corpus.validation)},
+            "documents": {"train": learnt, "validation": store.digest(corpus.validation)},
             "made_with": environment.made_with(cell.device),
         },
     )

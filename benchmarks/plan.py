@@ -10,7 +10,7 @@ from typing import Any
 
 from baselines import catalogue
 from baselines.contract import Budget, System, UserError, unknown
-from benchmarks import settings, tasks
+from benchmarks import scoring, settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Source
@@ -122,7 +122,9 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     source = choices.source or task.sources[0]
     if source not in sources.names():
         raise unknown("source", source, sources.names())
-    heads = {"data", *GENERAL_KEYS, *names}
+    scoring.check_words(choices.metric)
+    scoring.chosen(choices.changes)
+    heads = {"data", scoring.PREFIX, *GENERAL_KEYS, *names}
     for key in choices.changes:
         head, _, rest = key.partition(".")
         if head not in heads or bool(rest) == (head in GENERAL_KEYS):

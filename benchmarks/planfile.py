@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError
+from benchmarks import scoring
 from benchmarks.choices import Choices, as_flags
 from benchmarks.options import plain
 from benchmarks.plan import Plan
@@ -34,6 +35,7 @@ def describe(plan: Plan) -> Json:
         "batch_size": first.batch_size,
         "device": first.device,
         "dtype": first.dtype,
+        "evaluators": scoring.chosen(plan.choices.changes),
         "systems": systems,
         "cells": [planned.cell.id for planned in plan.cells],
     }
@@ -64,7 +66,8 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
         systems[name] = {**known, "settings": {**known["settings"], **system["settings"]}}
     cells = list(dict.fromkeys((*old["cells"], *new["cells"])))
     commands = list(dict.fromkeys((*old.get("commands", ()), *new["commands"])))
-    return {**old, **new, "commands": commands, "systems": systems, "cells": cells}
+    evaluators = {**old.get("evaluators", {}), **new["evaluators"]}
+    return {**old, **new, "commands": commands, "evaluators": evaluators, "systems": systems, "cells": cells}
 
 
 def command_of(choices: Choices) -> str:

@@ -7,8 +7,8 @@ A cell's folder holds
     timings.jsonl   one `TimingRecord` a line; append-only
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
 
-and the run's folder holds `plan.json`, the test documents under `documents/`, the checkpoints under `checkpoints/`, the
-cells under `cells/` and the report under `report/`.
+and the run's folder holds `plan.json`, the test documents under `documents/`, the texts learnt from under `learnt/`,
+the checkpoints under `checkpoints/`, the cells under `cells/` and the report under `report/`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
 
-SCHEMA = 1
+SCHEMA = 2  # 2: what the source read stands in the header
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
@@ -124,6 +124,7 @@ class Header:
     dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
+    content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
     documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
     training: Training | None = None
     trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training

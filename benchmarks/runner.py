@@ -13,6 +13,7 @@ from baselines import catalogue
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
+from benchmarks.data.source import Described
 from benchmarks.files import locked
 from benchmarks.generation import generate
 from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
@@ -45,7 +46,8 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
     store.prepare(plan.folder)
     with locked(plan.folder):
         described = planfile.join(store.read_plan(plan.folder), planfile.describe(plan), plan.folder)
-        sweep = _Sweep(plan, voice, stages)
+        asked = scoring.wanted(plan.choices.metric, plan.task.metrics, described["evaluators"])
+        sweep = _Sweep(plan, voice, stages, asked)
         sweep.check()
         store.write_plan(plan.folder, described)
         for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
@@ -58,7 +60,7 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
 def command_of(plan: Plan, cell: Cell) -> str:
     """The command that makes a cell again."""
     choices = plan.choices
-    prefixes = ("data.", f"{cell.system}.")
+    prefixes = ("data.", f"{scoring.PREFIX}.", f"{cell.system}.")
     kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
     named = settings.words_for(cell.system, catalogue.find(cell.system), choices.setting)
     alone: Choices = dataclasses.replace(
@@ -70,8 +72,8 @@ def command_of(plan: Plan, cell: Cell) -> str:
 class _Sweep:
     """The state of one command at work."""
 
-    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage]) -> None:
-        self.plan, self.voice, self.stages = plan, voice, stages
+    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage], asked: scoring.Wanted) -> None:
+        self.plan, self.voice, self.stages, self.asked = plan, voice, stages, asked
         self.run_folder = plan.folder
         self.outcome = Outcome(plan.folder, voice)
 
@@ -83,6 +85,11 @@ class _Sweep:
     def corpus(self) -> Corpus:
         task = self.plan.task.name
         return Corpus(self.plan.source.load(task, "train"), self.plan.source.load(task, "validation"))
+
+    @cached_property
+    def content(self) -> Json:
+        source = self.plan.source
+        return source.content(self.plan.task.name) if isinstance(source, Described) else {}
 
     def folder(self, cell: Cell) -> Path:
         return store.cell_folder(self.run_folder, cell.id)
@@ -132,9 +139,9 @@ class _Sweep:
                     self.voice.say(f"{label(planned.cell)}: generated already")
             if pending and self.stages[0] != "score":
                 self.make(pending)
-            if "score" in self.stages:
-                for planned in group:
-                    self.score(planned)
+        if "score" in self.stages:  # last, so that no judge is in memory while anything is timed
+            for planned in self.plan.cells:
+                self.score(planned)
 
     def make(self, group: Sequence[PlannedCell]) -> None:
         """Fit and generate the cells of one checkpoint."""
@@ -167,6 +174,7 @@ class _Sweep:
             created=old.created if old is not None else now(),
             command=command_of(self.plan, cell),
             **made,
+            content=self.content,
             documents={"test": self.documents},
             earlier=() if old is None else self.earlier(old, made),
         )
@@ -244,12 +252,22 @@ class _Sweep:
         self.voice.say(f"{label(cell)}: {len(requests)} texts")
 
     def score(self, planned: PlannedCell) -> None:
-        folder, metrics = self.folder(planned.cell), self.plan.task.metrics
+        folder = self.folder(planned.cell)
         header = store.read_header(folder)
-        todo = scoring.missing(folder, metrics)
-        if header is None or not is_generated(folder) or not todo:
+        if header is None or not is_generated(folder):
             return
+        todo = scoring.missing(folder, self.asked, planned.cell.source)
+        if not todo:
+            return
+        self.remember(header)
         self.voice.progress(f"{planned.cell.system} scoring", 0.0, None)
         with self.outcome.guarded([planned], mark=False):
-            scoring.score(self.run_folder, folder, header, todo, metrics)
+            scoring.score(self.run_folder, folder, header, self.asked, todo)
         self.voice.progress(f"{planned.cell.system} scoring", 1.0, None)
+
+    def remember(self, header: Header) -> None:
+        """Keep the texts learnt from where an earlier version of this project did not."""
+        train = header.documents.get("train")
+        kept = train is None or store.is_learnt(self.run_folder, train["sha256"])
+        if not kept and store.digest(self.corpus.train) == train:
+            store.write_learnt(self.run_folder, self.corpus.train)

@@ -2,6 +2,7 @@
 
     RUN/plan.json                what was chosen, and the ids of the cells in order
     RUN/documents/HASH.jsonl     the test documents
+    RUN/learnt/HASH.jsonl.gz     the targets of the training documents of that hash
     RUN/checkpoints/ID/          what a system's training left; ID.json beside it: what that cost
     RUN/cells/ID/                one cell, as `benchmarks.records` says
     RUN/report/                  the report
@@ -12,14 +13,27 @@ Reading needs no lock and never fails on what a killed process left.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
+import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from baselines.contract import Document, UserError
-from benchmarks.files import line, make_folder, read_json, read_lines, saving, write_json, write_lines, write_text
+from benchmarks.files import (
+    line,
+    make_folder,
+    read_json,
+    read_lines,
+    saving,
+    write_bytes,
+    write_json,
+    write_lines,
+    write_text,
+)
 from benchmarks.records import (
     SCHEMA,
     Cell,
@@ -131,6 +145,41 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
     if not path.exists():
         raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
     return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
+
+
+def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
+    """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest."""
+    known = digest(documents)
+    path = _learnt(run, known["sha256"])
+    if not path.exists():
+        make_folder(path.parent)
+        rows = "".join(f"{json.dumps(document.target)}\n" for document in documents)
+        write_bytes(path, gzip.compress(rows.encode(), mtime=0))
+    return known
+
+
+def is_learnt(run: Path, sha256: str) -> bool:
+    """Whether the targets of the training documents of a hash were kept."""
+    return _learnt(run, sha256).exists()
+
+
+def read_learnt(run: Path, sha256: str) -> list[str] | None:
+    """The targets of the training documents of a hash, in order; None if they were not kept.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = _learnt(run, sha256)
+    if not path.exists():
+        return None
+    try:
+        return [json.loads(row) for row in gzip.decompress(path.read_bytes()).splitlines()]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UserError(f"{path} is damaged; delete it, and give the command of the run again.") from error
+
+
+def _learnt(run: Path, sha256: str) -> Path:
+    return run / "learnt" / f"{sha256}.jsonl.gz"
 
 
 def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:

@@ -63,6 +63,7 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Number type", _varying(headers, lambda header: header.cell.dtype)),
         Fact("Seeds", (", ".join(str(seed) for seed in sorted({header.cell.seed for header in headers})),)),
         Fact("Data", _varying(headers, _data)),
+        Fact("Read", _varying([header for header in headers if header.content], lambda header: _flat(header.content))),
         Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
         Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),

@@ -25,6 +25,11 @@ _HELP = {
         "ones of each system; `list settings` names all)",
     ),
     "steps": ("N[,N]", "numbers of generation steps, a cell for each"),
+    "metric": (
+        "NAME",
+        "a metric, or several with commas, or `evaluate:NAME` for one of that library; `usual`: those of the task that "
+        "take seconds; `all`: those of the task; may be repeated (default: usual)",
+    ),
     "seed": ("N", "the first seed (default: 0)"),
     "seeds": ("K", "how many seeds, one cell for each (default: 1)"),
     "out": ("FOLDER", "the run's folder (default: runs/TASK-SOURCE-PRESET)"),
@@ -33,6 +38,7 @@ _HELP = {
 SETTING_HELP = """keys of --set and of the tables in --config:
   data.KEY                     size and seed of the source, such as data.train=500
   budget, batch_size           for all trained systems: budget=300steps, 90seconds or 5e12flops
+  evaluators.ROLE              the model that judges in a role, by name (`fetch --list`) or folder
   SYSTEM.recipe.KEY            of a system's size and training
   SYSTEM.setting.KEY           of how it generates, in all its settings
   SYSTEM.settings.NAME.KEY     in one of them"""
@@ -70,7 +76,10 @@ def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in names:
         meta, text = _HELP[name]
         parser.add_argument(
-            f"--{name}", metavar=meta, help=text, action="append" if name in ("system", "setting") else "store"
+            f"--{name}",
+            metavar=meta,
+            help=text,
+            action="append" if name in ("system", "setting", "metric") else "store",
         )
 
 

@@ -1,4 +1,4 @@
-"""Name the tasks, systems, presets, settings, metrics or sources there are.
+"""Name the tasks, systems, presets, settings, metrics, evaluators or sources there are.
 
 examples:
   python -m benchmarks list systems
@@ -14,7 +14,7 @@ from typing import Any
 from baselines.contract import unknown
 from benchmarks.cli.flags import Parser, add_flags, source_of
 
-WHAT = ("tasks", "systems", "presets", "settings", "metrics", "sources")
+WHAT = ("tasks", "systems", "presets", "settings", "metrics", "evaluators", "sources")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,6 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
         "presets": lambda: _presets(arguments.system),
         "settings": lambda: _settings(arguments.system),
         "metrics": lambda: _metrics(source_of(arguments.source)),
+        "evaluators": _evaluators,
         "sources": _sources,
     }[arguments.what]()
     found = list(rows)
@@ -87,6 +88,15 @@ def _metrics(source: str) -> Iterator[tuple[str, str]]:
 
     for entry in metrics.available(source):
         yield entry.metric, entry.evaluator if entry.works else entry.hint
+
+
+def _evaluators() -> Iterator[tuple[str, str]]:
+    """Roles, who takes them, and whether that one is here."""
+    from benchmarks import evaluators
+
+    for role in evaluators.ROLES.values():
+        here = "here" if evaluators.find(role.name) else "absent"
+        yield f"evaluators.{role.name}", f"{role.summary}: {role.default} ({here})"
 
 
 def _sources() -> Iterator[tuple[str, str]]:

@@ -1,10 +1,14 @@
-"""Score the texts of a run again, without any model.
+"""Score the texts of a run again, without any system.
 
-Needs only the run's folder: texts and documents are in it. All scores are computed anew, or those of some metrics.
+Needs only the run's folder: texts, documents and what was learnt from are in it. What models said of a text is kept in
+the user's cache, so a scoring that was cut short goes on. By default the task's metrics that take seconds: a model of
+more than 200 MB judges on a GPU, or where its metric is named.
 
 examples:
   python -m benchmarks score --task detox
-  python -m benchmarks score --out runs/detox-world-nano --metric bleu,rouge_l
+  python -m benchmarks score --out runs/story-world-nano --metric all
+  python -m benchmarks score --out runs/detox-local-nano --metric rouge_l,evaluate:exact_match
+  python -m benchmarks score --out runs/story-hub-small --metric mauve --device cuda --set evaluators.lm=gpt2-large
 """
 
 from __future__ import annotations
@@ -16,45 +20,53 @@ from benchmarks.cli.flags import Parser, add_flags, choices_of
 
 
 def add_arguments(parser: Parser) -> None:
-    add_flags(parser, "task", "source", "preset", "out")
+    add_flags(parser, "task", "source", "preset", "out", "metric")
     parser.add_argument(
-        "--metric", metavar="NAME", action="append", help="only this metric; repeatable, or with commas"
+        "--device", metavar="DEVICE", help="where models judge: cpu, cuda, cuda:N or auto (default: cpu)"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="evaluators.ROLE=NAME",
+        action="append",
+        default=[],
+        help="the model that judges in a role, by name (`fetch --list`) or folder; repeatable",
+    )
+    parser.add_argument(
+        "--offline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="never touch the network (default: on; --no-offline lets evaluate:NAME load its script)",
     )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks import scoring, store
+    from baselines.contract import UserError
+    from benchmarks import environment, scoring, store
     from benchmarks.cli.run import show_report
     from benchmarks.files import locked
     from benchmarks.outcome import is_generated, label
     from benchmarks.plan import default_folder
 
-    folder = default_folder(choices_of(arguments))
+    choices = choices_of(arguments)
+    chosen = scoring.chosen(choices.changes)
+    for key in choices.changes:
+        if not key.startswith(f"{scoring.PREFIX}."):
+            raise UserError(f"Scoring has no {key}; only {scoring.PREFIX}.ROLE can be set here.")
+    device = environment.find_device(arguments.device or "cpu")
+    folder = default_folder(choices)
+    records = store.read_run(folder)
     plan = store.read_plan(folder)
-    if plan is None:
-        store.read_run(folder)  # says that there is none
-    assert plan is not None
-    order = tuple(plan["task"]["metrics"])
-    wanted = _metrics(arguments.metric) or order
+    assert plan is not None, "a run that can be read has a plan"
+    evaluators = {**plan.get("evaluators", {}), **chosen}
+    asked = scoring.wanted(choices.metric, plan["task"]["metrics"], evaluators, device)
     with locked(folder):
-        for record in store.read_run(folder):
+        store.write_plan(folder, {**plan, "evaluators": evaluators})
+        for record in records:
             cell = record.header.cell
             if not is_generated(store.cell_folder(folder, cell.id)):
                 print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)
                 continue
-            scoring.score(folder, store.cell_folder(folder, cell.id), record.header, wanted, order)
+            scoring.score(folder, store.cell_folder(folder, cell.id), record.header, asked)
             print(f"{label(cell)}: scored", file=sys.stderr, flush=True)
     show_report(folder)
     return 0
-
-
-def _metrics(given: list[str] | None) -> tuple[str, ...]:
-    """The metrics named, each checked."""
-    from baselines.contract import unknown
-    from benchmarks import metrics
-
-    names = tuple(name.strip() for part in given or () for name in part.split(",") if name.strip())
-    for name in names:
-        if name not in metrics.names():
-            raise unknown("metric", name, metrics.names())
-    return names

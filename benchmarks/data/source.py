@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from baselines.contract import Document
 from benchmarks.registry import Registry
@@ -31,6 +31,15 @@ class Source(Protocol):
         Raises:
             UserError: the source has no such task, or cannot be read.
         """
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A source that reads what others wrote, and can say what that was."""
+
+    def content(self, task: str) -> dict[str, Any]:
+        """What was read, as JSON for the record: names, revision, hashes."""
         ...
 
 

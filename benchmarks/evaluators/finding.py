@@ -29,6 +29,11 @@ class Located:
         return weights_hash(self.folder)
 
     @property
+    def megabytes(self) -> float:
+        """What its weights take on disk; 0 for what has none, such as a word net."""
+        return sum(path.stat().st_size for path in weights(self.folder)) / 1e6
+
+    @property
     def state(self) -> str:
         """What all of it hashes to, configuration and tokenizer too: what it says of a text depends on nothing else."""
         return folder_hash(self.folder)

@@ -2,6 +2,6 @@
 
 from benchmarks.metrics.metric import Availability
 from benchmarks.metrics.registry import find, names
-from benchmarks.metrics.scoring import available, expand, score
+from benchmarks.metrics.scoring import available, expand, judge_of, score
 
-__all__ = ["Availability", "available", "expand", "find", "names", "score"]
+__all__ = ["Availability", "available", "expand", "find", "judge_of", "names", "score"]

@@ -5,6 +5,7 @@ Model, layer and rescaling move it by tens of points, so all three stand in the 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -81,11 +82,24 @@ def measure_with(role: str, *, rescaled: bool) -> Callable[[Batch], Measured]:
 def _score(
     model: Located, layer: int, baseline: Path | None, keys: list[str], device: str
 ) -> Iterable[tuple[list[str], Array]]:
+    scorer = _scorer(model.folder, layer, baseline, device)
+    ordered = sorted(keys, key=len)  # of like length, so that little is padded
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        texts, references = zip(*(_parted(key) for key in some), strict=True)
+        with quiet():
+            columns = scorer.score(list(texts), list(references), batch_size=_AT_ONCE)
+        yield some, _stack(columns)
+
+
+@functools.lru_cache(maxsize=1)
+def _scorer(folder: Path, layer: int, baseline: Path | None, device: str) -> Any:
+    """The library's scorer, whose network is loaded once per process and device."""
     with quiet():
         from bert_score import BERTScorer
 
         scorer: Any = BERTScorer(
-            model_type=str(model.folder),
+            model_type=str(folder),
             num_layers=layer,
             lang=None if baseline is None else "en",
             rescale_with_baseline=baseline is not None,
@@ -95,13 +109,7 @@ def _score(
         # Some tokenizers do not say how long a text may be, and the library then asks for more than a network has.
         tokenizer, longest = scorer._tokenizer, getattr(scorer._model.config, "max_position_embeddings", _LONGEST)
         tokenizer.model_max_length = min(tokenizer.model_max_length, longest - _SPARE, _LONGEST)
-    ordered = sorted(keys, key=len)  # of like length, so that little is padded
-    for start in range(0, len(ordered), _AT_ONCE):
-        some = ordered[start : start + _AT_ONCE]
-        texts, references = zip(*(_parted(key) for key in some), strict=True)
-        with quiet():
-            columns = scorer.score(list(texts), list(references), batch_size=_AT_ONCE)
-        yield some, _stack(columns)
+    return scorer
 
 
 def _parted(key: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from benchmarks.records import Score, Signature, identity
 
 DIGITS = 6
 """Decimals kept in scores, so that records are the same on machines whose last bits differ."""
+
+LARGE_MEGABYTES = 200.0
+"""Weights from which a model takes a tenth of a second for a text and more without a GPU: MiniLM is below, every causal
+language model and classifier of the catalogue above."""
 
 REASONS = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
 """How the reason of a score that is null begins."""
@@ -38,6 +42,7 @@ def score(
     training: Sequence[str] | None = None,
     cache: Path | None = None,
     evaluators: Mapping[str, str] | None = None,
+    sparing: Collection[str] = (),
 ) -> list[Score]:
     """Score `texts[i]` as an answer to `documents[i]`, one `Score` per metric, in order. No generator is loaded.
 
@@ -47,6 +52,7 @@ def score(
         cache: folder in which finished scores, and what models said of each text, are kept and found again, so that a
             scoring that was cut short goes on and a second one is done at once; None keeps nothing.
         evaluators: role -> name or folder of the model that takes it (`benchmarks.evaluators.ROLES`).
+        sparing: metrics that are not run where that would take a large model without a GPU, and no score is kept.
 
     Raises:
         UserError: an unknown metric or role, a folder that is not there, or a cache that cannot be used; before any
@@ -66,13 +72,18 @@ def score(
         training=training,
         vectors=Vectors(cache),
     )
-    scoring = _Scoring(batch, chosen, Scores(cache))
+    scoring = _Scoring(batch, chosen, Scores(cache), frozenset(sparing))
     return [scoring.score(metric) for metric in wanted]
 
 
 def available(source_name: str, evaluators: Mapping[str, str] | None = None) -> list[Availability]:
     """For every metric whether it works here on texts of this source, who would judge, and what to do if nobody can."""
     return [_available(find(name), source_name, evaluators or {}) for name in names()]
+
+
+def judge_of(name: str, source_name: str, evaluators: Mapping[str, str] | None = None) -> str:
+    """Who would judge by a metric, as the signature of its scores says it."""
+    return _available(find(name), source_name, evaluators or {}).evaluator
 
 
 def expand(metrics: Sequence[str]) -> list[str]:
@@ -95,8 +106,8 @@ class _Outcome:
 class _Scoring:
     """The scores of one batch so far."""
 
-    def __init__(self, batch: Batch, chosen: Mapping[str, str], kept: Scores) -> None:
-        self.batch, self.chosen, self.kept = batch, chosen, kept
+    def __init__(self, batch: Batch, chosen: Mapping[str, str], kept: Scores, sparing: Collection[str]) -> None:
+        self.batch, self.chosen, self.kept, self.sparing = batch, chosen, kept, sparing
         self.done: dict[str, Score] = {}
         self.inputs: dict[bool, str] = {}
 
@@ -113,11 +124,21 @@ class _Scoring:
         models = {role: _present(judges.find(role, self.chosen)) for role in evaluator.models}
         key = self._key(metric, evaluator, models)
         found = self.kept.get(key)
+        if found is None and metric.name in self.sparing and (reason := self._costly(metric.name, models)):
+            return self._finish(metric, _Outcome(sign(metric, evaluator, models=models), reason=reason))
         if found is None:
             found = self._finish(metric, self._measure(metric, evaluator, models))
             if found.value is not None:
                 self.kept.put(key, found)
         return found
+
+    def _costly(self, name: str, models: Mapping[str, judges.Located]) -> str:
+        """Why a metric takes too long to be run unasked, or nothing if it does not."""
+        large = {model.name: model.megabytes for model in models.values() if model.megabytes > LARGE_MEGABYTES}
+        if not large or self.batch.device != "cpu":
+            return ""
+        said = " and ".join(f"{model} ({size:,.0f} MB)" for model, size in large.items())
+        return f"not run: {said} takes minutes for a thousand texts without a GPU; ask for it with --metric {name}"
 
     def _key(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> str:
         """The identity of everything that a score depends on."""

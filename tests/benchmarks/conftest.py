@@ -28,6 +28,12 @@ lines = toy_contestants:Lines
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a test scores is found by another, and nothing of the user's."""
+    monkeypatch.setenv("COSMOS_CACHE", str(tmp_path / "cosmos"))
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that makes the outside package's entry points known to any Python that has it on its path."""
