@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
@@ -43,6 +44,16 @@ class Described(Protocol):
         ...
 
 
+def _fault(found: Any) -> str | None:
+    """What an outside class lacks of `Source`."""
+    missing = [name for name in ("Options", "version", "load") if not hasattr(found, name)]
+    if missing:
+        return f"has no {' and no '.join(missing)}"
+    if not dataclasses.is_dataclass(found.Options):
+        return "has Options that are no dataclass"
+    return None
+
+
 _SOURCES = Registry(
     "source",
     "cosmos_bench.sources",
@@ -51,6 +62,7 @@ _SOURCES = Registry(
         "local": "benchmarks.data.local:Local",
         "hub": "benchmarks.data.hub:Hub",
     },
+    _fault,
 )
 
 

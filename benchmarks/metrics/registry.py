@@ -69,7 +69,13 @@ _METRICS = {
     "legacy_bertscore": f"{_HERE}.legacy:BERTSCORE",
     "legacy_bertscore_rescaled": f"{_HERE}.legacy:BERTSCORE_RESCALED",
 }
-_REGISTRY = Registry("metric", "cosmos_bench.metrics", _METRICS)
+
+
+def _fault(found: object) -> str | None:
+    return None if isinstance(found, Metric) else "is no benchmarks.metrics.metric.Metric"
+
+
+_REGISTRY = Registry("metric", "cosmos_bench.metrics", _METRICS, _fault)
 
 
 def names() -> list[str]:
@@ -83,6 +89,5 @@ def find(name: str) -> Metric:
 
     if name.startswith(borrowed.PREFIX):
         return borrowed.metric(name)
-    metric = _REGISTRY.find(name)
-    assert isinstance(metric, Metric), f"the metric {name} is not a Metric"
+    metric: Metric = _REGISTRY.find(name)
     return metric

@@ -39,10 +39,15 @@ class Task:
     note: str
 
 
+def _fault(found: object) -> str | None:
+    return None if isinstance(found, Task) else "is no benchmarks.tasks.Task"
+
+
 _TASKS = Registry(
     "task",
     "cosmos_bench.tasks",
     {name: f"benchmarks.tasks.{name}:TASK" for name in ("story", "question", "summary", "detox")},
+    _fault,
 )
 
 

@@ -1,0 +1,112 @@
+"""What README.md says under "Add your own", done as it stands: an outside package of its examples, and its commands."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks import store
+from benchmarks.records import Record, Score
+
+ROOT = Path(__file__).parents[2]
+SECTION = (ROOT / "README.md").read_text().partition("\n## Add your own\n")[2].partition("\n## ")[0]
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```\n", SECTION, flags=re.DOTALL)
+EXAMPLES = {match[1]: code for kind, code in BLOCKS if (match := re.match(r"# (my_package/\w+\.py)", code))}
+COMMANDS = [shlex.split(line) for line in re.findall(r"^    (python -m benchmarks .*)$", SECTION, flags=re.MULTILINE)]
+GROUPS = ("systems", "tasks", "metrics", "sources")
+QUICK = ("--device", "cpu", "--set", "budget=20steps", "--limit", "6")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, installed: the modules, and the entry points of the pyproject.toml."""
+    folder = tmp_path_factory.mktemp("installed")
+    for path, code in EXAMPLES.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(code)
+    (project,) = (code for kind, code in BLOCKS if kind == "toml")
+    groups = tomllib.loads(project)["project"]["entry-points"]
+    assert set(groups) == {f"cosmos_bench.{group}" for group in GROUPS}
+    info = folder / "my_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    lines = [f"[{group}]\n" + "".join(f"{n} = {p}\n" for n, p in points.items()) for group, points in groups.items()]
+    (info / "entry_points.txt").write_text("".join(lines))
+    return folder
+
+
+def call(package: Path, words: list[str], cwd: Path) -> str:
+    path = os.pathsep.join([str(ROOT), str(package)])
+    done = subprocess.run(
+        [sys.executable, *words[1:]],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def messages(folder: Path) -> None:
+    """The table that the examples read: 40 messages and their headlines."""
+    with (folder / "messages.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "split", "source", "target"])
+        for n in range(40):
+            thing = ("lamp", "chair", "book", "kite")[n % 4]
+            split = "train" if n < 24 else "validation" if n < 32 else "test"
+            table.writerow([n, split, f"Dear all, number {n} left a {thing} here.", f"found: a {thing}"])
+
+
+def score(records: list[Record], system: str, metric: str) -> Score:
+    (found,) = (s for r in records if r.header.cell.system == system for s in r.scores if s.metric == metric)
+    return found
+
+
+def test_each_example_is_whole_and_short() -> None:
+    assert sorted(EXAMPLES) == [f"my_package/{name}.py" for name in ("metric", "source", "system", "task")]
+    assert all(len(code.splitlines()) <= 30 for code in EXAMPLES.values())
+
+
+def test_the_examples_work_from_outside(package: Path, tmp_path: Path) -> None:
+    messages(tmp_path)
+    listed = {group: call(package, ["python", "-m", "benchmarks", "list", group], tmp_path) for group in GROUPS}
+    assert "one_shot" in listed["systems"]
+    assert "Headlines: a line for a message" in listed["tasks"]
+    assert re.search(r"^novelty +my-package 1\.0$", listed["metrics"], flags=re.MULTILINE)
+    assert re.search(r"^table +data\.file=table\.csv$", listed["sources"], flags=re.MULTILINE)
+
+    first, second, third = COMMANDS
+    table = call(package, [*first, *QUICK], tmp_path)
+    assert all(name in table for name in ("one_shot", "gpt2", "lead", "reference"))
+    records = store.read_run(tmp_path / "runs" / "headline-table-nano")
+    systems = [record.header.cell.system for record in records]
+    assert sorted(set(systems)) == ["gpt2", "lead", "one_shot", "reference"]
+    assert all(record.header.status == "done" and len(record.samples) == 6 for record in records)
+    (own,) = (record for record in records if record.header.cell.system == "one_shot")
+    training = own.header.training
+    assert training is not None and training.steps == 20 and training.validation_loss is not None
+    assert training.validation_loss < math.log(20)  # it has learnt: there are more tokens than that
+    # "found:" is in no message; "a" and the thing, with the full stop at another word, are in each.
+    assert score(records, "reference", "novelty").value == pytest.approx(1 / 3)
+    signature = score(records, "reference", "novelty").signature
+    assert signature is not None and signature.evaluator == "my-package 1.0"
+
+    call(package, [*second, *QUICK, "--set", "data.train=64"], tmp_path)
+    call(package, third, tmp_path)
+    run = tmp_path / "runs" / "detox-world-nano"
+    assert "| novelty |" in (run / "report" / "report.md").read_text()
+    scored = store.read_run(run)
+    assert score(scored, "copy", "novelty").value == 0.0
+    assert score(scored, "one_shot", "novelty").n <= 6
