@@ -23,6 +23,7 @@ __all__ = [
     "Limits",
     "NoSetting",
     "Progress",
+    "Rehearsed",
     "Request",
     "Sample",
     "System",
@@ -177,5 +178,26 @@ class Untrained(Protocol):
 
         Raises:
             UserError: the limits have sources, which random weights are not timed with.
+        """
+        ...
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: str
+    ) -> Callable[[], object]:
+        """One call of one of `networks()`, as generating under `capture` makes it, to be run again and again."""
+        ...
+
+
+@runtime_checkable
+class Rehearsed(Protocol):
+    """What a trained system may offer besides: having its training steps timed without data and without an encoder."""
+
+    def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Any, Corpus]:
+        """A recipe and documents to `fit` on, so that steps cost what they cost with real ones of full length.
+
+        Args:
+            tokens: of the made-up vocabulary.
+            texts: at least so many documents.
+            folder: where an encoder with random weights is left, which the recipe then names.
         """
         ...

@@ -16,7 +16,7 @@ for every position.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,9 +26,9 @@ import torch
 
 from baselines.affordable import CHOICE, affordable
 from baselines.checkpoint import CONFIG, FIT, configuration, finished, inputs
-from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
+from baselines.contract import Budget, Corpus, Document, Fitted, Limits, Progress, Request, Sample, UserError, silent
 from baselines.sequence import read_samples
-from baselines.untrained import made_up_vocabulary
+from baselines.untrained import made_up_texts, made_up_vocabulary, repeated, stand_in_encoder
 from cosmos.autoencoder import Autoencoder
 from cosmos.capture import Capturable
 from cosmos.config import MINILM, SamplerSetting
@@ -213,6 +213,20 @@ class CosmosSystem:
             denoiser=second.eval(),
             diffusion=model.diffusion,
         )
+
+    def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
+        """What to fit on to time training steps; see `baselines.contract.Rehearsed`."""
+        model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
+        stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
+        made = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
+        documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(made)]
+        return replace(self.recipe, model=replace(model, text_encoder=str(folder))), Corpus(documents, ())
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
+    ) -> Callable[[], object]:
+        """One network call, again and again; see `baselines.contract.Untrained`."""
+        return repeated(self.pipeline, self.networks()[network], arguments, keywords, capture)
 
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""

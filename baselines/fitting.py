@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +13,9 @@ from torch import nn
 from baselines import checkpoint
 from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
 from baselines.sequence import Pairs, encode_pairs
-from baselines.untrained import made_up_vocabulary
+from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
+from cosmos.capture import Capture
 from cosmos.randomness import Seeds
 from cosmos.training import Batches, Loss, Trained, measure_flops, train
 from cosmos.vocabulary import Vocabulary
@@ -62,6 +63,12 @@ class TrainedSystem(ABC):
         with torch.no_grad():
             self.never_end(model)
         self.ready(shape, vocabulary, model, device=device, dtype=dtype)
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
+    ) -> Callable[[], object]:
+        """One network call, again and again; see `baselines.contract.Untrained`."""
+        return repeated(self, self.networks()[network], arguments, keywords, capture)
 
     def longest(self) -> dict[str, int]:
         """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from reports.content import Report
 from reports.figures import Picture
-from reports.table import Column
+from reports.speed_bars import Bar
+from reports.table import Column, Table
 from reports.writing import printable
 
 
 def write(report: Report, picture: Picture) -> str:
     """The page, with the picture drawn inline."""
+    page = _template("report.html")
+    return page.render(report=report, figure=Markup(picture.themed), caption=picture.caption)
+
+
+def write_speed(title: str, facts: Sequence[str], bars: Sequence[Bar], tables: Sequence[Table]) -> str:
+    """The page of a measurement of speed."""
+    return _template("speed.html").render(title=title, facts=facts, bars=bars, tables=tables)
+
+
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -25,8 +37,7 @@ def write(report: Report, picture: Picture) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(groups=groups, path=quote, shown=printable, breaking=breaking)
-    page = environment.get_template("report.html")
-    return page.render(report=report, figure=Markup(picture.themed), caption=picture.caption)
+    return environment.get_template(name)
 
 
 def groups(columns: tuple[Column, ...]) -> list[tuple[str, int]]:

@@ -59,7 +59,7 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "plan", "fit", "generate", "score", "report", "show", "list", "doctor", "fetch"]
+    "verb", ["run", "plan", "fit", "generate", "score", "report", "show", "speed", "list", "doctor", "fetch"]
 )
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
     done = subprocess.run(

@@ -1,0 +1,1 @@
+"""How fast systems are with random weights, on one machine: records that say nothing of quality."""

@@ -1,0 +1,223 @@
+"""What is measured: the lines of the table, and the choices of a command line made into entries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from baselines import catalogue
+from baselines.contract import Untrained, UserError, unknown
+from benchmarks import settings
+from benchmarks.choices import Choices
+from benchmarks.options import override, plain
+from benchmarks.speed.measure import with_capture
+from benchmarks.speed.records import Subject
+from benchmarks.speed.training import STAGES
+
+CAPTURES = ("off", "compile", "graph")
+LATENTS = "model.autoencoder.latents"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Some settings of one system, each at every batch size.
+
+    Attributes:
+        settings: by name; none: those the system runs by default.
+        steps: numbers of steps, for settings that have them; none: what the settings say.
+        recipe: changes of the preset; `detail` says them in words.
+    """
+
+    system: str
+    settings: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""
+
+
+def _latents(count: int) -> dict[str, Any]:
+    return {"recipe": {LATENTS: count}, "detail": f"{count} latents"}
+
+
+# In the order in which they are measured: what the bars ask for comes first.
+LINES = (
+    Line("gpt2", ("greedy", "sample")),
+    Line("cosmos", ("release-200",), (200, 50, 10), **_latents(16)),
+    Line("cosmos", ("release-200",), (10, 50, 200), **_latents(128)),
+    Line("mdlm", ("ancestral-32",), (64, 16)),
+    Line("tencdm", ("euler-50",)),
+    Line("duo", ("ancestral-32",)),
+    Line("sedd", ("analytic-32",)),
+    Line("ld4lg"),
+    Line("diffuseq"),
+)
+TRAINING = (("cosmos", "diffusion", 128), ("cosmos", "autoencoder", 16))  # system, stage, latents
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a command asks for.
+
+    Attributes:
+        choices: systems, settings and steps in place of those of `LINES`; preset, folder, changes.
+        length: positions of a text, the given first one included, as limits of tasks count.
+        vocabulary: tokens of the made-up vocabulary.
+        capture: ways to run every loop; none: the fastest the device has, for each setting.
+        seconds: how long repeats of one entry may go on.
+        training: whether training steps are measured too.
+    """
+
+    choices: Choices
+    batches: tuple[int, ...] = (1, 8, 64, 512)
+    length: int = 128
+    vocabulary: int = 30522
+    capture: tuple[str, ...] = ()
+    seconds: float = 1.5
+    training: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("length", 4), ("vocabulary", 64)):
+            if getattr(self, name) < least:
+                raise UserError(f"--{name} must be at least {least}, not {getattr(self, name)}.")
+        if not self.batches or min(self.batches) < 1:
+            raise UserError("--batch must name sizes of at least 1, such as 1,8,64.")
+        if not self.seconds > 0:
+            raise UserError(f"--seconds must be positive, not {self.seconds:g}.")
+        for capture in self.capture:
+            if capture not in CAPTURES:
+                raise unknown("capture", capture, CAPTURES)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to measure: the record's subject and the Python values its JSON was made of.
+
+    For training, `setting` is the name of the stage.
+    """
+
+    subject: Subject
+    system: type[Any]
+    recipe: Any
+    setting: Any
+
+
+def entries(wanted: Wanted, device: str, dtype: str) -> list[Entry]:
+    """Everything to measure, in order.
+
+    Raises:
+        UserError: an unknown name or key, a system that cannot be timed without a training.
+    """
+    lines = _lines(wanted.choices)
+    names = {line.system for line in lines}
+    _check_keys(wanted.choices.changes, names)
+    settings.check_words(wanted.choices.setting, tuple(names))
+    settings.check_names(wanted.choices.setting, map(_system, names))
+    made: list[Entry] = []
+    for system, group in groupby(lines, key=lambda line: line.system):
+        made += (entry for line in group for entry in _generations(line, wanted, device, dtype))
+        made += _trainings(system, wanted, device, dtype) if wanted.training else ()
+    return list({entry.subject.key: entry for entry in made}.values())
+
+
+def _lines(choices: Choices) -> list[Line]:
+    """The lines of the systems named, or all; with the settings and steps named in place of their own."""
+    known = {line.system for line in LINES}
+    lines = [line for line in LINES if not choices.system or line.system in choices.system]
+    lines += [Line(name) for name in choices.system if name not in known]
+    for line in lines:
+        if not issubclass(_system(line.system), Untrained):
+            raise UserError(f"The system '{line.system}' cannot be timed without a training; leave it out.")
+    if choices.setting:
+        lines = [dataclasses.replace(line, settings=(), steps=()) for line in lines]
+    if choices.steps:
+        lines = [dataclasses.replace(line, steps=choices.steps) for line in lines]
+    return lines
+
+
+def _system(name: str) -> type[Any]:
+    found: type[Any] = catalogue.find(name)
+    return found
+
+
+def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
+    for key in changes:
+        head, _, rest = key.partition(".")
+        if head not in names or rest.partition(".")[0] not in ("recipe", "setting", "settings"):
+            raise unknown(
+                "key of --set", key, [f"{n}.{part}." for n in sorted(names) for part in ("recipe", "setting")]
+            )
+
+
+def _recipe(line: Line, wanted: Wanted) -> Any:
+    system, preset = _system(line.system), wanted.choices.preset
+    if preset not in system.presets:
+        raise unknown(f"preset of {line.system}", preset, system.presets)
+    recipe = override(system.presets[preset], line.recipe, f"{line.system}.recipe")
+    prefix = f"{line.system}.recipe."
+    mine = {k.removeprefix(prefix): v for k, v in wanted.choices.changes.items() if k.startswith(prefix)}
+    return override(recipe, mine, f"{line.system}.recipe")
+
+
+def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
+    if line.recipe and line.recipe.get(LATENTS, 0) > wanted.length:
+        return  # more latents than positions
+    system, recipe = _system(line.system), _recipe(line, wanted)
+    words = tuple(f"{line.system}:{name}" for name in line.settings) or wanted.choices.setting
+    chosen = settings.with_steps(settings.choose(line.system, system, words), line.steps)
+    prefix = f"{line.system}."
+    mine = {
+        k.removeprefix(prefix): v
+        for k, v in wanted.choices.changes.items()
+        if k.startswith(prefix) and not k.startswith(f"{prefix}recipe.")
+    }
+    for name, setting in settings.change(line.system, system, chosen, mine).items():
+        for capture in wanted.capture or (_best(setting, device),):
+            captured = with_capture(setting, capture)
+            for batch in wanted.batches if captured is not None else ():
+                subject = Subject(
+                    kind="generation",
+                    system=line.system,
+                    preset=wanted.choices.preset,
+                    detail=line.detail,
+                    recipe=plain(recipe),
+                    what=name,
+                    values=plain(captured),
+                    batch=batch,
+                    length=wanted.length,
+                    vocabulary=wanted.vocabulary,
+                    dtype=dtype,
+                    device=device,
+                )
+                yield Entry(subject, system, recipe, captured)
+
+
+def _trainings(name: str, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
+    for system, stage, latents in TRAINING:
+        if system != name or latents > wanted.length:
+            continue
+        line = Line(system, **_latents(latents))
+        recipe = _recipe(line, wanted)
+        config = getattr(recipe, STAGES[stage].training)
+        subject = Subject(
+            kind="training",
+            system=system,
+            preset=wanted.choices.preset,
+            detail=line.detail,
+            recipe=plain(recipe),
+            what=stage,
+            values=plain(config),
+            batch=config.batch_size,
+            length=wanted.length,
+            vocabulary=wanted.vocabulary,
+            dtype=dtype,
+            device=device,
+        )
+        yield Entry(subject, _system(system), recipe, stage)
+
+
+def _best(setting: Any, device: str) -> str:
+    """The fastest capture that a setting has on a device."""
+    return "graph" if device.startswith("cuda") and hasattr(setting, "capture") else "off"

@@ -1,0 +1,151 @@
+"""Measuring one entry: a batch from requests to texts, again and again; and one call of each of its networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from baselines.contract import Request
+from benchmarks.seeds import request_seed
+from benchmarks.speed.work import Work, arguments, count
+from benchmarks.timing.clock import Clock
+from benchmarks.timing.protocol import Call, Protocol, timed, warm_up
+
+LEAST, MOST = 3, 50  # repeats; between them the seconds decide
+SHORT_STEPS = 3  # of a generation that is run only to see what networks are called with
+PART_BLOCKS, PART_SHARE = 5, 0.3  # blocks of calls of one network, and what they may take of the seconds of an entry
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds of the calls before a steady state, and of those in it."""
+
+    preparation: tuple[float, ...]
+    seconds: tuple[float, ...]
+    peak_bytes: int | None
+
+
+@dataclass
+class Bench:
+    """A system with random weights, and what has been found out about it.
+
+    Attributes:
+        system: ready to generate (`baselines.contract.Untrained`).
+        length: positions of a text, the given first one included.
+        seconds: how long repeats of one entry may go on.
+    """
+
+    system: Any
+    length: int
+    device: str
+    seconds: float
+    _works: dict[Any, Work] = field(default_factory=dict)
+    _parts: dict[Any, dict[str, float]] = field(default_factory=dict)
+
+    def requests(self, batch: int) -> list[Request]:
+        return [Request(str(n), None, request_seed(0, str(n)), self.length - 1) for n in range(batch)]
+
+    def work(self, setting: Any) -> Work:
+        """What one text costs, counted once per setting; the calls are those of a batch of any size."""
+        plain = uncaptured(setting)
+        if plain not in self._works:
+            one = self.requests(1)
+            self._works[plain] = count(self.system.networks(), lambda: self.system.generate(one, plain))
+        return self._works[plain]
+
+    def weight_bytes(self, work: Work) -> float:
+        """Bytes of weights that all calls of one batch read, each weight once a call."""
+        sizes = {name: _bytes(network) for name, network in self.system.networks().items()}
+        return float(sum(sizes[name] * calls for name, calls in work.calls.items()))
+
+    def generation(self, setting: Any, batch: int) -> Durations:
+        """Batches from requests to texts, until two in a row agree; then those that count."""
+        requests, clock = self.requests(batch), Clock(self.device)
+
+        def call() -> Call:
+            return timed(self.system, requests, setting, clock)
+
+        empty(self.device)
+        warm = [done.seconds for done in warm_up(call, Protocol(warmups=(2, 5), warmup_seconds=self.seconds))]
+        found: list[float] = []
+        while len(found) < LEAST or (sum(found) < self.seconds and len(found) < MOST):
+            found.append(call().seconds)
+        return Durations(tuple(warm), tuple(found), peak_bytes(self.device))
+
+    def parts(self, setting: Any, batch: int) -> dict[str, float]:
+        """Seconds of one call of each network, in the middle of its work, as the setting captures it.
+
+        Settings that differ in their number of steps alone share them.
+        """
+        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
+        short = dataclasses.replace(plain, steps=min(SHORT_STEPS, plain.steps)) if hasattr(plain, "steps") else plain
+        key = (short, capture, batch)
+        if key not in self._parts:
+            requests = self.requests(batch)
+            known = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
+            self._parts[key] = {
+                name: self._call_seconds(self.system.repeated(name, part.given, part.named, capture))
+                for name, part in known.items()
+            }
+        return self._parts[key]
+
+    def _call_seconds(self, call: Callable[[], object]) -> float:
+        """The median over blocks of calls, which follow each other without a wait, as they do in a loop."""
+        clock, least = Clock(self.device), 1e-6
+        for _ in range(3):  # compiles, records
+            started = clock.now()
+            call()
+            least = max(1e-6, clock.now() - started)
+        size = max(1, min(200, int(PART_SHARE * self.seconds / PART_BLOCKS / least)))
+        found = []
+        for _ in range(PART_BLOCKS):
+            started = clock.now()
+            for _ in range(size):
+                call()
+            found.append((clock.now() - started) / size)
+        return statistics.median(found)
+
+
+def capture_of(setting: Any) -> str:
+    """How the setting captures its loop; "off" where it has no such switch."""
+    return str(getattr(setting, "capture", "off"))
+
+
+def with_capture(setting: Any, capture: str) -> Any | None:
+    """The setting under another capture; None where it has no such switch and another than "off" is wanted."""
+    if hasattr(setting, "capture"):
+        return dataclasses.replace(setting, capture=capture)
+    return setting if capture == "off" else None
+
+
+def uncaptured(setting: Any) -> Any:
+    """The setting as Python runs it, where hooks see every call."""
+    return with_capture(setting, "off")
+
+
+def parameters(networks: Mapping[str, Any]) -> dict[str, int]:
+    """Parameters of each network."""
+    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+
+def peak_bytes(device: str) -> int | None:
+    """The most GPU memory since `empty`; None on a CPU."""
+    return int(torch.cuda.max_memory_allocated(device)) if device.startswith("cuda") else None
+
+
+def empty(device: str) -> None:
+    """Give back memory nobody uses, and forget the peak."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _bytes(network: Any) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())

@@ -1,0 +1,155 @@
+"""What one generation consists of, counted while it runs: network calls and arguments, operations, bytes read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+COUNTED_CALLS = 3  # of each network, whose operations are counted; see `Work`
+
+
+@dataclass
+class Work:
+    """What networks did.
+
+    Operations are counted in the first three calls of a network only, since counting is slow. The calls after those are
+    taken to go on as from the second to the third: by the same again for a network that is called with the same shapes,
+    by one position more for one that attends to a growing cache. Both are exact.
+
+    Attributes:
+        calls: network -> how often it was called.
+        first_flops: network -> operations of each of its first calls.
+        attended: bytes of keys and values that attention read, in all calls.
+    """
+
+    calls: dict[str, int]
+    first_flops: dict[str, list[float]]
+    attended: float = 0.0
+
+    @property
+    def flops(self) -> float:
+        """Operations of all calls."""
+        return sum(along(self.first_flops[name], count) for name, count in self.calls.items())
+
+
+def along(first: list[float], count: int) -> float:
+    """The sum of `count` values of which the first ones are given and the others lie on the line of the last two."""
+    if count <= len(first):
+        return sum(first[:count])
+    slope = first[-1] - first[-2]
+    rest = count - len(first)
+    return sum(first) + rest * first[-1] + slope * rest * (rest + 1) / 2
+
+
+@contextmanager
+def watched(
+    networks: Mapping[str, Any], around: Callable[[str, Callable[[], Any], tuple[Any, ...], dict[str, Any]], Any]
+) -> Iterator[None]:
+    """Have every call of the networks go through `around(name, call, arguments, keywords)`."""
+
+    def wrapped(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **named: around(name, lambda: forward(*given, **named), given, named)
+
+    for name, network in networks.items():
+        network.forward = wrapped(name, network.forward)
+    try:
+        yield
+    finally:
+        for network in networks.values():
+            del network.forward  # the instance's, which hides that of the class
+
+
+def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Work:
+    """Run `generate` once, without capture, and count what its networks do."""
+    work = Work(dict.fromkeys(networks, 0), {name: [] for name in networks})
+
+    def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        work.calls[name] += 1
+        with _Attended() as attended:
+            if work.calls[name] > COUNTED_CALLS:
+                out = call()
+            else:
+                # In plain matrix products attention is counted alike on every device.
+                with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+                    out = call()
+                work.first_flops[name].append(float(counter.get_total_flops()))
+        work.attended += attended.bytes
+        return out
+
+    with watched(networks, around):
+        generate()
+    return work
+
+
+class _Attended(TorchFunctionMode):
+    """Adds up the sizes of the keys and values that attention is given."""
+
+    bytes = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is functional.scaled_dot_product_attention:
+            self.bytes += sum(part.numel() * part.element_size() for part in args[1:3])
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a network was called with; tensors are copies."""
+
+    given: tuple[Any, ...]
+    named: dict[str, Any]
+
+
+def arguments(
+    networks: Mapping[str, Any], generate: Callable[[], object], calls: Mapping[str, int]
+) -> dict[str, Arguments]:
+    """Run `generate` once, and keep what each network is called with in the middle of its work.
+
+    Args:
+        calls: how often each network is called in a whole generation; `generate` may make fewer calls of some.
+
+    Returns:
+        The arguments of the call half way, or of the second where there are fewer (the first may lack what later ones
+        have). A network that is handed an object of its own, such as a cache that grows, is left out.
+    """
+    found: dict[str, Arguments] = {}
+    place = dict.fromkeys(networks, 0)
+
+    def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if place[name] in (0, 1, calls[name] // 2):
+            found.pop(name, None)
+            with suppress(_OwnObjectError):
+                found[name] = Arguments(_copied(given), _copied(named))
+        place[name] += 1
+        return call()
+
+    with watched(networks, around):
+        generate()
+    return found
+
+
+class _OwnObjectError(Exception):
+    """Something that a copy could not stand for."""
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, tuple):
+        parts = [_copied(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [_copied(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise _OwnObjectError
