@@ -30,8 +30,8 @@ from baselines.contract import Budget, Corpus, Document, Fitted, Limits, Progres
 from baselines.sequence import read_samples
 from baselines.untrained import made_up_texts, made_up_vocabulary, repeated, stand_in_encoder
 from cosmos.autoencoder import Autoencoder
-from cosmos.capture import Capturable
-from cosmos.config import MINILM, SamplerSetting
+from cosmos.capture import Capturable, Capture
+from cosmos.config import MINILM, AutoencoderConfig, SamplerSetting
 from cosmos.denoiser import Denoiser
 from cosmos.encoding import Encoding
 from cosmos.files import make_folder, read_json, write_json
@@ -107,7 +107,7 @@ class CosmosSystem:
         held_out_sources = [str(document.source) for document in chosen.validation] if conditional else None
         seen = [text for document in corpus.train for text in (document.target, document.source) if text is not None]
         vocabulary = Vocabulary.of(seen, str(encoder.folder))
-        latents, canvas = model.autoencoder.latents, self._canvas(vocabulary, texts)
+        canvas = self._canvas(vocabulary, texts)
         # Encoded here, so that the stages find the states and know what they cost.
         states = workdir / "states"
         of_targets, of_sources = (Encoding(states, encoder, s, device, progress) for s in (AUTOENCODER, DIFFUSION))
@@ -121,7 +121,7 @@ class CosmosSystem:
             held_out,
             encoder,
             vocabulary,
-            config=replace(model.autoencoder, max_tokens=canvas, latents=canvas if self.recipe.full else latents),
+            config=self._sizes(canvas),
             corruption=model.corruption,
             training=self.recipe.autoencoder_training,
             budget=of_targets.and_more(left.part(self.recipe.autoencoder_share)),
@@ -196,10 +196,8 @@ class CosmosSystem:
         if self.limits.source_tokens > 0:
             raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
         model, vocabulary = self.recipe.model, made_up_vocabulary(tokens)
-        shape = model.autoencoder
-        shape = replace(
-            shape, vocabulary=vocabulary.padded_size, max_tokens=max(shape.latents, self.limits.target_tokens)
-        )
+        shape = self._sizes(self._positions(self.limits.target_tokens))
+        shape = replace(shape, vocabulary=vocabulary.padded_size)
         denoiser = replace(model.denoiser, latents=shape.latents, latent_width=shape.latent_width, source_width=None)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -243,9 +241,16 @@ class CosmosSystem:
 
     def _canvas(self, vocabulary: Vocabulary, texts: Sequence[str]) -> int:
         """Positions of the decompressor; see the module's docstring."""
-        longest = int(vocabulary.encode(texts, self.limits.target_tokens).mask.sum(1).max())
+        return self._positions(int(vocabulary.encode(texts, self.limits.target_tokens).mask.sum(1).max()))
+
+    def _positions(self, longest: int) -> int:
         positions = min(self.limits.target_tokens, -(-longest // 4) * 4)
         return positions if self.recipe.full else max(self.recipe.model.autoencoder.latents, positions)
+
+    def _sizes(self, canvas: int) -> AutoencoderConfig:
+        """Of the autoencoder, for so many positions."""
+        sizes = self.recipe.model.autoencoder
+        return replace(sizes, max_tokens=canvas, latents=canvas if self.recipe.full else sizes.latents)
 
 
 def _with_latents(latents: int) -> Mapping[str, Recipe]:

@@ -97,7 +97,7 @@ def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
         _cell(None if share is None else 100 * share[0]),
         _cell(None if share is None else 100 * share[1]),
     )
-    return Row(subject.title, detail, "", cells)
+    return Row(subject.system, detail, "", cells)
 
 
 def _training(record: Measured, ceilings: Ceilings | None) -> Row:
@@ -114,7 +114,7 @@ def _training(record: Measured, ceilings: Ceilings | None) -> Row:
         _memory(record),
         _cell(None if share is None else 100 * share[0]),
     )
-    return Row(subject.title, detail, "", cells)
+    return Row(subject.system, detail, "", cells)
 
 
 def _times(record: Measured) -> Cell:
@@ -144,7 +144,7 @@ def _cell(value: float | None, why: str = "") -> Cell:
 
 def _missing(record: Measured, detail: str, count: int) -> Row:
     first = Cell(None, NOTHING, notes=(f"failed: {record.reason}",))
-    return Row(record.subject.title, detail, "", (first, *(Cell(None, NOTHING) for _ in range(count - 1))))
+    return Row(record.subject.system, detail, "", (first, *(Cell(None, NOTHING) for _ in range(count - 1))))
 
 
 def facts(speed: Speed) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +18,6 @@ from benchmarks.speed.records import Subject
 from benchmarks.speed.training import STAGES
 
 CAPTURES = ("off", "compile", "graph")
-LATENTS = "model.autoencoder.latents"
 
 
 @dataclass(frozen=True)
@@ -28,25 +27,18 @@ class Line:
     Attributes:
         settings: by name; none: those the system runs by default.
         steps: numbers of steps, for settings that have them; none: what the settings say.
-        recipe: changes of the preset; `detail` says them in words.
     """
 
     system: str
     settings: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    detail: str = ""
-
-
-def _latents(count: int) -> dict[str, Any]:
-    return {"recipe": {LATENTS: count}, "detail": f"{count} latents"}
 
 
 # In the order in which they are measured: what the bars ask for comes first.
 LINES = (
     Line("gpt2", ("greedy", "sample")),
-    Line("cosmos", ("release-200",), (200, 50, 10), **_latents(16)),
-    Line("cosmos", ("release-200",), (10, 50, 200), **_latents(128)),
+    Line("cosmos-16", ("release-200",), (10, 50, 200)),
+    Line("cosmos-full", ("release-200",), (10, 50, 200)),
     Line("mdlm", ("ancestral-32",), (64, 16)),
     Line("tencdm", ("euler-50",)),
     Line("duo", ("ancestral-32",)),
@@ -54,7 +46,7 @@ LINES = (
     Line("ld4lg"),
     Line("diffuseq"),
 )
-TRAINING = (("cosmos", "diffusion", 128), ("cosmos", "autoencoder", 16))  # system, stage, latents
+TRAINING = (("cosmos-16", "autoencoder"), ("cosmos-full", "diffusion"))  # systems and the stages that are measured
 
 
 @dataclass(frozen=True)
@@ -128,8 +120,15 @@ def _lines(choices: Choices) -> list[Line]:
     lines = [line for line in LINES if not choices.system or line.system in choices.system]
     lines += [Line(name) for name in choices.system if name not in known]
     for line in lines:
-        if not issubclass(_system(line.system), Untrained):
+        system = _system(line.system)
+        if not issubclass(system, Untrained):
             raise UserError(f"The system '{line.system}' cannot be timed without a training; leave it out.")
+        presets = _system(line.system).presets
+        if choices.system and choices.preset not in presets:
+            raise unknown(f"preset of {line.system}", choices.preset, presets)
+    lines = [line for line in lines if choices.preset in _system(line.system).presets]
+    if not lines:
+        raise unknown("preset", choices.preset, {p for line in LINES for p in _system(line.system).presets})
     if choices.setting:
         lines = [dataclasses.replace(line, settings=(), steps=()) for line in lines]
     if choices.steps:
@@ -151,20 +150,15 @@ def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
             )
 
 
-def _recipe(line: Line, wanted: Wanted) -> Any:
-    system, preset = _system(line.system), wanted.choices.preset
-    if preset not in system.presets:
-        raise unknown(f"preset of {line.system}", preset, system.presets)
-    recipe = override(system.presets[preset], line.recipe, f"{line.system}.recipe")
-    prefix = f"{line.system}.recipe."
+def _recipe(name: str, wanted: Wanted) -> Any:
+    system, preset = _system(name), wanted.choices.preset
+    prefix = f"{name}.recipe."
     mine = {k.removeprefix(prefix): v for k, v in wanted.choices.changes.items() if k.startswith(prefix)}
-    return override(recipe, mine, f"{line.system}.recipe")
+    return override(system.presets[preset], mine, f"{name}.recipe")
 
 
 def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
-    if line.recipe and line.recipe.get(LATENTS, 0) > wanted.length:
-        return  # more latents than positions
-    system, recipe = _system(line.system), _recipe(line, wanted)
+    system, recipe = _system(line.system), _recipe(line.system, wanted)
     words = tuple(f"{line.system}:{name}" for name in line.settings) or wanted.choices.setting
     chosen = settings.with_steps(settings.choose(line.system, system, words), line.steps)
     prefix = f"{line.system}."
@@ -181,7 +175,6 @@ def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterato
                     kind="generation",
                     system=line.system,
                     preset=wanted.choices.preset,
-                    detail=line.detail,
                     recipe=plain(recipe),
                     what=name,
                     values=plain(captured),
@@ -195,17 +188,15 @@ def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterato
 
 
 def _trainings(name: str, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
-    for system, stage, latents in TRAINING:
-        if system != name or latents > wanted.length:
+    for system, stage in TRAINING:
+        if system != name:
             continue
-        line = Line(system, **_latents(latents))
-        recipe = _recipe(line, wanted)
+        recipe = _recipe(system, wanted)
         config = getattr(recipe, STAGES[stage].training)
         subject = Subject(
             kind="training",
             system=system,
             preset=wanted.choices.preset,
-            detail=line.detail,
             recipe=plain(recipe),
             what=stage,
             values=plain(config),

@@ -40,7 +40,6 @@ class Subject:
     """What is measured; its hash is the identity of a record.
 
     Attributes:
-        detail: what sets the recipe apart from the preset's, in words.
         what: the setting for generating, the stage for training.
         values: the setting, or the training configuration, whole.
         length: positions of a text, the given first one ([CLS] or the start) included.
@@ -49,7 +48,6 @@ class Subject:
     kind: Literal["generation", "training"]
     system: str
     preset: str
-    detail: str
     recipe: Json
     what: str
     values: Json
@@ -62,10 +60,6 @@ class Subject:
     @property
     def key(self) -> str:
         return identity(asdict(self))
-
-    @property
-    def title(self) -> str:
-        return f"{self.system}, {self.detail}" if self.detail else self.system
 
     @property
     def capture(self) -> str:

@@ -136,4 +136,4 @@ def _told(record: Measured) -> str:
         result = f"failed: {record.reason}"
     else:
         result = f"{1e3 * sorted(record.seconds)[len(record.seconds) // 2]:.3g} ms"
-    return f"{subject.title} {subject.what} ({subject.capture}) batch {subject.batch}: {result}"
+    return f"{subject.system} {subject.what} ({subject.capture}) batch {subject.batch}: {result}"
