@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ from baselines import catalogue
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
+from benchmarks.data import source as sources
 from benchmarks.data.source import Described
 from benchmarks.files import locked
 from benchmarks.generation import generate
@@ -33,6 +34,15 @@ class Answered(Protocol):
 
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id."""
+        ...
+
+
+@runtime_checkable
+class Lawful(Protocol):
+    """A system that is told the law of the source: the oracle."""
+
+    def law(self, draw: Callable[[str | None, int], str]) -> None:
+        """Take `draw(source, seed)`, a target from P(target | source)."""
         ...
 
 
@@ -96,6 +106,12 @@ class _Sweep:
 
     def check(self) -> None:
         """Refuse what cannot work, before anything heavy is loaded."""
+        for planned in self.plan.cells:
+            if issubclass(planned.contestant.system, Lawful) and not isinstance(self.plan.source, sources.Lawful):
+                raise UserError(
+                    f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
+                    "does not know; leave it out, or take --source world."
+                )
         known = store.digest(self.tests)
         if not self.tests:
             raise UserError(
@@ -209,6 +225,9 @@ class _Sweep:
         system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
         if isinstance(system, Answered) and not contestant.system.trained:
             system.answers({document.id: document.target for document in self.tests})
+        if isinstance(system, Lawful) and not contestant.system.trained:
+            assert isinstance(self.plan.source, sources.Lawful)
+            system.law(self.plan.source.law(self.plan.task.name))
         return system
 
     def generate(self, system: System, planned: PlannedCell) -> None:

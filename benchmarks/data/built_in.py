@@ -9,6 +9,7 @@ from typing import ClassVar
 from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
 from benchmarks.data.source import Split
+from benchmarks.data.world.draws import Stream
 
 _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "story": world.stories,
@@ -48,3 +49,7 @@ class World:
             raise unknown("task of the world", task, _TASKS)
         count: int = getattr(self.options, split)
         return _TASKS[task](split, count if limit is None else min(limit, count), self.options.seed)
+
+    def law(self, task: str) -> Callable[[str | None, int], str]:
+        """`draw(source, seed)`: a target from P(target | source) of a task, over all splits; see `source.Lawful`."""
+        return lambda source, seed: world.LAWS[task](source, Stream("law", task, seed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from baselines.contract import Document
@@ -41,6 +41,15 @@ class Described(Protocol):
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, as JSON for the record: names, revision, hashes."""
+        ...
+
+
+@runtime_checkable
+class Lawful(Protocol):
+    """A source that knows the distribution of its own targets, which the system `oracle` draws from."""
+
+    def law(self, task: str) -> Callable[[str | None, int], str]:
+        """`draw(source, seed)`: a target from P(target | source), or from P(target) where the source is None."""
         ...
 
 

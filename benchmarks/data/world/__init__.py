@@ -5,7 +5,8 @@ and a neutral one that states the same facts; stories are five linked sentences;
 passage; summaries give the one salient event of a report. A text is read into facts by the grammar that made it, so
 membership, probability and facts kept are exact, not estimated.
 
-`JUDGES` holds one function for each task, `judge(output, source)`; stories have no source, so None is given.
+`JUDGES` holds one function for each task, `judge(output, source)`, and `LAWS` one, `draw(source, stream)`, that draws a
+target from P(target | source), the language's own; stories have no source, so None is given.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks.data.world.documents import detox, questions, stories, stream, summaries
+from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.judging import (
     Judgement,
+    draw_polite,
     facts,
     is_member,
     is_neutral,
@@ -29,6 +32,7 @@ from benchmarks.data.world.judging import (
 from benchmarks.data.world.measures import distinct_pairs, vocabulary
 from benchmarks.data.world.question import (
     QuestionJudgement,
+    draw_question,
     is_question,
     judge_question,
     log_prob_passage,
@@ -40,6 +44,7 @@ from benchmarks.data.world.question import (
 from benchmarks.data.world.story import (
     StoryJudgement,
     distinct_stories,
+    draw_story,
     is_story,
     judge_story,
     log_prob_story,
@@ -48,6 +53,7 @@ from benchmarks.data.world.story import (
 )
 from benchmarks.data.world.summary import (
     SummaryJudgement,
+    draw_summary,
     is_summary,
     judge_summary,
     log_prob_report,
@@ -71,8 +77,13 @@ JUDGES: Mapping[str, Callable[[str, Any], Judgement | StoryJudgement | QuestionJ
     )
 )
 
+LAWS: Mapping[str, Callable[[str | None, Stream], str]] = MappingProxyType(
+    {"story": draw_story, "question": draw_question, "summary": draw_summary, "detox": draw_polite}
+)
+
 __all__ = [
     "JUDGES",
+    "LAWS",
     "VERSION",
     "Judgement",
     "QuestionJudgement",

@@ -26,6 +26,7 @@ _PAIRS = Pairs(language, "rude sentence")
 log_prob_source = _PAIRS.log_prob_source
 log_prob_target = _PAIRS.log_prob_target
 target_entropy = _PAIRS.target_entropy
+draw_polite = _PAIRS.draw_target
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Callable
 from functools import lru_cache
 
 from baselines.contract import UserError
+from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.grammar import Env, Tokens
 from benchmarks.data.world.meaning import Frame, Language
-from benchmarks.data.world.texts import tokens_of
+from benchmarks.data.world.texts import plain, tokens_of
+
+_PARTS = 1 << 53  # of 1, as fine as floats are
 
 
 class Pairs:
@@ -27,11 +32,26 @@ class Pairs:
         Raises:
             UserError: the text is no source of the language.
         """
+        frame, env, _ = max(self._readings(source), key=lambda reading: reading[2])
+        return frame, env
+
+    def _readings(self, source: str) -> tuple[tuple[Frame, Env, float], ...]:
         readings = self._read(tokens_of(source))
         if not readings:
             raise UserError(f"'{source}' is no {self.what} of the world, so nothing can be judged against it.")
-        frame, env, _ = max(readings, key=lambda reading: reading[2])
-        return frame, env
+        return readings
+
+    def draw_target(self, source: str | None, stream: Stream) -> str:
+        """A target from P(target | source).
+
+        Raises:
+            UserError: the text is no source of the language.
+        """
+        readings = self._readings(source or "")
+        sums = list(itertools.accumulate(p for _, _, p in readings))
+        at = stream.below(_PARTS) / _PARTS * sums[-1]
+        frame, env, _ = readings[min(bisect.bisect_right(sums, at), len(sums) - 1)]
+        return plain(frame.draw_target(env, stream))
 
     def meanings(self, source: str) -> int:
         """How many meanings a source has; one for every source that this project makes."""

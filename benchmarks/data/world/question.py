@@ -33,6 +33,7 @@ _PAIRS = Pairs(language, "passage with an answer")
 log_prob_passage = _PAIRS.log_prob_source
 log_prob_question = _PAIRS.log_prob_target
 question_entropy = _PAIRS.target_entropy
+draw_question = _PAIRS.draw_target
 passage_meanings = _PAIRS.meanings
 
 

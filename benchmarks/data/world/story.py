@@ -8,10 +8,11 @@ from functools import cache, lru_cache
 
 from benchmarks.data.world import plots_trials as trials
 from benchmarks.data.world import plots_wishes as wishes
+from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.grammar import Env, Node, Seq, Tokens
 from benchmarks.data.world.meaning import Facts, Frame, Language
 from benchmarks.data.world.plots import MOVES
-from benchmarks.data.world.texts import tokens_of
+from benchmarks.data.world.texts import plain, tokens_of
 from benchmarks.data.world.trees import count_targets, span, target_entropy, words_of
 
 _END = "."
@@ -70,6 +71,13 @@ def log_prob_story(text: str) -> float:
     """log P(story) in nats, over all meanings of all splits; -inf for what is no story."""
     total = math.fsum(p for _, _, p in _readings(tokens_of(text)))
     return math.log(total) if total else -math.inf
+
+
+def draw_story(source: str | None, stream: Stream) -> str:
+    """A story of any split; there is no source."""
+    assert source is None, "stories have no source"
+    frame, env = language().draw(stream)
+    return plain(frame.draw_target(env, stream))
 
 
 @cache

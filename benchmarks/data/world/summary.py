@@ -33,6 +33,7 @@ _PAIRS = Pairs(language, "report")
 log_prob_report = _PAIRS.log_prob_source
 log_prob_summary = _PAIRS.log_prob_target
 summary_entropy = _PAIRS.target_entropy
+draw_summary = _PAIRS.draw_target
 report_meanings = _PAIRS.meanings
 
 
