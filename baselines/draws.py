@@ -44,4 +44,4 @@ def nucleus(logits: Tensor, top_p: float) -> Tensor:
     ordered, order = torch.sort(logits, dim=-1, descending=True, stable=True)  # [..., V]
     mass = ordered.double().softmax(-1)
     outside = mass.cumsum(-1) - mass >= top_p  # the mass before a token already reaches top_p
-    return torch.where(outside, -torch.inf, ordered).gather(-1, order.argsort(-1))
+    return torch.empty_like(ordered).scatter_(-1, order, ordered.masked_fill(outside, -torch.inf))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class TrainedSystem(ABC):
         shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
         model = self.fresh(shape, 0)
         checkpoint.load_weights(checkpoint_folder, model)
-        vocabulary = Vocabulary.load(checkpoint_folder / checkpoint.VOCABULARY)
+        vocabulary = self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY)
         self.ready(shape, vocabulary, model, device=device, dtype=dtype)
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
@@ -88,6 +88,10 @@ class TrainedSystem(ABC):
     def networks(self) -> Mapping[str, Any]:
         """The one network."""
         return {self.name: self.model}
+
+    def read_vocabulary(self, path: Path) -> Vocabulary:
+        """The vocabulary of a checkpoint."""
+        return Vocabulary.load(path)
 
     def fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
         """The network with weights from `seed`; the global generator is left as it was."""
@@ -147,6 +151,13 @@ class Rival(TrainedSystem):
             progress=progress,
         )
 
+    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+        """The vocabulary of training texts; by default the tokens they have of the tokenizer that systems share."""
+        return Vocabulary.of(texts)
+
+    def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
+        """Put weights learnt elsewhere into a fresh network."""
+
     # -- the contract -------------------------------------------------------------------------------------------------
 
     def fit(
@@ -159,12 +170,14 @@ class Rival(TrainedSystem):
             return done
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
-        vocabulary = Vocabulary.of(text for d in corpus.train for text in (d.source, d.target) if text is not None)
+        texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
+        vocabulary = self.vocabulary_of(texts)
         pairs = encode_pairs(corpus.train, vocabulary, self.limits)
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
         data = self.batches(pairs, shape)
         validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
         model = self.fresh(shape, seed)
+        self.begin(model, vocabulary)
         trained = self.optimise(
             model, data, validation, budget, workdir / "training", seed=seed, device=device, progress=progress
         )

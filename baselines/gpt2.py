@@ -1,35 +1,48 @@
-"""The autoregressive rival: GPT-2 (Radford et al., 2019), Hugging Face's network trained from scratch.
+"""The autoregressive rival: GPT-2 (Radford et al., 2019), Hugging Face's network, from scratch or fine-tuned.
 
 p(target | source) is the product of p(token | source, tokens before it); a row is "source [SEP] target [SEP]" and only
 the target counts in the loss, which is the exact negative log-likelihood. Network: learned positions, GELU, norms
 before each layer, tied embeddings.
 
-Departures from the paper: sizes and the tokenizer are those of the comparison; no pretraining; no dropout unless the
-recipe has it. On small corpora an autoregressive model overfits long before its budget is used, so the weights kept are
-those of the best validation loss (the budget's share at that point is in the notes of `Fitted`).
+Generation: greedy, or draws at a temperature from the nucleus (Holtzman et al., 2020), served from preallocated room
+(`baselines.decoding`); Hugging Face's own `generate`, because papers compare with that (`baselines.plain_generate`);
+beam search with a length penalty (`baselines.beam`; Wu et al., 2016, without their coverage term). Temperature 1
+without a nucleus, "sample", is the one that gives unbiased samples of the model.
+
+Departures from the paper, and why: sizes and the tokenizer are those of the comparison, and the width inside the
+feed-forward layers is set so that networks compared have as many parameters; weight decay is on all parameters, as for
+every system here. No pretraining, unless the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair
+tokenizer are that one's, limits are counted in its tokens, and a row is not to be ranked with systems that learnt from
+the task alone. On small corpora an autoregressive model overfits long before its budget is used, so there is dropout
+and the weights kept are those of the best validation loss (the budget's share at that point is `best_share` in the
+notes of `Fitted`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
+from baselines import gpt2_pretrained, plain_generate
+from baselines.beam import Beam, search
 from baselines.contract import Budget, Request, Sample, UserError
-from baselines.draws import categorical, nucleus
+from baselines.decoding import Decoding, Server
 from baselines.fitting import Rival
-from baselines.sequence import Pairs, TokenBatches, encode_sources, join, left_pad, read_samples
+from baselines.gpt2_network import CachedGPT2
+from baselines.plain_generate import PlainGenerate
+from baselines.sequence import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
+from cosmos import regions
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, TrainingConfig
-from cosmos.vocabulary import PAD, SEP
-
-LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # steps between looks at which rows have ended; an accelerator must be waited for
+from cosmos.vocabulary import SEP, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -43,24 +56,7 @@ class GPT2Recipe:
     dropout: float
     training: TrainingConfig
     budget: Budget
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How to choose tokens: the most probable (`greedy`), or a draw from the nucleus at a temperature.
-
-    Temperature 1 and top_p 1 give unbiased samples of the model.
-    """
-
-    greedy: bool = False
-    temperature: float = 1.0
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise UserError(f"A temperature must be positive, not {self.temperature:g}; use greedy=true for none.")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
+    pretrained: str | None = None  # folder or cached name of a GPT-2 to fine-tune, whose sizes replace those above
 
 
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,53 +84,8 @@ def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
     return nll.sum(), counts.sum()
 
 
-def choose(logits: Tensor, setting: Decoding, seeds: Seeds) -> Tensor:
-    """The next token of each row, int64 [B], from logits [B, V]."""
-    if setting.greedy:
-        return logits.argmax(-1)
-    kept = nucleus(logits.double() / setting.temperature, setting.top_p)
-    return categorical(kept.softmax(-1), seeds.uniform())
-
-
-@torch.inference_mode()
-def decode(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Decoding, seeds: Seeds) -> Tensor:
-    """Continue prompts by up to `steps` tokens: one call for the prompts, one per further token.
-
-    Rows that have ended leave the batch (which changes no other row), and decoding stops when none is left. On the CPU
-    this is looked at after every token, elsewhere after every eighth, because a look waits for the device.
-
-    Args:
-        prompts: int64 [B, S], padded on the right.
-
-    Returns:
-        int64 [B, steps], [PAD] where a row was no longer continued.
-    """
-    device = prompts.device
-    every = LOOK_EVERY_ON_CPU if device.type == "cpu" else LOOK_EVERY
-    tokens = left_pad(prompts)
-    seen = tokens != PAD  # [B, positions so far]
-    written = torch.full((len(prompts), steps), PAD, device=device)
-    rows = torch.arange(len(prompts), device=device)  # those still in the batch
-    cache = DynamicCache(config=model.config)
-    for step in range(steps):
-        positions = (seen.cumsum(1) - 1).clamp_min(0)[:, -tokens.shape[1] :]
-        out = model(tokens, attention_mask=seen, position_ids=positions, past_key_values=cache, logits_to_keep=1)
-        fresh = choose(out.logits[:, -1], setting, seeds)  # [rows]
-        written[rows, step] = fresh
-        tokens, seen = fresh[:, None], nn.functional.pad(seen, (0, 1), value=True)
-        if (step + 1) % every == 0:
-            going = (written[rows] != SEP).all(1)
-            if not going.all():
-                keep = going.nonzero()[:, 0]
-                if len(keep) == 0:
-                    break
-                rows, tokens, seen, seeds = rows[keep], tokens[keep], seen[keep], seeds.rows(keep)
-                cache.batch_select_indices(keep)
-    return written
-
-
 class GPT2System(Rival):
-    """GPT-2 from scratch behind the contract."""
+    """GPT-2 behind the contract."""
 
     name: ClassVar[str] = "gpt2"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -147,24 +98,93 @@ class GPT2System(Rival):
                 dropout=0.1,
                 training=TrainingConfig(batch_size=32, learning_rate=2e-3, ema_decay=0.99, keep="best"),
                 budget=Budget(4e12, "flops"),
-            )
+            ),
+            "small": GPT2Recipe(
+                width=384,
+                layers=12,
+                heads=6,
+                inner=2688,
+                dropout=0.1,
+                training=TrainingConfig(
+                    batch_size=256, learning_rate=6e-4, betas=(0.9, 0.95), weight_decay=0.1, validations=20, keep="best"
+                ),
+                budget=Budget(600, "seconds"),
+            ),
+            "base": GPT2Recipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=5504,
+                dropout=0.1,
+                training=TrainingConfig(
+                    batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000, betas=(0.9, 0.95),
+                    weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
+                ),
+                budget=Budget(300_000, "steps"),
+            ),
+            "pretrained": GPT2Recipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=3072,
+                dropout=0.1,
+                training=TrainingConfig(
+                    batch_size=64, learning_rate=5e-5, betas=(0.9, 0.999), weight_decay=0.01, validations=20,
+                    keep="best",
+                ),
+                budget=Budget(600, "seconds"),
+                pretrained="gpt2",
+            ),
+        }
+    )  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"greedy": Decoding(greedy=True), "sample": Decoding(), "nucleus-0.9": Decoding(top_p=0.9)}
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "beam-4": Beam(4),
+            "generate-greedy": PlainGenerate(greedy=True),
+            "generate-sample": PlainGenerate(),
         }
     )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"greedy": Decoding(greedy=True), "sample": Decoding()})
+    server: Server | None = None
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+        pretrained = self.recipe.pretrained
+        return super().vocabulary_of(texts) if pretrained is None else gpt2_pretrained.tokenizer_of(pretrained)
+
+    def read_vocabulary(self, path: Path) -> Vocabulary:
+        return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)
+
+    def positions(self) -> int:
+        """Those that the longest row needs."""
+        return max(1, self.limits.source_tokens) + self.limits.target_tokens
 
     def shape(self, train: Pairs) -> dict[str, int]:
-        return {}
+        """The sizes of a pretrained network; others' are known."""
+        name = self.recipe.pretrained
+        if name is None:
+            return {}
+        found = gpt2_pretrained.sizes(name)
+        if found["positions"] < self.positions():
+            raise UserError(
+                f"The GPT-2 '{name}' has {found['positions']} positions and the task needs {self.positions()}; "
+                "give another model, or a task with shorter limits."
+            )
+        return found
 
     def build(self, shape: Mapping[str, int]) -> GPT2LMHeadModel:
         recipe: GPT2Recipe = self.recipe
         return GPT2LMHeadModel(
             GPT2Config(
                 vocab_size=shape["vocabulary"],
-                n_positions=max(1, self.limits.source_tokens) + self.limits.target_tokens,
-                n_embd=recipe.width,
-                n_layer=recipe.layers,
-                n_head=recipe.heads,
-                n_inner=recipe.inner,
+                n_positions=shape.get("positions", self.positions()),
+                n_embd=shape.get("width", recipe.width),
+                n_layer=shape.get("layers", recipe.layers),
+                n_head=shape.get("heads", recipe.heads),
+                n_inner=shape.get("inner", recipe.inner),
                 resid_pdrop=recipe.dropout,
                 embd_pdrop=recipe.dropout,
                 attn_pdrop=recipe.dropout,
@@ -172,6 +192,11 @@ class GPT2System(Rival):
                 eos_token_id=SEP,
             )
         )
+
+    def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
+        if self.recipe.pretrained is not None:
+            assert isinstance(model, GPT2LMHeadModel)
+            gpt2_pretrained.copy_weights(self.recipe.pretrained, model, vocabulary)
 
     def never_end(self, model: nn.Module) -> None:
         """The first number of the last hidden state is the same at every position, and the end token alone reads it."""
@@ -188,12 +213,57 @@ class GPT2System(Rival):
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss
 
-    def generate(self, requests: Sequence[Request], setting: Decoding) -> list[Sample]:
+    # -- generation ---------------------------------------------------------------------------------------------------
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        super().ready(shape, vocabulary, model, device=device, dtype=dtype)
+        self.network, self.server = CachedGPT2(self.model), None
+
+    def networks(self) -> Mapping[str, Any]:
+        """The one network, as it is served: one call for prompts of more than one token, and one per token."""
+        return {self.name: self.network}
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:
         """One text per request; all go through the network as one batch."""
         if not requests:
             return []
         prompts, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
-        steps = min(self.limits.target_tokens, max(request.max_tokens for request in requests))
-        seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
-        written = decode(self.model, prompts.to(self.device), steps, setting, seeds)
-        return read_samples(requests, written, self.vocabulary)
+        seeds = torch.tensor([request.seed for request in requests])
+        # What a search finds depends on where texts are cut, so texts are searched with those of the same limit.
+        limits = [request.max_tokens if isinstance(setting, Beam) else 0 for request in requests]
+        samples: dict[int, Sample] = {}
+        for limit in sorted(set(limits)):
+            part = [i for i, known in enumerate(limits) if known == limit]
+            asked = [requests[i] for i in part]
+            steps = min(self.limits.target_tokens, max(request.max_tokens for request in asked))
+            written = self.write(prompts[part], seeds[part], steps, setting)
+            samples |= zip(part, read_samples(asked, written, self.vocabulary), strict=True)
+        return [samples[i] for i in range(len(requests))]
+
+    def write(self, prompts: Tensor, seeds: Tensor, steps: int, setting: Decoding | PlainGenerate | Beam) -> Tensor:
+        """Continue prompts int64 [B, S], padded on the right, by up to `steps` tokens: int64 [B, at most `steps`]."""
+        ends = lengths(prompts) - 1  # where the last tokens are
+        furthest, count = int(ends.max()), len(prompts)
+        prompts, ends, streams = prompts.to(self.device), ends.to(self.device), Seeds(seeds.to(self.device))
+        if isinstance(setting, PlainGenerate):
+            # Whoever counts the network's calls hears of those that `generate` makes of the same network.
+            hook = self.model.register_forward_hook(lambda *_: regions.tell(self.networks(), {self.name: 1}))
+            try:
+                return plain_generate.generate(self.model, prompts, steps, setting, streams)
+            finally:
+                hook.remove()
+        beams = setting.beams if isinstance(setting, Beam) else 1
+        self.server = server = Server.of(
+            self.server, self.name, self.network, count * beams, self.model.config.n_positions
+        )  # fmt: skip
+        if isinstance(setting, Decoding):
+            server.prepare(setting, count)
+        if furthest > 0:
+            self.network(prompts[:, :furthest], server.of_rows(count))
+        last = prompts.gather(1, ends[:, None])[:, 0]
+        if isinstance(setting, Beam):
+            return search(server, last, ends, furthest, steps, setting)
+        return server.decode(last, ends, furthest, steps, setting, streams)

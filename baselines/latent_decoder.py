@@ -1,31 +1,23 @@
 """An autoregressive decoder on latents: p(token | tokens before it, latents), teacher-forced or token by token.
 
-Pre-norm blocks of causal rotary self-attention, cross-attention to the latents and a GELU layer; tied embeddings. Word
-by word, keys and values of earlier tokens are kept, and those of the latents are computed once.
+Pre-norm blocks of causal rotary self-attention, cross-attention to the latents and a GELU layer; tied embeddings. Token
+by token it is served as all autoregressive networks are (`baselines.decoding`): keys and values of earlier tokens are
+kept, and those of the latents, computed once, take the place of a prompt.
 
 Axis legend in `cosmos.blocks`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cosmos.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, merge_heads, split_heads
+from baselines.decoding import Decoding, Place, Server, attend, locate
+from cosmos.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, Rotate, SelfAttention
+from cosmos.capture import Capture
 from cosmos.config import AutoencoderConfig
-from cosmos.vocabulary import CLS, PAD, SEP
-
-LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # tokens between looks at whether all rows have ended, which wait for the device
-
-
-class Kept(NamedTuple):
-    """Keys and values of the tokens so far, each [B, H, L, D], filled up to the position at hand."""
-
-    keys: Tensor
-    values: Tensor
+from cosmos.randomness import Seeds
+from cosmos.vocabulary import CLS
 
 
 class DecoderBlock(nn.Module):
@@ -44,15 +36,20 @@ class DecoderBlock(nn.Module):
         x = x + self.cross_attention(self.cross_norm(x), memory)
         return x + self.feed_forward(x)
 
-    def step(self, x: Tensor, rotary: Rotary, memory: tuple[Tensor, Tensor], kept: Kept, place: int) -> Tensor:
-        """One position: x [B, 1, W] at `place` -> [B, 1, W]; `kept` is filled there."""
-        parts = self.attention.to_qkv(self.norm(x)).chunk(3, -1)
-        query, key, value = (split_heads(part, self.attention.heads) for part in parts)  # [B, H, 1, D]
-        kept.keys[:, :, place], kept.values[:, :, place] = rotary(key, place)[:, :, 0], value[:, :, 0]
-        past = (kept.keys[:, :, : place + 1], kept.values[:, :, : place + 1])
-        attended = functional.scaled_dot_product_attention(rotary(query, place), *past)
-        x = x + self.attention.out(merge_heads(attended))
-        x = x + self.cross_attention(self.cross_norm(x), memory)
+    def step(self, x: Tensor, turn: Rotate, memory: Tensor, kept: Tensor, at: Place) -> Tensor:
+        """One position per row: x [B, W] -> [B, W].
+
+        Args:
+            turn: the rotary turn of those positions.
+            memory: keys and values of the latents, [B, 2, H, N, D].
+            kept: those of the tokens, [B, P, 2, H, D]; written at this position.
+        """
+        attention = self.attention
+        query, key, value = (
+            attention.to_qkv(self.norm(x)).unflatten(-1, (3, attention.heads, -1)).unbind(1)
+        )  # [B, H, D]
+        x = x + attention.out(attend(turn(query), torch.stack((turn(key), value), 1), kept, at))
+        x = x + self.cross_attention(self.cross_norm(x)[:, None], (memory[:, 0], memory[:, 1]))[:, 0]
         return x + self.feed_forward(x)
 
 
@@ -77,12 +74,28 @@ class LatentDecoder(nn.Module):
         states = self.latent_norm(self.from_latent(latents) + self.latent_positions)  # [B, N, W]
         return [block.cross_attention.keys_values(states) for block in self.blocks]
 
-    def forward(self, tokens: Tensor, memory: list[tuple[Tensor, Tensor]], kept: list[Kept], place: int) -> Tensor:
-        """One step: tokens int64 [B] at `place` -> logits of the next ones [B, V]; a network call of generation."""
-        x = (self.tokens(tokens) + self.positions[place])[:, None]  # [B, 1, W]
-        for block, states, past in zip(self.blocks, memory, kept, strict=True):
-            x = block.step(x, self.rotary, states, past, place)
-        return self.read(x[:, 0])
+    def forward(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
+        """One step: tokens int64 [B] at `place` int64 [B] -> logits of the next ones [B, V]; a network call of
+        generation. See `baselines.decoding.CachedNetwork`."""
+        x = self.tokens(tokens) + self.positions[place]  # [B, W]
+        turn, at = self.rotary.at(place), locate(place, reach, x.dtype)
+        kept, memory = room[: len(self.blocks)], room[len(self.blocks) :]
+        for block, past, states in zip(self.blocks, kept, memory, strict=True):
+            x = block.step(x, turn, states, past, at)
+        return self.read(x)
+
+    def room(self, rows: int, positions: int) -> list[Tensor]:
+        """Keys and values of the tokens for every block [rows, positions, 2, H, D], then of the latents
+        [rows, 2, H, N, D]."""
+        table, heads = self.tokens.weight, self.blocks[0].attention.heads
+        size, latents = table.shape[1] // heads, len(self.latent_positions)
+        kept = [table.new_zeros(rows, positions, 2, heads, size) for _ in self.blocks]
+        return kept + [table.new_zeros(rows, 2, heads, latents, size) for _ in self.blocks]
+
+    def remember(self, latents: Tensor, room: list[Tensor]) -> None:
+        """Fill the room's part for latents [B, N, C]."""
+        for states, part in zip(self.memory(latents), room[len(self.blocks) :], strict=True):
+            part[:, 0], part[:, 1] = states
 
     def teach(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """Logits [B, L, V] of what follows each of the tokens int64 [B, L], which begin with [CLS]."""
@@ -95,31 +108,21 @@ class LatentDecoder(nn.Module):
         """Hidden states [..., W] -> logits [..., V]."""
         return self.norm(x) @ self.tokens.weight.T
 
-    def start(self, batch: int, length: int) -> list[Kept]:
-        """Empty room for the keys and values of `length` tokens."""
-        weight = self.tokens.weight
-        heads = self.blocks[0].attention.heads
-        shape = (batch, heads, length, weight.shape[1] // heads)
-        return [Kept(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in self.blocks]
 
-
-def greedy(decoder: LatentDecoder, latents: Tensor, steps: int, known: int) -> Tensor:
-    """The most probable token after token: int64 [B, steps], [PAD] after the last call.
-
-    One call a token until every row has ended. On the CPU this is looked at after every token, elsewhere after every
-    eighth, because a look waits for the device.
+@torch.inference_mode()
+def greedy(server: Server, latents: Tensor, steps: int, known: int, capture: Capture = "off") -> Tensor:
+    """The most probable token after token: int64 [B, steps], [PAD] after the end token.
 
     Args:
+        server: of a `LatentDecoder`, with room for as many rows.
         latents: raw [B, N, C], in the decoder's dtype.
         known: tokens from this number on are never chosen; they only fill the table.
     """
-    every = LOOK_EVERY_ON_CPU if latents.device.type == "cpu" else LOOK_EVERY
-    memory, kept = decoder.memory(latents), decoder.start(len(latents), steps)
-    tokens = torch.full((len(latents),), CLS, device=latents.device)
-    written = torch.full((len(latents), steps), PAD, device=latents.device)
-    for place in range(steps):
-        tokens = decoder(tokens, memory, kept, place)[:, :known].argmax(-1)
-        written[:, place] = tokens
-        if (place + 1) % every == 0 and bool((written == SEP).any(1).all()):
-            break
-    return written
+    setting, count, device = Decoding(greedy=True, capture=capture), len(latents), latents.device
+    server.prepare(setting, count, known)
+    decoder = server.network
+    assert isinstance(decoder, LatentDecoder)
+    decoder.remember(latents, server.of_rows(count))
+    start = torch.full((count,), CLS, device=device)
+    nobody = Seeds(torch.zeros_like(start))  # nothing is drawn
+    return server.decode(start, torch.zeros_like(start), 0, steps, setting, nobody, known=known)

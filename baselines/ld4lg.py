@@ -34,8 +34,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.contract import Budget
+from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
-from baselines.two_stage import Documents, Parts, TwoStageRival, Work
+from baselines.two_stage import READER, Documents, Parts, TwoStageRival, Work
 from cosmos.autoencoder import Compressor
 from cosmos.batches import Batch
 from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
@@ -159,6 +160,8 @@ class LD4LGSystem(TwoStageRival):
         }
     )
 
+    server: Server | None = None
+
     def canvas(self, longest: int) -> int:
         """The task's limit: a decoder that writes word by word pays for no position that a text does not need."""
         return self.limits.target_tokens
@@ -234,4 +237,6 @@ class LD4LGSystem(TwoStageRival):
         decoder = self.decoder()
         assert isinstance(decoder, LatentDecoder)
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
-        return greedy(decoder, raw, self.loaded_shape["canvas"] - 1, len(self.vocabulary))
+        canvas = self.loaded_shape["canvas"]
+        self.server = Server.of(self.server, READER, decoder, len(raw), canvas)
+        return greedy(self.server, raw, canvas - 1, len(self.vocabulary))

@@ -44,6 +44,12 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [..., D] with each half turned against the other by angles of such cosines and sines."""
+    first, second = x.chunk(2, -1)
+    return x * cos.to(x.dtype) + torch.cat((-second, first), -1) * sin.to(x.dtype)
+
+
 class Rotary(nn.Module):
     """Rotary positions (Su et al., 2104.09864), halves rotated as in LLaMA. The table is rebuilt, never stored."""
 
@@ -58,9 +64,12 @@ class Rotary(nn.Module):
         """Turn queries or keys [B, H, Q, D] that stand at positions start, start + 1, ..."""
         stop = start + x.shape[-2]
         assert stop <= self.cos.shape[0], f"position {stop} beyond the rotary table of {self.cos.shape[0]}"
-        first, second = x.chunk(2, -1)
-        turned = torch.cat((-second, first), -1)
-        return x * self.cos[start:stop].to(x.dtype) + turned * self.sin[start:stop].to(x.dtype)
+        return turn(x, self.cos[start:stop], self.sin[start:stop])
+
+    def at(self, place: Tensor) -> Rotate:
+        """What turns x [B, H, D] of one position per row, at `place` int64 [B]."""
+        cos, sin = self.cos[place][:, None], self.sin[place][:, None]  # [B, 1, D]
+        return lambda x: turn(x, cos, sin)
 
 
 class SelfAttention(nn.Module):

@@ -26,7 +26,7 @@ from cosmos import regions
 from cosmos.errors import UserError, unknown
 
 Capture = Literal["off", "compile", "graph"]
-RECORDINGS = 16  # kept of one owner; the one that was not used for longest goes first
+RECORDINGS = 128  # kept of one owner; the one that was not used for longest goes first
 
 
 @dataclass(frozen=True, kw_only=True)

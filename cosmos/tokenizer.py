@@ -37,19 +37,32 @@ def find_encoder(name: str | None) -> Path:
     Raises:
         UserError: there is no such folder or cached model, or it lacks its configuration, tokenizer or weights.
     """
-    folder = Path(name or default_encoder())
+    return find_model(name or default_encoder(), "encoder")
+
+
+def find_model(name: str, kind: str) -> Path:
+    """The folder of a model with tokenizer and weights, checked without loading anything.
+
+    Args:
+        name: a folder, or the name of a model in the local Hugging Face cache.
+        kind: what errors call it, such as "encoder".
+
+    Raises:
+        UserError: as `find_encoder`.
+    """
+    folder = Path(name)
     if not folder.is_dir():
-        folder = _cached(str(name))
+        folder = _cached(name, kind)
     if not (folder / "config.json").is_file():
-        raise UserError(f"The encoder folder {folder} has no config.json; give a folder saved by save_pretrained.")
-    if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt")):
-        raise UserError(f"The encoder folder {folder} has no tokenizer; save tokenizer.json or vocab.txt there.")
+        raise UserError(f"The {kind} folder {folder} has no config.json; give a folder saved by save_pretrained.")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise UserError(f"The {kind} folder {folder} has no tokenizer; save tokenizer.json there.")
     if not any(folder.glob("model*.safetensors")):
-        raise UserError(f"The encoder folder {folder} has no weights in safetensors; save model.safetensors there.")
+        raise UserError(f"The {kind} folder {folder} has no weights in safetensors; save model.safetensors there.")
     return folder
 
 
-def _cached(name: str) -> Path:
+def _cached(name: str, kind: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -57,13 +70,13 @@ def _cached(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError) as error:
         raise UserError(
-            f"The encoder '{name}' is neither a folder nor in the local Hugging Face cache; run 'hf download {name}' "
+            f"The {kind} '{name}' is neither a folder nor in the local Hugging Face cache; run 'hf download {name}' "
             "where there is a network, or give a folder."
         ) from error
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The fast tokenizer of an encoder folder, with neither truncation nor padding."""
+    """The fast tokenizer of a model's folder, with neither truncation nor padding."""
     if (folder / "tokenizer.json").is_file():
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:

@@ -16,7 +16,7 @@ from baselines.canvas import CanvasModel, CanvasRecipe
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
 from baselines.diffuseq import DiffuSeqRecipe, DiffuSeqSystem, EmbeddingSampling
 from baselines.fitting import TrainedSystem
-from baselines.gpt2 import Decoding, GPT2Recipe, GPT2System
+from baselines.gpt2 import Beam, Decoding, GPT2Recipe, GPT2System, PlainGenerate
 from baselines.ld4lg import LD4LGRecipe, LD4LGSystem
 from baselines.mdlm import MDLMSystem, Unmasking
 from baselines.tencdm import TEncDMRecipe, TEncDMSystem
@@ -79,6 +79,8 @@ STAGES = {"tencdm": ("reader", "denoiser"), "ld4lg": ("reader", "denoiser")}  # 
 SETTINGS = [
     ("gpt2", Decoding(greedy=True)),
     ("gpt2", Decoding(temperature=0.8, top_p=0.9)),
+    ("gpt2", PlainGenerate(temperature=0.8, top_p=0.9)),
+    ("gpt2", Beam(3)),
     ("mdlm", Unmasking("ancestral", 5)),
     ("mdlm", Unmasking("confidence", 4)),
     ("diffuseq", EmbeddingSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
@@ -227,10 +229,13 @@ def test_a_diffusion_calls_its_network_once_per_step(
     assert count_calls(trained[name][0], setting) == calls
 
 
-def test_gpt2_calls_its_network_once_per_token(trained: dict[str, tuple[TrainedSystem, Path]]) -> None:
+def test_gpt2_calls_its_network_once_per_token_and_once_for_the_prompts(
+    trained: dict[str, tuple[TrainedSystem, Path]],
+) -> None:
     system, _ = trained["gpt2"]
     longest = max(s.tokens + s.finished for s in system.generate(REQUESTS, Decoding()))
-    assert count_calls(system, Decoding()) == longest
+    assert count_calls(system, Decoding()) == longest + 1
+    assert count_calls(system, PlainGenerate()) == longest, "the last token of the prompts is among them"
 
 
 def count_calls(system: TrainedSystem, setting: Any) -> int:

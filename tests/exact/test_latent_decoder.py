@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
 from cosmos.config import AutoencoderConfig
 from cosmos.vocabulary import CLS, PAD, SEP
@@ -33,6 +34,10 @@ def latents() -> Tensor:
     return torch.randn(4, 3, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
 
 
+def serve(decoder: LatentDecoder) -> Server:
+    return Server("reader", decoder, 4, 9)
+
+
 def test_the_probabilities_of_all_texts_sum_to_one(decoder: LatentDecoder, latents: Tensor) -> None:
     texts = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [V^L, L]
     given = torch.cat([torch.full((len(texts), 1), CLS), texts[:, :-1]], 1)
@@ -46,9 +51,11 @@ def test_the_probabilities_of_all_texts_sum_to_one(decoder: LatentDecoder, laten
 def test_word_by_word_is_all_at_once(decoder: LatentDecoder, latents: Tensor) -> None:
     tokens = torch.randint(V, (4, 8), generator=torch.Generator().manual_seed(7))
     at_once = decoder.teach(tokens, latents)
-    memory, kept = decoder.memory(latents), decoder.start(4, 8)
+    room = decoder.room(4, 8)
+    decoder.remember(latents, room)
     for place in range(8):
-        assert (decoder(tokens[:, place], memory, kept, place) - at_once[:, place]).abs().max() < 1e-12
+        step = decoder(tokens[:, place], room, torch.full((4,), place), 8)
+        assert (step - at_once[:, place]).abs().max() < 1e-12
     other = decoder.teach(tokens.flip(0), latents)
     assert (other - at_once).abs().max() > 1e-3
 
@@ -64,17 +71,17 @@ def test_the_decoder_looks_at_every_latent(decoder: LatentDecoder, latents: Tens
 
 
 def test_greedy_writes_what_teaching_calls_most_probable(decoder: LatentDecoder, latents: Tensor) -> None:
-    written = greedy(decoder, latents, 8, V)
+    written = greedy(serve(decoder), latents, 8, V)
     for row, latent in zip(written, latents, strict=True):
         for place in range(8):
             given = torch.cat([torch.tensor([CLS]), row[:place]])[None]
             assert row[place] == decoder.teach(given, latent[None])[0, -1].argmax()
             if row[place] == SEP or (row[place:] == PAD).all():
                 break
-        alone = greedy(decoder, latent[None], 8, V)[0]
+        alone = greedy(serve(decoder), latent[None], 8, V)[0]
         end = row.tolist().index(SEP) + 1 if SEP in row.tolist() else 8
         assert torch.equal(alone[:end], row[:end])
-    assert (greedy(decoder, latents, 8, 3) < 3).all()
+    assert (greedy(serve(decoder), latents, 8, 3) < 3).all()
 
 
 def test_greedy_stops_when_all_rows_have_ended(decoder: LatentDecoder, latents: Tensor) -> None:
@@ -87,7 +94,7 @@ def test_greedy_stops_when_all_rows_have_ended(decoder: LatentDecoder, latents: 
     before = decoder.tokens.weight.clone()
     hook = decoder.register_forward_hook(count)
     decoder.tokens.weight[SEP] = 50 * decoder.norm(torch.ones(1, 16, dtype=torch.float64))[0]
-    lengths = [row.index(SEP) + 1 if SEP in row else 8 for row in greedy(decoder, latents, 8, V).tolist()]
+    lengths = [row.index(SEP) + 1 if SEP in row else 8 for row in greedy(serve(decoder), latents, 8, V).tolist()]
     hook.remove()
     decoder.tokens.weight.copy_(before)
     assert calls == max(lengths)
