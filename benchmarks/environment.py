@@ -94,13 +94,16 @@ def commit() -> tuple[str | None, bool | None]:
     """The commit of this code and whether the code differs from it; (None, None) where this code is not in git.
 
     It differs where a tracked file was changed, or where a package of ours holds a file that is not tracked. Where the
-    code was copied to another machine without its history, the environment variable COSMOS_COMMIT may say the commit;
-    whether the copy differs from it is then unknown.
+    environment variable COSMOS_COMMIT says the commit, as on a machine that was given a copy of the code, it is
+    believed, and whether the copy differs from it is unknown.
     """
+    said = os.environ.get(COMMIT_VARIABLE)
+    if said:
+        return said, None
     home = Path(__file__).resolve().parents[1]
     # An installed copy may lie within somebody else's repository, whose commit says nothing of this code.
     if _git("ls-files", "--error-unmatch", str(Path(__file__).resolve()), folder=home) is None:
-        return os.environ.get(COMMIT_VARIABLE), None
+        return None, None
     changes = _git("status", "--porcelain", "--untracked-files=no", folder=home)
     ours = [name for name in _OURS if (home / name).is_dir()]
     added = _git("ls-files", "--others", "--exclude-standard", "--", *ours, folder=home)

@@ -102,7 +102,7 @@ class _Kept:
     """What is compiled and recorded for one owner."""
 
     networks: dict[str, nn.Module]
-    forwards: dict[nn.Module, Callable[..., Any]] | None = None
+    methods: regions.Compiled | None = None
     recordings: OrderedDict[Hashable, Recording] = field(default_factory=OrderedDict)
     pool: Any = None  # of memory, one for all recordings
 
@@ -111,9 +111,9 @@ class _Kept:
         if not regions.has_compiler():
             warnings.warn("Recording without compiling, as there is no C++ compiler; it will be slower.", stacklevel=2)
             return nullcontext()
-        if self.forwards is None:
-            self.forwards = regions.compile_blocks(self.networks)
-        return regions.compiled(self.forwards)
+        if self.methods is None:
+            self.methods = regions.compile_blocks(self.networks)
+        return regions.compiled(self.methods)
 
 
 _KEPT: dict[int, _Kept] = {}  # by identity of the owner, which need not be hashable

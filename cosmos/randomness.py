@@ -15,6 +15,8 @@ import math
 import torch
 from torch import Tensor
 
+from cosmos.regions import fusible
+
 
 def _signed(value: int) -> int:
     """An integer modulo 2^64, as int64 holds it."""
@@ -38,6 +40,26 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
+def _bits(stream: Tensor, count: int) -> Tensor:
+    """`count` hashed int64 per row of stream [B], shape [B, count]."""
+    place = torch.arange(count, device=stream.device, dtype=torch.int64)
+    return _mix(_mix(stream)[:, None] + (place + 1) * _GOLDEN)
+
+
+@fusible
+def _uniform(stream: Tensor, count: int) -> Tensor:
+    bits = _shift(_bits(stream, count), 11)  # 53 bits
+    return (bits.double() + 0.5) * 2.0**-53
+
+
+@fusible
+def _normal(stream: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    bits = _bits(stream, count)
+    radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
+    angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
+    return (radius * torch.cos(angle)).to(dtype)
+
+
 class Seeds:
     """One stream of random numbers per row. Each draw advances all streams together.
 
@@ -59,24 +81,20 @@ class Seeds:
         part.keys, part.draws = self.keys[index], self.draws
         return part
 
-    def _bits(self, count: int) -> Tensor:
-        """`count` hashed int64 per row, shape [B, count]."""
+    def _stream(self) -> Tensor:
+        """What the numbers of the next draw follow from, int64 [B]."""
         self.draws += 1
-        place = torch.arange(count, device=self.keys.device, dtype=torch.int64)
-        stream = _mix(self.keys + _signed(self.draws * _GOLDEN))  # [B]
-        return _mix(stream[:, None] + (place + 1) * _GOLDEN)
+        # A tensor, as compiled code would be made anew for every new number.
+        draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device=self.keys.device)
+        return self.keys + draw
 
     def uniform(self, *shape: int) -> Tensor:
         """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
-        bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
-        return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
+        return _uniform(self._stream(), math.prod(shape)).view(len(self), *shape)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
-        bits = self._bits(math.prod(shape))
-        radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
-        angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
-        return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
+        return _normal(self._stream(), math.prod(shape), dtype).view(len(self), *shape)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:

@@ -1,21 +1,24 @@
 """Networks changed for the time of a call: blocks compiled, hooks kept silent or told of calls. Nothing stays changed.
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
-compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation), and what is left between them is
-a few small kernels.
+compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
+compiled where it is worth it: methods that a network's class names in `compiles`, and functions that are `fusible`.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+P = ParamSpec("P")
 
 BACKEND = "inductor"
 VARIANTS = 1024
@@ -39,27 +42,60 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
+Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]
+"""Module, name of its method, and that method compiled."""
+
+
+def compile_blocks(networks: Mapping[str, nn.Module], dynamic: bool = False) -> Compiled:
+    """Methods to be compiled at their first call: forward of every block, and what networks name in `compiles`.
+
+    Args:
+        dynamic: one compilation for all sizes, as training wants, whose batches are of many lengths; else one for every
+            size, which is faster once it is made. Without it a graph break is an error.
+    """
+    methods = [(block, "forward") for block in blocks(networks)]
+    methods += [(net, name) for net in dict.fromkeys(networks.values()) for name in getattr(net, "compiles", ())]
+    how = {"backend": BACKEND, "dynamic": dynamic, "fullgraph": not dynamic}
+    return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
+
+
 @contextmanager
-def compiled(compiled_forwards: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
-    """Let blocks run their compiled forwards (`compile_blocks`), each for the very shapes it is given.
+def compiled(methods: Compiled) -> Iterator[None]:
+    """Let modules run their compiled methods (`compile_blocks`), and fusible functions run compiled.
 
     Raises:
         torch._dynamo.exc.FailOnRecompileLimitHit: more than `VARIANTS` of one block; it never falls back to eager.
     """
+    global _fusing
     from torch._dynamo import config  # it takes a second to import
 
-    with config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=VARIANTS), ExitStack() as stack:
-        for block, forward in compiled_forwards.items():
-            stack.enter_context(_forward(block, forward))
-        yield
+    limits = config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=VARIANTS)
+    with limits, ExitStack() as stack:
+        for module, name, function in methods:
+            stack.enter_context(_method(module, name, function))
+        before, _fusing = _fusing, True
+        try:
+            yield
+        finally:
+            _fusing = before
 
 
-def compile_blocks(networks: Mapping[str, nn.Module]) -> dict[nn.Module, Callable[..., Any]]:
-    """Block -> its forward, to be compiled at its first call with a new shape; a graph break is an error."""
-    return {
-        block: torch.compile(block.forward, backend=BACKEND, dynamic=False, fullgraph=True)
-        for block in blocks(networks)
-    }
+_fusing = False  # whether fusible functions run compiled
+
+
+def fusible(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """A function of tensors without weights, which runs compiled within `compiled` and as it is elsewhere."""
+    fused: dict[Any, Callable[P, Tensor]] = {}  # by backend
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> Tensor:
+        if not _fusing:
+            return function(*arguments, **named)
+        if BACKEND not in fused:
+            fused[BACKEND] = torch.compile(function, backend=BACKEND, fullgraph=True)
+        return fused[BACKEND](*arguments, **named)
+
+    return run
 
 
 @contextmanager
@@ -90,17 +126,17 @@ def _restore(network: nn.Module, hooks: Any, pre_hooks: Any) -> None:
 def tell(networks: Mapping[str, nn.Module], calls: Mapping[str, int]) -> None:
     """Run the hooks of each network as so many calls would, without running the network: they are given no tensors."""
     for network, count in {id(networks[name]): (networks[name], count) for name, count in calls.items()}.values():
-        with _forward(network, lambda *_, **__: None):
+        with _method(network, "forward", lambda *_, **__: None):
             for _ in range(count):
                 network()
 
 
 @contextmanager
-def _forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Another forward for one module, not for its class."""
-    assert "forward" not in vars(module), "a module's forward is changed once at a time"
-    module.forward = forward
+def _method(module: nn.Module, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Another method for one module, not for its class."""
+    assert name not in vars(module), "a module's method is changed once at a time"
+    setattr(module, name, function)
     try:
         yield
     finally:
-        del module.forward
+        delattr(module, name)

@@ -160,13 +160,13 @@ def march(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None, 
     for i in range(grid.steps):
         before, estimate = estimate, denoise(x, grid.t[i], estimate)
         weights = rule(grid, i)
-        mean = weights.state * x + weights.estimate * estimate
+        mean = torch.add(weights.state * x, estimate, alpha=weights.estimate)
         if before is not None and weights.previous:
-            mean = mean + weights.previous * before
+            mean = torch.add(mean, before, alpha=weights.previous)
         x = mean
         if weights.noise:
             assert generator is not None, "a stochastic solver needs a generator"
-            x = mean + weights.noise * normal_like(x, generator)
+            x = torch.add(mean, normal_like(x, generator), alpha=weights.noise)
     assert estimate is not None
     return Solved(x, mean, estimate)
 

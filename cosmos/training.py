@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from cosmos import resume
+from cosmos import regions, resume
 from cosmos.batches import Ahead, Batch, Batches, Order, TensorBatches, hashed, row_seeds
 from cosmos.budget import Budget
-from cosmos.compiling import compiled
 from cosmos.errors import UserError
 from cosmos.files import make_folder
 from cosmos.flops import measure_flops
@@ -117,7 +116,9 @@ def train(
     run = _Run(job, model, loss, processes)
     on_gpu = run.device.type == "cuda"
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
-    with forked, compiled(model, config.compile and on_gpu), run.ahead:
+    compiling = config.compile and on_gpu and regions.has_compiler()
+    compiled = regions.compiled(regions.compile_blocks({"": model}, dynamic=True)) if compiling else nullcontext()
+    with forked, compiled, run.ahead:
         _loop(run, progress)
     trained = run.finish(flops_per_step)
     processes.accelerator.wait_for_everyone()

@@ -1,0 +1,51 @@
+"""Training with compiled blocks learns what training without does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cosmos import regions
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_training import run, tiny
+
+
+class Layered(nn.Module):
+    """A network with repeated blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(tiny(dropout=0.0) for _ in range(3))
+
+    def predict(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        return x
+
+
+def test_compiled_blocks_learn_the_same_and_are_left_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[object] = []
+
+    def trace(graph: torch.fx.GraphModule, _: object) -> object:  # the compiler itself is torch's
+        graphs.append(graph)
+        return graph.forward
+
+    torch.manual_seed(0)
+    plain = Layered()
+    blocks = Layered()
+    blocks.load_state_dict(plain.state_dict())
+    run(tmp_path / "plain", 6, model=plain)
+    monkeypatch.setattr(regions, "BACKEND", trace)
+    with regions.compiled(regions.compile_blocks({"": blocks}, dynamic=True)):
+        run(tmp_path / "compiled", 6, model=blocks)
+    assert 0 < len(graphs) < 6  # not one for every block
+    assert all("forward" not in vars(block) for block in blocks.blocks)
+    for one, other in zip(plain.parameters(), blocks.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
