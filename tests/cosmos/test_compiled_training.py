@@ -20,7 +20,7 @@ class Layered(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(tiny(dropout=0.0) for _ in range(3))
+        self.blocks = nn.ModuleList(tiny(dropout=0.0) for _ in range(8))
 
     def predict(self, x: torch.Tensor) -> torch.Tensor:
         for block in self.blocks:
@@ -45,7 +45,7 @@ def test_compiled_blocks_learn_the_same_and_are_left_as_they_were(
     monkeypatch.setattr(regions, "BACKEND", trace)
     with regions.compiled(regions.compile_blocks({"": blocks}, dynamic=True)):
         run(tmp_path / "compiled", 6, model=blocks)
-    assert 0 < len(graphs) < 6  # not one for every block
+    assert 0 < len(graphs) < len(blocks.blocks)  # all blocks share them
     assert all("forward" not in vars(block) for block in blocks.blocks)
     for one, other in zip(plain.parameters(), blocks.parameters(), strict=True):
         torch.testing.assert_close(one, other)
