@@ -27,17 +27,19 @@ class Work:
     Attributes:
         calls: network -> how often it was called.
         first_flops: network -> operations of each of its first calls.
+        elsewhere: operations of what made the calls in the networks' place.
         attended: bytes of keys and values that attention read, in all calls.
     """
 
     calls: dict[str, int]
     first_flops: dict[str, list[float]]
+    elsewhere: float = 0.0
     attended: float = 0.0
 
     @property
     def flops(self) -> float:
         """Operations of all calls."""
-        return sum(along(self.first_flops[name], count) for name, count in self.calls.items())
+        return self.elsewhere + sum(along(self.first_flops[name], count) for name, count in self.calls.items())
 
 
 def along(first: list[float], count: int) -> float:
@@ -49,50 +51,68 @@ def along(first: list[float], count: int) -> float:
     return sum(first) + rest * first[-1] + slope * rest * (rest + 1) / 2
 
 
+Around = Callable[[str, Callable[[], Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
 @contextmanager
-def watched(
-    networks: Mapping[str, Any], around: Callable[[str, Callable[[], Any], tuple[Any, ...], dict[str, Any]], Any]
-) -> Iterator[None]:
-    """Have every call of the networks go through `around(name, call, arguments, keywords)`."""
+def watched(networks: Mapping[str, Any], around: Around) -> Iterator[None]:
+    """Have every call of the networks go through `around(name, call, arguments, keywords)`.
 
-    def wrapped(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *given, **named: around(name, lambda: forward(*given, **named), given, named)
+    It stands where a compiled module's call stands, so the forward stays free for others to replace.
+    """
 
-    for name, network in networks.items():
-        network.forward = wrapped(name, network.forward)
+    def wrapped(name: str, network: Any) -> Callable[..., Any]:
+        return lambda *given, **named: around(name, lambda: network._call_impl(*given, **named), given, named)
+
+    before = {name: network._compiled_call_impl for name, network in networks.items()}
     try:
+        for name, network in networks.items():
+            network._compiled_call_impl = wrapped(name, network)
         yield
     finally:
-        for network in networks.values():
-            del network.forward  # the instance's, which hides that of the class
+        for name, network in networks.items():
+            network._compiled_call_impl = before[name]
 
 
 def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Work:
-    """Run `generate` once, without capture, and count what its networks do."""
+    """Run `generate` once, without capture, and count what its networks do.
+
+    Where a network is only told of calls that another makes in its place (hooks are, in plain `generate` of a
+    transformer), nothing happens in them; then everything that a second run does is counted, which takes longer.
+    """
     work = Work(dict.fromkeys(networks, 0), {name: [] for name in networks})
 
     def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         work.calls[name] += 1
-        with _Attended() as attended:
-            if work.calls[name] > COUNTED_CALLS:
+        if work.calls[name] > COUNTED_CALLS:
+            with _Attended() as attended:
                 out = call()
-            else:
-                # In plain matrix products attention is counted alike on every device.
-                with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-                    out = call()
-                work.first_flops[name].append(float(counter.get_total_flops()))
+        else:
+            out, flops, attended = _counted(call)
+            work.first_flops[name].append(flops)
         work.attended += attended.bytes
         return out
 
     with watched(networks, around):
         generate()
+    if work.calls and not work.flops:
+        _, work.elsewhere, attended = _counted(generate)
+        work.attended = attended.bytes
     return work
+
+
+def _counted(run: Callable[[], Any]) -> tuple[Any, float, _Attended]:
+    """What `run` returns, its operations, and what attention read; in plain matrix products attention is counted alike
+    on every device."""
+    with FlopCounterMode(display=False) as counter, _Attended() as attended, sdpa_kernel(SDPBackend.MATH):
+        out = run()
+    return out, float(counter.get_total_flops()), attended
 
 
 class _Attended(TorchFunctionMode):
     """Adds up the sizes of the keys and values that attention is given."""
 
-    bytes = 0
+    bytes = 0.0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is functional.scaled_dot_product_attention:
@@ -118,13 +138,14 @@ def arguments(
 
     Returns:
         The arguments of the call half way, or of the second where there are fewer (the first may lack what later ones
-        have). A network that is handed an object of its own, such as a cache that grows, is left out.
+        have). A network is left out that is handed an object of its own, such as a cache that grows, or that is only
+        told of calls.
     """
     found: dict[str, Arguments] = {}
     place = dict.fromkeys(networks, 0)
 
     def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if place[name] in (0, 1, calls[name] // 2):
+        if place[name] in (0, 1, calls[name] // 2) and (given or named):
             found.pop(name, None)
             with suppress(_OwnObjectError):
                 found[name] = Arguments(_copied(given), _copied(named))

@@ -17,6 +17,7 @@ from benchmarks.cli.main import main
 from benchmarks.speed import lines, records, training, work
 from benchmarks.speed import run as runs
 from benchmarks.timing import ceilings
+from cosmos import regions
 
 SMALL = ("--length", "16", "--vocabulary", "300", "--seconds", "0.01", "--steps", "2", "--device", "cpu")
 
@@ -62,7 +63,22 @@ def test_operations_of_a_growing_cache_are_exact(calls: int) -> None:
     positions = calls * (calls + 1) / 2
     assert found.flops == calls * 2 * 8 * 8 + positions * 4 * 8  # two products with the cache, 2 * 8 each a position
     assert found.attended == positions * 2 * 8 * 4  # keys and values, float32
-    assert "forward" not in vars(network)
+    assert network._compiled_call_impl is None  # nothing stays changed
+
+
+def test_what_is_done_in_a_networks_place_is_counted_too() -> None:
+    """A network whose hooks are told of calls that another makes."""
+    told, does = torch.nn.Identity(), torch.nn.Linear(4, 4, bias=False)
+
+    def generate() -> None:
+        for _ in range(5):
+            does(torch.ones(1, 4))
+            regions.tell({"net": told}, {"net": 1})
+
+    found = work.count({"net": told}, generate)
+    assert found.calls == {"net": 5}
+    assert found.flops == 5 * 2 * 4 * 4
+    assert work.arguments({"net": told}, generate, found.calls) == {}
 
 
 def test_a_network_that_is_not_called_costs_nothing() -> None:
