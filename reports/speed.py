@@ -164,7 +164,7 @@ def facts(speed: Speed) -> tuple[str, ...]:
         ]
     clocks = [c for r in speed.measured if (c := r.made["device"].get("sm_clock_mhz")) is not None]
     if clocks:
-        found.append(f"Clock between measurements: {min(clocks):.0f} to {max(clocks):.0f} MHz")
+        found.append(f"Clock right after measurements: {min(clocks):.0f} to {max(clocks):.0f} MHz")
     return tuple(found)
 
 

@@ -71,6 +71,7 @@ class Measured:
     """One measurement.
 
     Attributes:
+        made: code and machine, asked once for all entries of a system that follow each other.
         seconds: of every repeat: a batch from requests to texts, or (training) one optimiser step, the mean of a block.
         preparation: seconds of the calls before, in which networks are compiled and recorded.
         calls: network -> calls in one batch, counted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from baselines.contract import Limits, UserError
 from benchmarks.environment import alike, made_with
 from benchmarks.files import Appender, StoreError, locked, make_folder
 from benchmarks.outcome import Voice, now
+from benchmarks.records import Json
 from benchmarks.speed import measure, records, training
 from benchmarks.speed.lines import Entry, Wanted
 from benchmarks.speed.records import Measured, Speed
@@ -47,25 +49,30 @@ def _measured(todo: Sequence[Entry], wanted: Wanted, device: str, dtype: str) ->
     """Records in order; a system is built once for all entries that follow each other."""
     for _, group in groupby(todo, key=lambda entry: (entry.subject.kind, entry.subject.system, entry.recipe)):
         same = list(group)
-        if same[0].subject.kind == "training":
-            yield from (_guarded(entry, device, partial(_steps, entry, wanted, device)) for entry in same)
-        else:
-            yield from _generations(same, wanted, device, dtype)
+        found = _trainings if same[0].subject.kind == "training" else _generations
+        made: Json | None = None
+        for record in found(same, wanted, device, dtype):
+            made = made or made_with(device)  # right after work, so that clocks are those of work; it asks a program
+            yield replace(record, made=made)
+
+
+def _trainings(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
+    yield from (_guarded(entry, partial(_steps, entry, wanted, device)) for entry in same)
 
 
 def _generations(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
-    bench = _guarded(same[0], device, partial(_bench, same[0], wanted, device, dtype))
+    bench = _guarded(same[0], partial(_bench, same[0], wanted, device, dtype))
     for entry in same:
         if isinstance(bench, measure.Bench):
-            yield _guarded(entry, device, partial(_generation, entry, bench, device))
+            yield _guarded(entry, partial(_generation, entry, bench))
         else:  # it could not even be built
-            yield _failed(entry, device, bench.reason)
+            yield _failed(entry, bench.reason)
 
 
 Found = TypeVar("Found")
 
 
-def _guarded(entry: Entry, device: str, what: Callable[[], Found]) -> Found | Measured:
+def _guarded(entry: Entry, what: Callable[[], Found]) -> Found | Measured:
     """What `what` returns, or a record that says why it did not."""
     try:
         return what()
@@ -77,11 +84,11 @@ def _guarded(entry: Entry, device: str, what: Callable[[], Found]) -> Found | Me
         short = f"{type(error).__name__}: {error}".splitlines()[0]
         reason = f"out of memory ({short})" if "out of memory" in str(error) else short
     gc.collect()  # outside of the handler, whose error holds on to everything that was being computed
-    return _failed(entry, device, reason)
+    return _failed(entry, reason)
 
 
-def _failed(entry: Entry, device: str, reason: str) -> Measured:
-    return Measured(entry.subject, "failed", now(), made_with(device), reason)
+def _failed(entry: Entry, reason: str) -> Measured:
+    return Measured(entry.subject, "failed", now(), {}, reason)
 
 
 def _bench(entry: Entry, wanted: Wanted, device: str, dtype: str) -> measure.Bench:
@@ -91,7 +98,7 @@ def _bench(entry: Entry, wanted: Wanted, device: str, dtype: str) -> measure.Ben
     return measure.Bench(system, wanted.length, device, wanted.seconds)
 
 
-def _generation(entry: Entry, bench: measure.Bench, device: str) -> Measured:
+def _generation(entry: Entry, bench: measure.Bench) -> Measured:
     subject, setting = entry.subject, entry.setting
     work, batch = bench.work(setting), subject.batch
     taken = bench.generation(setting, batch)
@@ -99,7 +106,7 @@ def _generation(entry: Entry, bench: measure.Bench, device: str) -> Measured:
         subject,
         "done",
         now(),
-        made_with(device),
+        {},
         seconds=taken.seconds,
         preparation=taken.preparation,
         calls=work.calls,
@@ -121,7 +128,7 @@ def _steps(entry: Entry, wanted: Wanted, device: str) -> Measured:
         subject,
         "done",
         now(),
-        made_with(device),
+        {},
         seconds=taken.seconds,
         preparation=taken.preparation,
         flops=taken.flops,
