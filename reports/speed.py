@@ -91,7 +91,7 @@ def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
         _cell(per_second(record, record.tokens)),
         Cell(next(iter(record.calls.values())), " + ".join(f"{count:,}" for count in record.calls.values())),
         _parts(record),
-        _cell(None if beyond is None else 100 * beyond, "not all of its networks could be timed alone"),
+        _cell(None if beyond is None else 100 * beyond),
         _memory(record),
         _cell(None if record.flops is None else record.flops / subject.batch / 1e9),
         _cell(None if share is None else 100 * share[0]),
@@ -127,7 +127,7 @@ def _parts(record: Measured) -> Cell:
     """Milliseconds of one call of each network, in the order of the calls."""
     found = [record.parts.get(name) for name in record.calls]
     if all(seconds is None for seconds in found):
-        return _cell(None, "the call is handed an object that cannot be given twice")
+        return _cell(None, record.reason or "the call is handed an object that cannot be given twice")
     text = " + ".join(NOTHING if seconds is None else significant(1e3 * seconds) for seconds in found)
     return Cell(None if found[0] is None else 1e3 * found[0], text)
 

@@ -81,10 +81,14 @@ def _guarded(entry: Entry, what: Callable[[], Found]) -> Found | Measured:
     except UserError as error:
         reason = str(error)
     except Exception as error:  # such as too little memory: one entry's own failure, and recorded
-        short = f"{type(error).__name__}: {error}".splitlines()[0]
-        reason = f"out of memory ({short})" if "out of memory" in str(error) else short
+        reason = _reason(error)
     gc.collect()  # outside of the handler, whose error holds on to everything that was being computed
     return _failed(entry, reason)
+
+
+def _reason(error: Exception) -> str:
+    short = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"out of memory ({short})" if "out of memory" in str(error) else short
 
 
 def _failed(entry: Entry, reason: str) -> Measured:
@@ -102,11 +106,17 @@ def _generation(entry: Entry, bench: measure.Bench) -> Measured:
     subject, setting = entry.subject, entry.setting
     work, batch = bench.work(setting), subject.batch
     taken = bench.generation(setting, batch)
+    parts, reason = {}, ""
+    try:
+        parts = bench.parts(setting, batch)
+    except Exception as error:  # the whole was measured all the same
+        reason = f"no single call was timed: {_reason(error)}"
     return Measured(
         subject,
         "done",
         now(),
         {},
+        reason,
         seconds=taken.seconds,
         preparation=taken.preparation,
         calls=work.calls,
@@ -114,7 +124,7 @@ def _generation(entry: Entry, bench: measure.Bench) -> Measured:
         flops=batch * work.flops,
         bytes_read=bench.weight_bytes(work) + batch * work.attended,
         peak_bytes=taken.peak_bytes,
-        parts=bench.parts(setting, batch),
+        parts=parts,
         tokens=batch * (subject.length - 1),
     )
 

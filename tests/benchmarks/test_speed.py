@@ -271,6 +271,21 @@ def test_a_failure_is_recorded_and_ends_nothing(tmp_path: Path, monkeypatch: pyt
     assert len(again.measured) == 2 and not any("gpt2" in line for line in said)
 
 
+def test_a_batch_that_was_measured_counts_though_its_calls_could_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = wanted(1, system="mdlm", preset="nano", steps="2")
+    entries = lines.entries(asked, "cpu", "float32")[:1]
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(entries[0].system, "repeated", refuse)
+    found, _ = run(tmp_path, entries, asked)
+    assert (found.measured[0].status, found.measured[0].parts) == ("done", {})
+    assert found.measured[0].reason == "no single call was timed: RuntimeError: no such kernel"
+
+
 def test_a_system_that_cannot_be_built_fails_in_all_its_entries(tmp_path: Path) -> None:
     asked = wanted(1, 2, system="tencdm", preset="nano")
     asked = replace(asked, choices=replace(asked.choices, changes={"tencdm.recipe.text_encoder": "some/encoder"}))
