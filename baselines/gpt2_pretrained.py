@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 from transformers import GPT2LMHeadModel
 
 from baselines.contract import UserError
-from cosmos.checkpoints import read_header
+from cosmos.checkpoints import load, read_header
 from cosmos.files import read_json, write_json
 from cosmos.tokenizer import find_model, load_tokenizer
 from cosmos.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Decoded, Vocabulary
@@ -105,13 +104,17 @@ def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> N
     Tokens that were not in the pretraining get the mean of all embeddings, and so hardly any probability; fresh ones
     would get most of it, since the network gives tokens it knows large negative logits.
     """
-    known = GPT2LMHeadModel.from_pretrained(
-        find(name), local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )  # fmt: skip
-    tensors = known.transformer.state_dict()
-    table = tensors["wte.weight"]
+    path = find(name) / WEIGHTS
+    found = {key.removeprefix("transformer."): value for key, value in load(path).items()}
+    wanted = model.transformer.state_dict()
+    strange = [key for key, value in wanted.items() if key not in found or found[key].shape[1:] != value.shape[1:]]
+    if strange:
+        raise UserError(
+            f"{path} lacks '{strange[0]}' of the shape that its configuration says; restore it from a copy."
+        )
+    table = found["wte.weight"]
     rows = table.mean(0).repeat(model.config.vocab_size, 1)
     there = vocabulary.to_full < len(table)
     rows[: len(there)][there] = table[vocabulary.to_full[there]]
-    model.transformer.load_state_dict(tensors | {"wte.weight": rows})
-    assert isinstance(model.lm_head, nn.Linear) and model.lm_head.weight is model.transformer.wte.weight
+    model.transformer.load_state_dict({key: found[key] for key in wanted} | {"wte.weight": rows})
+    assert model.lm_head.weight is model.transformer.wte.weight
