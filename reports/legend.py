@@ -59,7 +59,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         "Parameters are those of the networks that generating calls, each counted once; what serves training alone is "
         "not among them."
     )
-    lines += [*_learnt_elsewhere(panel), *_judged_by_its_own(panel)]
+    lines += [*_learnt_elsewhere(panel), *_fine_tuned(panel), *_judged_by_its_own(panel)]
     if panel.floors:
         lines.append(
             "Floors and the reference are there for scale: they are never marked, enter no test of the columns, and "
@@ -77,6 +77,17 @@ def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:
     return (
         f"Frozen parameters were learnt elsewhere from other data, which no budget here contains: this is an advantage "
         f"of {names} over systems that have none.",
+    )
+
+
+def _fine_tuned(panel: Panel) -> tuple[str, ...]:
+    """Who began with weights that were trained elsewhere: another track."""
+    given = {entry.system: entry.cell.recipe.get("pretrained") for entry in panel.trained}
+    found = {system: str(model).rstrip("/").rsplit("/", 1)[-1] for system, model in given.items() if model}
+    return tuple(
+        f"{system} uses pretraining: it began with the weights of {name}, which no budget here contains, and stands in "
+        "another track than systems that learnt from the task alone."
+        for system, name in found.items()
     )
 
 

@@ -315,6 +315,17 @@ def test_settings_are_written_out_flat(fake_run, tmp_path):
     assert facts["Settings"] == ("gpt2 (greedy): sampler.solver ode, sampler.window 0.0, inf, capture off",)
 
 
+def test_who_uses_pretraining_is_in_another_track(fake_run, tmp_path):
+    fake_run.add("cosmos", "fast")
+    fake_run.add("gpt2", "greedy")
+    said = "gpt2 uses pretraining: it began with the weights of gpt2-medium, which no budget here contains"
+    assert "uses pretraining" not in " ".join(build(fake_run, tmp_path / "scratch").sections[0].legend)
+    header, *rest = fake_run.cells[1]
+    recipe = {"pretrained": "some/folder/gpt2-medium/"}
+    fake_run.cells[1] = (replace(header, cell=replace(header.cell, recipe=recipe)), *rest)
+    assert said in " ".join(build(fake_run, tmp_path / "tuned").sections[0].legend)
+
+
 def test_what_favours_a_system_is_said(fake_run, tmp_path):
     fake_run.add("cosmos", "fast")
     fake_run.add("gpt2", "greedy")
