@@ -94,9 +94,12 @@ def _entry_score(rows: pd.DataFrame) -> EntryScore:
 
 def _difference(metric: str, signatures: Sequence[Signature]) -> str:
     """Which parts of the signatures of one metric are unlike, and how."""
-    parts = []
-    for part in ("version", "evaluator", "options", "weights"):
-        values = list(dict.fromkeys(str(getattr(signature, part)) for signature in signatures))
-        if len(values) > 1:
-            parts.append(f"{part} " + " against ".join(f"“{value}”" for value in values))
+    told = {part: [str(getattr(s, part)) for s in signatures] for part in ("version", "evaluator", "weights")}
+    for option in sorted({key for signature in signatures for key in signature.options}):
+        told[f"option {option}"] = [str(signature.options.get(option, "not set")) for signature in signatures]
+    parts = [
+        f"{part} " + " against ".join(f"“{value}”" for value in dict.fromkeys(values))
+        for part, values in told.items()
+        if len(set(values)) > 1
+    ]
     return f"{metric} was judged in {len(signatures)} ways that must not be compared, by column: {'; '.join(parts)}."

@@ -25,6 +25,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
     lines = [
         f"Brackets hold intervals: of scores over the choice of test texts ({listed(map(_percent, sorted(levels)))}), "
         f"of the latency around the median of single texts and of the throughput over batches ({_percent(LEVEL)}).",
+        _counted(panel),
     ]
     if tested:
         lines.append(
@@ -67,6 +68,13 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         )
     lines.append(f"{NOTHING} with a note means there is no number; the note says why.")
     return tuple(lines)
+
+
+def _counted(panel: Panel) -> str:
+    """How many texts are behind a score."""
+    totals = sorted({score.total for column in panel.columns for score in column.scores.values()})
+    said = f"all {totals[0]:,} texts" if len(totals) == 1 else "all texts"
+    return f"A score is over {said} of its entry, blank ones too, unless a note says over how many."
 
 
 def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ TASK = Task(
         "bleu",
         "chrf",
         "rouge_l",
-        "bertscore",
         "copy_rate",
         "length",
     ),

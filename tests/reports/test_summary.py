@@ -57,6 +57,22 @@ def test_unlike_signatures_never_share_a_column(fake_run, tmp_path):
     assert not any(cell.mark for row in cells.values() for cell in row[:2])
 
 
+def test_the_refusal_says_which_option_and_which_weights_differ(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    header, samples, timings, scores = fake_run.cells[1]
+    signature = replace(scores[0].signature, options={"words": 32, "blank": 0}, weights="cd" * 32)
+    fake_run.cells[1] = (header, samples, timings, [replace(scores[0], signature=signature), *scores[1:]])
+    header, samples, timings, scores = fake_run.cells[0]
+    signature = replace(scores[0].signature, options={"words": 20, "blank": 0}, weights=None)
+    fake_run.cells[0] = (header, samples, timings, [replace(scores[0], signature=signature), *scores[1:]])
+    [remark] = build(fake_run, tmp_path).sections[0].scores.remarks[:1]
+    assert remark == (
+        "J was judged in 2 ways that must not be compared, by column: "
+        f"weights “None” against “{'cd' * 32}”; option words “20” against “32”."
+    )
+
+
 def test_a_null_score_splits_no_column_and_keeps_its_reason(fake_run, tmp_path):
     fake_run.add("gpt2", "greedy")
     fake_run.add("mdlm", "steps-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,21 @@ def test_meteor_is_that_of_nltk(documents, texts, roles):
     ]
     assert score("meteor_stems", documents, texts).values == pytest.approx(theirs, abs=1e-6)
     assert score("meteor", documents, texts, roles).signature.weights is not None
+
+
+def test_character_bleu_is_that_of_nltk(documents, texts):
+    """Called with lists of characters, as the scripts' strings are read; short texts are left out."""
+    bleu = pytest.importorskip("nltk.translate.bleu_score", reason="nltk is of the extra eval")
+    for name, side in (("legacy_bleu_characters", "target"), ("legacy_bleu_characters_source", "source")):
+        pairs = [(text, getattr(document, side)) for text, document in zip(texts, documents, strict=True)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = [
+                bleu.sentence_bleu([list(other)], list(text)) if min(len(text), len(other)) > 3 else None
+                for text, other in pairs
+            ]
+        assert score(name, documents, texts).values == tuple(None if v is None else round(v, 6) for v in expected)
+        assert None in expected
 
 
 def test_bertscore_is_that_of_bert_score(documents, texts, roles):

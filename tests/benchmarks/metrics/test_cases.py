@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,10 @@ from benchmarks.metrics import exact, legacy
 from benchmarks.metrics.mauve import mauve
 
 CASES = Path(__file__).parent / "cases"
-OF_FUNCTIONS = ("exact", "sim", "mauve_features", "legacy_trimmed")
+ORIGINS = (
+    r"(by hand|(by )?definition|closed form|numerical integration|convention of|the shape of|sentence-transformers)\b"
+)
+OF_FUNCTIONS = ("exact", "exact_views", "sim", "mauve_features", "legacy_trimmed")
 
 
 def load(name):
@@ -97,12 +102,62 @@ def test_classifiers_that_are_sure(name, role, sure):
     assert score(name, case, {role: sure[False]}).value == 0.0
 
 
-def test_every_metric_has_a_case():
-    """Here, or in a test of this file or of its family's own."""
-    single = {name for name in metrics.names() if not metrics.find(name).parts}
-    of_models = {"sta", "fl", "perplexity", "legacy_ppl_mean", "legacy_ppl_trimmed", "detoxify"}
-    of_features = {"mauve", "mauve_human", "legacy_mauve", "legacy_mauve_chunked"}
-    of_readings = {name for name in single if name.startswith("exact_")}  # and test_laws.py
-    as_another = {"legacy_bertscore", "legacy_bertscore_rescaled", "legacy_j_mean_sta"}  # see test_agreement.py
-    with_case = {path.stem for path in CASES.glob("*.json")}
-    assert single - with_case - of_models - of_features - of_readings - as_another == set()
+@pytest.mark.parametrize("case", load("exact_views"))
+def test_views_that_some_tasks_have(case):
+    reading = exact.Reading(True, SimpleNamespace(**case["judgement"]))
+    assert getattr(exact, case["view"])(reading) == pytest.approx(case["value"])
+
+
+WITHOUT_A_FILE = {  # metric -> the test that holds its cases, where they are no texts with a number
+    **dict.fromkeys(("sta", "fl"), "test_classifiers_that_are_sure"),
+    **dict.fromkeys(
+        ("perplexity", "legacy_ppl_mean", "legacy_ppl_trimmed"),
+        "test_perplexity_of_a_model_that_knows_nothing_is_the_size_of_its_vocabulary",
+    ),
+    "detoxify": "test_detoxify_is_that_of_detoxify",
+    **dict.fromkeys(("mauve", "mauve_human", "legacy_mauve", "legacy_mauve_chunked"), "test_mauve_of_features"),
+    **dict.fromkeys(("exact_rudeness", "exact_facts", "exact_facts_kept", "exact_language"), "test_views_of_a_reading"),
+    **dict.fromkeys(("exact_linked", "exact_answerable", "exact_salient"), "test_views_that_some_tasks_have"),
+    **dict.fromkeys(("j", "exact_j"), "test_products_multiply_text_by_text"),
+    "legacy_j_mean_sta": "test_mean_sta_j_is_the_product_of_means",
+    "legacy_bertscore": "test_bertscore_is_that_of_bert_score",
+    "legacy_bertscore_rescaled": "test_rescaled_bertscore_is_that_of_bert_score",
+}
+AGREES = {  # what a wrapped library is called by -> the test that calls it in its own plain way
+    "sacrebleu": ("test_bleu_and_chrf_are_those_of_sacrebleu",),
+    "rouge-score": ("test_rouge_is_that_of_rouge_score", "test_rouge_lsum_is_that_of_rouge_score_on_lines"),
+    "nltk": ("test_meteor_is_that_of_nltk", "test_character_bleu_is_that_of_nltk"),
+    "bert-score": ("test_bertscore_is_that_of_bert_score", "test_rescaled_bertscore_is_that_of_bert_score"),
+    "mauve-text": ("test_mauve_is_that_of_mauve_text",),
+    "faiss-cpu": ("test_mauve_is_that_of_mauve_text",),
+    "detoxify": ("test_detoxify_is_that_of_detoxify",),
+    "alt-profanity-check": ("test_profanity_is_that_of_profanity_check",),
+    "transformers": ("test_perplexity_is_that_of_transformers", "test_classifiers_are_those_of_transformers"),
+}
+
+
+def names_of_tests():
+    return set(re.findall(r"def (test_\w+)", "".join(p.read_text() for p in Path(__file__).parent.glob("test_*.py"))))
+
+
+def test_every_metric_has_cases():
+    """In a file of its own, or in a test that is named here."""
+    with_file = {path.stem for path in CASES.glob("*.json")} - set(OF_FUNCTIONS) | {"sim"}
+    assert with_file | set(WITHOUT_A_FILE) == set(metrics.names())
+    assert with_file & set(WITHOUT_A_FILE) == set()
+    assert set(WITHOUT_A_FILE.values()) <= names_of_tests()
+
+
+def test_every_case_says_where_it_comes_from():
+    for path in CASES.glob("*.json"):
+        for case in json.loads(path.read_text()):
+            assert re.match(ORIGINS, case["origin"]), path
+            if path.stem not in ("exact", "exact_views"):
+                assert 0 <= case["tolerance"] <= 0.01, (path, case["origin"])
+
+
+def test_every_library_that_judges_is_called_in_its_own_way_too():
+    judges = {m.evaluator("local") or m.evaluator("world") for m in map(metrics.find, metrics.names()) if not m.parts}
+    libraries = {part.partition(" ")[0] for judge in judges for part in judge.name().split(", ")}
+    assert libraries - {"cosmos-bench", "world"} == set(AGREES)
+    assert {name for names in AGREES.values() for name in names} <= names_of_tests()
