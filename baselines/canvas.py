@@ -9,18 +9,21 @@ Axis legend: B rows (texts), S source positions, L canvas positions, W width, V 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from baselines.contract import Budget, Request
+from baselines.contract import Budget, Request, Sample
 from baselines.fitting import Rival
-from baselines.sequence import Pairs, TokenBatches, encode_sources
+from baselines.sequence import Pairs, TokenBatches, encode_sources, read_samples
 from baselines.trunk import Memory, Trunk, TrunkConfig
 from cosmos.blocks import Rotary
+from cosmos.capture import Capture, captured
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, TrainingConfig
 from cosmos.vocabulary import PAD, SEP
@@ -153,7 +156,26 @@ class CanvasRival(Rival):
         encoder = getattr(self.model, SOURCE_ENCODER, None)
         return {self.name: self.model} if encoder is None else {self.name: self.model, SOURCE_ENCODER: encoder}
 
-    def given(self, requests: Sequence[Request]) -> tuple[Tensor, Seeds]:
-        """The requests' sources, int64 [B, S], and their streams of random numbers."""
+    def given(self, requests: Sequence[Request], capture: Capture) -> tuple[Tensor, Tensor]:
+        """The requests' seeds, int64 [B], and sources, int64 [B, S]; where the loop is captured, S is the limit."""
         source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
-        return source.to(self.device), Seeds(torch.tensor([request.seed for request in requests], device=self.device))
+        if capture != "off":
+            source = functional.pad(source, (0, max(1, self.limits.source_tokens) - source.shape[1]), value=PAD)
+        seeds = torch.tensor([request.seed for request in requests], dtype=torch.int64)
+        return seeds.to(self.device), source.to(self.device)
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
+        tokens = self.tokens(setting, *self.given(requests, setting.capture))
+        return read_samples(requests, tokens, self.vocabulary)
+
+    def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
+        """One canvas, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
+        return captured(self, self.draw, setting.capture, setting)(seeds, source)
+
+    @abstractmethod
+    def draw(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
+        """`tokens`, as a function of tensors that waits for nothing and so can be captured."""

@@ -40,6 +40,7 @@ from baselines.sequence import read_samples
 from baselines.trunk import Trunk, TrunkConfig, trunk_of
 from cosmos.batches import hashed
 from cosmos.blocks import Rotary
+from cosmos.capture import Capturable
 from cosmos.config import SamplerSetting
 from cosmos.diffusion import draw_times
 from cosmos.randomness import Seeds
@@ -63,7 +64,7 @@ class DiffuSeqRecipe:
 
 
 @dataclass(frozen=True)
-class EmbeddingSampling(SamplerSetting):
+class EmbeddingSampling(SamplerSetting, Capturable):
     """How to generate: the sampler, and of how many texts the one most like the others is kept."""
 
     candidates: int = 1
@@ -189,11 +190,11 @@ class DiffuSeqSystem(CanvasRival):
         """One text per request; all go through the network as one batch, candidates one batch after the other."""
         if not requests:
             return []
-        source, seeds = self.given(requests)
-        drawn = [self.tokens(source, seeds, setting)]
+        seeds, source = self.given(requests, setting.capture)
+        drawn = [self.tokens(setting, seeds, source)]
         for candidate in range(1, setting.candidates):
             numbers = [hashed(request.seed, "candidate", candidate) for request in requests]
-            drawn.append(self.tokens(source, Seeds(torch.tensor(numbers, device=self.device)), setting))
+            drawn.append(self.tokens(setting, torch.tensor(numbers, device=self.device), source))
         found = [read_samples(requests, tokens, self.vocabulary) for tokens in drawn]
         if setting.candidates == 1:
             return found[0]
@@ -201,17 +202,16 @@ class DiffuSeqSystem(CanvasRival):
         chosen = [consensus([rows[k][i][: found[k][i].tokens] for k in range(len(rows))]) for i in range(len(requests))]
         return [found[k][i] for i, k in enumerate(chosen)]
 
-    def tokens(self, source: Tensor, seeds: Seeds, setting: SamplerSetting) -> Tensor:
-        """One canvas per source: int64 [B, L]."""
-        model = self.model
+    def draw(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
+        model, streams = self.model, Seeds(seeds)
         assert isinstance(model, EmbeddingDenoiser)
         given, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
 
         def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-            time = torch.full((len(x),), t, device=x.device)
+            time = torch.full((1,), t, device=x.device)
             predicted: Tensor = model(torch.cat([x.to(given.dtype), given], 1), time, seen)
             return predicted.to(x.dtype)
 
-        start = seeds.normal(model.canvas, given.shape[-1])
-        vectors = sample(denoise, start, setting, SCHEDULE, seeds)
+        start = streams.normal(model.canvas, given.shape[-1])
+        vectors = sample(denoise, start, setting, SCHEDULE, streams)
         return model.logits(vectors.to(given.dtype))[..., : len(self.vocabulary)].argmax(-1)

@@ -7,26 +7,48 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from cosmos.regions import fusible
+
+GROUP = 256
 
 
-def categorical(probabilities: Tensor, uniform: Tensor) -> Tensor:
+def inverse(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """The token at which the cumulated probability passes `uniform`: the inverse of the distribution function.
 
     One number in float64 per draw suffices and nothing is truncated, unlike argmax(p / -log u) in single precision,
-    which never yields tokens of small probability (Zheng et al., 2024, arXiv:2409.02908).
+    which never yields tokens of small probability (Zheng et al., 2024, arXiv:2409.02908). It is found in two stages,
+    first the group of `GROUP` tokens, then the token: sums are cumulated in float64, but over a few hundred numbers a
+    draw and not over V.
 
     Args:
-        probabilities: [..., V], not negative; need not sum to one exactly.
+        probabilities: [..., V], not negative; need not sum to one exactly. Each is taken as exact.
         uniform: float64 in (0, 1), [...].
 
     Returns:
         int64 [...]; a token of probability zero is never returned.
     """
-    cumulated = probabilities.double().cumsum(-1)  # [..., V]
+    missing = -probabilities.shape[-1] % GROUP
+    groups = functional.pad(probabilities, (0, missing)).unflatten(-1, (-1, GROUP))  # [..., G, GROUP]
+    masses = groups.sum(-1, dtype=torch.float64)  # [..., G]
+    group, rest = _passed(masses, uniform[..., None] * masses.sum(-1, keepdim=True))  # [..., 1]
+    within = groups.gather(-2, group[..., None].expand(*group.shape, GROUP))[..., 0, :].double()  # [..., GROUP]
+    token, _ = _passed(within, rest)
+    return (GROUP * group + token)[..., 0]
+
+
+categorical = fusible(inverse)
+
+
+def _passed(masses: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """The first place at which cumulated masses [..., K] pass a threshold [..., 1], and what is left of it there."""
+    cumulated = masses.cumsum(-1)
     total = cumulated[..., -1:]
-    # Rounding could lift the threshold to the total itself, where the answer would be past the last token.
-    threshold = torch.minimum(uniform[..., None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulated, threshold, right=True)[..., 0]
+    # Rounding could lift the threshold to the total itself, where the answer would be past the last mass.
+    threshold = torch.minimum(threshold, torch.nextafter(total, torch.zeros_like(total)))
+    place = torch.searchsorted(cumulated, threshold, right=True)
+    return place, threshold - (cumulated - masses).gather(-1, place)
 
 
 def nucleus(logits: Tensor, top_p: float) -> Tensor:

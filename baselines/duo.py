@@ -26,23 +26,23 @@ Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata
-from baselines.contract import Budget, Progress, Request, Sample, UserError
+from baselines.contract import Budget, Progress, UserError
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
 from baselines.fitting import flops_per_step, together
 from baselines.gaussian_duality import same_noise
-from baselines.sequence import read_samples
 from baselines.trunk import trunk_of
 from baselines.uniform_samplers import ancestral
+from cosmos.capture import Capturable
+from cosmos.randomness import Seeds
 from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
@@ -81,7 +81,7 @@ class DuoRecipe(CanvasRecipe):
 
 
 @dataclass(frozen=True)
-class Revising:
+class Revising(Capturable):
     """How to generate: steps (each one network call), whether the last takes the most probable tokens, and the mass of
     the nucleus that the others draw from."""
 
@@ -223,26 +223,20 @@ class DuoSystem(CanvasRival):
             stage(f"distillation_{number + 1}", loss, recipe.distillation.training, share)
         return together(stages)
 
-    @torch.inference_mode()
-    def generate(self, requests: Sequence[Request], setting: Revising) -> list[Sample]:
-        """One text per request; all go through the network as one batch."""
-        if not requests:
-            return []
-        source, seeds = self.given(requests)
+    def draw(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
         memory = self.model.encode(source)
 
         def predict(noisy: Tensor, alpha: Tensor) -> Tensor:
             logits: Tensor = self.model(noisy, memory, 1.0 - alpha)
             return logits
 
-        canvas = ancestral(
+        return ancestral(
             predict,
             length=self.loaded_shape["canvas"],
             vocabulary=self.loaded_shape["vocabulary"],
             steps=setting.steps,
             schedule=SCHEDULE,
-            seeds=seeds,
+            seeds=Seeds(seeds),
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
         )
-        return read_samples(requests, canvas, self.vocabulary)

@@ -24,7 +24,7 @@ Axis legend in `cosmos.blocks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -36,10 +36,11 @@ from torch.nn import functional
 from baselines.contract import Budget
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
-from baselines.two_stage import READER, Documents, Parts, TwoStageRival, Work
+from baselines.two_stage import READER, Documents, LatentSampling, Parts, TwoStageRival, Work
 from cosmos.autoencoder import Compressor
 from cosmos.batches import Batch
-from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.capture import Capture
+from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.diffusion import draw
 from cosmos.encoding import Encoding
@@ -155,8 +156,8 @@ class LD4LGSystem(TwoStageRival):
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
-            "ddpm-250": SamplerSetting("ddpm", steps=250, end_noise=1e-4),
+            "dpmpp_2m-20": LatentSampling("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+            "ddpm-250": LatentSampling("ddpm", steps=250, end_noise=1e-4),
         }
     )
 
@@ -233,7 +234,7 @@ class LD4LGSystem(TwoStageRival):
 
         return Work(loss, data, held_out)
 
-    def read(self, latents: Tensor, source: Source | None) -> Tensor:
+    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
         decoder = self.decoder()
         assert isinstance(decoder, LatentDecoder)
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch import Tensor
 from baselines.draws import categorical, nucleus
 from baselines.masked_diffusion import Schedule, clean_log_probs
 from cosmos.randomness import Seeds
+from cosmos.regions import fusible
 
 Predict = Callable[[Tensor], Tensor]
 """Canvas int64 [B, L] -> logits [B, L, V]."""
@@ -87,38 +89,81 @@ def first_hitting(
     return open_in_turn(predict, canvas, turn, calls, mask_id, seeds.uniform(length), top_p)
 
 
-def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float | None = None) -> Tensor:
+def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int) -> Tensor:
     """Open the most probable tokens where the network is surest, an even share of the canvas per step.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
     temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens.
 
-    Args:
-        threshold: also open every position whose most probable token has at least this probability (Fast-dLLM: Wu et
-            al., 2025, arXiv:2505.22618), at least one position per step, and stop when nothing is
-            masked: at most `steps` calls, as many as the slowest row of the batch needs. On the CPU this is looked at
-            after every call, elsewhere after every eighth, because a look waits for the device.
-
     Returns:
         The canvas with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
     """
-    every = LOOK_EVERY_ON_CPU if canvas.device.type == "cpu" else LOOK_EVERY
     hidden = (canvas == mask_id).sum(1)  # [B]
     for step in range(steps):
-        sureness, tokens = clean_log_probs(predict(canvas).float(), mask_id).max(-1)  # [B, L], logarithms
-        masked = canvas == mask_id
-        order = sureness.masked_fill(~masked, -torch.inf).argsort(dim=1, descending=True, stable=True)
-        rank = order.argsort(dim=1)  # [B, L], 0 is the surest
-        left = hidden - hidden * (step + 1) // steps  # [B] the most that may be masked after this step
-        share = masked.sum(1) - left
-        if threshold is None:
-            opens = masked & (rank < share[:, None])
-        else:
-            opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
-        canvas = torch.where(opens, tokens, canvas)
-        if threshold is not None and (step + 1) % every == 0 and not bool((canvas == mask_id).any()):
+        most = hidden - hidden * (step + 1) // steps  # [B], that may be masked after this step
+        canvas = _open_surest(predict, canvas, most, mask_id)
+    return canvas
+
+
+def threshold(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float) -> Tensor:
+    """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
+    one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole canvas.
+
+    It stops when nothing is masked: at most `steps` calls, as many as the slowest row of the batch needs, looked at as
+    `until_open` does.
+    """
+
+    few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold)
+    return until_open(few, canvas, steps, mask_id)
+
+
+def threshold_steps(
+    predict: Predict, canvas: Tensor, first: Tensor, count: int, *, steps: int, mask_id: int, threshold: float
+) -> Tensor:
+    """`count` of the `steps` of `threshold`, from the step `first` on, an int64 scalar."""
+    length = canvas.shape[1]
+    for step in range(count):
+        most = (length - length * (first + step + 1) // steps).expand(len(canvas))
+        canvas = _open_surest(predict, canvas, most, mask_id, threshold)
+    return canvas
+
+
+def until_open(few: Callable[[Tensor, Tensor, int], Tensor], canvas: Tensor, steps: int, mask_id: int) -> Tensor:
+    """Take steps until nothing is masked, `steps` at most.
+
+    Args:
+        few: `few(canvas, first, count)` takes `count` steps from the step `first` on, an int64 scalar. As many are
+            taken between two looks at the canvas: on the CPU one, elsewhere eight, because a look waits for the device.
+    """
+    every = LOOK_EVERY_ON_CPU if canvas.device.type == "cpu" else LOOK_EVERY
+    for first in range(0, steps, every):
+        canvas = few(canvas, torch.full((), first, device=canvas.device), min(every, steps - first))
+        if first + every < steps and not bool((canvas == mask_id).any()):
             break
     return canvas
+
+
+def _open_surest(
+    predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None = None
+) -> Tensor:
+    """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
+    sureness, tokens = most_probable(predict(canvas), mask_id)  # [B, L], logarithms
+    masked = canvas == mask_id
+    order = sureness.masked_fill(~masked, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(dim=1)  # [B, L], 0 is the surest
+    share = masked.sum(1) - most
+    if threshold is None:
+        opens = masked & (rank < share[:, None])
+    else:
+        opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
+    return torch.where(opens, tokens, canvas)
+
+
+@fusible
+def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
+    found = clean_log_probs(logits.float(), mask_id).max(-1)
+    return found.values, found.indices
 
 
 def opening_steps(uniform: Tensor, steps: int, schedule: Schedule) -> Tensor:
@@ -159,6 +204,8 @@ def open_in_turn(
     return canvas
 
 
+@fusible
 def clean_probabilities(logits: Tensor, mask_id: int, top_p: float) -> Tensor:
     """Probabilities of clean tokens, within the nucleus of mass `top_p`; [..., V] -> [..., V]."""
-    return nucleus(clean_log_probs(logits.float(), mask_id), top_p).softmax(-1)
+    mask = torch.full((1,), mask_id, device=logits.device)
+    return nucleus(logits.float().index_fill(-1, mask, -torch.inf), top_p).softmax(-1)

@@ -16,7 +16,7 @@ Axis legend: B rows (texts), L canvas positions, V tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -24,11 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
-from baselines.contract import Budget, Request, Sample
+from baselines.contract import Budget
 from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
-from baselines.sequence import read_samples
-from baselines.trunk import trunk_of
+from baselines.masked_samplers import threshold_steps, until_open
+from baselines.trunk import Memory, trunk_of
 from baselines.unmasking import Remasking, Setting, ThresholdUnmasking, Unmasking, unmask
+from cosmos.capture import captured
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Loss, TrainingConfig
 from cosmos.vocabulary import MASK
@@ -103,18 +104,49 @@ class MDLMSystem(CanvasRival):
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 
-    @torch.inference_mode()
-    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
-        """One text per request; all go through the network as one batch."""
-        if not requests:
-            return []
-        source, seeds = self.given(requests)
+    def tokens(self, setting: Setting, seeds: Tensor, source: Tensor) -> Tensor:
+        """One canvas per text; where its end depends on the predictions, so many calls as lie between two looks are
+        captured together, and the looks are not.
+        """
+        if setting.capture == "off" or not isinstance(setting, ThresholdUnmasking):
+            return super().tokens(setting, seeds, source)
+        canvas = self.masks(len(seeds))
+        memory = captured(self, self.encode, setting.capture)(source)
+
+        def steps(canvas: Tensor, first: Tensor, count: int) -> Tensor:
+            return captured(self, self.threshold_steps, setting.capture, setting, count)(canvas, first, *memory)
+
+        return until_open(steps, canvas, setting.steps, MASK)
+
+    def encode(self, source: Tensor) -> tuple[Tensor, ...]:
+        """The encoded source as a row of tensors; none for an unconditional model."""
         memory = self.model.encode(source)
-        canvas = torch.full((len(requests), self.loaded_shape["canvas"]), MASK, device=self.device)
+        return () if memory is None else (memory.mask, *(tensor for pair in memory.keys_values for tensor in pair))
+
+    def threshold_steps(
+        self, setting: ThresholdUnmasking, count: int, canvas: Tensor, first: Tensor, *memory: Tensor
+    ) -> Tensor:
+        """`count` steps from the step `first` (a scalar) on; `memory` is from `encode`."""
+        source = Memory(memory[0], tuple(zip(memory[1::2], memory[2::2], strict=True))) if memory else None
+
+        def predict(noisy: Tensor) -> Tensor:
+            logits: Tensor = self.model(noisy, source)
+            return logits
+
+        return threshold_steps(
+            predict, canvas, first, count, steps=setting.steps, mask_id=MASK, threshold=setting.threshold
+        )
+
+    def masks(self, rows: int) -> Tensor:
+        """An empty canvas for each row, int64 [B, L]."""
+        return torch.full((rows, self.loaded_shape["canvas"]), MASK, device=self.device)
+
+    def draw(self, setting: Setting, seeds: Tensor, source: Tensor) -> Tensor:
+        memory = self.model.encode(source)
 
         def predict(noisy: Tensor) -> Tensor:
             logits: Tensor = self.model(noisy, memory)
             return logits
 
-        canvas = unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=seeds)
-        return read_samples(requests, canvas, self.vocabulary)
+        canvas = self.masks(len(seeds))
+        return unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=Seeds(seeds))

@@ -67,11 +67,10 @@ def sample_absorb(
     """
     mask, length = torch.full((1,), mask_id, device=canvas.device), canvas.shape[1]
     for t, s, last in _times(steps, canvas.device):
-        log_scores = predict(canvas, t.expand(len(canvas))).double()
-        scores = log_scores.exp().index_fill(-1, mask, 0.0)  # [B, L, V]
+        scores = predict(canvas, t.expand(len(canvas))).exp().index_fill(-1, mask, 0.0)  # [B, L, V]
         tokens, uniform = categorical(scores, seeds.uniform(length)), seeds.uniform(length)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
-        opens = (uniform < scores.sum(-1) * factor) | last
+        opens = (uniform < scores.sum(-1).double() * factor) | last
         canvas = torch.where((canvas == mask_id) & opens, tokens, canvas)
     return canvas
 

@@ -16,7 +16,7 @@ Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
-from baselines.contract import Budget, Request, Sample, UserError, unknown
+from baselines.contract import Budget, UserError, unknown
 from baselines.masked_diffusion import LogLinear, Schedule, mask_out
 from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
 from baselines.score_samplers import Step, sample_absorb, sample_uniform
-from baselines.sequence import read_samples
 from baselines.trunk import trunk_of
 from baselines.uniform_diffusion import redraw
+from cosmos.capture import Capturable
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Loss, TrainingConfig
 from cosmos.vocabulary import MASK
@@ -52,7 +52,7 @@ class SEDDRecipe(CanvasRecipe):
 
 
 @dataclass(frozen=True)
-class Scoring:
+class Scoring(Capturable):
     """How to generate: the kind of step, and how many (each one network call)."""
 
     step: Step
@@ -141,12 +141,7 @@ class SEDDSystem(CanvasRival):
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)
 
-    @torch.inference_mode()
-    def generate(self, requests: Sequence[Request], setting: Scoring) -> list[Sample]:
-        """One text per request; all go through the network as one batch."""
-        if not requests:
-            return []
-        source, seeds = self.given(requests)
+    def draw(self, setting: Scoring, seeds: Tensor, source: Tensor) -> Tensor:
         memory = self.model.encode(source)
         length, size = self.loaded_shape["canvas"], self.loaded_shape["vocabulary"]
         transition = self.recipe.transition
@@ -159,24 +154,22 @@ class SEDDSystem(CanvasRival):
             return logits.scatter(-1, noisy[..., None], 0.0)
 
         if transition == "absorb":
-            masks = torch.full((len(requests), length), MASK, device=self.device)
-            canvas = sample_absorb(
+            masks = torch.full((len(seeds), length), MASK, device=self.device)
+            return sample_absorb(
                 predict,
                 masks,
                 steps=setting.steps,
                 step=setting.step,
                 schedule=schedule,
                 mask_id=MASK,
-                seeds=seeds,
+                seeds=Seeds(seeds),
             )
-        else:
-            canvas = sample_uniform(
-                predict,
-                length=length,
-                vocabulary=size,
-                steps=setting.steps,
-                step=setting.step,
-                schedule=schedule,
-                seeds=seeds,
-            )
-        return read_samples(requests, canvas, self.vocabulary)
+        return sample_uniform(
+            predict,
+            length=length,
+            vocabulary=size,
+            steps=setting.steps,
+            step=setting.step,
+            schedule=schedule,
+            seeds=Seeds(seeds),
+        )

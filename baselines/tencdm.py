@@ -21,7 +21,7 @@ Axis legend in `cosmos.blocks`; here N = L, the canvas, and C = T.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,10 +31,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.contract import Budget
-from baselines.two_stage import Documents, Parts, TwoStageRival, Work
+from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival, Work
 from cosmos.batches import Batch
 from cosmos.blocks import RMSNorm, Rotary, project
-from cosmos.config import DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.capture import Capture, captured
+from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.denoiser import Block, Denoiser, Source
 from cosmos.diffusion import diffuse, diffusion_loss
 from cosmos.encoding import Encoding
@@ -146,9 +147,9 @@ def _like_cosmos(
     )
 
 
-def _euler(solver: str = "release", **changes: Any) -> SamplerSetting:
+def _euler(solver: str = "release", **changes: Any) -> LatentSampling:
     """Fifty equal steps of t from 1 to END_TIME of the tan-9 schedule."""
-    return SamplerSetting(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
+    return LatentSampling(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
 
 
 class TEncDMSystem(TwoStageRival):
@@ -193,7 +194,7 @@ class TEncDMSystem(TwoStageRival):
         {
             "euler-guided-50": _euler(guidance=1.5),
             "euler-ode-50": _euler("euler_ode"),
-            "dpmpp_2m-20": SamplerSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+            "dpmpp_2m-20": LatentSampling("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
         }
     )
 
@@ -232,9 +233,13 @@ class TEncDMSystem(TwoStageRival):
 
         return self._work(loss, train, validation, model.denoiser.config.latents)
 
-    def read(self, latents: Tensor, source: Source | None) -> Tensor:
+    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
+        return captured(self, self.most_probable, capture)(latents, *source)
+
+    def most_probable(self, latents: Tensor, *source: Tensor) -> Tensor:
+        """The most probable token at every position after [CLS], int64 [B, L]."""
         dtype = next(self.model.reader.parameters()).dtype
-        logits = self.model.reader(latents.to(dtype), source)
+        logits = self.model.reader(latents.to(dtype), Source(*source) if source else None)
         return logits[:, 1:, : len(self.vocabulary)].argmax(-1)
 
     @staticmethod

@@ -26,6 +26,7 @@ from baselines.contract import Budget, Corpus, Document, Fitted, Progress, Reque
 from baselines.fitting import TrainedSystem, flops_per_step
 from baselines.sequence import read_samples
 from cosmos import resume
+from cosmos.capture import Capturable, Capture, captured
 from cosmos.config import MINILM, PRESETS, SamplerSetting
 from cosmos.denoiser import Denoiser, Source
 from cosmos.encoding import Encoding
@@ -43,6 +44,11 @@ from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 from cosmos.vocabulary import Vocabulary
 
 READER, DENOISER = "reader", "denoiser"
+
+
+@dataclass(frozen=True)
+class LatentSampling(SamplerSetting, Capturable):
+    """How to generate: the sampler, and whether its loop is captured."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ class TwoStageRival(TrainedSystem):
         """The second stage, once the reader is trained; what it computes of the texts is added to `encoding.paid`."""
 
     @abstractmethod
-    def read(self, latents: Tensor, source: Source | None) -> Tensor:
-        """Compact tokens int64 [B, L], without [CLS], from what the sampler left [B, N, C]."""
+    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
+        """Compact tokens int64 [B, L], without [CLS], from latents [B, N, C]; `source` as in `latents`."""
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -233,27 +239,34 @@ class TwoStageRival(TrainedSystem):
         """The part of the reader that generation calls."""
         return self.model.reader
 
-    def generate(self, requests: Sequence[Request], setting: SamplerSetting) -> list[Sample]:
+    def generate(self, requests: Sequence[Request], setting: LatentSampling) -> list[Sample]:
         """One text per request; all go through the networks as one batch."""
         if not requests:
             return []
+        capture = setting.capture
         with torch.inference_mode():
-            source = self._source([request.source for request in requests])
-            seeds = Seeds(torch.tensor([request.seed for request in requests], device=self.device))
-            tokens = self.read(self.latents(source, seeds, setting), source)
+            source = self._source([request.source for request in requests], fixed=capture != "off")
+            seeds = torch.tensor([request.seed for request in requests], device=self.device)
+            latents = captured(self, self.latents, capture, setting)(seeds, *source)
+            tokens = self.read(latents, source, capture)
         return read_samples(requests, tokens, self.vocabulary)
 
-    def latents(self, source: Source | None, seeds: Seeds, setting: SamplerSetting) -> Tensor:
-        """Standardised latents [B, N, C], drawn with the setting's solver."""
-        denoiser = self.model.denoiser
+    def latents(self, setting: LatentSampling, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Standardised latents [B, N, C], drawn with the setting's solver; a function of tensors that can be captured.
+
+        Args:
+            seeds: int64 [B].
+            source: none, or standardised states [B, S, T] and mask bool [B, S].
+        """
+        denoiser, streams = self.model.denoiser, Seeds(seeds)
         schedule = make_schedule(self.recipe.diffusion.schedule)
-        condition = None if source is None else denoiser.encode_condition(source)
+        condition = denoiser.encode_condition(Source(*source)) if source else None
         denoise: Denoise = with_network(denoiser, condition)
         if condition is not None and setting.guidance != 1.0:
             free = with_network(denoiser, denoiser.null_condition(len(seeds)))
             denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
-        start = seeds.normal(denoiser.config.latents, denoiser.config.latent_width)
-        return sample(denoise, start, setting, schedule, seeds)
+        start = streams.normal(denoiser.config.latents, denoiser.config.latent_width)
+        return sample(denoise, start, setting, schedule, streams)
 
     def _documents(
         self, documents: Sequence[Document], vocabulary: Vocabulary, canvas: int, encoding: Encoding
@@ -266,10 +279,13 @@ class TwoStageRival(TrainedSystem):
         sources, _ = encoding.states([str(document.source) for document in documents], self.limits.source_tokens)
         return Documents(rows, key, sources)
 
-    def _source(self, texts: Sequence[str | None]) -> Source | None:
-        """Standardised states of sources in the networks' dtype."""
+    def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
+        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S]; nothing for an
+        unconditional model. S is that of the longest source, or the limit if fixed.
+        """
         if self.encoder is None:
-            return None
-        states, mask, _ = self.encoder.encode([str(text) for text in texts], self.limits.source_tokens)
+            return ()
+        limit = self.limits.source_tokens
+        states, mask, _ = self.encoder.encode([str(text) for text in texts], limit, pad_to=limit if fixed else None)
         dtype = next(self.model.denoiser.parameters()).dtype
-        return Source(self.model.standardiser(states, mask).to(dtype), mask)
+        return self.model.standardiser(states, mask).to(dtype), mask

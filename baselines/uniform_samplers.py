@@ -11,10 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from baselines.draws import categorical, nucleus
+from baselines.draws import categorical, inverse, nucleus
 from baselines.masked_diffusion import Schedule
 from baselines.uniform_diffusion import posterior
 from cosmos.randomness import Seeds
+from cosmos.regions import fusible
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Canvas int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
@@ -33,7 +34,7 @@ def ancestral(
 ) -> Tensor:
     """The reverse process from uniform noise in `steps` equal steps of t from 1 to 0, one network call each.
 
-    Every step draws each token anew from its posterior, in float64. The last step ends at no noise: its posterior is
+    Every step draws each token anew from its posterior. The last step ends at no noise: its posterior is
     the predicted distribution times the likelihood of the noisy token.
 
     Args:
@@ -47,11 +48,40 @@ def ancestral(
     canvas = (seeds.uniform(length) * vocabulary).long()
     times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=canvas.device)
     for number, (t, s) in enumerate(itertools.pairwise(times), 1):
-        alpha_t = schedule.alpha(t)
-        predicted = predict(canvas, alpha_t.expand(len(canvas))).double().softmax(-1)  # [B, L, V]
-        chances = posterior(predicted, canvas, alpha_t, schedule.alpha(s))
-        if top_p < 1.0:
-            chances = nucleus(chances.log(), top_p).softmax(-1)
-        uniform = seeds.uniform(length)
-        canvas = chances.argmax(-1) if greedy_tail and number == steps else categorical(chances, uniform)
+        alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
+        logits = predict(canvas, alpha_t.expand(len(canvas)))  # [B, L, V]
+        uniform = seeds.uniform(2, length)
+        if greedy_tail and number == steps:
+            canvas = posterior(logits.float().softmax(-1), canvas, alpha_t.float(), alpha_s.float()).argmax(-1)
+        elif top_p < 1.0:
+            chances = posterior(logits.double().softmax(-1), canvas, alpha_t, alpha_s)
+            canvas = categorical(nucleus(chances.log(), top_p).softmax(-1), uniform[:, 0])
+        else:
+            canvas = draw_posterior(logits, canvas, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
     return canvas
+
+
+@fusible
+def draw_posterior(
+    logits: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor, uniform: Tensor, other: Tensor
+) -> Tensor:
+    """Tokens from `posterior` [..., V], in two stages: it is a mixture of the token at hand, the prediction and a
+    uniform token, so only one of these is drawn from and no distribution over V is computed but the prediction.
+
+    Args:
+        logits: of the prediction, [..., V].
+        noisy: int64 [...].
+        uniform, other: what the part and its token are drawn with, float64 [...].
+    """
+    size = logits.shape[-1]
+    probabilities = logits.float().softmax(-1)
+    here = probabilities.gather(-1, noisy[..., None])[..., 0].double()
+    between = alpha_t / alpha_s
+    stays = alpha_t * size * here + between - alpha_t
+    predicted = (alpha_s - alpha_t).expand_as(stays)
+    redrawn = (1.0 - between) * (1.0 - alpha_s)
+    threshold = uniform * (stays + predicted + redrawn)
+    tokens = torch.where(
+        threshold < stays + predicted, inverse(probabilities, other), (other * size).long().clamp_max(size - 1)
+    )
+    return torch.where(threshold < stays, noisy, tokens)

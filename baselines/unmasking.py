@@ -9,15 +9,16 @@ from torch import Tensor
 
 from baselines.contract import UserError, unknown
 from baselines.masked_diffusion import Schedule
-from baselines.masked_samplers import Predict, ancestral, confidence, first_hitting
+from baselines.masked_samplers import Predict, ancestral, confidence, first_hitting, threshold
 from baselines.remasking import Loop, Rule, remask
+from cosmos.capture import Capturable
 from cosmos.randomness import Seeds
 
 Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
 
 
 @dataclass(frozen=True)
-class Unmasking:
+class Unmasking(Capturable):
     """Positions open once. `steps` network calls, except that "cached" (ancestral sampling without the calls that would
     repeat one, and the same texts) and "first_hitting" make no more than there are positions.
 
@@ -36,7 +37,7 @@ class Unmasking:
 
 
 @dataclass(frozen=True)
-class ThresholdUnmasking:
+class ThresholdUnmasking(Capturable):
     """By confidence, and at once wherever the most probable token has at least the probability `threshold`; stops when
     nothing is masked, after at most `steps` calls."""
 
@@ -50,7 +51,7 @@ class ThresholdUnmasking:
 
 
 @dataclass(frozen=True)
-class Remasking:
+class Remasking(Capturable):
     """ReMDM: opened tokens may be masked again; `rule` and `eta` as in `baselines.remasking.remask`. One call a
     step."""
 
@@ -87,7 +88,7 @@ def unmask(
     """Open a masked canvas, int64 [B, L], as the setting says."""
     steps = setting.steps
     if isinstance(setting, ThresholdUnmasking):
-        return confidence(predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold)
+        return threshold(predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold)
     if isinstance(setting, Remasking):
         return remask(
             predict,

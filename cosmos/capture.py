@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -47,12 +47,13 @@ class Owner(Protocol):
         ...
 
 
-class Run(Protocol):
-    def __call__(self, *inputs: Tensor) -> Tensor: ...
+Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
 
-def captured(owner: Owner, function: Callable[..., Tensor], capture: Capture, *constants: Hashable) -> Run:
-    """`function(*constants, *tensors)` as a function of the tensors, under the switch.
+def captured(
+    owner: Owner, function: Callable[..., Output], capture: Capture, *constants: Hashable
+) -> Callable[..., Output]:
+    """`function(*constants, *tensors)` as a function of the tensors, to one tensor or several, under the switch.
 
     A recording knows its function, its constants and the shapes of its tensors, so the function must depend on nothing
     else but the owner's networks: a method of the owner or a function of a module, not a closure.
@@ -64,7 +65,7 @@ def captured(owner: Owner, function: Callable[..., Tensor], capture: Capture, *c
         UserError: an unknown switch, no compiler for "compile", or a graph without a CUDA device.
     """
 
-    def run(*inputs: Tensor) -> Tensor:
+    def run(*inputs: Tensor) -> Output:
         return function(*constants, *inputs)
 
     if capture not in get_args(Capture):
@@ -79,12 +80,12 @@ def captured(owner: Owner, function: Callable[..., Tensor], capture: Capture, *c
 
     # One grad mode for all, whatever the caller's: a compilation is for one, and so are a recording's buffers.
     @torch.inference_mode()
-    def compiled(*inputs: Tensor) -> Tensor:
+    def compiled(*inputs: Tensor) -> Output:
         with kept.compiled():
             return run(*inputs)
 
     @torch.inference_mode()
-    def replayed(*inputs: Tensor) -> Tensor:
+    def replayed(*inputs: Tensor) -> Output:
         shapes = tuple((tuple(value.shape), value.dtype) for value in inputs)
         key = (getattr(function, "__func__", function), constants, shapes)
         if key not in kept.recordings:
@@ -130,13 +131,13 @@ def _kept(owner: Owner) -> _Kept:
 
 
 class Recording:
-    """What one call launched, with the buffers it reads and the one it writes; replayed for inputs of the same shape.
+    """What one call launched, with the buffers it reads and those it writes; replayed for inputs of the same shape.
 
     Recordings of an owner share one pool of memory. Each writes all it reads but its inputs, which lie outside, before
     it reads it, and its output is copied out of the pool before another is replayed.
     """
 
-    def __init__(self, run: Run, inputs: tuple[Tensor, ...], kept: _Kept) -> None:
+    def __init__(self, run: Callable[..., Any], inputs: tuple[Tensor, ...], kept: _Kept) -> None:
         self.networks = kept.networks
         self.inputs = tuple(value.clone() for value in inputs)
         with regions.silent(self.networks):
@@ -145,15 +146,15 @@ class Recording:
             self.replay, self.output, kept.pool = record(run, self.inputs, kept.pool)
         self.calls = dict(calls)
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, *inputs: Tensor) -> Any:
         for buffer, value in zip(self.inputs, inputs, strict=True):
             buffer.copy_(value)
         self.replay()
         regions.tell(self.networks, self.calls)
-        return self.output.clone()
+        return self.output.clone() if isinstance(self.output, Tensor) else tuple(part.clone() for part in self.output)
 
 
-def warm_up(run: Run, inputs: tuple[Tensor, ...]) -> None:
+def warm_up(run: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
     """One call, in which blocks are compiled and libraries allocate their workspaces, on a stream of its own."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -162,11 +163,11 @@ def warm_up(run: Run, inputs: tuple[Tensor, ...]) -> None:
     torch.cuda.current_stream().wait_stream(side)
 
 
-def record(run: Run, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Callable[[], None], Tensor, Any]:
+def record(run: Callable[..., Output], inputs: tuple[Tensor, ...], pool: Any) -> tuple[Callable[[], None], Output, Any]:
     """Record one call as a CUDA graph.
 
     Returns:
-        what replays it, the tensor that a replay fills, and the pool of memory it lies in.
+        what replays it, the tensors that a replay fills, and the pool of memory they lie in.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, pool=pool):

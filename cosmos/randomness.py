@@ -40,24 +40,14 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
+@fusible
 def _bits(stream: Tensor, count: int) -> Tensor:
-    """`count` hashed int64 per row of stream [B], shape [B, count]."""
+    """`count` hashed int64 per row of stream [B], shape [B, count].
+
+    This much is fused and no more: integers are the same compiled, and logarithms and cosines are not.
+    """
     place = torch.arange(count, device=stream.device, dtype=torch.int64)
     return _mix(_mix(stream)[:, None] + (place + 1) * _GOLDEN)
-
-
-@fusible
-def _uniform(stream: Tensor, count: int) -> Tensor:
-    bits = _shift(_bits(stream, count), 11)  # 53 bits
-    return (bits.double() + 0.5) * 2.0**-53
-
-
-@fusible
-def _normal(stream: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    bits = _bits(stream, count)
-    radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
-    angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
-    return (radius * torch.cos(angle)).to(dtype)
 
 
 class Seeds:
@@ -90,11 +80,15 @@ class Seeds:
 
     def uniform(self, *shape: int) -> Tensor:
         """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
-        return _uniform(self._stream(), math.prod(shape)).view(len(self), *shape)
+        bits = _shift(_bits(self._stream(), math.prod(shape)), 11)  # 53 bits
+        return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
-        return _normal(self._stream(), math.prod(shape), dtype).view(len(self), *shape)
+        bits = _bits(self._stream(), math.prod(shape))
+        radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
+        angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
+        return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:

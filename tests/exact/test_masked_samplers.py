@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from baselines.masked_diffusion import LogLinear, Schedule
-from baselines.masked_samplers import ancestral, confidence, dense_rank, first_hitting, opening_steps
+from baselines.masked_samplers import ancestral, dense_rank, first_hitting, opening_steps, threshold
 from baselines.remasking import Loop, Rule, most_remasking, opening_share, remask
 from cosmos.randomness import Seeds
 
@@ -133,7 +133,7 @@ def test_what_is_given_stays_in_every_sampler(joint: Tensor) -> None:
         ancestral(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True),
         first_hitting(Counted(joint), start, steps=L, mask_id=MASK, seeds=seeds),
         remask(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, rule="rescale"),
-        confidence(Counted(joint), start, steps=L, mask_id=MASK, threshold=0.5),
+        threshold(Counted(joint), start, steps=L, mask_id=MASK, threshold=0.5),
     ):
         assert bool((texts[:, 1] == 2).all()) and bool((texts < MASK).all())
 
@@ -158,7 +158,7 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
         seen.append(canvas)
         return torch.stack([torch.zeros(5), sure, torch.full((5,), 9.0)], -1)[None].expand(len(canvas), 5, 3)
 
-    end = confidence(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
+    end = threshold(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
     assert [row[0].tolist() for row in seen] == [
         [2, 2, 2, 2, 2],
         [2, 1, 2, 1, 2],  # both above 0.9
@@ -167,10 +167,10 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
     ]
     assert end.tolist() == [[1, 1, 1, 1, 1]]
     seen.clear()
-    confidence(predict, torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
+    threshold(predict, torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
     assert len(seen) == 2  # never more calls than steps, and nothing left masked
     seen.clear()
-    assert confidence(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [[1] * 5]
+    assert threshold(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [[1] * 5]
     assert len(seen) == 1
 
 
@@ -341,7 +341,7 @@ def test_single_precision_gumbel_noise_loses_rare_tokens_and_two_stage_draws_do_
         lambda p, c, s: first_hitting(p, c, steps=2, mask_id=MASK, seeds=s),
         lambda p, c, s: remask(p, c, steps=6, schedule=EXACT, mask_id=MASK, seeds=s, rule="conf"),
         lambda p, c, s: remask(p, c, steps=6, schedule=Loop(), mask_id=MASK, seeds=s, rule="loop", eta=0.1),
-        lambda p, c, s: confidence(p, c, steps=3, mask_id=MASK, threshold=0.4),
+        lambda p, c, s: threshold(p, c, steps=3, mask_id=MASK, threshold=0.4),
     ],
 )
 def test_a_row_does_not_depend_on_the_others(sampler: Callable[..., Tensor], joint: Tensor) -> None:

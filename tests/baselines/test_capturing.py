@@ -1,0 +1,95 @@
+"""Every diffusion loop under the switch: the same texts, and as many network calls as its setting says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from baselines import catalogue
+from baselines.contract import Limits, Request
+from baselines.unmasking import ThresholdUnmasking, Unmasking
+from benchmarks.settings import available
+from benchmarks.timing.probes import counting
+from cosmos import regions
+from cosmos.capture import captured
+from cosmos.errors import UserError
+from cosmos.samplers import network_calls
+from cosmos.schedule import make_schedule
+
+LENGTH, STEPS = 12, 5
+REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]
+SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+CELLS = [(name, setting) for name in SYSTEMS for setting in available(catalogue.find(name))]
+
+
+def made(name: str, device: str = "cpu", dtype: str = "float32") -> Any:
+    kind: Any = catalogue.find(name)
+    system = kind(kind.presets["nano"], Limits(0, LENGTH))
+    system.untrained(200, seed=3, device=device, dtype=dtype)
+    return system
+
+
+def few_steps(name: str, setting: str) -> Any:
+    found = available(catalogue.find(name))[setting]
+    return replace(found, steps=min(found.steps, STEPS))
+
+
+def claimed(system: Any, setting: Any) -> int:
+    """Network calls of a setting, as its own words have them."""
+    if isinstance(setting, Unmasking) and setting.sampler in ("cached", "first_hitting"):
+        return min(setting.steps, system.loaded_shape["canvas"])
+    if system.name == "diffuseq":
+        from baselines.diffuseq import SCHEDULE
+
+        return setting.candidates * network_calls(setting, SCHEDULE)
+    if hasattr(setting, "solver"):
+        diffusion = system.pipeline.diffusion if system.name == "cosmos" else system.recipe.diffusion
+        return network_calls(setting, make_schedule(diffusion.schedule))
+    return setting.steps
+
+
+@pytest.fixture(scope="module")
+def systems() -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(("name", "setting"), CELLS)
+def test_texts_and_calls_are_the_same_when_captured(
+    name: str, setting: str, systems: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = systems.setdefault(name, made(name)) if name not in systems else systems[name]
+    plain = few_steps(name, setting)
+    monkeypatch.setattr(regions, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
+    with counting(system.networks()) as calls:
+        wanted = system.generate(REQUESTS, plain)
+    with counting(system.networks()) as again:
+        assert system.generate(REQUESTS, replace(plain, capture="compile")) == wanted
+    first = next(iter(calls))
+    assert again == calls
+    if isinstance(plain, ThresholdUnmasking):
+        assert 1 <= calls[first] <= plain.steps
+    else:
+        assert calls[first] == claimed(system, plain)
+    with pytest.raises(UserError, match="CUDA"):
+        system.generate(REQUESTS, replace(plain, capture="graph"))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [cell for cell in CELLS if cell[0] in ("mdlm", "sedd", "duo", "diffuseq") and not cell[1].startswith("threshold")],
+)
+def test_a_loop_over_a_canvas_waits_for_nothing(name: str, setting: str, systems: dict[str, Any]) -> None:
+    """On the meta device there is no data, so any branch or copy that needs a value raises."""
+    system = made(name)
+    system.model.to("meta")
+    system.device = torch.device("meta")
+    seeds, source = (
+        torch.zeros(2, dtype=torch.int64, device="meta"),
+        torch.zeros(2, 1, dtype=torch.int64, device="meta"),
+    )
+    with torch.inference_mode():
+        tokens = captured(system, system.draw, "off", few_steps(name, setting))(seeds, source)
+    assert tokens.shape == (2, system.loaded_shape["canvas"])
