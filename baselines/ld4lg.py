@@ -240,4 +240,4 @@ class LD4LGSystem(TwoStageRival):
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         canvas = self.loaded_shape["canvas"]
         self.server = Server.of(self.server, READER, decoder, len(raw), canvas)
-        return greedy(self.server, raw, canvas - 1, len(self.vocabulary))
+        return greedy(self.server, raw, canvas - 1, len(self.vocabulary), capture)

@@ -252,7 +252,8 @@ def with_network(denoiser: nn.Module, condition: Condition | None = None) -> Den
     dtype = next(denoiser.parameters()).dtype
 
     def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-        given = None if estimate is None else estimate.to(dtype)
+        # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
+        given = torch.zeros_like(x, dtype=dtype) if estimate is None else estimate.to(dtype)
         time = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
         return denoiser(x.to(dtype), time, given, condition).to(x.dtype)
 

@@ -23,6 +23,7 @@ from baselines.mdlm import MDLMSystem
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.trunk import Memory, TrunkConfig
 from baselines.unmasking import Remasking, ThresholdUnmasking, Unmasking
+from cosmos import regions
 from cosmos.randomness import Seeds
 from cosmos.training import TrainingConfig
 
@@ -353,6 +354,17 @@ def test_a_text_of_mdlm_does_not_depend_on_its_batch_mates(setting: Any, mdlm: M
     assert mdlm.generate(REQUESTS[::-1], setting) == together[::-1]
     for request, sample in zip(REQUESTS[::5], together[::5], strict=True):
         assert mdlm.generate([request], setting) == [sample]
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_a_source_padded_to_its_limit_gives_the_same_texts(
+    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "BACKEND", "eager")
+    compiled = dataclasses.replace(setting, capture="compile")
+    assert mdlm.given(REQUESTS[:3], "compile")[1].shape[1] == LIMITS.source_tokens
+    assert mdlm.generate(REQUESTS, compiled) == mdlm.generate(REQUESTS, setting)
+    assert count_calls(mdlm, compiled) == count_calls(mdlm, setting)
 
 
 def test_cached_sampling_writes_the_texts_of_ancestral_sampling(mdlm: MDLMSystem) -> None:
