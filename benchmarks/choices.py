@@ -13,7 +13,7 @@ from typing import Any
 from baselines.contract import UserError, unknown
 from benchmarks.options import Word, convert, flatten, split_assignment
 
-GENERAL_KEYS = ("budget", "batch_size")
+GENERAL_KEYS = ("budget", "batch_size", "sweep", "dtype", "capture")
 
 
 @dataclass(frozen=True)

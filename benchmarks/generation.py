@@ -14,7 +14,7 @@ from benchmarks.records import Json, SampleRecord, TimingRecord, to_json
 from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad
-from benchmarks.timing.protocol import Call, Protocol, batches, single, timed, warm_up
+from benchmarks.timing.protocol import Call, Protocol, batches, repeat, single, timed, warm_up
 
 
 def generate(
@@ -22,6 +22,7 @@ def generate(
     setting: Any,
     requests: Sequence[Request],
     batch_size: int,
+    sweep: Sequence[int],
     folder: Path,
     *,
     device: str,
@@ -36,6 +37,9 @@ def generate(
     only the lines that are missing are added. Where the device's memory does not hold so many texts at once, half as
     many are made at once, which changes no text; the verdict says how many it was.
 
+    Args:
+        sweep: other numbers of texts at once, whose speed is measured afterwards; one that does not fit is left out.
+
     Returns:
         the verdict on the timings.
 
@@ -46,7 +50,7 @@ def generate(
     size = batch_size
     while True:
         try:
-            return _generate(system, setting, requests, size, folder, device, protocol, rules, progress)
+            return _generate(system, setting, requests, size, sweep, folder, device, protocol, rules, progress, say)
         except Exception as error:
             if not memory.is_exhausted(error):
                 raise
@@ -64,11 +68,13 @@ def _generate(
     setting: Any,
     requests: Sequence[Request],
     size: int,
+    sweep: Sequence[int],
     folder: Path,
     device: str,
     protocol: Protocol,
     rules: verdict.Rules,
     progress: Callable[[float], None],
+    say: Callable[[str], None],
 ) -> Json:
     """`generate` with `size` texts at once."""
     known, stored = store.read_samples(folder), store.read_timings(folder)
@@ -93,7 +99,7 @@ def _generate(
     changed = 0
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
-        def keep(kind: Literal["warmup", "batch", "latency"], index: int, call: Call) -> None:
+        def keep(kind: Literal["warmup", "batch", "latency", "sweep"], index: int, call: Call) -> None:
             made = tuple(sample.id for sample in call.samples)
             times.append([to_json(TimingRecord(kind, index, made, call.seconds, call.calls))])
 
@@ -111,9 +117,42 @@ def _generate(
         for index, call in enumerate(single(lambda r: timed(system, [r], setting, clock), requests, protocol)):
             keep("latency", index, call)
             alone[call.samples[0].id] = call.samples[0].text
+        differing = 0
+        texts = {sample.id: sample.text for sample in store.read_samples(folder)}
+        for index, call in enumerate(_sweep(system, setting, requests, sweep, clock, protocol, say)):
+            keep("sweep", index, call)
+            differing += sum(texts[sample.id] != sample.text for sample in call.samples)
     progress(1.0)
     said = verdict.judge(store.read_samples(folder), store.read_timings(folder), alone, changed, load.share(), rules)
+    if sweep:
+        said["sweep_differing"] = differing
     return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}
+
+
+def _sweep(
+    system: System,
+    setting: Any,
+    requests: Sequence[Request],
+    sizes: Sequence[int],
+    clock: Clock,
+    protocol: Protocol,
+    say: Callable[[str], None],
+) -> Iterator[Call]:
+    """Timed calls with other numbers of texts at once; each is made often enough first that nothing is left to prepare.
+
+    Where there are fewer requests than texts wanted, all of them are made.
+    """
+    for size in sizes:
+        call = partial(timed, system, requests[:size], setting, clock)
+        try:
+            for _ in warm_up(call, protocol):
+                pass
+            yield from repeat(call, protocol)
+        except Exception as error:
+            if not memory.is_exhausted(error):
+                raise
+            say(f"{size} texts at once do not fit into the device's memory; their speed is not measured")
+        memory.free()
 
 
 def _warm_up(

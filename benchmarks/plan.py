@@ -18,7 +18,7 @@ from benchmarks.options import convert, keys, override, plain
 from benchmarks.records import Cell
 from benchmarks.tasks import Task
 
-DTYPE = "float32"
+DTYPES = ("float32", "bfloat16")
 BATCH_SIZE = 25  # texts generated at once when throughput is timed, unless `--set batch_size` says otherwise
 
 
@@ -77,6 +77,10 @@ def make(choices: Choices, device: str) -> Plan:
     batch_size = convert(choices.changes.get("batch_size", BATCH_SIZE), int, "batch_size")
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, not {batch_size}.")
+    sweep = _sweep(choices)
+    dtype = str(choices.changes.get("dtype", "bfloat16" if device.startswith("cuda") else "float32"))
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
     contestants = [_contestant(name, choices) for name in names]
     settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     if choices.steps and not any("steps" in settings.fields(s) for c in contestants for s in c.settings.values()):
@@ -99,11 +103,20 @@ def make(choices: Choices, device: str) -> Plan:
                     limit=choices.limit,
                     batch_size=batch_size,
                     device=device,
-                    dtype=DTYPE,
+                    dtype=dtype,
                     seed=seed,
+                    sweep=sweep,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
     return Plan(task, source_class(data), default_folder(choices), tuple(cells.values()), choices)
+
+
+def _sweep(choices: Choices) -> tuple[int, ...]:
+    """The further batch sizes whose speed is measured."""
+    sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
+    if any(size < 1 for size in sizes):
+        raise UserError(f"sweep must hold numbers of texts of at least 1, not {min(sizes)}.")
+    return tuple(dict.fromkeys(sizes))
 
 
 def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
@@ -154,7 +167,11 @@ def _contestant(name: str, choices: Choices) -> Contestant:
     if system.trained and "budget" in choices.changes:
         recipe = dataclasses.replace(recipe, budget=convert(choices.changes["budget"], Budget, "budget"))
     recipe = override(recipe, _part(mine, "recipe"), f"{name}.recipe")
-    chosen = settings.change(name, system, settings.choose(name, system, choices.setting), mine)
+    chosen = settings.choose(name, system, choices.setting)
+    if "capture" in choices.changes:
+        having = {n: setting for n, setting in chosen.items() if "capture" in settings.fields(setting)}
+        chosen |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
+    chosen = settings.change(name, system, chosen, mine)
     return Contestant(name, system, preset, recipe, recipe.budget if system.trained else None, chosen)
 
 

@@ -33,6 +33,7 @@ def describe(plan: Plan) -> Json:
         "data": first.data,
         "limit": first.limit,
         "batch_size": first.batch_size,
+        "sweep": list(first.sweep),
         "device": first.device,
         "dtype": first.dtype,
         "evaluators": scoring.chosen(plan.choices.changes),
@@ -80,6 +81,7 @@ def _chosen(plan: Json) -> list[tuple[str, Any]]:
     task = plan["task"]
     pairs: list[tuple[str, Any]] = [("task", task["name"]), ("task.version", task["version"])]
     pairs += [(key, plan[key]) for key in ("source", "preset", "limit", "device", "dtype", "batch_size")]
+    pairs += [("sweep", plan.get("sweep", []))]
     pairs += leaves("data", plan["data"])
     for name, system in plan["systems"].items():
         pairs += leaves(f"{name}.recipe", system["recipe"])

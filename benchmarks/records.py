@@ -50,6 +50,7 @@ class Cell:
         limit: how many test documents, or None for all.
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
+        sweep: other numbers of texts at once whose speed is measured too.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Cell:
     device: str
     dtype: str
     seed: int
+    sweep: tuple[int, ...] = ()
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -158,10 +160,11 @@ class TimingRecord:
     """One timed call of `System.generate`.
 
     Kinds: `batch` made the samples that are scored; `latency` made single texts, which equal the scored ones or the
-    verdict says so; `warmup` came before either and counts for nothing.
+    verdict says so; `sweep` made other numbers of texts at once, which equal the scored ones likewise; `warmup` came
+    before any of these and counts for nothing.
     """
 
-    kind: Literal["warmup", "batch", "latency"]
+    kind: Literal["warmup", "batch", "latency", "sweep"]
     index: int
     ids: tuple[str, ...]
     seconds: float
@@ -244,7 +247,7 @@ def header_from_json(data: Json, where: str) -> Header:
         return Header(
             **{
                 **data,
-                "cell": Cell(**data["cell"]),
+                "cell": Cell(**{**data["cell"], "sweep": tuple(data["cell"].get("sweep", ()))}),
                 "training": None if data["training"] is None else Training(**data["training"]),
                 "earlier": tuple(data.get("earlier", ())),
                 "networks": {name: Network(**network) for name, network in data["networks"].items()},

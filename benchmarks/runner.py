@@ -241,10 +241,11 @@ class _Sweep:
             planned.setting,
             requests,
             cell.batch_size,
+            cell.sweep,
             folder,
             device=cell.device,
             protocol=protocols.Protocol(),
-            rules=verdicts.Rules(),
+            rules=verdicts.Rules(exact=cell.dtype == "float32"),
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
             say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
         )

@@ -28,9 +28,15 @@ class Section:
     reading: tuple[str, ...]
     glance: Table
     scores: Table
+    batches: Table | None  # speed by number of texts at once, where several were timed
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All its tables, in order."""
+        return (self.glance, *((self.batches,) if self.batches else ()), self.scores)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         reading=read(panel, judgements[headline.title] if headline else Judgement()),
         glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
+        batches=overview.by_batch(panel, suffix),
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents),

@@ -120,7 +120,7 @@ def table(content: Table) -> Raw:
 
 def tables(report: Report) -> str:
     """Every table of the report, to be \\input by a document that loads booktabs."""
-    made = [table(content) for section in report.sections for content in (section.glance, section.scores)]
+    made = [table(content) for section in report.sections for content in section.tables]
     return "% Needs \\usepackage{booktabs}.\n" + "\n".join(made) + "\n"
 
 

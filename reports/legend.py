@@ -60,6 +60,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         "Parameters are those of the networks that generating calls, each counted once; what serves training alone is "
         "not among them."
     )
+    lines += _rounding(panel)
     lines += [*_learnt_elsewhere(panel), *_fine_tuned(panel), *_judged_by_its_own(panel)]
     if panel.floors:
         lines.append(
@@ -75,6 +76,23 @@ def _counted(panel: Panel) -> str:
     totals = sorted({score.total for column in panel.columns for score in column.scores.values()})
     said = f"all {totals[0]:,} texts" if len(totals) == 1 else "all texts"
     return f"A score is over {said} of its entry, blank ones too, unless a note says over how many."
+
+
+def _rounding(panel: Panel) -> tuple[str, ...]:
+    """How many texts came out the same alone, where rounding depends on how many are made at once."""
+    verdicts = [
+        record.header.verdict
+        for entry in panel.trained
+        for record in entry.records
+        if record.header.cell.dtype == "bfloat16" and record.header.verdict.get("singles")
+    ]
+    if not verdicts:
+        return ()
+    alone, equal = (sum(verdict[key] for verdict in verdicts) for key in ("singles", "singles_equal"))
+    return (
+        f"In bfloat16 rounding depends on how many texts are made at once: of {alone} texts made alone, to time them, "
+        f"{equal} are those that are scored.",
+    )
 
 
 def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
@@ -13,6 +15,7 @@ from reports.quantities import Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
+TRAINED = "Trained systems"
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -55,6 +58,30 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int 
     )
 
 
+def by_batch(panel: Panel, suffix: str = "") -> Table | None:
+    """Texts per second by number of texts made at once; None where only one number was timed."""
+    sizes = sorted({size for entry in panel.trained for size in entry.sweep})
+    if not sizes:
+        return None
+    sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
+    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
+    cells = [
+        _speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
+    ]
+    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
+    return replace(table, blocks=tuple(block for block in table.blocks if block.title == TRAINED))
+
+
+def _speed_at(entry: Entry, size: int) -> Quantity:
+    """Texts per second of an entry with so many texts at once."""
+    if size in entry.sweep:
+        return entry.sweep[size]
+    if size == 1 and entry.latency.value:
+        value, low, high = entry.latency.value, entry.latency.low, entry.latency.high
+        return Quantity(1e3 / value, high and 1e3 / high, low and 1e3 / low, entry.latency.n)
+    return entry.throughput if size == entry.batch_size else Quantity(None, reason="not run: this size was not timed")
+
+
 def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
     """Every score of every entry."""
     columns = tuple(Column(column.title, "", column.direction, "") for column in panel.columns)
@@ -70,7 +97,7 @@ def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, .
             for entry in entries
         )
 
-    blocks = (Block("Trained systems", rows(panel.trained)), Block("Floors and reference", rows(panel.floors)))
+    blocks = (Block(TRAINED, rows(panel.trained)), Block("Floors and reference", rows(panel.floors)))
     return tuple(block for block in blocks if block.rows)
 
 

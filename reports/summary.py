@@ -28,6 +28,7 @@ class Entry:
     records: tuple[Record, ...]  # one per seed, all done
     latency: Quantity  # milliseconds for one text at batch size 1, median
     throughput: Quantity  # texts per second
+    sweep: Mapping[int, Quantity]  # the same for other numbers of texts at once
     calls: Quantity  # calls of the first network for one text, made alone where that was timed
     calls_together: float | None  # calls of the first network in the batch that a text was made in
     other_calls: Mapping[str, float]  # of the other networks, as `calls`
@@ -137,6 +138,7 @@ def _entry(
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
         throughput=throughput(timed[timed["kind"] == "batch"]),
+        sweep=_sweep(timed[timed["kind"] == "sweep"]),
         calls=Quantity(alone.get(first), n=len(ordered)),
         calls_together=together.get(first),
         other_calls={name: count for name, count in alone.items() if name != first},
@@ -146,6 +148,11 @@ def _entry(
         train_flops=mean(own["train_flops"]),
         doubts=_doubts(ordered),
     )
+
+
+def _sweep(timed: pd.DataFrame) -> dict[int, Quantity]:
+    """Texts per second by number of texts at once."""
+    return {int(str(texts)): throughput(group) for texts, group in timed.groupby("texts")}
 
 
 def _means(calls: pd.DataFrame) -> dict[str, float]:

@@ -37,7 +37,9 @@ _HELP = {
 
 SETTING_HELP = """keys of --set and of the tables in --config:
   data.KEY                     size and seed of the source, such as data.train=500
-  budget, batch_size           for all trained systems: budget=300steps, 90seconds or 5e12flops
+  budget                       of every trained system: budget=300steps, 90seconds or 5e12flops
+  batch_size, sweep            texts at once, and other numbers whose speed is measured: batch_size=64 sweep=8,512
+  dtype, capture               float32 or bfloat16; off, compile or graph (CUDA), for all settings that know it
   evaluators.ROLE              the model that judges in a role, by name (`fetch --list`) or folder
   SYSTEM.recipe.KEY            of a system's size and training
   SYSTEM.setting.KEY           of how it generates, in all its settings

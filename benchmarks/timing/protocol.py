@@ -21,6 +21,8 @@ class Protocol:
         stable: warm-up ends when two calls in a row differ by less than this share.
         latency_texts: single texts timed, at most and at least.
         latency_seconds: no further single text beyond the least is begun after so long.
+        sweep_calls: calls timed of every other batch size, at least and at most.
+        sweep_seconds: no further such call beyond the least is begun after so long.
     """
 
     warmups: tuple[int, int] = (1, 5)
@@ -28,6 +30,8 @@ class Protocol:
     stable: float = 0.1
     latency_texts: tuple[int, int] = (5, 10)
     latency_seconds: float = 20.0
+    sweep_calls: tuple[int, int] = (3, 10)
+    sweep_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,23 @@ def warm_up(call: Callable[[], Call], protocol: Protocol) -> Iterator[Call]:
 
 def single(call: Callable[[Request], Call], requests: Sequence[Request], protocol: Protocol) -> Iterator[Call]:
     """Generate texts one at a time, as many as the protocol allows."""
-    least, most = protocol.latency_texts
+    return _repeated(map(call, requests), protocol.latency_texts, protocol.latency_seconds)
+
+
+def repeat(call: Callable[[], Call], protocol: Protocol) -> Iterator[Call]:
+    """Generate the same texts again and again, as often as the protocol allows for another batch size."""
+    return _repeated(iter(call, None), protocol.sweep_calls, protocol.sweep_seconds)
+
+
+def _repeated(calls: Iterator[Call], bounds: tuple[int, int], seconds: float) -> Iterator[Call]:
+    """At most and at least as many calls as the bounds say; beyond the least, none is begun after some seconds."""
+    least, most = bounds
     spent = 0.0
-    for count, request in enumerate(requests[:most]):
-        if count >= least and spent >= protocol.latency_seconds:
+    for count in range(most):
+        if count >= least and spent >= seconds:
             return
-        done = call(request)
+        done = next(calls, None)
+        if done is None:
+            return
         yield done
         spent += done.seconds

@@ -18,11 +18,14 @@ class Rules:
         spread: largest interquartile range over median, of seconds per network call: a system whose short texts take
             fewer calls is not unsteady for that.
         load: largest share of the machine that other processes may have used.
+        exact: whether a text must come out the same alone as among others. Rounding in bfloat16 depends on how many are
+            made at once, so that there the share that do is told and held against nobody.
     """
 
     repeats: int = 5
     spread: float = 0.25
     load: float = 0.2
+    exact: bool = True
 
 
 def judge(
@@ -61,9 +64,9 @@ def judge(
         reasons.append(f"not alone: other processes used {load:.0%} of the machine, {rules.load:.0%} is allowed")
     texts = {sample.id: sample.text for sample in samples}
     differing = sum(texts.get(key) != text for key, text in singles.items())
-    if differing:
+    if differing and rules.exact:
         reasons.append(f"audit: {differing} of {len(singles)} texts differ when generated alone")
-    if changed:
+    if changed and rules.exact:
         reasons.append(f"audit: {changed} texts differed when an interrupted batch was made again")
     return {
         "valid": not reasons,

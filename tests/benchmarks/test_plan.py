@@ -237,3 +237,15 @@ def test_unequal_budgets_are_said(planned: Make) -> None:
     assert unequal_budgets(planned(system="toy,moody,knowing")) is None
     said = unequal_budgets(planned("moody.recipe.budget=3steps", system="toy,moody,knowing"))
     assert said == "budgets are not equal: toy 10steps, moody 3steps"
+
+
+def test_dtype_capture_and_sweep_are_for_all(planned: Make) -> None:
+    cell = planned("sweep=8,512,8").cells[0].cell
+    assert (cell.sweep, cell.dtype) == ((8, 512), "float32")
+    assert planned("dtype=bfloat16").cells[0].cell.dtype == "bfloat16"
+    for given, said in (("sweep=0", "at least 1"), ("dtype=float16", "bfloat16"), ("sweep=x", "sweep")):
+        with pytest.raises(UserError, match=said):
+            planned(given)
+    detox = gather({"task": "detox", "system": "cosmos,gpt2"}, ["capture=compile"])
+    assert {p.setting.capture for p in make(detox, "cpu").cells if hasattr(p.setting, "capture")} == {"compile"}
+    assert {p.cell.dtype for p in make(detox, "cuda").cells} == {"bfloat16"}

@@ -10,6 +10,7 @@ import pytest
 
 import reports
 from baselines.contract import UserError
+from benchmarks.records import TimingRecord
 from reports import compact, content
 
 FILES = ("figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables.tex")
@@ -169,3 +170,19 @@ def test_no_heavy_import():
     lazy = "import sys, reports; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", lazy], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pandas", "matplotlib", "jinja2"} & set(found)
+
+
+def test_speed_by_batch_size_is_a_table_where_it_was_timed(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    assert content.build(fake_run.write(tmp_path / "plain"), tmp_path).sections[0].batches is None
+    header, samples, timings, scores = fake_run.cells[0]
+    ids = tuple(f"id{n}" for n in range(64))
+    swept = [TimingRecord("sweep", n, ids, seconds, {}) for n, seconds in enumerate((0.5, 0.5, 0.5))]
+    fake_run.cells[0] = (header, samples, [*timings, *swept], scores)
+    table = content.build(fake_run.write(tmp_path / "run"), tmp_path).sections[0].batches
+    assert table is not None
+    assert [column.title for column in table.columns] == ["1", str(header.batch_size), "64"]
+    first, second = table.blocks[0].rows
+    assert first.cells[2].text == "128" and second.cells[2].value is None and second.cells[2].notes
+    assert all(row.cells[0].value for row in (first, second))
