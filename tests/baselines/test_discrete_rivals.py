@@ -54,6 +54,19 @@ SETTINGS = [
     ("duo", Revising(5)),
     ("duo", Revising(4, greedy_tail=True, top_p=0.9)),
 ]
+
+
+def brief(setting: Any) -> Any:
+    """The setting with few steps, where it has steps."""
+    return dataclasses.replace(setting, steps=min(4, setting.steps)) if hasattr(setting, "steps") else setting
+
+
+NAMED = [
+    (name, setting)
+    for name, (kind, _) in RIVALS.items()
+    for setting in dict.fromkeys(map(brief, {**kind.settings, **getattr(kind, "other_settings", {})}.values()))
+]
+"""All that users can name, in few steps."""
 each = pytest.mark.parametrize("name", list(RIVALS))
 
 
@@ -139,7 +152,7 @@ def test_global_randomness_is_untouched(name: str, tmp_path: Path) -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+@pytest.mark.parametrize(("name", "setting"), [*SETTINGS, *NAMED])
 def test_a_text_does_not_depend_on_its_batch_mates(
     name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]
 ) -> None:
@@ -149,6 +162,8 @@ def test_a_text_does_not_depend_on_its_batch_mates(
     assert system.generate(REQUESTS[::-1], setting) == together[::-1]
     for request, sample in zip(REQUESTS[::3], together[::3], strict=True):
         assert system.generate([request], setting) == [sample]
+    shuffled = torch.randperm(len(REQUESTS), generator=torch.Generator().manual_seed(1)).tolist()
+    assert system.generate([REQUESTS[i] for i in shuffled], setting) == [together[i] for i in shuffled]
     assert len({sample.text for sample in together}) > 1
     assert system.generate([], setting) == []
 
