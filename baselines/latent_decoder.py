@@ -19,6 +19,8 @@ from cosmos.config import AutoencoderConfig
 from cosmos.randomness import Seeds
 from cosmos.vocabulary import CLS
 
+ALIGNED = 2.0  # how much more than by chance a position looks at its latent
+
 
 class DecoderBlock(nn.Module):
     """Causal self-attention, cross-attention to latents, feed-forward; each residual."""
@@ -59,7 +61,7 @@ class LatentDecoder(nn.Module):
     def __init__(self, config: AutoencoderConfig, layers: int) -> None:
         super().__init__()
         self.from_latent = nn.Linear(config.latent_width, config.width, bias=False)
-        self.latent_positions = nn.Parameter(torch.empty(config.latents, config.width).normal_(std=0.02))
+        self.latent_positions = nn.Parameter(torch.empty(config.latents, config.width).normal_(std=config.width**-0.5))
         self.latent_norm = RMSNorm(config.width)
         self.tokens = nn.Embedding(config.vocabulary, config.width)
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
@@ -68,6 +70,22 @@ class LatentDecoder(nn.Module):
         self.rotary = Rotary(config.width // config.heads, config.max_tokens)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(layers))
         self.norm = RMSNorm(config.width)
+
+    @torch.no_grad()
+    def align(self) -> None:
+        """Let each position look at the latent that `cosmos.linear_start` gives the next token to, from the start.
+
+        The position and its latent get the same vector, and keys are made as queries are.
+        """
+        latents, positions = len(self.latent_positions), len(self.positions)
+        each = -(-positions // latents)
+        nexts = (torch.arange(positions, device=self.positions.device) + 1).clamp_max(positions - 1)
+        self.positions.copy_(ALIGNED * self.latent_positions[nexts // each])
+        self.latent_positions.mul_(0.5 * self.latent_positions.shape[1] ** 0.5)  # the scale of mapped latents
+        for block in self.blocks:
+            attention = block.cross_attention
+            attention.to_query.weight.mul_(ALIGNED)
+            attention.to_kv.weight[: len(attention.to_query.weight)] = attention.to_query.weight
 
     def memory(self, latents: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the latents for every block, each [B, H, N, D]."""

@@ -13,6 +13,10 @@ This isolates the decoder: compressor, denoiser, their sizes and their training 
 same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
 schedule.
 
+At `nano` two things make up for a training of a few hundred steps: the schedule's log-SNR is shifted, as the authors'
+code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words), and the
+compressor and the decoder's attention begin as in `cosmos.linear_start`, as Cosmos's do.
+
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
 themselves rather than through further Perceiver layers, and is greedy (the paper: beam 4 with repetition penalties,
@@ -30,6 +34,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,10 +50,11 @@ from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.diffusion import draw
 from cosmos.encoding import Encoding
 from cosmos.latent_cache import cache_latents
+from cosmos.linear_start import TEXTS, linear_start_compressor, tokens_per_latent
 from cosmos.randomness import Seeds
 from cosmos.recipes import RECIPES
 from cosmos.rows import LatentRows, TextRows
-from cosmos.schedule import Tangent
+from cosmos.schedule import Schedule, Tangent, make_schedule
 from cosmos.state_cache import CachedStates
 from cosmos.training import TrainingConfig
 from cosmos.vocabulary import SEP
@@ -70,6 +76,7 @@ class LD4LGRecipe:
     reader_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    start_linear: bool = False  # `cosmos.linear_start` for the compressor, and its like for the decoder
 
 
 class LatentAutoencoder(nn.Module):
@@ -86,31 +93,35 @@ class LatentAutoencoder(nn.Module):
         return self.compressor(states, mask)
 
 
-def velocity(clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+def velocity(clean: Tensor, noise: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """v = alpha eps - sigma x_0; clean and noise [B, N, C], t [B]."""
-    alpha, sigma = _levels(t, clean)
+    alpha, sigma = _levels(t, clean, schedule)
     return alpha * noise - sigma * clean
 
 
-def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """x_0 = alpha x - sigma v."""
-    alpha, sigma = _levels(t, noisy)
+    alpha, sigma = _levels(t, noisy, schedule)
     return alpha * noisy - sigma * velocity
 
 
-def _levels(t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+def _levels(t: Tensor, like: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
     """alpha and sigma at t [B], as [B, 1, 1] in the dtype of `like`."""
     wide = t.double()[:, None, None]
-    return COSINE.alpha(wide).to(like.dtype), COSINE.sigma(wide).to(like.dtype)
+    return schedule.alpha(wide).to(like.dtype), schedule.sigma(wide).to(like.dtype)
 
 
 class VelocityDenoiser(Denoiser):
     """The denoiser of Cosmos as a predictor of v; called, it gives the estimate of x_0 that every solver wants."""
 
+    def __init__(self, config: DenoiserConfig, schedule: Schedule = COSINE) -> None:
+        super().__init__(config)
+        self.schedule = schedule
+
     def forward(
         self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
     ) -> Tensor:
-        return clean_of(x, self.predict(x, t, estimate, condition), t)
+        return clean_of(x, self.predict(x, t, estimate, condition), t, self.schedule)
 
     def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
         """The velocity [B, N, C]."""
@@ -122,24 +133,34 @@ def velocity_loss(
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
     drawn = draw(model, latents, config, seeds, source)
-    wanted = velocity(latents.float(), drawn.noise.float(), drawn.t)
+    wanted = velocity(latents.float(), drawn.noise.float(), drawn.t, model.schedule)
     error = (model.predict(drawn.noisy, drawn.t, drawn.estimate, drawn.condition).float() - wanted).square()
     return error.mean((1, 2)).sum(), error.new_tensor(len(latents))
 
 
-def _like_cosmos(preset: str, decoder_layers: int, budget: Budget) -> LD4LGRecipe:
-    """The sizes and the training of a Cosmos preset, with this paper's objective."""
+def _like_cosmos(
+    preset: str,
+    decoder_layers: int,
+    budget: Budget,
+    d: float = 1.0,
+    reader_share: float = 0.3,
+) -> LD4LGRecipe:
+    """The sizes and the training of a Cosmos preset, with this paper's objective.
+
+    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
+    """
     known = RECIPES[preset]
     return LD4LGRecipe(
         text_encoder=known.model.text_encoder,
         autoencoder=known.model.autoencoder,
         decoder_layers=decoder_layers,
         denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
-        diffusion=DiffusionConfig(schedule=ScheduleConfig("cosine"), times="stratified"),
+        diffusion=DiffusionConfig(schedule=ScheduleConfig("tan", d), times="stratified"),
         reader_training=known.autoencoder_training,
         denoiser_training=known.diffusion_training,
-        reader_share=0.3,
+        reader_share=reader_share,
         budget=budget,
+        start_linear=known.start_linear,
     )
 
 
@@ -149,7 +170,7 @@ class LD4LGSystem(TwoStageRival):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops")),
+            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops"), d=5.0, reader_share=0.4),
             "small": _like_cosmos("small", 6, Budget(600, "seconds")),
             "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
         }
@@ -164,8 +185,7 @@ class LD4LGSystem(TwoStageRival):
     server: Server | None = None
 
     def canvas(self, longest: int) -> int:
-        """The task's limit: a decoder that writes word by word pays for no position that a text does not need."""
-        return self.limits.target_tokens
+        return max(self.recipe.autoencoder.latents, super().canvas(longest))  # a latent stands for a position at least
 
     def build(self, shape: Mapping[str, int]) -> Parts:
         recipe: LD4LGRecipe = self.recipe
@@ -181,7 +201,7 @@ class LD4LGSystem(TwoStageRival):
             max_source_tokens=max(1, self.limits.source_tokens),
         )
         reader = LatentAutoencoder(autoencoder, recipe.decoder_layers)
-        return Parts(width, reader, VelocityDenoiser(denoiser))
+        return Parts(width, reader, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule)))
 
     def decoder(self) -> nn.Module:
         reader = self.model.reader
@@ -192,6 +212,18 @@ class LD4LGSystem(TwoStageRival):
         """A logit of zero is never the largest of a whole vocabulary's."""
         assert isinstance(model, Parts) and isinstance(model.reader, LatentAutoencoder)
         model.reader.decoder.tokens.weight[SEP] = 0.0
+
+    def start(self, model: Parts, train: Documents, seed: int) -> None:
+        reader = model.reader
+        assert isinstance(reader, LatentAutoencoder)
+        config = reader.config
+        if self.recipe.start_linear and tokens_per_latent(config) is not None:
+            here = next(reader.parameters()).device
+            rows = train.targets.batch(torch.arange(min(TEXTS, len(train.targets))))
+            states, mask, tokens = (rows[name].to(here) for name in ("states", "mask", "tokens"))
+            clean = model.standardiser(states, mask)
+            linear_start_compressor(reader.compressor, config, clean, mask, tokens, seed)
+            reader.decoder.align()
 
     def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
         def loss(autoencoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,9 @@ Axis legend in `cosmos.blocks`.
 from __future__ import annotations
 
 import shutil
+import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ from cosmos import resume
 from cosmos.capture import Capturable, Capture, captured
 from cosmos.config import MINILM, PRESETS, SamplerSetting
 from cosmos.denoiser import Denoiser, Source
-from cosmos.encoding import Encoding
-from cosmos.files import read_json
+from cosmos.encoding import Cost, Encoding
+from cosmos.files import make_folder, read_json, write_json
+from cosmos.flops import measure_flops
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
 from cosmos.rows import TextRows
@@ -44,6 +46,7 @@ from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 from cosmos.vocabulary import Vocabulary
 
 READER, DENOISER = "reader", "denoiser"
+START = "start.json"  # what first weights cost, while training
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,9 @@ class TwoStageRival(TrainedSystem):
     def build(self, shape: Mapping[str, int]) -> Parts:
         """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" and "text_width"."""
 
+    def start(self, model: Parts, train: Documents, seed: int) -> None:
+        """Better first weights for the reader than random ones; here none."""
+
     @abstractmethod
     def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
         """The first stage."""
@@ -150,6 +156,7 @@ class TwoStageRival(TrainedSystem):
         model = self.fresh(shape, seed)
         model.standardiser = Standardiser.of(data.targets.states.statistics())
         model.to(find_processes(device).device)
+        encoding.paid.append(_measured(lambda: self.start(model, data, seed), workdir / START))
         first = encoding.left(budget).part(self.recipe.reader_share)
 
         def stage(name: str, network: nn.Module, work: Work, training: TrainingConfig, part: Budget) -> Trained:
@@ -197,7 +204,8 @@ class TwoStageRival(TrainedSystem):
         checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
         for folder in ("states", "latents", "validation_latents"):  # caches: large, and never read again
             shutil.rmtree(workdir / folder, ignore_errors=True)
-        (workdir / CHOICE).unlink()
+        for file in (CHOICE, START):
+            (workdir / file).unlink()
         return fitted
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
@@ -289,3 +297,13 @@ class TwoStageRival(TrainedSystem):
         states, mask, _ = self.encoder.encode([str(text) for text in texts], limit, pad_to=limit if fixed else None)
         dtype = next(self.model.denoiser.parameters()).dtype
         return self.model.standardiser(states, mask).to(dtype), mask
+
+
+def _measured(start: Callable[[], None], costs: Path) -> Cost:
+    """Do it and say what it costs; that of the first time, however often resumed."""
+    began = time.perf_counter()
+    flops = measure_flops(start)
+    if not costs.exists():
+        make_folder(costs.parent)
+        write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
+    return Cost(**read_json(costs))

@@ -13,9 +13,9 @@ Axis legend in `cosmos.blocks`; r tokens per latent, K directions per token.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cosmos.autoencoder import Autoencoder
+from cosmos.autoencoder import Autoencoder, Compressor, Decompressor
 from cosmos.blocks import PerceiverAttention
 from cosmos.config import AutoencoderConfig
 
@@ -60,10 +60,24 @@ def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens:
     kept = config.latent_width // r  # K
     h, t = states[mask], tokens[mask]  # [tokens, T], [tokens]
     autoencoder.eval()
-    _quiet(autoencoder)
-    _start_compressor(autoencoder, _directions(h, t, kept), r, codes)
+    decompressor = autoencoder.decompressor
+    _quiet(autoencoder.compressor)
+    _quiet(decompressor, decompressor.embedding_feed_forward[-1])
+    _start_compressor(autoencoder.compressor, config, _directions(h, t, kept), r, codes)
     _start_decompressor(autoencoder, kept, r, codes)
     _fit_read_out(autoencoder, states, mask, h, t)
+
+
+@torch.no_grad()
+def linear_start_compressor(
+    compressor: Compressor, config: AutoencoderConfig, states: Tensor, mask: Tensor, tokens: Tensor, seed: int
+) -> None:
+    """The compressor's half of `linear_start`, for latents that something else decodes; arguments as there."""
+    r = tokens_per_latent(config)
+    assert r is not None, "sizes without room for a linear start"
+    _quiet(compressor)
+    directions = _directions(states[mask], tokens[mask], config.latent_width // r)
+    _start_compressor(compressor, config, directions, r, torch.Generator().manual_seed(seed))
 
 
 def _directions(h: Tensor, t: Tensor, count: int) -> Tensor:
@@ -80,24 +94,22 @@ def _directions(h: Tensor, t: Tensor, count: int) -> Tensor:
     return found / (h @ found.T).std(0)[:, None]
 
 
-def _quiet(autoencoder: Autoencoder) -> None:
-    """Let every sub-layer but the first attention of each half add nothing."""
-    half = (autoencoder.compressor, autoencoder.decompressor)
-    last = [layer.feed_forward[-1] for part in half for layer in part.layers]
-    for linear in [*last, autoencoder.decompressor.embedding_feed_forward[-1]]:
+def _quiet(half: Compressor | Decompressor, *more: nn.Linear) -> None:
+    """Let every sub-layer of a half but its first attention, and what `more` ends, add nothing."""
+    for linear in [*(layer.feed_forward[-1] for layer in half.layers), *more]:
         linear.weight.zero_()
         linear.bias.zero_()
-    for part in half:
-        for layer in part.layers:
-            layer.attention.out.weight.zero_()
-        # Content lives in the first half of the width, positions in the second.
-        table, width = part.positions.weight, part.positions.weight.shape[1]
-        table[:, : width // 2] = 0.0
-        table[:, width // 2 :] *= width**0.5
+    for layer in half.layers:
+        layer.attention.out.weight.zero_()
+    # Content lives in the first half of the width, positions in the second.
+    table, width = half.positions.weight, half.positions.weight.shape[1]
+    table[:, : width // 2] = 0.0
+    table[:, width // 2 :] *= width**0.5
 
 
-def _start_compressor(autoencoder: Autoencoder, directions: Tensor, r: int, codes: torch.Generator) -> None:
-    compressor, config = autoencoder.compressor, autoencoder.config
+def _start_compressor(
+    compressor: Compressor, config: AutoencoderConfig, directions: Tensor, r: int, codes: torch.Generator
+) -> None:
     kept, size = len(directions), config.width // config.heads
     compressor.from_text.weight.zero_()
     compressor.from_text.weight[:kept] = directions

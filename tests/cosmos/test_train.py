@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import sys
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from cosmos.autoencoder import Autoencoder
 from cosmos.budget import Budget
 from cosmos.config import LADDER
 from cosmos.errors import UserError
-from cosmos.linear_start import tokens_per_latent
+from cosmos.linear_start import linear_start, linear_start_compressor, tokens_per_latent
 from cosmos.pipeline import Pipeline
 from cosmos.text_encoder import TextEncoder
 from cosmos.train import Stage
@@ -165,6 +167,23 @@ def test_a_linear_start_reads_tokens_before_any_step(encoder: TextEncoder, tmp_p
     assert tokens_per_latent(crowded) is None
     _, stage = tiny_autoencoder(encoder, tmp_path / "crowded", config=crowded, training=still)
     assert stage.notes["start_linear"] is False
+
+
+def test_the_compressor_alone_starts_as_it_does_with_its_decompressor() -> None:
+    draws = torch.Generator().manual_seed(3)
+    config = dataclasses.replace(AUTOENCODER, vocabulary=30)
+    table = torch.randn(config.vocabulary, config.text_width, generator=draws)
+    tokens = torch.randint(config.vocabulary, (40, config.max_tokens), generator=draws)
+    states = table[tokens] + 0.1 * torch.randn(*tokens.shape, config.text_width, generator=draws)
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        whole = Autoencoder(config)
+        alone = copy.deepcopy(whole.compressor).eval()
+    linear_start(whole, states, mask, tokens, seed=5)
+    linear_start_compressor(alone, config, states, mask, tokens, seed=5)
+    for name, value in whole.compressor.state_dict().items():
+        assert torch.equal(value, alone.state_dict()[name]), name
 
 
 def test_the_global_generator_is_left_alone(encoder: TextEncoder, tmp_path: Path) -> None:

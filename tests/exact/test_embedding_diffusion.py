@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem
+from baselines.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem, hard_times
 from baselines.embedding_diffusion import Sqrt, Terms, partially_noised, rounding_nll
 from cosmos.config import SamplerSetting
 from cosmos.randomness import Seeds
@@ -143,3 +143,11 @@ def test_what_is_drawn_ends_where_words_are() -> None:
     assert {name: network_calls(s, SCHEDULE) * s.candidates for name, s in every.items()} == {
         "dpmpp_2m-20": 21, "ancestral-200": 201, "ddim-50": 51, "mbr10-dpmpp_2m-20": 210,
     }  # fmt: skip
+
+
+def test_half_of_all_training_times_are_in_the_last_eighth() -> None:
+    uniform = torch.linspace(0.0, 1.0, 1001, dtype=torch.float64)
+    times = hard_times(uniform)
+    assert (float(times[0]), float(times[-1])) == (0.0, 1.0)
+    assert bool((times.diff() >= 0).all())
+    assert float((times > 7 / 8).double().mean()) == pytest.approx(0.5, abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -98,3 +99,30 @@ def test_greedy_stops_when_all_rows_have_ended(decoder: LatentDecoder, latents: 
     hook.remove()
     decoder.tokens.weight.copy_(before)
     assert calls == max(lengths)
+
+
+def test_an_aligned_decoder_looks_at_the_latent_of_the_next_token() -> None:
+    config = dataclasses.replace(CONFIG, width=64, latents=4, max_tokens=12)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        plain = LatentDecoder(config, 1)
+        content = torch.randn(50, 4, 4)
+        tokens = torch.randint(V, (50, 12))
+
+    def looks() -> Tensor:
+        """The share of attention that each position pays to each latent, over texts and heads: [12, 4]."""
+        block = plain.blocks[0]
+        states = plain.latent_norm(plain.from_latent(content) + plain.latent_positions)
+        keys, _ = block.cross_attention.keys_values(states)
+        x = block.cross_norm(plain.tokens(tokens) + plain.positions)
+        queries = block.cross_attention.to_query(x).unflatten(-1, (config.heads, -1)).transpose(1, 2)
+        return (queries @ keys.mT / keys.shape[-1] ** 0.5).softmax(-1).mean((0, 1))
+
+    own = (torch.arange(1, 13).clamp_max(11) // 3)[:, None]  # three tokens to a latent, and position p reads p + 1
+    with torch.no_grad():
+        before = looks().gather(1, own)
+        plain.align()
+        after = looks()
+    assert float(before.max()) < 0.35
+    assert torch.equal(after.argmax(1, keepdim=True), own)
+    assert float(after.gather(1, own).min()) > 0.4
