@@ -62,11 +62,30 @@ def default_folder(choices: Choices) -> Path:
     return Path("runs") / f"{task.name}-{choices.source or task.sources[0]}-{choices.preset}"
 
 
-def make(choices: Choices, device: str) -> Plan:
+def open_source(choices: Choices) -> Source:
+    """The source of a run, once it has given its test documents; asked first, for no framework is imported yet.
+
+    Raises:
+        UserError: an unknown name or key, or a source that cannot be had or read or has no test documents.
+    """
+    task, _, name = check_names(choices)
+    source = _source(name, choices)
+    if not source.load(task.name, "test", choices.limit):
+        raise UserError(f"The source {name} has no test documents for {task.name}; choose another with --source.")
+    return source
+
+
+def _source(name: str, choices: Choices) -> Source:
+    found = sources.find(name)
+    return found(override(found.Options(), _part(choices.changes, "data"), "data"))
+
+
+def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     """Decide every cell.
 
     Args:
         device: a real device, as `benchmarks.environment.find_device` gives.
+        source: what `open_source` gave for the same choices, if it was asked.
 
     Raises:
         UserError: an unknown name or key, or a value of the wrong type.
@@ -108,7 +127,7 @@ def make(choices: Choices, device: str) -> Plan:
                     sweep=sweep,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
-    return Plan(task, source_class(data), default_folder(choices), tuple(cells.values()), choices)
+    return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)
 
 
 def _sweep(choices: Choices) -> tuple[int, ...]:

@@ -113,28 +113,30 @@ class _Sweep:
                     "does not know; leave it out, or take --source world."
                 )
         known = store.digest(self.tests)
-        if not self.tests:
-            raise UserError(
-                f"The source has no test documents for {self.plan.task.name}; choose another with --source."
-            )
         for planned in self.plan.cells:
             header = store.header_of(self.folder(planned.cell), planned.cell)
             if header is not None and header.documents.get("test", known) != known:
                 raise UserError(
                     f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
                 )
+        if "fit" in self.stages and any(map(self.to_fit, self.groups())) and not self.corpus.train:
+            raise UserError(
+                f"The source {self.plan.cells[0].cell.source} has no training documents for {self.plan.task.name}; "
+                "choose another with --source."
+            )
         for group in self.groups():
             fitting.check(self.run_folder, group[0], self.plan.task)
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
 
+    def to_fit(self, group: Sequence[PlannedCell]) -> bool:
+        """Whether texts are wanted of a checkpoint that is not there."""
+        known = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
+        return known is None and bool(self.pending(group))
+
     def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
         cell = group[0].cell
-        if (
-            self.pending(group)
-            and group[0].contestant.system.trained
-            and fitting.training_of(self.run_folder, cell.checkpoint_id) is None
-        ):
+        if group[0].contestant.system.trained and self.to_fit(group):
             raise UserError(f"{cell.system} is not trained yet in {self.run_folder}; use the verb fit or run first.")
 
     def groups(self) -> Iterator[list[PlannedCell]]:

@@ -33,12 +33,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    from benchmarks import environment, plan, runner, store
-    from benchmarks.cli.voice import Voice
+    from benchmarks import plan
 
     choices = choices_of(arguments)
-    plan.check_names(choices)
-    made = plan.make(choices, environment.find_device(choices.device))
+    source = plan.open_source(choices)  # what is wrong with the texts is said before frameworks take their seconds
+
+    from benchmarks import environment, runner, store
+    from benchmarks.cli.voice import Voice
+
+    made = plan.make(choices, environment.find_device(choices.device), source)
     outcome = runner.run(made, Voice(), stages)
     if "score" in stages and any(r.header.status == "done" for r in store.read_run(made.folder)):
         show_report(made.folder)

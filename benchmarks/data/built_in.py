@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
@@ -17,6 +19,12 @@ _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "summary": world.summaries,
     "detox": world.detox,
 }
+_ENTROPIES: dict[str, Callable[[str], float]] = {
+    "question": world.question_entropy,
+    "summary": world.summary_entropy,
+    "detox": world.target_entropy,
+}
+_MEASURED = 200  # sources that a mean entropy is taken over
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,16 @@ class World:
     def law(self, task: str) -> Callable[[str | None, int], str]:
         """`draw(source, seed)`: a target from P(target | source) of a task, over all splits; see `source.Lawful`."""
         return lambda source, seed: world.LAWS[task](source, Stream("law", task, seed))
+
+    def content(self, task: str) -> dict[str, Any]:
+        """The grammar, and the least mean loss of any model of a target, in nats: the language's own entropy.
+
+        For stories it is exact, as is their number. For other tasks it is that of a target given its source, exact for
+        each source and here the mean over the first test documents, with its standard error.
+        """
+        about: dict[str, Any] = {"grammar": self.version}
+        if task == "story":
+            return {**about, "entropy_nats": world.story_entropy(), "texts": world.distinct_stories()}
+        given = [_ENTROPIES[task](str(document.source)) for document in self.load(task, "test", _MEASURED)]
+        error = statistics.stdev(given) / math.sqrt(len(given)) if len(given) > 1 else None
+        return {**about, "entropy_nats": statistics.fmean(given), "entropy_nats_error": error}

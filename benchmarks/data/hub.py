@@ -124,9 +124,7 @@ class Hub:
         Raises:
             UserError: the set cannot be had; in one sentence, at once.
         """
-        found = self._made(task)[1][split]
-        count: int = getattr(self.options, split) or len(found)
-        return found[: count if limit is None else min(limit, count)]
+        return rows.first(self._made(task)[1][split], getattr(self.options, split), limit, f"data.{split}")
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: set, repository, the commit it was at, and number and hash of documents."""

@@ -74,9 +74,8 @@ class Local:
         """
         found = self._splits(task)
         if split not in found:
-            raise UserError(_lacking(self._name(task, split), split, sorted(found)))
-        count: int = getattr(self.options, split) or len(found[split])
-        return found[split][: count if limit is None else min(limit, count)]
+            raise UserError(_lacking(self._name(task, split), split, list(found)))
+        return rows.first(found[split], getattr(self.options, split), limit, f"data.{split}")
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: names, and the SHA-256 and number of rows of each file."""
@@ -102,6 +101,11 @@ class Local:
         folder = Path(named).expanduser()
         if not folder.is_dir():
             raise UserError(f"The folder of data sets {folder} does not exist; choose another with data.folder.")
+        if any((folder / f"{split}{ending}").exists() for split in SPLITS for ending in _ENDINGS):
+            raise UserError(
+                f"{folder} is a data set and no folder of data sets; say --set data.folder={folder.resolve().parent} "
+                f"--set data.name={folder.resolve().name}."
+            )
         return folder
 
     def _name(self, task: str, split: str) -> str:
@@ -118,7 +122,8 @@ class Local:
         name = self._name(task, split)
         folder = self.folder / name
         if not folder.is_dir():
-            raise unknown(f"data set in {self.folder}", name, (path.name for path in self.folder.iterdir()))
+            known = (path.name for path in self.folder.iterdir() if path.is_dir())
+            raise unknown(f"data set in {self.folder}", name, known)
         found = [path for ending in _ENDINGS if (path := folder / f"{split}{ending}").is_file()]
         if len(found) > 1:
             raise UserError(f"{folder} has {' and '.join(path.name for path in found)}; keep one of them.")
@@ -166,7 +171,8 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> rows.Columns:
 def _read_lines(path: Path) -> rows.Columns:
     records: list[dict[str, Any]] = []
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        # Not `splitlines`: JSON strings may hold what Unicode calls a line's end.
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
             if not line.strip():
                 continue
             record = json.loads(line)

@@ -119,6 +119,22 @@ def in_order(found: Iterable[Document]) -> list[Document]:
     return sorted(found, key=lambda document: (share_of(document.id), document.id))
 
 
+def first(found: Sequence[Document], asked: int, limit: int | None, what: str) -> Sequence[Document]:
+    """The first `limit` of those that an option asks for, of all if it is 0.
+
+    Args:
+        what: the option, such as "data.train", for the error.
+
+    Raises:
+        UserError: more are asked for than there are.
+    """
+    if asked > len(found):
+        there = _count(len(found), "document", "documents")
+        raise UserError(f"{what} asks for {asked} documents where there {_are(found)} {there}; ask for no more, or 0.")
+    count = asked or len(found)
+    return found[: count if limit is None else min(limit, count)]
+
+
 def share_of(text: str) -> float:
     """A number in [0, 1) that comes from a text alone, the same everywhere."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / (1 << 48)

@@ -37,10 +37,10 @@ class Source(Protocol):
 
 @runtime_checkable
 class Described(Protocol):
-    """A source that reads what others wrote, and can say what that was."""
+    """A source that can say more of its documents than its options do."""
 
     def content(self, task: str) -> dict[str, Any]:
-        """What was read, as JSON for the record: names, revision, hashes."""
+        """What was read, as JSON for the record: names, revision, hashes; for a language that is known, its entropy."""
         ...
 
 

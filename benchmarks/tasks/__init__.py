@@ -17,7 +17,9 @@ class Task:
     Attributes:
         version: goes up whenever limits, columns or the meaning of a metric change, and is part of a cell's identity.
         conditional: whether a document has a source.
-        limits: tokens of the shared tokenizer, specials included.
+        limits: tokens of the shared tokenizer, specials included. Of the tasks here they are the 99 % quantiles of the
+            training texts of the real sets, rounded up to numbers in use; sources of summaries end with the encoder's
+            512 positions, which cuts a fifth of them.
         metrics: in the order of the table.
         headline: metrics that sum the table up, best first; the first that has a value is the headline.
         floors: systems added to every run, the reference last.

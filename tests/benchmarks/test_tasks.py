@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 import pytest
 
 from baselines import catalogue
 from baselines.contract import Limits, UserError
 from benchmarks import metrics, tasks
 from benchmarks.data import source as sources
+from benchmarks.data import world
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.data.source import SPLITS
 
@@ -66,6 +70,25 @@ def test_the_world_gives_as_many_documents_as_asked_and_the_first_of_them(task: 
 def test_no_split_may_be_empty(split: str) -> None:
     with pytest.raises(UserError, match=f"data.{split} must be at least 1"):
         WorldOptions(**{split: 0})
+
+
+def test_the_record_has_the_entropy_of_the_language() -> None:
+    """The mean loss of the language itself on its test documents is what no model can be below."""
+    source = World(WorldOptions())
+    story = source.content("story")
+    assert story["texts"] == world.distinct_stories() >= 10**12
+    assert story["entropy_nats"] == world.story_entropy()
+    for task, loss in (
+        ("question", world.log_prob_question),
+        ("summary", world.log_prob_summary),
+        ("detox", world.log_prob_target),
+    ):
+        found = source.content(task)
+        documents = source.load(task, "test")
+        losses = [-loss(document.target, str(document.source)) for document in documents]
+        error = math.hypot(found["entropy_nats_error"], statistics.stdev(losses) / math.sqrt(len(losses)))
+        assert 0 < found["entropy_nats"] == pytest.approx(statistics.fmean(losses), abs=4 * error)
+    assert World(WorldOptions(test=1)).content("detox")["entropy_nats_error"] is None
 
 
 def test_a_task_the_world_does_not_have_is_refused() -> None:
