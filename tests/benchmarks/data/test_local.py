@@ -219,6 +219,23 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
         local(lines).load("detox", "test")
 
 
+def test_a_line_ends_only_where_json_lines_end(tmp_path: Path) -> None:
+    """Unicode has more line ends than JSON lines have, and a file from Windows may begin with a mark."""
+    text = "one\u2028two\x85three\x0bfour"
+    found = whole(texts)
+    folder = write(tmp_path, "mine", **found)
+    row = json.dumps({"id": "only", "text": text}, ensure_ascii=False)
+    (folder / "mine" / "test.jsonl").write_text("\ufeff" + row + "\r\n\n", encoding="utf-8", newline="")
+    assert [document.target for document in local(folder).load("story", "test")] == [text]
+
+
+def test_more_documents_than_there_are_are_not_promised(tmp_path: Path) -> None:
+    folder = write(tmp_path, "mine", **whole())
+    with pytest.raises(UserError, match=r"data\.train asks for 21 documents where there are 20 documents"):
+        local(folder, train=21).load("detox", "train")
+    assert len(local(folder, train=20).load("detox", "train")) == 20
+
+
 def test_a_missing_split_set_or_name_is_told(tmp_path: Path) -> None:
     found = whole()
     del found["test"]
