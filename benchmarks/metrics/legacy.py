@@ -184,7 +184,7 @@ def _joined(tokenizer: object, text: str) -> str:
 PPL_TRIMMED = _metric(
     "ppl_trimmed",
     "Perplexity of Cosmos and TEncDM: the mean over texts, not over tokens, of the middle nine tenths, so the worst "
-    "and the best are left out, and empty ones too.",
+    "and the best are left out, and empty ones too; Cosmos averages chunks of 1,000 texts, where there are more.",
     _ppl(TRIMMED),
     lambda: library("transformers"),
     direction="lower",
@@ -221,8 +221,8 @@ MAUVE_CHUNKED = _metric(
 )
 DIVERSITY = _metric(
     "diversity",
-    "Diversity of LD4LG and Cosmos: over all texts at their full length, so it falls as there are more of them; words "
-    "by our rule, not by spaCy.",
+    "Diversity of LD4LG, and of Cosmos for up to 1,000 texts: over all texts at their full length, so it falls as "
+    "there are more of them; words by our rule, not by spaCy.",
     _diversity,
     direction="none",
 )
