@@ -21,7 +21,8 @@ from baselines.ld4lg import LD4LGRecipe, LD4LGSystem
 from baselines.mdlm import MDLMSystem, Unmasking
 from baselines.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.trunk import TrunkConfig
-from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from baselines.two_stage import LatentSampling
+from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.training import TrainingConfig
 from cosmos.vocabulary import PAD
 
@@ -85,10 +86,10 @@ SETTINGS = [
     ("mdlm", Unmasking("confidence", 4)),
     ("diffuseq", EmbeddingSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
     ("diffuseq", EmbeddingSampling("ddpm", 4, candidates=3)),
-    ("tencdm", SamplerSetting("release", 4)),
-    ("tencdm", SamplerSetting("release", 4, guidance=1.5)),
-    ("ld4lg", SamplerSetting("ddpm", 4)),
-    ("ld4lg", SamplerSetting("dpmpp_2m", 4, "log_snr", final_x0=True)),
+    ("tencdm", LatentSampling("release", 4)),
+    ("tencdm", LatentSampling("release", 4, guidance=1.5)),
+    ("ld4lg", LatentSampling("ddpm", 4)),
+    ("ld4lg", LatentSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
 ]
 
 
@@ -233,9 +234,9 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
         ("mdlm", Unmasking("confidence", 20), 20),
         ("diffuseq", EmbeddingSampling("ddim", 5), 5),
         ("diffuseq", EmbeddingSampling("dpmpp_2m", 5, "log_snr", final_x0=True, candidates=3), 18),
-        ("tencdm", SamplerSetting("release", 5), 5),
-        ("tencdm", SamplerSetting("release", 5, guidance=1.5), 10),
-        ("ld4lg", SamplerSetting("ddpm", 5), 5),
+        ("tencdm", LatentSampling("release", 5), 5),
+        ("tencdm", LatentSampling("release", 5, guidance=1.5), 10),
+        ("ld4lg", LatentSampling("ddpm", 5), 5),
     ],
 )
 def test_a_diffusion_calls_its_network_once_per_step(
