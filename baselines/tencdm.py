@@ -161,9 +161,9 @@ class TEncDMSystem(TwoStageRival):
             "nano": _like_cosmos(
                 "nano",
                 1,
-                TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
-                TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=4),
-                0.1,
+                TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                0.25,
                 Budget(4e12, "flops"),
                 feed_forward=7 / 3,
             ),

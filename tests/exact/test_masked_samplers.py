@@ -148,6 +148,9 @@ def test_the_error_of_ancestral_steps_falls_and_one_token_per_call_has_none(join
         )
         error[steps] = float((frequencies(texts) / count - joint).abs().sum() / 2)
     assert error[1] > error[2] > error[8]
+    hit = first_hitting(Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=Seeds(count + torch.arange(count)))
+    assert float((frequencies(hit) / count - joint).abs().sum() / 2) < error[8]
+    assert abs(chi_square(frequencies(hit), count * joint)) < 4
 
 
 def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
