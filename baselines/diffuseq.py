@@ -162,7 +162,7 @@ class DiffuSeqSystem(CanvasRival):
             "base": DiffuSeqRecipe(
                 embedding=128,
                 trunk=trunk_of("base", inner=3584, time_width=128),
-                training=TrainingConfig(batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
+                training=TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
                 budget=Budget(140_000, "steps"),
             ),
         }

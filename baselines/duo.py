@@ -131,6 +131,7 @@ class DuoSystem(CanvasRival):
                 trunk=trunk_of("base", inner=3584, time_width=128),
                 source_layers=12,
                 training=TrainingConfig(
+                    compile=True,
                     batch_size=512,
                     learning_rate=3e-4,
                     final_learning_rate=3e-4,
@@ -142,6 +143,7 @@ class DuoSystem(CanvasRival):
                     rounds=5,
                     parts=512,
                     training=TrainingConfig(
+                        compile=True,
                         batch_size=128,
                         learning_rate=6e-5,
                         final_learning_rate=6e-5,

@@ -117,6 +117,7 @@ class GPT2System(Rival):
                 inner=5504,
                 dropout=0.1,
                 training=TrainingConfig(
+                    compile=True,
                     batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000, betas=(0.9, 0.95),
                     weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
                 ),

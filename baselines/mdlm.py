@@ -73,6 +73,7 @@ class MDLMSystem(CanvasRival):
                 trunk_of("base", inner=3712),
                 source_layers=12,
                 training=TrainingConfig(
+                    compile=True,
                     batch_size=512,
                     learning_rate=3e-4,
                     final_learning_rate=3e-4,

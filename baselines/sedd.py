@@ -118,6 +118,7 @@ class SEDDSystem(CanvasRival):
                 trunk=trunk_of("base", inner=3584, time_width=128),
                 source_layers=12,
                 training=TrainingConfig(
+                    compile=True,
                     batch_size=512,
                     learning_rate=3e-4,
                     final_learning_rate=3e-4,

@@ -179,8 +179,9 @@ class TEncDMSystem(TwoStageRival):
             "base": _like_cosmos(
                 "base",
                 3,
-                TrainingConfig(batch_size=64, learning_rate=1e-4, ema_decay=None),
+                TrainingConfig(compile=True, batch_size=64, learning_rate=1e-4, ema_decay=None),
                 TrainingConfig(
+                    compile=True,
                     batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
                     weight_decay=0.01, ema_decay=0.9999,
                 ),

@@ -41,13 +41,19 @@ def _mix(x: Tensor) -> Tensor:
 
 
 @fusible
-def _bits(stream: Tensor, count: int) -> Tensor:
-    """`count` hashed int64 per row of stream [B], shape [B, count].
+def _hash(stream: Tensor, place: Tensor) -> Tensor:
+    """One number for each pair of stream [B] and place [count], int64 [B, count].
 
-    This much is fused and no more: integers are the same compiled, and logarithms and cosines are not.
+    Compiled, places must come as a tensor: made inside they would be part of an address, which is computed in 32 bits.
+    No more than the integers is compiled, for they are the same then, and logarithms and cosines are not.
     """
-    place = torch.arange(count, device=stream.device, dtype=torch.int64)
-    return _mix(_mix(stream)[:, None] + (place + 1) * _GOLDEN)
+    return _mix(_mix(stream)[:, None] + place)
+
+
+def _bits(stream: Tensor, count: int) -> Tensor:
+    """`count` hashed int64 per row of stream [B], shape [B, count]."""
+    place = torch.arange(1, count + 1, device=stream.device, dtype=torch.int64)
+    return _hash(stream, place * _GOLDEN)
 
 
 class Seeds:

@@ -56,10 +56,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "base": Recipe(
             model=PRESETS["base"],
             autoencoder_training=TrainingConfig(
+                compile=True,
                 batch_size=512, learning_rate=2e-4, final_learning_rate=1e-4, warmup_steps=1000, eps=1e-6,
                 weight_decay=1e-5, clip_norm=10.0, ema_decay=None,
             ),
             diffusion_training=TrainingConfig(
+                compile=True,
                 batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=1000, eps=1e-6,
                 weight_decay=1e-5, clip_norm=1.0, ema_decay=0.9999,
             ),

@@ -46,16 +46,16 @@ Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]
 """Module, name of its method, and that method compiled."""
 
 
-def compile_blocks(networks: Mapping[str, nn.Module], dynamic: bool = False) -> Compiled:
+def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) -> Compiled:
     """Methods to be compiled at their first call: forward of every block, and what networks name in `compiles`.
 
     Args:
-        dynamic: one compilation for all sizes, as training wants, whose batches are of many lengths; else one for every
-            size, which is faster once it is made. Without it a graph break is an error.
+        training: batches come in many lengths, so that the second size is compiled for all others too; else every size
+            is compiled for itself, which is faster once it is made, and a graph break is an error.
     """
     methods = [(block, "forward") for block in blocks(networks)]
     methods += [(net, name) for net in dict.fromkeys(networks.values()) for name in getattr(net, "compiles", ())]
-    how = {"backend": BACKEND, "dynamic": dynamic, "fullgraph": not dynamic}
+    how: dict[str, Any] = {"backend": BACKEND, "dynamic": None if training else False, "fullgraph": not training}
     return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
 
 

@@ -117,7 +117,7 @@ def train(
     on_gpu = run.device.type == "cuda"
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
     compiling = config.compile and on_gpu and regions.has_compiler()
-    compiled = regions.compiled(regions.compile_blocks({"": model}, dynamic=True)) if compiling else nullcontext()
+    compiled = regions.compiled(regions.compile_blocks({"": model}, training=True)) if compiling else nullcontext()
     with forked, compiled, run.ahead:
         _loop(run, progress)
     trained = run.finish(flops_per_step)

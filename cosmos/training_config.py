@@ -38,7 +38,7 @@ class TrainingConfig:
     validations: int = 8  # how often validation loss is measured over the budget
     keep: Keep = "last"  # which weights are returned, by validation loss
     precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
-    compile: bool = True  # the repeated blocks of the network, on a GPU
+    compile: bool = False  # the repeated blocks of the network, on a GPU; takes a minute or two of the budget
     checkpoint_seconds: float = 20.0  # shortest time between resume points
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ def test_compiled_blocks_learn_the_same_and_are_left_as_they_were(
     blocks.load_state_dict(plain.state_dict())
     run(tmp_path / "plain", 6, model=plain)
     monkeypatch.setattr(regions, "BACKEND", trace)
-    with regions.compiled(regions.compile_blocks({"": blocks}, dynamic=True)):
+    with regions.compiled(regions.compile_blocks({"": blocks}, training=True)):
         run(tmp_path / "compiled", 6, model=blocks)
     assert 0 < len(graphs) < len(blocks.blocks)  # all blocks share them
     assert all("forward" not in vars(block) for block in blocks.blocks)
