@@ -13,9 +13,9 @@ This isolates the decoder: compressor, denoiser, their sizes and their training 
 same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
 schedule.
 
-At `nano` three things make up for a short training: batches are half as large as those of Cosmos; the schedule's
-log-SNR is shifted, as the authors' code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and
-not x tells the words); and the compressor and the decoder's attention begin as in `cosmos.linear_start`, as Cosmos's.
+At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code can (`scale`
+0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the compressor and the
+decoder's attention begin as in `cosmos.linear_start`, as Cosmos's.
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
@@ -144,25 +144,20 @@ def _like_cosmos(
     budget: Budget,
     d: float = 1.0,
     reader_share: float = 0.3,
-    batch_size: int | None = None,
 ) -> LD4LGRecipe:
     """The sizes and the training of a Cosmos preset, with this paper's objective.
 
-    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier. Without a `batch_size` it is
-    that of Cosmos.
+    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
     """
     known = RECIPES[preset]
-    reader, denoiser = known.autoencoder_training, known.diffusion_training
-    if batch_size is not None:
-        reader, denoiser = replace(reader, batch_size=batch_size), replace(denoiser, batch_size=batch_size)
     return LD4LGRecipe(
         text_encoder=known.model.text_encoder,
         autoencoder=known.model.autoencoder,
         decoder_layers=decoder_layers,
         denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
         diffusion=DiffusionConfig(schedule=ScheduleConfig("tan", d), times="stratified"),
-        reader_training=reader,
-        denoiser_training=denoiser,
+        reader_training=known.autoencoder_training,
+        denoiser_training=known.diffusion_training,
         reader_share=reader_share,
         budget=budget,
         start_linear=known.start_linear,
@@ -175,7 +170,7 @@ class LD4LGSystem(TwoStageRival):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops"), d=5.0, reader_share=0.4, batch_size=16),
+            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops"), d=5.0, reader_share=0.4),
             "small": _like_cosmos("small", 6, Budget(600, "seconds")),
             "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
         }

@@ -39,8 +39,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "nano": Recipe(
             model=PRESETS["nano"],
-            autoencoder_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
-            diffusion_training=TrainingConfig(batch_size=32, learning_rate=3e-3, ema_decay=0.99, validations=1),
+            autoencoder_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+            diffusion_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
             autoencoder_share=1 / 3,
             budget=Budget(4e12, "flops"),
             start_linear=True,
