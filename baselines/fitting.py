@@ -16,8 +16,9 @@ from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
 from cosmos.capture import Capture
+from cosmos.flops import step_flops
 from cosmos.randomness import Seeds
-from cosmos.training import Batches, Loss, Trained, measure_flops, train
+from cosmos.training import Batches, Loss, Trained, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -204,11 +205,7 @@ def flops_per_step(model: nn.Module, loss: Loss, data: Batches, batch_size: int)
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
     model.eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
-
-    def step() -> None:
-        loss(model, batch, Seeds(torch.arange(batch_size, device=device)))[0].backward()
-
-    flops = measure_flops(step)
+    flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=device)))[0], device)
     model.zero_grad(set_to_none=True)
     return flops
 

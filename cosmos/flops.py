@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 
@@ -21,6 +22,18 @@ _CPU_ATTENTION = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _forward,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _backward,
 }
+
+
+def step_flops(loss: Callable[[], Tensor], device: torch.device) -> float:
+    """FLOPs of a loss and its gradients. On a GPU the matrix products are in bfloat16, as in training: single precision
+    takes twice the memory, which may not be there for a whole batch."""
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            value = loss()
+        value.backward()
+
+    return measure_flops(step)
 
 
 def measure_flops(run: Callable[[], object]) -> float:

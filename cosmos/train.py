@@ -31,7 +31,7 @@ from cosmos.diffusion import diffusion_loss
 from cosmos.encoding import Cost, Encoding, first_process_first
 from cosmos.errors import UserError
 from cosmos.files import make_folder, read_json, write_json
-from cosmos.flops import measure_flops
+from cosmos.flops import measure_flops, step_flops
 from cosmos.latent_cache import cache_latents
 from cosmos.linear_start import TEXTS, linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline
@@ -260,7 +260,7 @@ def _train(
     batch = {name: value.to(here) for name, value in rows.batch(torch.arange(size) % len(rows)).items()}
     model.to(here).train()
     with torch.random.fork_rng(devices=[here] if here.type == "cuda" else []):  # dropout draws
-        flops = measure_flops(lambda: loss(model, batch, Seeds(torch.arange(size, device=here)))[0].backward())
+        flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(size, device=here)))[0], here)
     model.zero_grad(set_to_none=True)
     return train(
         model,

@@ -22,6 +22,7 @@ REMARKS = (
     "Calls: counted, of each network: the one whose calls are the number of function evaluations, then a decoder. One "
     "call: each by itself, under the same capture, in the middle of its work. Beyond the parts: how much longer the "
     "whole takes than calls times one call, over all networks.",
+    "Memory: the most that was in use meanwhile, with what was recorded before for the same system and is kept.",
     "Shares of the ceilings: operations over time over the rate of a large matrix product; bytes of weights, and of "
     "attended keys and values, over time over the rate of a large copy. Both rates were measured in this run.",
 )

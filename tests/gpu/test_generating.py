@@ -134,7 +134,7 @@ class Greedy:
 def test_too_large_a_batch_is_halved_until_it_fits(device: str, tmp_path: Path) -> None:
     said: list[str] = []
     verdict = generate(
-        Greedy(device, 6), None, requests(40), 40, tmp_path, device=device,
+        Greedy(device, 6), None, requests(40), 40, (), tmp_path, device=device,
         protocol=Protocol(), rules=Rules(), progress=lambda share: None, say=said.append,
     )  # fmt: skip
     assert verdict["batch_size"] == 5
