@@ -57,6 +57,16 @@ def test_a_run_leaves_texts_timings_scores_and_a_full_header(planned: Make, quie
     assert all(s.text == f"word test {n}" for n, s in enumerate(cells["knowing", "default", 0].samples))
 
 
+def test_systems_are_shown_the_first_validation_documents(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    plan = planned("data.train=300", system="toy", setting="fast")
+    assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
+    (record,) = store.read_run(tmp_path / "run")
+    shown = plan.source.load("echo", "validation")
+    assert len(shown) == 300
+    assert record.header.documents["validation"] == store.digest(shown[: runner.VALIDATION_DOCUMENTS])
+    assert record.header.documents["train"]["count"] == 300
+
+
 def test_settings_share_a_checkpoint_and_seeds_do_not(planned: Make, quiet: Any, tmp_path: Path) -> None:
     runner.run(planned(seeds="2"), quiet)
     assert len(list((tmp_path / "run" / "checkpoints").glob("*.json"))) == 2
