@@ -91,7 +91,9 @@ def _generate(
     ]
     # Before what is on disk is touched, as this is where memory runs out.
     warm_ups = list(_warm_up(system, setting, [groups[index] for index in todo], clock, protocol))
-    warm_ups.append(timed(system, groups[0][:1], setting, clock))
+    singles = requests[: protocol.latency_texts[1] if protocol.rehearse else 1]
+    rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
+    warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
     if larger:
         write_lines(folder / store.SAMPLES, map(to_json, known))
     if len(timings) < len(stored):

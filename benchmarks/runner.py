@@ -251,7 +251,7 @@ class _Sweep:
             cell.sweep,
             folder,
             device=cell.device,
-            protocol=protocols.Protocol(),
+            protocol=protocols.Protocol(rehearse=cell.device.startswith("cuda")),
             rules=verdicts.Rules(exact=cell.dtype == "float32"),
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
             say=lambda text: self.voice.say(f"{label(cell)}: {text}"),

@@ -19,6 +19,8 @@ class Protocol:
         warmups: fewest and most calls before anything counts.
         warmup_seconds: no further warm-up call is begun after so long.
         stable: warm-up ends when two calls in a row differ by less than this share.
+        rehearse: whether everything that is to be timed is made once before, as where a system compiles or records for
+            every shape that it meets, which texts of other lengths may have.
         latency_texts: single texts timed, at most and at least.
         latency_seconds: no further single text beyond the least is begun after so long.
         sweep_calls: calls timed of every other batch size, at least and at most.
@@ -28,6 +30,7 @@ class Protocol:
     warmups: tuple[int, int] = (1, 5)
     warmup_seconds: float = 5.0
     stable: float = 0.1
+    rehearse: bool = False
     latency_texts: tuple[int, int] = (5, 10)
     latency_seconds: float = 20.0
     sweep_calls: tuple[int, int] = (3, 10)

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import runner, store
 from benchmarks.plan import Plan
+from benchmarks.timing.protocol import Protocol
 
 Make = Callable[..., Plan]
 
@@ -117,3 +118,14 @@ def test_other_batch_sizes_are_timed_and_change_no_text(
         header = store.read_header(folder)
         assert header is not None and header.verdict["sweep_differing"] == 0
         assert store.read_samples(folder) == store.read_samples(tmp_path / "plain" / "cells" / plain.cell.id)
+
+
+def test_a_rehearsal_makes_everything_once_before_it_is_timed(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.protocols, "Protocol", lambda **_: Protocol(rehearse=True))
+    assert runner.run(planned("batch_size=10"), quiet, ("fit", "generate")).exit_code == 0
+    for made in planned("batch_size=10").cells:
+        timings = store.read_timings(tmp_path / "run" / "cells" / made.cell.id)
+        warmed = {timing.ids for timing in timings if timing.kind == "warmup"}
+        assert {timing.ids for timing in timings if timing.kind in ("batch", "latency")} <= warmed
