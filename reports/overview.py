@@ -10,7 +10,7 @@ from functools import partial
 
 from reports.columns import EntryScore, ScoreColumn
 from reports.marks import Judgement, Mark, mark_disjoint
-from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, significant, written
+from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
 from reports.quantities import Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
@@ -84,10 +84,26 @@ def _speed_at(entry: Entry, size: int) -> Quantity:
 
 def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
     """Every score of every entry."""
-    columns = tuple(Column(column.title, "", column.direction, "") for column in panel.columns)
-    cells = [_score_cells(panel, column, judgements[column.title]) for column in panel.columns]
-    remarks = (*panel.splits, *(_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1))
+    told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
+    columns = tuple(Column(column.title, "", column.direction, "") for column in told)
+    cells = [_score_cells(panel, column, judgements[column.title]) for column in told]
+    silent = [column for column in panel.columns if column not in told]
+    seeds = (_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1)
+    remarks = (*panel.splits, *seeds, *_without_values(silent))
     return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
+
+
+def _has_values(column: ScoreColumn) -> bool:
+    return any(score.quantity.value is not None for score in column.scores.values())
+
+
+def _without_values(columns: Sequence[ScoreColumn]) -> list[str]:
+    """A sentence for every reason why scores have no value anywhere, in place of columns of dashes."""
+    by_reasons: dict[tuple[str, ...], list[str]] = {}
+    for column in columns:
+        reasons = tuple(dict.fromkeys(str(score.quantity.reason) for score in column.scores.values()))
+        by_reasons.setdefault(reasons, []).append(column.title)
+    return [f"No entry has a value of {listed(titles)} ({'; '.join(why)})." for why, titles in by_reasons.items()]
 
 
 def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:

@@ -186,3 +186,17 @@ def test_speed_by_batch_size_is_a_table_where_it_was_timed(fake_run, tmp_path):
     first, second = table.blocks[0].rows
     assert first.cells[2].text == "128" and second.cells[2].value is None and second.cells[2].notes
     assert all(row.cells[0].value for row in (first, second))
+
+
+def test_scores_that_nobody_has_are_a_sentence_and_no_column(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    run = fake_run.write(tmp_path / "run")
+    before = content.build(run, tmp_path).sections[0].scores
+    for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
+        absent = replace(scores[-1], value=None, low=None, high=None, values=None, n=0, reason="not run: nobody asked")
+        fake_run.cells[place] = (header, samples, timings, [*scores[:-1], absent])
+    table = content.build(fake_run.write(tmp_path / "other"), tmp_path).sections[0].scores
+    title = before.columns[-1].title
+    assert [column.title for column in table.columns] == [column.title for column in before.columns[:-1]]
+    assert f"No entry has a value of {title} (not run: nobody asked)." in table.remarks
