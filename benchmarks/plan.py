@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from baselines import catalogue
-from baselines.contract import Budget, System, UserError, unknown
+from baselines.contract import Budget, Document, System, UserError, unknown
 from benchmarks import scoring, settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Source
 from benchmarks.options import convert, keys, override, plain
 from benchmarks.records import Cell
+from benchmarks.store import PLAN
 from benchmarks.tasks import Task
 
 DTYPES = ("float32", "bfloat16")
@@ -62,17 +63,27 @@ def default_folder(choices: Choices) -> Path:
     return Path("runs") / f"{task.name}-{choices.source or task.sources[0]}-{choices.preset}"
 
 
-def open_source(choices: Choices) -> Source:
-    """The source of a run, once it has given its test documents; asked first, for no framework is imported yet.
+def open_source(choices: Choices, *, train: bool) -> Source:
+    """The source of a run, once it has given its documents; asked first, for no framework is imported yet.
+
+    Args:
+        train: whether there must be something to learn from; a run that was begun may have learnt already.
 
     Raises:
-        UserError: an unknown name or key, or a source that cannot be had or read or has no test documents.
+        UserError: an unknown name or key, or a source that cannot be had or read or has no documents.
     """
     task, _, name = check_names(choices)
     source = _source(name, choices)
-    if not source.load(task.name, "test", choices.limit):
-        raise UserError(f"The source {name} has no test documents for {task.name}; choose another with --source.")
+    check_given(source.load(task.name, "test", choices.limit), "test", name, task)
+    if train and not (default_folder(choices) / PLAN).exists():
+        check_given(source.load(task.name, "train", 1), "training", name, task)
     return source
+
+
+def check_given(found: Sequence[Document], kind: str, source: str, task: Task) -> None:
+    """Raise `UserError` if a source has no documents of a kind."""
+    if not found:
+        raise UserError(f"The source {source} has no {kind} documents for {task.name}; choose another with --source.")
 
 
 def _source(name: str, choices: Choices) -> Source:

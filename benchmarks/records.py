@@ -16,13 +16,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
 
 SCHEMA = 2  # 2: what the source read stands in the header
+_SHOWN = 8  # digits of a hash that are shown
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
@@ -187,9 +188,28 @@ class Signature:
             f"{self.metric}|v{self.version}",
             self.evaluator,
             options,
-            f"w:{self.weights[:8]}" if self.weights else "",
+            f"w:{self.weights[:_SHOWN]}" if self.weights else "",
         ]
         return "|".join(part for part in parts if part)
+
+
+def difference(signatures: Sequence[Signature]) -> str | None:
+    """What keeps scores from being compared: each part in which their signatures are unlike; None if they may be.
+
+    For example "version “1” against “2”; option words “20” against “32”; weights “1a2b3c4d” against “5e6f7a8b”".
+    """
+    told = {part: [str(getattr(s, part)) for s in signatures] for part in ("metric", "version", "evaluator")}
+    for name in sorted({name for signature in signatures for name in signature.options}):
+        told[f"option {name}"] = [str(signature.options.get(name, "not set")) for signature in signatures]
+    weights = [signature.weights or "none" for signature in signatures]
+    short = [text[:_SHOWN] for text in weights]
+    told["weights"] = short if len(set(short)) == len(set(weights)) else weights
+    parts = [
+        f"{part} " + " against ".join(f"“{value}”" for value in dict.fromkeys(values))
+        for part, values in told.items()
+        if len(set(values)) > 1
+    ]
+    return "; ".join(parts) or None
 
 
 @dataclass(frozen=True)
@@ -198,7 +218,8 @@ class Score:
 
     `value` is None where there is none, and `reason` says why, beginning with one of: not run, missing evaluator,
     failed, too few. `n` of `total` texts entered. `values` holds the score of each text in the order of samples.jsonl
-    (None where it has none) for metrics that are means over texts, and is None for corpus metrics.
+    (None where it has none) for metrics that are means over texts, and is None for corpus metrics. `summary` is the
+    metric's definition in a sentence, `companions` are the metrics without which it misleads.
     """
 
     metric: str
@@ -212,6 +233,8 @@ class Score:
     signature: Signature
     reason: str | None = None
     values: tuple[float | None, ...] | None = None
+    summary: str = ""
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,5 +292,10 @@ def timing_from_json(data: Json) -> TimingRecord:
 def score_from_json(data: Json) -> Score:
     values = data["values"]
     return Score(
-        **{**data, "signature": Signature(**data["signature"]), "values": None if values is None else tuple(values)}
+        **{
+            **data,
+            "signature": Signature(**data["signature"]),
+            "values": None if values is None else tuple(values),
+            "companions": tuple(data.get("companions", ())),
+        }
     )

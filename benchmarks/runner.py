@@ -18,7 +18,7 @@ from benchmarks.data.source import Described
 from benchmarks.files import locked
 from benchmarks.generation import generate
 from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
-from benchmarks.plan import Plan, PlannedCell, unequal_budgets
+from benchmarks.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.records import Cell, Header, Json
 from benchmarks.seeds import request_seed
 from benchmarks.timing import memory, probes
@@ -124,11 +124,8 @@ class _Sweep:
                 raise UserError(
                     f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
                 )
-        if "fit" in self.stages and any(map(self.to_fit, self.groups())) and not self.corpus.train:
-            raise UserError(
-                f"The source {self.plan.cells[0].cell.source} has no training documents for {self.plan.task.name}; "
-                "choose another with --source."
-            )
+        if "fit" in self.stages and any(map(self.to_fit, self.groups())):
+            check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
         for group in self.groups():
             fitting.check(self.run_folder, group[0], self.plan.task)
             if "fit" not in self.stages and "generate" in self.stages:

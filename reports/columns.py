@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records import Direction, Signature
+from benchmarks.records import Direction, Signature, difference
 from reports.quantities import Quantity
 
 
@@ -32,6 +32,8 @@ class ScoreColumn:
     signature: Signature
     scores: Mapping[str, EntryScore]  # by entry
     level: float | None = None  # of its intervals
+    summary: str = ""  # what the metric says
+    companions: tuple[str, ...] = ()  # metrics without which it misleads
 
 
 def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[str, ...]]:
@@ -47,7 +49,10 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
         judged = rows[rows["value"].notna()]
         signatures: list[Signature] = list({str(s): s for s in (judged if len(judged) else rows)["signature"]}.values())
         if len(signatures) > 1:
-            splits.append(_difference(str(metric), signatures))
+            splits.append(
+                f"{metric} was judged in {len(signatures)} ways that must not be compared, by column: "
+                f"{difference(signatures)}."
+            )
         for number, signature in enumerate(signatures):
             same = rows["signature"].map(str) == str(signature)
             here = rows[same | (rows["value"].isna() & (number == 0))]
@@ -60,6 +65,8 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     signature=signature,
                     scores={str(key): _entry_score(group) for key, group in here.groupby("entry", sort=False)},
                     level=float(here["level"].max()) if here["level"].notna().any() else None,
+                    summary=str(here["summary"].iloc[0]),
+                    companions=tuple(here["companions"].iloc[0]),
                 )
             )
     return tuple(columns), tuple(splits)
@@ -90,16 +97,3 @@ def _entry_score(rows: pd.DataFrame) -> EntryScore:
         tuple(float(value) for value in judged["value"]),
         {key: math.fsum(values) / len(values) for key, values in texts.items()},
     )
-
-
-def _difference(metric: str, signatures: Sequence[Signature]) -> str:
-    """Which parts of the signatures of one metric are unlike, and how."""
-    told = {part: [str(getattr(s, part)) for s in signatures] for part in ("version", "evaluator", "weights")}
-    for option in sorted({key for signature in signatures for key in signature.options}):
-        told[f"option {option}"] = [str(signature.options.get(option, "not set")) for signature in signatures]
-    parts = [
-        f"{part} " + " against ".join(f"“{value}”" for value in dict.fromkeys(values))
-        for part, values in told.items()
-        if len(set(values)) > 1
-    ]
-    return f"{metric} was judged in {len(signatures)} ways that must not be compared, by column: {'; '.join(parts)}."

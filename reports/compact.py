@@ -7,6 +7,7 @@ import textwrap
 
 from reports.content import Section
 from reports.numbers import MINUS, NOTHING
+from reports.overview import QUALITY
 from reports.table import Cell, Column, Table
 
 NARROWEST = 40
@@ -20,15 +21,17 @@ def render(sections: tuple[Section, ...], width: int | None = None) -> str:
 
 def _panel(section: Section, room: int) -> str:
     glance, scores = section.glance, section.scores
-    ranked = section.panel.headline
-    rest = [index for index, column in enumerate(scores.columns) if ranked is None or column.title != ranked.title]
+    shown = {column.title for column in glance.columns}
+    rest = [index for index, column in enumerate(scores.columns) if column.title not in shown]
     lines = [_clipped(section.title, room)]
     names = [_name(row.title, row.detail) for block in glance.blocks for row in block.rows]
     widest = min(max(map(len, ["system", *names])), max(16, room // 3))
     # Every column is (head, texts by row); the glance first, then the other scores.
-    columns = [_column(glance, index, interval=index == 0) for index in range(len(glance.columns))]
+    quality = _quality(glance, room - widest)
+    used, chosen = widest + sum(2 + len(column[0]) for column in quality), list(quality)
+    further = range(sum(column.group == QUALITY for column in glance.columns), len(glance.columns))
+    columns = [_column(glance, index, interval=False) for index in further]
     columns += [_column(scores, index, interval=False) for index in rest]
-    used, chosen = widest, []
     for column in columns:
         size = max(map(len, column))
         if used + 2 + size <= room:
@@ -45,8 +48,9 @@ def _panel(section: Section, room: int) -> str:
             row_number += 1
     lines.append("-" * used)
     foot = ["[...]: 95 % interval. *: better than all other trained entries. †: not told apart from the best."]
-    if len(chosen) < len(columns):
-        foot.append(f"{len(columns) - len(chosen)} more columns are in the report.")
+    left = len(glance.columns) + len(rest) - len(chosen)
+    if left:
+        foot.append(f"{left} more columns are in the report.")
     if any(cell.value is None for block in glance.blocks for row in block.rows for cell in row.cells):
         foot.append(f"{NOTHING}: no number; the report says why.")
     if section.missing:
@@ -54,6 +58,18 @@ def _panel(section: Section, room: int) -> str:
     if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):
         foot.append("?: the timing is not valid; the report says why.")
     return "\n".join([*lines, *(line for text in foot for line in textwrap.wrap(text, room))])
+
+
+def _quality(glance: Table, room: int) -> list[list[str]]:
+    """The columns of the headline and of what it is never shown without: all of them or none, with its interval if
+    there is room for that."""
+    indices = [index for index, column in enumerate(glance.columns) if column.group == QUALITY]
+    for interval in (True, False):
+        columns = [_column(glance, index, interval=interval and index == 0) for index in indices]
+        sizes = [max(map(len, column)) for column in columns]
+        if sum(2 + size for size in sizes) <= room:
+            return [[text.rjust(size) for text in column] for column, size in zip(columns, sizes, strict=True)]
+    return []
 
 
 def _name(title: str, detail: str) -> str:

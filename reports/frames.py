@@ -18,7 +18,7 @@ from benchmarks.records import Json, Record, identity, to_json
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
     *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
-    *("n", "total", "direction", "reason", "per_text"),
+    *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 
 
@@ -119,6 +119,8 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "direction": score.direction,
                     "reason": score.reason,
                     "per_text": per_text,
+                    "summary": score.summary,
+                    "companions": score.companions,
                 }
             )
     frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)

@@ -16,11 +16,12 @@ from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
 TRAINED = "Trained systems"
+QUALITY = "Quality"  # heads the columns of the headline and its companions
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int = 0, suffix: str = "") -> Table:
-    """The headline score beside speed, size and the cost of training.
+    """The headline score, and what it is never shown without, beside speed, size and the cost of training.
 
     Args:
         unbegun: cells of the plan that were not begun.
@@ -29,9 +30,11 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int 
     columns: list[Column] = []
     cells: list[dict[str, Cell]] = []
     headline = panel.headline
-    if headline is not None:
-        columns.append(Column(headline.title, "", headline.direction, "Quality"))
-        cells.append(_score_cells(panel, headline, judgements[headline.title]))
+    companions = () if headline is None else headline.companions
+    beside = [column for name in companions for column in panel.columns if column.metric == name]
+    for score in () if headline is None else (headline, *beside):
+        columns.append(Column(score.title, "", score.direction, QUALITY))
+        cells.append(_score_cells(panel, score, judgements[score.title]))
     for column, of in (
         (Column("Latency of one text", "ms, median", "lower", "Speed"), lambda entry: entry.latency),
         (Column("Throughput", "texts/s", "higher", "Speed"), lambda entry: entry.throughput),
@@ -83,13 +86,15 @@ def _speed_at(entry: Entry, size: int) -> Quantity:
 
 
 def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
-    """Every score of every entry."""
+    """Every score of every entry, and what each metric says."""
     told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
     cells = [_score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
     seeds = (_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1)
-    remarks = (*panel.splits, *seeds, *_without_values(silent))
+    said = {column.metric: column.summary for column in told if column.summary}
+    meanings = (f"{metric}: {summary}" for metric, summary in said.items())
+    remarks = (*panel.splits, *seeds, *_without_values(silent), *meanings)
     return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
 
 

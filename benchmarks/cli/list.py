@@ -87,7 +87,7 @@ def _metrics(source: str) -> Iterator[tuple[str, str]]:
     from benchmarks import metrics
 
     for entry in metrics.available(source):
-        yield entry.metric, entry.evaluator if entry.works else entry.hint
+        yield entry.metric, f"{metrics.find(entry.metric).summary} [{entry.evaluator if entry.works else entry.hint}]"
 
 
 def _evaluators() -> Iterator[tuple[str, str]]:

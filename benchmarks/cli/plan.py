@@ -1,6 +1,6 @@
 """Show the cells a run would make, what is done already, and an estimate of time and disk.
 
-Takes the same flags as run, checks all of them, and writes nothing.
+Takes the same flags as run, checks all of them and the texts of the source, and writes nothing.
 
 example:
   python -m benchmarks plan --task detox --steps 8,32 --seeds 3
@@ -18,12 +18,15 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks import environment, estimate, plan, planfile, store
-    from benchmarks.outcome import is_generated
+    from benchmarks import plan
 
     choices = choices_of(arguments)
-    plan.check_names(choices)
-    made = plan.make(choices, environment.find_device(choices.device))
+    source = plan.open_source(choices, train=True)
+
+    from benchmarks import environment, estimate, planfile, store
+    from benchmarks.outcome import is_generated
+
+    made = plan.make(choices, environment.find_device(choices.device), source)
     there = next(path for path in (made.folder, *made.folder.absolute().parents) if path.exists())
     if not there.is_dir():
         store.prepare(made.folder)  # says what is wrong

@@ -36,7 +36,8 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     from benchmarks import plan
 
     choices = choices_of(arguments)
-    source = plan.open_source(choices)  # what is wrong with the texts is said before frameworks take their seconds
+    # What is wrong with the texts is said before frameworks take their seconds.
+    source = plan.open_source(choices, train="fit" in stages)
 
     from benchmarks import environment, runner, store
     from benchmarks.cli.voice import Voice

@@ -89,8 +89,9 @@ def _show(record: Record, folder: Path, count: int) -> None:
     if header.verdict:
         print(f"timing: {'valid' if header.verdict['valid'] else 'not valid: ' + '; '.join(header.verdict['reasons'])}")
     print("\nscores")
+    width = max((len(score.metric) + 2 for score in record.scores), default=0)
     for score in record.scores:
-        print(f"  {score.metric:16}{_value(score)}")
+        print(f"  {score.metric:{width}}{_value(score)}")
     if "test" not in header.documents:
         return
     documents = {d.id: d for d in store.read_documents(folder, header.documents["test"]["sha256"])}

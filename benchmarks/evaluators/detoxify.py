@@ -10,6 +10,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from baselines.contract import UserError
@@ -32,12 +33,12 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
     from benchmarks.evaluators.hub import download
 
     assert model.hub is not None, "the checkpoint is built on a model of the hub"
-    try:
-        from detoxify.detoxify import MODEL_URLS
-    except ImportError as error:
-        raise UserError("Detoxify is not installed; run pip install -c constraints.txt -e '.[eval]' first.") from error
+    if find_spec("detoxify") is None:
+        raise UserError("Detoxify is not installed; run pip install -c constraints.txt -e '.[eval]' first.")
     say(f"{model.hub}: asking the hub")
     base = download(model.hub, model.patterns)
+    from detoxify.detoxify import MODEL_URLS  # after the hub has answered: it imports torch, which takes seconds
+
     address: str = MODEL_URLS[_VARIANT]
     partial = folder.with_name(folder.name + ".partial")
     make_folder(partial)

@@ -18,6 +18,7 @@ from benchmarks.metrics.memorisation import longest_runs
 from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
 from benchmarks.metrics.networks import load_tokenizer
 from benchmarks.metrics.overlap import streams
+from benchmarks.metrics.perplexity import PERPLEXITY
 from benchmarks.metrics.pieces import RULE, pieces
 from benchmarks.metrics.signature import library, ours
 from benchmarks.metrics.similarity import cosines
@@ -45,9 +46,10 @@ def _metric(
     modules: tuple[str, ...] = (),
     models: tuple[str, ...] = (),
     training: bool = False,
+    companions: tuple[str, ...] = (),
 ) -> Metric:
     evaluator = Evaluator(judge, measure, modules, INSTALL_EVAL, models, training)
-    return Metric(f"legacy_{name}", difference, direction, evaluators={ANYWHERE: evaluator})
+    return Metric(f"legacy_{name}", difference, direction, evaluators={ANYWHERE: evaluator}, companions=companions)
 
 
 def _per_text_perplexities(batch: Batch) -> list[float]:
@@ -190,6 +192,7 @@ PPL_TRIMMED = _metric(
     direction="lower",
     modules=_LM,
     models=("paper_lm",),
+    companions=PERPLEXITY.companions,
 )
 PPL_MEAN = _metric(
     "ppl_mean",
@@ -200,6 +203,7 @@ PPL_MEAN = _metric(
     direction="lower",
     modules=_LM,
     models=("paper_lm",),
+    companions=PERPLEXITY.companions,
 )
 MAUVE_ONCE = _metric(
     "mauve",

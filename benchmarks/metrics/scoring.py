@@ -127,7 +127,7 @@ class _Scoring:
         if found is None and metric.name in self.sparing and (reason := self._costly(metric.name, models)):
             return self._finish(metric, _Outcome(sign(metric, evaluator, models=models), reason=reason))
         if found is None:
-            found = self._finish(metric, self._measure(metric, evaluator, models))
+            found = self._measure(metric, evaluator, models)
             if found.value is not None:
                 self.kept.put(key, found)
         return found
@@ -161,20 +161,24 @@ class _Scoring:
             self.inputs[with_training] = identity([batch.task, batch.source, batch.seed, shape, *parts])
         return self.inputs[with_training]
 
-    def _measure(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> _Outcome:
+    def _measure(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> Score:
         unsigned = sign(metric, evaluator, models=models)
+
+        def null(reason: str) -> Score:
+            return self._finish(metric, _Outcome(unsigned, reason=reason))
+
         if not self.batch.texts:
-            return _Outcome(unsigned, reason="too few: there is no text, and one is needed")
+            return null("too few: there is no text, and one is needed")
         if evaluator.training and self.batch.training is None:
-            return _Outcome(unsigned, reason="not run: the texts that the system learnt from were not given")
+            return null("not run: the texts that the system learnt from were not given")
         try:
             measured = evaluator.measure(replace(self.batch, models=models))
+            return self._finish(metric, _Outcome(sign(metric, evaluator, measured, models), measured))
         except Absent as absent:
-            return _Outcome(unsigned, reason=str(absent))
+            known = str(absent).startswith(REASONS)
+            return null(str(absent) if known else f"failed: it gives no known reason: {absent}")
         except Exception as error:  # whatever breaks in a library must not lose the other scores, and is shown here
-            said = " ".join(str(error).split())
-            return _Outcome(unsigned, reason=f"failed: {type(error).__name__}: {said}")
-        return _Outcome(sign(metric, evaluator, measured, models), measured)
+            return null(f"failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
     def _product(self, metric: Metric) -> Score:
         """The product of the parts of each text; null where a part is null, with the part's own reason."""
@@ -183,10 +187,11 @@ class _Scoring:
         missing = [(part.metric, part.reason) for part in parts if part.reason]
         if missing:
             return self._finish(metric, _Outcome(signature, reason=_missing_parts(metric.name, missing)))
-        columns = []
-        for part in parts:
-            assert part.values is not None, f"{metric.name} cannot multiply {part.metric}, which has no score per text"
-            columns.append(part.values)
+        corpus = [part.metric for part in parts if part.values is None]
+        if corpus:
+            reason = f"failed: {' and '.join(corpus)} cannot be multiplied text by text, being of the whole corpus"
+            return self._finish(metric, _Outcome(signature, reason=reason))
+        columns = [part.values for part in parts if part.values is not None]
         values = tuple(_multiply(row) for row in zip(*columns, strict=True))
         return self._finish(metric, _Outcome(signature, Measured(values=values)))
 
@@ -195,11 +200,14 @@ class _Scoring:
         value, n, limits, values = None, 0, None, None
         if outcome.reason is None:
             if measured.values is not None:
-                assert len(measured.values) == total, (
-                    f"{metric.name} gave {len(measured.values)} scores for {total} texts"
-                )
+                if len(measured.values) != total:
+                    raise ValueError(f"{metric.name} gave {len(measured.values)} scores for {total} texts")
                 values = tuple(None if v is None else round(float(v), DIGITS) for v in measured.values)
             value, n, limits = _summarise(measured, values, total, self.batch.seed)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{metric.name} came out as {value}, which is no number")
+            if limits is not None and not all(map(math.isfinite, limits)):
+                raise ValueError(f"{metric.name} has no number as a limit")
         reason = outcome.reason
         if reason is None and value is None:
             reason = f"too few: none of {total} texts could be judged"
@@ -217,6 +225,8 @@ class _Scoring:
             signature=outcome.signature,
             reason=reason,
             values=values if value is not None else None,
+            summary=metric.summary,
+            companions=metric.companions,
         )
 
 
@@ -261,7 +271,7 @@ def _summarise(
 def _hint(metric: Metric, evaluator: Evaluator | None, chosen: Mapping[str, str]) -> str:
     """Why a metric cannot run, or nothing if it can. Looks for packages and models without importing any."""
     if evaluator is None:
-        return metric.absent
+        return metric.absent or "not run: nobody judges texts of this source by it"
     missing = [module for module in evaluator.modules if importlib.util.find_spec(module) is None]
     if missing:
         return f"missing evaluator: {', '.join(missing)} is not installed; add it with: {evaluator.command}"

@@ -1,6 +1,6 @@
 """Who judged, in a form that can be compared: versions of libraries, hashes of weights, signatures of products.
 
-Scores with unlike signatures never share a column and are never compared; `difference` says why.
+Scores with unlike signatures never share a column and are never compared; `benchmarks.records.difference` says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.metrics.metric import Evaluator, Measured, Metric
 from benchmarks.records import Signature, identity
 
 NOBODY = "none"
-_SHOWN = 8  # digits of a hash that are shown
+_SHOWN = 8  # digits of a part's hash
 
 
 @functools.cache
@@ -67,28 +67,3 @@ def sign_product(metric: Metric, parts: Sequence[Signature]) -> Signature:
         options={part.metric: f"v{part.version}:{identity(part.options)[:_SHOWN]}" for part in parts},
         weights=distinct[0] if len(distinct) == 1 else identity(dict(weights)) if distinct else None,
     )
-
-
-def difference(a: Signature, b: Signature) -> str | None:
-    """Why two scores must not be compared: what differs, each part once; None if they may be.
-
-    For example "version 1 against 2; option words: 20 against 32; weights 1a2b3c4d against 5e6f7a8b".
-    """
-    found = [
-        f"{part} {getattr(a, part)} against {getattr(b, part)}"
-        for part in ("metric", "version", "evaluator")
-        if getattr(a, part) != getattr(b, part)
-    ]
-    for name in sorted({*a.options, *b.options}):
-        if name not in a.options or name not in b.options or a.options[name] != b.options[name]:
-            found.append(f"option {name}: {a.options.get(name, 'not set')} against {b.options.get(name, 'not set')}")
-    if a.weights != b.weights:
-        found.append(f"weights {_short(a.weights, b.weights)} against {_short(b.weights, a.weights)}")
-    return "; ".join(found) or None
-
-
-def _short(weights: str | None, other: str | None) -> str:
-    """A hash cut short, but not so short that it looks like the other."""
-    if weights is None:
-        return "of no model"
-    return weights if other is not None and weights[:_SHOWN] == other[:_SHOWN] else weights[:_SHOWN]

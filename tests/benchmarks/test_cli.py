@@ -153,7 +153,7 @@ def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
     assert "toy:fast        steps=1, pause_seconds=0.0\n" in settings
     assert "toy:slow-9      steps=9, pause_seconds=0.0; run when named with --setting\n" in settings
     assert "data.train=4000" in command("list", "sources").stdout
-    assert "rouge-score" in command("list", "metrics").stdout
+    assert "Mean number of words; a blank text has 0. [cosmos-bench]\n" in command("list", "metrics").stdout
     doctor = command("doctor", "--out", str(tmp_path))
     assert doctor.returncode == 0, doctor.stdout
     assert "The default run can work here." in doctor.stdout

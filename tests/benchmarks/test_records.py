@@ -16,6 +16,7 @@ from benchmarks.records import (
     Signature,
     TimingRecord,
     Training,
+    difference,
     header_from_json,
     sample_from_json,
     score_from_json,
@@ -66,6 +67,10 @@ def test_lines_round_trip() -> None:
     assert timing_from_json(through_disk(timing)) == timing
     score = Score("j", 0.5, 0.4, 0.6, 0.95, 2, 2, "higher", Signature("j", "1", "x 1", {"k": 1}), None, (0.0, 1.0))
     assert score_from_json(through_disk(score)) == score
+    said = dataclasses.replace(score, summary="What it says.", companions=("length", "sta"))
+    assert score_from_json(through_disk(said)) == said
+    before = {key: value for key, value in through_disk(score).items() if key not in ("summary", "companions")}
+    assert score_from_json(before) == score
     absent = dataclasses.replace(score, value=None, low=None, high=None, values=None, reason="not run: no grammar")
     assert score_from_json(through_disk(absent)) == absent
 
@@ -99,3 +104,36 @@ def test_a_damaged_header_is_named() -> None:
 def test_signatures_print_what_distinguishes_them() -> None:
     signature = Signature("sim", "1", "minilm 0.1.0", {"pooling": "mean"}, weights="0123456789abcdef")
     assert str(signature) == "sim|v1|minilm 0.1.0|pooling:mean|w:01234567"
+
+
+ONE = Signature("bleu", "1", "sacrebleu 2.6.0", {"case": "lc", "tokens": 13}, "a" * 64)
+
+
+def test_equal_signatures_differ_in_nothing() -> None:
+    assert difference([ONE, dataclasses.replace(ONE, options=dict(ONE.options))]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metric": "chrf"}, "metric “bleu” against “chrf”"),
+        ({"version": "2"}, "version “1” against “2”"),
+        ({"evaluator": "sacrebleu 2.5.0"}, "evaluator “sacrebleu 2.6.0” against “sacrebleu 2.5.0”"),
+        ({"options": {"case": "mixed", "tokens": 13}}, "option case “lc” against “mixed”"),
+        ({"options": {"case": "lc"}}, "option tokens “13” against “not set”"),
+        ({"options": {"case": "lc", "tokens": 13, "a": 1}}, "option a “not set” against “1”"),
+        ({"weights": "b" * 64}, "weights “aaaaaaaa” against “bbbbbbbb”"),
+        ({"weights": None}, "weights “aaaaaaaa” against “none”"),
+        ({"weights": "a" * 63 + "b"}, f"weights “{'a' * 64}” against “{'a' * 63}b”"),
+        (
+            {"version": "2", "options": {"case": "mixed", "tokens": 4}},
+            "version “1” against “2”; option case “lc” against “mixed”; option tokens “13” against “4”",
+        ),
+    ],
+)
+def test_what_keeps_scores_from_being_compared_is_said(change: dict, said: str) -> None:
+    other = dataclasses.replace(ONE, **change)
+    assert difference([ONE, other]) == said
+    assert difference([other, ONE]) not in (None, said)
+    third = dataclasses.replace(ONE, version="7")
+    assert "version “1”" in (difference([ONE, other, ONE, third]) or "")

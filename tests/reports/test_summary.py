@@ -69,7 +69,7 @@ def test_the_refusal_says_which_option_and_which_weights_differ(fake_run, tmp_pa
     [remark] = build(fake_run, tmp_path).sections[0].scores.remarks[:1]
     assert remark == (
         "J was judged in 2 ways that must not be compared, by column: "
-        f"weights “None” against “{'cd' * 32}”; option words “20” against “32”."
+        "option words “20” against “32”; weights “none” against “cdcdcdcd”."
     )
 
 

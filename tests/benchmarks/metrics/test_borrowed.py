@@ -9,7 +9,7 @@ import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks import metrics
-from benchmarks.metrics.signature import difference
+from benchmarks.records import difference
 
 DOCUMENTS = [Document(str(i), "a source", t, (t, "another")) for i, t in enumerate(["a cat", "a dog", "a mat"])]
 TEXTS = ["a cat", "another", ""]
@@ -86,7 +86,7 @@ def test_two_states_of_a_script_are_two_judges(script):
     first = score(name)
     script("state", hit="p != r")
     second = score(name)
-    assert difference(first.signature, second.signature).startswith("evaluator evaluate ")
+    assert difference([first.signature, second.signature]).startswith("evaluator “evaluate ")
 
 
 @needs_evaluate

@@ -15,8 +15,8 @@ from benchmarks import metrics
 from benchmarks.evaluators import locate
 from benchmarks.metrics import registry
 from benchmarks.metrics.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
-from benchmarks.metrics.signature import difference
-from benchmarks.records import score_from_json, to_json
+from benchmarks.records import difference, score_from_json, to_json
+from benchmarks.stats.bootstrap import Interval
 
 DOCUMENTS = [
     Document("0", "this damn tea is cold", "this tea is cold", ("this tea is cold", "the tea is cold")),
@@ -186,6 +186,50 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
     assert second.value == 3.5
 
 
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [
+        (Measured(total=float("nan")), "ValueError: wild came out as nan, which is no number"),
+        (Measured(total=float("inf")), "ValueError: wild came out as inf, which is no number"),
+        (Measured(values=(1.0, float("nan"))), "ValueError: wild came out as nan, which is no number"),
+        (Measured(values=(1.0,)), "ValueError: wild gave 1 scores for 2 texts"),
+        (Measured(values=("a", "b")), "ValueError: could not convert string to float: 'a'"),
+        (Measured(), "AssertionError: an evaluator gives values or a total"),
+        (Measured(total=1.0, interval=Interval(0.0, float("nan"), 0.95)), "ValueError: wild has no number as a limit"),
+    ],
+)
+def test_what_is_no_score_is_no_number_and_takes_no_other_with_it(add, tmp_path, measured, reason):
+    add("wild", lambda batch: measured)
+    first, second = metrics.score("detox", "local", DOCUMENTS, TEXTS, ["wild", "length"], cache=tmp_path)
+    assert (first.value, first.values, first.n, first.reason) == (None, None, 0, f"failed: {reason}")
+    assert second.value == 3.5
+
+
+def test_a_metric_from_outside_that_keeps_no_rule_is_null(add, monkeypatch):
+    def absent(batch):
+        raise Absent("too dark")
+
+    add("dark", absent)
+    assert score("dark").reason == "failed: it gives no known reason: too dark"
+    add("corpus", lambda batch: Measured(total=0.5))
+    add("product", absent, parts=("length", "corpus"))
+    assert score("product").reason == ("failed: corpus cannot be multiplied text by text, being of the whole corpus")
+    elsewhere = Metric("here", "A test.", "none", evaluators={"table": Evaluator(lambda: "test 1", absent)})
+    monkeypatch.setattr(sys.modules[__name__], "METRIC_here", elsewhere, raising=False)
+    monkeypatch.setitem(registry._METRICS, "here", "metric_of_a_test:METRIC_here")
+    assert score("here").reason == "not run: nobody judges texts of this source by it"
+    [hint] = [entry for entry in metrics.available("local") if entry.metric == "here"]
+    assert (hint.works, hint.hint) == (False, score("here").reason)
+
+
+def test_perplexities_and_mauve_are_never_without_what_they_mislead_without():
+    for name in ("perplexity", "legacy_ppl_mean", "legacy_ppl_trimmed"):
+        assert metrics.find(name).companions == ("unigram_entropy", "repetition", "length")
+    assert metrics.find("mauve").companions == ("mauve_human",)
+    found = score("length")
+    assert (found.summary, found.companions) == (metrics.find("length").summary, ())
+
+
 @pytest.fixture
 def every(roles):
     """All scores that the tests' own judges give."""
@@ -238,7 +282,7 @@ def test_signatures_are_equal_for_equal_judges_and_differ_otherwise(every):
     for one, other in zip(every(), every(texts=["some other and longer text", "and one more of them"]), strict=True):
         if (one.value is None) == (other.value is None):
             assert one.signature == other.signature
-            assert difference(one.signature, other.signature) is None
+            assert difference([one.signature, other.signature]) is None
     assert score("sta").signature != score("sta", source="world").signature
     assert score("j").signature != score("j", source="world").signature
     assert len({str(found.signature) for found in every()}) == len(metrics.names())
@@ -250,8 +294,8 @@ def test_signature_of_a_judge_by_folder_names_it_and_its_weights(roles):
     assert found.signature.weights == locate(roles["toxicity"]).weights
     assert len(found.signature.weights) == 64
     other = score("sta", roles={"toxicity": roles["acceptability"]})
-    assert difference(found.signature, other.signature).startswith("evaluator toxicity, transformers")
-    assert "; weights " in difference(found.signature, other.signature)
+    assert difference([found.signature, other.signature]).startswith("evaluator “toxicity, transformers")
+    assert "; weights " in difference([found.signature, other.signature])
 
 
 def test_signature_of_similarity_names_package_and_weights():
@@ -268,7 +312,7 @@ def test_signature_of_a_product_changes_with_its_parts(monkeypatch):
     before = score("j", documents, ["x"], source="world").signature
     monkeypatch.setattr(similarity, "DIGITS", 3)
     after = score("j", documents, ["x"], source="world").signature
-    assert difference(before, after).startswith("option sim: v1:")
+    assert difference([before, after]).startswith("option sim “v1:")
 
 
 def test_scores_survive_json(every):

@@ -1,0 +1,61 @@
+"""What misleads alone is never shown alone, and what a metric says stands beside its values."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import reports
+from reports import content
+
+
+@pytest.fixture
+def folder(fake_run, tmp_path):
+    """A run whose first score is a perplexity, which misleads without two others."""
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, scores = fake_run.cells[0]
+    perplexity = replace(
+        scores[3], metric="perplexity", direction="lower", summary="How likely texts are.",
+        companions=("rudeness left", "length"),
+    )  # fmt: skip
+    fake_run.cells[0] = (header, samples, timings, [perplexity, *scores])
+    return fake_run.write(tmp_path / "run")
+
+
+def lead_with(folder, metric):
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps({**plan, "task": {"headline": [metric]}}))
+
+
+def test_a_headline_brings_its_companions(folder):
+    lead_with(folder, "perplexity")
+    section = content.build(folder, folder / "report").sections[0]
+    assert [column.title for column in section.glance.columns[:4]] == [
+        "perplexity", "rudeness left", "length", "Latency of one text"
+    ]  # fmt: skip
+
+
+def test_a_narrow_terminal_shows_all_of_them_or_none(folder):
+    lead_with(folder, "perplexity")
+    heads = {width: reports.terminal(folder, width).splitlines()[1] for width in range(40, 130)}
+    names = ("perplexity", "rudeness left", "length")
+    assert {sum(name in head for name in names) for head in heads.values()} == {0, 3}
+    assert all(max(map(len, reports.terminal(folder, width).splitlines())) <= width for width in (40, 60, 80, 100))
+    narrowest = min(width for width, head in heads.items() if "perplexity" in head)
+    assert " [" not in reports.terminal(folder, narrowest).splitlines()[4]
+    assert " [" in reports.terminal(folder, 90).splitlines()[4]
+
+
+def test_it_stands_in_for_no_headline(folder):
+    panel = content.build(folder, folder / "report").sections[0].panel
+    assert panel.columns[0].metric == "perplexity"
+    assert panel.headline.metric == "J"
+
+
+def test_what_a_metric_says_stands_under_the_scores(folder):
+    assert content.build(folder, folder / "report").sections[0].scores.remarks[-1] == (
+        "perplexity: How likely texts are."
+    )
+    reports.write(folder)
+    for name in ("report.md", "report.html", "tables.tex"):
+        assert "How likely texts are." in (folder / "report" / name).read_text()
