@@ -68,7 +68,9 @@ class CanvasModel(nn.Module):
         self.positions = nn.Parameter(torch.empty(canvas, config.width).normal_(std=0.02))
         self.rotary = Rotary(config.width // config.heads, max(canvas, source))
         self.trunk = Trunk(config)
-        encoder = TrunkConfig(config.width, source_layers, config.heads, SOURCE_INNER * config.width)
+        encoder = TrunkConfig(
+            config.width, source_layers, config.heads, SOURCE_INNER * config.width, dropout=config.dropout
+        )
         self.source_encoder = Trunk(encoder) if source > 0 else None
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 

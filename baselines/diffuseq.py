@@ -154,14 +154,14 @@ class DiffuSeqSystem(CanvasRival):
             ),
             "small": DiffuSeqRecipe(
                 embedding=128,
-                trunk=trunk_of("small", inner=1792, time_width=64),
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
                 budget=Budget(600, "seconds"),
             ),
             # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.
             "base": DiffuSeqRecipe(
                 embedding=128,
-                trunk=trunk_of("base", inner=3584, time_width=128),
+                trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
                 training=TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
                 budget=Budget(140_000, "steps"),
             ),

@@ -115,9 +115,9 @@ class DuoSystem(CanvasRival):
                 budget=Budget(4e12, "flops"),
             ),
             "small": DuoRecipe(
-                trunk=trunk_of("small", inner=1792, time_width=64),
+                trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
                 distillation=Distillation(
                     share=0.15,
                     rounds=4,
@@ -128,7 +128,7 @@ class DuoSystem(CanvasRival):
             ),
             # The paper's training: batches of 512 at a constant rate, then five rounds of 10,000 steps.
             "base": DuoRecipe(
-                trunk=trunk_of("base", inner=3584, time_width=128),
+                trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
                 source_layers=12,
                 training=TrainingConfig(
                     compile=True,

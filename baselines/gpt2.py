@@ -58,6 +58,15 @@ class GPT2Recipe:
     budget: Budget
     pretrained: str | None = None  # folder or cached name of a GPT-2 to fine-tune, whose sizes replace those above
 
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "heads", "inner"):
+            if (value := getattr(self, name)) < 1:
+                raise UserError(f"The {name} of GPT-2 must be at least 1, not {value}.")
+        if self.width % self.heads:
+            raise UserError(f"{self.heads} heads do not split a width of {self.width} into equal parts.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"The dropout of GPT-2 must lie in [0, 1), not at {self.dropout:g}.")
+
 
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of the targets, in nats.

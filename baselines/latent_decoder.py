@@ -9,11 +9,13 @@ Axis legend in `cosmos.blocks`.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from baselines.decoding import Decoding, Place, Server, attend, locate
-from cosmos.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, Rotate, SelfAttention
+from cosmos.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, turn
 from cosmos.capture import Capture
 from cosmos.config import AutoencoderConfig
 from cosmos.randomness import Seeds
@@ -24,6 +26,8 @@ ALIGNED = 2.0  # how much more than by chance a position looks at its latent
 
 class DecoderBlock(nn.Module):
     """Causal self-attention, cross-attention to latents, feed-forward; each residual."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("before", "after")  # of a step; see `cosmos.regions`
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -38,25 +42,34 @@ class DecoderBlock(nn.Module):
         x = x + self.cross_attention(self.cross_norm(x), memory)
         return x + self.feed_forward(x)
 
-    def step(self, x: Tensor, turn: Rotate, memory: Tensor, kept: Tensor, at: Place) -> Tensor:
+    def step(self, x: Tensor, cos: Tensor, sin: Tensor, memory: Tensor, kept: Tensor, at: Place) -> Tensor:
         """One position per row: x [B, W] -> [B, W].
 
         Args:
-            turn: the rotary turn of those positions.
+            cos, sin: the rotary turn of those positions, each [B, 1, D].
             memory: keys and values of the latents, [B, 2, H, N, D].
             kept: those of the tokens, [B, P, 2, H, D]; written at this position.
         """
-        attention = self.attention
-        query, key, value = (
-            attention.to_qkv(self.norm(x)).unflatten(-1, (3, attention.heads, -1)).unbind(1)
-        )  # [B, H, D]
-        x = x + attention.out(attend(turn(query), torch.stack((turn(key), value), 1), kept, at))
+        query, fresh = self.before(x, cos, sin)
+        return self.after(x, attend(query, fresh, kept, at), memory)
+
+    def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """What a step attends with: the query [B, H, D], and key and value [B, 2, H, D]."""
+        mapped = self.attention.to_qkv(self.norm(x)).unflatten(-1, (3, self.attention.heads, -1))  # [B, 3, H, D]
+        query, key, value = mapped.unbind(1)
+        return turn(query, cos, sin), torch.stack((turn(key, cos, sin), value), 1)
+
+    def after(self, x: Tensor, attended: Tensor, memory: Tensor) -> Tensor:
+        """What a step does with what it attended to, [B, W] -> [B, W]; it depends on the number of rows alone."""
+        x = x + self.attention.out(attended)
         x = x + self.cross_attention(self.cross_norm(x)[:, None], (memory[:, 0], memory[:, 1]))[:, 0]
         return x + self.feed_forward(x)
 
 
 class LatentDecoder(nn.Module):
     """Raw latents [B, N, C] and the tokens before -> logits of the tokens [B, L, V]."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("read",)  # besides blocks; see `cosmos.regions`
 
     def __init__(self, config: AutoencoderConfig, layers: int) -> None:
         super().__init__()
@@ -96,10 +109,10 @@ class LatentDecoder(nn.Module):
         """One step: tokens int64 [B] at `place` int64 [B] -> logits of the next ones [B, V]; a network call of
         generation. See `baselines.decoding.CachedNetwork`."""
         x = self.tokens(tokens) + self.positions[place]  # [B, W]
-        turn, at = self.rotary.at(place), locate(place, reach, x.dtype)
+        (cos, sin), at = self.rotary.at(place), locate(place, reach, x.dtype)
         kept, memory = room[: len(self.blocks)], room[len(self.blocks) :]
         for block, past, states in zip(self.blocks, kept, memory, strict=True):
-            x = block.step(x, turn, states, past, at)
+            x = block.step(x, cos, sin, states, past, at)
         return self.read(x)
 
     def room(self, rows: int, positions: int) -> list[Tensor]:

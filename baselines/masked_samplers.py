@@ -2,9 +2,8 @@
 
 All take `predict`, a network call from a noisy canvas to logits over clean tokens, and a canvas that is open where a
 text is given and masked elsewhere. The network has no time input and opened tokens stay, so a sampler is no more than
-an order of
-opening: which of its calls opens which position. Where that order does not depend on the predictions it is drawn
-before the first call, and the number of calls is known without a look at the data.
+an order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
+drawn before the first call, and the number of calls is known without a look at the data.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """
@@ -112,7 +111,6 @@ def threshold(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, thr
     It stops when nothing is masked: at most `steps` calls, as many as the slowest row of the batch needs, looked at as
     `until_open` does.
     """
-
     few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold)
     return until_open(few, canvas, steps, mask_id)
 

@@ -6,10 +6,10 @@ samplers: `baselines.masked_diffusion` and `baselines.unmasking`; no time input 
 
 Departures, and why: the canvas ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
 never learn to stop), and the source, which the paper has none of, is never masked; the trunk (RMS norm, SwiGLU, tied
-embeddings, no dropout, learned positions besides rotary ones) is the one rivals share, without the adaLN layers of DDiT
-that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text is cut at
-its first end token; t is stratified with one uniform number per row, not one per batch, since every row has its own
-stream.
+embeddings, learned positions besides rotary ones; no dropout at nano) is the one rivals share, without the adaLN layers
+of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text
+is cut at its first end token; t is stratified with one uniform number per row, not one per batch, since every row has
+its own stream.
 
 Axis legend: B rows (texts), L canvas positions, V tokens.
 """
@@ -63,14 +63,14 @@ class MDLMSystem(CanvasRival):
                 budget=Budget(4e12, "flops"),
             ),
             "small": CanvasRecipe(
-                trunk_of("small", inner=1856),
+                trunk_of("small", inner=1856, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
             "base": CanvasRecipe(
-                trunk_of("base", inner=3712),
+                trunk_of("base", inner=3712, dropout=0.1),
                 source_layers=12,
                 training=TrainingConfig(
                     compile=True,

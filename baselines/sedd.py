@@ -108,14 +108,14 @@ class SEDDSystem(CanvasRival):
                 budget=Budget(4e12, "flops"),
             ),
             "small": SEDDRecipe(
-                trunk=trunk_of("small", inner=1792, time_width=64),
+                trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
+                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
             "base": SEDDRecipe(
-                trunk=trunk_of("base", inner=3584, time_width=128),
+                trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
                 source_layers=12,
                 training=TrainingConfig(
                     compile=True,

@@ -35,7 +35,7 @@ from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival,
 from cosmos.batches import Batch
 from cosmos.blocks import RMSNorm, Rotary, project
 from cosmos.capture import Capture, captured
-from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
+from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
 from cosmos.denoiser import Block, Denoiser, Source
 from cosmos.diffusion import diffuse, diffusion_loss
 from cosmos.encoding import Encoding
@@ -147,7 +147,7 @@ def _like_cosmos(
     )
 
 
-def _euler(solver: str = "release", **changes: Any) -> LatentSampling:
+def _euler(solver: SolverName = "release", **changes: Any) -> LatentSampling:
     """Fifty equal steps of t from 1 to END_TIME of the tan-9 schedule."""
     return LatentSampling(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
 
@@ -170,8 +170,8 @@ class TEncDMSystem(TwoStageRival):
             "small": _like_cosmos(
                 "small",
                 3,
-                TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999),
-                TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999),
+                TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
+                TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999, keep="best"),
                 0.1,
                 Budget(600, "seconds"),
             ),

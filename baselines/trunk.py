@@ -14,7 +14,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cosmos.blocks import CrossAttention, RMSNorm, Rotate, SelfAttention, SwiGLU, sinusoid
-from cosmos.config import PRESETS
+from cosmos.config import PRESETS, check_heads
+from cosmos.errors import UserError
 
 TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding, as in DiT (Peebles and Xie, 2023)
 
@@ -30,15 +31,26 @@ class TrunkConfig:
     causal: bool = False
     time_width: int = 0  # of the time input; 0: the network has none
     cross_attention: bool = False
+    dropout: float = 0.0  # of what attention and feed-forward add
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+        for name, least in (("layers", 0), ("inner", 1), ("time_width", 0)):
+            if (value := getattr(self, name)) < least:
+                raise UserError(f"The {name} of a trunk must be at least {least}, not {value}.")
+        if self.time_width % 2:
+            raise UserError(f"The time input is made of pairs, so its width must be even, not {self.time_width}.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"The dropout of a trunk must lie in [0, 1), not at {self.dropout:g}.")
 
 
-def trunk_of(preset: str, inner: int, time_width: int = 0) -> TrunkConfig:
+def trunk_of(preset: str, inner: int, time_width: int = 0, dropout: float = 0.0) -> TrunkConfig:
     """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads.
 
     `inner` is to be chosen such that the parameters of what is called at every step are as many, too.
     """
     sizes = PRESETS[preset].denoiser
-    return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width)
+    return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width, dropout=dropout)
 
 
 class Memory(NamedTuple):
@@ -55,6 +67,7 @@ class _Block(nn.Module):
         self.attention_norm, self.mlp_norm = RMSNorm(config.width), RMSNorm(config.width)
         self.attention = SelfAttention(config.width, config.heads)
         self.mlp = SwiGLU(config.width, config.inner)
+        self.dropout = nn.Dropout(config.dropout)
         self.shift = nn.Linear(config.time_width, config.width, bias=False) if config.time_width else None
         if config.cross_attention:
             self.cross_norm, self.cross_attention = RMSNorm(config.width), CrossAttention(config.width, config.heads)
@@ -71,10 +84,10 @@ class _Block(nn.Module):
         if self.shift is not None:
             assert time is not None
             x = x + self.shift(time)[:, None]  # [B, 1, W]
-        x = x + self.attention(self.attention_norm(x), rotate, seen, self.causal)
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen, self.causal))
         if source is not None:
-            x = x + self.cross_attention(self.cross_norm(x), source, source_mask, rotate)
-        return x + self.mlp(self.mlp_norm(x))
+            x = x + self.dropout(self.cross_attention(self.cross_norm(x), source, source_mask, rotate))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
 class Trunk(nn.Module):

@@ -66,10 +66,9 @@ class Rotary(nn.Module):
         assert stop <= self.cos.shape[0], f"position {stop} beyond the rotary table of {self.cos.shape[0]}"
         return turn(x, self.cos[start:stop], self.sin[start:stop])
 
-    def at(self, place: Tensor) -> Rotate:
-        """What turns x [B, H, D] of one position per row, at `place` int64 [B]."""
-        cos, sin = self.cos[place][:, None], self.sin[place][:, None]  # [B, 1, D]
-        return lambda x: turn(x, cos, sin)
+    def at(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """What `turn` needs for x [B, H, D] of one position per row, at `place` int64 [B]: each [B, 1, D]."""
+        return self.cos[place][:, None], self.sin[place][:, None]
 
 
 class SelfAttention(nn.Module):

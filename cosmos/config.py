@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
-from cosmos.errors import UserError
+from cosmos.errors import UserError, unknown
 
 RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
 """sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
 
 
-def _check_heads(width: int, heads: int) -> None:
-    if width % heads or (width // heads) % 2:
+def check_heads(width: int, heads: int) -> None:
+    """Raise `UserError` unless so many heads split the width into equal parts, whose halves rotary positions turn."""
+    if width < 1 or heads < 1 or width % heads or (width // heads) % 2:
         raise UserError(f"{heads} heads do not split a width of {width} into heads of even size.")
 
 
@@ -40,7 +41,7 @@ class AutoencoderConfig:
     dropout: float = 0.1  # in the feed-forward
 
     def __post_init__(self) -> None:
-        _check_heads(self.width, self.heads)
+        check_heads(self.width, self.heads)
         if self.latents > self.max_tokens:
             raise UserError(
                 f"{self.latents} latents do not fit the position table of {self.max_tokens} rows; "
@@ -101,7 +102,7 @@ class DenoiserConfig:
     positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
 
     def __post_init__(self) -> None:
-        _check_heads(self.width, self.heads)
+        check_heads(self.width, self.heads)
         if self.layers % 2:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 
@@ -130,6 +131,10 @@ class DiffusionConfig:
     source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
 
 
+SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]
+GridName = Literal["time", "log_snr"]
+
+
 @dataclass(frozen=True)
 class SamplerSetting:
     """How latents are drawn. The defaults are the release's sampler.
@@ -138,15 +143,18 @@ class SamplerSetting:
     its window costs no call.
     """
 
-    solver: str = "release"
+    solver: SolverName = "release"
     steps: int = 200
-    grid: Literal["time", "log_snr"] = "time"
+    grid: GridName = "time"
     end_noise: float = RELEASE_END_NOISE
     final_x0: bool = False  # one more call at the end noise, whose prediction is returned
     guidance: float = 1.0  # 1 is the conditional model
     guidance_window: tuple[float, float] = (0.0, math.inf)
 
     def __post_init__(self) -> None:
+        for kind, name, known in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):
+            if name not in get_args(known):
+                raise unknown(kind, name, get_args(known))
         if self.steps < 1:
             raise UserError(f"A sampler needs at least one step, not {self.steps}.")
         if not self.end_noise > 0:

@@ -103,7 +103,7 @@ class Pipeline:
             capture: replay the loop as one CUDA graph ("graph"), compile the networks ("compile"), or neither.
 
         Raises:
-            UserError: no denoiser, sources missing or not wanted, unknown solver or grid.
+            UserError: no denoiser, sources missing or not wanted, an end noise beyond the start.
         """
         if self.denoiser is None:
             raise UserError("This model has no denoiser yet; train the second stage with train-diffusion.")

@@ -2,7 +2,8 @@
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
-compiled where it is worth it: methods that a network's class names in `compiles`, and functions that are `fusible`.
+compiled where it is worth it: methods that the class of a network or block names in `compiles`, and functions that are
+`fusible`.
 """
 
 from __future__ import annotations
@@ -47,14 +48,16 @@ Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]
 
 
 def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) -> Compiled:
-    """Methods to be compiled at their first call: forward of every block, and what networks name in `compiles`.
+    """Methods to be compiled at their first call: forward of every block, and what networks and blocks name in
+    `compiles`.
 
     Args:
         training: batches come in many lengths, so that the second size is compiled for all others too; else every size
             is compiled for itself, which is faster once it is made, and a graph break is an error.
     """
     methods = [(block, "forward") for block in blocks(networks)]
-    methods += [(net, name) for net in dict.fromkeys(networks.values()) for name in getattr(net, "compiles", ())]
+    both = dict.fromkeys([*networks.values(), *blocks(networks)])
+    methods += [(module, name) for module in both for name in getattr(module, "compiles", ())]
     how: dict[str, Any] = {"backend": BACKEND, "dynamic": None if training else False, "fullgraph": not training}
     return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
 

@@ -1,9 +1,10 @@
-"""SEDD and Duo behind the contract, MDLM's further settings, and Duo's stages."""
+"""SEDD and Duo behind the contract, and Duo's stages."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,30 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from baselines import catalogue
-from baselines.canvas import CanvasModel, CanvasRecipe
-from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
+from baselines.canvas import CanvasModel
+from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising
 from baselines.duo_losses import bound, consistency, curriculum_loss, distillation_loss
 from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
-from baselines.mdlm import MDLMSystem
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.trunk import Memory, TrunkConfig
-from baselines.unmasking import Remasking, ThresholdUnmasking, Unmasking
-from cosmos import regions
 from cosmos.randomness import Seeds
-from cosmos.training import TrainingConfig
 
-LIMITS = Limits(source_tokens=16, target_tokens=14)
-WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
-PAIRS = [
-    (f"{who} broke the {n} {what} .", f"{who} broke {what} .") for n in ("damn", "dumb") for who in WHO for what in WHAT
-]
-DOCUMENTS = [Document(str(i), source, target, (target,)) for i, (source, target) in enumerate(PAIRS)]
-CORPUS = Corpus(DOCUMENTS[:20], DOCUMENTS[20:])
-REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)]
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_rivals import CORPUS, LIMITS, REQUESTS, TRAINING, all_named, count_calls
 
-TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 BUDGET = Budget(40, "steps")
 TRUNK = TrunkConfig(32, 2, 2, 64, time_width=8)
 SEDD = SEDDRecipe(TRUNK, 1, TRAINING, BUDGET)
@@ -56,17 +46,7 @@ SETTINGS = [
 ]
 
 
-def brief(setting: Any) -> Any:
-    """The setting with few steps, where it has steps."""
-    return dataclasses.replace(setting, steps=min(4, setting.steps)) if hasattr(setting, "steps") else setting
-
-
-NAMED = [
-    (name, setting)
-    for name, (kind, _) in RIVALS.items()
-    for setting in dict.fromkeys(map(brief, {**kind.settings, **getattr(kind, "other_settings", {})}.values()))
-]
-"""All that users can name, in few steps."""
+NAMED = [(name, setting) for name, (kind, _) in RIVALS.items() for setting in all_named(kind)]
 each = pytest.mark.parametrize("name", list(RIVALS))
 
 
@@ -171,19 +151,6 @@ def test_a_text_does_not_depend_on_its_batch_mates(
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
 def test_the_network_is_called_once_per_step(name: str, setting: Any, trained: dict[str, tuple[Rival, Path]]) -> None:
     assert count_calls(trained[name][0], setting) == setting.steps
-
-
-def count_calls(system: Rival, setting: Any) -> int:
-    calls = 0
-
-    def count(*_: Any) -> None:
-        nonlocal calls
-        calls += 1
-
-    hook = next(iter(system.networks().values())).register_forward_hook(count)
-    system.generate(REQUESTS, setting)
-    hook.remove()
-    return calls
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
@@ -327,78 +294,3 @@ def test_the_curriculum_at_a_low_temperature_is_the_bound_on_its_range() -> None
         t = (1 - high_alpha) + (high_alpha - low_alpha) * (torch.arange(count).double() + 0.5) / count
         hard = bound(model, batch, t / (1 - 1e-3), Seeds(count + torch.arange(count)))[0] / count
     assert float(soft) == pytest.approx(float(hard) * (high_alpha - low_alpha) / (1 - 1e-3), rel=0.08)
-
-
-@pytest.fixture(scope="module")
-def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
-    folder = tmp_path_factory.mktemp("mdlm")
-    system = MDLMSystem(CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, BUDGET), LIMITS)
-    fit(system, folder)
-    system.load(folder, device="cpu", dtype="float32")
-    return system
-
-
-CANVAS = 10  # positions of the canvas: the longest target with its end, and the margin
-UNMASKING: list[tuple[Any, int]] = [
-    (Unmasking("cached", 4), 4),
-    (Unmasking("cached", 50), CANVAS),
-    (Unmasking("first_hitting", 3, top_p=0.8), 3),
-    (Unmasking("first_hitting", 50), CANVAS),
-    (Remasking("cap", 6, eta=0.1, top_p=0.9), 6),
-    (Remasking("rescale", 6, eta=0.3), 6),
-    (Remasking("conf", 12), 12),
-    (Remasking("loop", 12, eta=0.1), 12),
-]
-
-
-@pytest.mark.parametrize(("setting", "calls"), UNMASKING)
-def test_mdlm_calls_its_network_as_often_as_the_setting_says(setting: Any, calls: int, mdlm: MDLMSystem) -> None:
-    assert mdlm.loaded_shape["canvas"] == CANVAS
-    assert count_calls(mdlm, setting) == calls
-
-
-def test_a_threshold_calls_at_most_as_often_as_the_setting_says(mdlm: MDLMSystem) -> None:
-    calls = [count_calls(mdlm, ThresholdUnmasking(CANVAS, threshold)) for threshold in (1.0, 0.6, 0.01)]
-    assert calls == sorted(calls, reverse=True) and calls[0] <= CANVAS and calls[-1] == 1
-    assert count_calls(mdlm, ThresholdUnmasking(2, 1.0)) == 2
-
-
-@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
-def test_a_text_of_mdlm_does_not_depend_on_its_batch_mates(setting: Any, mdlm: MDLMSystem) -> None:
-    together = mdlm.generate(REQUESTS, setting)
-    assert mdlm.generate(REQUESTS[::-1], setting) == together[::-1]
-    for request, sample in zip(REQUESTS[::5], together[::5], strict=True):
-        assert mdlm.generate([request], setting) == [sample]
-
-
-@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
-def test_a_source_padded_to_its_limit_gives_the_same_texts(
-    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(regions, "BACKEND", "eager")
-    compiled = dataclasses.replace(setting, capture="compile")
-    assert mdlm.given(REQUESTS[:3], "compile")[1].shape[1] == LIMITS.source_tokens
-    assert mdlm.generate(REQUESTS, compiled) == mdlm.generate(REQUESTS, setting)
-    assert count_calls(mdlm, compiled) == count_calls(mdlm, setting)
-
-
-def test_cached_sampling_writes_the_texts_of_ancestral_sampling(mdlm: MDLMSystem) -> None:
-    for steps in (3, 40):
-        plain, cached = (mdlm.generate(REQUESTS, Unmasking(name, steps)) for name in ("ancestral", "cached"))  # type: ignore[arg-type]
-        assert plain == cached
-
-
-def test_further_settings_have_names_of_their_own_and_bounds() -> None:
-    assert not set(MDLMSystem.settings) & set(MDLMSystem.other_settings)
-    for name, setting in {**MDLMSystem.settings, **MDLMSystem.other_settings}.items():
-        assert name.endswith(f"-{setting.steps}")
-    for bad in (
-        lambda: Unmasking("cached", 3, top_p=0.0),
-        lambda: Unmasking("greedy", 3),  # type: ignore[arg-type]
-        lambda: ThresholdUnmasking(3, 0.0),
-        lambda: Remasking("some", 3),  # type: ignore[arg-type]
-        lambda: Remasking("cap", 3, eta=2.0),
-        lambda: Remasking("cap", 3, top_p=0.0),
-    ):
-        with pytest.raises(UserError):
-            bad()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from baselines.beam import Beam
-from baselines.contract import Limits, Request, Sample
+from baselines.contract import Limits, Request, Sample, UserError
 from baselines.decoding import Decoding
 from baselines.gpt2 import GPT2System
 from benchmarks.settings import available
@@ -74,3 +74,9 @@ def test_compiled_steps_write_the_same(setting: Decoding, system: GPT2System, mo
     assert texts(system.generate(REQUESTS, replace(setting, capture="compile"))) == texts(
         system.generate(REQUESTS, setting)
     )
+
+
+@pytest.mark.parametrize("bad", [{"heads": 5}, {"heads": 0}, {"width": 0}, {"layers": 0}, {"dropout": 1.0}])
+def test_sizes_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        replace(GPT2System.presets["nano"], **bad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from baselines.canvas import CanvasModel, CanvasRecipe
-from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
+from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.diffuseq import DiffuSeqRecipe, DiffuSeqSystem, EmbeddingSampling
 from baselines.fitting import TrainedSystem
 from baselines.gpt2 import Beam, Decoding, GPT2Recipe, GPT2System, PlainGenerate
@@ -23,19 +24,11 @@ from baselines.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.trunk import TrunkConfig
 from baselines.two_stage import LatentSampling
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
-from cosmos.training import TrainingConfig
 from cosmos.vocabulary import PAD
 
-LIMITS = Limits(source_tokens=16, target_tokens=14)
-WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
-PAIRS = [
-    (f"{who} broke the {n} {what} .", f"{who} broke {what} .") for n in ("damn", "dumb") for who in WHO for what in WHAT
-]
-DOCUMENTS = [Document(str(i), source, target, (target,)) for i, (source, target) in enumerate(PAIRS)]
-CORPUS = Corpus(DOCUMENTS[:20], DOCUMENTS[20:])
-REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)]
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_rivals import CORPUS, DOCUMENTS, LIMITS, REQUESTS, TRAINING, all_named, count_calls
 
-TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 BUDGET = Budget(60, "steps")
 RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
     "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 128, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
@@ -93,17 +86,7 @@ SETTINGS = [
 ]
 
 
-def brief(setting: Any) -> Any:
-    """The setting with few steps, where it has steps."""
-    return dataclasses.replace(setting, steps=min(4, setting.steps)) if hasattr(setting, "steps") else setting
-
-
-NAMED = [
-    (name, setting)
-    for name, (kind, _) in RIVALS.items()
-    for setting in dict.fromkeys(map(brief, {**kind.settings, **getattr(kind, "other_settings", {})}.values()))
-]
-"""All that users can name, in few steps."""
+NAMED = [(name, setting) for name, (kind, _) in RIVALS.items() for setting in all_named(kind)]
 both = pytest.mark.parametrize("name", list(RIVALS))
 
 
@@ -252,19 +235,6 @@ def test_gpt2_calls_its_network_once_per_token_and_once_for_the_prompts(
     longest = max(s.tokens + s.finished for s in system.generate(REQUESTS, Decoding()))
     assert count_calls(system, Decoding()) == longest + 1
     assert count_calls(system, PlainGenerate()) == longest, "the last token of the prompts is among them"
-
-
-def count_calls(system: TrainedSystem, setting: Any) -> int:
-    calls = 0
-
-    def count(*_: Any) -> None:
-        nonlocal calls
-        calls += 1
-
-    hook = next(iter(system.networks().values())).register_forward_hook(count)
-    system.generate(REQUESTS, setting)
-    hook.remove()
-    return calls
 
 
 @both

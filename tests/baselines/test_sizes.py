@@ -20,6 +20,7 @@ from baselines.cosmos import CosmosSystem
 from baselines.two_stage import Parts
 from cosmos.config import PRESETS
 from cosmos.denoiser import Denoiser
+from cosmos.training_config import TrainingConfig
 
 TRAINED = [name for name in catalogue.names() if catalogue.find(name).trained]
 CELLS = [(name, preset) for name in TRAINED for preset in catalogue.find(name).presets if preset in PRESETS]
@@ -90,3 +91,14 @@ def test_trunks_are_as_wide_and_deep_as_the_denoiser_and_have_as_many_heads(name
     sizes = getattr(recipe, "trunk", getattr(recipe, "denoiser", recipe))
     cosmos = PRESETS[preset].denoiser
     assert (sizes.width, sizes.layers, sizes.heads) == (cosmos.width, cosmos.layers, cosmos.heads)
+
+
+@pytest.mark.parametrize("name", [name for name, preset in CELLS if preset == "small"])
+def test_every_system_at_small_keeps_the_best_of_its_averaged_weights(name: str) -> None:
+    """So that none is judged by weights that have begun to overfit."""
+    recipe: Any = catalogue.find(name).presets["small"]
+    stages = [value for value in vars(recipe).values() if isinstance(value, TrainingConfig)]
+    assert stages
+    for training in stages:
+        assert (training.keep, training.ema_decay) == ("best", 0.999)
+        assert training.validations >= 8

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from typing import get_args
 
 import pytest
 import torch
 
 from cosmos.autoencoder import Decompressor
-from cosmos.config import RELEASE_END_NOISE, AutoencoderConfig, DenoiserConfig, SamplerSetting
+from cosmos.config import RELEASE_END_NOISE, AutoencoderConfig, DenoiserConfig, SamplerSetting, SolverName
 from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.randomness import Seeds, normal_like
@@ -231,9 +231,10 @@ def test_a_bfloat16_network_leaves_the_state_in_float32():
 
 def test_unknown_names_and_bad_numbers_are_refused():
     with pytest.raises(UserError, match="did you mean heun"):
-        sample(Counter(), noise(), SamplerSetting(solver="heum"), SCHEDULE)
+        SamplerSetting(solver="heum")
     with pytest.raises(UserError, match="Unknown grid"):
-        make_grid(SCHEDULE, dataclasses.replace(SamplerSetting(), grid="even"))
+        SamplerSetting(grid="even")
+    assert set(get_args(SolverName)) == set(SOLVERS)
     with pytest.raises(UserError, match="at least one step"):
         SamplerSetting(steps=0)
     with pytest.raises(UserError, match="end noise must"):

@@ -24,7 +24,6 @@ from cosmos import training
 from cosmos.batches import Order, hashed, row_seeds
 from cosmos.budget import Budget
 from cosmos.errors import UserError
-from cosmos.flops import measure_flops
 from cosmos.resume import ResumePoints, load_weights, weights
 from cosmos.training import TrainingConfig, train
 from cosmos.training_config import learning_rate, total_steps
@@ -382,19 +381,6 @@ def test_frozen_parameters_are_neither_moved_nor_stored(tmp_path: Path) -> None:
     other = tiny()
     load_weights(other.requires_grad_(True), {**weights(other), **stored})
     assert torch.equal(other.inner.weight, model.inner.weight)
-
-
-def test_flops_of_products_and_attention_on_the_cpu_are_counted() -> None:
-    batch, heads, length, width = 2, 3, 32, 16
-    x = torch.randn(batch * length, width)
-    linear = nn.Linear(width, 24)
-    assert measure_flops(lambda: linear(x)) == 2 * x.shape[0] * width * 24
-    q, k, v = (torch.randn(batch, heads, length, width, requires_grad=True) for _ in range(3))
-    product = 2 * batch * heads * length * length * width
-    attention = nn.functional.scaled_dot_product_attention
-    assert measure_flops(lambda: attention(q, k, v)) == 2 * product
-    # Backward: the scores again, and the gradients of values, probabilities, queries and keys.
-    assert measure_flops(lambda: attention(q, k, v).sum().backward()) == (2 + 5) * product
 
 
 def test_no_network_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

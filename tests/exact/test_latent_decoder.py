@@ -11,6 +11,7 @@ from torch import Tensor
 
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
+from cosmos import regions
 from cosmos.config import AutoencoderConfig
 from cosmos.vocabulary import CLS, PAD, SEP
 
@@ -47,6 +48,20 @@ def test_the_probabilities_of_all_texts_sum_to_one(decoder: LatentDecoder, laten
         log_p = logits.log_softmax(-1).gather(-1, texts[..., None])[..., 0].sum(1)
         assert float(log_p.exp().sum()) == pytest.approx(1.0, abs=1e-10)
         assert log_p.exp().max() < 0.99
+
+
+def test_a_step_is_compiled_in_pieces_that_blocks_share(
+    decoder: LatentDecoder, latents: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands before the attention to earlier tokens, what stands after it, and the logits."""
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(regions, "BACKEND", "eager")  # traces pieces whole, which must not break, and makes no kernels
+    plain = greedy(serve(decoder), latents, 8, V)
+    counters.clear()
+    assert torch.equal(greedy(serve(decoder), latents, 8, V, "compile"), plain)
+    assert counters["stats"]["unique_graphs"] == 3
+    assert not counters["graph_break"]
 
 
 def test_word_by_word_is_all_at_once(decoder: LatentDecoder, latents: Tensor) -> None:
