@@ -78,7 +78,8 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
     Returns:
         nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets; and where targets are, bool [B, L - 1].
     """
-    states = model.transformer(tokens[:, :-1]).last_hidden_state  # [B, L - 1, W]
+    # Without a cache, whose copies of keys and values are for generating.
+    states = model.transformer(tokens[:, :-1], use_cache=False).last_hidden_state  # [B, L - 1, W]
     place = torch.arange(1, tokens.shape[1], device=tokens.device)
     counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions

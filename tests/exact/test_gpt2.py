@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
 from baselines.gpt2 import target_nll
 from baselines.sequence import join
@@ -51,3 +51,11 @@ def test_the_loss_is_that_of_each_pair_alone(model: GPT2LMHeadModel) -> None:
         logits = model(torch.cat([source, target])[None]).logits[0, len(source) - 1 : -1]
         alone = torch.nn.functional.cross_entropy(logits, target, reduction="sum")
         assert float(together[row].sum()) == pytest.approx(float(alone), abs=1e-5)
+
+
+def test_the_loss_fills_no_cache(model: GPT2LMHeadModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of keys and values would take time from a budget in seconds."""
+    monkeypatch.setattr(DynamicCache, "update", lambda *_, **__: pytest.fail("keys and values were copied"))
+    target_nll(model, *join(PROMPTS, ragged([2, SEP], [1, SEP], [SEP], [4, SEP])))
+    with pytest.raises(pytest.fail.Exception):
+        model(PROMPTS)
