@@ -84,7 +84,7 @@ def test_the_examples_work_from_outside(package: Path, tmp_path: Path) -> None:
     listed = {group: call(package, ["python", "-m", "benchmarks", "list", group], tmp_path) for group in GROUPS}
     assert "one_shot" in listed["systems"]
     assert "Headlines: a line for a message" in listed["tasks"]
-    assert re.search(r"^novelty +my-package 1\.0$", listed["metrics"], flags=re.MULTILINE)
+    assert re.search(r"^novelty +Share of words .* \[my-package 1\.0\]$", listed["metrics"], flags=re.MULTILINE)
     assert re.search(r"^table +data\.file=table\.csv$", listed["sources"], flags=re.MULTILINE)
 
     first, second, third = COMMANDS
