@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.contract import UserError
-from baselines.draws import categorical, nucleus
+from baselines.draws import categorical, check_top_p, nucleus
 from cosmos import regions
 from cosmos.capture import Capturable, Capture, captured
 from cosmos.randomness import Seeds
@@ -45,8 +45,7 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise UserError(f"A temperature must be positive, not {self.temperature:g}; use greedy=true for none.")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
+        check_top_p(self.top_p)
 
 
 @dataclass(frozen=True)

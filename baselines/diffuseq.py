@@ -62,6 +62,10 @@ class DiffuSeqRecipe:
     training: TrainingConfig
     budget: Budget
 
+    def __post_init__(self) -> None:
+        if self.embedding < 1:
+            raise UserError(f"Embeddings need at least one number, not {self.embedding}.")
+
 
 @dataclass(frozen=True)
 class EmbeddingSampling(SamplerSetting, Capturable):

@@ -9,9 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cosmos.errors import UserError
 from cosmos.regions import fusible
 
 GROUP = 256
+
+
+def check_top_p(top_p: float) -> None:
+    """Raise `UserError` unless a nucleus can have this mass."""
+    if not 0 < top_p <= 1:
+        raise UserError(f"top_p must lie in (0, 1], not {top_p:g}.")
 
 
 def inverse(probabilities: Tensor, uniform: Tensor) -> Tensor:

@@ -36,12 +36,14 @@ from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata
 from baselines.contract import Budget, Progress, UserError
+from baselines.draws import check_top_p
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
 from baselines.fitting import flops_per_step, together
 from baselines.gaussian_duality import same_noise
 from baselines.trunk import trunk_of
 from baselines.uniform_samplers import ancestral
 from cosmos.capture import Capturable
+from cosmos.config import check_steps
 from cosmos.randomness import Seeds
 from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 
@@ -90,10 +92,8 @@ class Revising(Capturable):
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p must lie in (0, 1], not {self.top_p:g}.")
+        check_steps(self.steps)
+        check_top_p(self.top_p)
 
 
 class DuoSystem(CanvasRival):

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.contract import Budget
+from baselines.contract import Budget, UserError
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
 from baselines.two_stage import READER, Documents, LatentSampling, Parts, TwoStageRival, Work
@@ -52,7 +52,7 @@ from cosmos.encoding import Encoding
 from cosmos.latent_cache import cache_latents
 from cosmos.linear_start import TEXTS, linear_start_compressor, tokens_per_latent
 from cosmos.randomness import Seeds
-from cosmos.recipes import RECIPES
+from cosmos.recipes import RECIPES, check_shares
 from cosmos.rows import LatentRows, TextRows
 from cosmos.schedule import Schedule, Tangent, make_schedule
 from cosmos.state_cache import CachedStates
@@ -77,6 +77,11 @@ class LD4LGRecipe:
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     start_linear: bool = False  # `cosmos.linear_start` for the compressor, and its like for the decoder
+
+    def __post_init__(self) -> None:
+        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
+        if self.decoder_layers < 1:
+            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
 
 class LatentAutoencoder(nn.Module):

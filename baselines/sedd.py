@@ -25,13 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
-from baselines.contract import Budget, UserError, unknown
+from baselines.contract import Budget, unknown
 from baselines.masked_diffusion import LogLinear, Schedule, mask_out
 from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
 from baselines.score_samplers import Step, sample_absorb, sample_uniform
 from baselines.trunk import trunk_of
 from baselines.uniform_diffusion import redraw
 from cosmos.capture import Capturable
+from cosmos.config import check_steps
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Loss, TrainingConfig
 from cosmos.vocabulary import MASK
@@ -61,8 +62,7 @@ class Scoring(Capturable):
     def __post_init__(self) -> None:
         if self.step not in get_args(Step):
             raise unknown("step", self.step, get_args(Step))
-        if self.steps < 1:
-            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+        check_steps(self.steps)
 
 
 def absorb_log_scores(logits: Tensor, alpha: Tensor) -> Tensor:

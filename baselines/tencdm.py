@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.contract import Budget
+from baselines.contract import Budget, UserError
 from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival, Work
 from cosmos.batches import Batch
 from cosmos.blocks import RMSNorm, Rotary, project
@@ -40,7 +40,7 @@ from cosmos.denoiser import Block, Denoiser, Source
 from cosmos.diffusion import diffuse, diffusion_loss
 from cosmos.encoding import Encoding
 from cosmos.randomness import Seeds
-from cosmos.recipes import RECIPES
+from cosmos.recipes import RECIPES, check_shares
 from cosmos.rows import TextRows
 from cosmos.schedule import Schedule, make_schedule
 from cosmos.state_cache import CachedStates
@@ -63,6 +63,11 @@ class TEncDMRecipe:
     reader_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+
+    def __post_init__(self) -> None:
+        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
+        if self.decoder_layers < 1:
+            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
 
 class StateDecoder(nn.Module):

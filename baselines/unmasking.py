@@ -8,10 +8,12 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from baselines.contract import UserError, unknown
+from baselines.draws import check_top_p
 from baselines.masked_diffusion import Schedule
 from baselines.masked_samplers import Predict, ancestral, confidence, first_hitting, threshold
 from baselines.remasking import Loop, Rule, remask
 from cosmos.capture import Capturable
+from cosmos.config import check_steps
 from cosmos.randomness import Seeds
 
 Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
@@ -32,8 +34,8 @@ class Unmasking(Capturable):
     def __post_init__(self) -> None:
         if self.sampler not in get_args(Sampler):
             raise unknown("sampler", self.sampler, get_args(Sampler))
-        _check_steps(self.steps)
-        _check_top_p(self.top_p)
+        check_steps(self.steps)
+        check_top_p(self.top_p)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ThresholdUnmasking(Capturable):
     threshold: float = 0.9
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        check_steps(self.steps)
         if not 0 < self.threshold <= 1:
             raise UserError(f"A threshold must lie in (0, 1], not {self.threshold:g}.")
 
@@ -63,23 +65,13 @@ class Remasking(Capturable):
     def __post_init__(self) -> None:
         if self.rule not in get_args(Rule):
             raise unknown("rule", self.rule, get_args(Rule))
-        _check_steps(self.steps)
+        check_steps(self.steps)
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta must lie in [0, 1], not {self.eta:g}.")
-        _check_top_p(self.top_p)
+        check_top_p(self.top_p)
 
 
 Setting = Unmasking | ThresholdUnmasking | Remasking
-
-
-def _check_steps(steps: int) -> None:
-    if steps < 1:
-        raise UserError(f"A sampler needs at least one step, not {steps}.")
-
-
-def _check_top_p(top_p: float) -> None:
-    if not 0 < top_p <= 1:
-        raise UserError(f"top_p must lie in (0, 1], not {top_p:g}.")
 
 
 def unmask(

@@ -19,6 +19,12 @@ def check_heads(width: int, heads: int) -> None:
         raise UserError(f"{heads} heads do not split a width of {width} into heads of even size.")
 
 
+def check_steps(steps: int) -> None:
+    """Raise `UserError` unless a sampler can take so many steps."""
+    if steps < 1:
+        raise UserError(f"A sampler needs at least one step, not {steps}.")
+
+
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
@@ -155,8 +161,7 @@ class SamplerSetting:
         for kind, name, known in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):
             if name not in get_args(known):
                 raise unknown(kind, name, get_args(known))
-        if self.steps < 1:
-            raise UserError(f"A sampler needs at least one step, not {self.steps}.")
+        check_steps(self.steps)
         if not self.end_noise > 0:
             raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
 

@@ -12,6 +12,13 @@ from cosmos.errors import UserError
 from cosmos.training_config import TrainingConfig
 
 
+def check_shares(**shares: float) -> None:
+    """Raise `UserError` unless each is a part of a budget, and not all of it."""
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to make one Cosmos.
@@ -30,9 +37,7 @@ class Recipe:
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
 
     def __post_init__(self) -> None:
-        for name in ("autoencoder_share", "encoding_share"):
-            if not 0 < (share := getattr(self, name)) < 1:
-                raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
+        check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(

@@ -307,9 +307,19 @@ def test_a_checkpoint_of_another_configuration_is_refused(
 
 
 @pytest.mark.parametrize(
-    "bad", [lambda: Decoding(temperature=0.0), lambda: Decoding(top_p=1.5), lambda: Unmasking("ancestral", 0)]
+    "bad",
+    [
+        lambda: Decoding(temperature=0.0),
+        lambda: Decoding(top_p=1.5),
+        lambda: Unmasking("ancestral", 0),
+        lambda: make("tencdm", reader_share=1.0),
+        lambda: make("tencdm", encoding_share=0.0),
+        lambda: make("ld4lg", reader_share=0.0),
+        lambda: make("ld4lg", decoder_layers=0),
+        lambda: make("diffuseq", embedding=0),
+    ],
 )
-def test_settings_out_of_range_are_refused(bad: Callable[[], object]) -> None:
+def test_recipes_and_settings_out_of_range_are_refused(bad: Callable[[], object]) -> None:
     with pytest.raises(UserError):
         bad()
 
