@@ -22,6 +22,7 @@ from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.trunk import Memory, TrunkConfig
+from cosmos import regions
 from cosmos.randomness import Seeds
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -158,6 +159,17 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
     system, _ = trained[name]
     for sample in system.generate([dataclasses.replace(request, max_tokens=2) for request in REQUESTS], setting):
         assert sample.tokens <= 2 - sample.finished
+
+
+@each
+def test_a_captured_loop_given_sources_writes_the_same(
+    name: str, trained: dict[str, tuple[Rival, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
+    system, plain = trained[name][0], next(setting for of, setting in SETTINGS if of == name)
+    captured = dataclasses.replace(plain, capture="compile")
+    assert system.generate(REQUESTS, captured) == system.generate(REQUESTS, plain)
+    assert count_calls(system, captured) == count_calls(system, plain)
 
 
 @each

@@ -23,11 +23,12 @@ from baselines.mdlm import MDLMSystem, Unmasking
 from baselines.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.trunk import TrunkConfig
 from baselines.two_stage import LatentSampling
+from cosmos import regions
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.vocabulary import PAD
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_rivals import CORPUS, DOCUMENTS, LIMITS, REQUESTS, TRAINING, all_named, count_calls
+from tiny_rivals import CORPUS, DOCUMENTS, LIMITS, REQUESTS, TRAINING, all_named, brief, count_calls
 
 BUDGET = Budget(60, "steps")
 RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
@@ -235,6 +236,17 @@ def test_gpt2_calls_its_network_once_per_token_and_once_for_the_prompts(
     longest = max(s.tokens + s.finished for s in system.generate(REQUESTS, Decoding()))
     assert count_calls(system, Decoding()) == longest + 1
     assert count_calls(system, PlainGenerate()) == longest, "the last token of the prompts is among them"
+
+
+@pytest.mark.parametrize("name", [name for name in RIVALS if name != "gpt2"])  # whose prompts are read uncaptured
+def test_a_captured_loop_given_sources_writes_the_same(
+    name: str, trained: dict[str, tuple[TrainedSystem, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regions, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
+    system, setting = trained[name][0], brief(next(iter(trained[name][0].settings.values())))
+    plain, captured = setting, dataclasses.replace(setting, capture="compile")
+    assert system.generate(REQUESTS, captured) == system.generate(REQUESTS, plain)
+    assert count_calls(system, captured) == count_calls(system, plain)
 
 
 @both
