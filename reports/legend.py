@@ -42,7 +42,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
     lines.append(
         "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
         "would end."
-        if seeds == {1}
+        if seeds <= {1}
         else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
         "average a text's scores over seeds first. How much seeds differ stands under the table of all scores; the "
         "intervals do not hold it."

@@ -77,14 +77,11 @@ class Panel:
     def headline(self) -> ScoreColumn | None:
         """The first of the headline metrics that ranks and that some trained entry (or else any) has a value in.
 
-        Where none has, another stands in for it, at last one that misleads alone.
+        Where none has, another stands in for it, but none that misleads alone.
         """
         ranked = [column for column in self.columns if column.direction != "none"]
         wanted = [column for name in self.headlines for column in ranked if column.metric == name]
-        others = sorted(
-            (column for column in ranked if column not in wanted), key=lambda column: bool(column.companions)
-        )
-        ranked = wanted + others
+        ranked = wanted + [column for column in ranked if column not in wanted and not column.companions]
         for entries in (self.trained, self.entries):
             for column in ranked:
                 if any(_value(column, entry) is not None for entry in entries):

@@ -150,6 +150,6 @@ ENTROPY = Metric(
 REPETITION = Metric(
     name="repetition",
     summary="Mean over texts of 1 minus the product over n = 2, 3, 4 of distinct n-grams; 0 to 1, blank has 0.",
-    direction="lower",
+    direction="none",  # people repeat more than noise does: what is right is what the references have
     evaluators={ANYWHERE: Evaluator(name=ours, measure=_per_text(repetition))},
 )

@@ -50,6 +50,9 @@ def test_it_stands_in_for_no_headline(folder):
     panel = content.build(folder, folder / "report").sections[0].panel
     assert panel.columns[0].metric == "perplexity"
     assert panel.headline.metric == "J"
+    alone = replace(panel, columns=panel.columns[:1])
+    assert alone.headline is None
+    assert replace(alone, headlines=("perplexity",)).headline is not None
 
 
 def test_what_a_metric_says_stands_under_the_scores(folder):
