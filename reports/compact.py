@@ -31,7 +31,8 @@ def _panel(section: Section, room: int) -> str:
     used, chosen = widest + sum(2 + len(column[0]) for column in quality), list(quality)
     further = range(sum(column.group == QUALITY for column in glance.columns), len(glance.columns))
     columns = [_column(glance, index, interval=False) for index in further]
-    columns += [_column(scores, index, interval=False) for index in rest]
+    alone = {column.title for column in section.panel.columns if not column.companions}
+    columns += [_column(scores, index, interval=False) for index in rest if scores.columns[index].title in alone]
     for column in columns:
         size = max(map(len, column))
         if used + 2 + size <= room:

@@ -46,6 +46,11 @@ def test_a_narrow_terminal_shows_all_of_them_or_none(folder):
     assert " [" in reports.terminal(folder, 90).splitlines()[4]
 
 
+def test_a_terminal_leaves_it_out_where_it_does_not_lead(folder):
+    head = reports.terminal(folder, 200).splitlines()[1]
+    assert "J" in head.split() and "BLEU" in head.split() and "perplexity" not in head
+
+
 def test_it_stands_in_for_no_headline(folder):
     panel = content.build(folder, folder / "report").sections[0].panel
     assert panel.columns[0].metric == "perplexity"
