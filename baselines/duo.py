@@ -105,7 +105,7 @@ class DuoSystem(CanvasRival):
             "nano": DuoRecipe(
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
                 distillation=Distillation(
                     share=0.15,
                     rounds=3,

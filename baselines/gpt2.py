@@ -106,7 +106,9 @@ class GPT2System(Rival):
                 heads=6,
                 inner=704,
                 dropout=0.1,
-                training=TrainingConfig(batch_size=16, learning_rate=2e-3, ema_decay=0.99, keep="best"),
+                training=TrainingConfig(
+                    batch_size=16, learning_rate=2e-3, ema_decay=0.99, validations=4, keep="best"
+                ),
                 budget=Budget(4e12, "flops"),
             ),
             "small": GPT2Recipe(

@@ -59,7 +59,7 @@ class MDLMSystem(CanvasRival):
             "nano": CanvasRecipe(
                 trunk_of("nano", inner=480),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
                 budget=Budget(4e12, "flops"),
             ),
             "small": CanvasRecipe(
