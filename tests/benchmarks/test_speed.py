@@ -18,6 +18,7 @@ from benchmarks.speed import lines, records, training, work
 from benchmarks.speed import run as runs
 from benchmarks.timing import ceilings
 from cosmos import regions
+from cosmos.recipes import RECIPES
 
 SMALL = ("--length", "16", "--vocabulary", "300", "--seconds", "0.01", "--steps", "2", "--device", "cpu")
 
@@ -125,7 +126,9 @@ def test_the_table_has_every_trained_system_and_what_the_bars_need() -> None:
     mdlm = {s.values["steps"] for s in subjects if s.system == "mdlm"}
     assert {64, 16} <= mdlm
     trained = {(s.system, s.what, s.batch) for s in subjects if s.kind == "training"}
-    assert trained == {("cosmos-full", "diffusion", 32), ("cosmos-16", "autoencoder", 32)}
+    nano = RECIPES["nano"]
+    sizes = nano.diffusion_training.batch_size, nano.autoencoder_training.batch_size
+    assert trained == {("cosmos-full", "diffusion", sizes[0]), ("cosmos-16", "autoencoder", sizes[1])}
     assert len({s.key for s in subjects}) == len(subjects)
 
 
