@@ -154,7 +154,7 @@ class DiffuSeqSystem(CanvasRival):
                 embedding=64,
                 trunk=trunk_of("nano", inner=448, time_width=16),
                 training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(3e12, "flops"),
             ),
             "small": DiffuSeqRecipe(
                 embedding=128,

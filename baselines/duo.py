@@ -112,7 +112,7 @@ class DuoSystem(CanvasRival):
                     parts=32,
                     training=TrainingConfig(batch_size=32, learning_rate=5e-4, ema_decay=0.9, validations=1),
                 ),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(3e12, "flops"),
             ),
             "small": DuoRecipe(
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),

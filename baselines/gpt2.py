@@ -109,7 +109,7 @@ class GPT2System(Rival):
                 training=TrainingConfig(
                     batch_size=16, learning_rate=2e-3, ema_decay=0.99, validations=4, keep="best"
                 ),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(3e12, "flops"),
             ),
             "small": GPT2Recipe(
                 width=384,

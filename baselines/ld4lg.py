@@ -175,7 +175,7 @@ class LD4LGSystem(TwoStageRival):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": _like_cosmos("nano", 2, Budget(4e12, "flops"), d=5.0, reader_share=0.4),
+            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, reader_share=0.4),
             "small": _like_cosmos("small", 6, Budget(600, "seconds")),
             "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
         }

@@ -60,7 +60,7 @@ class MDLMSystem(CanvasRival):
                 trunk_of("nano", inner=480),
                 source_layers=0,
                 training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(3e12, "flops"),
             ),
             "small": CanvasRecipe(
                 trunk_of("small", inner=1856, dropout=0.1),

@@ -105,7 +105,7 @@ class SEDDSystem(CanvasRival):
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
                 training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
-                budget=Budget(4e12, "flops"),
+                budget=Budget(3e12, "flops"),
             ),
             "small": SEDDRecipe(
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),

@@ -169,7 +169,7 @@ class TEncDMSystem(TwoStageRival):
                 TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
                 0.25,
-                Budget(4e12, "flops"),
+                Budget(3e12, "flops"),
                 feed_forward=7 / 3,
             ),
             "small": _like_cosmos(

@@ -47,7 +47,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             autoencoder_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
             diffusion_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
             autoencoder_share=1 / 3,
-            budget=Budget(4e12, "flops"),
+            budget=Budget(3e12, "flops"),
             start_linear=True,
         ),
         "small": Recipe(
