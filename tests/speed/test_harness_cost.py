@@ -75,6 +75,7 @@ def cost_of_a_call(folder: Path, clock: Callable[[], float]) -> float:
             None,
             wanted,
             1,
+            (),
             cell,
             device="cpu",
             protocol=Protocol(),
