@@ -12,13 +12,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.contract import Budget, Request, Sample
+from baselines.contract import Budget, Limits, Request, Sample, UserError
 from baselines.fitting import Rival
 from baselines.sequence import Pairs, TokenBatches, encode_sources, read_samples
 from baselines.trunk import Memory, Trunk, TrunkConfig
@@ -136,7 +136,20 @@ def target_tokens(canvas: Tensor) -> Tensor:
 
 
 class CanvasRival(Rival):
-    """A rival that writes a canvas; it adds its losses and its sampler. Its recipes are a `CanvasRecipe` or more."""
+    """A rival that writes a canvas; it adds its losses and its sampler. Its recipes are a `CanvasRecipe` or more.
+
+    Raises:
+        UserError: a trunk with a time input where the method has none, or without where it needs one.
+    """
+
+    timed: ClassVar[bool] = True  # whether the network is told the time
+
+    def __init__(self, recipe: Any, limits: Limits) -> None:
+        width = recipe.trunk.time_width
+        if self.timed != (width > 0):
+            wanted = "a trunk with a time input" if self.timed else "a trunk without a time input"
+            raise UserError(f"'{self.name}' needs {wanted}: trunk.time_width must not be {width}.")
+        super().__init__(recipe, limits)
 
     def shape(self, train: Pairs) -> dict[str, int]:
         return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}

@@ -57,14 +57,15 @@ def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None) -> Te
     """The next token of each row, int64 [B].
 
     Args:
-        logits: [B, V]; draws are worked out in float64.
+        logits: [B, V]; taken in float32 at least, and masses are summed in float64.
         uniform: float64 in (0, 1), [B]; not for greedy.
     """
     if setting.greedy:
         return logits.argmax(-1)
     assert uniform is not None
-    kept = nucleus(logits.double() / setting.temperature, setting.top_p)
-    return categorical(kept.softmax(-1), uniform)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    kept = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
+    return categorical(kept.double().softmax(-1), uniform)
 
 
 class Place(NamedTuple):

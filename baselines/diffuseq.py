@@ -153,7 +153,7 @@ class DiffuSeqSystem(CanvasRival):
             "nano": DiffuSeqRecipe(
                 embedding=64,
                 trunk=trunk_of("nano", inner=448, time_width=16),
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 budget=Budget(3e12, "flops"),
             ),
             "small": DiffuSeqRecipe(

@@ -17,8 +17,9 @@ comparison (`baselines.canvas`; stage 1 holds the rate that stage 2 lets fall, a
 enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on gamma,
 which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
 between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer, to fit
-the budget. Noise of shape [B, L, V] is affordable with the small vocabularies here. V counts the rows of the (padded)
-vocabulary; a row without a token is learnt to be noise and never read.
+the budget; every setting samples the distilled weights, ancestral-32 too, which is meant for undistilled ones (to be
+had with `distillation.share=0`). Noise of shape [B, L, V] is affordable with the small vocabularies here. V counts the
+rows of the (padded) vocabulary; a row without a token is learnt to be noise and never read.
 
 Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 """
@@ -26,7 +27,7 @@ Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +39,7 @@ from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata
 from baselines.contract import Budget, Progress, UserError
 from baselines.draws import check_top_p
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
-from baselines.fitting import flops_per_step, together
+from baselines.fitting import flops_per_step
 from baselines.gaussian_duality import same_noise
 from baselines.trunk import trunk_of
 from baselines.uniform_samplers import ancestral
@@ -105,7 +106,7 @@ class DuoSystem(CanvasRival):
             "nano": DuoRecipe(
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 distillation=Distillation(
                     share=0.15,
                     rounds=3,
@@ -223,7 +224,7 @@ class DuoSystem(CanvasRival):
             loss = distillation_loss(teacher, 2**number / recipe.distillation.parts, low, high)
             share = recipe.distillation.share / recipe.distillation.rounds
             stage(f"distillation_{number + 1}", loss, recipe.distillation.training, share)
-        return together(stages)
+        return _together(stages)
 
     def draw(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
         memory = self.model.encode(source)
@@ -242,3 +243,31 @@ class DuoSystem(CanvasRival):
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
         )
+
+
+def _together(stages: Sequence[tuple[Trained, float]]) -> Trained:
+    """What several stages cost as one.
+
+    Args:
+        stages: what each cost, and its share of the budget.
+
+    Returns:
+        Sums of steps, seconds and FLOPs; the validation loss of the last; steps and shares counted from the first on.
+    """
+    history: list[tuple[int, float]] = []
+    steps, share, best, best_share = 0, 0.0, float("inf"), None
+    for trained, part in stages:
+        losses = [loss for _, loss in trained.history]
+        if losses and min(losses) < best:
+            assert trained.best_share is not None
+            best, best_share = min(losses), share + part * trained.best_share
+        history += [(steps + step, loss) for step, loss in trained.history]
+        steps, share = steps + trained.steps, share + part
+    return Trained(
+        steps=steps,
+        seconds=sum(trained.seconds for trained, _ in stages),
+        flops=sum(trained.flops for trained, _ in stages),
+        validation_loss=stages[-1][0].validation_loss,
+        best_share=best_share,
+        history=tuple(history),
+    )

@@ -208,31 +208,3 @@ def flops_per_step(model: nn.Module, loss: Loss, data: Batches, batch_size: int)
     flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=device)))[0], device)
     model.zero_grad(set_to_none=True)
     return flops
-
-
-def together(stages: Sequence[tuple[Trained, float]]) -> Trained:
-    """What several stages cost as one.
-
-    Args:
-        stages: what each cost, and its share of the budget.
-
-    Returns:
-        Sums of steps, seconds and FLOPs; the validation loss of the last; steps and shares counted from the first on.
-    """
-    history: list[tuple[int, float]] = []
-    steps, share, best, best_share = 0, 0.0, float("inf"), None
-    for trained, part in stages:
-        losses = [loss for _, loss in trained.history]
-        if losses and min(losses) < best:
-            assert trained.best_share is not None
-            best, best_share = min(losses), share + part * trained.best_share
-        history += [(steps + step, loss) for step, loss in trained.history]
-        steps, share = steps + trained.steps, share + part
-    return Trained(
-        steps=steps,
-        seconds=sum(trained.seconds for trained, _ in stages),
-        flops=sum(trained.flops for trained, _ in stages),
-        validation_loss=stages[-1][0].validation_loss,
-        best_share=best_share,
-        history=tuple(history),
-    )

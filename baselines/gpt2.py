@@ -201,6 +201,7 @@ class GPT2System(Rival):
                 resid_pdrop=recipe.dropout,
                 embd_pdrop=recipe.dropout,
                 attn_pdrop=recipe.dropout,
+                activation_function="gelu_pytorch_tanh",  # "gelu_new" in one kernel
                 bos_token_id=SEP,
                 eos_token_id=SEP,
             )

@@ -54,12 +54,13 @@ class MDLMSystem(CanvasRival):
     """MDLM behind the contract."""
 
     name: ClassVar[str] = "mdlm"
+    timed: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": CanvasRecipe(
                 trunk_of("nano", inner=480),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 budget=Budget(3e12, "flops"),
             ),
             "small": CanvasRecipe(

@@ -104,7 +104,7 @@ class SEDDSystem(CanvasRival):
             "nano": SEDDRecipe(
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4),
+                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
                 budget=Budget(3e12, "flops"),
             ),
             "small": SEDDRecipe(

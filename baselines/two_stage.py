@@ -269,9 +269,10 @@ class TwoStageRival(TrainedSystem):
         denoiser, streams = self.model.denoiser, Seeds(seeds)
         schedule = make_schedule(self.recipe.diffusion.schedule)
         condition = denoiser.encode_condition(Source(*source)) if source else None
-        denoise: Denoise = with_network(denoiser, condition)
+        informed = self.recipe.diffusion.self_conditioned
+        denoise: Denoise = with_network(denoiser, condition, self_conditioned=informed)
         if condition is not None and setting.guidance != 1.0:
-            free = with_network(denoiser, denoiser.null_condition(len(seeds)))
+            free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
             denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
         start = streams.normal(denoiser.config.latents, denoiser.config.latent_width)
         return sample(denoise, start, setting, schedule, streams)

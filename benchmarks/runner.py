@@ -42,7 +42,7 @@ class Answered(Protocol):
 
 
 @runtime_checkable
-class Lawful(Protocol):
+class Briefed(Protocol):
     """A system that is told the law of the source: the oracle."""
 
     def law(self, draw: Callable[[str | None, int], str]) -> None:
@@ -112,7 +112,7 @@ class _Sweep:
     def check(self) -> None:
         """Refuse what cannot work, before anything heavy is loaded."""
         for planned in self.plan.cells:
-            if issubclass(planned.contestant.system, Lawful) and not isinstance(self.plan.source, sources.Lawful):
+            if issubclass(planned.contestant.system, Briefed) and not isinstance(self.plan.source, sources.Lawful):
                 raise UserError(
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
@@ -229,7 +229,7 @@ class _Sweep:
         system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
         if isinstance(system, Answered) and not contestant.system.trained:
             system.answers({document.id: document.target for document in self.tests})
-        if isinstance(system, Lawful) and not contestant.system.trained:
+        if isinstance(system, Briefed) and not contestant.system.trained:
             assert isinstance(self.plan.source, sources.Lawful)
             system.law(self.plan.source.law(self.plan.task.name))
         return system

@@ -136,6 +136,11 @@ class DiffusionConfig:
     self_condition_share: float = 0.5
     source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
 
+    @property
+    def self_conditioned(self) -> bool:
+        """Whether the denoiser is trained on earlier estimates, and so may be given one."""
+        return self.self_conditioning != "off"
+
 
 SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]
 GridName = Literal["time", "log_snr"]

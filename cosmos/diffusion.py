@@ -55,7 +55,7 @@ def draw(model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds
     condition = None if source is None else model.encode_condition(source._replace(hidden=hidden))
     noisy, t = diffuse(latents, t, noise, schedule), t.to(latents.dtype)
     estimate = torch.zeros_like(latents)
-    if config.self_conditioning != "off":
+    if config.self_conditioned:
         with torch.no_grad():
             estimate = model(noisy, t, estimate, condition) * coin[:, None, None]
         # Older torch keeps the weights autocast has cast above, and would use them below without their gradients.

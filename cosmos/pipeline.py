@@ -132,9 +132,10 @@ class Pipeline:
         assert denoiser is not None and diffusion is not None
         schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds)
         condition = denoiser.encode_condition(Source(*self._cast(source))) if source else None
-        denoise = with_network(denoiser, condition)
+        informed = diffusion.self_conditioned
+        denoise = with_network(denoiser, condition, self_conditioned=informed)
         if condition is not None and setting.guidance != 1.0:
-            free = with_network(denoiser, denoiser.null_condition(len(seeds)))
+            free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
             denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
         start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
         return sample(denoise, start, setting, schedule, generator)

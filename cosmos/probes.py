@@ -25,14 +25,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cosmos.config import SamplerSetting
+from cosmos.config import DiffusionConfig, SamplerSetting
 from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.diffusion import diffuse
 from cosmos.errors import UserError
 from cosmos.pipeline import Pipeline
 from cosmos.randomness import Seeds
 from cosmos.samplers import ddim, grid_at, make_grid, with_network
-from cosmos.schedule import Schedule, make_schedule
+from cosmos.schedule import make_schedule
 from cosmos.vocabulary import SEP
 
 
@@ -74,7 +74,6 @@ def probe(
     if (denoiser.config.source_width is not None) != (sources is not None):
         wanted = denoiser.config.source_width is not None
         raise UserError("This model needs a source for every text." if wanted else "This model takes no source.")
-    schedule = make_schedule(diffusion.schedule)
     states, mask = pipeline.encode(texts, pipeline.autoencoder.config.max_tokens)
     seeds = torch.arange(len(texts), device=pipeline.device) + seed
     with torch.no_grad():
@@ -83,9 +82,9 @@ def probe(
         condition = None if source is None else denoiser.encode_condition(Source(*source))
         return {
             "texts": len(texts),
-            "interpolation": _interpolation(pipeline, denoiser, schedule, latents, source, seeds, config),
+            "interpolation": _interpolation(pipeline, denoiser, diffusion, latents, source, seeds, config),
             "decompressor": _decompressor(pipeline, latents, seeds, config),
-            "sampler": _sampler(denoiser, schedule, condition, seeds, config),
+            "sampler": _sampler(denoiser, diffusion, condition, seeds, config),
             "re_encoding": _re_encoding(pipeline, denoiser, source, latents, seeds),
         }
 
@@ -107,7 +106,7 @@ def _lengths(tokens: Tensor) -> Tensor:
 def _interpolation(
     pipeline: Pipeline,
     denoiser: Denoiser,
-    schedule: Schedule,
+    diffusion: DiffusionConfig,
     latents: Tensor,
     source: list[Tensor] | None,
     seeds: Tensor,
@@ -127,7 +126,7 @@ def _interpolation(
             near = None if source is None else [part if share <= 0.5 else part.roll(-1, 0) for part in source]
             if t > 0:
                 condition = None if near is None else denoiser.encode_condition(Source(*near))
-                mixed = _denoised_once(denoiser, schedule, mixed, t, condition, Seeds(seeds))
+                mixed = _denoised_once(denoiser, diffusion, mixed, t, condition, Seeds(seeds))
             rows.append(pipeline.decompress(mixed))
         nearer = [agreement(row, ends[share > 0.5]).mean() for row, share in zip(rows, shares, strict=True)]
         jumps = [1 - agreement(a, b) for a, b in itertools.pairwise(rows)]
@@ -137,12 +136,17 @@ def _interpolation(
 
 
 def _denoised_once(
-    denoiser: Denoiser, schedule: Schedule, latents: Tensor, t: float, condition: Condition | None, seeds: Seeds
+    denoiser: Denoiser,
+    diffusion: DiffusionConfig,
+    latents: Tensor,
+    t: float,
+    condition: Condition | None,
+    seeds: Seeds,
 ) -> Tensor:
     """Latents noised to time t and predicted, with one pass of self-conditioning."""
     times = torch.full((len(latents),), t, device=latents.device)
-    noisy = diffuse(latents, times, seeds.normal(*latents.shape[1:]), schedule)
-    denoise = with_network(denoiser, condition)
+    noisy = diffuse(latents, times, seeds.normal(*latents.shape[1:]), make_schedule(diffusion.schedule))
+    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     return denoise(noisy, t, denoise(noisy, t, None))
 
 
@@ -153,15 +157,17 @@ def _decompressor(pipeline: Pipeline, latents: Tensor, seeds: Tensor, config: Pr
 
 
 def _sampler(
-    denoiser: Denoiser, schedule: Schedule, condition: Condition | None, seeds: Tensor, config: ProbeConfig
+    denoiser: Denoiser, diffusion: DiffusionConfig, condition: Condition | None, seeds: Tensor, config: ProbeConfig
 ) -> dict[str, Any]:
     """DDIM with nu * noise added once, at the step nearest to t: mean squared shift of the last prediction.
 
     Self-conditioning starts afresh at that step, in the undisturbed run too.
     """
+    schedule = make_schedule(diffusion.schedule)
     grid = make_grid(schedule, SamplerSetting("ddim", config.sampler_steps))
     times = torch.tensor(grid.t, dtype=torch.float64, device="cpu")
-    noise, denoise = Seeds(seeds), with_network(denoiser, condition)
+    noise = Seeds(seeds)
+    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     start, kick = (noise.normal(denoiser.config.latents, denoiser.config.latent_width) for _ in range(2))
     shifts: dict[str, list[float]] = {f"{nu:g}": [] for nu in config.kicks}
     for wanted in config.kick_times:

@@ -243,13 +243,17 @@ def sample(
     return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
 
 
-def with_network(denoiser: nn.Module, condition: Condition | None = None) -> Denoise:
-    """A denoiser as a solver wants it; x is cast to the network's dtype and its prediction back to that of x."""
+def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:
+    """A denoiser as a solver wants it; x is cast to the network's dtype and its prediction back to that of x.
+
+    A denoiser that was not trained on earlier estimates (`self_conditioned` false) is never given one.
+    """
     dtype = next(denoiser.parameters()).dtype
 
     def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
         # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
-        given = torch.zeros_like(x, dtype=dtype) if estimate is None else estimate.to(dtype)
+        withheld = estimate is None or not self_conditioned
+        given = torch.zeros_like(x, dtype=dtype) if withheld else estimate.to(dtype)
         time = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
         return denoiser(x.to(dtype), time, given, condition).to(x.dtype)
 

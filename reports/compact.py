@@ -42,13 +42,13 @@ def _panel(section: Section, room: int) -> str:
     heads = [[column[0] for column in chosen], [column[1] for column in chosen]]
     lines += [("  ".join(["system".ljust(widest), *heads[0]])).rstrip(), "  ".join([" " * widest, *heads[1]]).rstrip()]
     for block in glance.blocks:
-        lines.append("-" * used)
+        lines.append(_clipped(f"-- {block.title} ".ljust(used, "-"), used))
         for _ in block.rows:
             cells = [column[2 + row_number] for column in chosen]
             lines.append("  ".join([_clipped(names[row_number], widest).ljust(widest), *cells]).rstrip())
             row_number += 1
     lines.append("-" * used)
-    foot = ["[...]: 95 % interval. *: better than all other trained entries. †: not told apart from the best."]
+    foot = ["[...]: 95 % interval. *: better than all other entries of its block. †: not told apart from its best."]
     left = len(glance.columns) + len(rest) - len(chosen)
     if left:
         foot.append(f"{left} more columns are in the report.")

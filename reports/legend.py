@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from reports.marks import Judgement
 from reports.numbers import NOTHING, listed
 from reports.quantities import LEVEL
-from reports.summary import Panel
+from reports.summary import ELSEWHERE, SCRATCH, Panel
 
 
 def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
@@ -29,10 +29,15 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
     ]
     if tested:
         lines.append(
-            "Bold: significantly better than every other trained entry of the column. Dagger (†), where none is: the "
-            "best value and those that cannot be told from it. Rule: paired sign-flip test and paired bootstrap over "
-            "the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals of differences "
-            "are not widened for it."
+            "Bold: significantly better than every other trained entry of the column and track. Dagger (†), where none "
+            "is: the best value and those that cannot be told from it. Rule: paired sign-flip test and paired "
+            "bootstrap over the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals "
+            "of differences are not widened for it."
+        )
+    if len(panel.tracks) > 1:
+        lines.append(
+            f"Scores are marked within a track: entries {SCRATCH} are never ranked with those {ELSEWHERE}. Speed owes "
+            "nothing to what was learnt, and is marked over both."
         )
     lines.append(
         "Speed"

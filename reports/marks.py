@@ -3,7 +3,7 @@
 Per-text scores are compared text by text (paired sign-flip test and bootstrap, `benchmarks.stats.paired`), every pair
 of trained entries in a column, with Holm's correction over all of that column's pairs. So picking the best afterwards
 needs no further correction. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
-are disjoint.
+are disjoint. Scores are marked within a track: who uses weights learnt elsewhere is ranked with its like.
 """
 
 from __future__ import annotations
@@ -69,24 +69,35 @@ class Judgement:
 
 
 def judge(column: ScoreColumn, entries: Sequence[Entry]) -> Judgement:
-    """The marks of a score column. `entries` are the trained ones; those without a score are left out."""
+    """The marks of a score column, by track, and its tests, of all pairs.
+
+    `entries` are the trained ones; those without a score are left out.
+    """
     if column.direction == "none":
         return Judgement()
     scores = {e.key: column.scores[e.key] for e in entries if e.key in column.scores}
     valued = {key: score.quantity for key, score in scores.items() if score.quantity.value is not None}
     if len(valued) < 2:
         return Judgement()
-    if not all(scores[key].per_text for key in valued):
-        return Judgement(mark_disjoint(valued, column.direction))
-    pairs = compare_pairs(column, list(combinations(valued, 2)))
-    best = _best(valued, column.direction)
+    per_text = all(scores[key].per_text for key in valued)
+    tests = Judgement(pairs=compare_pairs(column, list(combinations(valued, 2))) if per_text else ())
+    marks: dict[str, Mark] = {}
+    for elsewhere in (False, True):
+        track = {e.key: valued[e.key] for e in entries if e.elsewhere == elsewhere and e.key in valued}
+        if len(track) > 1:
+            marks |= _marked(tests, track, column.direction) if per_text else mark_disjoint(track, column.direction)
+    return Judgement(marks, tests.pairs)
+
+
+def _marked(tests: Judgement, track: Mapping[str, Quantity], direction: Direction) -> dict[str, Mark]:
+    """The best of a track, and those that cannot be told from it."""
+    best = _best(track, direction)
     level = {best}
-    judgement = Judgement(pairs=pairs)
-    for key in valued:
-        pair = judgement.pair(best, key)
+    for key in track:
+        pair = tests.pair(best, key)
         if key != best and (pair is None or pair.outcome != "better"):
             level.add(key)
-    return Judgement({key: "best" if len(level) == 1 else "level" for key in level}, pairs)
+    return {key: "best" if len(level) == 1 else "level" for key in level}
 
 
 def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:

@@ -15,7 +15,7 @@ from reports.quantities import Quantity
 from reports.summary import Entry, Panel
 from reports.table import Block, Cell, Column, Row, Table
 
-TRAINED = "Trained systems"
+FLOORS = "Floors and reference"
 QUALITY = "Quality"  # heads the columns of the headline and its companions
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -72,7 +72,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
         _speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
     ]
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
-    return replace(table, blocks=tuple(block for block in table.blocks if block.title == TRAINED))
+    return replace(table, blocks=tuple(block for block in table.blocks if block.title != FLOORS))
 
 
 def _speed_at(entry: Entry, size: int) -> Quantity:
@@ -118,8 +118,8 @@ def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, .
             for entry in entries
         )
 
-    blocks = (Block(TRAINED, rows(panel.trained)), Block("Floors and reference", rows(panel.floors)))
-    return tuple(block for block in blocks if block.rows)
+    tracks = tuple(Block(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
+    return (*tracks, *((Block(FLOORS, rows(panel.floors)),) if panel.floors else ()))
 
 
 def _detail(entry: Entry) -> str:

@@ -26,7 +26,7 @@ def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
         return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
     return (
         *_stand_in(panel, column),
-        _ranking(column, scored, judgement),
+        *_rankings(panel, column, scored, judgement),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
         *_speed(column, scored),
@@ -61,14 +61,25 @@ def _shown(column: ScoreColumn, entry: Entry) -> str:
     return " ".join(part for part in written(quantity.value, quantity.low, quantity.high) if part)
 
 
-def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> str:
+def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
+    """Who is best, in each track apart."""
+    tracks = {title: [entry for entry in scored if entry in entries] for title, entries in panel.tracks.items()}
+    tracks = {title: entries for title, entries in tracks.items() if entries}
+    return [_ranking(column, entries, judgement, title if len(tracks) > 1 else "") for title, entries in tracks.items()]
+
+
+def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement, track: str) -> str:
+    """Who is best of `scored`; `track` is what they have in common, where others have not."""
     best, *others = _sorted(column, scored)
+    kind = f"entry {track}" if track else "trained entry"
     if not others:
-        return f"{best.name} has {column.title} {_shown(column, best)}; no other trained system has a score to compare."
+        value = f"{column.title} {_shown(column, best)}"
+        return f"{best.name} has {value}; there is no other {kind} with a score to rank it with."
     equal = [other for other in others if _value(column, other) == _value(column, best)]
     shared = [entry.name for entry in (best, *equal)]
     who = f"{listed(shared)} share the best value" if equal else f"{best.name} has the best value"
-    start = f"On {column.title} ({column.direction} is better), {who}, {_shown(column, best)}"
+    among = f", among entries {track}" if track else ""
+    start = f"On {column.title} ({column.direction} is better){among}, {who}, {_shown(column, best)}"
     others = [other for other in others if other not in equal]
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
@@ -79,7 +90,7 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
         pair = judgement.pair(best.key, other.key)
         (beaten if pair and pair.outcome == "better" else level).append(other.name)
     if not level and not equal:
-        return f"{start}, significantly better than every other trained entry."
+        return f"{start}, significantly better than every other {kind}."
     clauses = [
         *([f"cannot be told from {listed(level)}"] if level else []),
         *([f"is significantly better than {listed(beaten)}"] if beaten else []),
@@ -109,6 +120,13 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
         sentences.append(f"{ours.name} is significantly better than {listed(said['better'])}.")
     if said["cannot tell"]:
         sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
+    across = [rival.system for rival in rivals.values() if rival.elsewhere != ours.elsewhere]
+    if sentences and across:
+        with_more, with_less = ([ours.system], across) if ours.elsewhere else (across, [ours.system])
+        sentences.append(
+            f"These are comparisons across tracks, not a ranking: of {listed(with_more)} and not of "
+            f"{listed(with_less)}, some weights were learnt elsewhere."
+        )
     return sentences
 
 
@@ -198,9 +216,10 @@ def _scope(panel: Panel) -> str:
     devices = dict.fromkeys(_device(entry) for entry in entries)
     texts = max((len(record.samples) for entry in panel.entries for record in entry.records), default=0)
     seeds = len({record.header.cell.seed for entry in entries for record in entry.records})
+    presets = listed(dict.fromkeys(cell.preset for cell in cells))
+    trained = f"preset {presets}, {counted(seeds, 'training seed')}, on " if panel.trained else "on "
     scope = (
-        f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, preset "
-        f"{listed(dict.fromkeys(cell.preset for cell in cells))}, {counted(seeds, 'training seed')}, on "
+        f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, {trained}"
         f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
     )
     budgets = list(dict.fromkeys(cell.budget for cell in cells))

@@ -16,6 +16,8 @@ from reports import frames
 from reports.columns import ScoreColumn, score_columns
 from reports.quantities import Quantity, latency, mean, throughput
 
+SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -49,6 +51,11 @@ class Entry:
         return min(record.header.batch_size for record in self.records)
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it uses weights, frozen or to begin with, learnt from data that no budget here contains."""
+        return bool(self.frozen.value) or bool(self.cell.recipe.get("pretrained"))
+
+    @property
     def name(self) -> str:
         """What the entry is called in a sentence."""
         details = ", ".join(part for part in (self.setting, *self.tags) if part)
@@ -68,6 +75,15 @@ class Panel:
     @property
     def trained(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.trained)
+
+    @property
+    def tracks(self) -> Mapping[str, tuple[Entry, ...]]:
+        """The trained entries that are ranked together, by what they have in common."""
+        found: dict[str, tuple[Entry, ...]] = {}
+        for elsewhere, title in ((False, SCRATCH), (True, ELSEWHERE)):
+            entries = tuple(entry for entry in self.trained if entry.elsewhere == elsewhere)
+            found |= {title: entries} if entries else {}
+        return found
 
     @property
     def floors(self) -> tuple[Entry, ...]:

@@ -19,6 +19,7 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks import tasks
 from benchmarks.data import hub_rules, rows
 from benchmarks.data.source import SPLITS, Split
+from benchmarks.evaluators.places import hugging_face_home
 
 SECONDS = 5.0
 """How long the hub may take to say what it has."""
@@ -186,9 +187,7 @@ def offline_variable() -> str:
 
 def cache_folder() -> Path:
     """Where `datasets` keeps what it has prepared."""
-    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or f"{cache_home}/huggingface"
-    return Path(os.environ.get("HF_DATASETS_CACHE") or f"{home}/datasets").expanduser()
+    return Path(os.environ.get("HF_DATASETS_CACHE") or hugging_face_home() / "datasets").expanduser()
 
 
 def is_cached(repository: str) -> bool:

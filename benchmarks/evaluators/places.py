@@ -35,10 +35,15 @@ def own_folder(name: str) -> Path:
     return cache_folder() / "evaluators" / name
 
 
+def hugging_face_home() -> Path:
+    """Where Hugging Face's libraries keep what they fetch, without importing one."""
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
+
+
 def hub_folder(repository: str) -> Path | None:
     """The newest snapshot of a repository in the local Hugging Face cache, or None; asks no hub."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    hub = Path(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub").expanduser()
     root = hub / f"models--{repository.replace('/', '--')}"
     try:
         snapshot = root / "snapshots" / (root / "refs" / "main").read_text().strip()

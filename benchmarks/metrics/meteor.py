@@ -6,7 +6,9 @@ of what no word and no stem matched, so that words which are not their own stem 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluators.quiet import quiet
@@ -25,11 +27,16 @@ class _NoSynonyms:
 
 
 def _wordnet(batch: Batch) -> Any:
-    """NLTK's reader of the word net on this machine; NLTK reads only below the folders that it is told of."""
+    """NLTK's reader of the word net on this machine."""
+    return _reader(batch.models["wordnet"].folder)
+
+
+@functools.lru_cache(maxsize=1)
+def _reader(folder: Path) -> Any:
+    """The reader of a folder, whose indices take seconds to read and are read once per process."""
     import nltk
 
-    folder = batch.models["wordnet"].folder
-    root = str(folder.parent.parent)
+    root = str(folder.parent.parent)  # NLTK reads only below the folders that it is told of
     if root not in nltk.data.path:
         nltk.data.path.append(root)
     from nltk.corpus.reader import WordNetCorpusReader

@@ -16,6 +16,7 @@ _METRICS = {
     "fl": f"{_HERE}.detox:FL",
     "j": f"{_HERE}.detox:J",
     "sta_profanity": f"{_HERE}.toxicity:STA_PROFANITY",
+    "j_profanity": f"{_HERE}.toxicity:J_PROFANITY",
     "detoxify": f"{_HERE}.toxicity:DETOXIFY",
     "exact_rudeness": f"{_HERE}.exact:RUDENESS",
     "exact_facts": f"{_HERE}.exact:FACTS",

@@ -106,6 +106,13 @@ STA_PROFANITY = Metric(
     },
 )
 
+J_PROFANITY = Metric(
+    name="j_profanity",
+    summary="What stands in for J offline: mean over texts of sta_profanity * SIM of the same text, blind to fluency.",
+    direction="higher",
+    parts=("sta_profanity", "sim"),
+)
+
 DETOXIFY = Metric(
     name="detoxify",
     summary="Mean probability of toxicity by Detoxify; 0 to 1, a blank text has 1, so silence is not polite.",

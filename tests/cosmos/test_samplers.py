@@ -163,6 +163,14 @@ def test_a_network_gets_time_estimate_and_condition():
         assert not torch.allclose(found, with_network(denoiser, condition)(x, 0.3, None), atol=1e-4)
 
 
+def test_a_network_that_knows_no_estimates_is_given_none():
+    denoiser, x = network(), noise()
+    condition = source(denoiser)
+    with torch.no_grad():
+        found = with_network(denoiser, condition, self_conditioned=False)(x, 0.3, x.flip(1))
+        assert torch.equal(found, with_network(denoiser, condition)(x, 0.3, None))
+
+
 def test_a_torch_generator_serves_as_well():
     results = [
         sample(Counter(), noise(), SamplerSetting(steps=4), SCHEDULE, torch.Generator().manual_seed(3))

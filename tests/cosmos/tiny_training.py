@@ -120,7 +120,8 @@ def main() -> None:
         outcome = "killed" if os.WIFSIGNALED(status) else "ended"
         print(outcome, moment, "from", point[1]["counters"]["step"] if point else 0, flush=True)
     run(options.workdir, options.steps, model=tiny(options.dropout))
-    print("processes", find_processes("cpu").count, flush=True)
+    # One string is one write, also where output is not buffered: lines of two processes do not mix.
+    print(f"processes {find_processes('cpu').count}\n", end="", flush=True)
 
 
 if __name__ == "__main__":

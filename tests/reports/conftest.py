@@ -52,6 +52,7 @@ class FakeRun:
     skill: dict[str, float] = field(default_factory=lambda: dict(SKILL))
     setting_bonus: float = 0.03
     task_label: str = "detox"
+    with_encoder: tuple[str, ...] = ("cosmos",)  # those that use weights learnt elsewhere
     cells: list[tuple[Header, list[SampleRecord], list[TimingRecord], list[Score]]] = field(default_factory=list)
 
     @property
@@ -96,7 +97,7 @@ class FakeRun:
         networks = {}
         if trained:
             networks["denoiser"] = Network(parameters=2_400_000, trainable=2_400_000)
-            if system == "cosmos":
+            if system in self.with_encoder:
                 networks["encoder"] = Network(parameters=22_700_000, trainable=0)
         plain = Header(
             cell=cell,

@@ -12,8 +12,8 @@ from reports.quantities import Quantity
 class Entry:
     """All that a judgement looks at."""
 
-    def __init__(self, key: str) -> None:
-        self.key = key
+    def __init__(self, key: str, elsewhere: bool = False) -> None:
+        self.key, self.elsewhere = key, elsewhere
 
 
 def column(values: dict[str, list[float] | None], direction: str = "higher", per_text: bool = True) -> ScoreColumn:
@@ -78,6 +78,17 @@ def test_corpus_metrics_need_disjoint_intervals():
     near = {"a": system(0.1, 0.05, 1), "b": system(0, 0.05, 2)}
     assert marks(column(far, per_text=False)) == {"a": "best"}
     assert marks(column(near, per_text=False)) == {}
+
+
+def test_tracks_are_marked_apart_and_tested_together():
+    made = column({"a": system(1, 0.1, 1), "b": system(0, 0.1, 2), "c": system(2, 0.1, 3)})
+    judged = judge(made, [Entry("a"), Entry("b"), Entry("c", elsewhere=True)])
+    assert judged.marks == {"a": "best"}  # the better "c" is of another track, and alone in it
+    assert judged.pair("c", "a").outcome == "better"
+    judged = judge(made, [Entry("a"), Entry("b", elsewhere=True), Entry("c", elsewhere=True)])
+    assert judged.marks == {"c": "best"}
+    far = column({"a": system(9, 0.1, 1), "b": system(0, 0.1, 2), "c": system(20, 0.1, 3)}, per_text=False)
+    assert judge(far, [Entry("a"), Entry("b"), Entry("c", elsewhere=True)]).marks == {"a": "best"}
 
 
 def test_the_family_is_all_pairs_of_the_column():

@@ -11,6 +11,8 @@ def reading(fake, tmp_path) -> str:
 
 
 def trained(fake, **skill):
+    """Three trained systems of one track."""
+    fake.with_encoder = ()
     fake.skill |= skill
     fake.setting_bonus = 0.0
     for system, setting in (("cosmos", "fast"), ("gpt2", "greedy"), ("mdlm", "steps-8")):
@@ -37,6 +39,22 @@ def test_it_claims_no_difference_that_is_not_shown(fake_run, tmp_path):
     assert "it cannot be told from" in text
     assert "No difference could be shown between cosmos (fast) and gpt2 (greedy)" in text
     assert "60 texts can show one of about" in text
+
+
+def test_tracks_are_ranked_apart_and_compared_as_such(fake_run, tmp_path):
+    for system, setting in (("cosmos", "fast"), ("gpt2", "greedy"), ("mdlm", "steps-8")):
+        fake_run.add(system, setting)
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    text = " ".join(section.reading)
+    assert "among entries trained from scratch, gpt2 (greedy) has the best value" in text
+    assert "significantly better than every other entry trained from scratch" in text
+    assert "there is no other entry on weights learnt elsewhere with a score to rank it with" in text
+    assert "comparisons across tracks, not a ranking: of cosmos and not of gpt2 and mdlm, some weights" in text
+    for table in (section.glance, section.scores):
+        titles = [(block.title, [row.title for row in block.rows]) for block in table.blocks]
+        assert titles == [("Trained from scratch", ["gpt2", "mdlm"]), ("On weights learnt elsewhere", ["cosmos"])]
+    assert "never ranked with those on weights learnt elsewhere" in " ".join(section.legend)
 
 
 def test_without_cosmos_no_word_of_it(fake_run, tmp_path):

@@ -48,12 +48,14 @@ OF_OTHER_TASKS = {
 SLOW_SEES = {
     "sim": ("words", "truncated"),
     "j": KINDS,
+    "j_profanity": ("words", "truncated"),
     "meteor": KINDS,
     "bertscore": KINDS,
     "perplexity": ("words", "shuffled"),
     "mauve": ("words", "shuffled", "truncated", "repeated"),
 }
 UNCLAIMED = {("sim", "shuffled"), ("sim", "repeated"), ("perplexity", "truncated"), ("perplexity", "repeated")}
+UNCLAIMED |= {("j_profanity", "shuffled"), ("j_profanity", "repeated")}  # as sim
 UNCLAIMED |= {("repetition", "shuffled"), ("repetition", "truncated")}  # 0 in the oracle, so no share of it is small
 
 NO_LADDER = {  # metric -> why, or the test of what it sees instead
