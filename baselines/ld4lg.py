@@ -160,7 +160,9 @@ def _like_cosmos(
         autoencoder=known.model.autoencoder,
         decoder_layers=decoder_layers,
         denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
-        diffusion=DiffusionConfig(schedule=ScheduleConfig("tan", d), times="stratified"),
+        diffusion=DiffusionConfig(
+            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=known.model.diffusion.source_dropout
+        ),
         reader_training=known.autoencoder_training,
         denoiser_training=known.diffusion_training,
         reader_share=reader_share,

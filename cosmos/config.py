@@ -126,13 +126,16 @@ class ScheduleConfig:
     d: float = 5.0
 
 
+SelfConditioning = Literal["sample", "batch", "off"]
+
+
 @dataclass(frozen=True)
 class DiffusionConfig:
     """The training objective of the denoiser."""
 
     schedule: ScheduleConfig = ScheduleConfig()
     times: Literal["uniform", "stratified"] = "uniform"
-    self_conditioning: Literal["sample", "batch", "off"] = "sample"  # whose coin; the release tosses one per batch
+    self_conditioning: SelfConditioning = "sample"  # whose coin; the release tosses one per batch
     self_condition_share: float = 0.5
     source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
 

@@ -73,7 +73,16 @@ def diffusion_loss(
         seeds: one stream per text; time, noise, coin and source dropout come from it.
         source: what the texts are conditioned on; `hidden` is drawn here.
     """
-    drawn = draw(model, latents, config, seeds, source)
-    estimate = model(drawn.noisy, drawn.t, drawn.estimate, drawn.condition)
-    error = (estimate.float() - latents.float()).square().mean((1, 2))  # [B]
+    error = squared_error(estimated(model, draw(model, latents, config, seeds, source)), latents)
     return error.sum(), error.new_tensor(len(latents))
+
+
+def estimated(model: Denoiser, drawn: Draw) -> Tensor:
+    """The clean latents' estimate [B, N, C] of an example."""
+    estimate: Tensor = model(drawn.noisy, drawn.t, drawn.estimate, drawn.condition)
+    return estimate
+
+
+def squared_error(estimate: Tensor, latents: Tensor) -> Tensor:
+    """Mean squared error of each text, in float32: [B]."""
+    return (estimate.float() - latents.float()).square().mean((1, 2))

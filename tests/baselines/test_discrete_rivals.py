@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from baselines import catalogue
-from baselines.canvas import CanvasModel
+from baselines.canvas import CanvasModel, CanvasRecipe
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising
 from baselines.duo_losses import bound, consistency, curriculum_loss, distillation_loss
 from baselines.fitting import Rival
 from baselines.gaussian_duality import gaussian_tokens, signal_to_alpha
+from baselines.mdlm import MDLMSystem
 from baselines.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.trunk import Memory, TrunkConfig
 from cosmos import regions
@@ -232,6 +233,15 @@ BATCH = {
     "canvas": torch.randint(0, 12, (6, 5), generator=torch.Generator().manual_seed(1)),
     "source": torch.full((6, 4), 7),
 }
+
+
+def test_a_trunk_that_misses_the_time_or_is_told_it_in_vain_is_refused() -> None:
+    without = dataclasses.replace(TRUNK, time_width=0)
+    for system, recipe in (kind for name, kind in RIVALS.items() if name != "sedd_uniform"):
+        with pytest.raises(UserError, match="needs a trunk with a time input"):
+            system(dataclasses.replace(recipe, trunk=without), LIMITS)
+    with pytest.raises(UserError, match="'mdlm' needs a trunk without a time input"):
+        MDLMSystem(CanvasRecipe(TRUNK, 1, TRAINING, BUDGET), LIMITS)
 
 
 def test_time_and_mixtures_reach_the_network() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from baselines.tencdm import DECODER_TIMES, StateDecoder, TEncDMSystem, noise_for_decoder
+from baselines.contract import UserError
+from baselines.tencdm import DECODER_TIMES, StateDecoder, TEncDMSystem, noise_for_decoder, read_error
 from cosmos.config import DenoiserConfig
 from cosmos.denoiser import Source
 from cosmos.randomness import Seeds
@@ -38,7 +40,7 @@ def test_the_sampler_stops_within_the_noise_the_decoder_knows() -> None:
         known = float(schedule.sigma(latest) / schedule.alpha(latest))
         for setting in TEncDMSystem.settings.values():
             assert setting.end_noise < known, name
-    (euler,) = TEncDMSystem.settings.values()
+    euler = TEncDMSystem.settings["euler-50"]
     end = SCHEDULE.time(torch.tensor(-2 * math.log(euler.end_noise), dtype=torch.float64))
     assert float(end) == pytest.approx(0.05) and euler.steps == 50 and euler.solver == "release"
 
@@ -47,6 +49,25 @@ def decoder() -> StateDecoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return StateDecoder(CONFIG, 1, 12).eval().requires_grad_(False)
+
+
+def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() -> None:
+    reader, generator = decoder().requires_grad_(True), torch.Generator().manual_seed(5)
+    states = torch.randn(2, 6, 8, generator=generator).requires_grad_(True)
+    source = Source(torch.randn(2, 4, 8, generator=generator), torch.ones(2, 4, dtype=torch.bool))
+    mask = torch.tensor([[True] * 6, [True] * 2 + [False] * 4])
+    tokens = torch.randint(0, 12, (2, 6), generator=generator).masked_fill(~mask, 0)
+    found = read_error(reader, states, source, {"tokens": tokens, "mask": mask})
+    with torch.no_grad():
+        every = torch.log_softmax(reader(states, source), -1)
+    for row, length in enumerate((6, 2)):
+        wanted = -every[row, :length].gather(-1, tokens[row, :length, None]).mean()
+        assert found[row].item() == pytest.approx(wanted.item(), rel=1e-5)
+    found.sum().backward()
+    assert states.grad is not None and float(states.grad.abs().sum()) > 0
+    assert all(parameter.grad is None for parameter in reader.parameters())
+    with pytest.raises(UserError, match="must not be negative"):
+        dataclasses.replace(TEncDMSystem.presets["nano"], reader_weight=-1.0)
 
 
 def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> None:

@@ -1,8 +1,8 @@
 """Likelihoods of trained rivals against the entropy of the source they learnt from, which the grammar knows exactly.
 
 No model's mean loss on fresh texts can be below the source's entropy, but for chance; one that has learnt the language
-comes near. Stories are used, whose entropy is spread over all their words. Measured on one core in nine minutes:
-entropy 0.6150, GPT-2 0.6378, MDLM at most 3.59 nats a token, after an eighth of GPT-2's training.
+comes near. Stories are used, whose entropy is spread over all their words. Measured on one core in ten minutes: entropy
+0.6150, GPT-2 0.6387, MDLM at most 1.0836 nats a token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.data import world
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.tasks.story import TASK
 
-GPT2_BUDGET, MDLM_BUDGET = Budget(1.5e13, "flops"), Budget(2e12, "flops")
+BUDGET = Budget(1.5e13, "flops")
 FRESH = 400
 
 
@@ -41,7 +41,7 @@ def fitted(name: str, folder: Path, budget: Budget, **changes: Any) -> tuple[Any
 @pytest.mark.slow
 def test_the_loss_of_gpt2_comes_near_the_entropy_and_the_bound_of_mdlm_lies_above(tmp_path: Path) -> None:
     # Without dropout, as no story is seen twice and there is nothing to overfit.
-    gpt2, _, corpus = fitted("gpt2", tmp_path / "gpt2", GPT2_BUDGET, dropout=0.0)
+    gpt2, _, corpus = fitted("gpt2", tmp_path / "gpt2", BUDGET, dropout=0.0)
     pairs = encode_pairs(corpus.validation, gpt2.vocabulary, TASK.limits)
     assert pairs.cut_targets == 0
     tokens, starts, ends = join(pairs.sources, pairs.targets)
@@ -56,6 +56,6 @@ def test_the_loss_of_gpt2_comes_near_the_entropy_and_the_bound_of_mdlm_lies_abov
     assert float(excess.mean()) > -4 * error, "no model beats the source"
     assert loss == pytest.approx(entropy, rel=0.05), (loss, entropy)
 
-    _, cost, _ = fitted("mdlm", tmp_path / "mdlm", MDLM_BUDGET)
+    _, cost, _ = fitted("mdlm", tmp_path / "mdlm", BUDGET)
     print(f"entropy {entropy:.4f}, gpt2 {loss:.4f}, mdlm at most {cost.validation_loss:.4f} nats a token")
-    assert cost.validation_loss > loss, (cost.validation_loss, loss)
+    assert entropy < cost.validation_loss < 2 * entropy, "a bound, and one that says something"
