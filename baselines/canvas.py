@@ -142,12 +142,12 @@ class CanvasRival(Rival):
         UserError: a trunk with a time input where the method has none, or without where it needs one.
     """
 
-    timed: ClassVar[bool] = True  # whether the network is told the time
+    takes_time: ClassVar[bool | None] = None  # whether the trunk must take the time; None: as it is
 
     def __init__(self, recipe: Any, limits: Limits) -> None:
         width = recipe.trunk.time_width
-        if self.timed != (width > 0):
-            wanted = "a trunk with a time input" if self.timed else "a trunk without a time input"
+        if self.takes_time is not None and self.takes_time != (width > 0):
+            wanted = "a trunk with a time input" if self.takes_time else "a trunk without a time input"
             raise UserError(f"'{self.name}' needs {wanted}: trunk.time_width must not be {width}.")
         super().__init__(recipe, limits)
 

@@ -167,6 +167,15 @@ class System(Protocol):
 
 
 @runtime_checkable
+class Particular(Protocol):
+    """What a system may offer besides: refusing a setting that its recipe or its task has nothing for."""
+
+    def accept(self, setting: Any) -> None:
+        """Raise `UserError` if texts could be generated with the setting, but not such as its name promises."""
+        ...
+
+
+@runtime_checkable
 class Untrained(Protocol):
     """What a trained system may offer besides: being timed without a training (`python -m benchmarks speed`)."""
 

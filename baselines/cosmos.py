@@ -37,6 +37,7 @@ from cosmos.encoding import Encoding
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
+from cosmos.samplers import check_guidance
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
 from cosmos.train import AUTOENCODER, DIFFUSION, encoder_name, train_autoencoder, train_diffusion
@@ -229,6 +230,10 @@ class CosmosSystem:
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
         return self.pipeline.networks()
+
+    def accept(self, setting: CosmosSetting) -> None:
+        """Refuse guidance where there is nothing to guide by."""
+        check_guidance(setting, self.recipe.model.diffusion, self.limits.source_tokens > 0)
 
     def generate(self, requests: Sequence[Request], setting: CosmosSetting) -> list[Sample]:
         """One text per request; all go through the networks as one batch."""

@@ -148,6 +148,7 @@ class DiffuSeqSystem(CanvasRival):
     """DiffuSeq behind the contract."""
 
     name: ClassVar[str] = "diffuseq"
+    takes_time: ClassVar[bool | None] = True
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": DiffuSeqRecipe(
@@ -189,6 +190,11 @@ class DiffuSeqSystem(CanvasRival):
         return EmbeddingDenoiser(
             self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
         )
+
+    def accept(self, setting: EmbeddingSampling) -> None:
+        """Refuse guidance, of which the method has neither kind."""
+        if (setting.guidance, setting.self_guidance) != (1.0, 1.0):
+            raise UserError("'diffuseq' has no guidance; leave guidance and self_guidance at 1.")
 
     def losses(self) -> tuple[Loss, Loss]:
         """Both are the whole loss per position of the canvas; no likelihood bound is computed."""

@@ -17,9 +17,9 @@ comparison (`baselines.canvas`; stage 1 holds the rate that stage 2 lets fall, a
 enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on gamma,
 which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
 between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer, to fit
-the budget; every setting samples the distilled weights, ancestral-32 too, which is meant for undistilled ones (to be
-had with `distillation.share=0`). Noise of shape [B, L, V] is affordable with the small vocabularies here. V counts the
-rows of the (padded) vocabulary; a row without a token is learnt to be noise and never read.
+the budget, and every setting samples the distilled weights (`distillation.share=0` trains undistilled ones). Noise of
+shape [B, L, V] is affordable with the small vocabularies here. V counts the rows of the (padded) vocabulary; a row
+without a token is learnt to be noise and never read.
 
 Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 """
@@ -101,6 +101,7 @@ class DuoSystem(CanvasRival):
     """Duo behind the contract."""
 
     name: ClassVar[str] = "duo"
+    takes_time: ClassVar[bool | None] = True
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": DuoRecipe(

@@ -76,15 +76,17 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
         starts, ends: where targets begin, and the position after their last token, int64 [B].
 
     Returns:
-        nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets; and where targets are, bool [B, L - 1].
+        nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets, in float32 or the network's dtype if that
+        is wider; and where targets are, bool [B, L - 1].
     """
     # Without a cache, whose copies of keys and values are for generating.
     states = model.transformer(tokens[:, :-1], use_cache=False).last_hidden_state  # [B, L - 1, W]
     place = torch.arange(1, tokens.shape[1], device=tokens.device)
     counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
-    nll = functional.cross_entropy(logits.float(), tokens[:, 1:][counts], reduction="none")
-    return torch.zeros(counts.shape, device=nll.device).masked_scatter(counts, nll), counts
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    nll = functional.cross_entropy(logits.to(wide), tokens[:, 1:][counts], reduction="none")
+    return nll.new_zeros(counts.shape).masked_scatter(counts, nll), counts
 
 
 def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -146,7 +148,7 @@ class GPT2System(Rival):
                     keep="best",
                 ),
                 budget=Budget(600, "seconds"),
-                pretrained="gpt2",
+                pretrained="openai-community/gpt2",
             ),
         }
     )  # fmt: skip

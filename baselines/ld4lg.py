@@ -4,10 +4,11 @@ A Perceiver compresses a frozen encoder's states into a few latents of fixed nor
 latents writes the text word by word (greedily here; teacher-forced in training, cross-entropy alone); a diffusion
 model, given the source's frozen states, makes latents. It predicts the velocity v = alpha eps - sigma x_0 (Salimans
 and Ho, 2022, arXiv:2202.00512) under a plain mean squared error on the cosine schedule alpha = cos(pi t/2), with
-self-conditioning and a tenth of all sources withheld. From x and v follow x_0 = alpha x - sigma v and eps = sigma x +
-alpha v.
+self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there). From x and v follow x_0 =
+alpha x - sigma v and eps = sigma x + alpha v.
 
-Sampling: 250 ancestral steps, the last of which returns its prediction of x_0.
+Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
+DPM-Solver++(2M) in 20 steps.
 
 This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
 same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and

@@ -89,17 +89,20 @@ def first_hitting(
 
 
 def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int) -> Tensor:
-    """Open the most probable tokens where the network is surest, an even share of the canvas per step.
+    """Open the most probable tokens where the network is surest, an even share of the canvas per call.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
     temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens.
 
+    Args:
+        steps: calls; more than there are positions are not made, as they would open nothing.
+
     Returns:
         The canvas with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
     """
-    hidden = (canvas == mask_id).sum(1)  # [B]
-    for step in range(steps):
-        most = hidden - hidden * (step + 1) // steps  # [B], that may be masked after this step
+    hidden, calls = (canvas == mask_id).sum(1), min(steps, canvas.shape[1])  # [B]
+    for call in range(calls):
+        most = hidden - hidden * (call + 1) // calls  # [B], that may be masked after this call
         canvas = _open_surest(predict, canvas, most, mask_id)
     return canvas
 
@@ -108,9 +111,10 @@ def threshold(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, thr
     """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
     one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole canvas.
 
-    It stops when nothing is masked: at most `steps` calls, as many as the slowest row of the batch needs, looked at as
-    `until_open` does.
+    It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs, looked
+    at as `until_open` does.
     """
+    steps = min(steps, canvas.shape[1])
     few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold)
     return until_open(few, canvas, steps, mask_id)
 

@@ -17,6 +17,7 @@ Axis legend: B rows (texts), L canvas positions, V tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class MDLMSystem(CanvasRival):
     """MDLM behind the contract."""
 
     name: ClassVar[str] = "mdlm"
-    timed: ClassVar[bool] = False
+    takes_time: ClassVar[bool | None] = False
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": CanvasRecipe(
@@ -86,11 +87,11 @@ class MDLMSystem(CanvasRival):
         }
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"confidence-24": Unmasking("confidence", 24), "ancestral-32": Unmasking("ancestral", 32)}
+        {"confidence-24": Unmasking("confidence", 24), "cached-32": Unmasking("cached", 32)}
     )
     other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "cached-32": Unmasking("cached", 32),
+            "ancestral-32": Unmasking("ancestral", 32),  # the texts of "cached-32", with calls that change nothing
             "cached-1000": Unmasking("cached", 1000),
             "first_hitting-24": Unmasking("first_hitting", 24),
             "first_hitting-8": Unmasking("first_hitting", 8),
@@ -113,12 +114,14 @@ class MDLMSystem(CanvasRival):
         if setting.capture == "off" or not isinstance(setting, ThresholdUnmasking):
             return super().tokens(setting, seeds, source)
         canvas = self.masks(len(seeds))
+        calls = min(setting.steps, canvas.shape[1])  # each opens at least one position
+        setting = replace(setting, steps=calls)
         memory = captured(self, self.encode, setting.capture)(source)
 
         def steps(canvas: Tensor, first: Tensor, count: int) -> Tensor:
             return captured(self, self.threshold_steps, setting.capture, setting, count)(canvas, first, *memory)
 
-        return until_open(steps, canvas, setting.steps, MASK)
+        return until_open(steps, canvas, calls, MASK)
 
     def encode(self, source: Tensor) -> tuple[Tensor, ...]:
         """The encoded source as a row of tensors; none for an unconditional model."""

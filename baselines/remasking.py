@@ -2,8 +2,11 @@
 Inference-Time Scaling", 2025, arXiv:2503.00307). Training is untouched.
 
 From time t to an earlier s an open token is masked again with probability sigma, and a masked one opens with
-probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), so that the share of open tokens is alpha_s whatever sigma
-is, up to `most_remasking`. The paper's four rules choose sigma.
+probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t). The paper's four rules choose sigma. Where it is one number
+for all positions ("cap", "rescale", "loop"), the share of open tokens is alpha_s whatever it is, up to
+`most_remasking`. Under "conf" it is not: open tokens share the largest sigma, so that of each text that number of
+tokens is masked again on average, and masked ones, which have none, open as in ancestral sampling and do not make up
+for it. The share of open tokens is alpha_s after the first step and at the end, and below it between.
 
 Departures: draws have two stages (see `baselines.masked_samplers`); under "loop" a step that crosses the edge of a
 phase uses the share of open tokens at either end, where the authors' code extends the phase it begins in; the last

@@ -99,6 +99,7 @@ class SEDDSystem(CanvasRival):
     """SEDD behind the contract."""
 
     name: ClassVar[str] = "sedd"
+    takes_time: ClassVar[bool | None] = True
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "nano": SEDDRecipe(

@@ -3,6 +3,9 @@
 Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional or causal, with or without a time input
 and cross-attention to a source, so that rivals can differ in nothing else.
 
+No system sets the causal flag yet: `gpt2` is the published network, by whose layers its served cache is laid out. The
+flag is for a rival that is to differ from bidirectional ones in nothing but the order of writing.
+
 Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
 """
 

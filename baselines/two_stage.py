@@ -36,7 +36,7 @@ from cosmos.flops import measure_flops
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
 from cosmos.rows import TextRows
-from cosmos.samplers import Denoise, guided, sample, with_network
+from cosmos.samplers import Denoise, check_guidance, check_self_guidance, guided, sample, self_guided, with_network
 from cosmos.schedule import make_schedule
 from cosmos.standardiser import Standardiser
 from cosmos.state_cache import CachedStates
@@ -247,6 +247,10 @@ class TwoStageRival(TrainedSystem):
         """The part of the reader that generation calls."""
         return self.model.reader
 
+    def accept(self, setting: LatentSampling) -> None:
+        """Refuse guidance where there is nothing to guide by."""
+        check_guidance(setting, self.recipe.diffusion, self.limits.source_tokens > 0)
+
     def generate(self, requests: Sequence[Request], setting: LatentSampling) -> list[Sample]:
         """One text per request; all go through the networks as one batch."""
         if not requests:
@@ -266,6 +270,7 @@ class TwoStageRival(TrainedSystem):
             seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
         """
+        check_self_guidance(setting, self.recipe.diffusion)
         denoiser, streams = self.model.denoiser, Seeds(seeds)
         schedule = make_schedule(self.recipe.diffusion.schedule)
         condition = denoiser.encode_condition(Source(*source)) if source else None
@@ -274,6 +279,7 @@ class TwoStageRival(TrainedSystem):
         if condition is not None and setting.guidance != 1.0:
             free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
             denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+        denoise = self_guided(denoise, setting.self_guidance)
         start = streams.normal(denoiser.config.latents, denoiser.config.latent_width)
         return sample(denoise, start, setting, schedule, streams)
 

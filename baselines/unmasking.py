@@ -21,8 +21,8 @@ Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
 
 @dataclass(frozen=True)
 class Unmasking(Capturable):
-    """Positions open once. `steps` network calls, except that "cached" (ancestral sampling without the calls that would
-    repeat one, and the same texts) and "first_hitting" make no more than there are positions.
+    """Positions open once. `steps` network calls, but no more than there are positions, except by "ancestral"; "cached"
+    is ancestral sampling without the calls that would repeat one, and gives the same texts.
 
     Tokens are drawn from the nucleus of mass `top_p`; by "confidence" they are the most probable ones anyway.
     """
@@ -41,7 +41,7 @@ class Unmasking(Capturable):
 @dataclass(frozen=True)
 class ThresholdUnmasking(Capturable):
     """By confidence, and at once wherever the most probable token has at least the probability `threshold`; stops when
-    nothing is masked, after at most `steps` calls."""
+    nothing is masked, after at most `steps` calls, and no more than there are positions."""
 
     steps: int
     threshold: float = 0.9

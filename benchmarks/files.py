@@ -1,4 +1,5 @@
-"""Files that survive a kill: whole-or-nothing JSON, append-only lines, and a lock. Standard library only."""
+"""Files that survive a kill: whole-or-nothing JSON, append-only lines, and a lock; and where Hugging Face keeps its
+own. Standard library only."""
 
 from __future__ import annotations
 
@@ -40,6 +41,12 @@ def saving(path: Path) -> Iterator[None]:
             ) from error
         reason = error.strerror or str(error)
         raise StoreError(f"Cannot write {path} ({reason}); choose another folder with --out.") from error
+
+
+def hugging_face_home() -> Path:
+    """Where Hugging Face's libraries keep what they fetch, without importing one."""
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
 
 
 def make_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import catalogue
-from baselines.contract import Budget, Document, System, UserError, unknown
+from baselines.contract import Budget, Document, Particular, System, UserError, unknown
 from benchmarks import scoring, settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
@@ -113,6 +113,8 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         raise unknown("dtype", dtype, DTYPES)
     contestants = [_contestant(name, choices) for name in names]
     settings.check_names(choices.setting, (contestant.system for contestant in contestants))
+    for contestant in contestants:
+        _check(contestant, task)
     if choices.steps and not any("steps" in settings.fields(s) for c in contestants for s in c.settings.values()):
         raise UserError("No system of this run generates in steps; leave out --steps.")
     cells: dict[str, PlannedCell] = {}
@@ -203,6 +205,14 @@ def _contestant(name: str, choices: Choices) -> Contestant:
         chosen |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
     chosen = settings.change(name, system, chosen, mine)
     return Contestant(name, system, preset, recipe, recipe.budget if system.trained else None, chosen)
+
+
+def _check(contestant: Contestant, task: Task) -> None:
+    """Raise `UserError` if a recipe cannot be of its system, or the system has nothing for a setting."""
+    system = contestant.system(contestant.recipe, task.limits)
+    if isinstance(system, Particular):
+        for setting in contestant.settings.values():
+            system.accept(setting)
 
 
 def _keys(name: str, system: type[System], preset: str) -> list[str]:

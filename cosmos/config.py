@@ -126,16 +126,13 @@ class ScheduleConfig:
     d: float = 5.0
 
 
-SelfConditioning = Literal["sample", "batch", "off"]
-
-
 @dataclass(frozen=True)
 class DiffusionConfig:
     """The training objective of the denoiser."""
 
     schedule: ScheduleConfig = ScheduleConfig()
     times: Literal["uniform", "stratified"] = "uniform"
-    self_conditioning: SelfConditioning = "sample"  # whose coin; the release tosses one per batch
+    self_conditioning: Literal["sample", "batch", "off"] = "sample"  # whose coin; the release tosses one per batch
     self_condition_share: float = 0.5
     source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
 
@@ -164,6 +161,7 @@ class SamplerSetting:
     final_x0: bool = False  # one more call at the end noise, whose prediction is returned
     guidance: float = 1.0  # 1 is the conditional model
     guidance_window: tuple[float, float] = (0.0, math.inf)
+    self_guidance: float = 1.0  # by the estimate handed on; 1 is the plain model, and costs no call
 
     def __post_init__(self) -> None:
         for kind, name, known in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):

@@ -29,7 +29,7 @@ from cosmos.errors import UserError
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
 from cosmos.randomness import Seeds
-from cosmos.samplers import guided, sample, with_network
+from cosmos.samplers import check_self_guidance, guided, sample, self_guided, with_network
 from cosmos.schedule import make_schedule
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
@@ -103,7 +103,7 @@ class Pipeline:
             capture: replay the loop as one CUDA graph ("graph"), compile the networks ("compile"), or neither.
 
         Raises:
-            UserError: no denoiser, sources missing or not wanted, an end noise beyond the start.
+            UserError: no denoiser, sources missing or not wanted; see also `latents`.
         """
         if self.denoiser is None:
             raise UserError("This model has no denoiser yet; train the second stage with train-diffusion.")
@@ -127,9 +127,13 @@ class Pipeline:
         Args:
             seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
+
+        Raises:
+            UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
         """
         denoiser, diffusion = self.denoiser, self.diffusion
         assert denoiser is not None and diffusion is not None
+        check_self_guidance(setting, diffusion)
         schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds)
         condition = denoiser.encode_condition(Source(*self._cast(source))) if source else None
         informed = diffusion.self_conditioned
@@ -137,6 +141,7 @@ class Pipeline:
         if condition is not None and setting.guidance != 1.0:
             free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
             denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+        denoise = self_guided(denoise, setting.self_guidance)
         start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
         return sample(denoise, start, setting, schedule, generator)
 

@@ -143,11 +143,12 @@ def _denoised_once(
     condition: Condition | None,
     seeds: Seeds,
 ) -> Tensor:
-    """Latents noised to time t and predicted, with one pass of self-conditioning."""
+    """Latents noised to time t and predicted, with one pass of self-conditioning where the denoiser knows it."""
     times = torch.full((len(latents),), t, device=latents.device)
     noisy = diffuse(latents, times, seeds.normal(*latents.shape[1:]), make_schedule(diffusion.schedule))
     denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
-    return denoise(noisy, t, denoise(noisy, t, None))
+    estimate = denoise(noisy, t, None)
+    return denoise(noisy, t, estimate) if diffusion.self_conditioned else estimate
 
 
 def _decompressor(pipeline: Pipeline, latents: Tensor, seeds: Tensor, config: ProbeConfig) -> dict[str, Any]:

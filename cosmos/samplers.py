@@ -7,21 +7,22 @@ but Heun's are one linear combination per step,
     x' = state * x + estimate * D + previous * D_before + noise * eps,
 
 whose coefficients are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied
-back. Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598 and
-its window 2404.07724. Axis legend in `cosmos.blocks`.
+back. Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its
+window 2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second
+call). Axis legend in `cosmos.blocks`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from cosmos.config import SamplerSetting, SolverName
+from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
 from cosmos.denoiser import Condition
 from cosmos.errors import UserError
 from cosmos.randomness import Seeds, normal_like
@@ -280,13 +281,56 @@ def guided(
     return denoise
 
 
+def self_guided(denoise: Denoise, weight: float) -> Denoise:
+    """Guidance by self-conditioning: D(x, t, none) + weight * (D(x, t, estimate) - D(x, t, none)).
+
+    Without an estimate, as in a solver's first step, and at weight 1 everywhere, it is D at the cost of one call. With
+    `guided` it commutes, both being linear in the same four predictions; it stands outside, where it is one wrapper and
+    not one for either half.
+    """
+    if weight == 1.0:
+        return denoise
+
+    def pulled(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        wanted = denoise(x, t, estimate)
+        if estimate is None:
+            return wanted
+        free = denoise(x, t, None)
+        return free + weight * (wanted - free)
+
+    return pulled
+
+
+def check_self_guidance(setting: SamplerSetting, diffusion: DiffusionConfig) -> None:
+    """Raise `UserError` where a setting guides by an estimate and the denoiser knows none."""
+    if setting.self_guidance != 1.0 and not diffusion.self_conditioned:
+        raise UserError(
+            "Self-guidance needs a denoiser that was trained with self-conditioning; leave self_guidance at 1."
+        )
+
+
+def check_guidance(setting: SamplerSetting, diffusion: DiffusionConfig, conditional: bool) -> None:
+    """Raise `UserError` where a setting guides and there is nothing to guide by."""
+    check_self_guidance(setting, diffusion)
+    if setting.guidance == 1.0:
+        return
+    if not conditional:
+        raise UserError("Guidance is towards a source, and this task has none; leave the guided setting out.")
+    if diffusion.source_dropout == 0:
+        raise UserError(
+            "Guidance needs a model that was trained with some of its sources withheld; "
+            "leave the guided setting out, or train with a source_dropout above 0."
+        )
+
+
 def network_calls(setting: SamplerSetting, schedule: Schedule) -> int:
-    """How often `sample` calls the network under a setting, guidance included."""
-    grid = make_grid(schedule, setting)
-    times = [
-        *grid.t[:-1],
-        *(grid.t[1:] if setting.solver == "heun" else ()),
-        *(grid.t[-1:] if setting.final_x0 else ()),
-    ]
+    """How often `sample` calls the network under a setting, guidance of both kinds included."""
+    grid, twice = make_grid(schedule, setting), setting.solver == "heun"
+    first = [*grid.t[:1], *(grid.t[1:2] if twice else ())]  # which are given no estimate
+    later = [*grid.t[1:-1], *(grid.t[2:] if twice else ()), *(grid.t[-1:] if setting.final_x0 else ())]
     low, high = (_time_of_noise(schedule, noise) for noise in setting.guidance_window)
-    return len(times) + (0 if setting.guidance == 1.0 else sum(low <= t <= high for t in times))
+
+    def calls(times: Sequence[float]) -> int:
+        return len(times) + (0 if setting.guidance == 1.0 else sum(low <= t <= high for t in times))
+
+    return calls(first) + calls(later) * (1 if setting.self_guidance == 1.0 else 2)

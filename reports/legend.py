@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from reports.marks import Judgement
 from reports.numbers import NOTHING, listed
 from reports.quantities import LEVEL
-from reports.summary import ELSEWHERE, SCRATCH, Panel
+from reports.summary import ELSEWHERE, SCRATCH, Entry, Panel
 
 
 def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
@@ -36,8 +36,8 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         )
     if len(panel.tracks) > 1:
         lines.append(
-            f"Scores are marked within a track: entries {SCRATCH} are never ranked with those {ELSEWHERE}. Speed owes "
-            "nothing to what was learnt, and is marked over both."
+            f"Scores are marked within a track: entries {SCRATCH} are never ranked with those {ELSEWHERE}. Speed is "
+            "marked over both."
         )
     lines.append(
         "Speed"
@@ -66,7 +66,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         "not among them."
     )
     lines += _rounding(panel)
-    lines += [*_learnt_elsewhere(panel), *_fine_tuned(panel), *_judged_by_its_own(panel)]
+    lines += [*_learnt_elsewhere(panel), *_judged_by_its_own(panel)]
     if panel.floors:
         lines.append(
             "Floors and the reference are there for scale: they are never marked, enter no test of the columns, and "
@@ -101,42 +101,43 @@ def _rounding(panel: Panel) -> tuple[str, ...]:
 
 
 def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:
-    """Who uses weights whose training is in no budget here."""
-    names = listed(dict.fromkeys(entry.system for entry in panel.trained if entry.frozen.value))
-    if not names:
-        return ()
-    return (
-        f"Frozen parameters were learnt elsewhere from other data, which no budget here contains: this is an advantage "
-        f"of {names} over systems that have none.",
-    )
-
-
-def _fine_tuned(panel: Panel) -> tuple[str, ...]:
-    """Who began with weights that were trained elsewhere: another track."""
-    given = {entry.system: entry.cell.recipe.get("pretrained") for entry in panel.trained}
-    found = {system: str(model).rstrip("/").rsplit("/", 1)[-1] for system, model in given.items() if model}
+    """Who uses weights whose training is in no budget here, and which."""
+    users: dict[str, list[Entry]] = {}
+    for entry in panel.trained:
+        if entry.elsewhere:
+            users.setdefault(entry.weights, []).append(entry)
     return tuple(
-        f"{system} uses pretraining: it began with the weights of {name}, which no budget here contains, and stands in "
-        "another track than systems that learnt from the task alone."
-        for system, name in found.items()
+        f"Weights learnt elsewhere, from other data, which no budget here contains, are an advantage of "
+        f"{listed(_called(panel, entries))} over systems that have none: {weights}."
+        for weights, entries in users.items()
     )
 
 
 def _judged_by_its_own(panel: Panel) -> tuple[str, ...]:
     """Which scores rest on a model that a contestant is made of: a recipe names what an evaluator names."""
-    found: dict[tuple[str, str], list[str]] = {}
+    users: dict[str, list[Entry]] = {}
     for entry in panel.trained:
-        models = {str(leaf).rsplit("/", 1)[-1].lower() for leaf in _leaves(entry.cell.recipe) if isinstance(leaf, str)}
-        for column in panel.columns:
-            for model in models:
-                if len(model) > 8 and model in column.signature.evaluator.lower():
-                    titles = found.setdefault((entry.system, model), [])
-                    titles += [column.title] if column.title not in titles else []
-    return tuple(
-        f"{listed(titles)} {'rests' if len(titles) == 1 else 'rest'} on {model}, which {system} is built on too, and "
-        f"may favour it."
-        for (system, model), titles in found.items()
-    )
+        names = [str(leaf).rsplit("/", 1)[-1].lower() for leaf in _leaves(entry.cell.recipe) if isinstance(leaf, str)]
+        for model in dict.fromkeys(name for name in names if len(name) > 8):
+            users.setdefault(model, []).append(entry)
+    sentences = []
+    for model, entries in users.items():
+        titles = [column.title for column in panel.columns if model in column.signature.evaluator.lower()]
+        if titles:
+            rest, called = "rests" if len(titles) == 1 else "rest", _called(panel, entries)
+            built, them = ("is", "it") if len(called) == 1 else ("are", "them")
+            sentences.append(
+                f"{listed(titles)} {rest} on {model}, which {listed(called)} {built} built on too, and may favour "
+                f"{them}."
+            )
+    return tuple(sentences)
+
+
+def _called(panel: Panel, entries: Sequence[Entry]) -> list[str]:
+    """The systems of these entries, but the entries themselves where a system has others too."""
+    keys = {entry.key for entry in entries}
+    split = {entry.system for entry in panel.trained if entry.key not in keys}
+    return list(dict.fromkeys(entry.name if entry.system in split else entry.system for entry in entries))
 
 
 def _leaves(value: object) -> Iterator[object]:

@@ -26,10 +26,11 @@ def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
         return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
     return (
         *_stand_in(panel, column),
+        *_caution(column),
         *_rankings(panel, column, scored, judgement),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
-        *_speed(column, scored),
+        *_speed(panel, column, scored),
         _scope(panel),
     )
 
@@ -39,11 +40,20 @@ def _stand_in(panel: Panel, column: ScoreColumn) -> list[str]:
     if not panel.headlines or column.metric == panel.headlines[0]:
         return []
     if column.metric in panel.headlines:
-        return [f"{panel.headlines[0]} has no value here, so {column.title} is the headline."]
+        skipped = panel.headlines[: panel.headlines.index(column.metric)]
+        have = "has" if len(skipped) == 1 else "have"
+        return [f"{listed(skipped)} {have} no value here, so {column.title} is the headline."]
     return [
         f"No headline score of the task ({listed(panel.headlines)}) has a value here; {column.title} stands in for it "
         "and does not sum up quality."
     ]
+
+
+def _caution(column: ScoreColumn) -> list[str]:
+    """What a headline says that misleads alone, and what must be read with it."""
+    if not column.companions:
+        return []
+    return [f"{column.title} is not to be read without {listed(column.companions)}. {column.summary}".strip()]
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:
@@ -63,9 +73,15 @@ def _shown(column: ScoreColumn, entry: Entry) -> str:
 
 def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
     """Who is best, in each track apart."""
-    tracks = {title: [entry for entry in scored if entry in entries] for title, entries in panel.tracks.items()}
-    tracks = {title: entries for title, entries in tracks.items() if entries}
-    return [_ranking(column, entries, judgement, title if len(tracks) > 1 else "") for title, entries in tracks.items()]
+    return [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
+
+
+def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Those of the entries that may be ranked together; the track is "" where all of the panel are of one."""
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.elsewhere):
+        found.setdefault(entry.track if len(panel.tracks) > 1 else "", []).append(entry)
+    return found
 
 
 def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement, track: str) -> str:
@@ -83,7 +99,8 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement,
     others = [other for other in others if other not in equal]
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
-        return f"{start}; its interval {'overlaps no other' if disjoint else 'overlaps others: no best can be named'}."
+        overlaps = f"that of no other {kind}" if disjoint else "others: no best can be named"
+        return f"{start}; its interval overlaps {overlaps}."
     beaten: list[str] = []
     level: list[str] = []
     for other in others:
@@ -104,15 +121,18 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
     ours = next((entry for entry in ordered if _is_subject(entry)), None)
     if ours is None:
         return []
-    rivals: dict[str, Entry] = {}
+    rivals: dict[tuple[str, str], Entry] = {}
     for entry in ordered:
         if not _is_subject(entry):
-            rivals.setdefault(entry.system, entry)
+            rivals.setdefault((entry.system, entry.track), entry)
     said: dict[str, list[str]] = {"worse": [], "better": [], "cannot tell": []}
+    across: dict[str, list[str]] = {}  # the other track -> who of it was compared
     for rival in rivals.values():
         pair = judgement.pair(ours.key, rival.key)
         if pair is not None:
             said[pair.outcome].append(f"{rival.name} ({_pair(pair)})")
+            if rival.track != ours.track:
+                across.setdefault(rival.track, []).append(rival.name)
     sentences = []
     if said["worse"]:
         sentences.append(f"Cosmos loses: {ours.name} is significantly worse than {listed(said['worse'])}.")
@@ -120,13 +140,11 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
         sentences.append(f"{ours.name} is significantly better than {listed(said['better'])}.")
     if said["cannot tell"]:
         sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
-    across = [rival.system for rival in rivals.values() if rival.elsewhere != ours.elsewhere]
-    if sentences and across:
-        with_more, with_less = ([ours.system], across) if ours.elsewhere else (across, [ours.system])
-        sentences.append(
-            f"These are comparisons across tracks, not a ranking: of {listed(with_more)} and not of "
-            f"{listed(with_less)}, some weights were learnt elsewhere."
-        )
+    sentences += [
+        f"The comparison with {listed(names)} is across tracks, not a ranking: {ours.name} stands among entries "
+        f"{ours.track}, not among those {track}."
+        for track, names in across.items()
+    ]
     return sentences
 
 
@@ -174,7 +192,7 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
     ]
 
 
-def _speed(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
+def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
     timed = [entry for entry in scored if entry.throughput.value and not entry.doubts]
     doubted = [entry.name for entry in scored if entry.doubts]
     sentences = []
@@ -190,10 +208,11 @@ def _speed(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
     lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
     sure = clear(fastest.throughput, second.throughput, "higher")
     sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
-    return [*sentences, _front(column, timed)]
+    tracks = _by_track(panel, timed).items()
+    return [*sentences, *(_front(column, entries, track) for track, entries in tracks if len(entries) > 1)]
 
 
-def _front(column: ScoreColumn, timed: Sequence[Entry]) -> str:
+def _front(column: ScoreColumn, timed: Sequence[Entry], track: str) -> str:
     """Who is on the front of quality and speed by the values, and who is matched in both by whom."""
     sign = 1 if column.direction == "higher" else -1
     qualities = [sign * (_value(column, entry) or 0.0) for entry in timed]
@@ -204,7 +223,8 @@ def _front(column: ScoreColumn, timed: Sequence[Entry]) -> str:
             front.append(entry.name)
         else:
             matched.setdefault(timed[other].name, []).append(entry.name)
-    sentence = f"By the values alone, without a test, the front of quality and speed is {listed(front)}"
+    among = f" among entries {track}" if track else ""
+    sentence = f"By the values alone, without a test, the front of quality and speed{among} is {listed(front)}"
     clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
     return "; ".join([sentence, *clauses]) + "."
 

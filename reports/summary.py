@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records import Cell, Record
+from benchmarks.records import Cell, Json, Record
 from reports import frames
 from reports.columns import ScoreColumn, score_columns
+from reports.numbers import listed
 from reports.quantities import Quantity, latency, mean, throughput
 
 SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
@@ -51,9 +52,25 @@ class Entry:
         return min(record.header.batch_size for record in self.records)
 
     @property
+    def weights(self) -> str:
+        """Which weights it uses, in training or after it, that were learnt from data that no budget here contains."""
+        encoder, model = (_named(self.cell.recipe, field) for field in ("text_encoder", "pretrained"))
+        said = []
+        if encoder:
+            said.append(f"the frozen text encoder {encoder}, which training calls even if generating does not")
+        if model:
+            said.append(f"those of {model}, with which training began")
+        return listed(said) or ("frozen parameters" if self.frozen.value else "")
+
+    @property
     def elsewhere(self) -> bool:
-        """Whether it uses weights, frozen or to begin with, learnt from data that no budget here contains."""
-        return bool(self.frozen.value) or bool(self.cell.recipe.get("pretrained"))
+        """Whether it uses weights that were learnt elsewhere."""
+        return bool(self.weights)
+
+    @property
+    def track(self) -> str:
+        """What it has in common with those that it is ranked with."""
+        return ELSEWHERE if self.elsewhere else SCRATCH
 
     @property
     def name(self) -> str:
@@ -79,11 +96,8 @@ class Panel:
     @property
     def tracks(self) -> Mapping[str, tuple[Entry, ...]]:
         """The trained entries that are ranked together, by what they have in common."""
-        found: dict[str, tuple[Entry, ...]] = {}
-        for elsewhere, title in ((False, SCRATCH), (True, ELSEWHERE)):
-            entries = tuple(entry for entry in self.trained if entry.elsewhere == elsewhere)
-            found |= {title: entries} if entries else {}
-        return found
+        tracks = {title: tuple(e for e in self.trained if e.track == title) for title in (SCRATCH, ELSEWHERE)}
+        return {title: entries for title, entries in tracks.items() if entries}
 
     @property
     def floors(self) -> tuple[Entry, ...]:
@@ -108,6 +122,12 @@ class Panel:
     def cell(self) -> Cell:
         """Any cell of the panel: what was asked is the same in all."""
         return (self.entries[0].records if self.entries else self.missing)[0].header.cell
+
+
+def _named(recipe: Json, field: str) -> str:
+    """The model that a recipe, or a part of it, gives in a field, without its folder; "" where it gives none."""
+    inside = (_named(part, field) for part in recipe.values() if isinstance(part, dict))
+    return str(recipe.get(field) or "").rstrip("/").rpartition("/")[2] or next(filter(None, inside), "")
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:

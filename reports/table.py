@@ -17,7 +17,8 @@ class Cell:
         text: the number as it is shown.
         interval: its interval as it is shown, "" where there is none.
         notes: what must be said of it; writers number them.
-        mark: "best" (significantly better than all others) or "level" (not distinguishable from the best).
+        mark: "best" or "level" (not distinguishable from the best): of its track in scores, of all entries in speed;
+            `reports.marks` says by which rule.
         doubtful: shown, but not to be trusted; a note says why.
     """
 

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.files import make_folder, write_text
+from benchmarks.files import hugging_face_home, make_folder, write_text
 
 MANIFEST = "evaluator.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.ckpt", "*.pt")  # the first kind that a folder has is what judges
@@ -33,12 +33,6 @@ def cache_folder() -> Path:
 def own_folder(name: str) -> Path:
     """Where an evaluator of our own making lies: converted once, with a manifest."""
     return cache_folder() / "evaluators" / name
-
-
-def hugging_face_home() -> Path:
-    """Where Hugging Face's libraries keep what they fetch, without importing one."""
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
 
 
 def hub_folder(repository: str) -> Path | None:

@@ -111,6 +111,7 @@ J_PROFANITY = Metric(
     summary="What stands in for J offline: mean over texts of sta_profanity * SIM of the same text, blind to fluency.",
     direction="higher",
     parts=("sta_profanity", "sim"),
+    companions=("sta_profanity", "sim"),
 )
 
 DETOXIFY = Metric(

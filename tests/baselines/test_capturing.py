@@ -39,7 +39,7 @@ def few_steps(name: str, setting: str) -> Any:
 
 def claimed(system: Any, setting: Any) -> int:
     """Network calls of a setting, as its own words have them."""
-    if isinstance(setting, Unmasking) and setting.sampler in ("cached", "first_hitting"):
+    if isinstance(setting, Unmasking) and setting.sampler != "ancestral":
         return min(setting.steps, system.loaded_shape["canvas"])
     if system.name == "diffuseq":
         from baselines.diffuseq import SCHEDULE

@@ -82,6 +82,7 @@ SETTINGS = [
     ("diffuseq", EmbeddingSampling("ddpm", 4, candidates=3)),
     ("tencdm", LatentSampling("release", 4)),
     ("tencdm", LatentSampling("release", 4, guidance=1.5)),
+    ("tencdm", LatentSampling("release", 4, guidance=1.5, self_guidance=1.5)),
     ("ld4lg", LatentSampling("ddpm", 4)),
     ("ld4lg", LatentSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
 ]
@@ -215,11 +216,13 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
     ("name", "setting", "calls"),
     [
         ("mdlm", Unmasking("ancestral", 5), 5),
-        ("mdlm", Unmasking("confidence", 20), 20),
+        ("mdlm", Unmasking("confidence", 20), 10),  # a canvas of ten positions
         ("diffuseq", EmbeddingSampling("ddim", 5), 5),
         ("diffuseq", EmbeddingSampling("dpmpp_2m", 5, "log_snr", final_x0=True, candidates=3), 18),
         ("tencdm", LatentSampling("release", 5), 5),
         ("tencdm", LatentSampling("release", 5, guidance=1.5), 10),
+        ("tencdm", LatentSampling("release", 5, guidance=1.5, self_guidance=1.5), 18),  # the first step has no estimate
+        ("ld4lg", LatentSampling("ddpm", 5, self_guidance=1.5), 9),
         ("ld4lg", LatentSampling("ddpm", 5), 5),
     ],
 )
@@ -227,6 +230,13 @@ def test_a_diffusion_calls_its_network_once_per_step(
     name: str, setting: Any, calls: int, trained: dict[str, tuple[TrainedSystem, Path]]
 ) -> None:
     assert count_calls(trained[name][0], setting) == calls
+
+
+@pytest.mark.parametrize("name", ["tencdm", "ld4lg"])
+def test_a_denoiser_that_knows_no_estimates_is_not_guided_by_them(name: str) -> None:
+    system = make(name, diffusion=dataclasses.replace(make(name).recipe.diffusion, self_conditioning="off"))
+    with pytest.raises(UserError, match="trained with self-conditioning"):
+        system.latents(LatentSampling(self_guidance=1.5), torch.zeros(1, dtype=torch.int64))
 
 
 def test_gpt2_calls_its_network_once_per_token_and_once_for_the_prompts(

@@ -249,3 +249,25 @@ def test_dtype_capture_and_sweep_are_for_all(planned: Make) -> None:
     detox = gather({"task": "detox", "system": "cosmos,gpt2"}, ["capture=compile"])
     assert {p.setting.capture for p in make(detox, "cpu").cells if hasattr(p.setting, "capture")} == {"compile"}
     assert {p.cell.dtype for p in make(detox, "cuda").cells} == {"bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "said"),
+    [
+        ({"system": ["cosmos"], "setting": ["guided-20"]}, [], "trained with some of its sources withheld"),
+        ({"system": ["tencdm"], "setting": ["euler-guided-50"]}, [], "trained with some of its sources withheld"),
+        (
+            {"task": "story", "system": ["cosmos"], "preset": "small", "setting": ["guided-20"]},
+            [],
+            "towards a source, and this task has none",
+        ),
+        ({"system": ["diffuseq"]}, ["diffuseq.setting.guidance=2"], "'diffuseq' has no guidance"),
+        ({"system": ["sedd"]}, ["sedd.recipe.trunk.time_width=0"], "'sedd' needs a trunk with a time input"),
+        ({"system": ["mdlm"]}, ["mdlm.recipe.trunk.time_width=8"], "'mdlm' needs a trunk without a time input"),
+    ],
+)
+def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make(gather({"task": "detox", **flags}, changes), "cpu")
+    allowed = {**flags, "task": "detox", "preset": "small"}
+    assert make(gather(allowed), "cpu").cells

@@ -27,6 +27,7 @@ SETTINGS = {
     "dpmpp_2m": SamplerSetting("dpmpp_2m", 4, "log_snr", final_x0=True),
     "release": SamplerSetting(steps=6),
     "guided": SamplerSetting("ddim", 4, "log_snr", guidance=2.0, guidance_window=(2.0, 9.0)),
+    "self_guided": SamplerSetting("ddim", 4, guidance=2.0, guidance_window=(2.0, 9.0), self_guidance=1.5),
 }
 each = pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
 
@@ -167,6 +168,9 @@ def test_what_is_missing_is_said(encoder: TextEncoder, pipeline: Pipeline, folde
         pipeline.sample(None, [1], setting)
     with pytest.raises(UserError, match="text encoder"):
         Pipeline.load(folder, with_encoder=False).sample(SOURCES[:1], [1], setting)
+    blind = dataclasses.replace(pipeline.diffusion, self_conditioning="off")
+    with pytest.raises(UserError, match="trained with self-conditioning"):
+        dataclasses.replace(pipeline, diffusion=blind).sample(SOURCES[:1], [1], SETTINGS["self_guided"])
     other = tiny_encoder(tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "note": "changed"}))

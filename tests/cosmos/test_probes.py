@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_the_ends_of_every_probe(pipeline: Pipeline) -> None:
     assert found["re_encoding"]["real"] == pytest.approx(0, abs=1e-4)  # what comes back word for word has not moved
     assert found["re_encoding"]["generated"] > 0.01
     assert found == probe(pipeline, TARGETS[:6], SOURCES[:6], config=CONFIG)
+
+
+def test_a_denoiser_that_knows_no_estimates_is_called_once_a_point(pipeline: Pipeline) -> None:
+    assert pipeline.denoiser is not None and pipeline.diffusion is not None
+    calls: list[int] = []
+    hook = pipeline.denoiser.register_forward_hook(lambda *_: calls.append(1))
+    probe(pipeline, TARGETS[:2], SOURCES[:2], config=CONFIG)
+    informed = len(calls)
+    blind = replace(pipeline, diffusion=replace(pipeline.diffusion, self_conditioning="off"))
+    probe(blind, TARGETS[:2], SOURCES[:2], config=CONFIG)
+    hook.remove()
+    assert informed - (len(calls) - informed) == CONFIG.mixtures  # at the one time above 0
 
 
 def test_json_and_figure(pipeline: Pipeline, tmp_path: Path) -> None:

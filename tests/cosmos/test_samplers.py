@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 import torch
 
 from cosmos.autoencoder import Decompressor
-from cosmos.config import RELEASE_END_NOISE, AutoencoderConfig, DenoiserConfig, SamplerSetting, SolverName
+from cosmos.config import (
+    RELEASE_END_NOISE,
+    AutoencoderConfig,
+    DenoiserConfig,
+    DiffusionConfig,
+    SamplerSetting,
+    SolverName,
+)
 from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.randomness import Seeds, normal_like
-from cosmos.samplers import SOLVERS, START_NOISE, guided, make_grid, network_calls, sample, with_network
+from cosmos.samplers import (
+    SOLVERS,
+    START_NOISE,
+    check_self_guidance,
+    guided,
+    make_grid,
+    network_calls,
+    sample,
+    self_guided,
+    with_network,
+)
 from cosmos.schedule import Linear, Tangent
 
 SCHEDULE = Tangent(5.0)
@@ -227,6 +245,78 @@ class TestGuidance:
 
         denoise = guided(constant(3.0), constant(1.0), 1.5, (0.0, math.inf), SCHEDULE)
         assert torch.equal(denoise(noise(), 0.5, None), torch.full((2, 3, 4), 4.0))
+
+
+class TestSelfGuidance:
+    @staticmethod
+    def run(setting: SamplerSetting, weight: float, **given: bool) -> torch.Tensor:
+        denoiser = network()
+        with torch.no_grad():
+            denoise = self_guided(with_network(denoiser, source(denoiser), **given), weight)
+            return sample(denoise, noise(), setting, SCHEDULE, seeds(1, 2))
+
+    @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.solver}-{s.grid}-{s.final_x0}")
+    def test_weight_one_is_the_plain_model_and_zero_the_one_never_given_an_estimate(self, setting):
+        denoiser = network()
+        with torch.no_grad():
+            plain = sample(with_network(denoiser, source(denoiser)), noise(), setting, SCHEDULE, seeds(1, 2))
+        assert torch.equal(self.run(setting, 1.0), plain)
+        assert torch.equal(self.run(setting, 0.0), self.run(setting, 1.0, self_conditioned=False))
+        assert not torch.allclose(self.run(setting, 3.0), plain, atol=1e-4)
+
+    @pytest.mark.parametrize("weight", [1.0, 0.0, 2.5])
+    @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.solver}-{s.grid}-{s.final_x0}")
+    def test_calls_are_as_claimed_and_the_first_step_has_no_second_one(self, setting, weight):
+        counter = Counter()
+        sample(self_guided(counter, weight), noise(), setting, SCHEDULE, seeds(1, 2))
+        plain = network_calls(setting, SCHEDULE)
+        first = 2 if setting.solver == "heun" else 1
+        assert len(counter.times) == network_calls(replace(setting, self_guidance=weight), SCHEDULE)
+        assert len(counter.times) == (plain if weight == 1.0 else 2 * plain - first)
+        assert counter.estimates[:first] == [None] * first
+        given = [estimate is not None for estimate in counter.estimates[first:]]
+        assert all(given) if weight == 1.0 else given == [True, False] * (plain - first)
+
+    @pytest.mark.parametrize("solver", ["ddim", "heun"])
+    @pytest.mark.parametrize("steps", [1, 8])
+    def test_calls_with_guidance_are_those_of_the_window_twice(self, solver, steps):
+        setting = SamplerSetting(
+            solver, steps, guidance=2.0, guidance_window=(2.0, 30.0), final_x0=True, self_guidance=3.0
+        )
+        conditional, free = Counter(), Counter()
+        denoise = guided(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
+        sample(self_guided(denoise, setting.self_guidance), noise(), setting, SCHEDULE)
+        assert len(conditional.times) + len(free.times) == network_calls(setting, SCHEDULE)
+
+    def test_a_line_through_both_predictions(self):
+        def constant(x, t, estimate):
+            return torch.full_like(x, 1.0 if estimate is None else 3.0)
+
+        denoise = self_guided(constant, 1.5)
+        assert torch.equal(denoise(noise(), 0.5, noise()), torch.full((2, 3, 4), 4.0))
+        assert torch.equal(denoise(noise(), 0.5, None), torch.full((2, 3, 4), 1.0))
+
+    def test_it_commutes_with_guidance(self):
+        denoiser = network().double()
+        x, estimate = noise().double(), noise().double().flip(1)
+        states = Source(noise().double().new_ones(2, 6, 5), torch.ones(2, 6, dtype=torch.bool))
+        with torch.no_grad():
+            halves = (
+                with_network(denoiser, denoiser.encode_condition(states)),
+                with_network(denoiser, denoiser.null_condition(2)),
+            )
+            outside = self_guided(guided(*halves, 2.0, (0.0, math.inf), SCHEDULE), 3.0)
+            inside = guided(*(self_guided(half, 3.0) for half in halves), 2.0, (0.0, math.inf), SCHEDULE)
+            plain = guided(*halves, 2.0, (0.0, math.inf), SCHEDULE)
+            assert torch.allclose(outside(x, 0.5, estimate), inside(x, 0.5, estimate), rtol=1e-12, atol=1e-12)
+            assert not torch.allclose(outside(x, 0.5, estimate), plain(x, 0.5, estimate), atol=1e-3)
+
+    def test_a_denoiser_without_self_conditioning_has_none(self):
+        blind = DiffusionConfig(self_conditioning="off")
+        check_self_guidance(SamplerSetting(), blind)
+        check_self_guidance(SamplerSetting(self_guidance=2.0), DiffusionConfig())
+        with pytest.raises(UserError, match="trained with self-conditioning; leave self_guidance at 1"):
+            check_self_guidance(SamplerSetting(self_guidance=2.0), blind)
 
 
 def test_a_bfloat16_network_leaves_the_state_in_float32():

@@ -27,13 +27,13 @@ BUDGET = Budget(1.5e13, "flops")
 FRESH = 400
 
 
-def fitted(name: str, folder: Path, budget: Budget, **changes: Any) -> tuple[Any, Any, Corpus]:
+def fitted(name: str, folder: Path, **changes: Any) -> tuple[Any, Any, Corpus]:
     """A rival at preset nano after less than one pass over the stories; loaded."""
     source = World(WorldOptions(train=60_000, validation=FRESH, seed=5))
     corpus = Corpus(source.load("story", "train"), source.load("story", "validation"))
     kind: Any = catalogue.find(name)
     system = kind(dataclasses.replace(kind.presets["nano"], **changes), TASK.limits)
-    cost = system.fit(corpus, budget, folder, seed=0, device="cpu")
+    cost = system.fit(corpus, BUDGET, folder, seed=0, device="cpu")
     system.load(folder, device="cpu", dtype="float32")
     return system, cost, corpus
 
@@ -41,7 +41,7 @@ def fitted(name: str, folder: Path, budget: Budget, **changes: Any) -> tuple[Any
 @pytest.mark.slow
 def test_the_loss_of_gpt2_comes_near_the_entropy_and_the_bound_of_mdlm_lies_above(tmp_path: Path) -> None:
     # Without dropout, as no story is seen twice and there is nothing to overfit.
-    gpt2, _, corpus = fitted("gpt2", tmp_path / "gpt2", BUDGET, dropout=0.0)
+    gpt2, _, corpus = fitted("gpt2", tmp_path / "gpt2", dropout=0.0)
     pairs = encode_pairs(corpus.validation, gpt2.vocabulary, TASK.limits)
     assert pairs.cut_targets == 0
     tokens, starts, ends = join(pairs.sources, pairs.targets)
@@ -56,6 +56,6 @@ def test_the_loss_of_gpt2_comes_near_the_entropy_and_the_bound_of_mdlm_lies_abov
     assert float(excess.mean()) > -4 * error, "no model beats the source"
     assert loss == pytest.approx(entropy, rel=0.05), (loss, entropy)
 
-    _, cost, _ = fitted("mdlm", tmp_path / "mdlm", BUDGET)
+    _, cost, _ = fitted("mdlm", tmp_path / "mdlm")
     print(f"entropy {entropy:.4f}, gpt2 {loss:.4f}, mdlm at most {cost.validation_loss:.4f} nats a token")
     assert entropy < cost.validation_loss < 2 * entropy, "a bound, and one that says something"

@@ -193,41 +193,66 @@ def test_remasking_keeps_the_share_of_open_tokens(schedule: Schedule) -> None:
         assert float(most) == 1.0 or float(beyond) > 1.0
 
 
-@pytest.mark.parametrize("rule", ["cap", "rescale", "conf", "loop"])
-def test_remasking_keeps_the_marginals_while_it_runs(rule: Rule) -> None:
-    """Independent positions: at every call the share of open tokens is alpha and open tokens have their own
-    frequencies."""
-    word = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0]], dtype=torch.float64)  # [positions, V + 1]
-    schedule: Schedule = Loop() if rule == "loop" else LogLinear(eps=0.0)
+WORD = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0]], dtype=torch.float64)  # [positions, V + 1]
+
+
+def remasked(rule: Rule, schedule: Schedule, count: int, steps: int) -> list[Tensor]:
+    """What every call saw of texts of two independent positions, and the texts at the end."""
     seen: list[Tensor] = []
 
     def predict(canvas: Tensor) -> Tensor:
         seen.append(canvas)
-        return word.log().expand(len(canvas), 2, 4)
+        return WORD.log().expand(len(canvas), 2, 4)
 
-    count, steps = 20_000, 10
-    seeds = Seeds(torch.arange(count))
-    texts = remask(
-        predict, torch.full((count, 2), 3), steps=steps, schedule=schedule, mask_id=3, seeds=seeds, rule=rule, eta=0.4
-    )
-    moved = False
-    for step, canvas in enumerate([*seen, texts]):
-        alpha = float(schedule.alpha(torch.tensor(1 - step / steps, dtype=torch.float64)))
-        spread = 5 * math.sqrt(count * max(alpha * (1 - alpha), 1e-9)) + 1e-6
-        opened = canvas != 3
-        for position in range(2):
-            # Under "conf" a masked position opens as if all others kept theirs: only the first steps are exact.
-            if rule != "conf":
-                assert abs(int(opened[:, position].sum()) - count * alpha) <= spread
-            have = torch.bincount(canvas[:, position][opened[:, position]], minlength=3)[:3].double()
-            total = float(have.sum())
-            if total > 500 and rule != "conf":
-                expected = total * word[position, :3]
-                assert float(((have - expected) ** 2 / expected).sum()) < 23  # 1 in 100,000
-        if step:
-            moved |= bool(((seen[step - 1] != 3) & (canvas == 3)).any())
-    assert moved, "some open token was masked again"
+    start, seeds = torch.full((count, 2), 3), Seeds(torch.arange(count))
+    texts = remask(predict, start, steps=steps, schedule=schedule, mask_id=3, seeds=seeds, rule=rule, eta=0.4)
     assert bool((texts < 3).all()) and len(seen) == steps
+    return [*seen, texts]
+
+
+def has_the_marginals(canvas: Tensor, alpha: float) -> None:
+    """The share of open tokens is alpha, and open tokens have their own frequencies."""
+    count, opened = len(canvas), canvas != 3
+    spread = 5 * math.sqrt(count * max(alpha * (1 - alpha), 1e-9)) + 1e-6
+    for position in range(2):
+        assert abs(int(opened[:, position].sum()) - count * alpha) <= spread
+        have = torch.bincount(canvas[:, position][opened[:, position]], minlength=3)[:3].double()
+        if (total := float(have.sum())) > 500:
+            expected = total * WORD[position, :3]
+            assert float(((have - expected) ** 2 / expected).sum()) < 23  # 1 in 100,000
+
+
+@pytest.mark.parametrize("rule", ["cap", "rescale", "loop"])
+def test_remasking_keeps_the_marginals_while_it_runs(rule: Rule) -> None:
+    schedule: Schedule = Loop() if rule == "loop" else EXACT
+    steps = 10
+    canvases = remasked(rule, schedule, 20_000, steps)
+    for step, canvas in enumerate(canvases):
+        has_the_marginals(canvas, float(schedule.alpha(torch.tensor(1 - step / steps, dtype=torch.float64))))
+    taken = [bool(((before != 3) & (after == 3)).any()) for before, after in itertools.pairwise(canvases)]
+    assert any(taken), "some open token was masked again"
+
+
+def test_confidence_remasking_takes_back_one_share_of_each_text() -> None:
+    """Under "conf" sigma depends on the text, so the marginals are those of q after the first step alone. What is exact
+    at every step: of each text with an open token `most_remasking` of one is masked again on average, and masked ones
+    open as in ancestral sampling. By what is masked again the share of open tokens falls short of alpha.
+    """
+    count, steps = 20_000, 10
+    canvases = remasked("conf", EXACT, count, steps)
+    has_the_marginals(canvases[1], 1 / steps)
+    short = 0
+    for step, (before, after) in enumerate(itertools.pairwise(canvases)):
+        alpha_t, alpha_s = (EXACT.alpha(torch.tensor(1 - k / steps, dtype=torch.float64)) for k in (step, step + 1))
+        masked = before == 3
+        some = int((~masked).any(1).sum())
+        most = float(most_remasking(alpha_t, alpha_s))
+        assert abs(int((~masked & (after == 3)).sum()) - some * most) <= 5 * math.sqrt(some * most)
+        opens, hidden = float(opening_share(alpha_t, alpha_s, torch.zeros(()))), int(masked.sum())
+        spread = 5 * math.sqrt(hidden * opens * (1 - opens)) + 1e-6
+        assert abs(int((masked & (after != 3)).sum()) - hidden * opens) <= spread
+        short += int((after != 3).sum()) < 2 * count * float(alpha_s) - 5 * math.sqrt(count)
+    assert short == steps - 2, "all but the first and the last"
 
 
 def test_confidence_remasking_takes_back_the_least_certain() -> None:
@@ -292,49 +317,85 @@ def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
     assert abs(chi_square(frequencies(texts), count * joint)) < 4
 
 
-def gumbel_tail_share(dtype: torch.dtype, steps: int, rows: int, tail: int, share: float) -> float:
-    """The share of texts of one token that end in the tail, drawing by argmax over tokens and the mask at every step.
+# A language of one token, as unlike in frequency as words are: a common one, some others, and a tail of which each has
+# 1e-5. In T steps a token opens with 1e-5 / T a step, while uniform numbers in float32 lie 2^-24 = 6e-8 apart.
+SIZES, SHARES, T = torch.tensor([1, 100, 20_000]), torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64), 1000
 
-    The tail is `tail` tokens of probability share / tail each, beside one token with the rest. The largest of their
-    uniforms is drawn at once: on the grid of `dtype` (multiples of 2^-24 or 2^-53) it is the rounded power of one
-    uniform.
-    """
-    generator = torch.Generator().manual_seed(0)
-    digits = 24 if dtype == torch.float32 else 53
 
-    def gumbel(many: int = 1) -> Tensor:
-        u = torch.rand(rows, generator=generator, dtype=torch.float64) ** (1 / many)
-        u = (torch.floor(u * 2.0**digits) / 2.0**digits).clamp_max(1 - 2.0**-digits)
-        return -torch.log(-torch.log(u.clamp_min(1e-300)))
+def group_counts(tokens: Tensor) -> Tensor:
+    """How many tokens are of each group, float64 [3]."""
+    return torch.bincount(torch.bucketize(tokens, SIZES.cumsum(0) - 1), minlength=len(SIZES)).double()
 
-    state = torch.zeros(rows)  # 0 masked, 1 the common token, 2 the tail
-    for step in range(steps):
-        t = 1 - step / steps
-        opens = 1 / (steps * t)  # (alpha_s - alpha_t) / (1 - alpha_t)
-        stay = math.log(max(1 - opens, 1e-300)) + gumbel()
-        common, rare = math.log(opens * (1 - share)) + gumbel(), math.log(opens * share / tail) + gumbel(tail)
-        drawn = torch.stack([stay, common, rare]).argmax(0)
-        state = torch.where(state == 0, drawn.float(), state)
-    return float((state == 2).double().mean())
+
+def entropy(counts: Tensor) -> float:
+    """Of tokens, in nats, as those of a group are equally frequent."""
+    shares = counts / counts.sum()
+    return float(torch.special.entr(shares).sum() + (shares * SIZES.log()).sum())
+
+
+def opening(step: int) -> float:
+    """The probability that a masked position opens in a step: (alpha_s - alpha_t) / (1 - alpha_t) at t = 1 - step/T."""
+    return 1 / (T - step)
+
+
+def drawn_with_gumbel_noise(rows: int) -> Tensor:
+    """Groups of texts drawn as the authors' code draws them: argmax of q / -log u over all tokens and the mask, float32
+    throughout."""
+    generator, tokens = torch.Generator().manual_seed(0), int(SIZES.sum())
+    p, drawn = (SHARES / SIZES).repeat_interleave(SIZES), torch.full((rows,), tokens)
+    for step in range(T):
+        q = torch.cat([p * opening(step), torch.tensor([1 - opening(step)])]).float()
+        waiting = (drawn == tokens).nonzero()[:, 0]
+        u = torch.rand(len(waiting), tokens + 1, generator=generator)
+        drawn[waiting] = (q / -u.log()).argmax(1)
+    return group_counts(drawn)
+
+
+def emulated_gumbel_noise(digits: int, rows: int) -> Tensor:
+    """The same for uniform numbers of so many binary digits, a group at once: the largest of n is the n-th root of one,
+    rounded down."""
+    generator, drawn = torch.Generator().manual_seed(0), torch.full((rows,), len(SIZES))
+    sizes = torch.cat([SIZES, torch.ones(1)])
+    for step in range(T):
+        q = torch.cat([SHARES / SIZES * opening(step), torch.tensor([1 - opening(step)])])
+        u = torch.rand(rows, len(sizes), generator=generator, dtype=torch.float64) ** (1 / sizes)
+        u = torch.floor(u * 2.0**digits) / 2.0**digits
+        found = (q / -u.clamp_max(1 - 2.0**-digits).log()).argmax(1)
+        drawn = torch.where(drawn == len(SIZES), found, drawn)
+    return torch.bincount(drawn, minlength=len(SIZES)).double()
 
 
 def test_single_precision_gumbel_noise_loses_rare_tokens_and_two_stage_draws_do_not() -> None:
-    steps, rows, tail, share = 1000, 4000, 5000, 0.2  # each rare token has 4e-5, below 6e-8 * steps
-    single, double = (gumbel_tail_share(dtype, steps, rows, tail, share) for dtype in (torch.float32, torch.float64))
-    spread = math.sqrt(share * (1 - share) / rows)
-    assert single < share - 6 * spread
-    assert double == pytest.approx(share, abs=4 * spread)
-    word = torch.cat([torch.full((tail,), share / tail), torch.tensor([1 - share, 0.0])]).log()  # float32
+    rows, mask = 4000, int(SIZES.sum())
+    word = torch.cat([(SHARES / SIZES).repeat_interleave(SIZES), torch.zeros(1)]).log().float()
 
     def predict(canvas: Tensor) -> Tensor:
-        return word.expand(*canvas.shape, tail + 2)
+        return word.expand(*canvas.shape, len(word))
 
-    given = {"steps": steps, "schedule": EXACT, "mask_id": tail + 1, "cached": True}
-    found = 0
-    for start in range(0, rows, 500):
-        seeds = Seeds(torch.arange(start, start + 500))
-        found += int((ancestral(predict, torch.full((500, 1), tail + 1), seeds=seeds, **given) < tail).sum())
-    assert found / rows == pytest.approx(share, abs=4 * spread)
+    two_stage = torch.zeros(len(SIZES), dtype=torch.float64)
+    for start in range(0, rows, 250):
+        canvas, seeds = torch.full((250, 1), mask), Seeds(torch.arange(start, start + 250))
+        texts = ancestral(predict, canvas, steps=T, schedule=EXACT, mask_id=mask, seeds=seeds, cached=True)
+        two_stage += group_counts(texts[:, 0])
+    single, double = (emulated_gumbel_noise(digits, rows) for digits in (24, 53))
+
+    truth = entropy(SHARES)
+    surprise = (SIZES / SHARES).log()  # of a token of each group
+    spread = math.sqrt(float((SHARES * (surprise - truth).square()).sum()) / rows)
+    tail, deviation = float(SHARES[-1]), math.sqrt(float(SHARES[-1] * (1 - SHARES[-1])) / rows)
+    for counts in (two_stage, double):
+        assert float(counts[-1]) / rows == pytest.approx(tail, abs=4 * deviation)
+        assert entropy(counts) == pytest.approx(truth, abs=4 * spread)
+    assert float(single[-1]) / rows < tail - 6 * deviation
+    assert entropy(single) < truth - 6 * spread
+
+    few = 64  # each takes some ten million uniform numbers
+    real = drawn_with_gumbel_noise(few)
+    more = math.sqrt(rows / few)
+    assert float(real[-1]) / few < tail - 2.5 * more * deviation
+    assert entropy(real) < truth - 2.5 * more * spread
+    assert float(real[-1]) / few == pytest.approx(float(single[-1]) / rows, abs=3 * more * deviation)
+    assert entropy(real) == pytest.approx(entropy(single), abs=3 * more * spread)
 
 
 @pytest.mark.parametrize(

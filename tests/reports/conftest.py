@@ -175,6 +175,11 @@ class FakeRun:
             per_text("length", 8 + j, "none"),
         ]  # fmt: skip
 
+    def change(self, place: int, **changes) -> None:
+        """Change what the cell at a place was asked: its recipe, its system ..."""
+        header, *rest = self.cells[place]
+        self.cells[place] = (replace(header, cell=replace(header.cell, **changes)), *rest)
+
     def end(self, system: str, setting: str, status: str, reason: str) -> None:
         """A cell without a result."""
         self.cells.append((self.header(system, setting, 0, status=status, reason=reason), [], [], []))

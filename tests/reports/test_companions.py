@@ -60,6 +60,18 @@ def test_it_stands_in_for_no_headline(folder):
     assert replace(alone, headlines=("perplexity",)).headline is not None
 
 
+def test_every_headline_without_a_value_is_named_and_what_misleads_is_read_with_care(folder):
+    plan = json.loads((folder / "plan.json").read_text())
+    for skipped, said in ((["none", "FL"], "none and FL have no value here"), (["FL"], "FL has no value here")):
+        task = {"headline": [*skipped, "perplexity", "J"]}
+        (folder / "plan.json").write_text(json.dumps({**plan, "task": task}))
+        first, second, *_ = content.build(folder, folder / "report").sections[0].reading
+        assert first == f"{said}, so perplexity is the headline."
+        assert second == "perplexity is not to be read without rudeness left and length. How likely texts are."
+    lead_with(folder, "J")
+    assert "not to be read without" not in " ".join(content.build(folder, folder / "report").sections[0].reading)
+
+
 def test_what_a_metric_says_stands_under_the_scores(folder):
     assert content.build(folder, folder / "report").sections[0].scores.remarks[-1] == (
         "perplexity: How likely texts are."

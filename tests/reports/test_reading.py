@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import reports
 from reports import content
 
 
@@ -50,11 +51,124 @@ def test_tracks_are_ranked_apart_and_compared_as_such(fake_run, tmp_path):
     assert "among entries trained from scratch, gpt2 (greedy) has the best value" in text
     assert "significantly better than every other entry trained from scratch" in text
     assert "there is no other entry on weights learnt elsewhere with a score to rank it with" in text
-    assert "comparisons across tracks, not a ranking: of cosmos and not of gpt2 and mdlm, some weights" in text
+    assert (
+        "The comparison with gpt2 (greedy) and mdlm (steps-8) is across tracks, not a ranking: cosmos (fast) stands "
+        "among entries on weights learnt elsewhere, not among those trained from scratch."
+    ) in text
+    assert "the front of quality and speed among entries trained from scratch is gpt2 (greedy) and mdlm" in text
+    assert not any("front of quality" in sentence and "cosmos" in sentence for sentence in section.reading)
     for table in (section.glance, section.scores):
         titles = [(block.title, [row.title for row in block.rows]) for block in table.blocks]
         assert titles == [("Trained from scratch", ["gpt2", "mdlm"]), ("On weights learnt elsewhere", ["cosmos"])]
-    assert "never ranked with those on weights learnt elsewhere" in " ".join(section.legend)
+    legend = " ".join(section.legend)
+    assert "never ranked with those on weights learnt elsewhere. Speed is marked over both." in legend
+    foot = " ".join(reports.terminal(folder, 200).split())
+    assert "*: better than all other entries of its block, in speed than those of every block." in foot
+
+
+def tuned(fake, system="gpt2", setting="greedy"):
+    """A cell of a system that began with the weights of another model."""
+    fake.add(system, setting)
+    fake.change(-1, recipe={"network": {"pretrained": "some/folder/gpt2-medium/"}})
+
+
+def test_the_front_is_that_of_a_track(fake_run, tmp_path):
+    trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.6)
+    for place in (0, 2):  # mdlm is better and faster than cosmos, as above
+        fake_run.change(place, recipe={"text_encoder": "some/encoder"})
+    text = reading(fake_run, tmp_path)
+    assert "speed among entries on weights learnt elsewhere is mdlm (steps-8); mdlm (steps-8) is at least as" in text
+    assert "speed among entries trained from scratch" not in text  # one entry is no front
+
+
+def test_only_what_was_compared_across_tracks_is_called_so(fake_run, tmp_path):
+    trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.3)
+    fake_run.add("gpt2", "sampled")
+    for place in (0, 1):
+        fake_run.change(place, recipe={"text_encoder": "some/encoder"})
+    header, samples, timings, scores = fake_run.cells[2]
+    other = [replace(sample, id=f"x{sample.id}") for sample in samples]  # mdlm shares no text with the others
+    fake_run.cells[2] = (header, other, timings, scores)
+    text = reading(fake_run, tmp_path)
+    assert "significantly worse than gpt2 (greedy) (" in text
+    assert "and gpt2 (sampled) (" in text  # a system's best of each track
+    assert "The comparison with gpt2 (sampled) is across tracks" in text
+
+
+def test_a_tuned_and_a_scratch_system_do_not_hide_each_other(fake_run, tmp_path):
+    fake_run.with_encoder = ()
+    fake_run.add("cosmos", "fast")
+    tuned(fake_run)
+    fake_run.add("gpt2", "greedy")
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    [name] = [entry.name for entry in section.panel.tracks["on weights learnt elsewhere"]]
+    [_, scratch] = [entry.name for entry in section.panel.tracks["trained from scratch"]]
+    [loses] = [sentence for sentence in section.reading if sentence.startswith("Cosmos loses")]
+    assert name in loses
+    assert scratch in loses
+    assert f"The comparison with {name} is across tracks" in " ".join(section.reading)
+    legend = " ".join(section.legend)
+    assert f"an advantage of {name} over systems that have none: those of gpt2-medium, with which training" in legend
+
+
+def test_a_track_without_scores(fake_run, tmp_path):
+    trained(fake_run)
+    fake_run.change(0, recipe={"text_encoder": "some/encoder"})
+    header, samples, timings, _ = fake_run.cells[0]
+    fake_run.cells[0] = (header, samples, timings, [])
+    text = reading(fake_run, tmp_path)
+    assert "among entries trained from scratch, gpt2 (greedy) has the best value" in text
+    assert "better than every other entry trained from scratch" in text
+    assert "cosmos" not in text
+    assert "across tracks" not in text
+
+
+def test_all_entries_on_weights_learnt_elsewhere_are_one_track(fake_run, tmp_path):
+    trained(fake_run)
+    fake_run.with_encoder = ("cosmos", "gpt2", "mdlm")
+    for place in range(3):
+        fake_run.change(place, recipe={"model": {"text_encoder": "some/encoder"}})
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    text = " ".join(section.reading)
+    assert [block.title for block in section.glance.blocks] == ["On weights learnt elsewhere"]
+    assert "(higher is better), gpt2 (greedy) has the best value" in text
+    assert "significantly better than every other trained entry" in text
+    assert "the front of quality and speed is" in text
+    assert "among entries" not in text
+    assert "Scores are marked within a track" not in " ".join(section.legend)
+
+
+def test_the_best_cosmos_speaks_for_all(fake_run, tmp_path):
+    fake_run.setting_bonus = 0.0
+    for system, skill in (("cosmos-8", 0.5), ("cosmos-full", 0.9)):
+        fake_run.skill["cosmos"] = skill
+        fake_run.add("cosmos", "fast")
+        fake_run.change(-1, system=system)
+    fake_run.add("gpt2", "greedy")
+    text = reading(fake_run, tmp_path)
+    assert "among entries on weights learnt elsewhere, cosmos-full (fast) has the best value" in text
+    assert "cosmos-full (fast) is significantly better than gpt2 (greedy) (" in text
+    assert "loses" not in text
+    assert "The comparison with gpt2 (greedy) is across tracks" in text
+
+
+def test_a_corpus_score_overlaps_within_its_track(fake_run, tmp_path):
+    trained(fake_run, gpt2=0.8, mdlm=0.3)
+    fake_run.change(0, recipe={"text_encoder": "some/encoder"})
+    for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
+        fake_run.cells[place] = (header, samples, timings, [scores[3]])
+    assert "its interval overlaps that of no other entry trained from scratch." in reading(fake_run, tmp_path)
+
+
+def test_only_floors_have_no_preset_and_no_seed(fake_run, tmp_path):
+    fake_run.add("copy", "default")
+    fake_run.change(0, preset="any")
+    text = reading(fake_run, tmp_path)
+    assert "All this holds for 60 test texts of detox from world, on An ordinary CPU in float32;" in text
+    assert "preset" not in text
+    assert "training seed" not in text
 
 
 def test_without_cosmos_no_word_of_it(fake_run, tmp_path):

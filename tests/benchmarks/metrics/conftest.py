@@ -95,7 +95,7 @@ def classifier(
     return folder
 
 
-def bert(folder: Path):
+def bert(folder: Path, layers: int = 3):
     """Configuration and word pieces of a tiny BERT, and the folder that holds them."""
     from transformers import BertConfig, BertTokenizerFast
 
@@ -105,19 +105,19 @@ def bert(folder: Path):
     (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(pieces)) + "\n")
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     config = BertConfig(
-        vocab_size=len(dict.fromkeys(pieces)), num_hidden_layers=3, hidden_size=16, num_attention_heads=2,
+        vocab_size=len(dict.fromkeys(pieces)), num_hidden_layers=layers, hidden_size=16, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=512,
     )  # fmt: skip
     config.save_pretrained(folder)
     return config
 
 
-def encoder(folder: Path) -> Path:
-    """A BERT of three layers."""
+def encoder(folder: Path, layers: int = 3) -> Path:
+    """A BERT of three layers, or more."""
     import torch
     from transformers import BertModel
 
-    config = bert(folder)
+    config = bert(folder, layers)
     with torch.random.fork_rng():
         torch.manual_seed(2)
         BertModel(config).save_pretrained(folder)
@@ -185,6 +185,12 @@ def roles(tmp_path_factory) -> dict[str, str]:
         "wordnet": wordnet(root / "nltk_data"),
     }
     return {role: str(folder) for role, folder in taking.items()}
+
+
+@pytest.fixture(scope="session")
+def deep_encoder(tmp_path_factory) -> str:
+    """An encoder by the name and with as many layers as one that bert-score knows."""
+    return str(encoder(tmp_path_factory.mktemp("deep") / "bert-base-uncased", layers=12))
 
 
 @pytest.fixture(scope="session")

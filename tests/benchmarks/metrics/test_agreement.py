@@ -57,6 +57,21 @@ def test_bleu_and_chrf_are_those_of_sacrebleu(documents, texts):
     assert found.signature.options["sacrebleu"].startswith("nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
 
 
+def test_bleu_of_pieces_is_that_of_sacrebleu(documents, texts, roles):
+    """Of word pieces made beforehand, which sacrebleu is told to leave as they are; one reference."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(roles["pieces"])
+    asked, references = (
+        [" ".join(tokenizer.tokenize(text)) for text in some] for some in (texts, [d.target for d in documents])
+    )
+    theirs = corpus_bleu(asked, [references], tokenize="none", smooth_method="none", force=True).score
+    found = score("legacy_bleu_pieces", documents, texts, roles)
+    assert found.value == pytest.approx(theirs, abs=1e-6)
+    whole = corpus_bleu(texts, [[d.target for d in documents]], tokenize="none", smooth_method="none").score
+    assert theirs > whole + 1, "pieces are shorter than words and match more"
+
+
 def test_bleu_of_sums_is_that_of_sacrebleu():
     """The vectorised formula, on counts with empty orders, no match, and texts shorter and longer than references."""
     generator = np.random.default_rng(0)
@@ -138,6 +153,38 @@ def test_meteor_is_that_of_nltk(documents, texts, roles):
     assert score("meteor", documents, texts, roles).signature.weights is not None
 
 
+def test_meteor_with_synonyms_is_that_of_nltk(users_caches):
+    """The library's own call with its own reader of WordNet."""
+    meteor = pytest.importorskip("nltk.translate.meteor_score", reason="nltk is of the extra eval")
+    net = locate("wordnet")
+    if net is None:
+        pytest.skip("WordNet is not here: python -m benchmarks fetch wordnet")
+    import nltk
+    from nltk.corpus.reader import WordNetCorpusReader
+
+    from benchmarks.metrics.pieces import pieces
+
+    draw = random.Random(4)
+    alike = [("car", "automobile"), ("start", "begin"), ("large", "big"), ("film", "movie"), ("the", "the"), ("a", "a")]
+    words = [[draw.choice(alike) for _ in range(draw.randint(1, 9))] for _ in range(30)]
+    texts = [" ".join(draw.choice(pair) for pair in row) for row in words]
+    documents = [
+        Document(str(i), None, " ".join(a for a, _ in row), (" ".join(a for a, _ in row), " ".join(b for _, b in row)))
+        for i, row in enumerate(words)
+    ]
+    nltk.data.path.append(str(net.folder.parents[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has one language
+        reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet", [str(net.folder.parents[1])]), None)
+    theirs = [
+        meteor.meteor_score([pieces(r) for r in d.references], pieces(t), wordnet=reader)
+        for d, t in zip(documents, texts, strict=True)
+    ]
+    found = score("meteor", documents, texts)
+    assert found.values == pytest.approx(theirs, abs=1e-6)
+    assert found.value > score("meteor_stems", documents, texts).value + 0.05
+
+
 def test_character_bleu_is_that_of_nltk(documents, texts):
     """Called with lists of characters, as the scripts' strings are read; short texts are left out."""
     bleu = pytest.importorskip("nltk.translate.bleu_score", reason="nltk is of the extra eval")
@@ -164,35 +211,39 @@ def test_bertscore_is_that_of_bert_score(documents, texts, roles):
     assert found.signature.options == {"blank": 0, "idf": False, "layer": 3, "references": "best", "rescaled": False}
 
 
-def test_rescaled_bertscore_is_that_of_bert_score(documents, texts, roles, tmp_path):
-    """A model by the name that the library has a baseline for; with the layer that its authors tuned."""
+def test_rescaled_bertscore_is_that_of_bert_score(documents, texts, deep_encoder):
+    """A model by a name that the library has a baseline for, at the layer that its authors tuned."""
     library = pytest.importorskip("bert_score", reason="bert-score is of the extra eval")
-    import json
-    import shutil
-
-    folder = shutil.copytree(roles["bertscore"], tmp_path / "bert-base-uncased")
-    config = json.loads((folder / "config.json").read_text())
-    some = [i for i, text in enumerate(texts) if text][:4]
-    chosen = [documents[i] for i in some], [texts[i] for i in some]
-    taking = {"paper_bertscore_rescaled": str(folder), "paper_bertscore": str(folder)}
-    [failed] = metrics.score("detox", "local", *chosen, ["legacy_bertscore_rescaled"], evaluators=taking)
-    assert config["num_hidden_layers"] == 3  # and the library's authors tuned layer 9
-    assert failed.reason.startswith("failed: AssertionError: Invalid num_layers")
     from benchmarks.metrics import bertscore
 
     baseline = Path(library.__file__).parent / "rescale_baseline/en/bert-base-uncased.tsv"
-    assert bertscore.baseline_of(locate(str(folder))) == baseline
-    assert bertscore.layer_of(locate(str(folder))) == 9
+    assert bertscore.baseline_of(locate(deep_encoder)) == baseline
+    some = [i for i, text in enumerate(texts) if text][:15]
+    chosen = [documents[i] for i in some], [texts[i] for i in some]
     scorer = library.BERTScorer(
-        model_type=str(folder), num_layers=3, lang="en", rescale_with_baseline=True, baseline_path=str(baseline)
+        model_type=deep_encoder, num_layers=9, lang="en", rescale_with_baseline=True, baseline_path=str(baseline)
     )
     scorer._tokenizer.model_max_length = 512
-    _, _, theirs = scorer.score(chosen[1], [d.references[0] for d in chosen[0]])
-    keys = [f"{len(t)}:{t}{d.references[0]}" for d, t in zip(*chosen, strict=True)]
-    found = {}
-    for some_keys, rows in bertscore._score(locate(str(folder)), 3, baseline, keys, "cpu"):
-        found.update(zip(some_keys, rows[:, 2], strict=True))
-    assert [found[key] for key in keys] == pytest.approx(theirs.tolist(), abs=1e-4)
+    _, _, theirs = scorer.score(chosen[1], [list(document.references) for document in chosen[0]])
+    roles = {"paper_bertscore_rescaled": deep_encoder, "paper_bertscore": deep_encoder}
+    found = score("legacy_bertscore_rescaled", *chosen, roles)
+    assert found.values == pytest.approx(theirs.tolist(), abs=1e-4)
+    assert found.signature.options == {"blank": 0, "idf": False, "layer": 9, "references": "best", "rescaled": True}
+    base = float(baseline.read_text().splitlines()[10].split(",")[3])  # F1 of layer 9, below the heads
+    plain = score("legacy_bertscore", *chosen, roles)
+    assert found.values == pytest.approx([(value - base) / (1 - base) for value in plain.values], abs=1e-5)
+    assert base > 0.1
+
+
+def test_bertscore_at_a_layer_that_a_network_lacks_is_null(documents, texts, roles, tmp_path):
+    pytest.importorskip("bert_score", reason="bert-score is of the extra eval")
+    import shutil
+
+    folder = shutil.copytree(roles["bertscore"], tmp_path / "bert-base-uncased")  # of three layers
+    chosen = documents[:4], texts[:4]
+    taking = {"paper_bertscore_rescaled": str(folder)}
+    [failed] = metrics.score("detox", "local", *chosen, ["legacy_bertscore_rescaled"], evaluators=taking)
+    assert failed.reason.startswith("failed: AssertionError: Invalid num_layers")
 
 
 def test_similarity_does_not_depend_on_batches(texts):
@@ -291,6 +342,29 @@ def test_mauve_is_that_of_mauve_text(documents, texts, roles):
     found = clustered(p, q, 3)
     assert 0.01 < found.mauve < 0.99
     assert mauve(p, q, 3) == area(found.p_hist, found.q_hist) == pytest.approx(found.mauve, abs=1e-9)
+
+
+def test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them(documents, texts, roles, monkeypatch):
+    library = pytest.importorskip("mauve", reason="mauve-text is of the extra eval")
+    from benchmarks.metrics import legacy
+
+    monkeypatch.setattr(legacy, "CHUNK", 20)
+    kept = [i for i, text in enumerate(texts) if text and documents[i].target.strip()][:50]
+    asked = [texts[i] for i in kept] + [""]  # a blank one is left out, and so is what fills no chunk
+    answers = [documents[i].target for i in kept] + ["car"]
+    pairs = [Document(str(i), None, target, (target,)) for i, target in enumerate(answers)]
+    _, _, p = states_one_by_one(roles["lm"], asked[:40], start=False)
+    _, _, q = states_one_by_one(roles["lm"], answers[:40], start=False)
+    theirs = [
+        library.compute_mauve(p_features=p[i : i + 20], q_features=q[j : j + 20], seed=25, verbose=False).mauve
+        for i in (0, 20)
+        for j in (0, 20)
+    ]
+    found = score("legacy_mauve_chunked", pairs, asked, roles)
+    assert found.value == pytest.approx(sum(theirs) / 4, abs=1e-3)
+    assert (found.n, found.total) == (40, 51)
+    assert found.signature.options == {"chunk": 20, "chunks": 2, "seed": 25, "start": False}
+    assert len(set(theirs)) > 1 and score("legacy_mauve", pairs, asked, roles).value != found.value
 
 
 @pytest.mark.parametrize(("name", "role", "good"), [("sta", "toxicity", "neutral"), ("fl", "acceptability", "LABEL_0")])
