@@ -22,6 +22,7 @@ __all__ = [
     "Fitted",
     "Limits",
     "NoSetting",
+    "Particular",
     "Progress",
     "Rehearsed",
     "Request",
@@ -117,13 +118,22 @@ class System(Protocol):
         settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default.
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
+
+    A recipe that names weights learnt elsewhere has them in a field `text_encoder` (frozen) or `pretrained` (to begin
+    with), at any depth: reports rank who has one apart. `Particular` and the protocols below it are optional.
     """
 
     presets: ClassVar[Mapping[str, Any]]
     settings: ClassVar[Mapping[str, Any]]
     trained: ClassVar[bool]
 
-    def __init__(self, recipe: Any, limits: Limits) -> None: ...
+    def __init__(self, recipe: Any, limits: Limits) -> None:
+        """Keep what is asked; made for every plan, so it loads nothing.
+
+        Raises:
+            UserError: the recipe cannot be of this system.
+        """
+        ...
 
     def fit(
         self,
@@ -170,7 +180,7 @@ class System(Protocol):
 class Particular(Protocol):
     """What a system may offer besides: refusing a setting that its recipe or its task has nothing for."""
 
-    def accept(self, setting: Any) -> None:
+    def check_setting(self, setting: Any) -> None:
         """Raise `UserError` if texts could be generated with the setting, but not such as its name promises."""
         ...
 

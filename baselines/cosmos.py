@@ -231,7 +231,7 @@ class CosmosSystem:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
         return self.pipeline.networks()
 
-    def accept(self, setting: CosmosSetting) -> None:
+    def check_setting(self, setting: CosmosSetting) -> None:
         """Refuse guidance where there is nothing to guide by."""
         check_guidance(setting, self.recipe.model.diffusion, self.limits.source_tokens > 0)
 

@@ -191,7 +191,7 @@ class DiffuSeqSystem(CanvasRival):
             self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
         )
 
-    def accept(self, setting: EmbeddingSampling) -> None:
+    def check_setting(self, setting: EmbeddingSampling) -> None:
         """Refuse guidance, of which the method has neither kind."""
         if (setting.guidance, setting.self_guidance) != (1.0, 1.0):
             raise UserError("'diffuseq' has no guidance; leave guidance and self_guidance at 1.")

@@ -247,7 +247,7 @@ class TwoStageRival(TrainedSystem):
         """The part of the reader that generation calls."""
         return self.model.reader
 
-    def accept(self, setting: LatentSampling) -> None:
+    def check_setting(self, setting: LatentSampling) -> None:
         """Refuse guidance where there is nothing to guide by."""
         check_guidance(setting, self.recipe.diffusion, self.limits.source_tokens > 0)
 

@@ -99,7 +99,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         source: what `open_source` gave for the same choices, if it was asked.
 
     Raises:
-        UserError: an unknown name or key, or a value of the wrong type.
+        UserError: an unknown name or key, a value of the wrong type, or a recipe or setting that its system refuses.
     """
     task, names, source_name = check_names(choices)
     source_class = sources.find(source_name)
@@ -114,7 +114,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     contestants = [_contestant(name, choices) for name in names]
     settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     for contestant in contestants:
-        _check(contestant, task)
+        _check(contestant, task, choices.steps)
     if choices.steps and not any("steps" in settings.fields(s) for c in contestants for s in c.settings.values()):
         raise UserError("No system of this run generates in steps; leave out --steps.")
     cells: dict[str, PlannedCell] = {}
@@ -207,12 +207,17 @@ def _contestant(name: str, choices: Choices) -> Contestant:
     return Contestant(name, system, preset, recipe, recipe.budget if system.trained else None, chosen)
 
 
-def _check(contestant: Contestant, task: Task) -> None:
+def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
     """Raise `UserError` if a recipe cannot be of its system, or the system has nothing for a setting."""
-    system = contestant.system(contestant.recipe, task.limits)
+    try:
+        system = contestant.system(contestant.recipe, task.limits)
+    except UserError:
+        raise
+    except Exception:  # a fault of the system, which its cells will meet again and be marked with
+        return
     if isinstance(system, Particular):
-        for setting in contestant.settings.values():
-            system.accept(setting)
+        for setting in settings.with_steps(contestant.settings, steps).values():
+            system.check_setting(setting)
 
 
 def _keys(name: str, system: type[System], preset: str) -> list[str]:

@@ -48,9 +48,10 @@ def _panel(section: Section, room: int) -> str:
             lines.append("  ".join([_clipped(names[row_number], widest).ljust(widest), *cells]).rstrip())
             row_number += 1
     lines.append("-" * used)
+    speed = ", in speed than trained entries of every block" if len(section.panel.tracks) > 1 else ""
     foot = [
-        "[...]: 95 % interval. *: better than all other entries of its block, in speed than those of every block. "
-        "†: not told apart from the best of its block."
+        f"[...]: 95 % interval. *: better than all other entries of its block{speed}. †: not told apart from the best "
+        "of its block."
     ]
     left = len(glance.columns) + len(rest) - len(chosen)
     if left:

@@ -37,7 +37,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
     if len(panel.tracks) > 1:
         lines.append(
             f"Scores are marked within a track: entries {SCRATCH} are never ranked with those {ELSEWHERE}. Speed is "
-            "marked over both."
+            "marked over both. What is said of intervals below holds within a track for scores."
         )
     lines.append(
         "Speed"

@@ -41,8 +41,7 @@ def _stand_in(panel: Panel, column: ScoreColumn) -> list[str]:
         return []
     if column.metric in panel.headlines:
         skipped = panel.headlines[: panel.headlines.index(column.metric)]
-        have = "has" if len(skipped) == 1 else "have"
-        return [f"{listed(skipped)} {have} no value here, so {column.title} is the headline."]
+        return [f"No trained entry has a value of {listed(skipped)}, so {column.title} is the headline."]
     return [
         f"No headline score of the task ({listed(panel.headlines)}) has a value here; {column.title} stands in for it "
         "and does not sum up quality."

@@ -127,7 +127,8 @@ class Panel:
 def _named(recipe: Json, field: str) -> str:
     """The model that a recipe, or a part of it, gives in a field, without its folder; "" where it gives none."""
     inside = (_named(part, field) for part in recipe.values() if isinstance(part, dict))
-    return str(recipe.get(field) or "").rstrip("/").rpartition("/")[2] or next(filter(None, inside), "")
+    own = recipe.get(field)
+    return own.rstrip("/").rpartition("/")[2] if own and isinstance(own, str) else next(filter(None, inside), "")
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from baselines.contract import Limits, UserError
+from baselines.contract import Limits, Particular, UserError
 from benchmarks.environment import alike, made_with
 from benchmarks.files import Appender, StoreError, locked, make_folder
 from benchmarks.outcome import Voice, now
@@ -104,6 +104,8 @@ def _bench(entry: Entry, wanted: Wanted, device: str, dtype: str) -> measure.Ben
 
 def _generation(entry: Entry, bench: measure.Bench) -> Measured:
     subject, setting = entry.subject, entry.setting
+    if isinstance(bench.system, Particular):
+        bench.system.check_setting(setting)
     work, batch = bench.work(setting), subject.batch
     taken = bench.generation(setting, batch)
     parts, reason = {}, ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from baselines import masked_samplers
 from baselines.canvas import CanvasRecipe
 from baselines.contract import Budget, UserError
 from baselines.mdlm import MDLMSystem
@@ -53,6 +54,19 @@ def test_a_threshold_calls_at_most_as_often_as_the_setting_says(mdlm: MDLMSystem
     calls = [count_calls(mdlm, ThresholdUnmasking(CANVAS, threshold)) for threshold in (1.0, 0.6, 0.01)]
     assert calls == sorted(calls, reverse=True) and calls[0] <= CANVAS and calls[-1] == 1
     assert count_calls(mdlm, ThresholdUnmasking(2, 1.0)) == 2
+
+
+@pytest.mark.parametrize("capture", ["off", "compile"])
+def test_calls_that_would_open_nothing_are_not_made(
+    capture: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masked_samplers, "LOOK_EVERY_ON_CPU", 50)  # as where a look is dear
+    monkeypatch.setattr(regions, "BACKEND", "eager")
+    for kind in (Unmasking("confidence", CANVAS), ThresholdUnmasking(CANVAS, 1.0)):
+        enough = dataclasses.replace(kind, capture=capture)
+        more = dataclasses.replace(enough, steps=50)
+        assert count_calls(mdlm, more) == count_calls(mdlm, enough) == CANVAS
+        assert mdlm.generate(REQUESTS, more) == mdlm.generate(REQUESTS, enough)
 
 
 @pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])

@@ -269,5 +269,11 @@ def test_dtype_capture_and_sweep_are_for_all(planned: Make) -> None:
 def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         make(gather({"task": "detox", **flags}, changes), "cpu")
-    allowed = {**flags, "task": "detox", "preset": "small"}
-    assert make(gather(allowed), "cpu").cells
+
+
+@pytest.mark.parametrize(("system", "setting"), [("cosmos", "guided-20"), ("tencdm", "euler-guided-50")])
+def test_guidance_is_there_where_sources_were_withheld(system: str, setting: str) -> None:
+    plan = make(gather({"task": "detox", "preset": "small", "system": [system], "setting": [setting]}), "cpu")
+    assert (system, setting, 0) in names(plan)
+    with pytest.raises(UserError, match="sources withheld"):
+        make(gather({"task": "detox", "system": [system], "setting": [setting], "steps": ["7"]}), "cpu")

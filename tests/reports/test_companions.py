@@ -62,7 +62,10 @@ def test_it_stands_in_for_no_headline(folder):
 
 def test_every_headline_without_a_value_is_named_and_what_misleads_is_read_with_care(folder):
     plan = json.loads((folder / "plan.json").read_text())
-    for skipped, said in ((["none", "FL"], "none and FL have no value here"), (["FL"], "FL has no value here")):
+    for skipped, said in (
+        (["none", "FL"], "No trained entry has a value of none and FL"),
+        (["FL"], "No trained entry has a value of FL"),
+    ):
         task = {"headline": [*skipped, "perplexity", "J"]}
         (folder / "plan.json").write_text(json.dumps({**plan, "task": task}))
         first, second, *_ = content.build(folder, folder / "report").sections[0].reading

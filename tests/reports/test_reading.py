@@ -63,7 +63,7 @@ def test_tracks_are_ranked_apart_and_compared_as_such(fake_run, tmp_path):
     legend = " ".join(section.legend)
     assert "never ranked with those on weights learnt elsewhere. Speed is marked over both." in legend
     foot = " ".join(reports.terminal(folder, 200).split())
-    assert "*: better than all other entries of its block, in speed than those of every block." in foot
+    assert "*: better than all other entries of its block, in speed than trained entries of every block." in foot
 
 
 def tuned(fake, system="gpt2", setting="greedy"):

@@ -80,7 +80,7 @@ def test_every_rival_is_quick_learns_and_survives_kills(tmp_path: Path) -> None:
     while len(kept) < KILLS:
         process = start(tmp_path / "killed", *RIVALS)
         try:
-            code = process.wait(moments.uniform(0.05, 0.25) * together)
+            code = process.wait(moments.uniform(0.05, 0.2) * together)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait(60)

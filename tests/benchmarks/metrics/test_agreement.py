@@ -172,7 +172,6 @@ def test_meteor_with_synonyms_is_that_of_nltk(users_caches):
         Document(str(i), None, " ".join(a for a, _ in row), (" ".join(a for a, _ in row), " ".join(b for _, b in row)))
         for i, row in enumerate(words)
     ]
-    nltk.data.path.append(str(net.folder.parents[1]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has one language
         reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet", [str(net.folder.parents[1])]), None)
