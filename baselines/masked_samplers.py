@@ -149,9 +149,15 @@ def _open_surest(
     predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None = None
 ) -> Tensor:
     """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
-    sureness, tokens = most_probable(predict(canvas), mask_id)  # [B, L], logarithms
-    masked = canvas == mask_id
-    order = sureness.masked_fill(~masked, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    logits, masked = predict(canvas), canvas == mask_id
+    if counts_freely(canvas):
+        sure, likely = most_probable(logits[masked], mask_id)
+        sureness = sure.new_full(canvas.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
+        tokens = canvas.masked_scatter(masked, likely)
+    else:
+        sureness, tokens = most_probable(logits, mask_id)
+        sureness = sureness.masked_fill(~masked, -torch.inf)
+    order = sureness.argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1)  # [B, L], 0 is the surest
     share = masked.sum(1) - most
     if threshold is None:
@@ -159,6 +165,12 @@ def _open_surest(
     else:
         opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
     return torch.where(opens, tokens, canvas)
+
+
+def counts_freely(canvas: Tensor) -> bool:
+    """Whether it costs nothing to ask how many positions are looked for, so that only those are worked on: an
+    accelerator would have to be waited for, and a recording has one shape."""
+    return canvas.device.type == "cpu"
 
 
 @fusible
@@ -201,8 +213,14 @@ def open_in_turn(
         uniform: what tokens are drawn with, float64 [B, L]; one number per position, since each opens once.
     """
     for call in range(calls):
-        tokens = categorical(clean_probabilities(predict(canvas), mask_id, top_p), uniform)
-        canvas = torch.where((canvas == mask_id) & (turn == call), tokens, canvas)
+        logits = predict(canvas)
+        opens = (canvas == mask_id) & (turn == call)
+        if counts_freely(canvas):
+            tokens = categorical(clean_probabilities(logits[opens], mask_id, top_p), uniform[opens])
+            canvas = canvas.masked_scatter(opens, tokens)
+        else:
+            tokens = categorical(clean_probabilities(logits, mask_id, top_p), uniform)
+            canvas = torch.where(opens, tokens, canvas)
     return canvas
 
 

@@ -70,6 +70,15 @@ def test_calls_that_would_open_nothing_are_not_made(
 
 
 @pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_texts_are_the_same_where_all_positions_are_worked_on(
+    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = mdlm.generate(REQUESTS, setting)
+    monkeypatch.setattr(masked_samplers, "counts_freely", lambda canvas: False)  # as on an accelerator
+    assert mdlm.generate(REQUESTS, setting) == few
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
 def test_a_text_of_mdlm_does_not_depend_on_its_batch_mates(setting: Any, mdlm: MDLMSystem) -> None:
     together = mdlm.generate(REQUESTS, setting)
     assert mdlm.generate(REQUESTS[::-1], setting) == together[::-1]
