@@ -271,6 +271,17 @@ def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes
         make(gather({"task": "detox", **flags}, changes), "cpu")
 
 
+def test_an_outside_system_refuses_the_settings_that_are_run(planned: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, setting: Any) -> None:
+        if setting.steps > 5:
+            raise UserError("The toy has no more than five steps.")
+
+    monkeypatch.setattr(planned(system="toy").cells[0].contestant.system, "check_setting", refuse, raising=False)
+    assert planned(system="toy").cells
+    with pytest.raises(UserError, match="no more than five steps"):
+        planned(system="toy", steps="3,7")
+
+
 @pytest.mark.parametrize(("system", "setting"), [("cosmos", "guided-20"), ("tencdm", "euler-guided-50")])
 def test_guidance_is_there_where_sources_were_withheld(system: str, setting: str) -> None:
     plan = make(gather({"task": "detox", "preset": "small", "system": [system], "setting": [setting]}), "cpu")

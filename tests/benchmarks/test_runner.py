@@ -131,6 +131,20 @@ def test_a_failing_cell_does_not_end_the_sweep(planned: Make, quiet: Any, tmp_pa
     assert "Traceback" in trace.read_text()
 
 
+def test_a_system_that_cannot_even_be_made_does_not_end_the_sweep(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unmade(*_: Any) -> None:
+        raise RuntimeError("a library is missing")
+
+    monkeypatch.setattr(planned(system="broken").cells[0].contestant.system, "__init__", unmade)
+    outcome = runner.run(planned(system="broken,toy"), quiet)
+    cells = cells_of(tmp_path / "run")
+    assert outcome.exit_code == 1
+    assert cells["broken", "default", 0].header.reason == "RuntimeError: a library is missing"
+    assert cells["toy", "default", 0].header.status == "done"
+
+
 def test_a_trace_goes_when_the_cell_is_made_after_all(
     planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -385,4 +385,4 @@ def test_frozen_parameters_are_neither_moved_nor_stored(tmp_path: Path) -> None:
 
 def test_no_network_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
-    run(tmp_path, 2)
+    assert run(tmp_path, 2).steps == 2

@@ -83,9 +83,10 @@ def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made
         "ld4lg": lambda: (system.latents, (seeds,)),
     }.get(name, lambda: (system.draw, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()
     with torch.inference_mode():
-        loop(chosen, *inputs)  # libraries set themselves up
+        wanted = loop(chosen, *inputs)  # libraries set themselves up
         with no_waiting():
-            loop(chosen, *inputs)
+            found = loop(chosen, *inputs)
+    assert torch.equal(found, wanted)
 
 
 @pytest.mark.parametrize("capture", ["compile", "graph"])
