@@ -216,8 +216,11 @@ def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
     except Exception:  # a fault of the system, which its cells will meet again and be marked with
         return
     if isinstance(system, Particular):
-        for setting in settings.with_steps(contestant.settings, steps).values():
-            system.check_setting(setting)
+        for name, setting in settings.with_steps(contestant.settings, steps).items():
+            try:
+                system.check_setting(setting)
+            except UserError as error:
+                raise UserError(f"The setting {name} of {contestant.name} cannot be run. {error}") from error
 
 
 def _keys(name: str, system: type[System], preset: str) -> list[str]:
