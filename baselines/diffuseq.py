@@ -160,7 +160,9 @@ class DiffuSeqSystem(CanvasRival):
             "small": DiffuSeqRecipe(
                 embedding=128,
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
+                training=TrainingConfig(
+                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                ),
                 budget=Budget(600, "seconds"),
             ),
             # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.

@@ -121,6 +121,7 @@ class GPT2System(Rival):
                 inner=2688,
                 dropout=0.1,
                 training=TrainingConfig(
+                    compile=True,
                     batch_size=256, learning_rate=6e-4, betas=(0.9, 0.95), weight_decay=0.1, validations=20, keep="best"
                 ),
                 budget=Budget(600, "seconds"),

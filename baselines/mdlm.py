@@ -67,7 +67,9 @@ class MDLMSystem(CanvasRival):
             "small": CanvasRecipe(
                 trunk_of("small", inner=1856, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
+                training=TrainingConfig(
+                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                ),
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.

@@ -203,8 +203,12 @@ class TEncDMSystem(TwoStageRival):
             "small": _like_cosmos(
                 "small",
                 3,
-                TrainingConfig(batch_size=256, learning_rate=6e-4, ema_decay=0.999, keep="best"),
-                TrainingConfig(batch_size=512, learning_rate=4e-4, ema_decay=0.999, keep="best"),
+                TrainingConfig(
+                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                ),
+                TrainingConfig(
+                    compile=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
+                ),
                 0.1,
                 Budget(600, "seconds"),
             ),
