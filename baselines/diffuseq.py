@@ -141,7 +141,7 @@ def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor,
     """All terms, summed over the canvas, and its positions (`cosmos.training.Loss`)."""
     assert isinstance(model, EmbeddingDenoiser)
     total = terms(model, batch, hard_times(draw_times(seeds, stratified=True)), seeds).total()
-    return total.sum(), total.new_tensor(total.numel())
+    return total.sum(), total.new_full((), total.numel())
 
 
 class DiffuSeqSystem(CanvasRival):
@@ -161,7 +161,7 @@ class DiffuSeqSystem(CanvasRival):
                 embedding=128,
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 training=TrainingConfig(
-                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 budget=Budget(600, "seconds"),
             ),

@@ -120,14 +120,14 @@ class DuoSystem(CanvasRival):
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
                 training=TrainingConfig(
-                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 distillation=Distillation(
                     share=0.15,
                     rounds=4,
                     parts=64,
                     training=TrainingConfig(
-                        compile=True, batch_size=128, learning_rate=1e-4, ema_decay=0.99, validations=1
+                        record=True, batch_size=128, learning_rate=1e-4, ema_decay=0.99, validations=1
                     ),
                 ),
                 budget=Budget(600, "seconds"),

@@ -43,7 +43,7 @@ from baselines.sequence import Pairs, TokenBatches, encode_sources, join, length
 from cosmos import regions
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, TrainingConfig
-from cosmos.vocabulary import SEP, Vocabulary
+from cosmos.vocabulary import PAD, SEP, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,20 @@ class GPT2Recipe:
             raise UserError(f"The dropout of GPT-2 must lie in [0, 1), not at {self.dropout:g}.")
 
 
+def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
+    """Of all positions, under a causal mask: int64 [B, L] -> [B, L, W].
+
+    Block by block, for called as a whole the network looks at the positions first, and a GPU would be waited for.
+    """
+    network = model.transformer
+    states = network.drop(network.wte(tokens) + network.wpe(torch.arange(tokens.shape[1], device=tokens.device)))
+    for block in network.h:
+        found = block(states)
+        states = found if isinstance(found, Tensor) else found[0]  # by the version of transformers
+    normed: Tensor = network.ln_f(states)
+    return normed
+
+
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of the targets, in nats.
 
@@ -80,8 +94,7 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
         nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets, in float32 or the network's dtype if that
         is wider; and where targets are, bool [B, L - 1].
     """
-    # Without a cache, whose copies of keys and values are for generating.
-    states = model.transformer(tokens[:, :-1], use_cache=False).last_hidden_state  # [B, L - 1, W]
+    states = hidden_states(model, tokens[:, :-1])  # [B, L - 1, W]
     place = torch.arange(1, tokens.shape[1], device=tokens.device)
     counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
@@ -93,8 +106,34 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
 def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.Loss`)."""
     assert isinstance(model, GPT2LMHeadModel)
-    nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
-    return nll.sum(), counts.sum()
+    if "places" not in batch:
+        nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
+        return nll.sum(), counts.sum()
+    states = hidden_states(model, batch["tokens"][:, :-1]).flatten(0, 1)  # [B * (L - 1), W]
+    logits, wanted = model.lm_head(states[batch["places"]]).float(), batch["wanted"]
+    return functional.cross_entropy(logits, wanted, ignore_index=PAD, reduction="sum"), (wanted != PAD).sum()
+
+
+class PlacedBatches(TokenBatches):
+    """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
+
+    Adds `places`, int64 [M], those of the B * (L - 1) positions that predict a token of a target, and `wanted`, int64
+    [M], the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
+        super().__init__(tensors)
+        self.unit = unit
+
+    def batch(self, index: Tensor) -> Batch:
+        rows = super().batch(index)
+        tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
+        place = torch.arange(1, tokens.shape[1])
+        counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
+        places = counts.flatten().nonzero()[:, 0]
+        added = (0, -len(places) % self.unit)
+        wanted = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
+        return {"tokens": tokens, "places": functional.pad(places, added), "wanted": wanted}
 
 
 class GPT2System(Rival):
@@ -121,7 +160,7 @@ class GPT2System(Rival):
                 inner=2688,
                 dropout=0.1,
                 training=TrainingConfig(
-                    compile=True,
+                    record=True,
                     batch_size=256, learning_rate=6e-4, betas=(0.9, 0.95), weight_decay=0.1, validations=20, keep="best"
                 ),
                 budget=Budget(600, "seconds"),
@@ -226,7 +265,8 @@ class GPT2System(Rival):
 
     def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
         tokens, starts, ends = join(pairs.sources, pairs.targets)
-        return TokenBatches({"tokens": tokens, "starts": starts, "ends": ends})
+        rows, training = {"tokens": tokens, "starts": starts, "ends": ends}, self.recipe.training
+        return PlacedBatches(rows, 2 * training.batch_size) if training.record else TokenBatches(rows)
 
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss

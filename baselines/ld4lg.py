@@ -37,8 +37,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
@@ -141,7 +141,7 @@ def velocity_loss(
     drawn = draw(model, latents, config, seeds, source)
     wanted = velocity(latents.float(), drawn.noise.float(), drawn.t, model.schedule)
     error = (model.predict(drawn.noisy, drawn.t, drawn.estimate, drawn.condition).float() - wanted).square()
-    return error.mean((1, 2)).sum(), error.new_tensor(len(latents))
+    return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
 def _like_cosmos(
@@ -240,8 +240,7 @@ class LD4LGSystem(TwoStageRival):
             mask, tokens = batch["mask"], batch["tokens"]
             latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            error = functional.cross_entropy(logits[counts].float(), tokens[:, 1:][counts], reduction="sum")
-            return error, counts.sum()
+            return summed_nll(logits, tokens[:, 1:], counts), counts.sum()
 
         return Work(loss, train.targets, None if validation is None else validation.targets)
 

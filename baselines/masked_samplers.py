@@ -17,6 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from baselines.choosing import counts_freely
 from baselines.draws import categorical, nucleus
 from baselines.masked_diffusion import Schedule, clean_log_probs
 from cosmos.randomness import Seeds
@@ -165,12 +166,6 @@ def _open_surest(
     else:
         opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
     return torch.where(opens, tokens, canvas)
-
-
-def counts_freely(canvas: Tensor) -> bool:
-    """Whether it costs nothing to ask how many positions are looked for, so that only those are worked on: an
-    accelerator would have to be waited for, and a recording has one shape."""
-    return canvas.device.type == "cpu"
 
 
 @fusible

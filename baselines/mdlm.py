@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
+from baselines.choosing import chosen
 from baselines.contract import Budget
 from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
 from baselines.masked_samplers import threshold_steps, until_open
@@ -44,10 +45,10 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tens
     canvas = batch["canvas"]
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
     noisy = mask_out(canvas, masked, MASK)
-    # Only masked positions cost anything, so only they are read out.
-    logits = model.read(model.states(noisy, model.encode(batch["source"]))[masked]).float()  # [masked, V]
-    nll = token_nll(logits, noisy[masked], canvas[masked], MASK)  # [masked]
-    weights = weight(SCHEDULE, t)[:, None].expand(canvas.shape)[masked]  # float64
+    read = chosen(masked)  # an open position costs nothing
+    logits = model.read(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
+    nll = token_nll(logits, noisy[read], canvas[read], MASK)
+    weights = weight(SCHEDULE, t)[:, None].expand(canvas.shape)[read]  # float64
     return (weights * nll).sum(), target_tokens(canvas)
 
 
@@ -68,7 +69,7 @@ class MDLMSystem(CanvasRival):
                 trunk_of("small", inner=1856, dropout=0.1),
                 source_layers=6,
                 training=TrainingConfig(
-                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 budget=Budget(600, "seconds"),
             ),

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
+from baselines.choosing import chosen
 from baselines.contract import Budget, unknown
 from baselines.masked_diffusion import LogLinear, Schedule, mask_out
 from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
@@ -77,11 +78,12 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tup
     alpha = schedule.alpha(t)
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
     states = model.states(mask_out(canvas, masked, MASK), model.encode(batch["source"]), t)
-    logits = model.read(states[masked]).float()  # [masked, V]: an open position costs nothing
-    levels = alpha[:, None].expand(canvas.shape)[masked].float()  # [masked]
-    entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[masked], levels, MASK)
-    weights = rate(schedule, t)[:, None].expand(canvas.shape)[masked]  # float64
-    return (weights * entropy).sum(), target_tokens(canvas)
+    read = chosen(masked)
+    logits = model.read(states[read]).float()  # [masked, V] or [B, L, V]
+    levels = alpha[:, None].expand(canvas.shape)[read].float()
+    entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[read], levels, MASK)
+    weights = rate(schedule, t)[:, None].expand(canvas.shape)[read]  # float64
+    return (weights * torch.where(masked[read], entropy, 0.0)).sum(), target_tokens(canvas)  # an open one costs nothing
 
 
 def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -112,7 +114,7 @@ class SEDDSystem(CanvasRival):
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
                 training=TrainingConfig(
-                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 budget=Budget(600, "seconds"),
             ),

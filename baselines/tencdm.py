@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival, Work
 from cosmos.batches import Batch
@@ -204,10 +205,10 @@ class TEncDMSystem(TwoStageRival):
                 "small",
                 3,
                 TrainingConfig(
-                    compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 TrainingConfig(
-                    compile=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
+                    record=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
                 ),
                 0.1,
                 Budget(600, "seconds"),
@@ -260,8 +261,7 @@ class TEncDMSystem(TwoStageRival):
             """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
             states, source = self._inputs(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
-            tokens, mask = batch["tokens"], batch["mask"]
-            return functional.cross_entropy(logits[mask].float(), tokens[mask], reduction="sum"), mask.sum()
+            return summed_nll(logits, batch["tokens"], batch["mask"]), batch["mask"].sum()
 
         return self._work(loss, train, validation, model.denoiser.config.latents)
 
@@ -277,7 +277,7 @@ class TEncDMSystem(TwoStageRival):
                 return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
             estimate = estimated(denoiser, draw(denoiser, states, self.recipe.diffusion, seeds, source))
             errors = squared_error(estimate, states) + weight * read_error(model.reader, estimate, source, batch)
-            return errors.sum(), errors.new_tensor(len(errors))
+            return errors.sum(), errors.new_full((), len(errors))
 
         return self._work(loss, train, validation, model.denoiser.config.latents)
 

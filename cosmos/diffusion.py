@@ -74,7 +74,7 @@ def diffusion_loss(
         source: what the texts are conditioned on; `hidden` is drawn here.
     """
     error = squared_error(estimated(model, draw(model, latents, config, seeds, source)), latents)
-    return error.sum(), error.new_tensor(len(latents))
+    return error.sum(), error.new_full((), len(latents))
 
 
 def estimated(model: Denoiser, drawn: Draw) -> Tensor:

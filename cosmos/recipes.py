@@ -53,10 +53,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "small": Recipe(
             model=PRESETS["small"],
             autoencoder_training=TrainingConfig(
-                compile=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
+                record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
             ),
             diffusion_training=TrainingConfig(
-                compile=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
+                record=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
             ),
             autoencoder_share=0.5,
             budget=Budget(600, "seconds"),

@@ -17,14 +17,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cosmos import regions, resume
 from cosmos.batches import Ahead, Batch, Batches, Order, TensorBatches, hashed, row_seeds
@@ -32,7 +31,8 @@ from cosmos.budget import Budget
 from cosmos.errors import UserError
 from cosmos.files import make_folder
 from cosmos.flops import measure_flops
-from cosmos.processes import Objective, Processes, find_processes
+from cosmos.optimiser_step import OptimiserStep
+from cosmos.processes import Processes, find_processes
 from cosmos.randomness import Seeds
 from cosmos.training_config import Progress, Trained, TrainingConfig, learning_rate, silent, total_steps
 
@@ -185,23 +185,13 @@ class _Run:
         if config.batch_size % processes.count:
             raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
         self.job, self.model, self.processes, self.device = job, model.to(processes.device), processes, processes.device
-        self.parameters = resume.trainable(model)
-        # Without their graph, for the average and the exchange of weights.
-        self.live = [parameter.data for parameter in self.parameters.values()]
-        self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
+        self.step = OptimiserStep(model, config, processes, job.seed)
         self.best: list[Tensor] | None = None
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
-        )
         self.order = Order(len(job.data), job.seed)
-        self.part = config.batch_size // processes.count  # rows of a batch that are this process's
         self.points = resume.ResumePoints(job.workdir, job.stage)
         self.counters = self._restored()
+        self.step.begin(loss, self.counters.step, self.counters.running)
         self.ahead = Ahead(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
-        self.running = torch.tensor(self.counters.running, dtype=torch.float64, device=self.device)
-        self.bad_step = torch.full((), -1, device=self.device)
-        objective = Objective(model, loss)
-        self.objective = processes.accelerator.prepare(objective) if processes.count > 1 else objective
         processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
         log = job.workdir / f"{job.stage}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
@@ -226,54 +216,22 @@ class _Run:
             return self.counters.step * self.job.config.validations // self.job.steps
         return int(share * self.job.config.validations)
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        """bfloat16 in matrix products, or nothing."""
-        precision = self.processes.precision(self.job.config.precision)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
     def _rows(self, step: int) -> Batch:
         """This process's part of the batch of a step, ready to be moved."""
-        start = step * self.job.config.batch_size + self.processes.rank * self.part
-        return self._pinned(self.job.data.batch(self.order.rows(start, start + self.part)))
+        start = step * self.job.config.batch_size + self.step.first
+        return self._pinned(self.job.data.batch(self.order.rows(start, start + len(self.step.rows))))
 
     def _pinned(self, batch: Batch) -> Batch:
         """In memory that a GPU can read by itself, where there is one."""
         return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
 
-    def _move(self, batch: Batch) -> Batch:
-        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-
     def advance(self, share: float) -> float:
         """One optimiser step; returns its learning rate. Does not wait for the device."""
-        config, step, seed = self.job.config, self.counters.step, self.job.seed
+        step = self.counters.step
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
-        rate = learning_rate(config, step, share if self.job.steps is None else (step + 0.5) / self.job.steps)
-        self.optimizer.param_groups[0]["lr"] = rate
-        batch = self._move(self.ahead.take())
-        first = self.processes.rank * self.part
-        seeds = row_seeds(hashed(seed, "noise", step), first, first + self.part, self.device)
-        torch.default_generator.manual_seed(hashed(seed, "dropout", step, self.processes.rank))
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(hashed(seed, "dropout", step, self.processes.rank))
-
-        with self.autocast():
-            total, weight = self.objective(batch, seeds)
-        sums = self.processes.total(torch.stack((total.detach(), weight)))
-        weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
-        # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
-        (total * (self.processes.count / weights)).backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), config.clip_norm, foreach=True)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.average is not None and config.ema_decay is not None:
-            count = step + 1
-            get_ema_multi_avg_fn(min(config.ema_decay, (1 + count) / (10 + count)))(self.average, self.live, count)
-
-        value = sums[0] / weights
-        # The norm is that of all processes' gradients: it tells each of them of a bad loss in any.
-        good = torch.isfinite(value + norm) | (self.bad_step >= 0)
-        self.bad_step = torch.where(good, self.bad_step, step + 1)
-        self.running += value
+        share = share if self.job.steps is None else (step + 0.5) / self.job.steps
+        rate = learning_rate(self.job.config, step, share)
+        self.step(self.ahead.take(), step, rate)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate
@@ -286,7 +244,7 @@ class _Run:
 
     def check(self) -> None:
         """Raise if a loss or gradient has not been finite; this waits for the device."""
-        if (bad := int(self.bad_step)) >= 0:
+        if (bad := int(self.step.bad_step)) >= 0:
             raise self._diverged("loss", bad)
 
     def interval(self, share: float, rate: float) -> None:
@@ -294,8 +252,8 @@ class _Run:
         self.check()
         if self.counters.running_steps == 0:  # just resumed
             return
-        self.counters.loss = float(self.running) / self.counters.running_steps
-        self.running.zero_()
+        self.counters.loss = float(self.step.running) / self.counters.running_steps
+        self.step.running.zero_()
         self.counters.running_steps = 0
         self._write(share, loss=self.counters.loss, lr=rate)
 
@@ -307,13 +265,13 @@ class _Run:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The model with the averaged weights, in evaluation mode; afterwards as it was."""
-        mine = [value.clone() for value in self.live]
-        torch._foreach_copy_(self.live, self.average or mine)
+        mine = [value.clone() for value in self.step.live]
+        torch._foreach_copy_(self.step.live, self.step.average or mine)
         self.model.eval()
         try:
             yield
         finally:
-            torch._foreach_copy_(self.live, mine)
+            torch._foreach_copy_(self.step.live, mine)
             self.model.train()
 
     def validate(self, share: float) -> None:
@@ -321,13 +279,13 @@ class _Run:
         data, size = self.job.validation, self.job.config.batch_size
         assert data is not None
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        with self.averaged(), torch.no_grad(), self.autocast():
+        with self.averaged(), torch.no_grad(), self.step.autocast():
             starts = range(0, len(data), size)[self.processes.rank :: self.processes.count]
             for start in starts:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
                 seeds = row_seeds(hashed(self.job.seed, "validation"), start, stop, self.device)
-                batch = self._move(self._pinned(data.batch(torch.arange(start, stop))))
+                batch = self.step.move(self._pinned(data.batch(torch.arange(start, stop))))
                 total, weight = self.job.validation_loss(self.model, batch, seeds)
                 sums += torch.stack((total.double(), weight.double()))
         loss, weight = self.processes.total(sums).tolist()
@@ -338,7 +296,7 @@ class _Run:
         if loss / weight < best:
             self.counters.best_share = share
             if self.job.config.keep == "best":
-                self.best = [value.clone() for value in self.average or self.live]
+                self.best = [value.clone() for value in self.step.average or self.step.live]
         self._write(share, validation_loss=loss / weight)
 
     def save(self) -> None:
@@ -346,12 +304,14 @@ class _Run:
         begun = self.seconds()
         self.check()
         if self.log is not None:
-            names = list(self.parameters)
-            counters = replace(self.counters, seconds=begun, running=float(self.running), log_bytes=self.log.length())
+            names = list(self.step.parameters)
+            counters = replace(
+                self.counters, seconds=begun, running=float(self.step.running), log_bytes=self.log.length()
+            )
             groups = {
                 "model": resume.weights(self.model),
-                "optimizer": resume.flatten_optimizer(self.optimizer, names),
-                "average": dict(zip(names, self.average or [], strict=False)),
+                "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
+                "average": dict(zip(names, self.step.average or [], strict=False)),
                 "best": dict(zip(names, self.best or [], strict=False)),
             }
             self.points.save(groups, {"arguments": self.job.arguments, "counters": asdict(counters)})
@@ -365,11 +325,11 @@ class _Run:
             return _Counters()
         groups, header = point
         resume.check_arguments(self.job.stage, self.job.workdir, header["arguments"], self.job.arguments)
-        names = list(self.parameters)
+        names = list(self.step.parameters)
         resume.load_weights(self.model, groups["model"])
-        resume.restore_optimizer(self.optimizer, names, groups["optimizer"])
-        if self.average is not None:
-            self.average = [groups["average"][name].to(self.device) for name in names]
+        resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
+        if self.step.average is not None:
+            self.step.average = [groups["average"][name].to(self.device) for name in names]
         if groups.get("best"):
             self.best = [groups["best"][name].to(self.device) for name in names]
         history = [(step, loss) for step, loss in header["counters"]["history"]]
@@ -378,7 +338,9 @@ class _Run:
     def finish(self, flops_per_step: float) -> Trained:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.job.config.keep, self.counters
-        torch._foreach_copy_(self.live, (self.best if keep == "best" else None) or self.average or self.live)
+        torch._foreach_copy_(
+            self.step.live, (self.best if keep == "best" else None) or self.step.average or self.step.live
+        )
         self.model.eval()
         losses = [loss for _, loss in counters.history]
         trained = Trained(

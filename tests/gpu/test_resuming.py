@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ DOCUMENTS = [Document(str(n), None, text, (text,)) for n, text in enumerate(TEXT
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 
 
-def test_a_killed_training_ends_with_the_same_bytes(device: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("record", [False, True])
+def test_a_killed_training_ends_with_the_same_bytes(record: bool, device: str, tmp_path: Path) -> None:
     def fit(folder: Path, progress: Any) -> None:
-        recipe = CanvasRecipe(TrunkConfig(32, 2, 2, 64), 0, TRAINING, Budget(30, "steps"))
+        training = replace(TRAINING, record=record)
+        recipe = CanvasRecipe(TrunkConfig(32, 2, 2, 64), 0, training, Budget(30, "steps"))
         corpus = Corpus(DOCUMENTS[:9], DOCUMENTS[9:])
         MDLMSystem(recipe, Limits(0, 12)).fit(
             corpus, Budget(30, "steps"), folder, seed=1, device=device, progress=progress

@@ -1,0 +1,164 @@
+"""One optimiser step: loss, gradients, AdamW, and the exponential moving average of the weights.
+
+On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
+small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
+equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. Whatever changes from
+step to step (rows, noise, learning rate) therefore lies in tensors, and nothing in a step waits for the device.
+
+Axis legend: B rows of this process's part of the global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from cosmos import resume
+from cosmos.batches import Batch, hashed
+from cosmos.processes import Objective, Processes
+from cosmos.randomness import Seeds
+from cosmos.training_config import TrainingConfig
+
+RECORDINGS = 64  # shapes of batch that are recorded; steps of any further ones are launched as they are
+
+
+class OptimiserStep:
+    """What a step reads and moves, and the step itself.
+
+    Attributes:
+        parameters: what is trained, by name. live: the same without their graph.
+        average: the moving average of each, if there is one.
+        optimizer: AdamW.
+        running: the sum of the losses since somebody set it to zero, float64.
+        bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> None:
+        self.model, self.config, self.processes, self.seed = model, config, processes, seed
+        self.device = device = processes.device
+        self.parameters = resume.trainable(model)
+        self.live = [parameter.data for parameter in self.parameters.values()]
+        self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
+        self.recorded = config.record and device.type == "cuda" and processes.count == 1
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
+            betas=config.betas,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=self.recorded,
+        )
+        part = config.batch_size // processes.count
+        self.first = processes.rank * part  # row of the global batch
+        self.rows = torch.arange(self.first, self.first + part, device=device)
+        self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
+        self.gain = torch.zeros((), device=device)  # the share of the average that is made new
+        self.steps = torch.zeros((), dtype=torch.int64, device=device)
+        self.bad_step = torch.full((), -1, device=device)
+        self.running = torch.zeros((), dtype=torch.float64, device=device)
+        self.run: Callable[[Batch], None] = _Recordings(self._run) if self.recorded else self._run
+
+    def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
+        """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
+        objective = Objective(self.model, loss)
+        self.objective = self.processes.accelerator.prepare(objective) if self.processes.count > 1 else objective
+        self.steps.fill_(step)
+        self.running.fill_(running)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 in matrix products, or nothing."""
+        precision = self.processes.precision(self.config.precision)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+    def move(self, batch: Batch) -> Batch:
+        """A batch on the device."""
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+
+    def __call__(self, batch: Batch, step: int, rate: float) -> None:
+        """Step `step` (from 0) at a learning rate; does not wait for the device.
+
+        Args:
+            batch: B rows on the CPU, which is pinned memory where the device is a GPU.
+        """
+        self.noise.fill_(hashed(self.seed, "noise", step))
+        dropout = hashed(self.seed, "dropout", step, self.processes.rank)
+        torch.default_generator.manual_seed(dropout)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(dropout)
+        group = self.optimizer.param_groups[0]
+        if self.recorded:
+            group["lr"].fill_(rate)
+            self.gain.fill_(1.0 - self._decay(step))
+            self.run(batch)
+            return
+        group["lr"] = rate
+        self.run(self.move(batch))
+        if self.average is not None:
+            get_ema_multi_avg_fn(self._decay(step))(self.average, self.live, step + 1)
+
+    def _decay(self, step: int) -> float:
+        return min(self.config.ema_decay or 0.0, (2 + step) / (11 + step))
+
+    def _run(self, batch: Batch) -> None:
+        with self.autocast():
+            total, weight = self.objective(batch, Seeds(self.rows + self.noise))
+        sums = self.processes.total(torch.stack((total.detach(), weight)))
+        weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
+        # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
+        (total * (self.processes.count / weights)).backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.recorded and self.average is not None:
+            difference = torch._foreach_sub(self.live, self.average)
+            torch._foreach_mul_(difference, self.gain)
+            torch._foreach_add_(self.average, difference)
+        value = sums[0] / weights
+        self.steps += 1
+        # The norm is that of all processes' gradients: it tells each of them of a bad loss in any.
+        good = torch.isfinite(value + norm) | (self.bad_step >= 0)
+        self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
+        self.running += value
+
+
+class _Recordings:
+    """A step that is recorded, for each shape of its batch, the second time it comes, and then replayed.
+
+    The first time it runs as it is: libraries allocate their workspaces, blocks are compiled where they are, and the
+    optimiser makes its states. All recordings share one pool of memory, for nothing of a step outlives it there.
+    """
+
+    def __init__(self, run: Callable[[Batch], None]) -> None:
+        self._run = run
+        self._known: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, Batch] | None] = {}
+        self._pool: Any = None
+
+    def __call__(self, batch: Batch) -> None:
+        key = tuple((name, value.shape, value.dtype) for name, value in batch.items())
+        if self._known.get(key) is None:
+            moved = {name: value.to("cuda", non_blocking=True) for name, value in batch.items()}
+            recorded = sum(known is not None for known in self._known.values())
+            if key not in self._known or recorded == RECORDINGS:
+                self._known[key] = None
+                self._run(moved)
+                return
+            self._known[key] = self._record(moved), moved
+        graph, buffers = self._known[key] or (None, {})
+        assert graph is not None
+        for name, value in batch.items():
+            buffers[name].copy_(value, non_blocking=True)
+        graph.replay()
+
+    def _record(self, batch: Batch) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        # Threads that pin the memory of coming batches meanwhile do no harm.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            self._run(batch)
+        self._pool = graph.pool()
+        return graph

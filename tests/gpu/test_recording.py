@@ -1,0 +1,61 @@
+"""Recorded training steps: the weights of unrecorded ones, but for rounding, of every system and stage."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from baselines import catalogue
+from baselines.contract import Budget, Corpus, Limits
+from benchmarks.data import world
+from cosmos.training_config import TrainingConfig
+
+pytestmark = pytest.mark.gpu
+
+SYSTEMS = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+STEPS = 40
+
+
+def with_training(recipe: Any, **changes: Any) -> Any:
+    """The recipe with all its trainings changed."""
+    made: dict[str, Any] = {}
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if isinstance(value, TrainingConfig):
+            made[field.name] = replace(value, **changes)
+        elif is_dataclass(value) and not isinstance(value, Budget):
+            made[field.name] = with_training(value, **changes)
+    return replace(recipe, **made)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_recorded_steps_train_the_same_weights(
+    name: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind: Any = catalogue.find(name)
+    corpus = Corpus(world.detox("train", 200), world.detox("validation", 20))
+    replays, replay = [0], torch.cuda.CUDAGraph.replay
+
+    def counted(self: torch.cuda.CUDAGraph) -> None:
+        replays[0] += 1
+        replay(self)
+
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", counted)
+    found = []
+    for record in (False, True):
+        folder = tmp_path / str(record)
+        recipe = with_training(kind.presets["nano"], record=record, precision="float32", learning_rate=1e-4)
+        kind(recipe, Limits(24, 24)).fit(corpus, Budget(STEPS, "steps"), folder, seed=1, device=device)
+        found.append({k: v for path in sorted(folder.rglob("*.safetensors")) for k, v in load_file(path).items()})
+        assert replays[0] > STEPS // 3 if record else replays[0] == 0
+    plain, recorded = found
+    assert plain
+    assert plain.keys() == recorded.keys()
+    for key, value in plain.items():
+        distance = (recorded[key].double() - value.double()).norm() / value.double().norm().clamp(min=1e-9)
+        assert distance < 2e-3, key
