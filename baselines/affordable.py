@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
@@ -22,6 +23,7 @@ VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents
 _CHUNK = 512  # documents that are cut into tokens at once
 _TIMED = 64  # documents that are encoded to learn how fast that is
 CHOICE = "documents.json"
+_PARTS = ("train", "validation", "passages")
 
 
 def affordable(
@@ -35,7 +37,8 @@ def affordable(
     workdir: Path,
     device: str,
 ) -> Corpus:
-    """The first training and validation documents whose texts can be encoded within a share of the budget.
+    """The first training and validation documents whose texts can be encoded within a share of the budget, and the
+    first passages that what training documents leave of it pays for.
 
     Args:
         share: of the budget, the most that encoding may cost; `VALIDATION_SHARE` of it is for validation.
@@ -56,7 +59,8 @@ def affordable(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
-    return Corpus(corpus.train[: chosen["train"]], corpus.validation[: chosen["validation"]])
+    parts = (corpus.train, corpus.validation, corpus.passages)
+    return Corpus(*(part[: chosen[name]] for name, part in zip(_PARTS, parts, strict=True)))
 
 
 def _choice(
@@ -65,11 +69,20 @@ def _choice(
     parts = {"train": (corpus.train, 1.0 - VALIDATION_SHARE), "validation": (corpus.validation, VALIDATION_SHARE)}
     if budget.unit == "steps":
         seen = budget.amount * batch_size / (1.0 - VALIDATION_SHARE)
-        return {name: min(len(documents), max(1, round(seen * part))) for name, (documents, part) in parts.items()}
+        counts = {name: min(len(documents), max(1, round(seen * part))) for name, (documents, part) in parts.items()}
+        rest = max(0, round(seen * (1.0 - VALIDATION_SHARE)) - counts["train"])
+        return counts | {"passages": min(len(corpus.passages), rest)}
     flops = budget.amount * share
     if budget.unit == "seconds":
         flops *= _speed(encoder, _rows(encoder, corpus.train[:_TIMED], limits))
-    return {name: _count(encoder, documents, limits, flops * part) for name, (documents, part) in parts.items()}
+    counts = {name: _count(encoder, documents, limits, flops * part) for name, (documents, part) in parts.items()}
+    counts["passages"] = 0
+    if corpus.passages and counts["train"] == len(corpus.train):
+        spent = sum(encoder.flops(column) for column in _rows(encoder, corpus.train, limits))
+        passages = [Document("", None, passage, ()) for passage in corpus.passages]
+        rest = flops * (1.0 - VALIDATION_SHARE) - spent
+        counts["passages"] = _count(encoder, passages, replace(limits, source_tokens=0), rest)
+    return counts
 
 
 def _count(encoder: TextEncoder, documents: Sequence[Document], limits: Limits, flops: float) -> int:

@@ -38,6 +38,8 @@ def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
         for document in documents:
             digest.update(json.dumps([document.source, document.target]).encode())
         digest.update(b"\n")
+    for passage in corpus.passages:
+        digest.update(json.dumps(passage).encode())
     return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
 
 

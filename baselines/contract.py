@@ -50,10 +50,15 @@ class Document:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`."""
+    """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`.
+
+    `passages` are texts of another corpus, for the first stage of a method that learns how texts are represented from
+    one; a method without such a stage leaves them alone.
+    """
 
     train: Sequence[Document]
     validation: Sequence[Document]
+    passages: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

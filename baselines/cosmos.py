@@ -5,6 +5,9 @@ Encoding comes first; it may cost the recipe's `encoding_share`, and where that 
 first are learnt from (`baselines.affordable`), while rivals that write tokens see all. What encoding leaves is split by
 `autoencoder_share`.
 
+The paper's autoencoder learns from Wikipedia or OpenWebText, not from the task. Here it learns from the task's own
+targets and, where the corpus has passages, from those too, in pieces of whole sentences that fit the task's limit.
+
 The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
 four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
 
@@ -40,10 +43,12 @@ from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.samplers import check_guidance
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
+from cosmos.texts import pieces
 from cosmos.train import AUTOENCODER, DIFFUSION, encoder_name, train_autoencoder, train_diffusion
 from cosmos.vocabulary import Vocabulary
 
 MODEL = "model"  # the pipeline's folder within the checkpoint
+TOKENS_PER_WORD = 1.4  # of English, about
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,9 @@ class CosmosSystem:
         conditional = self.limits.source_tokens > 0
         model = self.recipe.model
         encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
+        words = max(1, int((self.limits.target_tokens - 2) / TOKENS_PER_WORD))
         chosen = affordable(
-            corpus,
+            replace(corpus, passages=pieces(corpus.passages, words)),
             encoder,
             self.limits,
             budget,
@@ -107,12 +113,12 @@ class CosmosSystem:
         sources = [str(document.source) for document in chosen.train] if conditional else None
         held_out_sources = [str(document.source) for document in chosen.validation] if conditional else None
         seen = [text for document in corpus.train for text in (document.target, document.source) if text is not None]
-        vocabulary = Vocabulary.of(seen, str(encoder.folder))
+        vocabulary = Vocabulary.of([*seen, *chosen.passages], str(encoder.folder))
         canvas = self._canvas(vocabulary, texts)
         # Encoded here, so that the stages find the states and know what they cost.
         states = workdir / "states"
         of_targets, of_sources = (Encoding(states, encoder, s, device, progress) for s in (AUTOENCODER, DIFFUSION))
-        for wanted in filter(None, (texts, held_out)):
+        for wanted in filter(None, (texts, held_out, chosen.passages)):
             of_targets.states(wanted, canvas)
         for wanted in filter(None, (sources, held_out_sources)):
             of_sources.states(wanted, self.limits.source_tokens)
@@ -130,6 +136,7 @@ class CosmosSystem:
             states=states,
             seed=seed,
             device=device,
+            passages=chosen.passages,
             start_linear=self.recipe.start_linear,
             progress=progress,
         )
@@ -157,6 +164,7 @@ class CosmosSystem:
             notes={
                 "documents": len(chosen.train),
                 "validation_documents": len(chosen.validation),
+                "passages": len(chosen.passages),
                 "autoencoder": asdict(first),
                 "diffusion": asdict(second),
                 "vocabulary": len(vocabulary),

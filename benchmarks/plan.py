@@ -13,7 +13,7 @@ from baselines.contract import Budget, Document, Particular, System, UserError, 
 from benchmarks import scoring, settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
-from benchmarks.data.source import Source
+from benchmarks.data.source import Source, WithPassages
 from benchmarks.options import convert, keys, override, plain
 from benchmarks.records import Cell
 from benchmarks.store import PLAN
@@ -77,6 +77,8 @@ def open_source(choices: Choices, *, train: bool) -> Source:
     check_given(source.load(task.name, "test", choices.limit), "test", name, task)
     if train and not (default_folder(choices) / PLAN).exists():
         check_given(source.load(task.name, "train", 1), "training", name, task)
+        if isinstance(source, WithPassages):
+            source.passages(task.name)
     return source
 
 

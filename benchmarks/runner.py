@@ -14,7 +14,7 @@ from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
 from benchmarks.data import source as sources
-from benchmarks.data.source import Described
+from benchmarks.data.source import Described, WithPassages
 from benchmarks.files import locked
 from benchmarks.generation import generate
 from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
@@ -99,7 +99,8 @@ class _Sweep:
     def corpus(self) -> Corpus:
         task = self.plan.task.name
         source = self.plan.source
-        return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS))
+        passages = source.passages(task) if isinstance(source, WithPassages) else ()
+        return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
 
     @cached_property
     def content(self) -> Json:

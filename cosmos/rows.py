@@ -38,6 +38,35 @@ class TextRows:
         return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
 
 
+class JoinedRows:
+    """The rows of two lists of texts, one after the other; batches are as those of `TextRows`."""
+
+    def __init__(self, first: TextRows, second: TextRows) -> None:
+        self.parts = (first, second)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def batch(self, index: Tensor) -> Batch:
+        later = index >= len(self.parts[0])
+        found = [part.batch(places) for part, places in self._places(index, later) if len(places)]
+        length = max(rows["tokens"].shape[1] for rows in found)
+        wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in found]
+        order = later.long().argsort(stable=True).argsort()  # from the first part's rows, then the second's, to ours
+        return {name: torch.cat([rows[name] for rows in wide])[order] for name in wide[0]}
+
+    def _places(self, index: Tensor, later: Tensor) -> list[tuple[TextRows, Tensor]]:
+        first, second = self.parts
+        return [(first, index[~later]), (second, index[later] - len(first))]
+
+
+def _widened(value: Tensor, length: int) -> Tensor:
+    """Rows [B, L, ...] with zeros up to a length: as padding is, in states, masks and tokens."""
+    fresh = value.new_zeros(len(value), length, *value.shape[2:])
+    fresh[:, : value.shape[1]] = value
+    return fresh
+
+
 class LatentRows:
     """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cosmos.errors import UserError
+
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(])")
 
 
 class Texts(NamedTuple):
@@ -46,6 +49,21 @@ def read_sources(path: Path) -> list[str]:
     """
     found = read_texts(path)
     return found.targets if found.sources is None else found.sources
+
+
+def pieces(passages: Iterable[str], words: int) -> list[str]:
+    """Passages cut into runs of whole sentences of at most so many words; a longer sentence is a piece by itself."""
+    found: list[str] = []
+    for passage in passages:
+        run: list[str] = []
+        for sentence in _SENTENCE_END.split(passage.strip()):
+            count = len(sentence.split())
+            if run and sum(len(part.split()) for part in run) + count > words:
+                found.append(" ".join(run))
+                run = []
+            run.append(sentence)
+        found.append(" ".join(run))
+    return [piece for piece in found if piece]
 
 
 def _plain(path: Path) -> Texts:

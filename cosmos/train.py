@@ -37,7 +37,7 @@ from cosmos.linear_start import TEXTS, linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
-from cosmos.rows import LatentRows, TextRows
+from cosmos.rows import JoinedRows, LatentRows, TextRows
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
 from cosmos.training import Loss, TrainingConfig, train
@@ -72,6 +72,7 @@ def train_autoencoder(
     states: Path,
     seed: int,
     device: str,
+    passages: Sequence[str] = (),
     start_linear: bool = False,
     progress: Progress = silent,
 ) -> tuple[Pipeline, Stage]:
@@ -80,6 +81,7 @@ def train_autoencoder(
     Args:
         config: its text width and vocabulary are set to those of the encoder and the vocabulary.
         states: where frozen states are kept; may be shared with the other stage.
+        passages: of another corpus, learnt from besides; statistics and a linear start are those of `texts` alone.
         start_linear: start as `cosmos.linear_start` has it, where the sizes leave room for that.
         training: validation is under clean input whatever the corruption.
 
@@ -95,7 +97,12 @@ def train_autoencoder(
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
     encoding = Encoding(states, encoder, AUTOENCODER, device, progress)
     encoded, _ = encoding.states(texts, config.max_tokens)
-    rows = TextRows(encoded, texts, vocabulary, config.max_tokens)
+    own = TextRows(encoded, texts, vocabulary, config.max_tokens)
+    rows: TextRows | JoinedRows = own
+    cut = encoded.cut
+    if passages:
+        others, _ = encoding.states(passages, config.max_tokens)
+        rows, cut = JoinedRows(own, TextRows(others, passages, vocabulary, config.max_tokens)), cut + others.cut
     validation = None
     if validation_texts:
         held_out, _ = encoding.states(validation_texts, config.max_tokens)
@@ -104,7 +111,7 @@ def train_autoencoder(
     autoencoder = _initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), seed)
     start_linear = start_linear and tokens_per_latent(config) is not None
     if start_linear:
-        encoding.paid.append(_start(autoencoder, standardiser, rows, seed, workdir / "start.json", device))
+        encoding.paid.append(_start(autoencoder, standardiser, own, seed, workdir / "start.json", device))
 
     def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
         clean = standardiser(batch["states"], batch["mask"])
@@ -118,7 +125,7 @@ def train_autoencoder(
         autoencoder, loss, rows, training, encoding.left(budget), workdir, seed, device, AUTOENCODER,
         validation, validation_loss, progress,
     )  # fmt: skip
-    notes = {**_notes(trained, autoencoder, encoding), "cut": encoded.cut, "start_linear": start_linear}
+    notes = {**_notes(trained, autoencoder, encoding), "cut": cut, "start_linear": start_linear}
     if validation is not None:
         notes |= _accuracy(autoencoder, standardiser, validation)
     pipeline = Pipeline(vocabulary, standardiser, autoencoder, encoder)

@@ -66,7 +66,7 @@ def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]
         "not among them."
     )
     lines += _rounding(panel)
-    lines += [*_learnt_elsewhere(panel), *_judged_by_its_own(panel)]
+    lines += [*_learnt_elsewhere(panel), *_other_corpora(panel), *_judged_by_its_own(panel)]
     if panel.floors:
         lines.append(
             "Floors and the reference are there for scale: they are never marked, enter no test of the columns, and "
@@ -110,6 +110,21 @@ def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:
         f"Weights learnt elsewhere, from other data, which no budget here contains, are an advantage of "
         f"{listed(_called(panel, entries))} over systems that have none: {weights}."
         for weights, entries in users.items()
+    )
+
+
+def _other_corpora(panel: Panel) -> tuple[str, ...]:
+    """Who learnt from texts that its rivals have not seen."""
+    users: dict[int, list[Entry]] = {}
+    for entry in panel.trained:
+        training = entry.records[0].header.training
+        if training is not None and training.notes.get("passages"):
+            users.setdefault(int(training.notes["passages"]), []).append(entry)
+    corpus = panel.cell.data.get("passages", "")
+    return tuple(
+        f"The first stage of {listed(_called(panel, entries))} learnt from {count:,} pieces of {corpus} too, which no "
+        "other entry has seen."
+        for count, entries in users.items()
     )
 
 

@@ -92,6 +92,9 @@ class HubOptions:
         articles: for squad, a folder with doclist-train.txt, doclist-dev.txt and doclist-test.txt, the split by
             article of Du et al. 2017; where it is empty, SQuAD's own split.
         train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
+        passages: wikipedia or openwebtext, from which the first stage of Cosmos learns besides the task's own texts;
+            none where it is empty.
+        passage_count: how many passages of it, the first of the stream.
     """
 
     name: str = ""
@@ -100,13 +103,22 @@ class HubOptions:
     train: int = 0
     validation: int = 0
     test: int = 0
+    passages: str = ""
+    passage_count: int = 0
 
     def __post_init__(self) -> None:
         if self.name and self.name not in SETS:
             raise unknown("set of the hub", self.name, SETS)
-        for split in SPLITS:
-            if getattr(self, split) < 0:
-                raise UserError(f"data.{split} must be 0 (all) or more, not {getattr(self, split)}.")
+        for count in (*SPLITS, "passage_count"):
+            if getattr(self, count) < 0:
+                raise UserError(f"data.{count} must be 0 (all) or more, not {getattr(self, count)}.")
+        streamed = [name for name, known in SETS.items() if known.rule is None]
+        if self.passages and self.passages not in streamed:
+            raise unknown("set of passages", self.passages, streamed)
+        if self.passages and not self.passage_count:
+            raise UserError(
+                f"The set {self.passages} is streamed, so say how many passages with --set data.passage_count=N."
+            )
 
 
 class Hub:
@@ -118,6 +130,7 @@ class Hub:
     def __init__(self, options: HubOptions) -> None:
         self.options = options
         self._made = cache(self._make)
+        self._passages = cache(self._read_passages)
 
     def load(self, task: str, split: Split, limit: int | None = None) -> Sequence[Document]:
         """The first `limit` (or all) documents of a split, in the order of a hash of their ids.
@@ -127,11 +140,30 @@ class Hub:
         """
         return rows.first(self._made(task)[1][split], getattr(self.options, split), limit, f"data.{split}")
 
+    def passages(self, task: str) -> Sequence[str]:
+        """The passages that the options name, in the order of the stream.
+
+        Raises:
+            UserError: the set cannot be had, or it holds held-out texts of the task.
+        """
+        return [passage.target for passage in self._passages(task)[1]]
+
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: set, repository, the commit it was at, and number and hash of documents."""
         name, _ = self._chosen(task)
         revision, splits = self._made(task)
+        others = {}
+        if self.options.passages:
+            commit, found = self._passages(task)
+            others["passages"] = {
+                "set": self.options.passages,
+                "repository": SETS[self.options.passages].repository,
+                "revision": commit,
+                "rows": len(found),
+                "sha256": rows.content_hash(found),
+            }
         return {
+            **others,
             "set": name,
             "repository": SETS[name].repository,
             "revision": revision,
@@ -158,23 +190,42 @@ class Hub:
                 f"The set {name} is streamed, so say how many passages with "
                 "--set data.train=N --set data.validation=N --set data.test=N."
             )
-        articles = _articles(Path(self.options.articles)) if self.options.articles else None
-        wanted = self.options.revision or known.revision
-        offline = offline_variable()
-        if offline and (known.rule is None or not is_cached(known.repository)):
-            raise UserError(
-                f"{known.repository} is not in the cache of datasets and the hub is not asked ({offline} is set); "
-                "where there is a network add --no-offline, else use --source local or world."
-            )
-        commit = "" if offline else resolve(known.repository, wanted)
-        library = _library()
         if known.rule is None:
-            stream = _read(library, known, commit, streaming=True)["train"]
-            return commit, hub_rules.from_stream(stream, counts, name)
+            return _streamed(name, self.options.revision, counts)
+        articles = _articles(Path(self.options.articles)) if self.options.articles else None
+        commit = _commit(known, self.options.revision)
+        library = _library()
         loaded = _read(library, known, commit, streaming=False)
         tables = {split: _columns(table, known) for split, table in loaded.items()}
         found = hub_rules.questions(tables, articles) if articles is not None else known.rule(tables)
         return commit or _cached_commit(loaded), {split: rows.in_order(part) for split, part in found.items()}
+
+    def _read_passages(self, task: str) -> tuple[str, list[Document]]:
+        """The commit and the passages."""
+        if not self.options.passages:
+            return "", []
+        counts: dict[Split, int] = {"train": self.options.passage_count, "validation": 0, "test": 0}
+        commit, found = _streamed(self.options.passages, "", counts)
+        splits = self._made(task)[1]
+        rows.check_unseen(found["train"], [*splits["validation"], *splits["test"]], self.options.passages)
+        return commit, found["train"]
+
+
+def _streamed(name: str, revision: str, counts: Mapping[Split, int]) -> tuple[str, dict[Split, list[Document]]]:
+    """The commit and so many passages of a set that is too large to download."""
+    commit = _commit(SETS[name], revision)
+    return commit, hub_rules.from_stream(_read(_library(), SETS[name], commit, streaming=True)["train"], counts, name)
+
+
+def _commit(known: HubSet, revision: str) -> str:
+    """The commit to read a set at; "" for that which is in the cache, where the hub must not be asked."""
+    offline = offline_variable()
+    if offline and (known.rule is None or not is_cached(known.repository)):
+        raise UserError(
+            f"{known.repository} is not in the cache of datasets and the hub is not asked ({offline} is set); "
+            "where there is a network add --no-offline, else use --source local or world."
+        )
+    return "" if offline else resolve(known.repository, revision or known.revision)
 
 
 def offline_variable() -> str:

@@ -25,7 +25,7 @@ Articles = Mapping[str, Split]
 
 _TEXT = ("text", "text_trg", "target")
 _SOURCE = ("source", "text_src")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[A-Z0-9\"'(])")
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(])")
 
 
 def stories(tables: Tables) -> Splits:

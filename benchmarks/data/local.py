@@ -39,6 +39,9 @@ class LocalOptions:
         name: the set; where it is empty, the usual one of the task.
         test_name: the set whose test split is used, if it is another one.
         train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
+        passages: the set with a column `text` whose train split the first stage of Cosmos learns from besides the
+            task's own texts; none where it is empty.
+        passage_count: how many of those, 0 for all; chosen in the same way.
     """
 
     folder: str = ""
@@ -47,11 +50,13 @@ class LocalOptions:
     train: int = 0
     validation: int = 0
     test: int = 0
+    passages: str = ""
+    passage_count: int = 0
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
-            if getattr(self, split) < 0:
-                raise UserError(f"data.{split} must be 0 (all) or more, not {getattr(self, split)}.")
+        for count in (*SPLITS, "passage_count"):
+            if getattr(self, count) < 0:
+                raise UserError(f"data.{count} must be 0 (all) or more, not {getattr(self, count)}.")
 
 
 class Local:
@@ -63,6 +68,7 @@ class Local:
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
         self._splits = cache(self._read_all)
+        self._passages = cache(self._read_passages)
 
     def load(self, task: str, split: Split, limit: int | None = None) -> Sequence[Document]:
         """The first `limit` (or all) documents of a split, in the order of a hash of their ids.
@@ -77,10 +83,27 @@ class Local:
             raise UserError(_lacking(self._name(task, split), split, list(found)))
         return rows.first(found[split], getattr(self.options, split), limit, f"data.{split}")
 
+    def passages(self, task: str) -> Sequence[str]:
+        """The passages that the options name, in the order of a hash of their ids.
+
+        Raises:
+            UserError: the set is not there or for evaluation only, or it holds held-out texts of the task.
+        """
+        return [passage.target for passage in self._passages(task)]
+
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: names, and the SHA-256 and number of rows of each file."""
         files = {split: self._file(task, split) for split in SPLITS}
+        others = {}
+        if self.options.passages:
+            data = self._passage_file().read_bytes()
+            others["passages"] = {
+                "set": self.options.passages,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "rows": len(self._passages(task)),
+            }
         return {
+            **others,
             "sets": sorted({self._name(task, split) for split in SPLITS}),
             "files": {
                 path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(self._splits(task)[s])}
@@ -119,7 +142,9 @@ class Local:
 
     def _file(self, task: str, split: str) -> Path | None:
         """The file of a split, None if there is none."""
-        name = self._name(task, split)
+        return self._file_in(self._name(task, split), split)
+
+    def _file_in(self, name: str, split: str) -> Path | None:
         folder = self.folder / name
         if not folder.is_dir():
             known = (path.name for path in self.folder.iterdir() if path.is_dir())
@@ -138,6 +163,22 @@ class Local:
         }
         rows.check_apart(dict(found), " and ".join(sorted({str(path.parent) for path in files.values()})))
         return {split: rows.in_order(documents) for split, documents in found.items()}
+
+    def _passage_file(self) -> Path:
+        path = self._file_in(self.options.passages, "train")
+        if path is None:
+            known = [split for split in SPLITS if self._file_in(self.options.passages, split) is not None]
+            raise UserError(_lacking(self.options.passages, "train", known, "data.passages"))
+        return path
+
+    def _read_passages(self, task: str) -> Sequence[Document]:
+        if not self.options.passages:
+            return ()
+        path = self._passage_file()
+        found = rows.documents(read(path, rows.needed(False)), False, str(path))
+        splits = self._splits(task)
+        rows.check_unseen(found, [one for name in ("validation", "test") for one in splits.get(name, ())], str(path))
+        return rows.first(rows.in_order(found), self.options.passage_count, None, "data.passage_count")
 
 
 def read(path: Path, wanted: Sequence[str]) -> rows.Columns:
@@ -187,7 +228,9 @@ def _read_lines(path: Path) -> rows.Columns:
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _lacking(name: str, split: str, known: Sequence[str]) -> str:
+def _lacking(name: str, split: str, known: Sequence[str], option: str = "data.name") -> str:
+    if known == ["test"] and option != "data.name":
+        return f"The set {name} has no {split} split: it is for evaluation only; choose another with {option}=NAME."
     if known == ["test"]:
         return (
             f"The set {name} has no {split} split: it is for evaluation only; train on another with data.name=NAME and "

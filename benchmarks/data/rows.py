@@ -75,7 +75,7 @@ def _references(target: str, given: Any, where: str) -> tuple[str, ...]:
 
 def shared_text(document: Document) -> str:
     """What must not be in two splits: the source, or the text of a task without sources; spaces and case aside."""
-    return " ".join((document.target if document.source is None else document.source).lower().split())
+    return _folded(document.target if document.source is None else document.source)
 
 
 def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
@@ -99,6 +99,25 @@ def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
                 f"In {where} {_count(len(same), 'text', 'texts')} of {other} {_are(same)} in {one} too "
                 f"(ids in {other}: {_few(same)}); take them out of one of the two."
             )
+
+
+def check_unseen(passages: Iterable[Document], held_out: Iterable[Document], where: str) -> None:
+    """Refuse passages of another corpus that are a source or an answer of held-out documents; spaces and case aside.
+
+    Raises:
+        UserError: some are; says how many, with up to three examples.
+    """
+    hidden = {_folded(text) for one in held_out for text in (one.source, one.target, *one.references) if text}
+    same = sorted(passage.id for passage in passages if _folded(passage.target) in hidden)
+    if same:
+        raise UserError(
+            f"{_count(len(same), 'passage', 'passages')} of {where} {_are(same)} in the validation or test split of "
+            f"the task (ids {_few(same)}); take them out, or choose another set with data.passages."
+        )
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def without(found: Iterable[Document], taken: Iterable[Document]) -> list[Document]:

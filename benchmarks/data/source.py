@@ -45,6 +45,19 @@ class Described(Protocol):
 
 
 @runtime_checkable
+class WithPassages(Protocol):
+    """A source that can give texts of another corpus too (`baselines.contract.Corpus.passages`)."""
+
+    def passages(self, task: str) -> Sequence[str]:
+        """Those that its options name, none of them a held-out text of the task; none where they name none.
+
+        Raises:
+            UserError: the corpus cannot be had, or held-out texts are in it.
+        """
+        ...
+
+
+@runtime_checkable
 class Lawful(Protocol):
     """A source that knows the distribution of its own targets, which the system `oracle` draws from."""
 

@@ -99,3 +99,23 @@ def test_seconds_buy_what_the_encoder_does_in_them_and_the_choice_is_kept(
     assert known * 0.8 < real <= known * (1.0 - VALIDATION_SHARE)
     assert choose(encoder, tmp_path, Budget(1.0, "seconds")) == chosen
     assert (tmp_path / CHOICE).exists()
+
+
+def test_passages_are_paid_from_what_documents_leave(encoder: TextEncoder, tmp_path: Path) -> None:
+    passages = [document(n).target for n in range(1000, 1200)]
+    corpus = dataclasses.replace(CORPUS, passages=passages)
+    documents = cost(encoder, CORPUS.train, tmp_path)
+    whole = sum(cache_states(encoder, passages, tmp_path / "passages", LIMITS.target_tokens).flops for _ in (0,))
+    share = 1.0 - VALIDATION_SHARE
+
+    def chosen(flops: float, name: str) -> Corpus:
+        return choose(encoder, tmp_path / name, Budget(flops / share, "flops"), share=1.0 - 1e-9, corpus=corpus)
+
+    assert chosen(documents * 0.9, "few").passages == []
+    some = chosen(documents + whole / 2, "some")
+    assert len(some.train) == len(CORPUS.train)
+    assert 50 < len(some.passages) < 150
+    assert some.passages == passages[: len(some.passages)]
+    assert len(chosen(documents + whole * 1.01, "all").passages) == 200
+    stepped = choose(encoder, tmp_path / "steps", Budget(90, "steps"), corpus=corpus)  # 360 rows are looked at
+    assert len(stepped.passages) == 360 - len(CORPUS.train)

@@ -55,6 +55,16 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted((folder / "model").rglob("*")) if p.is_file()}
 
 
+def test_the_first_stage_learns_from_passages_too(encoder: Path, tmp_path: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, passages=[" . ".join(SOURCES[:3]), SOURCES[4]])
+    fitted = fit(make(encoder), tmp_path, corpus=corpus)
+    assert fitted.notes["passages"] == 2
+    assert fitted.notes["documents"] == 20
+    assert fit(make(encoder), tmp_path, corpus=corpus) == fitted  # found finished
+    with pytest.raises(UserError, match="checkpoint of other documents"):
+        fit(make(encoder), tmp_path)
+
+
 def test_it_meets_the_contract(trained: tuple[CosmosSystem, Path]) -> None:
     system, folder = trained
     assert isinstance(system, System)

@@ -246,6 +246,32 @@ def test_a_streamed_set_must_say_how_many(library: list[Any]) -> None:
     assert not library
 
 
+def test_passages_are_streamed_beside_a_set(library: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    articles = [{"id": str(i), "text": f"Article {i} says this. " + "It goes on and on. " * 12} for i in range(50)]
+    load = sys.modules["datasets"].load_dataset
+
+    def load_dataset(name: str, *args: Any, streaming: bool, **kwargs: Any) -> Any:
+        return {"train": articles} if streaming else load(name, *args, streaming=streaming, **kwargs)
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    source = Hub(HubOptions(passages="wikipedia", passage_count=7))
+    found = source.passages("story")
+    assert len(found) == 7
+    assert all(text.startswith("Article ") for text in found)
+    content = source.content("story")["passages"]
+    assert (content["repository"], content["revision"], content["rows"]) == ("wikimedia/wikipedia", "commit of main", 7)
+    assert Hub(HubOptions()).passages("story") == []
+    known = source.load("story", "test")[0].target
+    articles.insert(0, {"id": "1", "text": known + " " * 3})
+    monkeypatch.setattr(hub_rules, "passages", lambda text: [text.strip()])
+    with pytest.raises(UserError, match=r"1 passage of wikipedia is in the validation or test split"):
+        Hub(HubOptions(passages="wikipedia", passage_count=7)).passages("story")
+    with pytest.raises(UserError, match=r"streamed, so say how many passages with --set data\.passage_count=N"):
+        HubOptions(passages="wikipedia")
+    with pytest.raises(UserError, match=r"set of passages.*squad"):
+        HubOptions(passages="squad")
+
+
 def test_names_that_do_not_fit_are_told() -> None:
     with pytest.raises(UserError, match="did you mean squad"):
         HubOptions(name="sqaud")

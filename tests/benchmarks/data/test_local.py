@@ -273,3 +273,35 @@ def test_the_content_hash_sees_every_part_and_where_it_ends() -> None:
     assert len({rows.content_hash([document]) for document in (one, *others)}) == 5
     assert rows.content_hash([one]) == rows.content_hash(iter([one]))
     assert rows.content_hash([one, others[0]]) != rows.content_hash([others[0], one])
+
+
+def test_passages_come_from_the_train_split_of_another_set(tmp_path: Path) -> None:
+    folder = write(write(tmp_path, "mine", **whole()), "wiki", train=texts("train", 9), test=texts("test", 2))
+    source = local(folder, passages="wiki")
+    found = source.passages("detox")
+    assert sorted(found) == sorted(row["text"] for row in texts("train", 9))
+    assert local(folder, passages="wiki", passage_count=4).passages("detox") == found[:4]
+    assert local(folder).passages("detox") == []
+    content = source.content("detox")["passages"]
+    assert (content["set"], content["rows"]) == ("wiki", 9)
+    assert len(content["sha256"]) == 64
+    assert "passages" not in local(folder).content("detox")
+
+
+def test_passages_that_may_not_be_learnt_from_are_refused(tmp_path: Path) -> None:
+    folder = write(write(tmp_path, "mine", **whole()), "judged", test=texts("test", 2))
+    with pytest.raises(UserError, match=r"judged has no train split: it is for evaluation only.*data\.passages=NAME"):
+        local(folder, passages="judged").passages("detox")
+    leaking = [*texts("train", 3), {"id": "x", "text": "Ask  test 2"}, {"id": "y", "text": "say 1"}]
+    write(folder, "leaking", train=leaking)
+    with pytest.raises(UserError, match=r"2 passages of .*train\.jsonl are in the validation or test split .*ids x, y"):
+        local(folder, passages="leaking").passages("detox")
+    write(folder, "narrow", train=[{"id": "1", "words": "a"}])
+    with pytest.raises(UserError, match="has no column text"):
+        local(folder, passages="narrow").passages("detox")
+    with pytest.raises(UserError, match=r"wikki.*did you mean wiki"):
+        local(write(folder, "wiki", train=texts("train", 2)), passages="wikki").passages("detox")
+    with pytest.raises(UserError, match=r"passage_count asks for 5 documents where there are 2"):
+        local(folder, passages="wiki", passage_count=5).passages("detox")
+    with pytest.raises(UserError, match=r"data\.passage_count must be 0"):
+        local(folder, passage_count=-1)
