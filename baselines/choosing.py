@@ -7,6 +7,8 @@ from types import EllipsisType
 from torch import Tensor
 from torch.nn import functional
 
+from cosmos.optimiser_step import shapes_are_fixed
+
 
 def counts_freely(tensor: Tensor) -> bool:
     """Whether it costs nothing to ask how many positions are looked for, so that only those are worked on: an
@@ -15,9 +17,9 @@ def counts_freely(tensor: Tensor) -> bool:
 
 
 def chosen(mask: Tensor) -> Tensor | EllipsisType:
-    """An index of the positions of a mask or, where those cannot be counted freely, of all: the caller then sees to it
+    """An index of the positions of a mask or, in a training step that is recorded, of all: the caller then sees to it
     that the others change nothing."""
-    return mask if counts_freely(mask) else ...
+    return ... if shapes_are_fixed() else mask
 
 
 def summed_nll(logits: Tensor, tokens: Tensor, counts: Tensor) -> Tensor:

@@ -209,7 +209,7 @@ class DuoSystem(CanvasRival):
                 workdir=workdir,
                 seed=seed,
                 device=device,
-                flops_per_step=flops_per_step(model, loss, data, config.batch_size),
+                flops_per_step=flops_per_step(model, loss, data, config, device),
                 validation=validation,
                 validation_loss=validation_loss,
                 stage=f"{self.name}-{name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,8 +18,10 @@ from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
 from cosmos.capture import Capture
 from cosmos.flops import step_flops
+from cosmos.optimiser_step import fixed_shapes, is_recorded
+from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
-from cosmos.training import Batches, Loss, Trained, train
+from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -145,7 +148,7 @@ class Rival(TrainedSystem):
             workdir=workdir,
             seed=seed,
             device=device,
-            flops_per_step=flops_per_step(model, loss, data, self.recipe.training.batch_size),
+            flops_per_step=flops_per_step(model, loss, data, self.recipe.training, device),
             validation=validation,
             validation_loss=validation_loss,
             stage=self.name,
@@ -200,11 +203,16 @@ class Rival(TrainedSystem):
         return fitted
 
 
-def flops_per_step(model: nn.Module, loss: Loss, data: Batches, batch_size: int) -> float:
-    """Forward and backward over the first rows, repeated where the data are fewer than a batch."""
-    device = next(model.parameters()).device
-    batch = {name: value.to(device) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
-    model.eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
-    flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=device)))[0], device)
+def flops_per_step(model: nn.Module, loss: Loss, data: Batches, config: TrainingConfig, device: str) -> float:
+    """Forward and backward over the first rows, repeated where the data are fewer than a batch; it moves the model."""
+    processes, batch_size = find_processes(device), config.batch_size
+    here = processes.device
+    batch = {name: value.to(here) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
+    model.to(
+        here
+    ).eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
+    recorded = is_recorded(config, here, processes.count)
+    with fixed_shapes() if recorded else nullcontext():  # a recorded step reads out more
+        flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=here)))[0], here)
     model.zero_grad(set_to_none=True)
     return flops

@@ -74,6 +74,7 @@ def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
 
     Block by block, for called as a whole the network looks at the positions first, and a GPU would be waited for.
     """
+    assert model.config._attn_implementation == "sdpa", "other attention of transformers is causal by a mask alone"
     network = model.transformer
     states = network.drop(network.wte(tokens) + network.wpe(torch.arange(tokens.shape[1], device=tokens.device)))
     for block in network.h:

@@ -7,8 +7,8 @@ log(V - 1), so that outputs of order one are right at every noise level, and the
 
 Departures, and why: the canvas, the trunk, tokenizer and the schedule of the rate are those of the comparison
 (`baselines.canvas`); time enters as t itself and is added in every block, not by adaLN of sigma, as in all rivals
-that have a time input; V counts the rows of the (padded) vocabulary; outputs are read where they cost something only;
-the last sampling step is one of the `steps` (`baselines.score_samplers`).
+that have a time input; V counts the rows of the (padded) vocabulary; outputs are read where they cost something only,
+but for recorded steps; the last sampling step is one of the `steps` (`baselines.score_samplers`).
 
 Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 """
@@ -80,6 +80,7 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tup
     states = model.states(mask_out(canvas, masked, MASK), model.encode(batch["source"]), t)
     read = chosen(masked)
     logits = model.read(states[read]).float()  # [masked, V] or [B, L, V]
+    logits = torch.where(masked[read][..., None], logits, 0.0)  # nothing keeps those of open positions from overflowing
     levels = alpha[:, None].expand(canvas.shape)[read].float()
     entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[read], levels, MASK)
     weights = rate(schedule, t)[:, None].expand(canvas.shape)[read]  # float64

@@ -169,7 +169,7 @@ class TwoStageRival(TrainedSystem):
                 workdir=workdir / "training",
                 seed=seed,
                 device=device,
-                flops_per_step=flops_per_step(network, work.loss, work.data, training.batch_size),
+                flops_per_step=flops_per_step(network, work.loss, work.data, training, device),
                 stage=name,
                 validation=work.validation,
                 progress=progress,

@@ -2,16 +2,17 @@
 
 On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
 small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
-equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. Whatever changes from
-step to step (rows, noise, learning rate) therefore lies in tensors, and nothing in a step waits for the device.
+equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
+still not fused, which costs the same systems most, but less.) Whatever changes from step to step (rows, noise, learning
+rate) therefore lies in tensors, and nothing in a recorded step waits for the device.
 
 Axis legend: B rows of this process's part of the global batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +26,30 @@ from cosmos.randomness import Seeds
 from cosmos.training_config import TrainingConfig
 
 RECORDINGS = 64  # shapes of batch that are recorded; steps of any further ones are launched as they are
+
+
+_fixed = False
+
+
+@contextmanager
+def fixed_shapes() -> Iterator[None]:
+    """What is computed within has shapes that follow from those of the batch alone, as a recording needs it."""
+    global _fixed
+    before, _fixed = _fixed, True
+    try:
+        yield
+    finally:
+        _fixed = before
+
+
+def shapes_are_fixed() -> bool:
+    """Whether a loss is computed within `fixed_shapes`, and must not ask how many positions it is about."""
+    return _fixed
+
+
+def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
+    """Whether the steps of a training are recorded there."""
+    return config.record and device.type == "cuda" and processes == 1
 
 
 class OptimiserStep:
@@ -44,7 +69,7 @@ class OptimiserStep:
         self.parameters = resume.trainable(model)
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
-        self.recorded = config.record and device.type == "cuda" and processes.count == 1
+        self.recorded = is_recorded(config, device, processes.count)
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
@@ -62,7 +87,7 @@ class OptimiserStep:
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, device=device)
         self.running = torch.zeros((), dtype=torch.float64, device=device)
-        self.run: Callable[[Batch], None] = _Recordings(self._run) if self.recorded else self._run
+        self.run: Callable[[Batch], None] = _Recordings(self._run, self.move) if self.recorded else self._run
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
@@ -95,7 +120,8 @@ class OptimiserStep:
         if self.recorded:
             group["lr"].fill_(rate)
             self.gain.fill_(1.0 - self._decay(step))
-            self.run(batch)
+            with fixed_shapes():
+                self.run(batch)
             return
         group["lr"] = rate
         self.run(self.move(batch))
@@ -134,23 +160,22 @@ class _Recordings:
     optimiser makes its states. All recordings share one pool of memory, for nothing of a step outlives it there.
     """
 
-    def __init__(self, run: Callable[[Batch], None]) -> None:
-        self._run = run
-        self._known: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, Batch] | None] = {}
+    def __init__(self, run: Callable[[Batch], None], move: Callable[[Batch], Batch]) -> None:
+        self._run, self._move = run, move
+        self._seen: set[tuple[Any, ...]] = set()
+        self._recorded: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, Batch]] = {}  # with the buffers it reads
         self._pool: Any = None
 
     def __call__(self, batch: Batch) -> None:
         key = tuple((name, value.shape, value.dtype) for name, value in batch.items())
-        if self._known.get(key) is None:
-            moved = {name: value.to("cuda", non_blocking=True) for name, value in batch.items()}
-            recorded = sum(known is not None for known in self._known.values())
-            if key not in self._known or recorded == RECORDINGS:
-                self._known[key] = None
+        if key not in self._recorded:
+            moved = self._move(batch)
+            if key not in self._seen or len(self._recorded) == RECORDINGS:
+                self._seen.add(key)
                 self._run(moved)
                 return
-            self._known[key] = self._record(moved), moved
-        graph, buffers = self._known[key] or (None, {})
-        assert graph is not None
+            self._recorded[key] = self._record(moved), moved
+        graph, buffers = self._recorded[key]
         for name, value in batch.items():
             buffers[name].copy_(value, non_blocking=True)
         graph.replay()

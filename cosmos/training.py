@@ -14,6 +14,7 @@ Axis legend: B rows of the global batch.
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -118,10 +119,14 @@ def train(
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
     compiling = config.compile and on_gpu and regions.has_compiler()
     compiled = regions.compiled(regions.compile_blocks({"": model}, training=True)) if compiling else nullcontext()
-    with forked, compiled, run.ahead:
+    chosen = torch.cuda.device(run.device) if on_gpu else nullcontext()
+    with chosen, forked, compiled, run.ahead:
         _loop(run, progress)
     trained = run.finish(flops_per_step)
     processes.accelerator.wait_for_everyone()
+    del run
+    if on_gpu:
+        gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from baselines import catalogue, choosing
+from baselines import catalogue, mdlm, sedd
+from baselines.canvas import CanvasModel
+from baselines.choosing import summed_nll
 from baselines.contract import Budget
-from cosmos.optimiser_step import OptimiserStep
+from baselines.sequence import encode_pairs
+from baselines.trunk import TrunkConfig
+from cosmos.optimiser_step import OptimiserStep, fixed_shapes
+from cosmos.randomness import Seeds
 from cosmos.training_config import TrainingConfig
+from cosmos.vocabulary import SEP, Vocabulary
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_rivals import CORPUS, LIMITS
+from tiny_rivals import CORPUS, LIMITS, PAIRS
 
 SYSTEMS = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 WAITING = {  # `lift_fresh` is a tensor made of numbers, which a GPU would be sent
@@ -57,12 +65,11 @@ class Watch(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_step_waits_for_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "counts_freely", lambda tensor: False)  # as on an accelerator
     kind: Any = catalogue.find(name)
     watch, run = Watch(), OptimiserStep._run
 
     def watched(self: OptimiserStep, batch: dict[str, Tensor]) -> None:
-        with watch:
+        with watch, fixed_shapes():
             run(self, batch)
 
     monkeypatch.setattr(OptimiserStep, "_run", watched)
@@ -76,3 +83,70 @@ def test_the_watch_sees_what_waits() -> None:
         with Watch() as watch:
             waits(torch.ones(3))
         assert watch.found
+
+
+def value_and_gradient(model: nn.Module, loss: Callable[[], tuple[Tensor, Tensor]]) -> tuple[float, float, Tensor]:
+    model.zero_grad()
+    total, weight = loss()
+    (total / weight).backward()
+    return (
+        float(total.detach()),
+        float(weight),
+        torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]),
+    )
+
+
+def agree(model: nn.Module, loss: Callable[[], tuple[Tensor, Tensor]]) -> None:
+    """A loss and its gradient are the same whether positions that cost nothing are left out or read out too."""
+    total, weight, gradient = value_and_gradient(model, loss)
+    with fixed_shapes():
+        fixed_total, fixed_weight, fixed_gradient = value_and_gradient(model, loss)
+    assert fixed_weight == weight
+    assert fixed_total == pytest.approx(total, rel=1e-5)
+    assert gradient.norm() > 0
+    assert (fixed_gradient - gradient).norm() < 1e-5 * gradient.norm()
+
+
+@pytest.mark.parametrize("name", ["mdlm", "sedd"])
+def test_fixed_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    bound, time_width = {"mdlm": (mdlm.bound, 0), "sedd": (sedd.absorb_bound, 16)}[name]
+    model = CanvasModel(TrunkConfig(32, 2, 2, 64, time_width=time_width), 300, 20, 12, 1)
+    canvas = torch.randint(5, 300, (16, 20))
+    canvas[torch.arange(20) >= torch.randint(1, 20, (16, 1))] = SEP
+    batch, t = {"canvas": canvas, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
+    # Nothing keeps what the network says of open positions from growing, and it must not reach the gradient.
+    masked = Seeds(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
+    read = model.read
+
+    def wild(states: Tensor) -> Tensor:
+        return read(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
+
+    monkeypatch.setattr(model, "read", wild)
+    agree(model, lambda: bound(model, batch, t, Seeds(torch.arange(16))))
+
+
+def test_fixed_shapes_change_no_sum_over_tokens() -> None:
+    torch.manual_seed(0)
+    model, states, tokens = nn.Linear(8, 50), torch.randn(6, 9, 8), torch.randint(5, 50, (6, 9))
+    counts = torch.arange(9) < torch.randint(1, 9, (6, 1))
+    agree(model, lambda: (summed_nll(model(states), tokens, counts), counts.sum()))
+
+
+def test_placed_targets_are_those_of_joined_rows() -> None:
+    kind: Any = catalogue.find("gpt2")
+    pairs = encode_pairs(CORPUS.train, Vocabulary.of([text for pair in PAIRS for text in pair]), LIMITS)
+    found = []
+    for record in (False, True):
+        preset = kind.presets["nano"]
+        recipe = replace(preset, dropout=0.0, training=replace(preset.training, record=record, batch_size=8))
+        torch.manual_seed(0)
+        system = kind(recipe, LIMITS)
+        model = system.build({"vocabulary": 64, **system.shape(pairs)})
+        batch = system.batches(pairs, {}).batch(torch.tensor([3, 0, 11, 7, 19]))
+        assert ("places" in batch) == record
+        found.append(value_and_gradient(model, partial(system.losses()[0], model, batch, Seeds(torch.arange(5)))))
+    (total, weight, gradient), (placed_total, placed_weight, placed_gradient) = found
+    assert placed_weight == weight
+    assert placed_total == pytest.approx(total, rel=1e-5)
+    assert (placed_gradient - gradient).norm() < 1e-5 * gradient.norm()

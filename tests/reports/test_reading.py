@@ -112,6 +112,25 @@ def test_a_tuned_and_a_scratch_system_do_not_hide_each_other(fake_run, tmp_path)
     assert f"an advantage of {name} over systems that have none: those of gpt2-medium, with which training" in legend
 
 
+def test_who_learnt_from_another_corpus_is_named(fake_run, tmp_path):
+    fake_run.add("cosmos", "fast")
+    fake_run.add("gpt2", "greedy")
+    assert "pieces of" not in " ".join(legend_of(fake_run, tmp_path / "without"))
+    header, *rest = fake_run.cells[0]
+    training = replace(header.training, notes={**header.training.notes, "passages": 1234})
+    fake_run.cells[0] = (replace(header, training=training), *rest)
+    for place in range(2):
+        fake_run.change(place, data={"passages": "wiki"})
+    said = " ".join(legend_of(fake_run, tmp_path / "with"))
+    assert "The first stage of cosmos learnt from 1,234 pieces of wiki too, which no other entry has seen." in said
+
+
+def legend_of(fake, folder):
+    """The legend of the one section of a report."""
+    run = fake.write(folder)
+    return content.build(run, run / "report").sections[0].legend
+
+
 def test_a_track_without_scores(fake_run, tmp_path):
     trained(fake_run)
     fake_run.change(0, recipe={"text_encoder": "some/encoder"})
