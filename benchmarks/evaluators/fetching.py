@@ -10,7 +10,7 @@ from pathlib import Path
 from baselines.contract import UserError
 from benchmarks.evaluators.catalogue import MODELS, Model
 from benchmarks.evaluators.finding import Located, locate
-from benchmarks.evaluators.places import MANIFEST, own_folder, read_hash
+from benchmarks.evaluators.places import MANIFEST, is_whole, own_folder, read_hash
 from benchmarks.files import read_json
 
 Say = Callable[[str], None]
@@ -61,7 +61,7 @@ def _check(located: Located, say: Say) -> None:
     else:
         for path in (path for path in located.folder.rglob("*") if path.is_file()):
             real = path.resolve()
-            if real.parent.name == "blobs" and len(real.name) == 64 and read_hash(real) != real.name:
+            if real.parent.name == "blobs" and not is_whole(real, real.name):
                 raise UserError(f"{path} is damaged; delete {real} and fetch it again.")
     say(f"{located.name}: here and whole, {located.folder}")
 

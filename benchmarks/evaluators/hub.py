@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError
-from benchmarks.evaluators.places import read_hash
+from benchmarks.evaluators.places import is_whole
 
 _SMALL = ("*.json", "*.txt", "*.model", "*.tiktoken")
 _WEIGHTS = (("model*.safetensors",), ("pytorch_model*.bin",))  # the first kind that the repository has
@@ -16,7 +16,7 @@ _SECONDS = 10.0  # how long the hub may take to say that it is there
 
 
 def download(repository: str, patterns: Sequence[str]) -> Path:
-    """The folder of a repository's newest state, every large file compared with the SHA-256 that the hub states.
+    """The folder of a repository's newest state, every file compared with the hash that the hub states.
 
     What is there already is not loaded again, and what was cut short goes on where it stopped.
 
@@ -36,7 +36,8 @@ def download(repository: str, patterns: Sequence[str]) -> Path:
     try:
         found = HfApi().model_info(repository, files_metadata=True, timeout=_SECONDS)
         stated = {
-            sibling.rfilename: None if sibling.lfs is None else sibling.lfs.sha256 for sibling in found.siblings or ()
+            sibling.rfilename: sibling.blob_id if sibling.lfs is None else sibling.lfs.sha256
+            for sibling in found.siblings or ()
         }
         wanted = [name for name in stated if matches(name, tuple(patterns) or usual_files(tuple(stated)))]
         folder = Path(snapshot_download(repository, allow_patterns=wanted))
@@ -49,7 +50,7 @@ def download(repository: str, patterns: Sequence[str]) -> Path:
         ) from error
     for name in wanted:
         expected = stated[name]
-        if expected is not None and read_hash(folder / name) != expected:
+        if expected is not None and not is_whole(folder / name, expected):
             (folder / name).resolve().unlink()
             raise UserError(f"{name} of {repository} is not what the hub states and was deleted; fetch it again.")
     return folder

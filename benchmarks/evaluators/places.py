@@ -14,6 +14,7 @@ from benchmarks.files import hugging_face_home, make_folder, write_text
 
 MANIFEST = "evaluator.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.ckpt", "*.pt")  # the first kind that a folder has is what judges
+_GIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_KEEPING = 50_000_000  # bytes from which the hash of a file is kept on disk: half a second of hashing
 
@@ -107,6 +108,17 @@ def _known(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def is_whole(path: Path, stated: str) -> bool:
+    """Whether a file is the one that the hub states, by its SHA-256 where it is large and by git's SHA-1 where it is
+    small; a statement of another form says nothing."""
+    if _SHA256.fullmatch(stated):
+        return read_hash(path) == stated
+    if not _GIT.fullmatch(stated):
+        return True
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == stated
 
 
 def read_hash(path: Path) -> str:

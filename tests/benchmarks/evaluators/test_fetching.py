@@ -17,9 +17,11 @@ from benchmarks import evaluators
 from benchmarks.cli import main as cli
 from benchmarks.evaluators import MODELS, detoxify, fetching, gguf, hub, wordnet
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import MANIFEST, own_folder
+from benchmarks.evaluators.finding import Located
+from benchmarks.evaluators.places import MANIFEST, is_whole, own_folder
 
 DATA = bytes(range(256)) * 40
+GIT = hashlib.sha1(b"blob 10240\0" + DATA).hexdigest()
 
 
 @pytest.fixture(autouse=True)
@@ -120,8 +122,8 @@ def test_a_damaged_file_is_found_when_it_is_fetched_again(tmp_path):
 class Hub:
     """What the hub's library is asked, and what it answers."""
 
-    def __init__(self, tmp_path: Path, sha256: str | None, error: Exception | None = None) -> None:
-        self.folder, self.sha256, self.error = tmp_path / "snapshot", sha256, error
+    def __init__(self, tmp_path: Path, sha256: str | None, error: Exception | None, blob: str) -> None:
+        self.folder, self.sha256, self.error, self.blob = tmp_path / "snapshot", sha256, error, blob
 
     def model_info(self, repository, files_metadata, timeout):
         if self.error:
@@ -129,7 +131,10 @@ class Hub:
         lfs = SimpleNamespace(sha256=self.sha256) if self.sha256 else None
         names = ["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "flax_model.msgpack"]
         return SimpleNamespace(
-            siblings=[SimpleNamespace(rfilename=n, lfs=lfs if n == "model.safetensors" else None) for n in names]
+            siblings=[
+                SimpleNamespace(rfilename=n, lfs=lfs if n == "model.safetensors" else None, blob_id=self.blob)
+                for n in names
+            ]
         )
 
     def snapshot(self, repository, allow_patterns):
@@ -144,8 +149,8 @@ class Hub:
 def answers(monkeypatch, tmp_path):
     import huggingface_hub
 
-    def put(sha256=None, error=None):
-        there = Hub(tmp_path, sha256, error)
+    def put(sha256=None, error=None, blob=GIT):
+        there = Hub(tmp_path, sha256, error, blob)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(huggingface_hub, "HfApi", lambda: there)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", there.snapshot)
@@ -167,6 +172,30 @@ def test_a_file_that_is_not_the_one_stated_is_deleted(answers):
     with pytest.raises(UserError, match=r"model.safetensors of someone/model is not what the hub states"):
         hub.download("someone/model", ())
     assert not (there.folder / "model.safetensors").exists()
+
+
+def test_a_small_file_that_is_not_the_one_stated_is_deleted_too(answers):
+    there = answers(hashlib.sha256(DATA).hexdigest(), blob="0" * 40)
+    with pytest.raises(UserError, match=r"config.json of someone/model is not what the hub states"):
+        hub.download("someone/model", ())
+    assert not (there.folder / "config.json").exists()
+
+
+@pytest.mark.parametrize("stated", [GIT, hashlib.sha256(DATA).hexdigest()])
+def test_a_damaged_file_of_the_hub_s_cache_is_found(tmp_path, stated):
+    blob = tmp_path / "blobs" / stated
+    blob.parent.mkdir()
+    blob.write_bytes(DATA)
+    assert is_whole(blob, stated)
+    assert is_whole(blob, "a name that states nothing")
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    (folder / "config.json").symlink_to(blob)
+    located = Located("someone/model", folder)
+    fetching._check(located, lambda text: None)
+    blob.write_bytes(DATA + b" ")
+    with pytest.raises(UserError, match=r"config.json is damaged; delete .*blobs"):
+        fetching._check(located, lambda text: None)
 
 
 def test_a_hub_that_does_not_answer_is_one_sentence(answers, monkeypatch):
