@@ -74,8 +74,8 @@ def draw(titles: Sequence[str], panels: Sequence[Panel]) -> Picture:
 def caption(panels: Sequence[Panel]) -> str:
     """What the picture shows, and what it leaves out."""
     parts = [
-        "Quality against speed. Bars are 95 % intervals; settings of one system are joined; dashed lines are floors "
-        "and the reference, whose speed means nothing."
+        "Quality against speed. Bars are 95 % intervals; settings of one trained system are joined; dashed lines are "
+        "floors and the reference, whose speed means nothing."
     ]
     for panel in panels:
         hidden = [entry.name for entry in panel.trained if _point(panel.headline, entry) is None]
@@ -116,13 +116,12 @@ def _draw_panel(axes: Axes, title: str, panel: Panel) -> None:
         axes.text(0.5, 0.5, "No score that ranks", transform=axes.transAxes, ha="center", color=QUIET)
         return
     axes.set_ylabel(printable(f"{column.title} ({column.direction} is better)"))
-    systems = list(dict.fromkeys(entry.system for entry in panel.trained))
     handles: list[Line2D] = []
     placed: list[tuple[float, float, Entry]] = []
-    for number, system in enumerate(systems):
-        entries = [entry for entry in panel.trained if entry.system == system and _point(column, entry)]
+    for number, (label, trained) in enumerate(_lines(panel)):
+        entries = [entry for entry in trained if _point(column, entry)]
         if entries:
-            handles.append(_draw_system(axes, column, entries, number))
+            handles.append(_draw_system(axes, column, entries, number, label))
             placed += [(*_centre(column, entry), entry) for entry in entries]
     axes.margins(x=0.12, y=0.08)
     _draw_floors(axes, panel, column)
@@ -139,7 +138,22 @@ def _centre(column: ScoreColumn, entry: Entry) -> tuple[float, float]:
     return entry.throughput.value or 0.0, column.scores[entry.key].quantity.value or 0.0
 
 
-def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], number: int) -> Line2D:
+def _lines(panel: Panel) -> list[tuple[str, list[Entry]]]:
+    """The settings of each training, under the name of its system and what tells it from others of the same system."""
+    lines: dict[str, list[Entry]] = {}
+    for entry in panel.trained:
+        lines.setdefault(entry.cell.checkpoint_id, []).append(entry)
+    systems = [entries[0].system for entries in lines.values()]
+    return [(_label_of(entries, systems.count(entries[0].system) > 1), entries) for entries in lines.values()]
+
+
+def _label_of(entries: Sequence[Entry], ambiguous: bool) -> str:
+    shared = [tag for tag in entries[0].tags if all(tag in entry.tags for entry in entries)]
+    told = ", ".join(shared) or f"training {entries[0].cell.checkpoint_id[:6]}"
+    return f"{entries[0].system} ({told})" if ambiguous else entries[0].system
+
+
+def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], number: int, label: str) -> Line2D:
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
     points = sorted(_centre(column, entry) for entry in entries)
     axes.plot([x for x, _ in points], [y for _, y in points], color=colour, linewidth=1.1, alpha=0.55, zorder=2)
@@ -150,9 +164,7 @@ def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], numb
             x, y, xerr=_bars(speed), yerr=_bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
             markerfacecolor=PAPER if entry.doubts else colour, markeredgecolor=colour, zorder=3,
         )  # fmt: skip
-    return Line2D(
-        [], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(entries[0].system)
-    )
+    return Line2D([], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(label))
 
 
 def _bars(quantity: Quantity) -> list[list[float]] | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import reports
-from reports import content
+from reports import content, figures
 
 
 def reading(fake, tmp_path) -> str:
@@ -110,6 +110,12 @@ def test_a_tuned_and_a_scratch_system_do_not_hide_each_other(fake_run, tmp_path)
     assert f"The comparison with {name} is across tracks" in " ".join(section.reading)
     legend = " ".join(section.legend)
     assert f"an advantage of {name} over systems that have none: those of gpt2-medium, with which training" in legend
+    drawn = figures.draw(["detox"], [section.panel])
+    labels = [label for label, _ in figures._lines(section.panel)]
+    assert labels[0] == "cosmos"
+    assert len(set(labels)) == 3
+    assert all(label.startswith("gpt2 (") for label in labels[1:])
+    assert all(label in drawn.svg for label in labels)
 
 
 def test_who_learnt_from_another_corpus_is_named(fake_run, tmp_path):
