@@ -46,7 +46,7 @@ def affordable(
         workdir: where the choice is kept, so that a fit that was killed makes the same again.
 
     Raises:
-        UserError: the share does not pay for a single document.
+        UserError: the share does not pay for a single document, or for no passage where there are some.
     """
     path = workdir / CHOICE
     with first_process_first(device):
@@ -59,8 +59,14 @@ def affordable(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
+    if corpus.passages and not chosen.get("passages"):
+        raise UserError(
+            f"A share of {share:g} of the budget {budget} pays for encoding {chosen['train']} of {len(corpus.train)} "
+            "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
+            "or no data.passages."
+        )
     parts = (corpus.train, corpus.validation, corpus.passages)
-    return Corpus(*(part[: chosen[name]] for name, part in zip(_PARTS, parts, strict=True)))
+    return Corpus(*(part[: chosen.get(name, 0)] for name, part in zip(_PARTS, parts, strict=True)))
 
 
 def _choice(

@@ -6,7 +6,8 @@ first are learnt from (`baselines.affordable`), while rivals that write tokens s
 `autoencoder_share`.
 
 The paper's autoencoder learns from Wikipedia or OpenWebText, not from the task. Here it learns from the task's own
-targets and, where the corpus has passages, from those too, in pieces of whole sentences that fit the task's limit.
+targets and, where the corpus has passages, from those too, in runs of whole sentences about as long as the longest
+target; what is longer, a long sentence among them, is cut.
 
 The decompressor emits a fixed number of positions: that of the longest training target, rounded up to a multiple of
 four, within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
@@ -48,7 +49,7 @@ from cosmos.train import AUTOENCODER, DIFFUSION, encoder_name, train_autoencoder
 from cosmos.vocabulary import Vocabulary
 
 MODEL = "model"  # the pipeline's folder within the checkpoint
-TOKENS_PER_WORD = 1.4  # of English, about
+TOKENS_PER_WORD = 1.5  # of English with its punctuation, about
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,8 @@ class CosmosSystem:
         conditional = self.limits.source_tokens > 0
         model = self.recipe.model
         encoder = TextEncoder(encoder_name(model.text_encoder, MINILM), device)
-        words = max(1, int((self.limits.target_tokens - 2) / TOKENS_PER_WORD))
         chosen = affordable(
-            replace(corpus, passages=pieces(corpus.passages, words)),
+            replace(corpus, passages=self._pieces(corpus, encoder)),
             encoder,
             self.limits,
             budget,
@@ -251,6 +251,14 @@ class CosmosSystem:
         seeds = [request.seed for request in requests]
         tokens = self.pipeline.sample_tokens(sources, seeds, setting, setting.capture)
         return read_samples(requests, tokens, self.pipeline.vocabulary)
+
+    def _pieces(self, corpus: Corpus, encoder: TextEncoder) -> list[str]:
+        """The passages, cut as the module's docstring has it."""
+        if not corpus.passages:
+            return []
+        targets, _ = encoder.ids([document.target for document in corpus.train], self.limits.target_tokens)
+        tokens = self._positions(max(map(len, targets))) - 2  # besides [CLS] and [SEP]
+        return pieces(corpus.passages, max(1, int(tokens / TOKENS_PER_WORD)))
 
     def _canvas(self, vocabulary: Vocabulary, texts: Sequence[str]) -> int:
         """Positions of the decompressor; see the module's docstring."""

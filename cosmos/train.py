@@ -264,7 +264,10 @@ def _train(
     """`cosmos.training.train` with the FLOPs of a step counted on the first rows."""
     here = find_processes(device).device
     size = training.batch_size
-    batch = {name: value.to(here) for name, value in rows.batch(torch.arange(size) % len(rows)).items()}
+    first = torch.arange(size) % len(rows)
+    # Two lists have texts of unlike lengths, and a step is of both.
+    places = torch.arange(size) * len(rows) // size if isinstance(rows, JoinedRows) else first
+    batch = {name: value.to(here) for name, value in rows.batch(places).items()}
     model.to(here).train()
     with torch.random.fork_rng(devices=[here] if here.type == "cuda" else []):  # dropout draws
         flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(size, device=here)))[0], here)

@@ -122,8 +122,8 @@ def _other_corpora(panel: Panel) -> tuple[str, ...]:
             users.setdefault(int(training.notes["passages"]), []).append(entry)
     corpus = panel.cell.data.get("passages", "")
     return tuple(
-        f"The first stage of {listed(_called(panel, entries))} learnt from {count:,} pieces of {corpus} too, which no "
-        "other entry has seen."
+        f"The first stage of {listed(_called(panel, entries))} learnt from {count:,} pieces of {corpus} too, which "
+        "rivals have not seen, and which memorisation is not counted over."
         for count, entries in users.items()
     )
 

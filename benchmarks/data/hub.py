@@ -93,8 +93,9 @@ class HubOptions:
             article of Du et al. 2017; where it is empty, SQuAD's own split.
         train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
         passages: wikipedia or openwebtext, from which the first stage of Cosmos learns besides the task's own texts;
-            none where it is empty.
-        passage_count: how many passages of it, the first of the stream.
+            none where it is empty. Those with held-out texts of the task in them are left out.
+        passage_count: how many passages of it are read, the first of the stream.
+        passage_revision: as `revision`, of that set.
     """
 
     name: str = ""
@@ -105,6 +106,7 @@ class HubOptions:
     test: int = 0
     passages: str = ""
     passage_count: int = 0
+    passage_revision: str = ""
 
     def __post_init__(self) -> None:
         if self.name and self.name not in SETS:
@@ -115,6 +117,8 @@ class HubOptions:
         streamed = [name for name, known in SETS.items() if known.rule is None]
         if self.passages and self.passages not in streamed:
             raise unknown("set of passages", self.passages, streamed)
+        if (self.passage_count or self.passage_revision) and not self.passages:
+            raise UserError("data.passage_count and data.passage_revision are of no use without data.passages.")
         if self.passages and not self.passage_count:
             raise UserError(
                 f"The set {self.passages} is streamed, so say how many passages with --set data.passage_count=N."
@@ -144,7 +148,7 @@ class Hub:
         """The passages that the options name, in the order of the stream.
 
         Raises:
-            UserError: the set cannot be had, or it holds held-out texts of the task.
+            UserError: the set cannot be had.
         """
         return [passage.target for passage in self._passages(task)[1]]
 
@@ -160,6 +164,7 @@ class Hub:
                 "repository": SETS[self.options.passages].repository,
                 "revision": commit,
                 "rows": len(found),
+                "left_out": self.options.passage_count - len(found),
                 "sha256": rows.content_hash(found),
             }
         return {
@@ -205,10 +210,9 @@ class Hub:
         if not self.options.passages:
             return "", []
         counts: dict[Split, int] = {"train": self.options.passage_count, "validation": 0, "test": 0}
-        commit, found = _streamed(self.options.passages, "", counts)
+        commit, found = _streamed(self.options.passages, self.options.passage_revision, counts)
         splits = self._made(task)[1]
-        rows.check_unseen(found["train"], [*splits["validation"], *splits["test"]], self.options.passages)
-        return commit, found["train"]
+        return commit, rows.unseen(found["train"], [*splits["validation"], *splits["test"]])
 
 
 def _streamed(name: str, revision: str, counts: Mapping[Split, int]) -> tuple[str, dict[Split, list[Document]]]:

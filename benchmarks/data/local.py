@@ -40,7 +40,7 @@ class LocalOptions:
         test_name: the set whose test split is used, if it is another one.
         train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
         passages: the set with a column `text` whose train split the first stage of Cosmos learns from besides the
-            task's own texts; none where it is empty.
+            task's own texts; none where it is empty. Those with held-out texts of the task in them are left out.
         passage_count: how many of those, 0 for all; chosen in the same way.
     """
 
@@ -57,6 +57,8 @@ class LocalOptions:
         for count in (*SPLITS, "passage_count"):
             if getattr(self, count) < 0:
                 raise UserError(f"data.{count} must be 0 (all) or more, not {getattr(self, count)}.")
+        if self.passage_count and not self.passages:
+            raise UserError("data.passage_count is of no use without data.passages; name a set, or leave it out.")
 
 
 class Local:
@@ -87,20 +89,21 @@ class Local:
         """The passages that the options name, in the order of a hash of their ids.
 
         Raises:
-            UserError: the set is not there or for evaluation only, or it holds held-out texts of the task.
+            UserError: the set is not there, cannot be read, or is for evaluation only.
         """
-        return [passage.target for passage in self._passages(task)]
+        return [passage.target for passage in self._passages(task)[0]]
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: names, and the SHA-256 and number of rows of each file."""
         files = {split: self._file(task, split) for split in SPLITS}
         others = {}
         if self.options.passages:
-            data = self._passage_file().read_bytes()
+            found, left_out = self._passages(task)
             others["passages"] = {
                 "set": self.options.passages,
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "rows": len(self._passages(task)),
+                "sha256": hashlib.sha256(self._passage_file().read_bytes()).hexdigest(),
+                "rows": len(found),
+                "left_out": left_out,
             }
         return {
             **others,
@@ -171,14 +174,16 @@ class Local:
             raise UserError(_lacking(self.options.passages, "train", known, "data.passages"))
         return path
 
-    def _read_passages(self, task: str) -> Sequence[Document]:
+    def _read_passages(self, task: str) -> tuple[Sequence[Document], int]:
+        """The passages, and how many of the set are left out for what is in them."""
         if not self.options.passages:
-            return ()
+            return (), 0
         path = self._passage_file()
         found = rows.documents(read(path, rows.needed(False)), False, str(path))
         splits = self._splits(task)
-        rows.check_unseen(found, [one for name in ("validation", "test") for one in splits.get(name, ())], str(path))
-        return rows.first(rows.in_order(found), self.options.passage_count, None, "data.passage_count")
+        kept = rows.unseen(found, [one for name in ("validation", "test") for one in splits.get(name, ())])
+        asked = rows.first(rows.in_order(kept), self.options.passage_count, None, "data.passage_count")
+        return asked, len(found) - len(kept)
 
 
 def read(path: Path, wanted: Sequence[str]) -> rows.Columns:

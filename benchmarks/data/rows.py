@@ -15,6 +15,8 @@ Columns = Mapping[str, Sequence[Any]]
 """A table: values by the name of their column, all columns of one length."""
 
 _SHOWN = 3
+_TELLING = 4  # words of a text that is not everybody's
+_CONTEXT = " context: "  # between the answer and the passage in the source of a question
 
 
 def needed(conditional: bool) -> tuple[str, ...]:
@@ -101,19 +103,29 @@ def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
             )
 
 
-def check_unseen(passages: Iterable[Document], held_out: Iterable[Document], where: str) -> None:
-    """Refuse passages of another corpus that are a source or an answer of held-out documents; spaces and case aside.
+def unseen(passages: Iterable[Document], held_out: Iterable[Document]) -> list[Document]:
+    """The passages of another corpus in which no held-out text begins with a sentence and goes on as it is.
 
-    Raises:
-        UserError: some are; says how many, with up to three examples.
+    Held-out texts are sources (of a question, its passage) and answers, and only those of at least `_TELLING` words: a
+    shorter one may stand anywhere. Case and spaces count nothing.
     """
-    hidden = {_folded(text) for one in held_out for text in (one.source, one.target, *one.references) if text}
-    same = sorted(passage.id for passage in passages if _folded(passage.target) in hidden)
-    if same:
-        raise UserError(
-            f"{_count(len(same), 'passage', 'passages')} of {where} {_are(same)} in the validation or test split of "
-            f"the task (ids {_few(same)}); take them out, or choose another set with data.passages."
-        )
+    hidden: dict[tuple[str, ...], list[list[str]]] = {}
+    for document in held_out:
+        for text in (document.source, document.target, *document.references):
+            words = _folded((text or "").split(_CONTEXT)[-1]).split()
+            if len(words) >= _TELLING:
+                hidden.setdefault(tuple(words[:_TELLING]), []).append(words)
+    return [passage for passage in passages if not _holds(_folded(passage.target).split(), hidden)]
+
+
+def _holds(words: Sequence[str], hidden: Mapping[tuple[str, ...], Sequence[Sequence[str]]]) -> bool:
+    """Whether one of the texts begins with a sentence of these words and goes on as they do."""
+    starts = (at for at in range(len(words)) if at == 0 or words[at - 1].rstrip("\"')]")[-1:] in ".!?")
+    return any(
+        list(words[at : at + len(text)]) == text
+        for at in starts
+        for text in hidden.get(tuple(words[at : at + _TELLING]), ())
+    )
 
 
 def _folded(text: str) -> str:

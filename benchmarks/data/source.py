@@ -49,10 +49,10 @@ class WithPassages(Protocol):
     """A source that can give texts of another corpus too (`baselines.contract.Corpus.passages`)."""
 
     def passages(self, task: str) -> Sequence[str]:
-        """Those that its options name, none of them a held-out text of the task; none where they name none.
+        """Those that its options name, without held-out texts of the task; none where they name none.
 
         Raises:
-            UserError: the corpus cannot be had, or held-out texts are in it.
+            UserError: the corpus cannot be had.
         """
         ...
 

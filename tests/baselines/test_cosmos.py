@@ -128,6 +128,24 @@ def test_a_fit_that_was_stopped_ends_with_the_same_bytes(
     )
 
 
+def test_a_fit_with_passages_that_was_stopped_ends_with_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
+    corpus = dataclasses.replace(CORPUS, passages=SOURCES[:6])
+    fit(make(encoder), tmp_path / "whole", corpus=corpus)
+    calls = 0
+
+    def progress(now: str, reached: float, loss: float | None) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in (3, 20, 60):
+            raise StoppedError
+
+    for _ in range(3):
+        with pytest.raises(StoppedError):
+            fit(make(encoder), tmp_path / "cut", corpus=corpus, progress=progress)
+    fit(make(encoder), tmp_path / "cut", corpus=corpus, progress=progress)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
 def test_a_text_does_not_depend_on_its_batch_mates(trained: tuple[CosmosSystem, Path]) -> None:
     system, _ = trained
     together = system.generate(REQUESTS, QUICK)

@@ -264,8 +264,10 @@ def test_passages_are_streamed_beside_a_set(library: list[Any], monkeypatch: pyt
     known = source.load("story", "test")[0].target
     articles.insert(0, {"id": "1", "text": known + " " * 3})
     monkeypatch.setattr(hub_rules, "passages", lambda text: [text.strip()])
-    with pytest.raises(UserError, match=r"1 passage of wikipedia is in the validation or test split"):
-        Hub(HubOptions(passages="wikipedia", passage_count=7)).passages("story")
+    leaking = Hub(HubOptions(passages="wikipedia", passage_count=7, passage_revision="v2"))
+    assert len(leaking.passages("story")) == 6
+    assert leaking.content("story")["passages"]["left_out"] == 1
+    assert leaking.content("story")["passages"]["revision"] == "commit of v2"
     with pytest.raises(UserError, match=r"streamed, so say how many passages with --set data\.passage_count=N"):
         HubOptions(passages="wikipedia")
     with pytest.raises(UserError, match=r"set of passages.*squad"):

@@ -292,10 +292,6 @@ def test_passages_that_may_not_be_learnt_from_are_refused(tmp_path: Path) -> Non
     folder = write(write(tmp_path, "mine", **whole()), "judged", test=texts("test", 2))
     with pytest.raises(UserError, match=r"judged has no train split: it is for evaluation only.*data\.passages=NAME"):
         local(folder, passages="judged").passages("detox")
-    leaking = [*texts("train", 3), {"id": "x", "text": "Ask  test 2"}, {"id": "y", "text": "say 1"}]
-    write(folder, "leaking", train=leaking)
-    with pytest.raises(UserError, match=r"2 passages of .*train\.jsonl are in the validation or test split .*ids x, y"):
-        local(folder, passages="leaking").passages("detox")
     write(folder, "narrow", train=[{"id": "1", "words": "a"}])
     with pytest.raises(UserError, match="has no column text"):
         local(folder, passages="narrow").passages("detox")
@@ -305,3 +301,29 @@ def test_passages_that_may_not_be_learnt_from_are_refused(tmp_path: Path) -> Non
         local(folder, passages="wiki", passage_count=5).passages("detox")
     with pytest.raises(UserError, match=r"data\.passage_count must be 0"):
         local(folder, passage_count=-1)
+    with pytest.raises(UserError, match=r"passage_count is of no use without data\.passages"):
+        local(folder, passage_count=3)
+
+
+def test_passages_with_held_out_texts_are_left_out_and_counted(tmp_path: Path) -> None:
+    folder = write(tmp_path, "mine", **whole())
+    held_out = [
+        {
+            "id": "t",
+            "source": "answer: Rome context: The city lies on seven  hills.",
+            "target": "Where does it lie today?",
+        }
+    ]
+    write(folder, "mine", train=pairs("train", 3), validation=pairs("validation", 2), test=held_out)
+    fine = "Somebody asked. It is not said here where does it lie today? The city lies on six hills."
+    passages = [
+        fine,
+        'It was asked: "Why?" Where does it lie Today? Nobody knew.',
+        "One sentence. the city lies on seven hills. Another.",
+        "The city lies on seven hills.",
+        "Ask validation 1 and no more.",  # three words are everybody's
+    ]
+    write(folder, "wiki", train=[{"id": str(i), "text": text} for i, text in enumerate(passages)])
+    source = local(folder, passages="wiki")
+    assert sorted(source.passages("detox")) == sorted([fine, passages[-1]])
+    assert source.content("detox")["passages"]["left_out"] == 3
