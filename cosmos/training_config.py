@@ -39,9 +39,7 @@ class TrainingConfig:
     keep: Keep = "last"  # which weights are returned, by validation loss
     precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
     compile: bool = False  # the repeated blocks of the network, on a GPU; takes a minute or two of the budget
-    record: bool = (
-        False  # steps as CUDA graphs, on one GPU, where small networks would wait for their kernels' launches
-    )
+    record: bool = False  # steps as CUDA graphs, on one GPU: small networks wait for launches otherwise
     checkpoint_seconds: float = 20.0  # shortest time between resume points
 
     def __post_init__(self) -> None:

@@ -20,6 +20,18 @@ REQUESTS = [Request(d.id, d.source, 50 + i, 14) for i, d in enumerate(DOCUMENTS)
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 
 
+def with_training(recipe: Any, **changes: Any) -> Any:
+    """The recipe with all its trainings changed."""
+    made: dict[str, Any] = {}
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if isinstance(value, TrainingConfig):
+            made[field.name] = dataclasses.replace(value, **changes)
+        elif dataclasses.is_dataclass(value):
+            made[field.name] = with_training(value, **changes)
+    return dataclasses.replace(recipe, **made)
+
+
 def brief(setting: Any) -> Any:
     """The setting with few steps, where it has steps."""
     return dataclasses.replace(setting, steps=min(4, setting.steps)) if hasattr(setting, "steps") else setting

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,14 @@ from safetensors.torch import load_file
 from baselines import catalogue
 from baselines.contract import Budget, Corpus, Limits
 from benchmarks.data import world
-from cosmos.training_config import TrainingConfig
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "baselines"))
+from tiny_rivals import with_training
 
 pytestmark = pytest.mark.gpu
 
 SYSTEMS = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 STEPS = 40
-
-
-def with_training(recipe: Any, **changes: Any) -> Any:
-    """The recipe with all its trainings changed."""
-    made: dict[str, Any] = {}
-    for field in fields(recipe):
-        value = getattr(recipe, field.name)
-        if isinstance(value, TrainingConfig):
-            made[field.name] = replace(value, **changes)
-        elif is_dataclass(value) and not isinstance(value, Budget):
-            made[field.name] = with_training(value, **changes)
-    return replace(recipe, **made)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
