@@ -208,9 +208,8 @@ def flops_per_step(model: nn.Module, loss: Loss, data: Batches, config: Training
     processes, batch_size = find_processes(device), config.batch_size
     here = processes.device
     batch = {name: value.to(here) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
-    model.to(
-        here
-    ).eval()  # no dropout: it costs none of the operations counted, but would draw from the global generator
+    # No dropout: it costs none of the operations counted, but would draw from the global generator.
+    model.to(here).eval()
     recorded = is_recorded(config, here, processes.count)
     with fixed_shapes() if recorded else nullcontext():  # a recorded step reads out more
         flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=here)))[0], here)

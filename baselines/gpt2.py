@@ -84,6 +84,12 @@ def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
     return normed
 
 
+def predicts_target(tokens: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+    """Which positions of joined rows [B, L] predict a token of a target, bool [B, L - 1]; arguments of `target_nll`."""
+    place = torch.arange(1, tokens.shape[1], device=tokens.device)
+    return (place >= starts[:, None]) & (place < ends[:, None])
+
+
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of the targets, in nats.
 
@@ -96,8 +102,7 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
         is wider; and where targets are, bool [B, L - 1].
     """
     states = hidden_states(model, tokens[:, :-1])  # [B, L - 1, W]
-    place = torch.arange(1, tokens.shape[1], device=tokens.device)
-    counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
+    counts = predicts_target(tokens, starts, ends)
     logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
     wide = torch.promote_types(logits.dtype, torch.float32)
     nll = functional.cross_entropy(logits.to(wide), tokens[:, 1:][counts], reduction="none")
@@ -129,9 +134,7 @@ class PlacedBatches(TokenBatches):
     def batch(self, index: Tensor) -> Batch:
         rows = super().batch(index)
         tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
-        place = torch.arange(1, tokens.shape[1])
-        counts = (place >= starts[:, None]) & (place < ends[:, None])  # [B, L - 1]
-        places = counts.flatten().nonzero()[:, 0]
+        places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
         added = (0, -len(places) % self.unit)
         wanted = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
         return {"tokens": tokens, "places": functional.pad(places, added), "wanted": wanted}

@@ -27,8 +27,7 @@ from cosmos.training_config import TrainingConfig
 
 RECORDINGS = 64  # shapes of batch that are recorded; steps of any further ones are launched as they are
 
-
-_fixed = False
+_fixed = False  # whether within `fixed_shapes`
 
 
 @contextmanager

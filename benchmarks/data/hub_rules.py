@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from baselines.contract import Document, UserError
-from benchmarks.data.rows import Columns, share_of, without
+from benchmarks.data.rows import CONTEXT, Columns, share_of, without
 from benchmarks.data.source import Split
 
 Tables = Mapping[str, Columns]
@@ -69,7 +69,7 @@ def _squad_rows(columns: Columns) -> Iterator[tuple[str, str, str, str]]:
     for (name, title, context, question), answers in zip(zip(*texts, strict=True), columns["answers"], strict=True):
         found = answers["text"] if answers else ()
         if _all_text(name, title, context, question) and _all_text(*found[:1]) and found:
-            yield name, title, f"answer: {found[0].strip()} context: {context.strip()}", question.strip()
+            yield name, title, f"answer: {found[0].strip()}{CONTEXT}{context.strip()}", question.strip()
 
 
 def _official(hub: str, title: str) -> Split:

@@ -16,7 +16,7 @@ Columns = Mapping[str, Sequence[Any]]
 
 _SHOWN = 3
 _TELLING = 4  # words of a text that is not everybody's
-_CONTEXT = " context: "  # between the answer and the passage in the source of a question
+CONTEXT = " context: "  # between the answer and the passage in the source of a question
 
 
 def needed(conditional: bool) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def unseen(passages: Iterable[Document], held_out: Iterable[Document]) -> list[D
     hidden: dict[tuple[str, ...], list[list[str]]] = {}
     for document in held_out:
         for text in (document.source, document.target, *document.references):
-            words = _folded((text or "").split(_CONTEXT)[-1]).split()
+            words = _folded((text or "").split(CONTEXT)[-1]).split()
             if len(words) >= _TELLING:
                 hidden.setdefault(tuple(words[:_TELLING]), []).append(words)
     return [passage for passage in passages if not _holds(_folded(passage.target).split(), hidden)]
