@@ -38,7 +38,6 @@ class Floor:
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"any": NoSetting()})
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"default": NoSetting()})
     trained: ClassVar[bool] = False
-    needs_answers: ClassVar[bool] = False
     needs_source: ClassVar[bool] = True
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
@@ -185,7 +184,6 @@ class RetrievalSystem(Floor):
 class ReferenceSystem(Floor):
     """The test document's own target: the best any system can do. Never cut."""
 
-    needs_answers: ClassVar[bool] = True
     needs_source: ClassVar[bool] = False
 
     def answers(self, answers: Mapping[str, str]) -> None:

@@ -65,11 +65,3 @@ def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Ten
 def mask_out(clean: Tensor, masked: Tensor, mask_id: int) -> Tensor:
     """The noisy sequence: `clean` [B, L] with the mask where `masked` [B, L]."""
     return clean.masked_fill(masked, mask_id)
-
-
-def unmasking_share(schedule: Schedule, t: Tensor, s: Tensor) -> Tensor:
-    """The probability that a position masked at time t is open at the earlier time s.
-
-    (alpha_s - alpha_t) / (1 - alpha_t), of the shape of t and s.
-    """
-    return (schedule.alpha(s) - schedule.alpha(t)) / (1.0 - schedule.alpha(t))

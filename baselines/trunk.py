@@ -1,10 +1,8 @@
 """The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
 
-Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional or causal, with or without a time input
-and cross-attention to a source, so that rivals can differ in nothing else.
-
-No system sets the causal flag yet: `gpt2` is the published network, by whose layers its served cache is laid out. The
-flag is for a rival that is to differ from bidirectional ones in nothing but the order of writing.
+Layers, and so kernels, are those of Cosmos (`cosmos.blocks`). Bidirectional, with or without a time input and
+cross-attention to a source, so that rivals can differ in nothing else. (`gpt2` is the published network, by whose
+layers its served cache is laid out.)
 
 Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
 """
@@ -31,7 +29,6 @@ class TrunkConfig:
     layers: int
     heads: int
     inner: int
-    causal: bool = False
     time_width: int = 0  # of the time input; 0: the network has none
     cross_attention: bool = False
     dropout: float = 0.0  # of what attention and feed-forward add
@@ -66,7 +63,6 @@ class Memory(NamedTuple):
 class _Block(nn.Module):
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
-        self.causal = config.causal
         self.attention_norm, self.mlp_norm = RMSNorm(config.width), RMSNorm(config.width)
         self.attention = SelfAttention(config.width, config.heads)
         self.mlp = SwiGLU(config.width, config.inner)
@@ -87,7 +83,7 @@ class _Block(nn.Module):
         if self.shift is not None:
             assert time is not None
             x = x + self.shift(time)[:, None]  # [B, 1, W]
-        x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen, self.causal))
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
         if source is not None:
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), source, source_mask, rotate))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
@@ -124,8 +120,7 @@ class Trunk(nn.Module):
         """Args:
         x: [B, L, W].
         rotate: turns queries and keys [B, H, L, D] by their positions, such as `cosmos.blocks.Rotary`.
-        seen: boolean [B, L], True where a position may be attended to; None: all. Not with a causal trunk, whose
-            padding comes last and so is never seen.
+        seen: boolean [B, L], True where a position may be attended to; None: all.
         time: [B] in [0, 1], for a trunk with a time input. It is added to the input of every block, as in Cosmos.
         memory: the source, for a trunk with cross-attention.
         """

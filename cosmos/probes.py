@@ -31,7 +31,7 @@ from cosmos.diffusion import diffuse
 from cosmos.errors import UserError
 from cosmos.pipeline import Pipeline
 from cosmos.randomness import Seeds
-from cosmos.samplers import ddim, grid_at, make_grid, with_network
+from cosmos.samplers import grid_at, make_grid, solve, with_network
 from cosmos.schedule import make_schedule
 from cosmos.vocabulary import SEP
 
@@ -173,11 +173,11 @@ def _sampler(
     shifts: dict[str, list[float]] = {f"{nu:g}": [] for nu in config.kicks}
     for wanted in config.kick_times:
         place = min(range(1, grid.steps), key=lambda i: abs(grid.t[i] - wanted))
-        state = ddim(denoise, start, grid_at(schedule, times[: place + 1])).state
+        state = solve("ddim", denoise, start, grid_at(schedule, times[: place + 1])).state
         rest = grid_at(schedule, times[place:])
-        undisturbed = ddim(denoise, state, rest).estimate
+        undisturbed = solve("ddim", denoise, state, rest).estimate
         for nu in config.kicks:
-            moved = ddim(denoise, state + nu * kick, rest).estimate
+            moved = solve("ddim", denoise, state + nu * kick, rest).estimate
             shifts[f"{nu:g}"].append(float((moved - undisturbed).square().mean()))
     return {"t": list(config.kick_times), "mean_squared_shift": shifts}
 

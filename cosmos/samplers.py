@@ -1,12 +1,12 @@
 """Solvers of the reverse process, from noise to latents, as plain functions.
 
-Every solver is `solver(denoise, x, grid, generator) -> Solved`, where `denoise(x, t, estimate)` predicts clean latents
-from x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step. All
-but Heun's are one linear combination per step,
+`solve(name, denoise, x, grid, generator)` goes down a grid, where `denoise(x, t, estimate)` predicts clean latents from
+x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step. All solvers
+but Heun's are one linear combination per step (`march`), so each is a rule that gives the coefficients of
 
     x' = state * x + estimate * D + previous * D_before + noise * eps,
 
-whose coefficients are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied
+They are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied
 back. Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its
 window 2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second
 call). Axis legend in `cosmos.blocks`.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +153,7 @@ def dpmpp_2m_sde_rule(grid: Grid, i: int) -> Coefficients:
     return Coefficients(state, gain * (1 + slope), grid.sigma[i + 1] * math.sqrt(lost), -gain * slope)
 
 
-def march(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None, rule: Rule) -> Solved:
+def march(denoise: Denoise, x: Tensor, grid: Grid, rule: Rule, generator: Generator | None = None) -> Solved:
     """Take every step of the grid by a linear rule."""
     mean, estimate, before = x, None, None
     for i in range(grid.steps):
@@ -170,32 +170,7 @@ def march(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None, 
     return Solved(x, mean, estimate)
 
 
-def euler_sde(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    """The authors' sampler, `release`: they decode the last step's `mean`."""
-    return march(denoise, x, grid, generator, euler_sde_rule)
-
-
-def euler_ode(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    return march(denoise, x, grid, generator, euler_ode_rule)
-
-
-def ddim(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    return march(denoise, x, grid, generator, ddim_rule)
-
-
-def ddpm(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    return march(denoise, x, grid, generator, ddpm_rule)
-
-
-def dpmpp_2m(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    return march(denoise, x, grid, generator, dpmpp_2m_rule)
-
-
-def dpmpp_2m_sde(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    return march(denoise, x, grid, generator, dpmpp_2m_sde_rule)
-
-
-def heun(denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
+def heun(denoise: Denoise, x: Tensor, grid: Grid) -> Solved:
     """Heun's method on the probability-flow ODE, two calls a step; both get the estimate of the step before."""
     estimate = None
     for i in range(grid.steps):
@@ -214,19 +189,22 @@ def _drift(x: Tensor, estimate: Tensor, grid: Grid, i: int) -> Tensor:
     return (pull - grid.beta[i] / 2) * x - pull * grid.alpha[i] * estimate
 
 
-class Solver(Protocol):
-    def __call__(self, denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved: ...
-
-
-SOLVERS: Mapping[SolverName, Solver] = {
-    "release": euler_sde,
-    "euler_ode": euler_ode,
-    "heun": heun,
-    "ddim": ddim,
-    "ddpm": ddpm,
-    "dpmpp_2m": dpmpp_2m,
-    "dpmpp_2m_sde": dpmpp_2m_sde,
+RULES: Mapping[SolverName, Rule] = {
+    "release": euler_sde_rule,  # the authors' sampler, who decode the last step's `mean`
+    "euler_ode": euler_ode_rule,
+    "ddim": ddim_rule,
+    "ddpm": ddpm_rule,
+    "dpmpp_2m": dpmpp_2m_rule,
+    "dpmpp_2m_sde": dpmpp_2m_sde_rule,
 }
+"""The linear solvers by name; "heun" is the one that is not."""
+
+
+def solve(solver: SolverName, denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
+    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise."""
+    if solver == "heun":
+        return heun(denoise, x, grid)
+    return march(denoise, x, grid, RULES[solver], generator)
 
 
 def sample(
@@ -240,7 +218,7 @@ def sample(
         UserError: see `make_grid`.
     """
     grid = make_grid(schedule, setting)
-    solved = SOLVERS[setting.solver](denoise, x, grid, generator)
+    solved = solve(setting.solver, denoise, x, grid, generator)
     return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
 
 

@@ -22,7 +22,6 @@ from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.randomness import Seeds, normal_like
 from cosmos.samplers import (
-    SOLVERS,
     START_NOISE,
     check_self_guidance,
     guided,
@@ -30,6 +29,7 @@ from cosmos.samplers import (
     network_calls,
     sample,
     self_guided,
+    solve,
     with_network,
 )
 from cosmos.schedule import Linear, Tangent
@@ -38,7 +38,7 @@ SCHEDULE = Tangent(5.0)
 SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2, source_width=5, source_layers=1)
 SETTINGS = [
     SamplerSetting(solver=solver, steps=4, grid=grid, final_x0=final)
-    for solver in SOLVERS
+    for solver in get_args(SolverName)
     for grid in ("time", "log_snr")
     for final in (False, True)
 ]
@@ -159,7 +159,7 @@ def test_the_decompressor_does_not_wait_either():
 
 
 def test_only_stochastic_solvers_use_the_generator():
-    for solver in SOLVERS:
+    for solver in get_args(SolverName):
         setting = SamplerSetting(solver=solver, steps=4)
         one, other = (sample(Counter(), noise(), setting, SCHEDULE, seeds(i, i)) for i in (1, 2))
         assert torch.equal(one, other) == (solver in ("euler_ode", "heun", "ddim", "dpmpp_2m"))
@@ -199,7 +199,7 @@ def test_a_torch_generator_serves_as_well():
 
 def test_release_returns_the_mean_of_the_last_step():
     grid = make_grid(SCHEDULE, SamplerSetting(steps=4))
-    solved = SOLVERS["release"](Counter(), noise(), grid, seeds(1, 2))
+    solved = solve("release", Counter(), noise(), grid, seeds(1, 2))
     assert torch.equal(sample(Counter(), noise(), SamplerSetting(steps=4), SCHEDULE, seeds(1, 2)), solved.mean)
     spread = (solved.state - solved.mean).std()
     assert spread == pytest.approx(math.sqrt(grid.beta[3] * (grid.t[3] - grid.t[4])), rel=0.5)
@@ -332,7 +332,6 @@ def test_unknown_names_and_bad_numbers_are_refused():
         SamplerSetting(solver="heum")
     with pytest.raises(UserError, match="Unknown grid"):
         SamplerSetting(grid="even")
-    assert set(get_args(SolverName)) == set(SOLVERS)
     with pytest.raises(UserError, match="at least one step"):
         SamplerSetting(steps=0)
     with pytest.raises(UserError, match="end noise must"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.masked_diffusion import LogLinear, Schedule, mask_out, token_nll, unmasking_share, weight
+from baselines.masked_diffusion import LogLinear, Schedule, mask_out, token_nll, weight
 from baselines.masked_samplers import ancestral, confidence
 from cosmos.randomness import Seeds
 
@@ -98,13 +98,6 @@ def test_a_wrong_model_has_a_larger_bound(joint: Tensor) -> None:
 def test_the_default_schedule_weighs_by_one_over_t() -> None:
     t = torch.linspace(0.01, 1.0, 50, dtype=torch.float64)
     assert torch.allclose(weight(LogLinear(), t), 1 / t, rtol=1e-12)
-
-
-def test_one_step_keeps_the_marginals_of_the_forward_process() -> None:
-    schedule = LogLinear()
-    t, s = torch.tensor(0.8, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64)
-    open_at_s = schedule.alpha(t) + (1 - schedule.alpha(t)) * unmasking_share(schedule, t, s)
-    assert float(open_at_s) == pytest.approx(float(schedule.alpha(s)), rel=1e-14)
 
 
 def draw(joint: Tensor, steps: int, count: int) -> Tensor:

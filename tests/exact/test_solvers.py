@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
-from cosmos.config import SamplerSetting
-from cosmos.samplers import SOLVERS, Denoise, grid_at, sample
+from cosmos import samplers
+from cosmos.config import SamplerSetting, SolverName
+from cosmos.samplers import Denoise, grid_at, sample
 from cosmos.schedule import Linear, Schedule, Tangent
 
 D = torch.float64
@@ -51,7 +53,7 @@ def times(schedule: Schedule, steps: int, spacing: str) -> torch.Tensor:
 
 def solve(schedule: Schedule, solver: str, steps: int, spacing: str) -> torch.Tensor:
     start = torch.linspace(-2, 2, 41, dtype=D)[:, None, None]
-    return SOLVERS[solver](exact(schedule), start, grid_at(schedule, times(schedule, steps, spacing))).state
+    return samplers.solve(solver, exact(schedule), start, grid_at(schedule, times(schedule, steps, spacing))).state
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_stochastic_solvers_keep_the_variance(solver, steps, spacing, tolerance,
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(20_000, 1, 1, generator=generator, dtype=D)
     grid = grid_at(schedule, times(schedule, steps, spacing))
-    state = SOLVERS[solver](gaussian(schedule, deviation), start, grid, generator).state
+    state = samplers.solve(solver, gaussian(schedule, deviation), start, grid, generator).state
     wanted = grid.alpha[-1] ** 2 * deviation**2 + grid.sigma[-1] ** 2
     assert float(state.var()) == pytest.approx(wanted, rel=tolerance)
 
@@ -131,7 +133,7 @@ def test_the_more_steps_the_nearer_for_each_solver():
     schedule = Tangent(5.0)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(4000, 1, 1, generator=generator, dtype=D)
-    for solver in SOLVERS:
+    for solver in get_args(SolverName):
         errors = []
         for steps in (5, 40):
             setting = SamplerSetting(solver, steps, "log_snr", final_x0=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -13,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cosmos.autoencoder import Autoencoder, autoencoder_loss
-from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting
+from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, SolverName
 from cosmos.corruption import corrupt
 from cosmos.denoiser import Denoiser, Source
 from cosmos.diffusion import diffusion_loss
 from cosmos.randomness import Seeds, normal_like
-from cosmos.samplers import SOLVERS, guided, sample, with_network
+from cosmos.samplers import guided, sample, with_network
 from cosmos.schedule import Tangent
 
 RECORDING = Path(__file__).with_name("cosmos_tiny.safetensors")
@@ -69,7 +70,7 @@ def outputs(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     wide = normal_like(torch.empty(3, 3, 8), streams())
     found["release"] = release(wide, t, wide.flip(1))
     schedule = Tangent(7.0)
-    for solver in SOLVERS:
+    for solver in get_args(SolverName):
         setting = SamplerSetting(solver, 5, "log_snr", final_x0=solver.startswith("dpmpp"))
         found[f"sample.{solver}"] = sample(with_network(release), wide, setting, schedule, streams())
     denoise = guided(

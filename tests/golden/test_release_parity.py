@@ -19,7 +19,7 @@ from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.pretrained import from_pretrained, read_config
 from cosmos.release import convert, convert_autoencoder, convert_denoiser
-from cosmos.samplers import SOLVERS, ddpm_rule, euler_sde_rule, grid_at, with_network
+from cosmos.samplers import ddpm_rule, euler_sde_rule, grid_at, solve, with_network
 from cosmos.schedule import BETA_LIMIT, Tangent
 
 GOLDEN = Path(
@@ -128,7 +128,7 @@ def test_schedule(golden, sizes):
 def test_samplers_over_eight_steps(golden, sizes, denoiser, solver):
     grid = grid_at(Tangent(sizes["tan_d"]), torch.linspace(1.0, 0.05, 9, dtype=torch.float64))
     with torch.no_grad():
-        solved = SOLVERS[solver](with_network(denoiser), golden["case.denoiser.x_t"], grid)
+        solved = solve(solver, with_network(denoiser), golden["case.denoiser.x_t"], grid)
     assert difference(solved.state, golden[f"case.sampler.{solver}.out"]) < 1e-4
     assert difference(solved.estimate, golden[f"case.sampler.{solver}.last_x_0"]) < 1e-4
 
@@ -146,7 +146,7 @@ def test_stochastic_steps(golden, sizes, denoiser, name, rule):
     assert difference(mean, case["x_mean"]) < 1e-5
     assert difference(mean + weights.noise * case["noise"], case["x"]) < 1e-5
     solver = {"euler_sde": "release"}.get(name, name)
-    solved = SOLVERS[solver](with_network(denoiser), x, grid, torch.Generator().manual_seed(0))
+    solved = solve(solver, with_network(denoiser), x, grid, torch.Generator().manual_seed(0))
     assert difference(solved.mean, case["x_mean"]) < 1e-5
 
 

@@ -187,7 +187,6 @@ class Knowing:
     presets: ClassVar[Mapping[str, Any]] = {"any": NoSetting()}
     settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
-    needs_answers: ClassVar[bool] = True
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.known: dict[str, str] = {}
