@@ -21,7 +21,7 @@ WEIGHTS = "random weights"
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What this machine did at best, measured: see `benchmarks.timing.ceilings`.
+    """What this machine did at best, measured: see `benchmarks.speed.ceilings`.
 
     Attributes:
         made: code and machine, as `benchmarks.environment.made_with` says.

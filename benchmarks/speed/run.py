@@ -15,10 +15,9 @@ from benchmarks.environment import alike, made_with
 from benchmarks.files import Appender, StoreError, locked, make_folder
 from benchmarks.outcome import Voice, now
 from benchmarks.records import Json
-from benchmarks.speed import measure, records, training
+from benchmarks.speed import ceilings, measure, records, training
 from benchmarks.speed.lines import Entry, Wanted
 from benchmarks.speed.records import Measured, Speed
-from benchmarks.timing import ceilings
 
 
 def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dtype: str, voice: Voice) -> Speed:

@@ -14,9 +14,8 @@ from torch.nn import functional
 from baselines.contract import UserError
 from benchmarks.choices import gather
 from benchmarks.cli.main import main
-from benchmarks.speed import lines, records, training, work
+from benchmarks.speed import ceilings, lines, records, training, work
 from benchmarks.speed import run as runs
-from benchmarks.timing import ceilings
 from cosmos import regions
 from cosmos.recipes import RECIPES
 
