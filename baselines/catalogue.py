@@ -44,6 +44,10 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_DECLARE = (
+    "it does not say which weights learnt elsewhere it uses, which decides whom it is ranked with; add to the class "
+    "`@staticmethod def external_weights(recipe): return ()` if all it has is trained from scratch, or return the names"
+)
 _METHODS = ("fit", "check", "load", "networks", "generate")
 
 
@@ -116,6 +120,8 @@ def _fault(outside: object) -> str | None:
         return f"it has no method {' or '.join(missing)}"
     if not isinstance(getattr(outside, "trained", None), bool):
         return "its class attribute 'trained' is not True or False"
+    if not _declares_weights(outside):
+        return _DECLARE
     for attribute in ("presets", "settings"):
         values = getattr(outside, attribute, None)
         if not isinstance(values, Mapping) or not values:
@@ -125,6 +131,14 @@ def _fault(outside: object) -> str | None:
     if outside.trained and not all(isinstance(getattr(p, "budget", None), Budget) for p in outside.presets.values()):
         return "one of its presets has no default 'budget'"
     return None
+
+
+def _declares_weights(outside: type) -> bool:
+    """Whether a class says which weights learnt elsewhere it uses. What a trained one inherits from a class of this
+    package is said of that class alone, which cannot know what another adds to it."""
+    said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
+    own = said_by is not None and said_by.__module__.partition(".")[0] != __name__.partition(".")[0]
+    return own or (said_by is not None and not outside.trained)
 
 
 def _frozen(value: object) -> bool:

@@ -123,9 +123,9 @@ class System(Protocol):
         settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default.
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
+        method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
 
-    A recipe that names weights learnt elsewhere has them in a field `text_encoder` (frozen) or `pretrained` (to begin
-    with), at any depth: reports rank who has one apart. `Particular` and the protocols below it are optional.
+    `Particular` and the protocols below it are optional.
     """
 
     presets: ClassVar[Mapping[str, Any]]
@@ -137,6 +137,13 @@ class System(Protocol):
 
         Raises:
             UserError: the recipe cannot be of this system.
+        """
+        ...
+
+    @staticmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        """Names of all weights learnt elsewhere that a recipe uses, frozen or to begin with; none: all it has is
+        trained from scratch. Reports rank the two apart, by what records keep of this.
         """
         ...
 

@@ -61,6 +61,7 @@ class CosmosSystem:
     """Latent diffusion in a compressed, smooth space."""
 
     name: ClassVar[str] = "cosmos"
+    method: ClassVar[str] = "cosmos"  # whatever the number of latents
     presets: ClassVar[Mapping[str, Any]] = RECIPES
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
@@ -82,6 +83,11 @@ class CosmosSystem:
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
         self.recipe, self.limits = recipe, limits
         self.configured = configuration(self.name, recipe, limits)
+
+    @staticmethod
+    def external_weights(recipe: Recipe) -> Sequence[str]:
+        """The frozen encoder, whose states are learnt from."""
+        return (recipe.model.text_encoder,)
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent

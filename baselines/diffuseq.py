@@ -187,6 +187,10 @@ class DiffuSeqSystem(CanvasRival):
         }
     )
 
+    @staticmethod
+    def external_weights(recipe: DiffuSeqRecipe) -> Sequence[str]:
+        return ()
+
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         sources = max(1, self.limits.source_tokens)
         return EmbeddingDenoiser(

@@ -175,6 +175,10 @@ class DuoSystem(CanvasRival):
         }
     )
 
+    @staticmethod
+    def external_weights(recipe: DuoRecipe) -> Sequence[str]:
+        return ()
+
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 

@@ -37,6 +37,11 @@ class TrainedSystem(ABC):
         self.recipe, self.limits = recipe, limits
         self.configured = checkpoint.configuration(self.name, recipe, limits)
 
+    @staticmethod
+    @abstractmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        """Names of the weights learnt elsewhere that a recipe uses; see the contract. Each system says it itself."""
+
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         """All that is trained, with fresh weights; `shape` holds the sizes that come from the training data."""

@@ -45,6 +45,11 @@ class Floor:
         if self.needs_source and limits.source_tokens == 0:
             raise UserError(f"The system '{_name(self)}' needs a source, and this task has none; leave it out.")
 
+    @staticmethod
+    def external_weights(recipe: NoSetting) -> Sequence[str]:
+        """None: a floor has no weights."""
+        return ()
+
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> Fitted:

@@ -209,6 +209,10 @@ class GPT2System(Rival):
     )
     server: Server | None = None
 
+    @staticmethod
+    def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
+        return () if recipe.pretrained is None else (recipe.pretrained,)
+
     # -- training -----------------------------------------------------------------------------------------------------
 
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:

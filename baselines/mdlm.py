@@ -16,7 +16,7 @@ Axis legend: B rows (texts), L canvas positions, V tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -106,6 +106,10 @@ class MDLMSystem(CanvasRival):
             "remdm_loop-64": Remasking("loop", 64, eta=0.02, top_p=0.9),
         }
     )
+
+    @staticmethod
+    def external_weights(recipe: CanvasRecipe) -> Sequence[str]:
+        return ()
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)

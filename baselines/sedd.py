@@ -16,7 +16,7 @@ Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
@@ -144,6 +144,10 @@ class SEDDSystem(CanvasRival):
             "euler-128": Scoring("euler", 128),
         }
     )
+
+    @staticmethod
+    def external_weights(recipe: SEDDRecipe) -> Sequence[str]:
+        return ()
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)

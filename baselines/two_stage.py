@@ -90,6 +90,11 @@ class TwoStageRival(TrainedSystem):
 
     model: Parts
 
+    @staticmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        """The frozen encoder, whose states are learnt from."""
+        return (recipe.text_encoder,)
+
     # -- what a rival adds --------------------------------------------------------------------------------------------
 
     def canvas(self, longest: int) -> int:

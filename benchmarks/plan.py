@@ -25,7 +25,10 @@ BATCH_SIZE = 25  # texts generated at once when throughput is timed, unless `--s
 
 @dataclass(frozen=True)
 class Contestant:
-    """A system with everything about it decided. The budget is None for a floor, which trains nothing."""
+    """A system with everything about it decided. The budget is None for a floor, which trains nothing.
+
+    `method` and `external_weights` are what the system declares; headers keep them.
+    """
 
     name: str
     system: type[System]
@@ -33,6 +36,8 @@ class Contestant:
     recipe: Any
     budget: Budget | None
     settings: Mapping[str, Any]
+    method: str
+    external_weights: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,28 @@ def _contestant(name: str, choices: Choices) -> Contestant:
         having = {n: setting for n, setting in chosen.items() if "capture" in settings.fields(setting)}
         chosen |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
     chosen = settings.change(name, system, chosen, mine)
-    return Contestant(name, system, preset, recipe, recipe.budget if system.trained else None, chosen)
+    return Contestant(
+        name,
+        system,
+        preset,
+        recipe,
+        recipe.budget if system.trained else None,
+        chosen,
+        getattr(system, "method", name),
+        _external_weights(name, system, recipe),
+    )
+
+
+def _external_weights(name: str, system: type[System], recipe: Any) -> tuple[str, ...]:
+    """The names that a system declares.
+
+    Raises:
+        UserError: it says something else than names.
+    """
+    names = system.external_weights(recipe)
+    if isinstance(names, str) or not all(isinstance(said, str) and said for said in names):
+        raise UserError(f"external_weights of the system '{name}' must return names, such as ('gpt2',), not {names!r}.")
+    return tuple(names)
 
 
 def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:

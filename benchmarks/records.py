@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
 
-SCHEMA = 2  # 2: what the source read stands in the header
+SCHEMA = 3  # 2: what the source read stands in the header; 3: so does what a system declares of itself
 _SHOWN = 8  # digits of a hash that are shown
 
 Status = Literal["started", "done", "failed", "refused"]
@@ -123,6 +123,8 @@ class Header:
     created: str = ""  # UTC, ISO 8601
     finished: str | None = None
     command: str = ""  # the command that makes this cell again
+    method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
+    external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
     commit: str | None = None
     dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -267,9 +269,12 @@ def header_from_json(data: Json, where: str) -> Header:
     """Read a header; `where` names the file in errors."""
     check_schema(data.get("schema"), where)
     try:
+        if data["schema"] < 3:
+            data = {**data, **_undeclared(data), "schema": SCHEMA}
         return Header(
             **{
                 **data,
+                "external_weights": tuple(data["external_weights"]),
                 "cell": Cell(**{**data["cell"], "sweep": tuple(data["cell"].get("sweep", ()))}),
                 "training": None if data["training"] is None else Training(**data["training"]),
                 "earlier": tuple(data.get("earlier", ())),
@@ -279,6 +284,31 @@ def header_from_json(data: Json, where: str) -> Header:
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"{where} is damaged ({error}); delete its folder and run again.") from error
+
+
+def _undeclared(data: Json) -> Json:
+    """What headers before schema 3 say of a system's method and of the weights learnt elsewhere that it uses.
+
+    Then Cosmos was the system of that name and those whose names began with it and a hyphen; a recipe named a frozen
+    encoder in a field `text_encoder` and a network to begin with in a field `pretrained`, at any depth; and whoever
+    generated with frozen parameters had them from elsewhere.
+    """
+    recipe, total = data["cell"]["recipe"], data.get("parameters")
+    names = list(dict.fromkeys([*_values(recipe, "text_encoder"), *_values(recipe, "pretrained")]))
+    if not names and total and total["parameters"] > total["trainable"]:
+        names = ["frozen parameters"]
+    return {"method": method_by_name(data["cell"]["system"]), "external_weights": names}
+
+
+def method_by_name(system: str) -> str:
+    """The method of a system in records that do not say it: variants of Cosmos were named after it."""
+    return "cosmos" if system.partition("-")[0] == "cosmos" else system
+
+
+def _values(tree: Json, field: str) -> list[str]:
+    """The names in all fields of a name, at any depth."""
+    own = [tree[field]] if isinstance(tree.get(field), str) and tree[field] else []
+    return own + [name for part in tree.values() if isinstance(part, dict) for name in _values(part, field)]
 
 
 def sample_from_json(data: Json) -> SampleRecord:

@@ -194,6 +194,8 @@ class _Sweep:
             status="started",
             created=old.created if old is not None else now(),
             command=command_of(self.plan, cell),
+            method=planned.contestant.method,
+            external_weights=planned.contestant.external_weights,
             **made,
             content=self.content,
             documents={"test": self.documents},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from reports.marks import Judgement
 from reports.numbers import NOTHING, listed
@@ -102,13 +102,13 @@ def _rounding(panel: Panel) -> tuple[str, ...]:
 
 def _learnt_elsewhere(panel: Panel) -> tuple[str, ...]:
     """Who uses weights whose training is in no budget here, and which."""
-    users: dict[str, list[Entry]] = {}
+    users: dict[tuple[str, ...], list[Entry]] = {}
     for entry in panel.trained:
         if entry.elsewhere:
             users.setdefault(entry.weights, []).append(entry)
     return tuple(
         f"Weights learnt elsewhere, from other data, which no budget here contains, are an advantage of "
-        f"{listed(_called(panel, entries))} over systems that have none: {weights}."
+        f"{listed(_called(panel, entries))} over systems that have none: {listed(weights)}, frozen or to begin with."
         for weights, entries in users.items()
     )
 
@@ -129,11 +129,13 @@ def _other_corpora(panel: Panel) -> tuple[str, ...]:
 
 
 def _judged_by_its_own(panel: Panel) -> tuple[str, ...]:
-    """Which scores rest on a model that a contestant is made of: a recipe names what an evaluator names."""
+    """Which scores rest on a model that a contestant is made of: it declares what an evaluator names.
+
+    Short names are left out, for `gpt2` is in the name of other models too.
+    """
     users: dict[str, list[Entry]] = {}
     for entry in panel.trained:
-        names = [str(leaf).rsplit("/", 1)[-1].lower() for leaf in _leaves(entry.cell.recipe) if isinstance(leaf, str)]
-        for model in dict.fromkeys(name for name in names if len(name) > 8):
+        for model in dict.fromkeys(name.lower() for name in entry.weights if len(name) > 8):
             users.setdefault(model, []).append(entry)
     sentences = []
     for model, entries in users.items():
@@ -153,17 +155,6 @@ def _called(panel: Panel, entries: Sequence[Entry]) -> list[str]:
     keys = {entry.key for entry in entries}
     split = {entry.system for entry in panel.trained if entry.key not in keys}
     return list(dict.fromkeys(entry.name if entry.system in split else entry.system for entry in entries))
-
-
-def _leaves(value: object) -> Iterator[object]:
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from _leaves(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _leaves(part)
-    else:
-        yield value
 
 
 def _percent(share: float) -> str:

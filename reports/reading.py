@@ -117,12 +117,12 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement,
 def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
     """The best setting of Cosmos, whatever its number of latents, against the best setting of every rival."""
     ordered = _sorted(column, scored)
-    ours = next((entry for entry in ordered if _is_subject(entry)), None)
+    ours = next((entry for entry in ordered if entry.method == SUBJECT), None)
     if ours is None:
         return []
     rivals: dict[tuple[str, str], Entry] = {}
     for entry in ordered:
-        if not _is_subject(entry):
+        if entry.method != SUBJECT:
             rivals.setdefault((entry.system, entry.track), entry)
     said: dict[str, list[str]] = {"worse": [], "better": [], "cannot tell": []}
     across: dict[str, list[str]] = {}  # the other track -> who of it was compared
@@ -145,11 +145,6 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement)
         for track, names in across.items()
     ]
     return sentences
-
-
-def _is_subject(entry: Entry) -> bool:
-    """Whether it is the method or the method with another number of latents, such as `cosmos-8`."""
-    return entry.system.partition("-")[0] == SUBJECT
 
 
 def _pair(pair: Pair) -> str:

@@ -146,7 +146,7 @@ def _training(done: Sequence[Measured], ceilings: Ceilings | None) -> Iterator[B
 
 
 def _cosmos(done: Sequence[Measured], kind: str) -> list[Measured]:
-    return [r for r in done if r.subject.system.partition("-")[0] == "cosmos" and r.subject.kind == kind]
+    return [r for r in done if r.method == "cosmos" and r.subject.kind == kind]
 
 
 def _bar(

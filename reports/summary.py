@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records import Cell, Json, Record
+from benchmarks.records import Cell, Record
 from reports import frames
 from reports.columns import ScoreColumn, score_columns
-from reports.numbers import listed
 from reports.quantities import Quantity, latency, mean, throughput
 
 SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
@@ -52,15 +51,15 @@ class Entry:
         return min(record.header.batch_size for record in self.records)
 
     @property
-    def weights(self) -> str:
-        """Which weights it uses, in training or after it, that were learnt from data that no budget here contains."""
-        encoder, model = (_named(self.cell.recipe, field) for field in ("text_encoder", "pretrained"))
-        said = []
-        if encoder:
-            said.append(f"the frozen text encoder {encoder}, which training calls even if generating does not")
-        if model:
-            said.append(f"those of {model}, with which training began")
-        return listed(said) or ("frozen parameters" if self.frozen.value else "")
+    def method(self) -> str:
+        """The method that its system is a variant of."""
+        return self.records[0].header.method
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The names, without their folders, of the weights it uses, frozen or to begin with, that were learnt from data
+        that no budget here contains."""
+        return tuple(name.rstrip("/").rpartition("/")[2] for name in self.records[0].header.external_weights)
 
     @property
     def elsewhere(self) -> bool:
@@ -122,13 +121,6 @@ class Panel:
     def cell(self) -> Cell:
         """Any cell of the panel: what was asked is the same in all."""
         return (self.entries[0].records if self.entries else self.missing)[0].header.cell
-
-
-def _named(recipe: Json, field: str) -> str:
-    """The model that a recipe, or a part of it, gives in a field, without its folder; "" where it gives none."""
-    inside = (_named(part, field) for part in recipe.values() if isinstance(part, dict))
-    own = recipe.get(field)
-    return own.rstrip("/").rpartition("/")[2] if own and isinstance(own, str) else next(filter(None, inside), "")
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:

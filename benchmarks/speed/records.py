@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from baselines.contract import UserError
 from benchmarks.files import read_lines
-from benchmarks.records import Json, identity
+from benchmarks.records import Json, identity, method_by_name
 
 FILE = "speed.jsonl"
-SCHEMA = 1
+SCHEMA = 2  # 2: records say the method of a system
 WEIGHTS = "random weights"
 
 
@@ -72,6 +72,7 @@ class Measured:
 
     Attributes:
         made: code and machine, asked once for all entries of a system that follow each other.
+        method: which the system is a variant of, as its class says.
         seconds: of every repeat: a batch from requests to texts, or (training) one optimiser step, the mean of a block.
         preparation: seconds of the calls before, in which networks are compiled and recorded.
         calls: network -> calls in one batch, counted.
@@ -88,6 +89,7 @@ class Measured:
     created: str
     made: Json
     reason: str = ""
+    method: str = ""
     seconds: tuple[float, ...] = ()
     preparation: tuple[float, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -133,13 +135,14 @@ def from_lines(lines: Iterable[Json], where: Path) -> Speed:
     for line in lines:
         values: dict[str, Any] = dict(line)
         schema, kind = values.pop("schema", None), values.pop("kind", None)
-        if schema != SCHEMA:
+        if schema not in (1, SCHEMA):
             raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
         try:
             if kind == "ceilings":
                 ceilings = Ceilings(**values)
             else:
                 values["subject"] = Subject(**values["subject"])
+                values.setdefault("method", method_by_name(values["subject"].system))  # schema 1
                 values |= {name: tuple(values[name]) for name in ("seconds", "preparation")}
                 measured.append(Measured(**values))
         except (TypeError, KeyError) as error:

@@ -52,7 +52,7 @@ def _measured(todo: Sequence[Entry], wanted: Wanted, device: str, dtype: str) ->
         made: Json | None = None
         for record in found(same, wanted, device, dtype):
             made = made or made_with(device)  # right after work, so that clocks are those of work; it asks a program
-            yield replace(record, made=made)
+            yield replace(record, made=made, method=getattr(same[0].system, "method", record.subject.system))
 
 
 def _trainings(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:

@@ -6,13 +6,21 @@ import subprocess
 import sys
 import types
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from baselines import catalogue
-from baselines.contract import NoSetting, UserError
+from baselines.canvas import CanvasRecipe
+from baselines.contract import Budget, NoSetting, UserError
+from baselines.fitting import Rival, TrainedSystem
 from baselines.floors import CopySystem
+from baselines.gpt2 import GPT2System
+from baselines.mdlm import MDLMSystem
+from baselines.tencdm import TEncDMSystem
+from baselines.trunk import trunk_of
+from cosmos.config import MINILM
+from cosmos.training import TrainingConfig
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *offers: tuple[str, str, str]) -> None:
@@ -91,6 +99,40 @@ def test_an_outside_class_must_meet_the_contract(
     module(monkeypatch, Mine=type("Mine", (CopySystem,), attributes))
     with pytest.raises(UserError, match=message):
         catalogue.find("mine")
+
+
+class _Own(Rival):
+    """As much of a token system as the catalogue looks at."""
+
+    presets: ClassVar[dict[str, Any]] = {
+        "nano": CanvasRecipe(trunk_of("nano", 64), 0, TrainingConfig(), Budget(1, "steps"))
+    }
+    settings: ClassVar[dict[str, Any]] = {"default": NoSetting()}
+
+
+@pytest.mark.parametrize("base", [_Own, MDLMSystem, GPT2System, TEncDMSystem])
+def test_a_trained_class_says_itself_which_weights_it_uses(
+    base: type[TrainedSystem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(monkeypatch, ("mine", "outside_package:Mine", "outside"))
+    module(monkeypatch, Mine=type("Mine", (base,), {}))
+    with pytest.raises(UserError, match=r"add to the class `@staticmethod def external_weights\(recipe\)"):
+        catalogue.find("mine")
+    said = staticmethod(lambda recipe: ("a-company/backbone",))
+    module(monkeypatch, Mine=type("Mine", (base,), {"external_weights": said}))
+    assert catalogue.find("mine").external_weights(None) == ("a-company/backbone",)
+
+
+@pytest.mark.parametrize("name", catalogue.BUILT_IN)
+def test_every_system_says_which_weights_it_uses(name: str) -> None:
+    system = catalogue.find(name)
+    for preset, recipe in system.presets.items():
+        weights = system.external_weights(recipe)
+        if name.startswith("cosmos") or name in ("tencdm", "ld4lg"):
+            assert weights == (MINILM,)
+        else:
+            assert weights == (("openai-community/gpt2",) if (name, preset) == ("gpt2", "pretrained") else ())
+    assert getattr(system, "method", name) == ("cosmos" if name.startswith("cosmos") else name)
 
 
 @pytest.mark.parametrize("value", ["outside_package:Gone", "no_such_package_here:Mine"])

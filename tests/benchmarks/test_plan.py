@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from baselines import catalogue
 from baselines.contract import Budget, UserError
 from benchmarks import estimate, planfile, runner
 from benchmarks.choices import Choices, gather
@@ -184,6 +185,13 @@ def test_mistakes_are_answered_with_the_nearest(
     with pytest.raises(UserError) as caught:
         planned(*words, **flags)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["gpt2", ("gpt2", None), [""]])
+def test_weights_without_names_are_refused(said: Any, planned: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue.find("toy"), "external_weights", lambda recipe: said)
+    with pytest.raises(UserError, match="external_weights of the system 'toy' must return names"):
+        planned()
 
 
 def test_names_are_checked_without_loading_a_system(toys: None) -> None:

@@ -54,6 +54,8 @@ def test_header_round_trips() -> None:
         training=Training(10, 1.5, 2e9, 0.25, {"best_share": 0.5}),
         networks={"lm": Network(100, 90)},
         documents={"test": {"count": 3, "sha256": "ab"}},
+        method="gpt",
+        external_weights=("gpt2", "an-encoder"),
     )
     assert header_from_json(through_disk(header), "header.json") == header
     started = Header(cell=CELL, status="started")
@@ -91,6 +93,38 @@ def test_settings_share_a_checkpoint_and_recipes_do_not() -> None:
 def test_a_newer_schema_is_refused() -> None:
     data = through_disk(Header(cell=CELL, status="done")) | {"schema": SCHEMA + 1}
     with pytest.raises(UserError, match="newer"):
+        header_from_json(data, "header.json")
+
+
+FROZEN = {"parameters": 5, "trainable": 2}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters", "weights"),
+    [
+        ({"model": {"text_encoder": "a/MiniLM", "width": 3}}, FROZEN, ("a/MiniLM",)),
+        ({"pretrained": "gpt2", "part": {"text_encoder": "a/MiniLM"}}, None, ("a/MiniLM", "gpt2")),
+        ({"pretrained": None, "model": {"text_encoder": ""}}, None, ()),
+        ({"width": 3}, FROZEN, ("frozen parameters",)),
+        ({"width": 3}, {"parameters": 5, "trainable": 5}, ()),
+    ],
+)
+def test_a_header_of_before_declarations_is_read_by_what_it_says(recipe, parameters, weights) -> None:
+    old = through_disk(Header(cell=dataclasses.replace(CELL, recipe=recipe), status="done")) | {"schema": 2}
+    del old["method"], old["external_weights"]
+    old["parameters"] = parameters
+    header = header_from_json(old, "header.json")
+    assert (header.method, header.external_weights, header.schema) == ("gpt2", weights, SCHEMA)
+    assert header_from_json(through_disk(header), "header.json") == header
+    old["cell"]["system"] = "cosmos-8"
+    assert header_from_json(old, "header.json").method == "cosmos"
+
+
+def test_a_header_that_should_declare_and_does_not_is_damaged() -> None:
+    data = through_disk(Header(cell=dataclasses.replace(CELL, recipe={"text_encoder": "a/MiniLM"}), status="done"))
+    assert header_from_json(data, "header.json").external_weights == ()  # nothing is guessed
+    del data["external_weights"]
+    with pytest.raises(UserError, match=r"header\.json is damaged"):
         header_from_json(data, "header.json")
 
 

@@ -15,6 +15,7 @@ from baselines.contract import UserError
 from benchmarks import environment, planfile, runner, store
 from benchmarks.plan import Plan
 from benchmarks.seeds import request_seed
+from reports.summary import panels
 
 Make = Callable[..., Plan]
 
@@ -55,6 +56,18 @@ def test_a_run_leaves_texts_timings_scores_and_a_full_header(planned: Make, quie
     assert record.header.verdict["singles_equal"] == 10
     assert "too few repeats: 1 batch timings" in record.header.verdict["reasons"][0]
     assert all(s.text == f"word test {n}" for n, s in enumerate(cells["knowing", "default", 0].samples))
+
+
+def test_reports_rank_by_what_a_system_declares_of_its_weights(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    tracks = {}
+    for kind in ("plain", "fancy"):
+        folder = tmp_path / kind
+        assert runner.run(planned(f"toy.recipe.kind={kind}", out=str(folder), setting="fast"), quiet).exit_code == 0
+        header = cells_of(folder)["toy", "fast", 0].header
+        assert (header.method, header.external_weights) == ("toy", ("a-company/fancy",) if kind == "fancy" else ())
+        (panel,) = panels(store.read_run(folder))
+        tracks[kind] = list(panel.tracks)
+    assert tracks == {"plain": ["trained from scratch"], "fancy": ["on weights learnt elsewhere"]}
 
 
 def test_systems_are_shown_the_first_validation_documents(planned: Make, quiet: Any, tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ class FakeRun:
             created=f"2025-01-02T03:{len(self.cells):02d}:00Z",
             finished=f"2025-01-02T03:{len(self.cells):02d}:30Z",
             command="python -m benchmarks run --task detox",
+            method=system,
+            external_weights=("some-company/an-encoder",) if system in self.with_encoder else (),
             commit="0123456789abcdef0123456789abcdef01234567",
             dirty=False,
             packages={"python": "3.11.7", "torch": "2.13.0"},
@@ -179,6 +181,11 @@ class FakeRun:
         """Change what the cell at a place was asked: its recipe, its system ..."""
         header, *rest = self.cells[place]
         self.cells[place] = (replace(header, cell=replace(header.cell, **changes)), *rest)
+
+    def declare(self, place: int, *weights: str) -> None:
+        """Change which weights learnt elsewhere the system of the cell at a place uses."""
+        header, *rest = self.cells[place]
+        self.cells[place] = (replace(header, external_weights=weights), *rest)
 
     def end(self, system: str, setting: str, status: str, reason: str) -> None:
         """A cell without a result."""

