@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,8 @@ def _read(path: str) -> str | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
+
+
+def now() -> str:
+    """The time as headers hold it: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

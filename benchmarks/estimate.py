@@ -10,7 +10,6 @@ from pathlib import Path
 
 from baselines.contract import Budget
 from benchmarks import store
-from benchmarks.outcome import is_generated
 from benchmarks.plan import Plan
 from benchmarks.records import Record
 from benchmarks.timing.clock import Clock
@@ -30,14 +29,17 @@ def measured(plan: Plan) -> dict[str, Cost]:
     """The cost of each system that has a finished cell in the run's folder; the last one counts."""
     if store.read_plan(plan.folder) is None:
         return {}
-    done = [r for r in store.read_run(plan.folder) if is_generated(store.cell_folder(plan.folder, r.header.cell.id))]
-    return {record.header.cell.system: _cost(plan.folder, record) for record in done}
+    return {
+        record.header.cell.system: _cost(plan.folder, record)
+        for record in store.read_run(plan.folder)
+        if store.is_generated(store.cell_folder(plan.folder, record.header.cell.id))
+    }
 
 
 def sentences(plan: Plan) -> Iterator[str]:
     """The estimate in words, with what it rests on."""
     known = measured(plan)
-    cells = [p for p in plan.cells if not is_generated(store.cell_folder(plan.folder, p.cell.id))]
+    cells = [p for p in plan.cells if not store.is_generated(store.cell_folder(plan.folder, p.cell.id))]
     checkpoints = {
         p.cell.checkpoint_id: p for p in cells if not store.fit_file(plan.folder, p.cell.checkpoint_id).exists()
     }

@@ -7,12 +7,12 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from baselines.contract import UserError
 from benchmarks import store
+from benchmarks.environment import now
 from benchmarks.files import StoreError, write_text
 from benchmarks.plan import PlannedCell
 from benchmarks.records import Cell
@@ -78,21 +78,7 @@ class Outcome:
             write_text(folder / ERROR, trace)
 
 
-def is_generated(folder: Path) -> bool:
-    """Whether a cell came to its end and all its texts are there."""
-    header = store.read_header(folder)
-    if header is None or header.status != "done":
-        return False
-    wanted: int = header.documents["test"]["count"]
-    return store.count_samples(folder) == wanted
-
-
 def label(cell: Cell) -> str:
     """A cell in a few words."""
     setting = "" if cell.setting == "default" else f" {cell.setting}"
     return f"{cell.system}{setting} seed {cell.seed} ({cell.id[:6]})"
-
-
-def now() -> str:
-    """The time as headers hold it: UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -10,7 +10,7 @@ from typing import Any
 
 from baselines import catalogue
 from baselines.contract import Budget, Document, Particular, System, UserError, unknown
-from benchmarks import scoring, settings, tasks
+from benchmarks import settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Source, WithPassages
@@ -164,6 +164,8 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     Raises:
         UserError: an unknown name, or a key of `--set` that no part of this run has.
     """
+    from benchmarks.metrics import selection  # not at the top: what trains and times imports no metric
+
     task = tasks.find(choices.need_task())
     known = catalogue.names()
     for name in choices.system:
@@ -174,9 +176,9 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     source = choices.source or task.sources[0]
     if source not in sources.names():
         raise unknown("source", source, sources.names())
-    scoring.check_words(choices.metric)
-    scoring.chosen(choices.changes)
-    heads = {"data", scoring.PREFIX, *GENERAL_KEYS, *names}
+    selection.check_words(choices.metric)
+    selection.chosen_evaluators(choices.changes)
+    heads = {"data", selection.PREFIX, *GENERAL_KEYS, *names}
     for key in choices.changes:
         head, _, rest = key.partition(".")
         if head not in heads or bool(rest) == (head in GENERAL_KEYS):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError
-from benchmarks import scoring
 from benchmarks.choices import Choices, as_flags
 from benchmarks.options import plain
 from benchmarks.plan import Plan
@@ -17,6 +16,8 @@ from benchmarks.records import Json
 
 def describe(plan: Plan) -> Json:
     """The plan as it is stored: what any reader of the run needs to know without importing a system."""
+    from benchmarks.metrics.selection import chosen_evaluators
+
     first = plan.cells[0].cell
     systems: dict[str, Any] = {}
     for planned in plan.cells:
@@ -36,7 +37,7 @@ def describe(plan: Plan) -> Json:
         "sweep": list(first.sweep),
         "device": first.device,
         "dtype": first.dtype,
-        "evaluators": scoring.chosen(plan.choices.changes),
+        "evaluators": chosen_evaluators(plan.choices.changes),
         "systems": systems,
         "cells": [planned.cell.id for planned in plan.cells],
     }

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from baselines import catalogue
 from baselines.contract import Corpus, Document, Request, System, UserError
@@ -17,13 +17,16 @@ from benchmarks.data import source as sources
 from benchmarks.data.source import Described, WithPassages
 from benchmarks.files import locked
 from benchmarks.generation import generate
-from benchmarks.outcome import ERROR, Outcome, Voice, is_generated, label, now
+from benchmarks.outcome import ERROR, Outcome, Voice, label
 from benchmarks.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.records import Cell, Header, Json
 from benchmarks.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
+
+if TYPE_CHECKING:
+    from benchmarks.metrics.selection import Selection
 
 Stage = Literal["fit", "generate", "score"]
 
@@ -57,10 +60,12 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
             checkpoint in it is damaged; or, later, the disk is full.
     """
+    from benchmarks.metrics import selection
+
     store.prepare(plan.folder)
     with locked(plan.folder):
         described = planfile.join(store.read_plan(plan.folder), planfile.describe(plan), plan.folder)
-        asked = scoring.wanted(plan.choices.metric, plan.task.metrics, described["evaluators"])
+        asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
         sweep = _Sweep(plan, voice, stages, asked)
         sweep.check()
         store.write_plan(plan.folder, described)
@@ -73,8 +78,10 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
 
 def command_of(plan: Plan, cell: Cell) -> str:
     """The command that makes a cell again."""
+    from benchmarks.metrics import selection
+
     choices = plan.choices
-    prefixes = ("data.", f"{scoring.PREFIX}.", f"{cell.system}.")
+    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
     kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
     named = settings.words_for(cell.system, catalogue.find(cell.system), choices.setting)
     alone: Choices = dataclasses.replace(
@@ -86,7 +93,7 @@ def command_of(plan: Plan, cell: Cell) -> str:
 class _Sweep:
     """The state of one command at work."""
 
-    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage], asked: scoring.Wanted) -> None:
+    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage], asked: Selection) -> None:
         self.plan, self.voice, self.stages, self.asked = plan, voice, stages, asked
         self.run_folder = plan.folder
         self.outcome = Outcome(plan.folder, voice)
@@ -149,7 +156,7 @@ class _Sweep:
 
     def pending(self, group: Sequence[PlannedCell]) -> list[PlannedCell]:
         """Cells whose texts are not all there."""
-        return [planned for planned in group if not is_generated(self.folder(planned.cell))]
+        return [planned for planned in group if not store.is_generated(self.folder(planned.cell))]
 
     def run(self) -> None:
         self.documents = store.write_documents(self.run_folder, self.tests)
@@ -192,7 +199,7 @@ class _Sweep:
         header = Header(
             cell=cell,
             status="started",
-            created=old.created if old is not None else now(),
+            created=old.created if old is not None else environment.now(),
             command=command_of(self.plan, cell),
             method=planned.contestant.method,
             external_weights=planned.contestant.external_weights,
@@ -266,7 +273,7 @@ class _Sweep:
             dataclasses.replace(
                 header,
                 status="done",
-                finished=now(),
+                finished=environment.now(),
                 device=environment.describe_device(cell.device),
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
@@ -281,7 +288,7 @@ class _Sweep:
     def score(self, planned: PlannedCell) -> None:
         folder = self.folder(planned.cell)
         header = store.read_header(folder)
-        if header is None or not is_generated(folder):
+        if header is None or not store.is_generated(folder):
             return
         todo = scoring.missing(folder, self.asked, planned.cell.source)
         if not todo:

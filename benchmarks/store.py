@@ -233,6 +233,15 @@ def count_samples(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def is_generated(folder: Path) -> bool:
+    """Whether a cell came to its end and all its texts are there."""
+    header = read_header(folder)
+    if header is None or header.status != "done":
+        return False
+    wanted: int = header.documents["test"]["count"]
+    return count_samples(folder) == wanted
+
+
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(_parsed(folder / TIMINGS, timing_from_json))
 

@@ -24,7 +24,6 @@ def main(arguments: argparse.Namespace) -> int:
     source = plan.open_source(choices, train=True)
 
     from benchmarks import environment, estimate, planfile, store
-    from benchmarks.outcome import is_generated
 
     made = plan.make(choices, environment.find_device(choices.device), source)
     there = next(path for path in (made.folder, *made.folder.absolute().parents) if path.exists())
@@ -37,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
         cell = planned.cell
         folder = store.cell_folder(made.folder, cell.id)
         header = store.header_of(folder, cell)
-        state = "to do" if header is None else "done" if is_generated(folder) else header.status
+        state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
         print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
     print()
     for sentence in filter(None, (*estimate.sentences(made), plan.unequal_budgets(made))):

@@ -44,26 +44,27 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks import environment, scoring, store
     from benchmarks.cli.run import show_report
     from benchmarks.files import locked
-    from benchmarks.outcome import is_generated, label
+    from benchmarks.metrics import selection
+    from benchmarks.outcome import label
     from benchmarks.plan import default_folder
 
     choices = choices_of(arguments)
-    chosen = scoring.chosen(choices.changes)
+    chosen = selection.chosen_evaluators(choices.changes)
     for key in choices.changes:
-        if not key.startswith(f"{scoring.PREFIX}."):
-            raise UserError(f"Scoring has no {key}; only {scoring.PREFIX}.ROLE can be set here.")
+        if not key.startswith(f"{selection.PREFIX}."):
+            raise UserError(f"Scoring has no {key}; only {selection.PREFIX}.ROLE can be set here.")
     device = environment.find_device(arguments.device or "cpu")
     folder = default_folder(choices)
     records = store.read_run(folder)
     plan = store.read_plan(folder)
     assert plan is not None, "a run that can be read has a plan"
     evaluators = {**plan.get("evaluators", {}), **chosen}
-    asked = scoring.wanted(choices.metric, plan["task"]["metrics"], evaluators, device)
+    asked = selection.select(choices.metric, plan["task"]["metrics"], evaluators, device)
     with locked(folder):
         store.write_plan(folder, {**plan, "evaluators": evaluators})
         for record in records:
             cell = record.header.cell
-            if not is_generated(store.cell_folder(folder, cell.id)):
+            if not store.is_generated(store.cell_folder(folder, cell.id)):
                 print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)
                 continue
             scoring.score(folder, store.cell_folder(folder, cell.id), record.header, asked)

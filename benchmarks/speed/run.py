@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from baselines.contract import Limits, Particular, UserError
-from benchmarks.environment import alike, made_with
+from benchmarks.environment import alike, made_with, now
 from benchmarks.files import Appender, StoreError, locked, make_folder
-from benchmarks.outcome import Voice, now
+from benchmarks.outcome import Voice
 from benchmarks.records import Json
 from benchmarks.speed import ceilings, measure, records, training
 from benchmarks.speed.lines import Entry, Wanted

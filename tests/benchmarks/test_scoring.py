@@ -16,6 +16,7 @@ import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks import metrics, runner, scoring, store
+from benchmarks.metrics import selection
 from benchmarks.plan import Plan
 from benchmarks.records import Score
 
@@ -67,22 +68,22 @@ def test_what_was_learnt_is_kept_whole_and_by_its_hash(tmp_path: Path) -> None:
 
 def test_words_stand_for_metrics_with_what_they_are_never_shown_without() -> None:
     usual = ("mauve", "length")
-    plain = scoring.wanted((), usual)
+    plain = selection.select((), usual)
     assert plain.metrics == plain.order == ("mauve", "mauve_human", "length")
     assert plain.sparing == {"mauve", "mauve_human", "length"}
-    everything = scoring.wanted(("all",), usual)
+    everything = selection.select(("all",), usual)
     assert (everything.metrics, everything.sparing) == (plain.metrics, frozenset())
-    named = scoring.wanted(("usual", "perplexity"), usual)
+    named = selection.select(("usual", "perplexity"), usual)
     assert named.metrics == ("mauve", "mauve_human", "length", "perplexity", "unigram_entropy", "repetition")
     assert named.sparing == {"mauve", "mauve_human"}
-    alone = scoring.wanted(("j",), usual)
+    alone = selection.select(("j",), usual)
     assert alone.metrics == ("j",)
     assert alone.asked == {"j", "sta", "sim", "fl"}
     assert alone.order == (*plain.order, "j")
     with pytest.raises(UserError, match="did you mean usual"):
-        scoring.wanted(("usuall",), usual)
+        selection.select(("usuall",), usual)
     with pytest.raises(UserError, match="There is no metric for evaluate"):
-        scoring.wanted(("evaluate:./nowhere",), usual)
+        selection.select(("evaluate:./nowhere",), usual)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +116,11 @@ def test_evaluators_are_remembered_and_a_new_one_judges_again(planned: Make, qui
         "missing evaluator: gpt2-large is not on this machine; add it with: python -m benchmarks fetch gpt2-large"
     )
     assert tuple(found[score.metric] for score in before) == before
-    asked = scoring.wanted(("sim", "length"), (), {})
+    asked = selection.select(("sim", "length"), (), {})
     assert scoring.missing(folder, asked, "lines") == ("sim",)
     scoring.score(tmp_path / "run", folder, header(folder), asked)
     assert scoring.missing(folder, asked, "lines") == ()
-    assert scoring.missing(folder, scoring.wanted(("sim", "length"), (), {"similarity": "smollm2"}), "lines") == (
+    assert scoring.missing(folder, selection.select(("sim", "length"), (), {"similarity": "smollm2"}), "lines") == (
         "sim",
     )
 
@@ -144,16 +145,16 @@ def test_a_score_that_was_had_is_not_lost_to_one_that_is_not_run(
 
     keeping._open.cache_clear()
     monkeypatch.setattr(inner, "LARGE_MEGABYTES", 1.0)
-    scoring.score(run, folder, header(folder), scoring.wanted((), ("sim",)))
+    scoring.score(run, folder, header(folder), selection.select((), ("sim",)))
     assert store.read_scores(folder) == (had,)
     (folder / "scores.jsonl").unlink()
-    scoring.score(run, folder, header(folder), scoring.wanted((), ("sim",)))
+    scoring.score(run, folder, header(folder), selection.select((), ("sim",)))
     [spared] = store.read_scores(folder)
     assert spared.value is None
     assert "takes minutes" in (spared.reason or "")
     assert (spared.n, spared.total) == (0, 23)
-    assert scoring.missing(folder, scoring.wanted((), ("sim",)), "lines") == ()
-    asked = scoring.wanted(("sim",), ("sim",))
+    assert scoring.missing(folder, selection.select((), ("sim",)), "lines") == ()
+    asked = selection.select(("sim",), ("sim",))
     assert scoring.missing(folder, asked, "lines") == ("sim",)
     scoring.score(run, folder, header(folder), asked)
     assert store.read_scores(folder) == (had,)
