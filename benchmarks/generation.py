@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,17 +18,30 @@ from benchmarks.timing.probes import OtherLoad
 from benchmarks.timing.protocol import Call, Protocol, batches, repeat, single, timed, warm_up
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """Under which texts are made and timed.
+
+    Attributes:
+        batch_size: texts made at once.
+        sweep: other numbers of texts at once, whose speed is measured afterwards; one that does not fit is left out.
+        rules: by which the timings are valid.
+    """
+
+    device: str
+    batch_size: int
+    sweep: tuple[int, ...]
+    protocol: Protocol
+    rules: verdict.Rules
+
+
 def generate(
     system: System,
     setting: Any,
     requests: Sequence[Request],
-    batch_size: int,
-    sweep: Sequence[int],
     folder: Path,
+    conditions: Conditions,
     *,
-    device: str,
-    protocol: Protocol,
-    rules: verdict.Rules,
     progress: Callable[[float], None],
     say: Callable[[str], None],
 ) -> Json:
@@ -37,9 +51,6 @@ def generate(
     only the lines that are missing are added. Where the device's memory does not hold so many texts at once, half as
     many are made at once, which changes no text; the verdict says how many it was.
 
-    Args:
-        sweep: other numbers of texts at once, whose speed is measured afterwards; one that does not fit is left out.
-
     Returns:
         the verdict on the timings.
 
@@ -47,10 +58,11 @@ def generate(
         UserError: the samples on disk are not answers to these requests, or not even one text fits.
     """
     _check(store.read_samples(folder), requests, folder)
-    size = batch_size
+    size = conditions.batch_size
     while True:
         try:
-            return _generate(system, setting, requests, size, sweep, folder, device, protocol, rules, progress, say)
+            fitting = replace(conditions, batch_size=size)
+            return _generate(system, setting, requests, folder, fitting, progress, say)
         except Exception as error:
             if not memory.is_exhausted(error):
                 raise
@@ -67,18 +79,15 @@ def _generate(
     system: System,
     setting: Any,
     requests: Sequence[Request],
-    size: int,
-    sweep: Sequence[int],
     folder: Path,
-    device: str,
-    protocol: Protocol,
-    rules: verdict.Rules,
+    conditions: Conditions,
     progress: Callable[[float], None],
     say: Callable[[str], None],
 ) -> Json:
-    """`generate` with `size` texts at once."""
+    """`generate`, if memory holds as many texts at once."""
+    size, protocol = conditions.batch_size, conditions.protocol
     known, stored = store.read_samples(folder), store.read_timings(folder)
-    clock, load = Clock(device), OtherLoad()
+    clock, load = Clock(conditions.device), OtherLoad()
     groups = batches(requests, size)
     ids = [tuple(request.id for request in group) for group in groups]
     timings = [timing for timing in stored if _stays(timing, ids)]
@@ -121,12 +130,13 @@ def _generate(
             alone[call.samples[0].id] = call.samples[0].text
         differing = 0
         texts = {sample.id: sample.text for sample in store.read_samples(folder)}
-        for index, call in enumerate(_sweep(system, setting, requests, sweep, clock, protocol, say)):
+        for index, call in enumerate(_sweep(system, setting, requests, conditions.sweep, clock, protocol, say)):
             keep("sweep", index, call)
             differing += sum(texts[sample.id] != sample.text for sample in call.samples)
     progress(1.0)
-    said = verdict.judge(store.read_samples(folder), store.read_timings(folder), alone, changed, load.share(), rules)
-    if sweep:
+    samples_kept, timings_kept = store.read_samples(folder), store.read_timings(folder)
+    said = verdict.judge(samples_kept, timings_kept, alone, changed, load.share(), conditions.rules)
+    if conditions.sweep:
         said["sweep_differing"] = differing
     return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}
 

@@ -16,7 +16,7 @@ from benchmarks.choices import Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Described, WithPassages
 from benchmarks.files import locked
-from benchmarks.generation import generate
+from benchmarks.generation import Conditions, generate
 from benchmarks.outcome import ERROR, Outcome, Voice, label
 from benchmarks.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.records import Cell, Header, Json
@@ -250,16 +250,19 @@ class _Sweep:
             Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
             for d in self.tests
         ]
+        conditions = Conditions(
+            cell.device,
+            cell.batch_size,
+            cell.sweep,
+            protocols.Protocol(rehearse=cell.device.startswith("cuda")),
+            verdicts.Rules(exact=cell.dtype == "float32"),
+        )
         verdict = generate(
             system,
             planned.setting,
             requests,
-            cell.batch_size,
-            cell.sweep,
             folder,
-            device=cell.device,
-            protocol=protocols.Protocol(rehearse=cell.device.startswith("cuda")),
-            rules=verdicts.Rules(exact=cell.dtype == "float32"),
+            conditions,
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
             say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
         )

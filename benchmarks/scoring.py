@@ -49,14 +49,17 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
     train = header.documents.get("train")
-    fresh = judgement.score(
+    batch = judgement.Batch(
         header.cell.task,
         header.cell.source,
         [by_id[sample.id] for sample in samples],
         [sample.text for sample in samples],
-        asked.metrics if metrics is None else metrics,
         device=asked.device,
         training=None if train is None else store.read_learnt(run, train["sha256"]),
+    )
+    fresh = judgement.score(
+        batch,
+        asked.metrics if metrics is None else metrics,
         cache=judges.cache_folder() / _CACHE,
         evaluators=asked.evaluators,
         sparing=asked.sparing,

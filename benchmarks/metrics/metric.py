@@ -31,7 +31,9 @@ class Batch:
     """The texts of one system: `texts[i]` answers `documents[i]`.
 
     Attributes:
-        training: the texts that the system learnt to write, None where nobody said.
+        device: where models judge.
+        seed: of intervals, which are bootstraps over texts where a metric says nothing else.
+        training: the texts that the system learnt to write, None where nobody said; metrics of memorisation need them.
         models: role -> the model that takes it; those of the evaluator's `models`, each on this machine.
         vectors: what models said of texts before, on disk or in memory.
         memo: lives as long as one scoring and holds what several metrics share, under a name each evaluator chooses.

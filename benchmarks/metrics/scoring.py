@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from baselines.contract import Document
 from benchmarks import evaluators as judges
 from benchmarks.metrics.keeping import Scores, Vectors, code_hash, texts_hash
 from benchmarks.metrics.metric import Absent, Availability, Batch, Evaluator, Measured, Metric
@@ -31,24 +30,16 @@ REASONS = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
 
 
 def score(
-    task_name: str,
-    source_name: str,
-    documents: Sequence[Document],
-    texts: Sequence[str],
+    batch: Batch,
     metrics: Sequence[str],
     *,
-    seed: int = 0,
-    device: str = "cpu",
-    training: Sequence[str] | None = None,
     cache: Path | None = None,
     evaluators: Mapping[str, str] | None = None,
     sparing: Collection[str] = (),
 ) -> list[Score]:
-    """Score `texts[i]` as an answer to `documents[i]`, one `Score` per metric, in order. No generator is loaded.
+    """Score the texts of a batch, one `Score` per metric, in order. No generator is loaded.
 
     Args:
-        seed: of intervals, which are bootstraps over texts where a metric says nothing else.
-        training: the texts that the system learnt to write; metrics of memorisation need them.
         cache: folder in which finished scores, and what models said of each text, are kept and found again, so that a
             scoring that was cut short goes on and a second one is done at once; None keeps nothing.
         evaluators: role -> name or folder of the model that takes it (`benchmarks.evaluators.ROLES`).
@@ -58,21 +49,12 @@ def score(
         UserError: an unknown metric or role, a folder that is not there, or a cache that cannot be used; before any
             work.
     """
-    assert len(documents) == len(texts), f"{len(texts)} texts for {len(documents)} documents"
+    documents, texts = len(batch.documents), len(batch.texts)
+    assert documents == texts, f"{texts} texts for {documents} documents"
     wanted = [find(name) for name in metrics]
     chosen = dict(evaluators or {})
     judges.check(chosen)
-    batch = Batch(
-        task=task_name,
-        source=source_name,
-        documents=documents,
-        texts=texts,
-        device=device,
-        seed=seed,
-        training=training,
-        vectors=Vectors(cache),
-    )
-    scoring = _Scoring(batch, chosen, Scores(cache), frozenset(sparing))
+    scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), chosen, Scores(cache), frozenset(sparing))
     return [scoring.score(metric) for metric in wanted]
 
 

@@ -15,7 +15,7 @@ from baselines import catalogue
 from baselines.contract import Limits, Request, Sample
 from baselines.unmasking import ThresholdUnmasking
 from benchmarks import store
-from benchmarks.generation import generate
+from benchmarks.generation import Conditions, generate
 from benchmarks.settings import available
 from benchmarks.timing.probes import counting
 from benchmarks.timing.protocol import Protocol
@@ -134,10 +134,10 @@ class Greedy:
 
 def test_too_large_a_batch_is_halved_until_it_fits(device: str, tmp_path: Path) -> None:
     said: list[str] = []
+    conditions = Conditions(device, 40, (), Protocol(), Rules())
     verdict = generate(
-        Greedy(device, 6), None, requests(40), 40, (), tmp_path, device=device,
-        protocol=Protocol(), rules=Rules(), progress=lambda share: None, say=said.append,
-    )  # fmt: skip
+        Greedy(device, 6), None, requests(40), tmp_path, conditions, progress=lambda share: None, say=said.append
+    )
     assert verdict["batch_size"] == 5
     assert [len(t.ids) for t in store.read_timings(tmp_path) if t.kind == "batch"] == [5] * 8
     assert said[0] == "40 texts at once do not fit into the device's memory; going on with 20"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from baselines.contract import Request, Sample
-from benchmarks.generation import generate
+from benchmarks.generation import Conditions, generate
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.protocol import Protocol, timed
 from benchmarks.timing.verdict import Rules
@@ -74,12 +74,8 @@ def cost_of_a_call(folder: Path, clock: Callable[[], float]) -> float:
             system,  # type: ignore[arg-type]
             None,
             wanted,
-            1,
-            (),
             cell,
-            device="cpu",
-            protocol=Protocol(),
-            rules=Rules(),
+            Conditions("cpu", 1, (), Protocol(), Rules()),
             progress=lambda share: None,
             say=print,
         )

@@ -30,7 +30,10 @@ def test_a_thousand_texts(tmp_path):
     def score(wanted):
         started, worked = time.perf_counter(), time.process_time()
         found = metrics.score(
-            "detox", "local", documents, texts, wanted, training=training, cache=tmp_path, evaluators=chosen
+            metrics.Batch("detox", "local", documents, texts, training=training),
+            wanted,
+            cache=tmp_path,
+            evaluators=chosen,
         )
         return found, time.perf_counter() - started, time.process_time() - worked
 

@@ -38,7 +38,7 @@ def documents(texts):
 
 
 def score(name, documents, texts, roles=None):
-    [found] = metrics.score("detox", "local", documents, texts, [name], evaluators=roles)
+    [found] = metrics.score(metrics.Batch("detox", "local", documents, texts), [name], evaluators=roles)
     assert found.reason is None, found.reason
     return found
 
@@ -209,7 +209,7 @@ def test_bertscore_at_a_layer_that_a_network_lacks_is_null(documents, texts, rol
     folder = shutil.copytree(roles["bertscore"], tmp_path / "bert-base-uncased")  # of three layers
     chosen = documents[:4], texts[:4]
     taking = {"paper_bertscore_rescaled": str(folder)}
-    [failed] = metrics.score("detox", "local", *chosen, ["legacy_bertscore_rescaled"], evaluators=taking)
+    [failed] = metrics.score(metrics.Batch("detox", "local", *chosen), ["legacy_bertscore_rescaled"], evaluators=taking)
     assert failed.reason.startswith("failed: AssertionError: Invalid num_layers")
 
 
@@ -250,7 +250,9 @@ def test_paradetox_s_own_similarity_is_the_cosine_of_mean_vectors(tmp_path):
     torch.save(content, tmp_path / "sim.pt")
     documents = [Document("0", "the cat sat", "x", ("x",)), Document("1", "the cat sat", "x", ("x",))]
     [found] = metrics.score(
-        "detox", "local", documents, ["The cat sat", "a dog ran"], ["sim"], evaluators={"similarity": str(tmp_path)}
+        metrics.Batch("detox", "local", documents, ["The cat sat", "a dog ran"]),
+        ["sim"],
+        evaluators={"similarity": str(tmp_path)},
     )
 
     def mean(text):

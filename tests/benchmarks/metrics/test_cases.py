@@ -47,7 +47,9 @@ def score(name, case, roles=None, source="local"):
         for i, (asked, answers) in enumerate(zip(sources, references, strict=True))
     ]
     [found] = metrics.score(
-        "detox", source, documents, case["texts"], [name], training=case.get("training"), evaluators=roles
+        metrics.Batch("detox", source, documents, case["texts"], training=case.get("training")),
+        [name],
+        evaluators=roles,
     )
     assert found.reason is None, found.reason
     assert (found.n, found.total) == (case.get("n", len(case["texts"])), len(case["texts"]))  # none dropped unsaid
@@ -125,7 +127,7 @@ def test_product_of_parts(name, case, monkeypatch):
     assert tuple(parts) == metrics.find(name).parts
     monkeypatch.setattr(scoring, "find", lambda wanted: parts.get(wanted) or metrics.find(wanted))
     documents = [Document(str(i), "a source", "a target", ("a target",)) for i in range(len(case["values"]))]
-    [found] = metrics.score("detox", "world", documents, ["a text"] * len(documents), [name])
+    [found] = metrics.score(metrics.Batch("detox", "world", documents, ["a text"] * len(documents)), [name])
     assert found.values == pytest.approx(tuple(case["values"]), abs=case["tolerance"])
     assert found.value == pytest.approx(case["value"], abs=case["tolerance"])
     assert found.n == case.get("n", len(documents))

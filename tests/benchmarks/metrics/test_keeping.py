@@ -23,7 +23,8 @@ TEXTS = [f"a dog sat on {i} mats" for i in range(40)]
 
 
 def score(names, roles, cache, texts=TEXTS, **more):
-    return metrics.score("detox", "local", DOCUMENTS, texts, names, cache=cache, evaluators=roles, **more)
+    batch = metrics.Batch("detox", "local", DOCUMENTS, texts, **more)
+    return metrics.score(batch, names, cache=cache, evaluators=roles)
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ documents = [Document(str(i), f"the {i} cats", target, (target,)) for i, target 
 texts = [f"a dog {i % 89} sat on a mat" for i in range(1000)]
 names = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "sim", "sta", "fl", "j", "perplexity", "diversity",
          "distinct_2", "repetition", "unigram_entropy", "memorisation", "longest_run", "length", "copy_rate"]
-found = metrics.score("detox", "local", documents, texts, names, evaluators=json.loads(sys.argv[1]),
-                      cache=Path(sys.argv[2]), training=texts[:300])
+batch = metrics.Batch("detox", "local", documents, texts, training=texts[:300])
+found = metrics.score(batch, names, evaluators=json.loads(sys.argv[1]), cache=Path(sys.argv[2]))
 null = [one.reason for one in found if one.value is None]
 print(json.dumps([time.perf_counter() - start, "torch" in sys.modules, null]))
 """
@@ -132,7 +133,7 @@ def test_another_text_model_seed_reference_or_training_is_another_score(roles, t
     assert [a == b for a, b in zip(first, other, strict=True)] == [True, True, False]
     assert score(["perplexity"], roles, tmp_path, seed=1)[0].low != first[0].low
     documents = [Document(d.id, d.source, "x y", ("x y",)) for d in DOCUMENTS]
-    [bleu] = metrics.score("detox", "local", documents, TEXTS, ["bleu"], cache=tmp_path)
+    [bleu] = metrics.score(metrics.Batch("detox", "local", documents, TEXTS), ["bleu"], cache=tmp_path)
     assert bleu.value != first[1].value
 
 

@@ -21,6 +21,8 @@ def test_a_gpu_judges_as_the_cpu_does(name, roles):
     for device in ("cpu", "cuda"):
         keeping._open.cache_clear()
         networks.load.cache_clear()
-        [found[device]] = metrics.score("detox", "local", documents, texts, [name], evaluators=roles, device=device)
+        [found[device]] = metrics.score(
+            metrics.Batch("detox", "local", documents, texts, device=device), [name], evaluators=roles
+        )
     assert found["cuda"].reason is None
     assert found["cuda"].value == pytest.approx(found["cpu"].value, rel=1e-3, abs=1e-3)
