@@ -120,8 +120,6 @@ def _fault(outside: object) -> str | None:
         return f"it has no method {' or '.join(missing)}"
     if not isinstance(getattr(outside, "trained", None), bool):
         return "its class attribute 'trained' is not True or False"
-    if not _declares_weights(outside):
-        return _DECLARE
     for attribute in ("presets", "settings"):
         values = getattr(outside, attribute, None)
         if not isinstance(values, Mapping) or not values:
@@ -130,15 +128,19 @@ def _fault(outside: object) -> str | None:
             return f"its class attribute '{attribute}' maps something else than names to frozen dataclasses"
     if outside.trained and not all(isinstance(getattr(p, "budget", None), Budget) for p in outside.presets.values()):
         return "one of its presets has no default 'budget'"
-    return None
+    return None if _declares_weights(outside) else _DECLARE
 
 
 def _declares_weights(outside: type) -> bool:
-    """Whether a class says which weights learnt elsewhere it uses. What a trained one inherits from a class of this
-    package is said of that class alone, which cannot know what another adds to it."""
+    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance.
+
+    What a trained one inherits from a class of this package is said of that class alone, which cannot know what another
+    adds to it.
+    """
     said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
-    own = said_by is not None and said_by.__module__.partition(".")[0] != __name__.partition(".")[0]
-    return own or (said_by is not None and not outside.trained)
+    if said_by is None or not isinstance(vars(said_by)["external_weights"], staticmethod | classmethod):
+        return False
+    return not outside.trained or said_by.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def _frozen(value: object) -> bool:

@@ -232,7 +232,8 @@ def _external_weights(name: str, system: type[System], recipe: Any) -> tuple[str
         UserError: it says something else than names.
     """
     names = system.external_weights(recipe)
-    if isinstance(names, str) or not all(isinstance(said, str) and said for said in names):
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not all(isinstance(said, str) and said for said in names):
         raise UserError(f"external_weights of the system '{name}' must return names, such as ('gpt2',), not {names!r}.")
     return tuple(names)
 

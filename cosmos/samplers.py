@@ -4,12 +4,12 @@
 x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step. All solvers
 but Heun's are one linear combination per step (`march`), so each is a rule that gives the coefficients of
 
-    x' = state * x + estimate * D + previous * D_before + noise * eps,
+    x' = state * x + estimate * D + previous * D_before + noise * eps.
 
-They are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied
-back. Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its
-window 2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second
-call). Axis legend in `cosmos.blocks`.
+They are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied back.
+Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its window
+2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second call). Axis
+legend in `cosmos.blocks`.
 """
 
 from __future__ import annotations

@@ -115,9 +115,10 @@ def test_a_trained_class_says_itself_which_weights_it_uses(
     base: type[TrainedSystem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, ("mine", "outside_package:Mine", "outside"))
-    module(monkeypatch, Mine=type("Mine", (base,), {}))
-    with pytest.raises(UserError, match=r"add to the class `@staticmethod def external_weights\(recipe\)"):
-        catalogue.find("mine")
+    for attributes in ({}, {"external_weights": lambda self, recipe: ()}):  # which an instance would be needed for
+        module(monkeypatch, Mine=type("Mine", (base,), attributes))
+        with pytest.raises(UserError, match=r"add to the class `@staticmethod def external_weights\(recipe\)"):
+            catalogue.find("mine")
     said = staticmethod(lambda recipe: ("a-company/backbone",))
     module(monkeypatch, Mine=type("Mine", (base,), {"external_weights": said}))
     assert catalogue.find("mine").external_weights(None) == ("a-company/backbone",)

@@ -187,7 +187,7 @@ def test_mistakes_are_answered_with_the_nearest(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("said", ["gpt2", ("gpt2", None), [""]])
+@pytest.mark.parametrize("said", ["gpt2", ("gpt2", None), [""], None])
 def test_weights_without_names_are_refused(said: Any, planned: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue.find("toy"), "external_weights", lambda recipe: said)
     with pytest.raises(UserError, match="external_weights of the system 'toy' must return names"):
