@@ -52,7 +52,7 @@ def record(
 
 def cosmos(latents: int, batch: int, seconds: float, step: float, calls: int = 10, capture: str = "graph") -> Measured:
     return record(
-        f"cosmos-{latents}",
+        f"ours-{latents}",
         f"release-{calls}",
         batch,
         seconds,
@@ -63,12 +63,13 @@ def cosmos(latents: int, batch: int, seconds: float, step: float, calls: int = 1
         flops=1e12,
         bytes_read=1e9,
         tokens=127 * batch,
+        method="cosmos",
     )
 
 
 def training(stage: str, latents: int, seconds: float, **recipe: Any) -> Measured:
     sizes = {"model": {"autoencoder": {"latents": latents}}, **recipe}
-    return record(f"cosmos-{latents}", stage, 512, seconds, kind="training", recipe=sizes, flops=1e14)
+    return record(f"ours-{latents}", stage, 512, seconds, kind="training", recipe=sizes, flops=1e14, method="cosmos")
 
 
 def verdicts(*measured: Measured) -> dict[str, tuple[str, str]]:
@@ -126,6 +127,16 @@ def test_training_is_judged_by_the_measured_ceiling_and_full_means_every_positio
     assert {verdict for what, (verdict, _) in found.items() if "training" in what} == {"held"}
 
 
+@pytest.mark.parametrize(("system", "method"), [("cosmos-16", "cosmos"), ("cosmos", "cosmos"), ("duo", "duo")])
+def test_a_record_of_before_methods_is_read_by_the_name_of_its_system(system: str, method: str, tmp_path: Path) -> None:
+    old = {**to_line(record(system, "greedy", 1, 0.1)), "schema": 1}
+    del old["method"]
+    write_lines(tmp_path / FILE, [old])
+    assert [one.method for one in read(tmp_path).measured] == [method]
+    write_lines(tmp_path / FILE, [to_line(record("cosmos-like", "greedy", 1, 0.1, method="mine"))])
+    assert [one.method for one in read(tmp_path).measured] == ["mine"]
+
+
 def test_other_presets_are_not_judged() -> None:
     nano = cosmos(16, 1, 0.01, 0.0001)
     nano = replace(nano, subject=replace(nano.subject, preset="nano"))
@@ -176,7 +187,7 @@ def test_every_language_has_the_numbers_the_bars_and_the_warnings(folder: Path) 
 
 def test_the_terminal_shows_rows_failures_and_bars(folder: Path) -> None:
     text = report.terminal(folder)
-    row = next(line for line in text.splitlines() if line.startswith("cosmos-16 release-10, graph"))
+    row = next(line for line in text.splitlines() if line.startswith("ours-16 release-10, graph"))
     assert row.split()[3:] == ["11.5", "87.0", "10", "+", "1", "1.00", "+", "1.00", "–", "10.9", "2.17"]
     assert "failed: out of memory" in text
     assert "held: generating with Cosmos" in text or "missed: generating with Cosmos" in text
