@@ -95,6 +95,17 @@ def test_the_harness_knows_the_contract_and_the_names_of_systems(path: Path) -> 
     assert [module for module in ours(path) if not within(module, allowed)] == []
 
 
+@pytest.mark.parametrize("stem", ["choices", "options", "settings", "plan", "planfile", "estimate"])
+def test_planning_knows_nothing_of_running(stem: str) -> None:
+    running = tuple(f"benchmarks.{name}" for name in ("runner", "fitting", "generation", "scoring", "outcome"))
+    assert [module for module in ours(ROOT / f"benchmarks/{stem}.py") if within(module, running)] == []
+
+
+@pytest.mark.parametrize("path", files("benchmarks/timing"), ids=name)
+def test_timing_knows_nothing_of_speed(path: Path) -> None:
+    assert [module for module in ours(path) if within(module, ("benchmarks.speed",))] == []
+
+
 @pytest.mark.parametrize("path", files("reports"), ids=name)
 def test_reports_know_records_and_statistics(path: Path) -> None:
     allowed = ("reports", "benchmarks.records", "benchmarks.store", "benchmarks.stats", "baselines.contract")
