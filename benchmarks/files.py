@@ -3,7 +3,6 @@ own. Standard library only."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -104,22 +103,15 @@ def read_json(path: Path, remedy: str = "delete its folder and run again") -> Js
     return value
 
 
-def line(row: object) -> str:
-    """One JSON line of an object or a dataclass, ASCII only, so that no character of a text can break it."""
+def line(row: Json) -> str:
+    """One JSON line, ASCII only, so that no character of a text can break it."""
     return _encode(row) + "\n"
 
 
-def _fields(value: object) -> Json:
-    """The fields of a dataclass, not copied: a line is written for every timed call."""
-    if not dataclasses.is_dataclass(value):
-        raise TypeError(f"{type(value).__name__} is no JSON value")
-    return vars(value)
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, default=_fields).encode
-
-
-def write_lines(path: Path, rows: Iterable[object]) -> None:
+def write_lines(path: Path, rows: Iterable[Json]) -> None:
     """Replace a file of JSON lines as a whole."""
     write_text(path, "".join(line(row) for row in rows))
 
@@ -161,7 +153,7 @@ class Appender:
                 self._cut(whole)
         self._synced = time.monotonic()
 
-    def append(self, rows: Iterable[object]) -> None:
+    def append(self, rows: Iterable[Json]) -> None:
         """Write rows at the end, all or none of them.
 
         Raises:

@@ -95,16 +95,17 @@ def _generate(
     rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
     warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
     if larger:
-        write_lines(folder / store.SAMPLES, known)
+        write_lines(folder / store.SAMPLES, map(vars, known))
     if len(timings) < len(stored):
-        write_lines(folder / store.TIMINGS, timings)
-    changed, kept = 0, list(known)  # what is on disk is in memory too, and not read again at the end
+        write_lines(folder / store.TIMINGS, map(vars, timings))
+    changed, kept = 0, list(known)
+    # What is on disk is in memory too, so that it is not read again; and `vars` copies nothing, as `to_json` would.
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
         def keep(kind: Literal["warmup", "batch", "latency", "sweep"], index: int, call: Call) -> None:
             made = tuple(sample.id for sample in call.samples)
             timings.append(TimingRecord(kind, index, made, call.seconds, call.calls))
-            times.append(timings[-1:])
+            times.append([vars(timings[-1])])
 
         for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
             keep("warmup", index, call)
@@ -113,7 +114,7 @@ def _generate(
             rows = _records(groups[index], call)
             had = known[index * size :][: len(rows)]
             changed += sum(old != new for old, new in zip(had, rows, strict=False))
-            samples.append(rows[len(had) :])
+            samples.append(map(vars, rows[len(had) :]))
             kept += rows[len(had) :]
             keep("batch", index, call)
             progress((index + 1) / (len(groups) + 1))

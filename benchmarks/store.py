@@ -114,7 +114,7 @@ def write_plan(run: Path, plan: Json) -> None:
 
 
 def _lines(documents: Iterable[Document]) -> Iterable[str]:
-    return map(line, documents)
+    return (line(dataclasses.asdict(document)) for document in documents)
 
 
 def digest(documents: Sequence[Document]) -> Json:
@@ -242,7 +242,7 @@ def read_scores(folder: Path) -> tuple[Score, ...]:
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:
-    write_lines(folder / SCORES, scores)
+    write_lines(folder / SCORES, (to_json(score) for score in scores))
 
 
 def read_cell(folder: Path) -> Record:
