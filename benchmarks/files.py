@@ -105,7 +105,10 @@ def read_json(path: Path, remedy: str = "delete its folder and run again") -> Js
 
 def line(row: Json) -> str:
     """One JSON line, ASCII only, so that no character of a text can break it."""
-    return json.dumps(row, separators=(",", ":"), allow_nan=False) + "\n"
+    return _encode(row) + "\n"
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def write_lines(path: Path, rows: Iterable[Json]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from baselines.contract import Request, System, UserError
 from benchmarks import store
 from benchmarks.files import Appender, write_lines
-from benchmarks.records import Json, SampleRecord, TimingRecord, to_json
+from benchmarks.records import Json, SampleRecord, TimingRecord
 from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad
@@ -104,15 +104,17 @@ def _generate(
     rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
     warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
     if larger:
-        write_lines(folder / store.SAMPLES, map(to_json, known))
+        write_lines(folder / store.SAMPLES, map(vars, known))
     if len(timings) < len(stored):
-        write_lines(folder / store.TIMINGS, map(to_json, timings))
-    changed = 0
+        write_lines(folder / store.TIMINGS, map(vars, timings))
+    changed, kept = 0, list(known)
+    # What is on disk is in memory too, so that it is not read again; and `vars` copies nothing, as `to_json` would.
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
         def keep(kind: Literal["warmup", "batch", "latency", "sweep"], index: int, call: Call) -> None:
             made = tuple(sample.id for sample in call.samples)
-            times.append([to_json(TimingRecord(kind, index, made, call.seconds, call.calls))])
+            timings.append(TimingRecord(kind, index, made, call.seconds, call.calls))
+            times.append([vars(timings[-1])])
 
         for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
             keep("warmup", index, call)
@@ -121,7 +123,8 @@ def _generate(
             rows = _records(groups[index], call)
             had = known[index * size :][: len(rows)]
             changed += sum(old != new for old, new in zip(had, rows, strict=False))
-            samples.append(to_json(row) for row in rows[len(had) :])
+            samples.append(map(vars, rows[len(had) :]))
+            kept += rows[len(had) :]
             keep("batch", index, call)
             progress((index + 1) / (len(groups) + 1))
         alone = {}
@@ -129,13 +132,12 @@ def _generate(
             keep("latency", index, call)
             alone[call.samples[0].id] = call.samples[0].text
         differing = 0
-        texts = {sample.id: sample.text for sample in store.read_samples(folder)}
+        texts = {sample.id: sample.text for sample in kept}
         for index, call in enumerate(_sweep(system, setting, requests, conditions.sweep, clock, protocol, say)):
             keep("sweep", index, call)
             differing += sum(texts[sample.id] != sample.text for sample in call.samples)
     progress(1.0)
-    samples_kept, timings_kept = store.read_samples(folder), store.read_timings(folder)
-    said = verdict.judge(samples_kept, timings_kept, alone, changed, load.share(), conditions.rules)
+    said = verdict.judge(kept, timings, alone, changed, load.share(), conditions.rules)
     if conditions.sweep:
         said["sweep_differing"] = differing
     return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}

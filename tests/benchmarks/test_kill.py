@@ -1,13 +1,11 @@
-"""`kill -9` at random moments of a run: it goes on, and leaves the bytes of an undisturbed run."""
+"""`kill -9` at counted moments of a run: it goes on, and leaves the bytes of an undisturbed run."""
 
 from __future__ import annotations
 
+import ast
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,27 +13,29 @@ import pytest
 
 from benchmarks import store
 
-OUTSIDE = Path(__file__).parent / "outside"
-ROOT = Path(__file__).parents[2]
-PAUSES = ("toy.recipe.pause_seconds=0.03", "toy.setting.pause_seconds=0.01", "batch_size=3")
+HERE = Path(__file__).parent
+FIT = ("fsync:1", "write:2", "replace:2", "write:3", "fsync:5", "replace:4")
+GENERATE = ("write:1", "replace:1", "write:9", "write:14", "write:15", "fsync:2", "write:20", "write:31", "fsync:6")
 
 
 @pytest.fixture
-def start(installed: Path, tmp_path: Path) -> Callable[[str], subprocess.Popen[bytes]]:
-    """Start fitting and generating the toy into a folder."""
-    path = os.pathsep.join([str(ROOT), str(OUTSIDE), str(installed)])
-    settings = [word for pause in PAUSES for word in ("--set", pause)]
+def end(installed: Path, tmp_path: Path) -> Callable[..., list[tuple[str, list[int]]]]:
+    """Fit or generate the toy into a folder, killed at moments; how each attempt ended, and the texts there were then."""
 
-    def begin(folder: str, verb: str = "fit") -> subprocess.Popen[bytes]:
-        words = [verb, "--task", "echo", "--device", "cpu", *settings, "--out", str(tmp_path / folder)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "benchmarks", *words],
+    def run(folder: str, verb: str, *moments: str) -> list[tuple[str, list[int]]]:
+        words = [verb, "--task", "echo", "--device", "cpu", "--set", "batch_size=3", "--out", str(tmp_path / folder)]
+        path = os.pathsep.join(map(str, (HERE.parents[1], HERE / "outside", installed)))
+        done = subprocess.run(
+            [sys.executable, str(HERE / "killed_program.py"), ",".join(moments), *words],
             env={**os.environ, "PYTHONPATH": path},
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
+        assert done.returncode == 0, done.stderr
+        lines = [line.rpartition(" [") for line in done.stdout.splitlines() if line.startswith(("killed", "exit"))]
+        return [(ended, ast.literal_eval(f"[{texts}")) for ended, _, texts in lines]
 
-    return begin
+    return run
 
 
 def samples(folder: Path) -> dict[str, bytes]:
@@ -43,28 +43,16 @@ def samples(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(
-    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+    end: Callable[..., list[tuple[str, list[int]]]], tmp_path: Path
 ) -> None:
-    seconds = {}
-    for verb in ("fit", "generate"):
-        began = time.monotonic()
-        assert start("whole", verb).wait(300) == 0
-        seconds[verb] = time.monotonic() - began
-    moments = random.Random(5)
-    prefixes = []
-    for verb, kills in (("fit", 2), ("generate", 4)):
-        for _ in range(kills):
-            process = start("killed", verb)
-            time.sleep(moments.uniform(0.3, 0.95) * seconds[verb])
-            process.send_signal(signal.SIGKILL)
-            process.wait(300)
-            for cell in (tmp_path / "killed" / "cells").glob("*/header.json"):
-                prefixes.append(len(store.read_cell(cell.parent).samples))  # always readable
-        assert start("killed", verb).wait(300) == 0
+    for verb, moments in (("fit", FIT), ("generate", GENERATE)):
+        assert [ended for ended, _ in end("whole", verb)] == ["exit code 0"]
+        attempts = end("killed", verb, *moments)
+        assert [ended for ended, _ in attempts] == [*(f"killed at {moment}" for moment in moments), "exit code 0"]
+    assert len({tuple(texts) for _, texts in attempts}) > 4, "it was killed with as many texts each time"
     whole = samples(tmp_path / "whole")
     assert len(whole) == 2
     assert samples(tmp_path / "killed") == whole
-    assert prefixes
     for record in store.read_run(tmp_path / "killed"):
         assert [timing.index for timing in record.timings if timing.kind == "batch"] == list(range(8))
         assert record.header.status == "done"

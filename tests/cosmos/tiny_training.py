@@ -1,6 +1,8 @@
-"""A tiny network for tests of the training loop; as a program, trains it in as many processes as it is launched in.
+"""A tiny network for tests of the training loop; as a program, trains it in processes of their own.
 
-    python tiny_training.py WORKDIR STEPS [--kill MOMENT ...]
+    python tiny_training.py WORKDIR STEPS [--processes COUNT] [--kill MOMENT ...]
+
+With `--processes` so many train together, as `torchrun` launches them, but forked, so that torch is imported once.
 
 With `--kill`, each moment is an attempt in a process of its own that is killed then (SIGKILL), and one more runs to the
 end. A moment is `step:N`, or `rename:N` for the N-th file that is about to get its name.
@@ -13,10 +15,12 @@ import hashlib
 import os
 import signal
 import tempfile
+import time
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from cosmos import training
 from cosmos.budget import Budget
@@ -76,6 +80,17 @@ def run(workdir: Path, steps: float, *, model: nn.Module | None = None, **change
     return train(model or tiny(), loss, data(), **arguments)  # type: ignore[arg-type]
 
 
+class Ticking:
+    """A clock that goes a hundredth of a second further each time it is looked at, whatever else the machine does."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 0.01
+        return self.seconds
+
+
 def digest(workdir: Path) -> str:
     """Hash of the weights that were kept."""
     return hashlib.sha256((workdir / "tiny.trained.safetensors").read_bytes()).hexdigest()
@@ -98,17 +113,33 @@ def _arm(moment: str) -> dict[str, object]:
     return {}
 
 
+def train_in_process(options: argparse.Namespace) -> None:
+    run(options.workdir, options.steps, model=tiny(options.dropout))
+    # One string is one write, also where output is not buffered: lines of two processes do not mix.
+    print(f"processes {find_processes('cpu').count}\n", end="", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("workdir", type=Path)
     parser.add_argument("steps", type=int)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--kill", nargs="*", default=[])
     parser.add_argument("--dropout", type=float, default=0.2)
     options = parser.parse_args()
+    if options.processes > 1:
+        # A port that is free is chosen when the processes meet.
+        here = LaunchConfig(
+            1, 1, options.processes, run_id="tiny", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+            start_method="fork",
+        )  # fmt: skip
+        elastic_launch(here, train_in_process)(options)
+        return
     if options.kill:
         with tempfile.TemporaryDirectory() as folder:
             run(Path(folder), 1)  # imports everything once, before processes part
-    training.CHECKPOINT_SHARE = 1.0  # steps here are so short that resume points would hardly be written
+    # A resume point every few steps: writing one takes a tick, and there is at least one tick a step.
+    training.CHECKPOINT_SHARE, time.perf_counter = 0.2, Ticking()
 
     for moment in options.kill:
         point = ResumePoints(options.workdir, "tiny").load()
@@ -119,9 +150,7 @@ def main() -> None:
         _, status = os.waitpid(child, 0)
         outcome = "killed" if os.WIFSIGNALED(status) else "ended"
         print(outcome, moment, "from", point[1]["counters"]["step"] if point else 0, flush=True)
-    run(options.workdir, options.steps, model=tiny(options.dropout))
-    # One string is one write, also where output is not buffered: lines of two processes do not mix.
-    print(f"processes {find_processes('cpu').count}\n", end="", flush=True)
+    train_in_process(options)
 
 
 if __name__ == "__main__":

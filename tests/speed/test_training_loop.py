@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
 from pathlib import Path
 
@@ -13,30 +15,41 @@ from cosmos import training
 from cosmos.budget import Budget
 from cosmos.training import TensorBatches, TrainingConfig, train
 
+sys.path.insert(0, str(Path(__file__).parent))
+from calibration import units
 
-@pytest.mark.slow  # for a machine of its own
-def test_the_loop_itself_takes_less_than_a_millisecond_a_step(tmp_path: Path) -> None:
+STEP_UNITS = 16.0  # of `calibration`, a step; 10.3 were measured
+
+
+@pytest.mark.slow
+def test_the_loop_itself_costs_little_a_step(tmp_path: Path) -> None:
+    """Beyond what a plain loop takes for the same steps."""
     rows, config = TensorBatches({"x": torch.randn(4096, 8)}), TrainingConfig(batch_size=32)
+    steps, names = 300, itertools.count()
 
     def square(model: nn.Module, batch: training.Batch, seeds: object) -> tuple[torch.Tensor, torch.Tensor]:
         return model(batch["x"]).square().sum(), torch.tensor(32.0)
 
-    def cost(steps: int) -> float:
+    def ours(steps: int) -> float:
         started = time.process_time()
         train(
-            nn.Linear(8, 8), square, rows, config=config, budget=Budget(steps, "steps"), workdir=tmp_path / str(steps),
-            seed=0, device="cpu", flops_per_step=1.0, stage="tiny",
+            nn.Linear(8, 8), square, rows, config=config, budget=Budget(steps, "steps"),
+            workdir=tmp_path / str(next(names)), seed=0, device="cpu", flops_per_step=1.0, stage="tiny",
         )  # fmt: skip
         return time.process_time() - started
 
-    cost(2)
-    loop = (cost(1010) - cost(10)) / 1000
-    model, batch = nn.Linear(8, 8), rows.batch(torch.arange(32))
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    started = time.process_time()
-    for _ in range(1000):
-        total, weight = square(model, batch, None)
-        (total / weight).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert loop - (time.process_time() - started) / 1000 < 1e-3
+    def plain() -> float:
+        model, batch = nn.Linear(8, 8), rows.batch(torch.arange(32))
+        optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        started = time.process_time()
+        for _ in range(steps):
+            total, weight = square(model, batch, None)
+            (total / weight).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return time.process_time() - started
+
+    ours(2)
+    loop, step = units(lambda: (ours(steps + 10) - ours(10)) / steps), units(lambda: plain() / steps)
+    print(f"a step costs {loop:.1f} units in our loop, {step:.1f} in a plain one")
+    assert loop - step < STEP_UNITS

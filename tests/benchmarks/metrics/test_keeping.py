@@ -57,39 +57,29 @@ def test_a_second_scoring_asks_no_judge(roles, tmp_path, monkeypatch, forget):
     assert score(names, roles, tmp_path) == first
 
 
-THOUSAND = """
-import json, sys, time
+MANY = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "sim", "sta", "fl", "j", "perplexity", "diversity", "distinct_2",
+        "repetition", "unigram_entropy", "memorisation", "longest_run", "length", "copy_rate"]  # fmt: skip
+JUDGES = ("torch", "transformers", "tokenizers", "sacrebleu", "rouge_score")
+AGAIN = f"""
+import json, sys
 from pathlib import Path
-start = time.perf_counter()
-from baselines.contract import Document
-from benchmarks import metrics
-targets = [f"a cat sat on {i % 97}" for i in range(1000)]
-documents = [Document(str(i), f"the {i} cats", target, (target,)) for i, target in enumerate(targets)]
-texts = [f"a dog {i % 89} sat on a mat" for i in range(1000)]
-names = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "sim", "sta", "fl", "j", "perplexity", "diversity",
-         "distinct_2", "repetition", "unigram_entropy", "memorisation", "longest_run", "length", "copy_rate"]
-batch = metrics.Batch("detox", "local", documents, texts, training=texts[:300])
-found = metrics.score(batch, names, evaluators=json.loads(sys.argv[1]), cache=Path(sys.argv[2]))
-null = [one.reason for one in found if one.value is None]
-print(json.dumps([time.perf_counter() - start, "torch" in sys.modules, null]))
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_keeping import MANY, TEXTS, score
+found = score(MANY, json.loads(sys.argv[1]), Path(sys.argv[2]), training=TEXTS[:30])
+print(json.dumps([[one.value for one in found], [name for name in {JUDGES} if name in sys.modules]]))
 """
 
 
-def test_a_second_scoring_of_a_thousand_texts_is_done_in_two_seconds(roles, tmp_path):
-    """In a process of its own, which loads no framework; the bar is for idle cores, so the best of three counts."""
-
-    def run():
-        command = [sys.executable, "-c", THOUSAND, json.dumps(roles), str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr[-2000:]
-        seconds, torch, null = json.loads(done.stdout)
-        assert null == []
-        return seconds, torch
-
-    assert run()[1]
-    again = [run() for _ in range(3)]
-    assert not any(torch for _, torch in again)
-    assert min(seconds for seconds, _ in again) < 2.0
+def test_a_second_scoring_loads_no_judge(roles, tmp_path):
+    """In a process of its own, which imports neither what judges nor the framework that runs in. (How long it takes is
+    measured in `tests/speed/test_scoring_cost.py`.)"""
+    first = score(MANY, roles, tmp_path, training=TEXTS[:30])
+    command = [sys.executable, "-c", AGAIN, json.dumps(roles), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    values, imported = json.loads(done.stdout)
+    assert values == [one.value for one in first] and None not in values
+    assert imported == []
 
 
 def test_a_scoring_that_was_cut_short_goes_on(roles, tmp_path, monkeypatch, forget):

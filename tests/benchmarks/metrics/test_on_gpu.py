@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks import metrics
 from benchmarks.data import world
@@ -15,6 +16,8 @@ def test_a_gpu_judges_as_the_cpu_does(name, roles):
     metric = metrics.find(name).evaluator("local")
     for module in metric.modules:
         pytest.importorskip(module, reason=f"{name} needs {module}, of the extra eval")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
     documents = world.detox("test", 60)
     texts = [document.source for document in documents]
     found = {}
