@@ -42,7 +42,7 @@ from baselines.plain_generate import PlainGenerate
 from baselines.sequence import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
 from cosmos import regions
 from cosmos.randomness import Seeds
-from cosmos.training import Batch, Batches, Loss, TrainingConfig
+from cosmos.training import Batch, Batches, Loss, Rows, TrainingConfig
 from cosmos.vocabulary import PAD, SEP, Vocabulary
 
 
@@ -131,7 +131,7 @@ class PlacedBatches(TokenBatches):
         super().__init__(tensors)
         self.unit = unit
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         rows = super().batch(index)
         tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
         places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]

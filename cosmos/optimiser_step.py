@@ -11,8 +11,8 @@ Axis legend: B rows of this process's part of the global batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -20,30 +20,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cosmos import resume
-from cosmos.batches import Batch, hashed
+from cosmos.batches import Batch, Rows, hashed
 from cosmos.processes import Objective, Processes
 from cosmos.randomness import Seeds
 from cosmos.training_config import TrainingConfig
 
 RECORDINGS = 64  # shapes of batch that are recorded; steps of any further ones are launched as they are
-
-_fixed = False  # whether within `fixed_shapes`
-
-
-@contextmanager
-def fixed_shapes() -> Iterator[None]:
-    """What is computed within has shapes that follow from those of the batch alone, as a recording needs it."""
-    global _fixed
-    before, _fixed = _fixed, True
-    try:
-        yield
-    finally:
-        _fixed = before
-
-
-def shapes_are_fixed() -> bool:
-    """Whether a loss is computed within `fixed_shapes`, and must not ask how many positions it is about."""
-    return _fixed
 
 
 def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
@@ -86,7 +68,7 @@ class OptimiserStep:
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, device=device)
         self.running = torch.zeros((), dtype=torch.float64, device=device)
-        self.run: Callable[[Batch], None] = _Recordings(self._run, self.move) if self.recorded else self._run
+        self.recordings = _Recordings(self._run, self.move) if self.recorded else None
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
@@ -100,11 +82,11 @@ class OptimiserStep:
         precision = self.processes.precision(self.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
-    def move(self, batch: Batch) -> Batch:
-        """A batch on the device."""
-        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+    def move(self, rows: Rows) -> Batch:
+        """The batch of a step, on the device."""
+        return Batch(rows, static_shapes=self.recorded).to(self.device)
 
-    def __call__(self, batch: Batch, step: int, rate: float) -> None:
+    def __call__(self, batch: Rows, step: int, rate: float) -> None:
         """Step `step` (from 0) at a learning rate; does not wait for the device.
 
         Args:
@@ -116,14 +98,13 @@ class OptimiserStep:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(dropout)
         group = self.optimizer.param_groups[0]
-        if self.recorded:
+        if self.recordings is not None:
             group["lr"].fill_(rate)
             self.gain.fill_(1.0 - self._decay(step))
-            with fixed_shapes():
-                self.run(batch)
+            self.recordings(batch)
             return
         group["lr"] = rate
-        self.run(self.move(batch))
+        self._run(self.move(batch))
         if self.average is not None:
             get_ema_multi_avg_fn(self._decay(step))(self.average, self.live, step + 1)
 
@@ -159,13 +140,13 @@ class _Recordings:
     optimiser makes its states. All recordings share one pool of memory, for nothing of a step outlives it there.
     """
 
-    def __init__(self, run: Callable[[Batch], None], move: Callable[[Batch], Batch]) -> None:
+    def __init__(self, run: Callable[[Batch], None], move: Callable[[Rows], Batch]) -> None:
         self._run, self._move = run, move
         self._seen: set[tuple[Any, ...]] = set()
         self._recorded: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, Batch]] = {}  # with the buffers it reads
         self._pool: Any = None
 
-    def __call__(self, batch: Batch) -> None:
+    def __call__(self, batch: Rows) -> None:
         key = tuple((name, value.shape, value.dtype) for name, value in batch.items())
         if key not in self._recorded:
             moved = self._move(batch)
