@@ -15,7 +15,7 @@ from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request
 from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
-from cosmos.capture import Capture
+from cosmos.capture import Capture, CapturedCalls
 from cosmos.flops import step_flops
 from cosmos.optimiser_step import is_recorded
 from cosmos.processes import find_processes
@@ -35,6 +35,7 @@ class TrainedSystem(ABC):
     def __init__(self, recipe: Any, limits: Limits) -> None:
         self.recipe, self.limits = recipe, limits
         self.configured = checkpoint.configuration(self.name, recipe, limits)
+        self.captured_calls = CapturedCalls()
 
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> nn.Module:

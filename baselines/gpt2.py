@@ -40,7 +40,7 @@ from baselines.fitting import Rival
 from baselines.gpt2_network import CachedGPT2
 from baselines.plain_generate import PlainGenerate
 from baselines.sequence import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
-from cosmos import regions
+from cosmos.call_count import add_calls
 from cosmos.randomness import Seeds
 from cosmos.training import Batch, Batches, Loss, Rows, TrainingConfig
 from cosmos.vocabulary import PAD, SEP, Vocabulary
@@ -311,8 +311,8 @@ class GPT2System(Rival):
         furthest, count = int(ends.max()), len(prompts)
         prompts, ends, streams = prompts.to(self.device), ends.to(self.device), Seeds(seeds.to(self.device))
         if isinstance(setting, PlainGenerate):
-            # Whoever counts the network's calls hears of those that `generate` makes of the same network.
-            hook = self.model.register_forward_hook(lambda *_: regions.tell(self.networks(), {self.name: 1}))
+            # What `generate` calls has the weights of the network whose calls are counted.
+            hook = self.model.register_forward_hook(lambda *_: add_calls(self.network, 1))
             try:
                 return plain_generate.generate(self.model, prompts, steps, setting, streams)
             finally:
