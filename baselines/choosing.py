@@ -7,8 +7,6 @@ from types import EllipsisType
 from torch import Tensor
 from torch.nn import functional
 
-from cosmos.optimiser_step import shapes_are_fixed
-
 
 def counts_freely(tensor: Tensor) -> bool:
     """Whether it costs nothing to ask how many positions are looked for, so that only those are worked on: an
@@ -16,14 +14,14 @@ def counts_freely(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def chosen(mask: Tensor) -> Tensor | EllipsisType:
-    """An index of the positions of a mask or, in a training step that is recorded, of all: the caller then sees to it
-    that the others change nothing."""
-    return ... if shapes_are_fixed() else mask
+def chosen(mask: Tensor, static_shapes: bool) -> Tensor | EllipsisType:
+    """An index of the positions where a mask is True or, where shapes must be static, of all positions: the caller then
+    sees to it that the others change nothing. See `cosmos.batches.Batch`."""
+    return ... if static_shapes else mask
 
 
-def summed_nll(logits: Tensor, tokens: Tensor, counts: Tensor) -> Tensor:
+def summed_nll(logits: Tensor, tokens: Tensor, counts: Tensor, static_shapes: bool) -> Tensor:
     """The cross-entropy of tokens [B, L] where `counts` [B, L] says so, in nats, summed; logits [B, L, V]."""
-    read = chosen(counts)
+    read = chosen(counts, static_shapes)
     nll = functional.cross_entropy(logits[read].float().flatten(0, -2), tokens[read].flatten(), reduction="none")
     return (nll * counts[read].flatten()).sum()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from cosmos.budget import Budget
+from cosmos.call_count import CallCount
 from cosmos.errors import UserError, unknown
 
 __all__ = [
     "Budget",
+    "CallCount",
     "Corpus",
     "Document",
     "Fitted",
@@ -177,6 +179,9 @@ class System(Protocol):
 
     def networks(self) -> Mapping[str, Any]:
         """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself.
+
+        Calls are counted by a forward hook, a `CallCount`. A system that replays CUDA graphs, in which no hook is
+        called, adds their calls to it (`cosmos.call_count`), as `cosmos.capture` does.
 
         The first is the one whose calls are the number of function evaluations (NFE) of the system; frozen networks are
         those whose parameters do not require gradients. Empty for floors.

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from baselines.contract import UserError
 from baselines.draws import categorical, check_top_p, nucleus
-from cosmos import regions
-from cosmos.capture import Capturable, Capture, captured
+from cosmos.call_count import uncounted
+from cosmos.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.randomness import Seeds
 from cosmos.vocabulary import PAD, SEP
 
@@ -157,6 +157,7 @@ class Server:
     def __init__(self, name: str, network: CachedNetwork, rows: int, positions: int) -> None:
         assert isinstance(network, nn.Module)
         self.name, self.network, self.rows = name, network, rows
+        self.captured_calls = CapturedCalls()
         self.device = next(network.parameters()).device
         self.unit = -(-positions // (REACHES * REACH_UNIT)) * REACH_UNIT
         self.positions = -(-positions // self.unit) * self.unit
@@ -199,12 +200,12 @@ class Server:
     def prepare(self, setting: Decoding, rows: int, known: int | None = None) -> None:
         """Capture every step that a batch of so many rows may need, so that none is captured while it is timed.
 
-        The room is written to, and no hook hears of the calls.
+        The room is written to, and the calls are not counted.
         """
         key = (setting, known, rows)
         if setting.capture == "off" or key in self._prepared:
             return
-        with regions.silent(self.networks()):
+        with uncounted(self.networks().values()):
             for size in pace_of(self.device, setting.capture).all_sizes(rows):
                 tokens = torch.full((size,), PAD, device=self.device)
                 uniform = () if setting.greedy else (torch.full((size,), 0.5, device=self.device, dtype=torch.float64),)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,12 +15,12 @@ from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request
 from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
-from cosmos.capture import Capture
+from cosmos.capture import Capture, CapturedCalls
 from cosmos.flops import step_flops
-from cosmos.optimiser_step import fixed_shapes, is_recorded
+from cosmos.optimiser_step import is_recorded
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
-from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
+from cosmos.training import Batch, Batches, Loss, Trained, TrainingConfig, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -36,6 +35,7 @@ class TrainedSystem(ABC):
     def __init__(self, recipe: Any, limits: Limits) -> None:
         self.recipe, self.limits = recipe, limits
         self.configured = checkpoint.configuration(self.name, recipe, limits)
+        self.captured_calls = CapturedCalls()
 
     @staticmethod
     @abstractmethod
@@ -212,11 +212,11 @@ def flops_per_step(model: nn.Module, loss: Loss, data: Batches, config: Training
     """Forward and backward over the first rows, repeated where the data are fewer than a batch; it moves the model."""
     processes, batch_size = find_processes(device), config.batch_size
     here = processes.device
-    batch = {name: value.to(here) for name, value in data.batch(torch.arange(batch_size) % len(data)).items()}
+    # A recorded step reads out more.
+    recorded = is_recorded(config, here, processes.count)
+    batch = Batch(data.batch(torch.arange(batch_size) % len(data)), static_shapes=recorded).to(here)
     # No dropout: it costs none of the operations counted, but would draw from the global generator.
     model.to(here).eval()
-    recorded = is_recorded(config, here, processes.count)
-    with fixed_shapes() if recorded else nullcontext():  # a recorded step reads out more
-        flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=here)))[0], here)
+    flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=here)))[0], here)
     model.zero_grad(set_to_none=True)
     return flops

@@ -40,9 +40,9 @@ from baselines.fitting import Rival
 from baselines.gpt2_network import CachedGPT2
 from baselines.plain_generate import PlainGenerate
 from baselines.sequence import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
-from cosmos import regions
+from cosmos.call_count import add_calls
 from cosmos.randomness import Seeds
-from cosmos.training import Batch, Batches, Loss, TrainingConfig
+from cosmos.training import Batch, Batches, Loss, Rows, TrainingConfig
 from cosmos.vocabulary import PAD, SEP, Vocabulary
 
 
@@ -131,7 +131,7 @@ class PlacedBatches(TokenBatches):
         super().__init__(tensors)
         self.unit = unit
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         rows = super().batch(index)
         tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
         places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
@@ -315,8 +315,8 @@ class GPT2System(Rival):
         furthest, count = int(ends.max()), len(prompts)
         prompts, ends, streams = prompts.to(self.device), ends.to(self.device), Seeds(seeds.to(self.device))
         if isinstance(setting, PlainGenerate):
-            # Whoever counts the network's calls hears of those that `generate` makes of the same network.
-            hook = self.model.register_forward_hook(lambda *_: regions.tell(self.networks(), {self.name: 1}))
+            # What `generate` calls has the weights of the network whose calls are counted.
+            hook = self.model.register_forward_hook(lambda *_: add_calls(self.network, 1))
             try:
                 return plain_generate.generate(self.model, prompts, steps, setting, streams)
             finally:

@@ -240,7 +240,7 @@ class LD4LGSystem(TwoStageRival):
             mask, tokens = batch["mask"], batch["tokens"]
             latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            return summed_nll(logits, tokens[:, 1:], counts), counts.sum()
+            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
         return Work(loss, train.targets, None if validation is None else validation.targets)
 

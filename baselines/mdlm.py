@@ -45,7 +45,7 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tens
     canvas = batch["canvas"]
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
     noisy = mask_out(canvas, masked, MASK)
-    read = chosen(masked)  # an open position costs nothing
+    read = chosen(masked, batch.static_shapes)  # an open position costs nothing
     logits = model.read(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
     nll = token_nll(logits, noisy[read], canvas[read], MASK)
     weights = weight(SCHEDULE, t)[:, None].expand(canvas.shape)[read]  # float64

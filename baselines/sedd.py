@@ -78,7 +78,7 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tup
     alpha = schedule.alpha(t)
     masked = seeds.uniform(canvas.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
     states = model.states(mask_out(canvas, masked, MASK), model.encode(batch["source"]), t)
-    read = chosen(masked)
+    read = chosen(masked, batch.static_shapes)
     logits = model.read(states[read]).float()  # [masked, V] or [B, L, V]
     logits = torch.where(masked[read][..., None], logits, 0.0)  # nothing keeps those of open positions from overflowing
     levels = alpha[:, None].expand(canvas.shape)[read].float()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from baselines.contract import Document, Limits, Request, Sample
-from cosmos.training import Batch
+from cosmos.training import Rows
 from cosmos.vocabulary import PAD, SEP, Vocabulary
 
 
@@ -90,7 +90,7 @@ class TokenBatches:
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         """The rows at `index`."""
         rows = {name: tensor[index] for name, tensor in self.tensors.items()}
         return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}

@@ -39,7 +39,7 @@ from torch.nn import functional
 from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival, Work
-from cosmos.batches import Batch
+from cosmos.batches import Batch, Rows
 from cosmos.blocks import RMSNorm, Rotary, project
 from cosmos.capture import Capture, captured
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
@@ -130,7 +130,7 @@ class StateRows:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         states, mask = self.targets.states.rows(index, self.canvas)
         tokens = self.targets.tokens[index]
         tokens = functional.pad(tokens, (0, self.canvas - tokens.shape[1]))  # [PAD] is 0
@@ -261,7 +261,8 @@ class TEncDMSystem(TwoStageRival):
             """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
             states, source = self._inputs(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
-            return summed_nll(logits, batch["tokens"], batch["mask"]), batch["mask"].sum()
+            tokens, mask = batch["tokens"], batch["mask"]
+            return summed_nll(logits, tokens, mask, batch.static_shapes), mask.sum()
 
         return self._work(loss, train, validation, model.denoiser.config.latents)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, Self
 
@@ -16,7 +16,27 @@ from torch import Tensor
 
 from cosmos.randomness import Seeds
 
-Batch = dict[str, Tensor]
+Rows = dict[str, Tensor]
+"""Tensors by name, whose first axis is B."""
+
+
+class Batch(Rows):
+    """Rows as a loss is given them.
+
+    Args:
+        rows: tensors by name.
+        static_shapes: whether the shapes of all that is computed must follow from those of the batch alone, as in a
+            step that is recorded as a CUDA graph; a loss must not ask then how many positions it is about.
+    """
+
+    def __init__(self, rows: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]], static_shapes: bool = False) -> None:
+        super().__init__(rows)
+        self.static_shapes = static_shapes
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device, which is not waited for."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in self.items()}
+        return Batch(moved, self.static_shapes)
 
 
 class Batches(Protocol):
@@ -24,7 +44,7 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         """The rows at `index`, int64 [B], as tensors whose first axis is B."""
         ...
 
@@ -44,7 +64,7 @@ class TensorBatches:
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         return {name: tensor[index] for name, tensor in self.tensors.items()}
 
 
@@ -97,10 +117,10 @@ class Ahead:
         depth: how many steps ahead; 0: none, and no thread.
     """
 
-    def __init__(self, make: Callable[[int], Batch], first: int, depth: int) -> None:
+    def __init__(self, make: Callable[[int], Rows], first: int, depth: int) -> None:
         self._make, self._next = make, first
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches") if depth else None
-        self._begun: deque[Future[Batch]] = deque()
+        self._begun: deque[Future[Rows]] = deque()
         for _ in range(depth):
             self._begin()
 
@@ -109,7 +129,7 @@ class Ahead:
         self._begun.append(self._thread.submit(self._make, self._next))
         self._next += 1
 
-    def take(self) -> Batch:
+    def take(self) -> Rows:
         """The batch of the next step; what went wrong in the thread is raised here."""
         if self._thread is None:
             self._next += 1

@@ -11,8 +11,8 @@ Axis legend: B rows of this process's part of the global batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -20,30 +20,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cosmos import resume
-from cosmos.batches import Batch, hashed
+from cosmos.batches import Batch, Rows, hashed
+from cosmos.cuda_graphs import CudaGraphCache
 from cosmos.processes import Objective, Processes
 from cosmos.randomness import Seeds
 from cosmos.training_config import TrainingConfig
 
-RECORDINGS = 64  # shapes of batch that are recorded; steps of any further ones are launched as they are
-
-_fixed = False  # whether within `fixed_shapes`
-
-
-@contextmanager
-def fixed_shapes() -> Iterator[None]:
-    """What is computed within has shapes that follow from those of the batch alone, as a recording needs it."""
-    global _fixed
-    before, _fixed = _fixed, True
-    try:
-        yield
-    finally:
-        _fixed = before
-
-
-def shapes_are_fixed() -> bool:
-    """Whether a loss is computed within `fixed_shapes`, and must not ask how many positions it is about."""
-    return _fixed
+GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
 
 def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
@@ -86,7 +69,8 @@ class OptimiserStep:
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, device=device)
         self.running = torch.zeros((), dtype=torch.float64, device=device)
-        self.run: Callable[[Batch], None] = _Recordings(self._run, self.move) if self.recorded else self._run
+        # Threads that pin the memory of coming batches while a step is recorded do no harm.
+        self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
@@ -100,15 +84,11 @@ class OptimiserStep:
         precision = self.processes.precision(self.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
-    def move(self, batch: Batch) -> Batch:
-        """A batch on the device."""
-        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-
-    def __call__(self, batch: Batch, step: int, rate: float) -> None:
+    def __call__(self, rows: Rows, step: int, rate: float) -> None:
         """Step `step` (from 0) at a learning rate; does not wait for the device.
 
         Args:
-            batch: B rows on the CPU, which is pinned memory where the device is a GPU.
+            rows: B of them on the CPU, in pinned memory where the device is a GPU.
         """
         self.noise.fill_(hashed(self.seed, "noise", step))
         dropout = hashed(self.seed, "dropout", step, self.processes.rank)
@@ -119,18 +99,19 @@ class OptimiserStep:
         if self.recorded:
             group["lr"].fill_(rate)
             self.gain.fill_(1.0 - self._decay(step))
-            with fixed_shapes():
-                self.run(batch)
+            names = tuple(rows)
+            self.graphs(names, lambda *tensors: self._run(dict(zip(names, tensors, strict=True))), *rows.values())
             return
         group["lr"] = rate
-        self.run(self.move(batch))
+        self._run(rows)
         if self.average is not None:
             get_ema_multi_avg_fn(self._decay(step))(self.average, self.live, step + 1)
 
     def _decay(self, step: int) -> float:
         return min(self.config.ema_decay or 0.0, (2 + step) / (11 + step))
 
-    def _run(self, batch: Batch) -> None:
+    def _run(self, rows: Rows) -> None:
+        batch = Batch(rows, static_shapes=self.recorded).to(self.device)
         with self.autocast():
             total, weight = self.objective(batch, Seeds(self.rows + self.noise))
         sums = self.processes.total(torch.stack((total.detach(), weight)))
@@ -150,39 +131,3 @@ class OptimiserStep:
         good = torch.isfinite(value + norm) | (self.bad_step >= 0)
         self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
         self.running += value
-
-
-class _Recordings:
-    """A step that is recorded, for each shape of its batch, the second time it comes, and then replayed.
-
-    The first time it runs as it is: libraries allocate their workspaces, blocks are compiled where they are, and the
-    optimiser makes its states. All recordings share one pool of memory, for nothing of a step outlives it there.
-    """
-
-    def __init__(self, run: Callable[[Batch], None], move: Callable[[Batch], Batch]) -> None:
-        self._run, self._move = run, move
-        self._seen: set[tuple[Any, ...]] = set()
-        self._recorded: dict[tuple[Any, ...], tuple[torch.cuda.CUDAGraph, Batch]] = {}  # with the buffers it reads
-        self._pool: Any = None
-
-    def __call__(self, batch: Batch) -> None:
-        key = tuple((name, value.shape, value.dtype) for name, value in batch.items())
-        if key not in self._recorded:
-            moved = self._move(batch)
-            if key not in self._seen or len(self._recorded) == RECORDINGS:
-                self._seen.add(key)
-                self._run(moved)
-                return
-            self._recorded[key] = self._record(moved), moved
-        graph, buffers = self._recorded[key]
-        for name, value in batch.items():
-            buffers[name].copy_(value, non_blocking=True)
-        graph.replay()
-
-    def _record(self, batch: Batch) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        # Threads that pin the memory of coming batches meanwhile do no harm.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            self._run(batch)
-        self._pool = graph.pool()
-        return graph

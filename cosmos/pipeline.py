@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from cosmos import checkpoints
 from cosmos.autoencoder import Autoencoder
-from cosmos.capture import Capture, captured
+from cosmos.capture import Capture, CapturedCalls, captured
 from cosmos.config import DiffusionConfig, SamplerSetting, ScheduleConfig
 from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
@@ -70,6 +70,7 @@ class Pipeline:
     encoder: TextEncoder | None = None
     denoiser: Denoiser | None = None
     diffusion: DiffusionConfig | None = None
+    captured_calls: CapturedCalls = field(default_factory=CapturedCalls, init=False, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Networks changed for the time of a call: blocks compiled, hooks kept silent or told of calls. Nothing stays changed.
+"""Networks whose blocks are compiled for the time of a call. Nothing stays changed.
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec
@@ -99,39 +98,6 @@ def fusible(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         return fused[BACKEND](*arguments, **named)
 
     return run
-
-
-@contextmanager
-def silent(networks: Mapping[str, nn.Module]) -> Iterator[dict[str, int]]:
-    """Keep forward hooks from seeing the calls in the block.
-
-    Yields:
-        name -> calls so far, of which the hooks may be told later.
-    """
-    calls = dict.fromkeys(networks, 0)
-    with ExitStack() as stack:
-        for network in networks.values():
-            stack.callback(_restore, network, network._forward_hooks, network._forward_pre_hooks)
-            network._forward_hooks, network._forward_pre_hooks = OrderedDict(), OrderedDict()
-        for name, network in networks.items():  # after all are silent, as one network may have two names
-
-            def count(*_: Any, name: str = name) -> None:
-                calls[name] += 1
-
-            network.register_forward_hook(count)
-        yield calls
-
-
-def _restore(network: nn.Module, hooks: Any, pre_hooks: Any) -> None:
-    network._forward_hooks, network._forward_pre_hooks = hooks, pre_hooks
-
-
-def tell(networks: Mapping[str, nn.Module], calls: Mapping[str, int]) -> None:
-    """Run the hooks of each network as so many calls would, without running the network: they are given no tensors."""
-    for network, count in {id(networks[name]): (networks[name], count) for name, count in calls.items()}.values():
-        with _method(network, "forward", lambda *_, **__: None):
-            for _ in range(count):
-                network()
 
 
 @contextmanager

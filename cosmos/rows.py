@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cosmos.batches import Batch
+from cosmos.batches import Rows
 from cosmos.errors import UserError
 from cosmos.state_cache import CachedStates
 from cosmos.vocabulary import Vocabulary
@@ -32,7 +32,7 @@ class TextRows:
     def __len__(self) -> int:
         return len(self.states)
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         length = int(self.states.lengths[index].max())
         states, mask = self.states.rows(index, length)
         return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
@@ -47,7 +47,7 @@ class JoinedRows:
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         later = index >= len(self.parts[0])
         found = [part.batch(places) for part, places in self._places(index, later) if len(places)]
         length = max(rows["tokens"].shape[1] for rows in found)
@@ -77,7 +77,7 @@ class LatentRows:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor) -> Rows:
         rows = {"latents": self.latents[index]}
         if self.sources is not None:
             states, mask = self.sources.rows(index, int(self.sources.lengths[index].max()))

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from cosmos import regions, resume
-from cosmos.batches import Ahead, Batch, Batches, Order, TensorBatches, hashed, row_seeds
+from cosmos.batches import Ahead, Batch, Batches, Order, Rows, TensorBatches, hashed, row_seeds
 from cosmos.budget import Budget
 from cosmos.errors import UserError
 from cosmos.files import make_folder
@@ -42,6 +42,7 @@ __all__ = [
     "Batches",
     "Loss",
     "Progress",
+    "Rows",
     "TensorBatches",
     "Trained",
     "TrainingConfig",
@@ -221,12 +222,12 @@ class _Run:
             return self.counters.step * self.job.config.validations // self.job.steps
         return int(share * self.job.config.validations)
 
-    def _rows(self, step: int) -> Batch:
+    def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, ready to be moved."""
         start = step * self.job.config.batch_size + self.step.first
         return self._pinned(self.job.data.batch(self.order.rows(start, start + len(self.step.rows))))
 
-    def _pinned(self, batch: Batch) -> Batch:
+    def _pinned(self, batch: Rows) -> Rows:
         """In memory that a GPU can read by itself, where there is one."""
         return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
 
@@ -290,7 +291,7 @@ class _Run:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
                 seeds = row_seeds(hashed(self.job.seed, "validation"), start, stop, self.device)
-                batch = self.step.move(self._pinned(data.batch(torch.arange(start, stop))))
+                batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
                 total, weight = self.job.validation_loss(self.model, batch, seeds)
                 sums += torch.stack((total.double(), weight.double()))
         loss, weight = self.processes.total(sums).tolist()

@@ -13,6 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.timing.probes import counting
+
 COUNTED_CALLS = 3  # of each network, whose operations are counted; see `Work`
 
 
@@ -26,7 +28,7 @@ class Work:
 
     Attributes:
         calls: network -> how often it was called.
-        first_flops: network -> operations of each of its first calls.
+        first_flops: network -> operations of each of its first calls; none where others were made in its place.
         elsewhere: operations of what made the calls in the networks' place.
         attended: bytes of keys and values that attention read, in all calls.
     """
@@ -39,7 +41,7 @@ class Work:
     @property
     def flops(self) -> float:
         """Operations of all calls."""
-        return self.elsewhere + sum(along(self.first_flops[name], count) for name, count in self.calls.items())
+        return self.elsewhere + sum(along(first, self.calls[name]) for name, first in self.first_flops.items() if first)
 
 
 def along(first: list[float], count: int) -> float:
@@ -77,14 +79,13 @@ def watched(networks: Mapping[str, Any], around: Around) -> Iterator[None]:
 def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Work:
     """Run `generate` once, without capture, and count what its networks do.
 
-    Where a network is only told of calls that another makes in its place (hooks are, in plain `generate` of a
-    transformer), nothing happens in them; then everything that a second run does is counted, which takes longer.
+    Where calls are counted that another network makes in its place (in plain `generate` of a transformer), nothing is
+    seen of them; then everything that a second run does is counted, which takes longer.
     """
-    work = Work(dict.fromkeys(networks, 0), {name: [] for name in networks})
+    work = Work({}, {name: [] for name in networks})
 
     def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        work.calls[name] += 1
-        if work.calls[name] > COUNTED_CALLS:
+        if len(work.first_flops[name]) == COUNTED_CALLS:
             with _Attended() as attended:
                 out = call()
         else:
@@ -93,7 +94,7 @@ def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Work:
         work.attended += attended.bytes
         return out
 
-    with watched(networks, around):
+    with counting(networks) as work.calls, watched(networks, around):
         generate()
     if work.calls and not work.flops:
         _, work.elsewhere, attended = _counted(generate)
@@ -138,14 +139,14 @@ def arguments(
 
     Returns:
         The arguments of the call half way, or of the second where there are fewer (the first may lack what later ones
-        have). A network is left out that is handed an object of its own, such as a cache that grows, or that is only
-        told of calls.
+        have). A network is left out that is handed an object of its own, such as a cache that grows, or in whose
+        place another is called.
     """
     found: dict[str, Arguments] = {}
     place = dict.fromkeys(networks, 0)
 
     def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if place[name] in (0, 1, calls[name] // 2) and (given or named):
+        if place[name] in (0, 1, calls[name] // 2):
             found.pop(name, None)
             with suppress(_OwnObjectError):
                 found[name] = Arguments(_copied(given), _copied(named))

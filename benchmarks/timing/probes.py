@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from baselines.contract import CallCount
 from benchmarks.records import Network
 
 
@@ -21,22 +22,17 @@ def counting(networks: Mapping[str, Any]) -> Iterator[dict[str, int]]:
         networks: name -> `torch.nn.Module`, as `System.networks` gives.
 
     Yields:
-        name -> calls so far.
+        name -> calls, filled when the block ends.
     """
-    calls = dict.fromkeys(networks, 0)
-
-    def hook(name: str) -> Any:
-        def count(*_: Any) -> None:
-            calls[name] += 1
-
-        return count
-
-    handles = [network.register_forward_hook(hook(name)) for name, network in networks.items()]
+    calls: dict[str, int] = {}
+    counters = {name: CallCount() for name in networks}
+    handles = [network.register_forward_hook(counters[name]) for name, network in networks.items()]
     try:
         yield calls
     finally:
         for handle in handles:
             handle.remove()
+        calls.update((name, counter.calls) for name, counter in counters.items())
 
 
 def measure(networks: Mapping[str, Any]) -> dict[str, Network]:

@@ -20,7 +20,8 @@ from baselines.choosing import summed_nll
 from baselines.contract import Budget
 from baselines.sequence import encode_pairs
 from baselines.trunk import TrunkConfig
-from cosmos.optimiser_step import OptimiserStep, fixed_shapes
+from cosmos.batches import Batch, Rows
+from cosmos.optimiser_step import OptimiserStep
 from cosmos.randomness import Seeds
 from cosmos.vocabulary import SEP, Vocabulary
 
@@ -55,9 +56,10 @@ def test_a_step_waits_for_nothing(name: str, tmp_path: Path, monkeypatch: pytest
     kind: Any = catalogue.find(name)
     watch, run = Watch(), OptimiserStep._run
 
-    def watched(self: OptimiserStep, batch: dict[str, Tensor]) -> None:
-        with watch, fixed_shapes():
-            run(self, batch)
+    def watched(self: OptimiserStep, rows: Rows) -> None:
+        with watch, monkeypatch.context() as patch:
+            patch.setattr(self, "recorded", True)  # as on a GPU
+            run(self, rows)
 
     monkeypatch.setattr(OptimiserStep, "_run", watched)
     kind(with_training(kind.presets["nano"], record=True, batch_size=8), LIMITS).fit(
@@ -75,6 +77,7 @@ def test_the_watch_sees_what_waits() -> None:
 
 
 Loss = Callable[[], tuple[Tensor, Tensor]]
+AnyShapes = Callable[[bool], tuple[Tensor, Tensor]]  # given whether shapes must be static
 
 
 def value_and_gradient(model: nn.Module, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,21 +95,20 @@ def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     )
 
 
-def change(model: nn.Module, loss: Loss) -> float:
+def change(model: nn.Module, loss: AnyShapes) -> float:
     """What reading out positions that cost nothing changes in a loss and its gradient."""
-    wanted = value_and_gradient(model, loss)
-    with fixed_shapes():
-        return difference(value_and_gradient(model, loss), wanted)
+    found, wanted = (value_and_gradient(model, partial(loss, static)) for static in (True, False))
+    return difference(found, wanted)
 
 
 @pytest.mark.parametrize("name", ["mdlm", "sedd"])
-def test_fixed_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_static_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     bound, time_width = {"mdlm": (mdlm.bound, 0), "sedd": (sedd.absorb_bound, 16)}[name]
     model = CanvasModel(TrunkConfig(32, 2, 2, 64, time_width=time_width), 300, 20, 12, 1)
     canvas = torch.randint(5, 300, (16, 20))
     canvas[torch.arange(20) >= torch.randint(1, 20, (16, 1))] = SEP
-    batch, t = {"canvas": canvas, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
+    rows, t = {"canvas": canvas, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
     # Nothing keeps what the network says of open positions from growing, and it must not reach the gradient.
     masked = Seeds(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
     read = model.read
@@ -114,15 +116,17 @@ def test_fixed_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch
     def wild(states: Tensor) -> Tensor:
         return read(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
 
-    monkeypatch.setattr(model, "read", wild)
-    assert change(model, lambda: bound(model, batch, t, Seeds(torch.arange(16)))) < 1e-5
+    shapes: list[torch.Size] = []
+    monkeypatch.setattr(model, "read", lambda states: shapes.append(states.shape) or wild(states))
+    assert change(model, lambda static: bound(model, Batch(rows, static), t, Seeds(torch.arange(16)))) < 1e-5
+    assert [len(shape) for shape in shapes] == [3, 2], "static shapes read every position, others the masked ones"
 
 
-def test_fixed_shapes_change_no_sum_over_tokens() -> None:
+def test_static_shapes_change_no_sum_over_tokens() -> None:
     torch.manual_seed(0)
     model, states, tokens = nn.Linear(8, 50), torch.randn(6, 9, 8), torch.randint(5, 50, (6, 9))
     counts = torch.arange(9) < torch.randint(1, 9, (6, 1))
-    assert change(model, lambda: (summed_nll(model(states), tokens, counts), counts.sum())) < 1e-5
+    assert change(model, lambda static: (summed_nll(model(states), tokens, counts, static), counts.sum())) < 1e-5
 
 
 def test_placed_targets_are_those_of_joined_rows() -> None:

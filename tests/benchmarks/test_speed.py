@@ -16,7 +16,7 @@ from benchmarks.choices import gather
 from benchmarks.cli.main import main
 from benchmarks.speed import ceilings, lines, records, training, work
 from benchmarks.speed import run as runs
-from cosmos import regions
+from cosmos.call_count import add_calls
 from cosmos.recipes import RECIPES
 
 SMALL = ("--length", "16", "--vocabulary", "300", "--seconds", "0.01", "--steps", "2", "--device", "cpu")
@@ -67,13 +67,13 @@ def test_operations_of_a_growing_cache_are_exact(calls: int) -> None:
 
 
 def test_what_is_done_in_a_networks_place_is_counted_too() -> None:
-    """A network whose hooks are told of calls that another makes."""
+    """A network whose counters are told of calls that another makes."""
     told, does = torch.nn.Identity(), torch.nn.Linear(4, 4, bias=False)
 
     def generate() -> None:
         for _ in range(5):
             does(torch.ones(1, 4))
-            regions.tell({"net": told}, {"net": 1})
+            add_calls(told, 1)
 
     found = work.count({"net": told}, generate)
     assert found.calls == {"net": 5}

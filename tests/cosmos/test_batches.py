@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cosmos.batches import Ahead, Batch
+from cosmos.batches import Ahead, Rows
 
 
 @pytest.mark.parametrize("depth", [0, 3])
 def test_batches_come_in_the_order_of_the_steps(depth: int) -> None:
     made: list[int] = []
 
-    def make(step: int) -> Batch:
+    def make(step: int) -> Rows:
         made.append(step)
         return {"x": torch.tensor([step])}
 
@@ -23,7 +23,7 @@ def test_batches_come_in_the_order_of_the_steps(depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [0, 2])
 def test_an_error_reaches_whoever_asks_for_the_batch(depth: int) -> None:
-    def make(step: int) -> Batch:
+    def make(step: int) -> Rows:
         if step == 1:
             raise OSError("the disk is gone")
         return {}

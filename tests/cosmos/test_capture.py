@@ -1,8 +1,9 @@
-"""The switch: compiled blocks, recordings, and that hooks count the same under any."""
+"""The switch: compiled blocks, recordings, and that calls are counted the same under any."""
 
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosmos import capture, regions
-from cosmos.capture import captured
+from cosmos import capture, cuda_graphs, regions
+from cosmos.call_count import CallCount, add_calls, uncounted
+from cosmos.capture import CapturedCalls, captured
+from cosmos.cuda_graphs import CudaGraphCache
 from cosmos.errors import UserError
 
 
@@ -41,7 +44,7 @@ class Owner:
     """Two networks; one is called `calls` times as often as the other."""
 
     def __init__(self, device: str = "cpu") -> None:
-        self.device = torch.device(device)
+        self.device, self.captured_calls = torch.device(device), CapturedCalls()
         self.loop, self.end = Network(), nn.Linear(4, 4)
         self.ran = 0
 
@@ -62,44 +65,42 @@ class Owner:
 def owner(monkeypatch: pytest.MonkeyPatch) -> Owner:
     """An owner as if on an accelerator, whose recordings are made and replayed by running the function again."""
 
-    def record(run: Any, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Callable[[], None], Tensor, str]:
+    def record(run: Any, inputs: tuple[Tensor, ...], *_: Any) -> tuple[Callable[[], None], Tensor, str]:
         output = run(*inputs).clone()
 
         def replay() -> None:
-            with regions.silent(made.networks()):  # a graph's replay runs no Python
+            with uncounted(made.networks().values()):  # a graph's replay runs no Python
                 output.copy_(run(*inputs))
 
         return replay, output, "pool"
 
     monkeypatch.setattr(regions, "BACKEND", "eager")
-    monkeypatch.setattr(capture, "warm_up", lambda run, inputs: run(*inputs))
-    monkeypatch.setattr(capture, "record", record)
+    monkeypatch.setattr(cuda_graphs, "warm_up", lambda run, inputs: run(*inputs))
+    monkeypatch.setattr(cuda_graphs, "record", record)
     made = Owner("cuda")
     return made
 
 
-def counting(owner: Owner) -> dict[str, int]:
-    calls = dict.fromkeys(owner.networks(), 0)
-
-    def hook(name: str) -> Any:
-        def count(*_: Any) -> None:
-            calls[name] += 1
-
-        return count
-
+def counters(owner: Owner) -> dict[str, CallCount]:
+    """One registered with each network."""
+    made = {name: CallCount() for name in owner.networks()}
     for name, network in owner.networks().items():
-        network.register_forward_hook(hook(name))
-    return calls
+        network.register_forward_hook(made[name])
+    return made
+
+
+def numbers(counters: dict[str, CallCount]) -> dict[str, int]:
+    return {name: counter.calls for name, counter in counters.items()}
 
 
 @pytest.mark.parametrize("how", ["off", "compile", "graph"])
 def test_results_and_counted_calls_are_the_same_under_any_switch(owner: Owner, how: capture.Capture) -> None:
     inputs = [torch.randn(3, 4), torch.randn(3, 4), torch.randn(2, 4)]
     wanted = [owner.tokens(5, x) for x in inputs]
-    calls = counting(owner)
+    calls = counters(owner)
     for number, (x, expected) in enumerate(zip(inputs, wanted, strict=True), 1):
         torch.testing.assert_close(captured(owner, owner.tokens, how, 5)(x), expected)
-        assert calls == {"loop": 5 * number, "end": number}
+        assert numbers(calls) == {"loop": 5 * number, "end": number}
 
 
 def test_a_recording_is_made_once_for_a_shape_a_constant_and_a_function(owner: Owner) -> None:
@@ -130,7 +131,7 @@ def test_an_output_stays_when_the_recording_is_replayed(owner: Owner) -> None:
 
 
 def test_only_so_many_recordings_are_kept_the_last_used_ones(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "RECORDINGS", 2)
+    monkeypatch.setattr(capture, "GRAPHS", 2)
 
     def ran(calls: int) -> int:
         before = owner.ran
@@ -147,13 +148,12 @@ def test_other_networks_are_recorded_anew_and_nothing_outlives_its_owner(owner: 
     after = captured(owner, owner.tokens, "graph", 1)(x)
     assert not torch.allclose(before, after)
     torch.testing.assert_close(after, owner.tokens(1, x))
-    passing, key = Owner("cuda"), None
+    passing = Owner("cuda")
     captured(passing, passing.tokens, "compile", 1)(x)
-    key = id(passing)
-    assert key in capture._KEPT
+    calls = weakref.ref(passing.captured_calls)
     del passing
     gc.collect()
-    assert key not in capture._KEPT
+    assert calls() is None
 
 
 def test_equal_blocks_are_compiled_once_for_a_shape_and_never_fall_back(
@@ -192,25 +192,63 @@ def test_blocks_are_the_repeated_parts_each_once() -> None:
     assert regions.blocks({"a": nn.Sequential(network, plain), "b": network, "c": plain}) == [*network.blocks, plain]
 
 
-def test_hooks_are_as_they_were_when_something_fails(owner: Owner) -> None:
-    calls = counting(owner)
+def test_networks_are_as_they_were_when_something_fails(owner: Owner) -> None:
+    calls = counters(owner)
     for how in ("compile", "graph"):
         with pytest.raises(RuntimeError):
             captured(owner, owner.tokens, how, 1)(torch.zeros(3, 5))
     owner.tokens(1, torch.zeros(3, 4))
-    assert calls == {"loop": 1, "end": 1}
+    assert numbers(calls) == {"loop": 1, "end": 1}
+    assert all(len(network._forward_hooks) == 1 for network in owner.networks().values())
     assert not any("forward" in vars(module) for module in owner.loop.modules())
 
 
-def test_a_network_with_two_names_is_told_once(owner: Owner) -> None:
-    network, seen = nn.Linear(2, 2), []
-    network.register_forward_hook(lambda *_: seen.append(1))
-    names = {"first": network, "second": network}
-    with regions.silent(names) as calls:
-        network(torch.zeros(1, 2))
-    assert (dict(calls), seen) == ({"first": 1, "second": 1}, [])
-    regions.tell(names, calls)
-    assert seen == [1]
+def test_a_network_with_two_names_is_counted_once_a_call(owner: Owner) -> None:
+    owner.end = owner.loop
+    calls = counters(owner)
+    for number in (1, 2):  # the recording, and a replay
+        captured(owner, owner.tokens, "graph", 3)(torch.zeros(3, 4))
+        assert numbers(calls) == {"loop": 4 * number, "end": 4 * number}
+
+
+def test_only_what_is_asked_for_is_counted() -> None:
+    network, counter, heard = nn.Linear(2, 2), CallCount(), []
+    network.register_forward_hook(counter)
+    network.register_forward_hook(lambda *_: heard.append(1))
+
+    def fail() -> None:
+        with uncounted([network]):
+            network(torch.zeros(1, 2))
+            add_calls(network, 5)
+            network(torch.zeros(1, 3))
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (counter.calls, len(heard)) == (0, 1), "hooks of another kind are left alone"
+    add_calls(network, 5)
+    network(torch.zeros(1, 2))
+    assert counter.calls == 6
+
+
+def test_a_function_that_updates_state_is_called_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call of a shape is made as it is, the second recorded; beyond the capacity all are made as they are."""
+    state, ran, recorded = torch.zeros(()), [], []
+
+    def update(x: Tensor) -> None:
+        ran.append(len(x))
+        state.add_(x.sum())
+
+    def record(run: Any, inputs: tuple[Tensor, ...], *_: Any) -> tuple[Callable[[], None], None, str]:
+        recorded.append(len(inputs[0]))  # recording runs nothing
+        return lambda: run(*inputs), None, "pool"
+
+    monkeypatch.setattr(cuda_graphs, "record", record)
+    cache, total = CudaGraphCache(2, updates_state=True), 0.0
+    for call, size in enumerate((1, 2, 1, 3, 3, 2, 1, 2, 3), 1):
+        cache("update", update, torch.full((size,), float(call)))
+        total += size * call
+        assert (len(ran), float(state)) == (call, total)
+    assert recorded == [1, 3]
 
 
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from baselines.gpt2 import target_nll
 from baselines.gpt2_network import CachedGPT2
 from baselines.plain_generate import PlainGenerate, generate
 from baselines.sequence import left_pad, lengths
+from cosmos.call_count import CallCount
 from cosmos.randomness import Seeds
 from cosmos.vocabulary import PAD, SEP
 
@@ -258,13 +259,13 @@ def test_every_step_is_captured_before_decoding(
         return run
 
     monkeypatch.setattr(decoding, "captured", captured)
-    heard: list[int] = []
+    counter = CallCount()
     for setting in (Decoding(capture="graph"), Decoding(greedy=True, capture="graph")):
         cached, ends = CachedGPT2(model), lengths(prompts) - 1
-        cached.register_forward_hook(lambda *_: heard.append(1))
+        cached.register_forward_hook(counter)
         server = Server("gpt2", cached, len(prompts), model.config.n_positions)
         server.prepare(setting, len(prompts))
-        assert not heard
+        assert counter.calls == 0
         assert len(fresh) == 2 * 2  # 60 or 32 rows, 32 or 64 positions
         fresh.clear()
         with torch.inference_mode():
@@ -273,9 +274,10 @@ def test_every_step_is_captured_before_decoding(
         streams = Seeds(torch.arange(len(prompts)))
         written = server.decode(last, ends, LONGEST - 1, STEPS, setting, streams)
         assert not fresh
-        heard.clear()
+        assert counter.calls > 1
+        counter.calls = 0
         server.prepare(setting, len(prompts))
-        assert not heard and not fresh
+        assert counter.calls == 0 and not fresh
         monkeypatch.undo()
         assert torch.equal(written, serve(model, prompts, Decoding(greedy=setting.greedy)))
         monkeypatch.setattr(decoding, "captured", captured)

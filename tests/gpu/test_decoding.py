@@ -1,4 +1,4 @@
-"""Served decoding on the GPU: captured steps write what others do, the host waits at looks alone, hooks count."""
+"""Served decoding on the GPU: captured steps write what others do, the host waits at looks alone, steps are counted."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_host_waits_at_looks_alone(setting: Decoding, capture: Capture) -> N
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
-def test_hooks_count_replayed_steps(capture: Capture) -> None:
+def test_replayed_steps_are_counted(capture: Capture) -> None:
     server, prompts, setting = serve(torch.float64), ragged(ROWS), Decoding()
     with counting(server.networks()) as plain:
         expected = write(server, prompts, setting)
