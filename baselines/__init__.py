@@ -1,1 +1,1 @@
-"""Every contestant behind one contract: see `baselines.contract` and `baselines.catalogue`."""
+"""Every contestant behind one contract: see `baselines.contract` and `baselines.registry`."""

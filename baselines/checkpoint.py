@@ -18,7 +18,7 @@ from torch import nn
 
 from baselines.contract import Budget, Corpus, Fitted, Limits, UserError
 from cosmos import checkpoints, resume
-from cosmos.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from cosmos.files import make_folder, read_json, write_json
 from cosmos.vocabulary import Vocabulary
 
 CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
@@ -72,7 +72,7 @@ def save(
     make_folder(folder)
     write_json(folder / CONFIG, {**configured, "shape": dict(shape)})
     vocabulary.save(folder / VOCABULARY)
-    write_tensors(folder / WEIGHTS, resume.weights(model), {"system": configured["system"]})
+    checkpoints.save(folder / WEIGHTS, resume.weights(model), {"system": configured["system"]})
     write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
 
 
@@ -100,7 +100,7 @@ def check(
 
 def load_weights(folder: Path, model: nn.Module) -> None:
     """Put the weights of a checked checkpoint into `model`."""
-    resume.load_weights(model, read_tensors(folder / WEIGHTS)[0])
+    resume.load_weights(model, checkpoints.load(folder / WEIGHTS))
 
 
 def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class NoSetting:
 
 @runtime_checkable
 class System(Protocol):
-    """A contestant. The class is what the catalogue names; an instance holds one recipe.
+    """A contestant. The class is what the registry names; an instance holds one recipe.
 
     Class attributes:
         presets: preset name -> frozen dataclass (the recipe: sizes, training, default `budget`).

@@ -104,7 +104,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, is no TOML (with the line), or has a key that means nothing.
     """
-    from baselines import catalogue
+    from baselines import registry
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"Cannot read the configuration {path} ({error.strerror or error}).") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
-    known = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *catalogue.names()}
+    known = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
     for key in table:
         if key not in known:
             raise unknown(f"key in {path}", key, known)

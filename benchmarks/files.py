@@ -1,9 +1,10 @@
-"""Files that survive a kill: whole-or-nothing JSON, append-only lines, and a lock; and where Hugging Face keeps its
-own. Standard library only."""
+"""Files of a run's folder: JSON, lines that are only appended, and a lock; and where Hugging Face keeps its own.
+
+Nothing heavy is imported.
+"""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
@@ -16,31 +17,15 @@ from typing import Any
 
 from baselines.contract import UserError
 from benchmarks.records import Json
+from cosmos.files import WriteError, saving, write_bytes
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SYNC_SECONDS = 0.5  # what a power cut may cost; a killed process loses nothing that was written
 
 
-class StoreError(UserError):
+class StoreError(WriteError):
     """A run folder that cannot be written: no cell can go on."""
 
-
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Say an operating system's refusal to write `path` in one sentence.
-
-    Raises:
-        StoreError: full, not writable, or a file where a folder should be.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StoreError(
-                f"There is no space left to write {path}; free some and run the same command again, nothing is lost."
-            ) from error
-        reason = error.strerror or str(error)
-        raise StoreError(f"Cannot write {path} ({reason}); choose another folder with --out.") from error
+    remedy = "choose another folder with --out"
 
 
 def hugging_face_home() -> Path:
@@ -49,58 +34,9 @@ def hugging_face_home() -> Path:
     return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents."""
-    with saving(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file as a whole: readers, and processes after a kill, see the old text or the new one."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """The same of bytes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with saving(path):
-        try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-            try:
-                _write(handle, data)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-
-
 def write_json(path: Path, value: Json) -> None:
-    """Replace a JSON file as a whole."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def read_json(path: Path, remedy: str = "delete its folder and run again") -> Json:
-    """Read a JSON object.
-
-    Args:
-        remedy: what helps where the file is damaged.
-
-    Raises:
-        UserError: the file is not there or is no JSON object.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"Cannot read {path} ({error.strerror or error}).") from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); {remedy}.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged (not a JSON object); {remedy}.")
-    return value
+    """Replace a JSON file as a whole, keys in the order in which they are given."""
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), StoreError)
 
 
 def line(row: Json) -> str:
@@ -113,7 +49,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circula
 
 def write_lines(path: Path, rows: Iterable[Json]) -> None:
     """Replace a file of JSON lines as a whole."""
-    write_text(path, "".join(line(row) for row in rows))
+    write_bytes(path, "".join(line(row) for row in rows).encode(), StoreError)
 
 
 def read_lines(path: Path) -> list[Json]:
@@ -145,7 +81,7 @@ class Appender:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with saving(path):
+        with saving(path, StoreError):
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             self._size = os.lseek(self._handle, 0, os.SEEK_END)
             whole = path.read_bytes().rfind(b"\n") + 1
@@ -160,7 +96,7 @@ class Appender:
             StoreError: the disk is full or gone; what was there before still is.
         """
         data = "".join(line(row) for row in rows).encode()
-        with saving(self.path):
+        with saving(self.path, StoreError):
             try:
                 _write(self._handle, data)
             except OSError:
@@ -173,7 +109,7 @@ class Appender:
 
     def close(self) -> None:
         """Make everything written survive a power cut."""
-        with saving(self.path):
+        with saving(self.path, StoreError):
             try:
                 os.fsync(self._handle)
             finally:
@@ -199,36 +135,26 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it; the message names that process.
     """
-    import fcntl
+    from filelock import FileLock, Timeout  # a tenth of a second that `--help` need not wait for
 
-    path = folder / ".lock"
-    with saving(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
+    lock, owner = FileLock(folder / ".lock", blocking=False), folder / ".lock.owner"
+    with saving(folder / ".lock", StoreError):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            lock.acquire()
+        except Timeout as error:
+            holder = owner.read_text(errors="replace").strip()[:200] if owner.exists() else "another process"
             raise UserError(
                 f"{folder} is being written by {holder}; wait until it ends, or choose another folder with --out."
             ) from error
-        with saving(path):
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    try:
+        write_bytes(owner, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), StoreError)
         yield
     finally:
-        os.close(handle)
+        owner.unlink(missing_ok=True)
+        lock.release()
 
 
 def _write(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from baselines.contract import Budget, Corpus, Fitted, Progress, UserError
 from benchmarks import environment, store
-from benchmarks.files import make_folder, read_json, write_json
+from benchmarks.files import StoreError, write_json
 from benchmarks.options import plain
 from benchmarks.plan import PlannedCell
 from benchmarks.records import SCHEMA, Json, Training, check_schema
 from benchmarks.tasks import Task
 from benchmarks.timing import memory
+from cosmos.files import make_folder, read_json
 
 _KEYS = {"inputs", "training", "documents", "made_with"}
 _NOTHING = Budget(1, "steps")  # what a floor is told it may spend
@@ -57,7 +58,7 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
     if known is not None:
         return known
     folder = store.checkpoint_folder(run, cell.checkpoint_id)
-    make_folder(folder)
+    make_folder(folder, StoreError)
     system = contestant.system(contestant.recipe, task.limits)
     fitted = system.fit(
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress

@@ -13,9 +13,10 @@ from typing import Literal, Protocol
 from baselines.contract import UserError
 from benchmarks import store
 from benchmarks.environment import now
-from benchmarks.files import StoreError, write_text
+from benchmarks.files import StoreError
 from benchmarks.plan import PlannedCell
 from benchmarks.records import Cell
+from cosmos.files import write_bytes
 
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
 
@@ -75,7 +76,7 @@ class Outcome:
         if mark and header is not None:
             store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=now()))
         if trace is not None:
-            write_text(folder / ERROR, trace)
+            write_bytes(folder / ERROR, trace.encode(), StoreError)
 
 
 def label(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Document, Particular, System, UserError, unknown
 from benchmarks import settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
@@ -167,7 +167,7 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     from benchmarks.metrics import selection  # not at the top: what trains and times imports no metric
 
     task = tasks.find(choices.need_task())
-    known = catalogue.names()
+    known = registry.names()
     for name in choices.system:
         if name not in known:
             raise unknown("system", name, known)
@@ -196,7 +196,7 @@ def _part(changes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _contestant(name: str, choices: Choices) -> Contestant:
-    system = catalogue.find(name)
+    system = registry.find(name)
     preset = choices.preset if choices.preset in system.presets else "any"
     if preset not in system.presets:
         raise unknown(f"preset of {name}", choices.preset, system.presets)

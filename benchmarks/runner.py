@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks import environment, fitting, planfile, scoring, settings, store
 from benchmarks.choices import Choices
@@ -83,7 +83,7 @@ def command_of(plan: Plan, cell: Cell) -> str:
     choices = plan.choices
     prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
     kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
-    named = settings.words_for(cell.system, catalogue.find(cell.system), choices.setting)
+    named = settings.words_for(cell.system, registry.find(cell.system), choices.setting)
     alone: Choices = dataclasses.replace(
         choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=kept
     )

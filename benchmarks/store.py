@@ -23,17 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from baselines.contract import Document, UserError
-from benchmarks.files import (
-    line,
-    make_folder,
-    read_json,
-    read_lines,
-    saving,
-    write_bytes,
-    write_json,
-    write_lines,
-    write_text,
-)
+from benchmarks.files import StoreError, line, read_lines, write_json, write_lines
 from benchmarks.records import (
     SCHEMA,
     Cell,
@@ -50,8 +40,10 @@ from benchmarks.records import (
     timing_from_json,
     to_json,
 )
+from cosmos.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+_ANEW = "delete its folder and run again"
 _PROBE = ".probe."  # what a write is tried with
 _PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
 
@@ -79,8 +71,8 @@ def prepare(run: Path) -> None:
     """
     if run.exists() and not run.is_dir():
         raise UserError(f"{run} is a file; choose a folder with --out.")
-    make_folder(run)
-    with saving(run):
+    make_folder(run, StoreError)
+    with saving(run, StoreError):
         present = {path.name for path in run.iterdir() if not path.name.startswith(_PROBE)}
         probe = run / f"{_PROBE}{os.getpid()}"
         try:
@@ -130,8 +122,8 @@ def write_documents(run: Path, documents: Sequence[Document]) -> Json:
     known = digest(documents)
     path = run / "documents" / f"{known['sha256']}.jsonl"
     if not path.exists():
-        make_folder(path.parent)
-        write_text(path, "".join(_lines(documents)))
+        make_folder(path.parent, StoreError)
+        write_bytes(path, "".join(_lines(documents)).encode(), StoreError)
     return known
 
 
@@ -152,9 +144,9 @@ def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
     known = digest(documents)
     path = _learnt(run, known["sha256"])
     if not path.exists():
-        make_folder(path.parent)
+        make_folder(path.parent, StoreError)
         rows = "".join(f"{json.dumps(document.target)}\n" for document in documents)
-        write_bytes(path, gzip.compress(rows.encode(), mtime=0))
+        write_bytes(path, gzip.compress(rows.encode(), mtime=0), StoreError)
     return known
 
 
@@ -198,14 +190,14 @@ def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
 
 
 def write_header(folder: Path, header: Header) -> None:
-    make_folder(folder)
+    make_folder(folder, StoreError)
     write_json(folder / HEADER, to_json(header))
 
 
 def read_header(folder: Path) -> Header | None:
     """A cell's header, or None where the cell was not begun."""
     path = folder / HEADER
-    return header_from_json(read_json(path), str(path)) if path.exists() else None
+    return header_from_json(read_json(path, _ANEW), str(path)) if path.exists() else None
 
 
 def header_of(folder: Path, cell: Cell) -> Header | None:

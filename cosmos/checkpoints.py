@@ -1,37 +1,36 @@
 """Weights on disk: safetensors only, written atomically, checked from the header before any weight is read.
 
-The header check is standard library only, so that a plan can be refused without loading a framework.
+The check loads no framework, so that a plan can be refused without one.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import struct
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
 
 from cosmos.errors import UserError
+from cosmos.files import make_folder, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SIZES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-    "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
-}  # fmt: skip
-_LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
+_OURS = "cosmos"  # the one metadata key: with several, safetensors writes them in no fixed order
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says of itself: name -> shape, name -> dtype code, and its text metadata."""
+    """What a safetensors file says of itself: name -> shape, name -> dtype code, and what `save` was told to note."""
 
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
-    metadata: Mapping[str, str]
+    notes: Mapping[str, Any]
 
 
 def read_header(path: Path) -> Header:
@@ -41,30 +40,19 @@ def read_header(path: Path) -> Header:
         UserError: no such file, not safetensors, or truncated.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            text = file.read(length) if 2 <= length <= min(_LARGEST_HEADER, size) else b""
+        with path.open("rb"), safe_open(str(path), framework="np") as file:  # a file's own error says more than theirs
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            dtypes = {name: str(part.get_dtype()) for name, part in slices.items()}
+            notes = json.loads((file.metadata() or {}).get(_OURS, "{}"))
     except OSError as error:
-        raise UserError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
-    wrong = UserError(f"{path} is not a safetensors file, or it is damaged; train or convert it again.")
-    try:
-        entries = json.loads(text)
-        metadata = entries.pop("__metadata__", {})
-        shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
-        dtypes = {name: str(entry["dtype"]) for name, entry in entries.items()}
-        spans = sorted((*entry["data_offsets"], name) for name, entry in entries.items())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise wrong from error
-    end = 0
-    for first, last, name in spans:
-        if dtypes[name] not in _SIZES or first != end or last - first != math.prod(shapes[name]) * _SIZES[dtypes[name]]:
-            raise wrong
-        end = last
-    if size != 8 + length + end:
-        raise UserError(f"{path} is truncated ({size} bytes of {8 + length + end}); copy, train or convert it again.")
-    return Header(shapes, dtypes, metadata)
+        raise UserError(f"Cannot read the weights {path} ({error.strerror or error}).") from error
+    except (SafetensorError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a safetensors file, or it is truncated or damaged ({error}); restore it from a copy, or "
+            "train or convert it again."
+        ) from error
+    return Header(shapes, dtypes, notes)
 
 
 def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> Header:
@@ -86,20 +74,29 @@ def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> Header:
     return header
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors so that the file is either whole or not there, even if the machine stops.
+def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, which may lie on any device, and JSON of what is to be noted as one file, atomically.
 
     Raises:
         UserError: nothing could be written.
     """
-    from cosmos.files import make_folder, write_tensors
+    from safetensors.torch import save_file
 
+    owned = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     make_folder(path.parent)
-    write_tensors(path, tensors, dict(metadata or {}))
+    with replacing(path) as fresh:
+        try:
+            save_file(owned, fresh, metadata={_OURS: json.dumps(notes or {}, sort_keys=True)})
+        except SafetensorError as error:
+            code = re.search(r"os error (\d+)", str(error))  # as when the disk is full
+            raise OSError(int(code[1]) if code else 0, os.strerror(int(code[1])) if code else str(error)) from error
 
 
 def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, device: str = "cpu") -> dict[str, Tensor]:
     """Read tensors after the header has been checked (against `expected` names and shapes, where given).
+
+    They are copies, because tensors that lie in the file's mapping are aligned by chance, and sums may round by
+    alignment.
 
     Raises:
         UserError: as `check`.
@@ -108,6 +105,5 @@ def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, devi
         read_header(path)
     else:
         check(path, expected)
-    from safetensors.torch import load_file
-
-    return load_file(path, device=device)
+    with safe_open(str(path), framework="pt") as file:
+        return {name: file.get_tensor(name).to(device, copy=True) for name in file.keys()}  # noqa: SIM118

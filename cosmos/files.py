@@ -1,35 +1,92 @@
-"""Files that are either whole or not there, and write errors said in one sentence."""
+"""Files that are either whole or not there, whenever a process is killed; what cannot be written is said in one sentence.
+
+Standard library only: plans, help and reports write with it too, and load no framework.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from typing import Any, ClassVar, Self
 
 from cosmos.errors import UserError
 
-_HEADER = "cosmos"  # the one metadata key: with several, safetensors writes them in no fixed order
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def cannot_write(path: Path, error: Exception) -> UserError:
-    """The error for a write that failed: disk full, no permission, a file where a folder should be."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return UserError(f"Cannot write {path} ({reason}); make room or choose another folder, then run again.")
+class WriteError(UserError):
+    """Something cannot be written: no space, no permission, a file where a folder should be.
+
+    Class attributes:
+        remedy: what helps unless the disk is full; whoever writes elsewhere has a class of its own.
+    """
+
+    remedy: ClassVar[str] = "choose another folder"
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> Self:
+        """What the operating system refused, in one sentence."""
+        if error.errno in _FULL:
+            said = f"There is no space left to write {path}; free some and run the same command again, nothing is lost."
+            return cls(said)
+        return cls(f"Cannot write {path} ({error.strerror or error}); {cls.remedy}.")
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents."""
+@contextmanager
+def saving(path: Path, refusal: type[WriteError] = WriteError) -> Iterator[None]:
+    """Say an operating system's refusal to write `path` in one sentence.
+
+    Raises:
+        WriteError: of the class `refusal`.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise refusal.of(path, error) from error
+
+
+def make_folder(path: Path, refusal: type[WriteError] = WriteError) -> None:
+    """Create a folder and its parents."""
+    with saving(path, refusal):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, refusal: type[WriteError] = WriteError) -> Iterator[Path]:
+    """Give a path to write to; what is there takes the name `path` at once when the block ends well.
+
+    A reader, or a process that starts after a kill at any moment, sees the old file or the new one, whole. The new one
+    is written in a hidden folder beside it that no other process uses, so that what a library puts beside the file it
+    writes is deleted with it.
+
+    Raises:
+        WriteError: nothing could be written; the old file is as it was.
+    """
+    scratch = path.with_name(f".{path.name}.{os.urandom(8).hex()}.partial")
+    fresh = scratch / "new"  # without the suffix by which readers know their files
+    with saving(path, refusal):
+        try:
+            scratch.mkdir()
+            fresh.touch()
+            mode = fresh.stat().st_mode
+            yield fresh
+            fresh.chmod(mode)  # safetensors writes files that nobody else may read
+            _sync(fresh)
+            os.replace(fresh, path)
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what killed writers of `path` left beside it: only for a file that one process at a time writes."""
+    for scratch in path.parent.glob(f".{path.name}.*.partial"):
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
@@ -41,81 +98,32 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to, which takes the name `path` at once when the block ends well.
-
-    A reader, or a process that starts after a kill at any moment, sees the old file or the new one, whole.
-
-    Raises:
-        UserError: nothing could be written; the old file is as it was.
-    """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # safetensors writes files that nobody else may read
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
+def write_bytes(path: Path, data: bytes, refusal: type[WriteError] = WriteError) -> None:
+    """Replace a file as a whole."""
+    with replacing(path, refusal) as fresh:
+        fresh.write_bytes(data)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON atomically, keys sorted, so that equal values give equal bytes."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") -> dict[str, Any]:
     """Read a JSON object.
+
+    Args:
+        remedy: what helps where the file is missing or damaged.
 
     Raises:
         UserError: the file is missing, truncated or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"Cannot read {path} ({error}); delete it, or restore it from a copy.") from error
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"Cannot read {path} ({error.strerror or error}); {remedy}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); {remedy}.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} does not hold a JSON object; delete it, or restore it from a copy.")
+        raise UserError(f"{path} is damaged (not a JSON object); {remedy}.")
     return value
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header as one safetensors file, atomically. Tensors may lie on any device."""
-    owned = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(owned, str(temporary), metadata={_HEADER: json.dumps(header, sort_keys=True)})
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file, without reading its tensors.
-
-    Raises:
-        UserError: the file is missing, truncated or not one of ours.
-    """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"Cannot read {path} ({error}); delete it, or restore it from a copy.") from error
-    if _HEADER not in metadata:
-        raise UserError(f"{path} was not written by this project; choose another folder.")
-    header: dict[str, Any] = json.loads(metadata[_HEADER])
-    return header
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (on the CPU, in memory of their own) and header of a file written by `write_tensors`.
-
-    Raises:
-        UserError: the file is missing, truncated or not one of ours.
-    """
-    header = read_header(path)
-    # Clones, because tensors that lie in the file's mapping are aligned by chance, and sums may round by alignment.
-    with safe_open(str(path), framework="pt") as file:
-        return {name: file.get_tensor(name).clone() for name in file.keys()}, header  # noqa: SIM118

@@ -22,7 +22,7 @@ from torch import Tensor
 from cosmos.autoencoder import Compressor
 from cosmos.config import AutoencoderConfig
 from cosmos.errors import UserError
-from cosmos.files import cannot_write, make_folder, read_json, write_json
+from cosmos.files import make_folder, read_json, remove_leftovers, replacing, saving, write_json
 from cosmos.flops import measure_flops
 from cosmos.standardiser import Standardiser
 from cosmos.state_cache import CachedStates
@@ -105,11 +105,12 @@ def _compute(
     started, flops = time.perf_counter(), 0.0
     device = next(autoencoder.compressor.parameters()).device
     make_folder(folder)
-    path, partial = folder / "latents.npy", folder / "latents.npy.partial"
+    path = folder / "latents.npy"
+    remove_leftovers(path)
     shape = (len(states), autoencoder.config.latents, autoencoder.config.latent_width)
-    try:
+    with saving(path):
         (folder / "latents.json").unlink(missing_ok=True)  # it would speak of latents that are about to be replaced
-        with partial.open("wb") as file:
+        with replacing(path) as fresh, fresh.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
             for index in torch.arange(len(states)).split(_TEXTS_PER_BATCH):
                 rows, mask = states.rows(index, int(states.lengths[index].max()))
@@ -117,9 +118,6 @@ def _compute(
                 flops += cost
                 file.write(latents.float().cpu().contiguous().numpy().tobytes())
                 progress(int(index[-1] + 1) / len(states))
-        partial.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
     write_json(folder / "latents.json", {"key": key, "seconds": time.perf_counter() - started, "flops": flops})
 
 

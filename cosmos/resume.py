@@ -22,8 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cosmos import checkpoints
 from cosmos.errors import UserError
-from cosmos.files import cannot_write, read_json, read_tensors, replacing, write_json, write_tensors
+from cosmos.files import read_json, remove_leftovers, saving, write_bytes, write_json
 from cosmos.training_config import Trained
 
 
@@ -84,6 +85,7 @@ class ResumePoints:
     def __init__(self, workdir: Path, stage: str) -> None:
         self.current = workdir / f"{stage}.resume.safetensors"
         self.previous = workdir / f"{stage}.resume.previous.safetensors"
+        self.fresh = workdir / f"{stage}.resume.safetensors.new"  # whole, and not yet the newest
 
     def save(self, groups: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
         """Write a point, named groups of named tensors; the one before stays as `previous`.
@@ -92,14 +94,12 @@ class ResumePoints:
             UserError: it could not be written (disk full); the points there were still are.
         """
         tensors = {f"{group}/{name}": value for group, part in groups.items() for name, value in part.items()}
-        fresh = self.current.with_name(self.current.name + ".new")
-        write_tensors(fresh, tensors, header)
-        try:
+        remove_leftovers(self.fresh)
+        checkpoints.save(self.fresh, tensors, header)
+        with saving(self.current):
             if self.current.exists():
                 self.current.replace(self.previous)
-            fresh.replace(self.current)
-        except OSError as error:
-            raise cannot_write(self.current, error) from error
+            self.fresh.replace(self.current)
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
         """The newest point that can be read; None if there is none at all.
@@ -111,7 +111,7 @@ class ResumePoints:
         for path in (self.current, self.previous):
             if path.exists():
                 try:
-                    tensors, header = read_tensors(path)
+                    tensors, header = checkpoints.load(path), checkpoints.read_header(path).notes
                 except UserError as error:
                     problem = problem or error
                     continue
@@ -126,7 +126,8 @@ class ResumePoints:
 
     def remove(self) -> None:
         """Delete all points: the stage is finished."""
-        for path in (self.current, self.previous, self.current.with_name(self.current.name + ".new")):
+        remove_leftovers(self.fresh)
+        for path in (self.current, self.previous, self.fresh):
             path.unlink(missing_ok=True)
 
 
@@ -135,21 +136,16 @@ class Log:
 
     def __init__(self, path: Path, length: int) -> None:
         self.path = path
-        try:
+        with saving(path):
             kept = path.read_bytes()[:length] if path.exists() else b""
             kept = kept[: kept.rfind(b"\n") + 1]  # a file shorter than remembered may end in part of a line
-            with replacing(path) as temporary:
-                temporary.write_bytes(kept)
+            write_bytes(path, kept)
             self._file = path.open("ab", buffering=0)
-        except OSError as error:
-            raise cannot_write(path, error) from error
 
     def write(self, **line: object) -> None:
         """Append one line."""
-        try:
+        with saving(self.path):
             self._file.write((json.dumps(line) + "\n").encode())
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
 
     def length(self) -> int:
         """Bytes written so far."""
@@ -163,7 +159,7 @@ def finish(
     workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: Trained
 ) -> None:
     """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
-    write_tensors(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
+    checkpoints.save(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
     write_json(workdir / f"{stage}.trained.json", {"arguments": arguments, "trained": asdict(trained)})
 
 
@@ -184,4 +180,4 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trained
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:
     """Put the weights that a finished stage left into `model`."""
-    load_weights(model, read_tensors(workdir / f"{stage}.trained.safetensors")[0])
+    load_weights(model, checkpoints.load(workdir / f"{stage}.trained.safetensors"))

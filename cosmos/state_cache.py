@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from cosmos.errors import UserError
-from cosmos.files import cannot_write, make_folder, read_json, write_json
+from cosmos.files import make_folder, read_json, saving, write_json
 from cosmos.flops import measure_flops
 from cosmos.text_encoder import TOKENS_PER_BATCH, Statistics, TextEncoder
 
@@ -135,7 +135,7 @@ def cache_states(
     done = _Done(key)
     if begun.exists() and partial.exists() and (stored := read_json(begun)).get("key") == key:
         done = _Done(**stored)
-    try:
+    with saving(folder / "states.npy"):
         about.unlink(missing_ok=True)  # it would speak of states that are about to be replaced
         with partial.open("r+b" if done.groups else "w+b") as file:
             for reached in _fill(encoder, rows, lengths, file, done, progress):
@@ -144,8 +144,6 @@ def cache_states(
         partial.replace(folder / "states.npy")
         write_json(about, {**asdict(done), "lengths": lengths.tolist(), "cut": cut})
         begun.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(folder / "states.npy", error) from error
     return open_states(folder)
 
 

@@ -1,17 +1,14 @@
-"""What the writers share: templates that escape everything by default, and files that appear whole or not at all."""
+"""What the writers share: templates that escape everything by default, and how a file is saved."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from baselines.contract import UserError
+from cosmos.files import make_folder, write_bytes
 
 
 class Raw(str):
@@ -56,18 +53,11 @@ def environment(language: str, escape: Callable[[str], str], **filters: Callable
 
 
 def save(path: Path, data: str | bytes) -> Path:
-    """Write a file so that a reader sees the old or the new one, whole.
+    """Write a file of a report as a whole; returns its path.
 
     Raises:
         UserError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):  # it may never have come to be
-            temporary.unlink()
-        raise UserError(f"The report cannot be written to {path} ({error.strerror}); choose another folder.") from error
+    make_folder(path.parent)
+    write_bytes(path, data.encode("utf-8", "replace") if isinstance(data, str) else data)
     return path

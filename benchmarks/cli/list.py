@@ -49,18 +49,18 @@ def _tasks() -> Iterator[tuple[str, str]]:
 
 
 def _systems() -> Iterator[tuple[str, str]]:
-    from baselines import catalogue
+    from baselines import registry
 
-    for name in catalogue.names():
+    for name in registry.names():
         yield name, ""
 
 
 def _found(given: list[str] | None) -> Iterator[tuple[str, Any]]:
     """The systems named, or all of them."""
-    from baselines import catalogue
+    from baselines import registry
 
-    for name in [name for part in given or () for name in part.split(",")] or catalogue.names():
-        yield name, catalogue.find(name)
+    for name in [name for part in given or () for name in part.split(",")] or registry.names():
+        yield name, registry.find(name)
 
 
 def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:

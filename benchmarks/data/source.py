@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from baselines.contract import Document
-from benchmarks.registry import Registry
+from baselines.registry import Registry
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

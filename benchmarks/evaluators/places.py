@@ -10,13 +10,20 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.files import hugging_face_home, make_folder, write_text
+from benchmarks.files import hugging_face_home
+from cosmos.files import WriteError, make_folder, write_bytes
 
 MANIFEST = "evaluator.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.ckpt", "*.pt")  # the first kind that a folder has is what judges
 _GIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORTH_KEEPING = 50_000_000  # bytes from which the hash of a file is kept on disk: half a second of hashing
+
+
+class CacheError(WriteError):
+    """The cache of evaluators and hashes cannot be written."""
+
+    remedy = "set COSMOS_CACHE to another folder"
 
 
 def cache_folder() -> Path:
@@ -97,8 +104,8 @@ def _hash(path: Path, size: int, changed: int) -> str:
     known = _known(kept)
     if key not in known:
         known = {**known, key: read_hash(path)}
-        make_folder(kept.parent)
-        write_text(kept, json.dumps(known, indent=1, sort_keys=True) + "\n")
+        make_folder(kept.parent, CacheError)
+        write_bytes(kept, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode(), CacheError)
     return known[key]
 
 

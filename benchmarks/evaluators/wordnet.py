@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.evaluators.catalogue import Model
+from benchmarks.evaluators.places import CacheError
 from benchmarks.evaluators.quiet import quiet
-from benchmarks.files import make_folder
+from cosmos.files import make_folder
 
 SYSTEM = Path("/usr/share/wordnet")  # of Debian's packages wordnet-base and wordnet-sense-index
 _NEEDED = (
@@ -46,12 +46,12 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
     Raises:
         UserError: neither NLTK's downloader nor the operating system has it.
     """
-    from benchmarks.evaluators.fetching import write_manifest
+    from benchmarks.evaluators.fetching import finish
 
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     words = partial / "corpora" / "wordnet"
-    make_folder(words.parent)
+    make_folder(words.parent, CacheError)
     if all((SYSTEM / name).exists() for name in _NEEDED):
         say(f"{model.name}: copying {SYSTEM}")
         copy(SYSTEM, words)
@@ -65,13 +65,12 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
                 "then fetch wordnet again."
             )
         origin = "NLTK's downloader"
-    write_manifest(partial, model, origin=origin)
-    os.replace(partial, folder)
+    finish(partial, folder, model, origin=origin)
 
 
 def copy(system: Path, words: Path) -> None:
     """Copy the operating system's word net and add what it leaves out."""
-    make_folder(words)
+    make_folder(words, CacheError)
     for name in _NEEDED:
         shutil.copyfile(system / name, words / name)
     (words / "lexnames").write_text(lexnames())

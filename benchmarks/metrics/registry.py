@@ -6,8 +6,8 @@ the group `cosmos_bench.metrics` that names a `Metric`.
 
 from __future__ import annotations
 
+from baselines.registry import Registry
 from benchmarks.metrics.metric import Metric
-from benchmarks.registry import Registry
 
 _HERE = "benchmarks.metrics"
 _METRICS = {

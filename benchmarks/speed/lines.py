@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Untrained, UserError, unknown
 from benchmarks import settings
 from benchmarks.choices import Choices
@@ -137,7 +137,7 @@ def _lines(choices: Choices) -> list[Line]:
 
 
 def _system(name: str) -> type[Any]:
-    found: type[Any] = catalogue.find(name)
+    found: type[Any] = registry.find(name)
     return found
 
 

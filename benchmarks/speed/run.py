@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from baselines.contract import Limits, Particular, UserError
 from benchmarks.environment import alike, made_with, now
-from benchmarks.files import Appender, StoreError, locked, make_folder
+from benchmarks.files import Appender, StoreError, locked
 from benchmarks.outcome import Voice
 from benchmarks.records import Json
 from benchmarks.speed import ceilings, measure, records, training
 from benchmarks.speed.lines import Entry, Wanted
 from benchmarks.speed.records import Measured, Speed
+from cosmos.files import make_folder
 
 
 def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dtype: str, voice: Voice) -> Speed:
@@ -27,7 +28,7 @@ def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dty
         UserError: the folder holds measurements of other code or of another machine: times of two machines, or of two
             versions, do not belong in one table.
     """
-    make_folder(folder)
+    make_folder(folder, StoreError)
     with locked(folder):
         known = records.read(folder)
         made = made_with(device)

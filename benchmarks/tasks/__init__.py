@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baselines.contract import Limits
-from benchmarks.registry import Registry
+from baselines.registry import Registry
 
 __all__ = ["Task", "find", "names"]
 

@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
         guidance=arguments.guidance,
     )  # fmt: skip
 
-    from cosmos.files import replacing
+    from cosmos.files import write_bytes
     from cosmos.pipeline import Pipeline
 
     pipeline = Pipeline.load(arguments.model, device=device(arguments.device), with_encoder=sources is not None)
@@ -68,8 +68,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.writelines(lines)
     else:
-        with replacing(arguments.out) as path:
-            path.write_text("".join(lines), encoding="utf-8")
+        write_bytes(arguments.out, "".join(lines).encode())
     if sources is not None and pipeline.encoder is not None and pipeline.denoiser is not None:
         limit = pipeline.denoiser.config.max_source_tokens
         cut = pipeline.encoder.ids(sources, limit)[1]

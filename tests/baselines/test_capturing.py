@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Limits, Request
 from baselines.unmasking import ThresholdUnmasking, Unmasking
 from benchmarks.settings import available
@@ -22,18 +22,18 @@ from cosmos.schedule import make_schedule
 LENGTH, STEPS = 12, 5
 REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]
 SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
-CELLS = [(name, setting) for name in SYSTEMS for setting in available(catalogue.find(name))]
+CELLS = [(name, setting) for name in SYSTEMS for setting in available(registry.find(name))]
 
 
 def made(name: str, device: str = "cpu", dtype: str = "float32") -> Any:
-    kind: Any = catalogue.find(name)
+    kind: Any = registry.find(name)
     system = kind(kind.presets["nano"], Limits(0, LENGTH))
     system.untrained(200, seed=3, device=device, dtype=dtype)
     return system
 
 
 def few_steps(name: str, setting: str) -> Any:
-    found = available(catalogue.find(name))[setting]
+    found = available(registry.find(name))[setting]
     return replace(found, steps=min(found.steps, STEPS))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Corpus, Document, Limits, Request, System, UserError
 from baselines.cosmos import CosmosFullSystem, CosmosSetting, CosmosSystem
 from cosmos.recipes import RECIPES, with_latents
@@ -206,7 +206,7 @@ def test_without_compression_there_is_a_latent_for_every_position(encoder: Path,
 
 @pytest.mark.parametrize("latents", [8, 16, 32])
 def test_other_numbers_of_latents_are_contestants_of_their_own(latents: int) -> None:
-    system = catalogue.find(f"cosmos-{latents}")
+    system = registry.find(f"cosmos-{latents}")
     assert system.settings == CosmosSystem.settings
     for name, recipe in system.presets.items():
         assert recipe.model.autoencoder.latents == recipe.model.denoiser.latents == latents

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import catalogue
+from baselines import registry
 from baselines.canvas import CanvasModel, CanvasRecipe
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.duo import Distillation, DuoRecipe, DuoSystem, Revising
@@ -77,7 +77,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Rival, 
 def test_a_rival_meets_the_contract(name: str, trained: dict[str, tuple[Rival, Path]]) -> None:
     system, folder = trained[name]
     assert isinstance(system, System)
-    assert catalogue.find(system.name) is type(system)
+    assert registry.find(system.name) is type(system)
     known = json.loads((folder / "fit.json").read_text())["fitted"]
     assert known["steps"] == 40
     assert known["flops"] > 0 and known["validation_loss"] > 0

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from baselines import catalogue, mdlm, sedd
+from baselines import mdlm, registry, sedd
 from baselines.canvas import CanvasModel
 from baselines.choosing import summed_nll
 from baselines.contract import Budget
@@ -53,7 +53,7 @@ class Watch(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_step_waits_for_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind: Any = catalogue.find(name)
+    kind: Any = registry.find(name)
     watch, run = Watch(), OptimiserStep._run
 
     def watched(self: OptimiserStep, rows: Rows) -> None:
@@ -130,7 +130,7 @@ def test_static_shapes_change_no_sum_over_tokens() -> None:
 
 
 def test_placed_targets_are_those_of_joined_rows() -> None:
-    kind: Any = catalogue.find("gpt2")
+    kind: Any = registry.find("gpt2")
     pairs = encode_pairs(CORPUS.train, Vocabulary.of([text for pair in PAIRS for text in pair]), LIMITS)
     found = []
     for record in (False, True):

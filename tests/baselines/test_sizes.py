@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Limits
 from baselines.cosmos import CosmosSystem
 from baselines.two_stage import Parts
@@ -22,8 +22,8 @@ from cosmos.config import PRESETS
 from cosmos.denoiser import Denoiser
 from cosmos.training_config import TrainingConfig
 
-TRAINED = [name for name in catalogue.names() if catalogue.find(name).trained]
-CELLS = [(name, preset) for name in TRAINED for preset in catalogue.find(name).presets if preset in PRESETS]
+TRAINED = [name for name in registry.names() if registry.find(name).trained]
+CELLS = [(name, preset) for name in TRAINED for preset in registry.find(name).presets if preset in PRESETS]
 TABLES = ("tokens", "positions", "wte", "wpe", "lm_head", "bias", "null_source")  # `bias` is that of a rounding head
 AROUND_THE_SOURCE = ("source_encoder", "cross_norm", "cross_attention")
 SOURCE_TOKENS = 40
@@ -34,7 +34,7 @@ def network(name: str, preset: str, conditional: bool) -> nn.Module:
     text_width = PRESETS[preset].autoencoder.text_width
     source_tokens = SOURCE_TOKENS if conditional else 0
     with torch.device("meta"):
-        system: Any = catalogue.find(name)
+        system: Any = registry.find(name)
         if issubclass(system, CosmosSystem):
             sizes = system.presets[preset].model.denoiser
             return Denoiser(replace(sizes, source_width=text_width if conditional else None))
@@ -81,12 +81,12 @@ def encoder_blocks(model: nn.Module) -> nn.ModuleList:
 
 @pytest.mark.parametrize("name", ["cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq", "gpt2"])
 def test_every_trained_system_has_every_preset(name: str) -> None:
-    assert set(catalogue.find(name).presets) - {"pretrained"} == set(PRESETS)
+    assert set(registry.find(name).presets) - {"pretrained"} == set(PRESETS)
 
 
 @pytest.mark.parametrize(("name", "preset"), CELLS)
 def test_trunks_are_as_wide_and_deep_as_the_denoiser_and_have_as_many_heads(name: str, preset: str) -> None:
-    recipe: Any = catalogue.find(name).presets[preset]
+    recipe: Any = registry.find(name).presets[preset]
     recipe = getattr(recipe, "model", recipe)
     sizes = getattr(recipe, "trunk", getattr(recipe, "denoiser", recipe))
     cosmos = PRESETS[preset].denoiser
@@ -96,7 +96,7 @@ def test_trunks_are_as_wide_and_deep_as_the_denoiser_and_have_as_many_heads(name
 @pytest.mark.parametrize("name", [name for name, preset in CELLS if preset == "small"])
 def test_every_system_at_small_keeps_the_best_of_its_averaged_weights(name: str) -> None:
     """So that none is judged by weights that have begun to overfit."""
-    recipe: Any = catalogue.find(name).presets["small"]
+    recipe: Any = registry.find(name).presets["small"]
     stages = [value for value in vars(recipe).values() if isinstance(value, TrainingConfig)]
     assert stages
     for training in stages:

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 import torch
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Limits, Request, Untrained, UserError
 from baselines.untrained import made_up_vocabulary
 from cosmos import tokenizer
 from cosmos.vocabulary import SEP
 
 SYSTEMS = [
-    name for name in catalogue.BUILT_IN if catalogue.find(name).trained and "nano" in catalogue.find(name).presets
+    name for name in registry.SYSTEMS.built_in if registry.find(name).trained and "nano" in registry.find(name).presets
 ]
 LENGTH = 20
 
 
 def made(name: str, limits: Limits | None = None) -> Any:
-    system: Any = catalogue.find(name)
+    system: Any = registry.find(name)
     found = system(system.presets["nano"], limits or Limits(0, LENGTH))
     found.untrained(300, seed=3, device="cpu", dtype="float32")
     return found
@@ -76,7 +76,7 @@ def test_sources_are_refused(name: str) -> None:
 
 
 def test_an_encoder_of_unknown_width_is_refused() -> None:
-    system: Any = catalogue.find("tencdm")
+    system: Any = registry.find("tencdm")
     recipe = replace(system.presets["nano"], text_encoder="somewhere/else")
     with pytest.raises(UserError, match="somewhere/else"):
         system(recipe, Limits(0, LENGTH)).untrained(300, seed=0, device="cpu", dtype="float32")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, UserError
 from benchmarks import estimate, planfile, runner
 from benchmarks.choices import Choices, gather
@@ -189,7 +189,7 @@ def test_mistakes_are_answered_with_the_nearest(
 
 @pytest.mark.parametrize("said", ["gpt2", ("gpt2", None), [""], None])
 def test_weights_without_names_are_refused(said: Any, planned: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue.find("toy"), "external_weights", lambda recipe: said)
+    monkeypatch.setattr(registry.find("toy"), "external_weights", lambda recipe: said)
     with pytest.raises(UserError, match="external_weights of the system 'toy' must return names"):
         planned()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -14,9 +16,10 @@ from typing import Any
 import pytest
 
 from baselines.contract import Document, UserError
-from benchmarks import files, runner, store
+from benchmarks import runner, store
 from benchmarks.files import Appender, StoreError, locked, read_lines, write_json
 from benchmarks.plan import Plan
+from cosmos.files import read_json
 
 Make = Callable[..., Plan]
 
@@ -51,7 +54,7 @@ def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path
 
 def fill_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     """Let the disk take `room` more bytes."""
-    write, left = os.write, [room]
+    write, replace, left = os.write, Path.write_bytes, [room]
 
     def limited(handle: int, data: Any) -> int:
         if left[0] == 0:
@@ -60,7 +63,15 @@ def fill_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         left[0] -= count
         return count
 
+    def limited_file(path: Path, data: bytes) -> int:
+        replace(path, data[: left[0]])
+        if len(data) > left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= len(data)
+        return len(data)
+
     monkeypatch.setattr(os, "write", limited)
+    monkeypatch.setattr(Path, "write_bytes", limited_file)
 
 
 @pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 15])
@@ -77,20 +88,16 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert read_lines(path) == [{"n": 1}, {"n": 4}]
 
 
-@pytest.mark.parametrize("broken", ["write", "fsync", "replace"])
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+def test_a_file_of_a_run_that_cannot_be_written_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "header.json"
     write_json(path, {"old": 1})
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, broken, full)
-        with pytest.raises(StoreError):
+        fill_after(patch, 5)
+        with pytest.raises(StoreError, match="no space left"):
             write_json(path, {"new": 2})
-    assert files.read_json(path) == {"old": 1}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["header.json"]
+    assert read_json(path) == {"old": 1}
+    with pytest.raises(StoreError, match=r"Not a directory.*--out"):
+        write_json(path / "below.json", {})
 
 
 def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
@@ -128,7 +135,32 @@ def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path)
         other.wait()
         other.stdout.close() if other.stdout else None
     with locked(tmp_path):  # it died with its process
-        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+        assert str(os.getpid()) in (tmp_path / ".lock.owner").read_text()
+    assert not (tmp_path / ".lock.owner").exists()
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock.owner"])
+def test_a_planted_link_in_place_of_the_lock_writes_nothing_outside(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(outside)
+    with contextlib.suppress(StoreError), locked(tmp_path / "run"):
+        assert name == ".lock.owner"  # which is replaced; a lock itself is never taken on another's file
+    assert outside.read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_locks_has_them_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    with locked(tmp_path):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on "), locked(tmp_path):
+            pytest.fail("the lock is held twice")
+    with locked(tmp_path):
+        pass
 
 
 def test_readers_need_no_lock(planned: Make, quiet: Any, tmp_path: Path) -> None:

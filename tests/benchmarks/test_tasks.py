@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Limits, UserError
 from benchmarks import metrics, tasks
 from benchmarks.data import source as sources
@@ -23,7 +23,7 @@ def test_a_task_names_only_what_there_is(name: str) -> None:
     assert set(task.metrics) <= set(metrics.names())
     assert set(task.headline) <= set(task.metrics)
     assert set(task.sources) <= set(sources.names())
-    assert {*task.systems, *task.floors} <= set(catalogue.names())
+    assert {*task.systems, *task.floors} <= set(registry.names())
     assert task.floors[-1] == "reference"
     assert task.conditional == (task.limits.source_tokens > 0)
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from cosmos import checkpoints
 from cosmos.errors import UserError
@@ -27,7 +28,7 @@ def path(tmp_path):
 def test_round_trip(path):
     header = checkpoints.read_header(path)
     assert header.shapes == SHAPES and header.dtypes == {"a.weight": "F32", "b": "I64"}
-    assert "test" in json.dumps(dict(header.metadata))
+    assert header.notes == {"kind": "test"}
     loaded = checkpoints.load(path, SHAPES)
     assert all(torch.equal(loaded[name], tensor) for name, tensor in TENSORS.items())
     assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
@@ -42,7 +43,7 @@ def test_equal_tensors_give_equal_bytes(path, tmp_path):
 @pytest.mark.parametrize("kept", [0, 4, 8, 30, -1])
 def test_a_truncated_file_is_refused(path, kept):
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"truncated|not a safetensors"):
+    with pytest.raises(UserError, match=r"truncated or damaged \(.*(too small|not fully covered|invalid|length)"):
         checkpoints.read_header(path)
 
 
@@ -80,7 +81,7 @@ def header_of(entries: dict, size: int) -> bytes:
 def test_headers_that_contradict_themselves_are_refused(tmp_path, entries):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(header_of(entries, 8))
-    with pytest.raises(UserError, match="not a safetensors file, or it is damaged"):
+    with pytest.raises(UserError, match="not a safetensors file, or it is truncated or damaged"):
         checkpoints.read_header(path)
 
 
@@ -100,6 +101,18 @@ def test_a_missing_file_is_a_user_error(tmp_path):
 def test_weights_of_another_configuration_are_refused(path, expected, message):
     with pytest.raises(UserError, match=message):
         checkpoints.load(path, expected)
+
+
+def test_a_full_disk_says_so_and_leaves_the_old_file(path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    before = path.read_bytes()
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(UserError, match="no space left to write"):
+        checkpoints.save(path, TENSORS)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
 
 
 def test_checking_imports_no_framework(path):

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Corpus
 from baselines.gpt2 import target_nll
 from baselines.sequence import encode_pairs, join
@@ -34,7 +34,7 @@ def fitted(name: str, task: str, documents: int, budget: Budget, folder: Path, *
     """A rival at preset nano, loaded, and what its training cost."""
     source = World(WorldOptions(train=documents, validation=FRESH, seed=5))
     corpus = Corpus(source.load(task, "train"), source.load(task, "validation"))
-    kind: Any = catalogue.find(name)
+    kind: Any = registry.find(name)
     system = kind(dataclasses.replace(kind.presets["nano"], **changes), tasks.find(task).limits)
     cost = system.fit(corpus, budget, folder, seed=0, device="cpu")
     system.load(folder, device="cpu", dtype="float32")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Limits, Request, Sample
 from baselines.unmasking import ThresholdUnmasking
 from benchmarks import store
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.gpu
 
 LENGTH, STEPS = 24, 6
 SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
-CELLS = [(name, setting) for name in SYSTEMS for setting in available(catalogue.find(name))]
-DEFAULTS = [(name, next(iter(catalogue.find(name).settings))) for name in SYSTEMS]
+CELLS = [(name, setting) for name in SYSTEMS for setting in available(registry.find(name))]
+DEFAULTS = [(name, next(iter(registry.find(name).settings))) for name in SYSTEMS]
 
 
 def requests(count: int) -> list[Request]:
@@ -34,7 +34,7 @@ def requests(count: int) -> list[Request]:
 
 
 def few_steps(name: str, setting: str) -> Any:
-    found = available(catalogue.find(name))[setting]
+    found = available(registry.find(name))[setting]
     return replace(found, steps=min(found.steps, STEPS))
 
 
@@ -50,7 +50,7 @@ def made() -> Iterator[Any]:
 
     def make(name: str, device: str, dtype: str = "float32") -> Any:
         if (name, dtype) not in kept:
-            kind: Any = catalogue.find(name)
+            kind: Any = registry.find(name)
             system = kind(kind.presets["nano"], Limits(0, LENGTH))
             system.untrained(300, seed=3, device=device, dtype=dtype)
             kept[name, dtype] = system

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Corpus, Limits
 from benchmarks.data import world
 
@@ -28,7 +28,7 @@ STEPS = 40
 def test_recorded_steps_train_the_same_weights(
     name: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind: Any = catalogue.find(name)
+    kind: Any = registry.find(name)
     corpus = Corpus(world.detox("train", 200), world.detox("validation", 20))
     replays, replay = [0], torch.cuda.CUDAGraph.replay
 

@@ -64,7 +64,7 @@ def test_out_and_its_links(run_folder, tmp_path):
 
 def test_out_that_cannot_be_written(run_folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="Cannot write"):
         reports.write(run_folder, tmp_path / "file")
 
 

@@ -108,9 +108,11 @@ def test_detoxify_is_brought_checked_and_found(server, tmp_path, monkeypatch):
 
 def test_a_damaged_file_is_found_when_it_is_fetched_again(tmp_path):
     folder = own_folder("smollm2")
-    folder.mkdir(parents=True)
-    (folder / "model.safetensors").write_bytes(b"weights")
-    fetching.write_manifest(folder, MODELS["smollm2"], origin="a test")
+    partial = folder.with_name("smollm2.partial")
+    partial.mkdir(parents=True)
+    (partial / "model.safetensors").write_bytes(b"weights")
+    fetching.finish(partial, folder, MODELS["smollm2"], origin="a test")
+    assert not partial.exists()
     said = []
     assert evaluators.fetch("smollm2", said.append).folder == folder
     assert said == [f"smollm2: here and whole, {folder}"]

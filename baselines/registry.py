@@ -1,0 +1,172 @@
+"""Names of things that are imported only when asked for, and where each contestant lives: name -> "module:class".
+
+Packages outside this one add systems by the entry-point group `cosmos_bench.systems`, for example in their
+pyproject.toml
+
+    [project.entry-points."cosmos_bench.systems"]
+    mine = "my_package.my_module:MySystem"
+
+and tasks, metrics and sources by groups of their own. Standard library and the contract only: a plan or a help text
+can read names without loading a framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+from baselines.contract import Budget, System, UserError, unknown
+
+_DECLARE = (
+    "does not say which weights learnt elsewhere it uses, which decides whom it is ranked with; add to the class "
+    "`@staticmethod def external_weights(recipe): return ()` if all it has is trained from scratch, or return the names"
+)
+_METHODS = ("fit", "check", "load", "networks", "generate")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Name -> "module:attribute": what is built in, and what other packages offer as entry points of `group`.
+
+    Attributes:
+        fault: what is wrong with something from outside, as the end of a sentence; None where it can be used.
+    """
+
+    kind: str
+    group: str
+    built_in: Mapping[str, str]
+    fault: Callable[[Any], str | None]
+
+    def names(self) -> tuple[str, ...]:
+        """All names, built-in ones first, then those of outside packages in alphabetical order.
+
+        Raises:
+            UserError: an outside package takes a name that is taken.
+        """
+        return tuple(self._places())
+
+    def find(self, name: str) -> Any:
+        """Import what the name stands for.
+
+        Raises:
+            UserError: the name is unknown (the nearest ones are given) or taken twice, or what an outside package
+                offers cannot be imported or is something else.
+        """
+        places = self._places()
+        if name not in places:
+            raise unknown(self.kind, name, places)
+        target, package = places[name]
+        module, _, attribute = target.partition(":")
+        if package is None:
+            return getattr(importlib.import_module(module), attribute)
+        offered = f"The {self.kind} '{name}' of the package {package}"
+        try:
+            outside = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{offered} cannot be loaded: {error}.") from error
+        fault = self.fault(outside)
+        if fault is not None:
+            raise UserError(f"{offered} cannot be used: {target} {fault}.")
+        return outside
+
+    def _places(self) -> dict[str, tuple[str, str | None]]:
+        """Where each name lives, and the outside package that offers it (None: this one)."""
+        from importlib.metadata import entry_points  # a few milliseconds that `--help` need not pay
+
+        places: dict[str, tuple[str, str | None]] = {name: (target, None) for name, target in self.built_in.items()}
+        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+            package = point.dist.name if point.dist is not None else "an unnamed package"
+            taken = places.get(point.name)
+            if taken is not None and taken != (point.value, package):
+                owner = "is built in" if taken[1] is None else f"also comes from the package {taken[1]}"
+                raise UserError(
+                    f"The package {package} offers a {self.kind} named '{point.name}', which {owner}; "
+                    "uninstall the package or rename its entry point."
+                )
+            places[point.name] = (point.value, package)
+        return places
+
+
+def _fault(outside: object) -> str | None:
+    """What of the contract an outside class does not meet, or None."""
+    if not isinstance(outside, type):
+        return "is not a class"
+    missing = [method for method in _METHODS if not callable(getattr(outside, method, None))]
+    if missing:
+        return f"has no method {' or '.join(missing)}"
+    if not isinstance(getattr(outside, "trained", None), bool):
+        return "has a class attribute 'trained' that is not True or False"
+    for attribute in ("presets", "settings"):
+        values = getattr(outside, attribute, None)
+        if not isinstance(values, Mapping) or not values:
+            return f"has a class attribute '{attribute}' that is not a mapping with at least one entry"
+        if not all(isinstance(key, str) and _frozen(value) for key, value in values.items()):
+            return f"has a class attribute '{attribute}' that maps something else than names to frozen dataclasses"
+    if outside.trained and not all(isinstance(getattr(p, "budget", None), Budget) for p in outside.presets.values()):
+        return "has a preset without a default 'budget'"
+    return None if _declares_weights(outside) else _DECLARE
+
+
+def _declares_weights(outside: type) -> bool:
+    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance.
+
+    What a trained one inherits from a class of this package is said of that class alone, which cannot know what another
+    adds to it.
+    """
+    said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
+    if said_by is None or not isinstance(vars(said_by)["external_weights"], staticmethod | classmethod):
+        return False
+    return not outside.trained or said_by.__module__.partition(".")[0] != __name__.partition(".")[0]
+
+
+def _frozen(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen
+
+
+SYSTEMS = Registry(
+    "system",
+    "cosmos_bench.systems",
+    {
+        "cosmos": "baselines.cosmos:CosmosSystem",
+        "cosmos-8": "baselines.cosmos:Cosmos8System",
+        "cosmos-16": "baselines.cosmos:Cosmos16System",
+        "cosmos-32": "baselines.cosmos:Cosmos32System",
+        "cosmos-full": "baselines.cosmos:CosmosFullSystem",
+        "gpt2": "baselines.gpt2:GPT2System",
+        "mdlm": "baselines.mdlm:MDLMSystem",
+        "sedd": "baselines.sedd:SEDDSystem",
+        "duo": "baselines.duo:DuoSystem",
+        "tencdm": "baselines.tencdm:TEncDMSystem",
+        "ld4lg": "baselines.ld4lg:LD4LGSystem",
+        "diffuseq": "baselines.diffuseq:DiffuSeqSystem",
+        "copy": "baselines.floors:CopySystem",
+        "lead": "baselines.floors:LeadSystem",
+        "unigram": "baselines.floors:UnigramSystem",
+        "retrieval": "baselines.floors:RetrievalSystem",
+        "reference": "baselines.floors:ReferenceSystem",
+        "oracle": "baselines.oracle:OracleSystem",
+        "null": "baselines.floors:NullSystem",
+    },
+    _fault,
+)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all systems, built-in ones first.
+
+    Raises:
+        UserError: an outside package takes a name that is already taken.
+    """
+    return SYSTEMS.names()
+
+
+def find(name: str) -> type[System]:
+    """The class of a system.
+
+    Raises:
+        UserError: the name is unknown or taken twice, or an outside class cannot be loaded or breaks the contract.
+    """
+    system: type[System] = SYSTEMS.find(name)
+    return system
