@@ -25,6 +25,7 @@ from baselines.draws import categorical, check_top_p, nucleus
 from cosmos.call_count import uncounted
 from cosmos.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.randomness import Seeds
+from cosmos.regions import compiled_if
 from cosmos.vocabulary import PAD, SEP
 
 REACHES = 4  # lengths of the room that steps attend to
@@ -53,19 +54,20 @@ class Decoding(Choice, Capturable):
     """Token after token, as served here."""
 
 
-def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None) -> Tensor:
+def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None, compiled: bool = False) -> Tensor:
     """The next token of each row, int64 [B].
 
     Args:
         logits: [B, V]; taken in float32 at least, and masses are summed in float64.
         uniform: float64 in (0, 1), [B]; not for greedy.
+        compiled: whether the draw runs compiled (`cosmos.regions.compiled_if`).
     """
     if setting.greedy:
         return logits.argmax(-1)
     assert uniform is not None
     wide = torch.promote_types(logits.dtype, torch.float32)
     kept = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
-    return categorical(kept.double().softmax(-1), uniform)
+    return compiled_if(compiled, categorical)(kept.double().softmax(-1), uniform)
 
 
 class Place(NamedTuple):
@@ -190,7 +192,7 @@ class Server:
             uniform: one float64 [B] where tokens are drawn.
         """
         logits = self.network(tokens, self.of_rows(len(tokens)), place, reach)
-        return choose(logits[:, :known], setting, *uniform)
+        return choose(logits[:, :known], setting, *uniform, compiled=setting.compiled)
 
     def reach(self, place: int) -> int:
         """Positions that a step attends to when the furthest row is at `place`."""

@@ -224,7 +224,7 @@ class DiffuSeqSystem(CanvasRival):
         return [found[k][i] for i, k in enumerate(chosen)]
 
     def draw(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
-        model, streams = self.model, Seeds(seeds)
+        model, streams = self.model, Seeds(seeds, setting.compiled)
         assert isinstance(model, EmbeddingDenoiser)
         given, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
 

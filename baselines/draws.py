@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from cosmos.errors import UserError
-from cosmos.regions import fusible
 
 GROUP = 256
 
@@ -21,7 +20,7 @@ def check_top_p(top_p: float) -> None:
         raise UserError(f"top_p must lie in (0, 1], not {top_p:g}.")
 
 
-def inverse(probabilities: Tensor, uniform: Tensor) -> Tensor:
+def categorical(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """The token at which the cumulated probability passes `uniform`: the inverse of the distribution function.
 
     One number in float64 per draw suffices and nothing is truncated, unlike argmax(p / -log u) in single precision,
@@ -43,9 +42,6 @@ def inverse(probabilities: Tensor, uniform: Tensor) -> Tensor:
     within = groups.gather(-2, group[..., None].expand(*group.shape, GROUP))[..., 0, :].double()  # [..., GROUP]
     token, _ = _passed(within, rest)
     return (GROUP * group + token)[..., 0]
-
-
-categorical = fusible(inverse)
 
 
 def _passed(masses: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:

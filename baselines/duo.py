@@ -248,7 +248,7 @@ class DuoSystem(CanvasRival):
             vocabulary=self.loaded_shape["vocabulary"],
             steps=setting.steps,
             schedule=SCHEDULE,
-            seeds=Seeds(seeds),
+            seeds=Seeds(seeds, setting.compiled),
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
         )

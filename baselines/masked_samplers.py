@@ -21,7 +21,7 @@ from baselines.choosing import counts_freely
 from baselines.draws import categorical, nucleus
 from baselines.masked_diffusion import Schedule, clean_log_probs
 from cosmos.randomness import Seeds
-from cosmos.regions import fusible
+from cosmos.regions import compiled_if
 
 Predict = Callable[[Tensor], Tensor]
 """Canvas int64 [B, L] -> logits [B, L, V]."""
@@ -61,7 +61,7 @@ def ancestral(
     calls = steps
     if cached:
         turn, calls = dense_rank(turn.masked_fill(canvas != mask_id, steps)), min(steps, length)
-    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds.uniform(length), top_p)
+    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
 
 
 def first_hitting(
@@ -86,10 +86,10 @@ def first_hitting(
     hidden = (canvas == mask_id).sum(1, keepdim=True).clamp_min(1)  # [B, 1]
     # Call j opens the ranks below hidden * (j + 1) / calls, rounded down, that are not open yet.
     turn = -(-calls * (rank + 1) // hidden) - 1
-    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds.uniform(length), top_p)
+    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
 
 
-def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int) -> Tensor:
+def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, compiled: bool = False) -> Tensor:
     """Open the most probable tokens where the network is surest, an even share of the canvas per call.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
@@ -97,6 +97,7 @@ def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int) ->
 
     Args:
         steps: calls; more than there are positions are not made, as they would open nothing.
+        compiled: whether what is done with logits runs compiled (`cosmos.regions.compiled_if`).
 
     Returns:
         The canvas with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
@@ -104,11 +105,13 @@ def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int) ->
     hidden, calls = (canvas == mask_id).sum(1), min(steps, canvas.shape[1])  # [B]
     for call in range(calls):
         most = hidden - hidden * (call + 1) // calls  # [B], that may be masked after this call
-        canvas = _open_surest(predict, canvas, most, mask_id)
+        canvas = _open_surest(predict, canvas, most, mask_id, None, compiled)
     return canvas
 
 
-def threshold(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float) -> Tensor:
+def threshold(
+    predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float, compiled: bool = False
+) -> Tensor:
     """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
     one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole canvas.
 
@@ -116,18 +119,26 @@ def threshold(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, thr
     at as `until_open` does.
     """
     steps = min(steps, canvas.shape[1])
-    few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold)
+    few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold, compiled=compiled)
     return until_open(few, canvas, steps, mask_id)
 
 
 def threshold_steps(
-    predict: Predict, canvas: Tensor, first: Tensor, count: int, *, steps: int, mask_id: int, threshold: float
+    predict: Predict,
+    canvas: Tensor,
+    first: Tensor,
+    count: int,
+    *,
+    steps: int,
+    mask_id: int,
+    threshold: float,
+    compiled: bool = False,
 ) -> Tensor:
     """`count` of the `steps` of `threshold`, from the step `first` on, an int64 scalar."""
     length = canvas.shape[1]
     for step in range(count):
         most = (length - length * (first + step + 1) // steps).expand(len(canvas))
-        canvas = _open_surest(predict, canvas, most, mask_id, threshold)
+        canvas = _open_surest(predict, canvas, most, mask_id, threshold, compiled)
     return canvas
 
 
@@ -147,16 +158,17 @@ def until_open(few: Callable[[Tensor, Tensor, int], Tensor], canvas: Tensor, ste
 
 
 def _open_surest(
-    predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None = None
+    predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None, compiled: bool
 ) -> Tensor:
     """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
     logits, masked = predict(canvas), canvas == mask_id
+    surest = compiled_if(compiled, most_probable)
     if counts_freely(canvas):
-        sure, likely = most_probable(logits[masked], mask_id)
+        sure, likely = surest(logits[masked], mask_id)
         sureness = sure.new_full(canvas.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
         tokens = canvas.masked_scatter(masked, likely)
     else:
-        sureness, tokens = most_probable(logits, mask_id)
+        sureness, tokens = surest(logits, mask_id)
         sureness = sureness.masked_fill(~masked, -torch.inf)
     order = sureness.argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1)  # [B, L], 0 is the surest
@@ -168,7 +180,6 @@ def _open_surest(
     return torch.where(opens, tokens, canvas)
 
 
-@fusible
 def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
     """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
     found = clean_log_probs(logits.float(), mask_id).max(-1)
@@ -199,27 +210,29 @@ def dense_rank(values: Tensor) -> Tensor:
 
 
 def open_in_turn(
-    predict: Predict, canvas: Tensor, turn: Tensor, calls: int, mask_id: int, uniform: Tensor, top_p: float
+    predict: Predict, canvas: Tensor, turn: Tensor, calls: int, mask_id: int, seeds: Seeds, top_p: float
 ) -> Tensor:
     """Open each masked position at its own call with a draw from the prediction made there.
 
     Args:
         turn: the call, from 0, that opens a position, int64 [B, L]; what is open already has none.
-        uniform: what tokens are drawn with, float64 [B, L]; one number per position, since each opens once.
+        seeds: one number per position is drawn, since each opens once.
     """
+    uniform = seeds.uniform(canvas.shape[1])  # [B, L]
+    probable = compiled_if(seeds.compiled, clean_probabilities)
+    pick = compiled_if(seeds.compiled, categorical)
     for call in range(calls):
         logits = predict(canvas)
         opens = (canvas == mask_id) & (turn == call)
         if counts_freely(canvas):
-            tokens = categorical(clean_probabilities(logits[opens], mask_id, top_p), uniform[opens])
+            tokens = pick(probable(logits[opens], mask_id, top_p), uniform[opens])
             canvas = canvas.masked_scatter(opens, tokens)
         else:
-            tokens = categorical(clean_probabilities(logits, mask_id, top_p), uniform)
+            tokens = pick(probable(logits, mask_id, top_p), uniform)
             canvas = torch.where(opens, tokens, canvas)
     return canvas
 
 
-@fusible
 def clean_probabilities(logits: Tensor, mask_id: int, top_p: float) -> Tensor:
     """Probabilities of clean tokens, within the nucleus of mass `top_p`; [..., V] -> [..., V]."""
     mask = torch.full((1,), mask_id, device=logits.device)

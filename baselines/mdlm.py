@@ -146,7 +146,14 @@ class MDLMSystem(CanvasRival):
             return logits
 
         return threshold_steps(
-            predict, canvas, first, count, steps=setting.steps, mask_id=MASK, threshold=setting.threshold
+            predict,
+            canvas,
+            first,
+            count,
+            steps=setting.steps,
+            mask_id=MASK,
+            threshold=setting.threshold,
+            compiled=setting.compiled,
         )
 
     def masks(self, rows: int) -> Tensor:
@@ -161,4 +168,5 @@ class MDLMSystem(CanvasRival):
             return logits
 
         canvas = self.masks(len(seeds))
-        return unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=Seeds(seeds))
+        streams = Seeds(seeds, setting.compiled)
+        return unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=streams)

@@ -28,6 +28,7 @@ from baselines.draws import categorical
 from baselines.masked_diffusion import Schedule
 from baselines.masked_samplers import Predict, clean_probabilities
 from cosmos.randomness import Seeds
+from cosmos.regions import compiled_if
 
 Rule = Literal["cap", "rescale", "conf", "loop"]
 
@@ -96,8 +97,9 @@ def remask(
         masked = canvas == mask_id
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
         sigma = _sigma(rule, eta, schedule, t, alpha_t, alpha_s, certainty, ~masked & ~given)
-        probabilities = clean_probabilities(predict(canvas), mask_id, top_p)  # [B, L, V]
-        tokens = categorical(probabilities, seeds.uniform(length))
+        logits = predict(canvas)
+        probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
+        tokens = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
         drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
         moves = seeds.uniform(length) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
         opens, closes = masked & moves, ~masked & ~given & moves

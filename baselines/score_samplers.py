@@ -24,6 +24,7 @@ from baselines.draws import categorical
 from baselines.masked_diffusion import Schedule
 from baselines.score_entropy import rate
 from cosmos.randomness import Seeds
+from cosmos.regions import compiled_if
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Canvas int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
@@ -68,7 +69,8 @@ def sample_absorb(
     mask, length = torch.full((1,), mask_id, device=canvas.device), canvas.shape[1]
     for t, s, last in _times(steps, canvas.device):
         scores = predict(canvas, t.expand(len(canvas))).exp().index_fill(-1, mask, 0.0)  # [B, L, V]
-        tokens, uniform = categorical(scores, seeds.uniform(length)), seeds.uniform(length)
+        tokens = compiled_if(seeds.compiled, categorical)(scores, seeds.uniform(length))
+        uniform = seeds.uniform(length)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
         opens = (uniform < scores.sum(-1).double() * factor) | last
         canvas = torch.where((canvas == mask_id) & opens, tokens, canvas)
@@ -87,7 +89,7 @@ def sample_uniform(
         else:
             remaining = 1.0 if last else schedule.alpha(s)
             probabilities = analytic_uniform(scores, canvas, remaining / schedule.alpha(t))
-        canvas = categorical(probabilities, seeds.uniform(length))
+        canvas = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
     return canvas
 
 

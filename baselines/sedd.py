@@ -173,7 +173,7 @@ class SEDDSystem(CanvasRival):
                 step=setting.step,
                 schedule=schedule,
                 mask_id=MASK,
-                seeds=Seeds(seeds),
+                seeds=Seeds(seeds, setting.compiled),
             )
         return sample_uniform(
             predict,
@@ -182,5 +182,5 @@ class SEDDSystem(CanvasRival):
             steps=setting.steps,
             step=setting.step,
             schedule=schedule,
-            seeds=Seeds(seeds),
+            seeds=Seeds(seeds, setting.compiled),
         )

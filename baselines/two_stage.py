@@ -276,7 +276,7 @@ class TwoStageRival(TrainedSystem):
             source: none, or standardised states [B, S, T] and mask bool [B, S].
         """
         check_self_guidance(setting, self.recipe.diffusion)
-        denoiser, streams = self.model.denoiser, Seeds(seeds)
+        denoiser, streams = self.model.denoiser, Seeds(seeds, setting.compiled)
         schedule = make_schedule(self.recipe.diffusion.schedule)
         condition = denoiser.encode_condition(Source(*source)) if source else None
         informed = self.recipe.diffusion.self_conditioned

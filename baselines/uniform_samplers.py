@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from baselines.draws import categorical, inverse, nucleus
+from baselines.draws import categorical, nucleus
 from baselines.masked_diffusion import Schedule
 from baselines.uniform_diffusion import posterior
 from cosmos.randomness import Seeds
-from cosmos.regions import fusible
+from cosmos.regions import compiled_if
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Canvas int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
@@ -55,13 +55,14 @@ def ancestral(
             canvas = posterior(logits.float().softmax(-1), canvas, alpha_t.float(), alpha_s.float()).argmax(-1)
         elif top_p < 1.0:
             chances = posterior(logits.double().softmax(-1), canvas, alpha_t, alpha_s)
-            canvas = categorical(nucleus(chances.log(), top_p).softmax(-1), uniform[:, 0])
+            chances = nucleus(chances.log(), top_p).softmax(-1)
+            canvas = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
         else:
-            canvas = draw_posterior(logits, canvas, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+            draw = compiled_if(seeds.compiled, draw_posterior)
+            canvas = draw(logits, canvas, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
     return canvas
 
 
-@fusible
 def draw_posterior(
     logits: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor, uniform: Tensor, other: Tensor
 ) -> Tensor:
@@ -82,6 +83,6 @@ def draw_posterior(
     redrawn = (1.0 - between) * (1.0 - alpha_s)
     threshold = uniform * (stays + predicted + redrawn)
     tokens = torch.where(
-        threshold < stays + predicted, inverse(probabilities, other), (other * size).long().clamp_max(size - 1)
+        threshold < stays + predicted, categorical(probabilities, other), (other * size).long().clamp_max(size - 1)
     )
     return torch.where(threshold < stays, noisy, tokens)

@@ -80,7 +80,9 @@ def unmask(
     """Open a masked canvas, int64 [B, L], as the setting says."""
     steps = setting.steps
     if isinstance(setting, ThresholdUnmasking):
-        return threshold(predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold)
+        return threshold(
+            predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold, compiled=setting.compiled
+        )
     if isinstance(setting, Remasking):
         return remask(
             predict,
@@ -94,7 +96,7 @@ def unmask(
             top_p=setting.top_p,
         )
     if setting.sampler == "confidence":
-        return confidence(predict, canvas, steps=steps, mask_id=mask_id)
+        return confidence(predict, canvas, steps=steps, mask_id=mask_id, compiled=setting.compiled)
     if setting.sampler == "first_hitting":
         return first_hitting(predict, canvas, steps=steps, mask_id=mask_id, seeds=seeds, top_p=setting.top_p)
     return ancestral(

@@ -73,9 +73,9 @@ def hashed(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big") >> 2
 
 
-def row_seeds(base: int, start: int, stop: int, device: torch.device) -> Seeds:
+def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: bool = False) -> Seeds:
     """One stream each for places start ... stop - 1 of a batch whose number is `base`, a value of `hashed`."""
-    return Seeds(torch.arange(start, stop, device=device) + base)
+    return Seeds(torch.arange(start, stop, device=device) + base, compiled)
 
 
 class Order:

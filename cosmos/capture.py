@@ -31,23 +31,25 @@ class Capturable:
 
     capture: Capture = "off"
 
+    @property
+    def compiled(self) -> bool:
+        """Whether functions around the networks run compiled (`cosmos.regions.compiled_if`)."""
+        return self.capture != "off" and regions.has_compiler()
+
 
 class CapturedCalls:
     """What is compiled and recorded for one owner: it lives as long as the owner keeps it, or until it has other
     networks."""
 
-    def __init__(self) -> None:
-        self._begin({})
-
-    def _begin(self, networks: dict[str, nn.Module]) -> None:
-        self._networks = networks
-        self._methods: regions.Compiled | None = None
-        self.graphs = CudaGraphCache(GRAPHS, networks.values())
+    _networks: dict[str, nn.Module] | None = None
+    _methods: regions.Compiled | None
+    graphs: CudaGraphCache
 
     def of(self, networks: Mapping[str, nn.Module]) -> Self:
         """The same, of these networks."""
         if networks != self._networks:
-            self._begin(dict(networks))
+            self._networks, self._methods = dict(networks), None
+            self.graphs = CudaGraphCache(GRAPHS, networks.values())
         return self
 
     def compiled(self) -> AbstractContextManager[None]:

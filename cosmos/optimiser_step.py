@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from cosmos import resume
+from cosmos import regions, resume
 from cosmos.batches import Batch, Rows, hashed
 from cosmos.cuda_graphs import CudaGraphCache
 from cosmos.processes import Objective, Processes
@@ -41,6 +41,7 @@ class OptimiserStep:
         parameters: what is trained, by name. live: the same without their graph.
         average: the moving average of each, if there is one.
         optimizer: AdamW.
+        compiled: whether noise is compiled, as the model's blocks are to be (`cosmos.regions`).
         running: the sum of the losses since somebody set it to zero, float64.
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
     """
@@ -52,6 +53,7 @@ class OptimiserStep:
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
         self.recorded = is_recorded(config, device, processes.count)
+        self.compiled = config.compile and device.type == "cuda" and regions.has_compiler()
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
@@ -113,7 +115,7 @@ class OptimiserStep:
     def _run(self, rows: Rows) -> None:
         batch = Batch(rows, static_shapes=self.recorded).to(self.device)
         with self.autocast():
-            total, weight = self.objective(batch, Seeds(self.rows + self.noise))
+            total, weight = self.objective(batch, Seeds(self.rows + self.noise, self.compiled))
         sums = self.processes.total(torch.stack((total.detach(), weight)))
         weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
         # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.

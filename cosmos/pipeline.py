@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from cosmos import checkpoints
 from cosmos.autoencoder import Autoencoder
-from cosmos.capture import Capture, CapturedCalls, captured
+from cosmos.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.config import DiffusionConfig, SamplerSetting, ScheduleConfig
 from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
@@ -119,15 +119,16 @@ class Pipeline:
             # A recording is for one shape, so there all sources are padded to the limit.
             inputs += self.encode(sources, self.denoiser.config.max_source_tokens, fixed=capture != "off")
         with torch.no_grad():
-            return captured(self, self._tokens, capture, setting)(*inputs)
+            return captured(self, self._tokens, capture, setting, Capturable(capture=capture).compiled)(*inputs)
 
     @torch.no_grad()
-    def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor, compiled: bool = False) -> Tensor:
         """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
 
         Args:
             seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
+            compiled: whether noise is drawn by compiled code.
 
         Raises:
             UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
@@ -135,7 +136,7 @@ class Pipeline:
         denoiser, diffusion = self.denoiser, self.diffusion
         assert denoiser is not None and diffusion is not None
         check_self_guidance(setting, diffusion)
-        schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds)
+        schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds, compiled)
         condition = denoiser.encode_condition(Source(*self._cast(source))) if source else None
         informed = diffusion.self_conditioned
         denoise = with_network(denoiser, condition, self_conditioned=informed)
@@ -157,8 +158,8 @@ class Pipeline:
         logits = self.autoencoder.decompress(self._cast((raw,))[0])[:, 1:, : len(self.vocabulary)]
         return logits.argmax(-1)
 
-    def _tokens(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        return self.decompress(self.latents(setting, seeds, *source))
+    def _tokens(self, setting: SamplerSetting, compiled: bool, seeds: Tensor, *source: Tensor) -> Tensor:
+        return self.decompress(self.latents(setting, seeds, *source, compiled=compiled))
 
     def _cast(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Floating tensors in the networks' dtype."""

@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor
 
-from cosmos.regions import fusible
+from cosmos.regions import compiled_if
 
 
 def _signed(value: int) -> int:
@@ -40,7 +40,6 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
-@fusible
 def _hash(stream: Tensor, place: Tensor) -> Tensor:
     """One number for each pair of stream [B] and place [count], int64 [B, count].
 
@@ -50,23 +49,19 @@ def _hash(stream: Tensor, place: Tensor) -> Tensor:
     return _mix(_mix(stream)[:, None] + place)
 
 
-def _bits(stream: Tensor, count: int) -> Tensor:
-    """`count` hashed int64 per row of stream [B], shape [B, count]."""
-    place = torch.arange(1, count + 1, device=stream.device, dtype=torch.int64)
-    return _hash(stream, place * _GOLDEN)
-
-
 class Seeds:
     """One stream of random numbers per row. Each draw advances all streams together.
 
     Args:
         seeds: int64, shape [B], on the device where numbers are wanted.
+        compiled: whether what is done with the numbers runs compiled, and the integers are hashed so; the numbers are
+            the same.
     """
 
-    def __init__(self, seeds: Tensor) -> None:
+    def __init__(self, seeds: Tensor, compiled: bool = False) -> None:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
         self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
-        self.draws = 0
+        self.draws, self.compiled = 0, compiled
 
     def __len__(self) -> int:
         return self.keys.shape[0]
@@ -74,24 +69,25 @@ class Seeds:
     def rows(self, index: Tensor) -> Seeds:
         """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
         part = object.__new__(Seeds)
-        part.keys, part.draws = self.keys[index], self.draws
+        part.keys, part.draws, part.compiled = self.keys[index], self.draws, self.compiled
         return part
 
-    def _stream(self) -> Tensor:
-        """What the numbers of the next draw follow from, int64 [B]."""
+    def _bits(self, count: int) -> Tensor:
+        """The next draw: `count` hashed int64 per row, [B, count]."""
         self.draws += 1
         # A tensor, as compiled code would be made anew for every new number.
         draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device=self.keys.device)
-        return self.keys + draw
+        place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
+        return compiled_if(self.compiled, _hash)(self.keys + draw, place * _GOLDEN)
 
     def uniform(self, *shape: int) -> Tensor:
         """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
-        bits = _shift(_bits(self._stream(), math.prod(shape)), 11)  # 53 bits
+        bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
         return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
-        bits = _bits(self._stream(), math.prod(shape))
+        bits = self._bits(math.prod(shape))
         radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
         angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
         return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)

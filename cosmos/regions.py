@@ -2,8 +2,8 @@
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
-compiled where it is worth it: methods that the class of a network or block names in `compiles`, and functions that are
-`fusible`.
+compiled where it is worth it: methods that the class of a network or block names in `compiles`, and functions of
+tensors (`compiled_if`) where their caller is told to.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, ParamSpec
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
 BACKEND = "inductor"
 VARIANTS = 1024
@@ -37,6 +37,7 @@ def _repeated(network: nn.Module) -> list[nn.Module]:
     return [block for child in network.children() for block in _repeated(child)]
 
 
+@functools.cache
 def has_compiler() -> bool:
     """Whether the machine has a C++ compiler, which torch's needs on any device."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
@@ -63,49 +64,30 @@ def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) ->
 
 @contextmanager
 def compiled(methods: Compiled) -> Iterator[None]:
-    """Let modules run their compiled methods (`compile_blocks`), and fusible functions run compiled.
+    """Let modules run their compiled methods (`compile_blocks`).
+
+    A module's own method is replaced for the time of the block: the same network also runs as it is, and hooks, which
+    `torch.nn.Module.compile` would compile too, stay outside.
 
     Raises:
         torch._dynamo.exc.FailOnRecompileLimitHit: more than `VARIANTS` of one block; it never falls back to eager.
     """
-    global _fusing
     from torch._dynamo import config  # it takes a second to import
 
     limits = config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=VARIANTS)
     with limits, ExitStack() as stack:
         for module, name, function in methods:
-            stack.enter_context(_method(module, name, function))
-        before, _fusing = _fusing, True
-        try:
-            yield
-        finally:
-            _fusing = before
-
-
-_fusing = False  # whether fusible functions run compiled
-
-
-def fusible(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """A function of tensors without weights, which runs compiled within `compiled` and as it is elsewhere."""
-    fused: dict[Any, Callable[P, Tensor]] = {}  # by backend
-
-    @functools.wraps(function)
-    def run(*arguments: P.args, **named: P.kwargs) -> Tensor:
-        if not _fusing:
-            return function(*arguments, **named)
-        if BACKEND not in fused:
-            fused[BACKEND] = torch.compile(function, backend=BACKEND, fullgraph=True)
-        return fused[BACKEND](*arguments, **named)
-
-    return run
-
-
-@contextmanager
-def _method(module: nn.Module, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Another method for one module, not for its class."""
-    assert name not in vars(module), "a module's method is changed once at a time"
-    setattr(module, name, function)
-    try:
+            assert name not in vars(module), "a module's method is changed once at a time"
+            setattr(module, name, function)
+            stack.callback(delattr, module, name)
         yield
-    finally:
-        delattr(module, name)
+
+
+def compiled_if(compiled: bool, function: F) -> F:
+    """A function of tensors without weights, as it is, or compiled, which is to be called within `compiled`."""
+    return _compiled_function(function, BACKEND) if compiled else function
+
+
+@functools.cache
+def _compiled_function(function: Callable[..., Any], backend: Any) -> Any:
+    return torch.compile(function, backend=backend, fullgraph=True)

@@ -118,8 +118,8 @@ def train(
     run = _Run(job, model, loss, processes)
     on_gpu = run.device.type == "cuda"
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
-    compiling = config.compile and on_gpu and regions.has_compiler()
-    compiled = regions.compiled(regions.compile_blocks({"": model}, training=True)) if compiling else nullcontext()
+    blocks = regions.compile_blocks({"": model}, training=True) if run.step.compiled else None
+    compiled = nullcontext() if blocks is None else regions.compiled(blocks)
     chosen = torch.cuda.device(run.device) if on_gpu else nullcontext()
     with chosen, forked, compiled, run.ahead:
         _loop(run, progress)
@@ -290,7 +290,8 @@ class _Run:
             for start in starts:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
-                seeds = row_seeds(hashed(self.job.seed, "validation"), start, stop, self.device)
+                base = hashed(self.job.seed, "validation")
+                seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
                 total, weight = self.job.validation_loss(self.model, batch, seeds)
                 sums += torch.stack((total.double(), weight.double()))

@@ -66,11 +66,16 @@ def test_texts_and_calls_are_the_same_when_captured(
     system = systems[name]
     plain = few_steps(name, setting)
     monkeypatch.setattr(regions, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
+    fused: list[Any] = []  # functions around the networks that were compiled
+    compile_function = regions._compiled_function
+    monkeypatch.setattr(regions, "_compiled_function", lambda *given: fused.append(given) or compile_function(*given))
     with counting(system.networks()) as calls:
         wanted = system.generate(REQUESTS, plain)
+    assert not fused
     with counting(system.networks()) as again:
         assert system.generate(REQUESTS, replace(plain, capture="compile")) == wanted
     first = next(iter(calls))
+    assert fused
     assert again == calls
     if isinstance(plain, ThresholdUnmasking):
         assert 1 <= calls[first] <= plain.steps

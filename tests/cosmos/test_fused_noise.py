@@ -11,12 +11,13 @@ from cosmos.randomness import Seeds
 
 @pytest.mark.skipif(not regions.has_compiler(), reason="compiling needs a C++ compiler")
 def test_compiled_noise_is_the_same_noise() -> None:
-    def draws() -> list[torch.Tensor]:
-        seeds = Seeds(torch.arange(3))
+    def draws(compiled: bool) -> list[torch.Tensor]:
+        seeds = Seeds(torch.arange(3), compiled)
         return [seeds.uniform(5), seeds.normal(70, 3), seeds.uniform(), seeds.normal(2)]
 
     torch._dynamo.reset()
-    expected = draws()
+    expected = draws(compiled=False)
     with regions.compiled([]):
-        for one, other in zip(draws(), expected, strict=True):
+        for one, other in zip(draws(compiled=True), expected, strict=True):
             assert torch.equal(one, other)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0

@@ -151,7 +151,7 @@ def test_nothing_in_generation_waits_for_the_device(pipeline: Pipeline) -> None:
     source = (torch.zeros(3, 9, 24, device=meta), torch.ones(3, 9, dtype=torch.bool, device=meta))
     for setting in SETTINGS.values():
         with torch.inference_mode():
-            tokens = shadow._tokens(setting, torch.zeros(3, dtype=torch.int64, device=meta), *source)
+            tokens = shadow._tokens(setting, False, torch.zeros(3, dtype=torch.int64, device=meta), *source)
         assert tokens.shape == (3, pipeline.autoencoder.config.max_tokens - 1)
     assert all(
         torch.equal(value, network.state_dict()[name])

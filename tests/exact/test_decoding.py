@@ -120,7 +120,7 @@ def test_cached_logits_equal_uncached_ones(prompts: Tensor, monkeypatch: pytest.
     seen: list[Tensor] = []
     forced = torch.randint(4, V, (len(prompts), STEPS), generator=torch.Generator().manual_seed(0))
 
-    def record(logits: Tensor, setting: Decoding, *uniform: Tensor) -> Tensor:
+    def record(logits: Tensor, setting: Decoding, *uniform: Tensor, compiled: bool) -> Tensor:
         seen.append(logits)
         return forced[:, len(seen) - 1]
 
