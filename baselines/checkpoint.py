@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from baselines.contract import Budget, Corpus, Fitted, Limits, UserError
+from baselines.contract import Budget, Corpus, Limits, TrainingResult, UserError
 from cosmos import checkpoints, resume
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
     return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
 
 
-def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, Any]) -> Fitted | None:
+def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, Any]) -> TrainingResult | None:
     """What training cost, where `folder` holds a finished checkpoint; None where it does not.
 
     Raises:
@@ -56,24 +56,30 @@ def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, An
     changed = [key for key in given if known["inputs"].get(key) != given[key]]
     if changed:
         raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
-    return Fitted(**known["fitted"])
+    return TrainingResult(**known["fitted"])
 
 
-def save(
-    folder: Path,
-    configured: Mapping[str, Any],
-    given: Mapping[str, Any],
-    shape: Mapping[str, int],
-    vocabulary: Vocabulary,
-    model: nn.Module,
-    fitted: Fitted,
-) -> None:
-    """Write a checkpoint; `shape` holds the sizes that came from the data, which building the network needs."""
+def save_configuration(folder: Path, configured: Mapping[str, Any], shape: Mapping[str, int]) -> None:
+    """Write what a checkpoint is of; `shape` holds the sizes that came from the data, which building networks needs."""
     make_folder(folder)
     write_json(folder / CONFIG, {**configured, "shape": dict(shape)})
+
+
+def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.Module) -> None:
+    """Write the vocabulary and the weights of a checkpoint."""
     vocabulary.save(folder / VOCABULARY)
-    checkpoints.save(folder / WEIGHTS, resume.weights(model), {"system": configured["system"]})
+    checkpoints.save(folder / WEIGHTS, resume.weights(model), {"system": system})
+
+
+def finish(folder: Path, given: Mapping[str, Any], fitted: TrainingResult) -> None:
+    """Mark a checkpoint as whole, once all else is there."""
     write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
+
+
+def notes(folder: Path) -> Mapping[str, Any]:
+    """What training has noted of a finished checkpoint."""
+    noted: Mapping[str, Any] = read_json(folder / FIT)["fitted"]["notes"]
+    return noted
 
 
 def check(
@@ -87,15 +93,25 @@ def check(
     Raises:
         UserError: missing, truncated, not safetensors, or of another configuration.
     """
-    if not (folder / FIT).exists():
-        raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
-    shape: dict[str, int] = _same_configuration(folder, configured)["shape"]
-    for name in (VOCABULARY, FIT):
-        read_json(folder / name)
+    shape: dict[str, int] = check_finished(folder, configured)["shape"]
+    read_json(folder / VOCABULARY)
     with torch.device("meta"):
         expected = resume.weights(build(shape))
     checkpoints.check(folder / WEIGHTS, {name: tuple(value.shape) for name, value in expected.items()})
     return shape
+
+
+def check_finished(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint is of, as `save_configuration` wrote it.
+
+    Raises:
+        UserError: it is not finished, or of another configuration.
+    """
+    if not (folder / FIT).exists():
+        raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
+    known = _same_configuration(folder, configured)
+    read_json(folder / FIT)
+    return known
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:

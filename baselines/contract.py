@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from cosmos.budget import Budget
 from cosmos.call_count import CallCount
 from cosmos.errors import UserError, unknown
+from cosmos.training_config import Progress, TrainingResult, silent
 
 __all__ = [
     "Budget",
     "CallCount",
     "Corpus",
     "Document",
-    "Fitted",
     "Limits",
     "NoSetting",
     "Particular",
@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "Sample",
     "System",
+    "TrainingResult",
     "Untrained",
     "UserError",
     "silent",
@@ -92,25 +93,6 @@ class Sample:
     finished: bool
 
 
-Progress = Callable[[str, float, float | None], None]
-"""`progress(stage, share of the budget used in [0, 1], loss or None)`; called often, must return at once."""
-
-
-def silent(stage: str, share: float, loss: float | None) -> None:
-    """A `Progress` that shows nothing."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What training cost. Seconds and FLOPs include every stage and every interrupted attempt that was resumed."""
-
-    steps: int
-    seconds: float
-    flops: float
-    validation_loss: float | None
-    notes: Mapping[str, Any]
-
-
 @dataclass(frozen=True)
 class NoSetting:
     """The recipe or setting of a system that has nothing to set."""
@@ -158,11 +140,11 @@ class System(Protocol):
         seed: int,
         device: str,
         progress: Progress = silent,
-    ) -> Fitted:
+    ) -> TrainingResult:
         """Train and leave a checkpoint in `workdir`.
 
         Killed and called again with the same arguments it takes up where it was and ends with the same bytes.
-        Called after it has finished, it returns the same `Fitted` at once.
+        Called after it has finished, it returns the same `TrainingResult` at once.
         """
         ...
 

@@ -44,6 +44,7 @@ from cosmos.capture import Capturable
 from cosmos.config import SamplerSetting
 from cosmos.diffusion import draw_times
 from cosmos.randomness import Seeds
+from cosmos.recipes import NANO, SMALL
 from cosmos.samplers import sample
 from cosmos.training import Batch, Loss, TrainingConfig
 from cosmos.vocabulary import PAD
@@ -154,15 +155,13 @@ class DiffuSeqSystem(CanvasRival):
             "nano": DiffuSeqRecipe(
                 embedding=64,
                 trunk=trunk_of("nano", inner=448, time_width=16),
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                training=NANO,
                 budget=Budget(3e12, "flops"),
             ),
             "small": DiffuSeqRecipe(
                 embedding=128,
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
-                training=TrainingConfig(
-                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
+                training=SMALL,
                 budget=Budget(600, "seconds"),
             ),
             # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.

@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata
+from baselines.canvas import PAPER_TRAINING, CanvasModel, CanvasRecipe, CanvasRival, at_strata
 from baselines.contract import Budget, Progress, UserError
 from baselines.draws import check_top_p
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
@@ -46,7 +46,8 @@ from baselines.uniform_samplers import ancestral
 from cosmos.capture import Capturable
 from cosmos.config import check_steps
 from cosmos.randomness import Seeds
-from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
+from cosmos.recipes import NANO, SMALL
+from cosmos.training import Batches, Loss, TrainingConfig, TrainingResult, train
 
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
 DISTILLATION_GAMMA = (-4.0, -1.0)
@@ -107,7 +108,7 @@ class DuoSystem(CanvasRival):
             "nano": DuoRecipe(
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                training=NANO,
                 distillation=Distillation(
                     share=0.15,
                     rounds=3,
@@ -119,9 +120,7 @@ class DuoSystem(CanvasRival):
             "small": DuoRecipe(
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(
-                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
+                training=SMALL,
                 distillation=Distillation(
                     share=0.15,
                     rounds=4,
@@ -136,14 +135,7 @@ class DuoSystem(CanvasRival):
             "base": DuoRecipe(
                 trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
                 source_layers=12,
-                training=TrainingConfig(
-                    compile=True,
-                    batch_size=512,
-                    learning_rate=3e-4,
-                    final_learning_rate=3e-4,
-                    warmup_steps=2500,
-                    ema_decay=0.9999,
-                ),
+                training=PAPER_TRAINING,
                 distillation=Distillation(
                     share=50_000 / 1_050_000,
                     rounds=5,
@@ -193,13 +185,13 @@ class DuoSystem(CanvasRival):
         seed: int,
         device: str,
         progress: Progress,
-    ) -> Trained:
+    ) -> TrainingResult:
         """The three stages; see the module's docstring. Each is resumable, and a finished one is read back."""
         assert isinstance(model, CanvasModel)
         recipe: DuoRecipe = self.recipe
         config, size = recipe.training, model.tokens.num_embeddings
         exact, validation_loss = self.losses()
-        stages: list[tuple[Trained, float]] = []
+        stages: list[tuple[TrainingResult, float]] = []
 
         def stage(name: str, loss: Loss, config: TrainingConfig, share: float) -> None:
             if share == 0:
@@ -254,7 +246,7 @@ class DuoSystem(CanvasRival):
         )
 
 
-def _together(stages: Sequence[tuple[Trained, float]]) -> Trained:
+def _together(stages: Sequence[tuple[TrainingResult, float]]) -> TrainingResult:
     """What several stages cost as one.
 
     Args:
@@ -263,20 +255,18 @@ def _together(stages: Sequence[tuple[Trained, float]]) -> Trained:
     Returns:
         Sums of steps, seconds and FLOPs; the validation loss of the last; steps and shares counted from the first on.
     """
-    history: list[tuple[int, float]] = []
+    history: list[list[float]] = []
     steps, share, best, best_share = 0, 0.0, float("inf"), None
     for trained, part in stages:
-        losses = [loss for _, loss in trained.history]
+        losses = [loss for _, loss in trained.notes["validation_losses"]]
         if losses and min(losses) < best:
-            assert trained.best_share is not None
-            best, best_share = min(losses), share + part * trained.best_share
-        history += [(steps + step, loss) for step, loss in trained.history]
+            best, best_share = min(losses), share + part * trained.notes["best_share"]
+        history += [[steps + step, loss] for step, loss in trained.notes["validation_losses"]]
         steps, share = steps + trained.steps, share + part
-    return Trained(
+    return TrainingResult(
         steps=steps,
         seconds=sum(trained.seconds for trained, _ in stages),
         flops=sum(trained.flops for trained, _ in stages),
         validation_loss=stages[-1][0].validation_loss,
-        best_share=best_share,
-        history=tuple(history),
+        notes={"best_share": best_share, "validation_losses": history},
     )

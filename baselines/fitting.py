@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from baselines import checkpoint
-from baselines.contract import Budget, Corpus, Fitted, Limits, Progress, Request, Sample, UserError, silent
+from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
@@ -19,8 +20,8 @@ from cosmos.capture import Capture, CapturedCalls
 from cosmos.flops import step_flops
 from cosmos.optimiser_step import is_recorded
 from cosmos.processes import find_processes
-from cosmos.randomness import Seeds
-from cosmos.training import Batch, Batches, Loss, Trained, TrainingConfig, train
+from cosmos.randomness import Seeds, initialised
+from cosmos.training import Batch, Batches, Loss, TrainingConfig, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -56,11 +57,14 @@ class TrainedSystem(ABC):
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         """Read the checkpoint and make ready to generate."""
+        self.ready(*self.read(checkpoint_folder), device=device, dtype=dtype)
+
+    def read(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, nn.Module]:
+        """Sizes, vocabulary and networks of a checkpoint that is whole and of this configuration."""
         shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
         model = self.fresh(shape, 0)
         checkpoint.load_weights(checkpoint_folder, model)
-        vocabulary = self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY)
-        self.ready(shape, vocabulary, model, device=device, dtype=dtype)
+        return shape, self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY), model
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
         """Make ready to generate with random weights; see `baselines.contract.Untrained`."""
@@ -104,9 +108,7 @@ class TrainedSystem(ABC):
 
     def fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
         """The network with weights from `seed`; the global generator is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return self.build(shape)
+        return initialised(lambda: self.build(shape), seed)
 
 
 class Rival(TrainedSystem):
@@ -141,7 +143,7 @@ class Rival(TrainedSystem):
         seed: int,
         device: str,
         progress: Progress,
-    ) -> Trained:
+    ) -> TrainingResult:
         """Train the network in place; killed and called again, it takes up where it was. Here in one stage."""
         loss, validation_loss = self.losses()
         return train(
@@ -171,7 +173,7 @@ class Rival(TrainedSystem):
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
-    ) -> Fitted:
+    ) -> TrainingResult:
         """Train within the budget and leave a checkpoint; see the contract."""
         given = checkpoint.inputs(corpus, budget, seed)
         done = checkpoint.finished(workdir, self.configured, given)
@@ -190,21 +192,19 @@ class Rival(TrainedSystem):
         trained = self.optimise(
             model, data, validation, budget, workdir / "training", seed=seed, device=device, progress=progress
         )
-        fitted = Fitted(
-            steps=trained.steps,
-            seconds=trained.seconds,
-            flops=trained.flops,
-            validation_loss=trained.validation_loss,
+        fitted = replace(
+            trained,
             notes={
-                "best_share": trained.best_share,
-                "validation_losses": [list(pair) for pair in trained.history],
+                **trained.notes,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
                 "cut_sources": pairs.cut_sources,
                 "cut_targets": pairs.cut_targets,
                 **shape,
             },
         )
-        checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
+        checkpoint.save_configuration(workdir, self.configured, shape)
+        checkpoint.save_networks(workdir, self.name, vocabulary, model)
+        checkpoint.finish(workdir, given, fitted)
         return fitted
 
 

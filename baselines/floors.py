@@ -23,7 +23,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.contract import Budget, Corpus, Fitted, Limits, NoSetting, Progress, Request, Sample, UserError, silent
+from baselines.contract import (
+    Budget,
+    Corpus,
+    Limits,
+    NoSetting,
+    Progress,
+    Request,
+    Sample,
+    TrainingResult,
+    UserError,
+    silent,
+)
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.randomness import Seeds
 
@@ -52,7 +63,7 @@ class Floor:
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
-    ) -> Fitted:
+    ) -> TrainingResult:
         """Write what the floor learns of the training documents; costs no budget."""
         started = time.monotonic()
         known = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
@@ -62,7 +73,7 @@ class Floor:
             make_folder(workdir)
             write_json(workdir / _LEARNT, known)
         progress("fit", 1.0, None)
-        return Fitted(steps=0, seconds=known["seconds"], flops=0.0, validation_loss=None, notes={})
+        return TrainingResult(steps=0, seconds=known["seconds"], flops=0.0, validation_loss=None, notes={})
 
     def check(self, checkpoint: Path) -> None:
         """Raise `UserError` unless `fit` has left a readable file of this floor."""

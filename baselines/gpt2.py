@@ -16,13 +16,13 @@ could. No pretraining, unless the recipe names a pretrained GPT-2 to fine-tune: 
 that one's, limits are counted in its tokens, and a row is not to be ranked with systems that learnt from the task
 alone. On small corpora an autoregressive model overfits long before its budget is used, so there is dropout and the
 weights kept are those of the best validation loss (the budget's share at that point is `best_share` in the
-notes of `Fitted`).
+notes of `TrainingResult`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -42,6 +42,7 @@ from baselines.plain_generate import PlainGenerate
 from baselines.sequence import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
 from cosmos.call_count import add_calls
 from cosmos.randomness import Seeds
+from cosmos.recipes import NANO, SMALL
 from cosmos.training import Batch, Batches, Loss, Rows, TrainingConfig
 from cosmos.vocabulary import PAD, SEP, Vocabulary
 
@@ -152,9 +153,7 @@ class GPT2System(Rival):
                 heads=6,
                 inner=704,
                 dropout=0.1,
-                training=TrainingConfig(
-                    batch_size=16, learning_rate=2e-3, ema_decay=0.99, validations=4, keep="best"
-                ),
+                training=replace(NANO, learning_rate=2e-3, validations=4, keep="best"),
                 budget=Budget(3e12, "flops"),
             ),
             "small": GPT2Recipe(
@@ -163,10 +162,7 @@ class GPT2System(Rival):
                 heads=6,
                 inner=2688,
                 dropout=0.1,
-                training=TrainingConfig(
-                    record=True,
-                    batch_size=256, learning_rate=6e-4, betas=(0.9, 0.95), weight_decay=0.1, validations=20, keep="best"
-                ),
+                training=replace(SMALL, betas=(0.9, 0.95), weight_decay=0.1),
                 budget=Budget(600, "seconds"),
             ),
             "base": GPT2Recipe(

@@ -29,35 +29,34 @@ Axis legend in `cosmos.blocks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
-from baselines.two_stage import READER, Documents, LatentSampling, Parts, TwoStageRival, Work
+from baselines.two_stage import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.autoencoder import Compressor
 from cosmos.batches import Batch
-from cosmos.capture import Capture
+from cosmos.budget import Cost
+from cosmos.capture import captured
 from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.diffusion import draw
-from cosmos.encoding import Encoding
-from cosmos.latent_cache import cache_latents
-from cosmos.linear_start import TEXTS, linear_start_compressor, tokens_per_latent
+from cosmos.encoding import EncodedCorpus
+from cosmos.linear_start import linear_start_compressor, tokens_per_latent
 from cosmos.randomness import Seeds
 from cosmos.recipes import RECIPES, check_shares
-from cosmos.rows import LatentRows, TextRows
 from cosmos.schedule import Schedule, Tangent, make_schedule
-from cosmos.state_cache import CachedStates
+from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
+from cosmos.text_encoder import TextEncoder
 from cosmos.training import TrainingConfig
+from cosmos.training_config import TrainingRun
 from cosmos.vocabulary import SEP
 
 COSINE = Tangent(1.0)
@@ -172,7 +171,7 @@ def _like_cosmos(
     )
 
 
-class LD4LGSystem(TwoStageRival):
+class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
     name: ClassVar[str] = "ld4lg"
@@ -185,98 +184,63 @@ class LD4LGSystem(TwoStageRival):
     )
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "dpmpp_2m-20": LatentSampling("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
-            "ddpm-250": LatentSampling("ddpm", steps=250, end_noise=1e-4),
+            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+            "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
         }
     )
 
     server: Server | None = None
 
-    def canvas(self, longest: int) -> int:
-        return max(self.recipe.autoencoder.latents, super().canvas(longest))  # a latent stands for a position at least
+    def positions(self, longest: int) -> int:
+        return max(self.recipe.autoencoder.latents, super().positions(longest))
 
-    def build(self, shape: Mapping[str, int]) -> Parts:
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: LD4LGRecipe = self.recipe
-        width, conditional = shape["text_width"], self.limits.source_tokens > 0
-        autoencoder = replace(
+        width = shape["text_width"]
+        sizes = replace(
             recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["canvas"]
         )
-        denoiser = replace(
-            recipe.denoiser,
-            latents=autoencoder.latents,
-            latent_width=autoencoder.latent_width,
-            source_width=width if conditional else None,
-            max_source_tokens=max(1, self.limits.source_tokens),
-        )
-        reader = LatentAutoencoder(autoencoder, recipe.decoder_layers)
-        return Parts(width, reader, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule)))
+        denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
+        reader = LatentAutoencoder(sizes, recipe.decoder_layers)
+        return LatentNetworks(width, reader, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule)))
 
-    def decoder(self) -> nn.Module:
-        reader = self.model.reader
-        assert isinstance(reader, LatentAutoencoder)
-        return reader.decoder
+    def decoder(self) -> LatentDecoder:
+        return self.model.reader.decoder
 
-    def never_end(self, model: nn.Module) -> None:
+    def never_end(self, model: LatentNetworks) -> None:
         """A logit of zero is never the largest of a whole vocabulary's."""
-        assert isinstance(model, Parts) and isinstance(model.reader, LatentAutoencoder)
         model.reader.decoder.tokens.weight[SEP] = 0.0
 
-    def start(self, model: Parts, train: Documents, seed: int) -> None:
-        reader = model.reader
-        assert isinstance(reader, LatentAutoencoder)
-        config = reader.config
-        if self.recipe.start_linear and tokens_per_latent(config) is not None:
-            here = next(reader.parameters()).device
-            rows = train.targets.batch(torch.arange(min(TEXTS, len(train.targets))))
-            states, mask, tokens = (rows[name].to(here) for name in ("states", "mask", "tokens"))
-            clean = model.standardiser(states, mask)
-            linear_start_compressor(reader.compressor, config, clean, mask, tokens, seed)
+    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+        reader: LatentAutoencoder = model.reader
+        if self.recipe.start_linear and tokens_per_latent(reader.config) is not None:
+            known = first_texts(corpus.train.targets, model.standardiser)
+            linear_start_compressor(reader.compressor, reader.config, *known, seed)
             reader.decoder.align()
 
-    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
-        def loss(autoencoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+        def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
-            assert isinstance(autoencoder, LatentAutoencoder)
             mask, tokens = batch["mask"], batch["tokens"]
             latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
-        return Work(loss, train.targets, None if validation is None else validation.targets)
+        validation = corpus.validation
+        held_out = None if validation is None else validation.targets
+        return TrainingStage("reader", model.reader, loss, corpus.train.targets, held_out)
 
-    def denoising(
-        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
-    ) -> Work:
-        reader, denoiser = model.reader, model.denoiser
-        assert isinstance(reader, LatentAutoencoder)
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.reader, model.standardiser, corpus, run)
+        stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
+        return replace(stage, name="denoiser"), latents.cost
 
-        def rows(targets: TextRows, key: str, sources: CachedStates | None, folder: str) -> LatentRows:
-            latents = cache_latents(
-                reader, model.standardiser, targets.states, key, workdir / folder, encoding.tell
-            )  # fmt: skip
-            encoding.paid.append(latents)
-            return LatentRows(latents.latents, sources)
-
-        data = rows(train.targets, train.key, train.sources, "latents")
-        held_out = None
-        if validation is not None:
-            held_out = rows(validation.targets, validation.key, validation.sources, "validation_latents")
-        denoiser.normaliser.fit(data.latents.split(1 << 12))
-
-        def loss(network: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
-            assert isinstance(network, VelocityDenoiser)
-            clean, source = network.normaliser.standardise(batch["latents"]), None
-            if "source" in batch:
-                mask = batch["source_mask"]
-                source = Source(model.standardiser(batch["source"], mask), mask)
-            return velocity_loss(network, clean, self.recipe.diffusion, seeds, source)
-
-        return Work(loss, data, held_out)
-
-    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
-        decoder = self.decoder()
-        assert isinstance(decoder, LatentDecoder)
+    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """The most probable tokens, word by word, from latents of a captured call."""
+        latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
+        decoder, canvas = self.decoder(), self.loaded_shape["canvas"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
-        canvas = self.loaded_shape["canvas"]
-        self.server = Server.of(self.server, READER, decoder, len(raw), canvas)
-        return greedy(self.server, raw, canvas - 1, len(self.vocabulary), capture)
+        self.server = Server.of(self.server, self.decoder_name, decoder, len(raw), canvas)
+        return greedy(self.server, raw, canvas - 1, len(self.vocabulary), setting.capture)

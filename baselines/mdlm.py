@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
+from baselines.canvas import PAPER_TRAINING, CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
 from baselines.choosing import chosen
 from baselines.contract import Budget
 from baselines.masked_diffusion import LogLinear, mask_out, token_nll, weight
@@ -33,7 +33,8 @@ from baselines.trunk import Memory, trunk_of
 from baselines.unmasking import Remasking, Setting, ThresholdUnmasking, Unmasking, unmask
 from cosmos.capture import captured
 from cosmos.randomness import Seeds
-from cosmos.training import Batch, Loss, TrainingConfig
+from cosmos.recipes import NANO, SMALL
+from cosmos.training import Batch, Loss
 from cosmos.vocabulary import MASK
 
 SCHEDULE = LogLinear()
@@ -62,29 +63,20 @@ class MDLMSystem(CanvasRival):
             "nano": CanvasRecipe(
                 trunk_of("nano", inner=480),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                training=NANO,
                 budget=Budget(3e12, "flops"),
             ),
             "small": CanvasRecipe(
                 trunk_of("small", inner=1856, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(
-                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
+                training=SMALL,
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
             "base": CanvasRecipe(
                 trunk_of("base", inner=3712, dropout=0.1),
                 source_layers=12,
-                training=TrainingConfig(
-                    compile=True,
-                    batch_size=512,
-                    learning_rate=3e-4,
-                    final_learning_rate=3e-4,
-                    warmup_steps=2500,
-                    ema_decay=0.9999,
-                ),
+                training=PAPER_TRAINING,
                 budget=Budget(1_000_000, "steps"),
             ),
         }

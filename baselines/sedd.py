@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.canvas import CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
+from baselines.canvas import PAPER_TRAINING, CanvasModel, CanvasRecipe, CanvasRival, at_strata, target_tokens
 from baselines.choosing import chosen
 from baselines.contract import Budget, unknown
 from baselines.masked_diffusion import LogLinear, Schedule, mask_out
@@ -35,7 +35,8 @@ from baselines.uniform_diffusion import redraw
 from cosmos.capture import Capturable
 from cosmos.config import check_steps
 from cosmos.randomness import Seeds
-from cosmos.training import Batch, Loss, TrainingConfig
+from cosmos.recipes import NANO, SMALL
+from cosmos.training import Batch, Loss
 from cosmos.vocabulary import MASK
 
 Transition = Literal["absorb", "uniform"]
@@ -108,29 +109,20 @@ class SEDDSystem(CanvasRival):
             "nano": SEDDRecipe(
                 trunk=trunk_of("nano", inner=480, time_width=16),
                 source_layers=0,
-                training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+                training=NANO,
                 budget=Budget(3e12, "flops"),
             ),
             "small": SEDDRecipe(
                 trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
                 source_layers=6,
-                training=TrainingConfig(
-                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
+                training=SMALL,
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
             "base": SEDDRecipe(
                 trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
                 source_layers=12,
-                training=TrainingConfig(
-                    compile=True,
-                    batch_size=512,
-                    learning_rate=3e-4,
-                    final_learning_rate=3e-4,
-                    warmup_steps=2500,
-                    ema_decay=0.9999,
-                ),
+                training=PAPER_TRAINING,
                 budget=Budget(1_300_000, "steps"),
             ),
         }

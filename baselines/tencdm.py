@@ -26,9 +26,8 @@ Axis legend in `cosmos.blocks`; here N = L, the canvas, and C = T.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -38,20 +37,20 @@ from torch.nn import functional
 
 from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
-from baselines.two_stage import Documents, LatentSampling, Parts, TwoStageRival, Work
+from baselines.two_stage import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.batches import Batch, Rows
 from cosmos.blocks import RMSNorm, Rotary, project
-from cosmos.capture import Capture, captured
+from cosmos.budget import Cost
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
 from cosmos.denoiser import Block, Denoiser, Source
 from cosmos.diffusion import diffuse, diffusion_loss, draw, estimated, squared_error
-from cosmos.encoding import Encoding
+from cosmos.encoding import EncodedCorpus, EncodedTexts
 from cosmos.randomness import Seeds
-from cosmos.recipes import RECIPES, check_shares
-from cosmos.rows import TextRows
+from cosmos.recipes import NANO, RECIPES, SMALL, SMALL_DENOISER, check_shares
 from cosmos.schedule import Schedule, make_schedule
-from cosmos.state_cache import CachedStates
-from cosmos.training import TrainingConfig
+from cosmos.stages import TrainingStage, source_of
+from cosmos.training import Loss, TrainingConfig
+from cosmos.training_config import TrainingRun
 
 DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.05  # where sampling stops
@@ -124,8 +123,8 @@ def read_error(reader: nn.Module, states: Tensor, source: Source | None, batch: 
 class StateRows:
     """Targets on the whole canvas: raw states (zero after the end), mask, tokens; and the raw states of sources."""
 
-    def __init__(self, targets: TextRows, canvas: int, sources: CachedStates | None) -> None:
-        self.targets, self.canvas, self.sources = targets, canvas, sources
+    def __init__(self, texts: EncodedTexts, canvas: int) -> None:
+        self.targets, self.sources, self.canvas = texts.targets, texts.sources, canvas
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -179,12 +178,12 @@ def _like_cosmos(
     )
 
 
-def _euler(solver: SolverName = "release", **changes: Any) -> LatentSampling:
+def _euler(solver: SolverName = "release", **changes: Any) -> LatentSamplingSetting:
     """Fifty equal steps of t from 1 to END_TIME of the tan-9 schedule."""
-    return LatentSampling(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
+    return LatentSamplingSetting(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
 
 
-class TEncDMSystem(TwoStageRival):
+class TEncDMSystem(LatentDiffusionSystem):
     """TEncDM behind the contract."""
 
     name: ClassVar[str] = "tencdm"
@@ -193,8 +192,8 @@ class TEncDMSystem(TwoStageRival):
             "nano": _like_cosmos(
                 "nano",
                 1,
-                TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
-                TrainingConfig(batch_size=16, learning_rate=4e-3, ema_decay=0.99, validations=1),
+                NANO,
+                replace(NANO, learning_rate=4e-3),
                 0.12,
                 Budget(3e12, "flops"),
                 feed_forward=7 / 3,
@@ -204,12 +203,8 @@ class TEncDMSystem(TwoStageRival):
             "small": _like_cosmos(
                 "small",
                 3,
-                TrainingConfig(
-                    record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
-                TrainingConfig(
-                    record=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
-                ),
+                SMALL,
+                SMALL_DENOISER,
                 0.1,
                 Budget(600, "seconds"),
             ),
@@ -230,7 +225,7 @@ class TEncDMSystem(TwoStageRival):
     )  # fmt: skip
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "dpmpp_2m-20": LatentSampling("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
             "euler-50": _euler(),
         }
     )
@@ -241,20 +236,13 @@ class TEncDMSystem(TwoStageRival):
         }
     )
 
-    def build(self, shape: Mapping[str, int]) -> Parts:
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
-        conditional = self.limits.source_tokens > 0
-        config = replace(
-            recipe.denoiser,
-            latents=shape["canvas"],
-            latent_width=shape["text_width"],
-            source_width=shape["text_width"] if conditional else None,
-            max_source_tokens=max(1, self.limits.source_tokens),
-        )
+        config = self.denoiser_sizes(recipe.denoiser, shape["canvas"], shape["text_width"], shape)
         reader = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
-        return Parts(shape["text_width"], reader, Denoiser(config))
+        return LatentNetworks(shape["text_width"], reader, Denoiser(config))
 
-    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
         def loss(decoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -264,11 +252,11 @@ class TEncDMSystem(TwoStageRival):
             tokens, mask = batch["tokens"], batch["mask"]
             return summed_nll(logits, tokens, mask, batch.static_shapes), mask.sum()
 
-        return self._work(loss, train, validation, model.denoiser.config.latents)
+        return self._stage("reader", model, model.reader, loss, corpus)
 
-    def denoising(
-        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
-    ) -> Work:
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
         weight = self.recipe.reader_weight
 
         def loss(denoiser: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
@@ -280,28 +268,25 @@ class TEncDMSystem(TwoStageRival):
             errors = squared_error(estimate, states) + weight * read_error(model.reader, estimate, source, batch)
             return errors.sum(), errors.new_full((), len(errors))
 
-        return self._work(loss, train, validation, model.denoiser.config.latents)
+        return self._stage("denoiser", model, model.denoiser, loss, corpus), Cost()
 
-    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
-        return captured(self, self.most_probable, capture)(latents, *source)
-
-    def most_probable(self, latents: Tensor, *source: Tensor) -> Tensor:
-        """The most probable token at every position after [CLS], int64 [B, L]."""
-        dtype = next(self.model.reader.parameters()).dtype
-        logits = self.model.reader(latents.to(dtype), Source(*source) if source else None)
-        return logits[:, 1:, : len(self.vocabulary)].argmax(-1)
+    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+        return self.model.reader(latents.to(next(self.model.reader.parameters()).dtype), source)
 
     @staticmethod
-    def _work(loss: Any, train: Documents, validation: Documents | None, canvas: int) -> Work:
-        rows = [None if d is None else StateRows(d.targets, canvas, d.sources) for d in (train, validation)]
-        assert rows[0] is not None
-        return Work(loss, rows[0], rows[1])
+    def _stage(
+        name: str, model: LatentNetworks, network: nn.Module, loss: Loss, corpus: EncodedCorpus
+    ) -> TrainingStage:
+        canvas, validation = model.denoiser.config.latents, corpus.validation
+        return TrainingStage(
+            name,
+            network,
+            loss,
+            StateRows(corpus.train, canvas),
+            None if validation is None else StateRows(validation, canvas),
+        )
 
     @staticmethod
-    def _inputs(model: Parts, batch: Batch) -> tuple[Tensor, Source | None]:
+    def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, Source | None]:
         """Standardised states [B, L, T] of targets, and the source."""
-        states = model.standardiser(batch["states"], batch["mask"])
-        if "source" not in batch:
-            return states, None
-        mask = batch["source_mask"]
-        return states, Source(model.standardiser(batch["source"], mask), mask)
+        return model.standardiser(batch["states"], batch["mask"]), source_of(model.standardiser, batch)

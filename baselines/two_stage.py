@@ -1,79 +1,72 @@
-"""What rivals on a frozen text encoder share: fit, load, and the encoding of sources. A rival adds two stages.
+"""Latent diffusion behind the contract: what Cosmos, TEncDM and LD4LG share. A system adds its networks and its losses.
 
-First a reader is trained, which turns what is diffused into tokens; then the denoiser. The budget pays for everything:
-encoding the texts comes first, of as many documents as `encoding_share` pays for (`baselines.affordable`), then
-`reader_share` of what is left trains the reader, and the rest the denoiser.
-Networks, losses, caches and the training loop are those of `cosmos`.
+All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
+where texts are compressed, what compresses them), then the denoiser. The budget pays for everything. Encoding the texts
+comes first, of as many documents as `encoding_share` of it pays for (`baselines.affordable`); what is left is split
+between the stages, and each pays from its part for what is computed for it before it trains: a linear start, latents.
 
-Axis legend in `cosmos.blocks`.
+A decoder emits a fixed number of positions: that of the longest training target, rounded up to a multiple of four,
+within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+
+Networks, losses, caches and the training loop are those of `cosmos`. Axis legend in `cosmos.blocks`.
 """
 
 from __future__ import annotations
 
+import copy
 import shutil
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from baselines import checkpoint
-from baselines.affordable import CHOICE, affordable
-from baselines.contract import Budget, Corpus, Document, Fitted, Progress, Request, Sample, UserError, silent
-from baselines.fitting import TrainedSystem, flops_per_step
+from baselines.affordable import affordable
+from baselines.contract import Budget, Corpus, Document, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.fitting import TrainedSystem
 from baselines.sequence import read_samples
 from cosmos import resume
-from cosmos.capture import Capturable, Capture, captured
-from cosmos.config import MINILM, PRESETS, SamplerSetting
+from cosmos.budget import Cost
+from cosmos.capture import Capturable, captured
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting
 from cosmos.denoiser import Denoiser, Source
-from cosmos.encoding import Cost, Encoding
-from cosmos.files import make_folder, read_json, write_json
-from cosmos.flops import measure_flops
+from cosmos.encoding import EncodedCorpus, Encoding
 from cosmos.processes import find_processes
-from cosmos.randomness import Seeds
-from cosmos.rows import TextRows
-from cosmos.samplers import Denoise, check_guidance, check_self_guidance, guided, sample, self_guided, with_network
-from cosmos.schedule import make_schedule
+from cosmos.samplers import check_guidance, sample_latents
+from cosmos.stages import TrainingStage, measured, train_stage
 from cosmos.standardiser import Standardiser
-from cosmos.state_cache import CachedStates
 from cosmos.text_encoder import TextEncoder
+from cosmos.texts import Texts
 from cosmos.train import encoder_name
-from cosmos.training import Batches, Loss, Trained, TrainingConfig, train
+from cosmos.training import TrainingConfig
+from cosmos.training_config import TrainingRun
 from cosmos.vocabulary import Vocabulary
-
-READER, DENOISER = "reader", "denoiser"
-START = "start.json"  # what first weights cost, while training
 
 
 @dataclass(frozen=True)
-class LatentSampling(SamplerSetting, Capturable):
+class LatentSamplingSetting(SamplerSetting, Capturable):
     """How to generate: the sampler, and whether its loop is captured."""
 
 
 @dataclass(frozen=True)
-class Documents:
-    """Documents with their frozen states."""
+class TwoStageRecipe:
+    """What the recipes of all these systems say, whatever their fields are called."""
 
-    targets: TextRows
-    key: str  # a hash of the targets
-    sources: CachedStates | None
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a stage trains on, and what it is measured on (with the same loss)."""
-
-    loss: Loss
-    data: Batches
-    validation: Batches | None
+    text_encoder: str
+    diffusion: DiffusionConfig
+    trainings: tuple[TrainingConfig, TrainingConfig]
+    first_share: float  # of the budget that encoding leaves
+    encoding_share: float
 
 
-class Parts(nn.Module):
-    """All that a checkpoint holds."""
+class LatentNetworks(nn.Module):
+    """All that a checkpoint holds; `reader` is what the first stage trains, of a type that the system knows."""
+
+    reader: Any
 
     def __init__(self, text_width: int, reader: nn.Module, denoiser: Denoiser) -> None:
         super().__init__()
@@ -81,55 +74,94 @@ class Parts(nn.Module):
         self.reader, self.denoiser = reader, denoiser
 
 
-class TwoStageRival(TrainedSystem):
-    """A rival that diffuses what it makes of a frozen encoder's states.
+class LatentDiffusionSystem(TrainedSystem):
+    """A system that diffuses what it makes of a frozen encoder's states."""
 
-    Recipes have `text_encoder`, `reader_training`, `denoiser_training`, `reader_share`, `encoding_share`, `diffusion`
-    and `budget`.
-    """
-
-    model: Parts
+    model: LatentNetworks
+    encoder: TextEncoder | None
+    decoder_name: ClassVar[str] = "reader"  # among `networks`
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
         """The frozen encoder, whose states are learnt from."""
         return (recipe.text_encoder,)
 
-    # -- what a rival adds --------------------------------------------------------------------------------------------
+    # -- what a system adds -------------------------------------------------------------------------------------------
 
-    def canvas(self, longest: int) -> int:
-        """Positions of a target, [CLS] and [SEP] included; that of the longest training target, rounded up to fours.
+    def two_stages(self) -> TwoStageRecipe:
+        """What the recipe says of both stages."""
+        recipe = self.recipe
+        return TwoStageRecipe(
+            recipe.text_encoder,
+            recipe.diffusion,
+            (recipe.reader_training, recipe.denoiser_training),
+            recipe.reader_share,
+            recipe.encoding_share,
+        )
 
-        Positions that no text needs would cost without use.
-        """
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
+        """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" (positions) and "text_width"."""
+
+    @abstractmethod
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+        """The stage after which tokens can be decoded."""
+
+    @abstractmethod
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
+        """The denoiser's, once the first has ended, and what it pays for before it trains."""
+
+    def denoiser_sizes(
+        self, sizes: DenoiserConfig, latents: int, latent_width: int, shape: Mapping[str, int]
+    ) -> DenoiserConfig:
+        """Those of a recipe, made to suit what is diffused and the task's sources."""
+        conditional = self.limits.source_tokens > 0
+        return replace(
+            sizes,
+            latents=latents,
+            latent_width=latent_width,
+            source_width=shape["text_width"] if conditional else None,
+            max_source_tokens=max(1, self.limits.source_tokens),
+        )
+
+    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+        """Of every position [B, L, V], from standardised latents [B, N, C], where all are decoded at once."""
+        raise NotImplementedError
+
+    def positions(self, longest: int) -> int:
+        """Positions of a target, [CLS] and [SEP] included, where the longest has so many."""
         return min(self.limits.target_tokens, -(-longest // 4) * 4)
 
-    @abstractmethod
-    def build(self, shape: Mapping[str, int]) -> Parts:
-        """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" and "text_width"."""
+    def passages(self, corpus: Corpus, encoder: TextEncoder) -> Sequence[str]:
+        """Texts of another corpus, for the first stage; here none."""
+        return ()
 
-    def start(self, model: Parts, train: Documents, seed: int) -> None:
-        """Better first weights for the reader than random ones; here none."""
+    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+        """Better first weights than random ones; here none."""
 
-    @abstractmethod
-    def reading(self, model: Parts, train: Documents, validation: Documents | None) -> Work:
-        """The first stage."""
+    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
+        """What else is worth noting of a training; here nothing."""
+        return {}
 
-    @abstractmethod
-    def denoising(
-        self, model: Parts, train: Documents, validation: Documents | None, encoding: Encoding, workdir: Path
-    ) -> Work:
-        """The second stage, once the reader is trained; what it computes of the texts is added to `encoding.paid`."""
+    def decoder(self) -> nn.Module:
+        """The part of what the first stage trains that generation calls."""
+        return self.model.reader
 
-    @abstractmethod
-    def read(self, latents: Tensor, source: Sequence[Tensor], capture: Capture) -> Tensor:
-        """Compact tokens int64 [B, L], without [CLS], from latents [B, N, C]; `source` as in `latents`."""
+    def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
+        """Write the vocabulary and the networks."""
+        checkpoint.save_networks(folder, self.name, vocabulary, model)
+
+    def trained_with(self, folder: Path) -> str:
+        """The fingerprint of the text encoder that a checkpoint was trained with."""
+        return str(checkpoint.notes(folder)["text_encoder"])
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
-    ) -> Fitted:
+    ) -> TrainingResult:
         """Train both stages within the budget and leave a checkpoint; see the contract."""
         given = checkpoint.inputs(corpus, budget, seed)
         done = checkpoint.finished(workdir, self.configured, given)
@@ -137,89 +169,74 @@ class TwoStageRival(TrainedSystem):
             return done
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
-        encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
-        texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
-        vocabulary = Vocabulary.of(texts, str(encoder.folder))
-        corpus = affordable(
-            corpus,
+        recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
+        encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
+        chosen = affordable(
+            replace(corpus, passages=self.passages(corpus, encoder)),
             encoder,
             self.limits,
             budget,
-            share=self.recipe.encoding_share,
-            batch_size=max(self.recipe.reader_training.batch_size, self.recipe.denoiser_training.batch_size),
-            workdir=workdir,
+            share=recipe.encoding_share,
+            batch_size=max(training.batch_size for training in recipe.trainings),
+            workdir=run.workdir,
             device=device,
         )
-        targets = [document.target for document in corpus.train]
+        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
+        vocabulary = Vocabulary.of([*seen, *chosen.passages], str(encoder.folder))
+        targets = [document.target for document in chosen.train]
         longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
-        canvas = self.canvas(longest)
-        shape = {"vocabulary": vocabulary.padded_size, "canvas": canvas, "text_width": encoder.width}
+        positions = self.positions(longest)
+        shape = {"vocabulary": vocabulary.padded_size, "canvas": positions, "text_width": encoder.width}
 
-        encoding = Encoding(workdir / "states", encoder, self.name, device, progress)
-        data = self._documents(corpus.train, vocabulary, canvas, encoding)
-        held_out = self._documents(corpus.validation, vocabulary, canvas, encoding) if corpus.validation else None
+        encoding = Encoding(encoder, vocabulary, positions, self.limits.source_tokens, run)
+        data = encoding.corpus(self._texts(chosen.train), self._texts(chosen.validation), chosen.passages)
+        left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, seed)
-        model.standardiser = Standardiser.of(data.targets.states.statistics())
+        model.standardiser = Standardiser.of(data.train.targets.states.statistics())
         model.to(find_processes(device).device)
-        encoding.paid.append(_measured(lambda: self.start(model, data, seed), workdir / START))
-        first = encoding.left(budget).part(self.recipe.reader_share)
+        start = measured(lambda: self.start(model, data, encoder, seed), run)
+        part = left.part(recipe.first_share).after(start, "The linear start")
+        stage = self.first_stage(model, data)
+        first = train_stage(stage, recipe.trainings[0], part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = left.part(1.0 - recipe.first_share).after(prepared, "Computing the latents")
+        second = train_stage(next_stage, recipe.trainings[1], part, run)
 
-        def stage(name: str, network: nn.Module, work: Work, training: TrainingConfig, part: Budget) -> Trained:
-            return train(
-                network,
-                work.loss,
-                work.data,
-                config=training,
-                budget=part,
-                workdir=workdir / "training",
-                seed=seed,
-                device=device,
-                flops_per_step=flops_per_step(network, work.loss, work.data, training, device),
-                stage=name,
-                validation=work.validation,
-                progress=progress,
-            )
-
-        reader = stage(
-            READER, model.reader, self.reading(model, data, held_out), self.recipe.reader_training, first
-        )  # fmt: skip
-        work = self.denoising(model, data, held_out, encoding, workdir)
-        left = encoding.left(budget)
-        second = Budget(left.amount - first.amount, left.unit)
-        denoiser = stage(DENOISER, model.denoiser, work, self.recipe.denoiser_training, second)
-        fitted = Fitted(
-            steps=reader.steps + denoiser.steps,
-            seconds=reader.seconds + denoiser.seconds + encoding.seconds,
-            flops=reader.flops + denoiser.flops + encoding.flops,
-            validation_loss=denoiser.validation_loss,
+        cost = Cost.total([data.cost, start, prepared])
+        states = data.train.targets.states
+        fitted = TrainingResult(
+            steps=first.steps + second.steps,
+            seconds=first.seconds + second.seconds + cost.seconds,
+            flops=first.flops + second.flops + cost.flops,
+            validation_loss=second.validation_loss,
             notes={
-                "documents": len(corpus.train),
-                "validation_documents": len(corpus.validation),
-                "reader": asdict(reader),
-                "denoiser": asdict(denoiser),
-                "encoding_seconds": encoding.seconds,
-                "encoding_flops": encoding.flops,
+                "documents": len(chosen.train),
+                "validation_documents": len(chosen.validation),
+                "passages": len(chosen.passages),
+                stage.name: asdict(first),
+                next_stage.name: asdict(second),
+                "encoding_seconds": cost.seconds,
+                "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
                 "text_encoder": encoder.fingerprint,
-                "cut_targets": data.targets.states.cut,
-                "cut_sources": 0 if data.sources is None else data.sources.cut,
+                "cut_targets": states.cut,
+                "cut_sources": 0 if data.train.sources is None else data.train.sources.cut,
                 **shape,
+                **self.notes(model, data),
             },
         )
-        checkpoint.save(workdir, self.configured, given, shape, vocabulary, model, fitted)
-        for folder in ("states", "latents", "validation_latents"):  # caches: large, and never read again
-            shutil.rmtree(workdir / folder, ignore_errors=True)
-        for file in (CHOICE, START):
-            (workdir / file).unlink()
+        checkpoint.save_configuration(workdir, self.configured, shape)
+        self.save(workdir, vocabulary, model, encoder)
+        checkpoint.finish(workdir, given, fitted)
+        shutil.rmtree(run.workdir)  # caches and logs: large, and never read again
         return fitted
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         """Read the checkpoint, with the text encoder where requests have sources."""
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
-            self.encoder = TextEncoder(encoder_name(self.recipe.text_encoder, MINILM), device)
-            notes = read_json(checkpoint_folder / checkpoint.FIT)["fitted"]["notes"]
-            if self.encoder.fingerprint != notes["text_encoder"]:
+            self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
+            if self.encoder.fingerprint != self.trained_with(checkpoint_folder):
                 raise UserError(
                     f"{checkpoint_folder} was trained with another text encoder than {self.encoder.folder}; "
                     "fit it elsewhere."
@@ -228,80 +245,71 @@ class TwoStageRival(TrainedSystem):
     def ready(
         self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
     ) -> None:
+        standardiser = copy.deepcopy(model.standardiser)  # not rounded, as its states come in float32
         super().ready(shape, vocabulary, model, device=device, dtype=dtype)
-        self.model.standardiser.float()
+        self.model.standardiser = standardiser.to(self.device)
         self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
         self.encoder = None
 
     def longest(self) -> dict[str, int]:
-        wanted = self.recipe.text_encoder
-        widths = (p.autoencoder.text_width for p in PRESETS.values() if p.text_encoder == wanted)
+        return {"canvas": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
+
+    def text_width(self) -> int:
+        """That of the encoder's states, without loading it."""
+        wanted = self.two_stages().text_encoder
+        widths = (preset.autoencoder.text_width for preset in PRESETS.values() if preset.text_encoder == wanted)
         width = next(widths, None)
         if width is None:
             raise UserError(f"The width of the encoder '{wanted}' is not known without loading it; choose a preset's.")
-        return {"canvas": self.canvas(self.limits.target_tokens), "text_width": width}
+        return width
 
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
-        found: dict[str, nn.Module] = {DENOISER: self.model.denoiser, READER: self.decoder()}
+        found: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
         if self.encoder is not None:
             found |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
         return found
 
-    def decoder(self) -> nn.Module:
-        """The part of the reader that generation calls."""
-        return self.model.reader
-
-    def check_setting(self, setting: LatentSampling) -> None:
+    def check_setting(self, setting: LatentSamplingSetting) -> None:
         """Refuse guidance where there is nothing to guide by."""
-        check_guidance(setting, self.recipe.diffusion, self.limits.source_tokens > 0)
+        check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
 
-    def generate(self, requests: Sequence[Request], setting: LatentSampling) -> list[Sample]:
+    def generate(self, requests: Sequence[Request], setting: LatentSamplingSetting) -> list[Sample]:
         """One text per request; all go through the networks as one batch."""
         if not requests:
             return []
-        capture = setting.capture
         with torch.inference_mode():
-            source = self._source([request.source for request in requests], fixed=capture != "off")
+            source = self._source([request.source for request in requests], fixed=setting.capture != "off")
             seeds = torch.tensor([request.seed for request in requests], device=self.device)
-            latents = captured(self, self.latents, capture, setting)(seeds, *source)
-            tokens = self.read(latents, source, capture)
+            tokens = self.sample_tokens(setting, seeds, *source)
         return read_samples(requests, tokens, self.vocabulary)
 
-    def latents(self, setting: LatentSampling, seeds: Tensor, *source: Tensor) -> Tensor:
-        """Standardised latents [B, N, C], drawn with the setting's solver; a function of tensors that can be captured.
+    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Compact tokens int64 [B, L], without [CLS]; arguments as in `latents`. Here one captured call makes them."""
+        return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
+
+    def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """The most probable token at every position after [CLS], int64 [B, L], as a function of tensors."""
+        latents = self.latents(setting, seeds, *source)
+        return self.logits(latents, Source(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+
+    def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Standardised latents [B, N, C]; see `cosmos.samplers.sample_latents`.
 
         Args:
             seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
         """
-        check_self_guidance(setting, self.recipe.diffusion)
-        denoiser, streams = self.model.denoiser, Seeds(seeds, setting.compiled)
-        schedule = make_schedule(self.recipe.diffusion.schedule)
-        condition = denoiser.encode_condition(Source(*source)) if source else None
-        informed = self.recipe.diffusion.self_conditioned
-        denoise: Denoise = with_network(denoiser, condition, self_conditioned=informed)
-        if condition is not None and setting.guidance != 1.0:
-            free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
-            denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
-        denoise = self_guided(denoise, setting.self_guidance)
-        start = streams.normal(denoiser.config.latents, denoiser.config.latent_width)
-        return sample(denoise, start, setting, schedule, streams)
+        given = Source(*source) if source else None
+        return sample_latents(self.model.denoiser, self.two_stages().diffusion, setting, seeds, given, setting.compiled)
 
-    def _documents(
-        self, documents: Sequence[Document], vocabulary: Vocabulary, canvas: int, encoding: Encoding
-    ) -> Documents:
-        targets = [document.target for document in documents]
-        states, key = encoding.states(targets, canvas)
-        rows = TextRows(states, targets, vocabulary, canvas)
-        if self.limits.source_tokens == 0:
-            return Documents(rows, key, None)
-        sources, _ = encoding.states([str(document.source) for document in documents], self.limits.source_tokens)
-        return Documents(rows, key, sources)
+    def _texts(self, documents: Sequence[Document]) -> Texts:
+        sources = [str(document.source) for document in documents] if self.limits.source_tokens > 0 else None
+        return Texts([document.target for document in documents], sources)
 
     def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S]; nothing for an
-        unconditional model. S is that of the longest source, or the limit if fixed.
+        unconditional model. S is that of the longest source, or the limit if fixed: a recording is for one shape.
         """
         if self.encoder is None:
             return ()
@@ -309,13 +317,3 @@ class TwoStageRival(TrainedSystem):
         states, mask, _ = self.encoder.encode([str(text) for text in texts], limit, pad_to=limit if fixed else None)
         dtype = next(self.model.denoiser.parameters()).dtype
         return self.model.standardiser(states, mask).to(dtype), mask
-
-
-def _measured(start: Callable[[], None], costs: Path) -> Cost:
-    """Do it and say what it costs; that of the first time, however often resumed."""
-    began = time.perf_counter()
-    flops = measure_flops(start)
-    if not costs.exists():
-        make_folder(costs.parent)
-        write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
-    return Cost(**read_json(costs))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from baselines.contract import Budget, Corpus, Fitted, Progress, UserError
+from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
 from benchmarks import environment, store
 from benchmarks.files import StoreError, write_json
 from benchmarks.options import plain
@@ -112,7 +112,7 @@ def _inputs(planned: PlannedCell) -> Json:
     return {name: getattr(cell, name) for name in cell._TRAINING}
 
 
-def _training(fitted: Fitted) -> Training:
+def _training(fitted: TrainingResult) -> Training:
     """As JSON: a loss that is no number is none."""
     loss = fitted.validation_loss
     return Training(

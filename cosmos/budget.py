@@ -1,14 +1,39 @@
-"""How much training a system may spend. Standard library only."""
+"""How much training a system may spend, and what it has spent besides. Standard library only."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from cosmos.errors import UserError
 
 Unit = Literal["steps", "seconds", "flops"]
+
+
+class Paid(Protocol):
+    """Whatever says what it cost: cached states, cached latents, a `Cost`."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def flops(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was done beside training steps, for which a budget in seconds or FLOPs pays."""
+
+    seconds: float = 0.0
+    flops: float = 0.0
+
+    @classmethod
+    def total(cls, parts: Iterable[Paid]) -> Cost:
+        """The sum of several."""
+        paid = list(parts)
+        return cls(sum(part.seconds for part in paid), sum(part.flops for part in paid))
 
 
 @dataclass(frozen=True)
@@ -43,6 +68,23 @@ class Budget:
     def part(self, share: float) -> Budget:
         """A share of this budget, for one stage of several."""
         return Budget(self.amount * share, self.unit)
+
+    def after(self, cost: Cost, what: str) -> Budget:
+        """What a cost leaves of this budget; a budget in steps pays for training alone.
+
+        Args:
+            what: the cost's name, for the error.
+
+        Raises:
+            UserError: it leaves nothing.
+        """
+        spent = {"steps": 0.0, "seconds": cost.seconds, "flops": cost.flops}[self.unit]
+        if spent >= self.amount:
+            raise UserError(
+                f"{what} costs {spent:.3g}{self.unit}, which uses up the budget of {self}; "
+                "give a larger budget or fewer texts."
+            )
+        return Budget(self.amount - spent, self.unit)
 
     def __str__(self) -> str:
         short = f"{self.amount:g}"  # where it is the amount itself; budgets are told apart by what is written here

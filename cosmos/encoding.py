@@ -1,21 +1,19 @@
-"""The frozen states that training reads, shared by stages: each list of texts is encoded once, and one stage pays."""
+"""Texts with their frozen states, encoded once into a value that says what this cost."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
-from cosmos.budget import Budget
-from cosmos.errors import UserError
-from cosmos.files import make_folder, read_json, write_json
-from cosmos.latent_cache import CachedLatents
+from cosmos.budget import Cost
 from cosmos.processes import find_processes
-from cosmos.state_cache import CachedStates, cache_states
+from cosmos.rows import TextRows
+from cosmos.state_cache import CachedStates, cache_states, states_key
 from cosmos.text_encoder import TextEncoder
-from cosmos.training_config import Progress
+from cosmos.texts import Texts
+from cosmos.training_config import TrainingRun
+from cosmos.vocabulary import Vocabulary
 
 
 def first_process_first(device: str) -> AbstractContextManager[None]:
@@ -25,75 +23,67 @@ def first_process_first(device: str) -> AbstractContextManager[None]:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What something cost that is neither states nor latents."""
+class EncodedTexts:
+    """States and tokens of targets, and the states of their sources, where they have any."""
 
-    seconds: float
-    flops: float
+    targets: TextRows
+    key: str  # a hash of the targets, their limit and the encoder
+    sources: CachedStates | None
+
+    @property
+    def cost(self) -> Cost:
+        """That of all attempts at encoding them."""
+        return Cost.total([self.targets.states] if self.sources is None else [self.targets.states, self.sources])
 
 
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """What is learnt from, what is validated on, and texts of another corpus for the first stage alone."""
+
+    train: EncodedTexts
+    validation: EncodedTexts | None
+    passages: EncodedTexts | None = None
+
+    @property
+    def cost(self) -> Cost:
+        return Cost.total(texts.cost for texts in (self.train, self.validation, self.passages) if texts is not None)
+
+
+@dataclass(frozen=True)
 class Encoding:
-    """States for one stage, in folders named after a hash of the texts below a folder that stages may share.
+    """How texts are encoded: with what, up to how many tokens, and where their states are kept.
 
-    Attributes:
-        paid: what this stage pays for before it trains: states no other stage has paid for, latents, a linear start.
+    States lie in `run.workdir/states`, in a folder named after a hash of the texts. Called again after a kill, encoding
+    goes on where it was, and texts that are there already cost what they cost the first time.
     """
 
-    def __init__(self, folder: Path, encoder: TextEncoder, stage: str, device: str, progress: Progress) -> None:
-        self.folder, self.encoder, self.stage = folder, encoder, stage
-        self.device, self.progress = device, progress
-        self.paid: list[CachedStates | CachedLatents | Cost] = []
+    encoder: TextEncoder
+    vocabulary: Vocabulary
+    max_tokens: int
+    max_source_tokens: int
+    run: TrainingRun
 
-    def states(self, texts: Sequence[str], max_tokens: int) -> tuple[CachedStates, str]:
-        """States of the texts, encoded unless they are there, and their key."""
-        key = self._key(texts, max_tokens)
-        place = self.folder / key[:16]
-        with first_process_first(self.device):
-            if not (place / "payer.json").exists():
-                make_folder(place)
-                write_json(place / "payer.json", {"stage": self.stage})
-            found = cache_states(self.encoder, texts, place, max_tokens, self.tell)
-        if read_json(place / "payer.json").get("stage") == self.stage:
-            self.paid.append(found)
-        return found, key
+    def corpus(self, train: Texts, validation: Texts, passages: Sequence[str] = ()) -> EncodedCorpus:
+        """All texts of a training, encoded; validation texts and passages may be none."""
+        return EncodedCorpus(
+            self.encoded(train),
+            self.encoded(validation) if validation.targets else None,
+            self.encoded(Texts(list(passages), None)) if passages else None,
+        )
 
-    def tell(self, share: float) -> None:
-        """Pass on how far encoding is."""
-        self.progress("encode", share, None)
-
-    @property
-    def seconds(self) -> float:
-        return sum(cache.seconds for cache in self.paid)
-
-    @property
-    def flops(self) -> float:
-        return sum(cache.flops for cache in self.paid)
-
-    def left(self, budget: Budget) -> Budget:
-        """What encoding the texts leaves of a budget; steps are spent by training alone.
+    def encoded(self, texts: Texts) -> EncodedTexts:
+        """Some texts, encoded unless they are there.
 
         Raises:
-            UserError: it leaves nothing.
+            UserError: no texts, or the folder cannot be written.
         """
-        spent = self.spent(budget)
-        if spent >= budget.amount:
-            raise UserError(
-                f"Encoding the texts costs {spent:.3g}{budget.unit}, which uses up the {budget} of the stage "
-                f"'{self.stage}'; give a larger budget or fewer texts."
-            )
-        return Budget(budget.amount - spent, budget.unit)
+        states, key = self._states(texts.targets, self.max_tokens)
+        rows = TextRows(states, texts.targets, self.vocabulary, self.max_tokens)
+        sources = None if texts.sources is None else self._states(texts.sources, self.max_source_tokens)[0]
+        return EncodedTexts(rows, key, sources)
 
-    def and_more(self, budget: Budget) -> Budget:
-        """A budget that pays for encoding the texts too, of which `left` is this one."""
-        return Budget(budget.amount + self.spent(budget), budget.unit)
-
-    def spent(self, budget: Budget) -> float:
-        """What encoding the texts costs in the unit of a budget."""
-        return {"steps": 0.0, "seconds": self.seconds, "flops": self.flops}[budget.unit]
-
-    def _key(self, texts: Sequence[str], max_tokens: int) -> str:
-        digest = hashlib.blake2b(f"{self.encoder.fingerprint}/{max_tokens}".encode(), digest_size=16)
-        for text in texts:
-            content = text.encode()
-            digest.update(len(content).to_bytes(8, "big") + content)
-        return digest.hexdigest()
+    def _states(self, texts: Sequence[str], max_tokens: int) -> tuple[CachedStates, str]:
+        key = states_key(self.encoder, texts, max_tokens)
+        folder = self.run.workdir / "states" / key[:16]
+        with first_process_first(self.run.device):
+            return cache_states(self.encoder, texts, folder, max_tokens, self.run.encoded), key

@@ -28,9 +28,7 @@ from cosmos.denoiser import Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.files import make_folder, read_json, write_json
 from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
-from cosmos.randomness import Seeds
-from cosmos.samplers import check_self_guidance, guided, sample, self_guided, with_network
-from cosmos.schedule import make_schedule
+from cosmos.samplers import sample_latents
 from cosmos.standardiser import Standardiser
 from cosmos.text_encoder import TextEncoder
 from cosmos.tokenizer import default_encoder
@@ -123,29 +121,14 @@ class Pipeline:
 
     @torch.no_grad()
     def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor, compiled: bool = False) -> Tensor:
-        """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
+        """Standardised latents [B, N, C]; see `cosmos.samplers.sample_latents`.
 
         Args:
-            seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
-            compiled: whether noise is drawn by compiled code.
-
-        Raises:
-            UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
         """
-        denoiser, diffusion = self.denoiser, self.diffusion
-        assert denoiser is not None and diffusion is not None
-        check_self_guidance(setting, diffusion)
-        schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds, compiled)
-        condition = denoiser.encode_condition(Source(*self._cast(source))) if source else None
-        informed = diffusion.self_conditioned
-        denoise = with_network(denoiser, condition, self_conditioned=informed)
-        if condition is not None and setting.guidance != 1.0:
-            free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
-            denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
-        denoise = self_guided(denoise, setting.self_guidance)
-        start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
-        return sample(denoise, start, setting, schedule, generator)
+        assert self.denoiser is not None and self.diffusion is not None
+        given = Source(*self._cast(source)) if source else None
+        return sample_latents(self.denoiser, self.diffusion, setting, seeds, given, compiled)
 
     @torch.no_grad()
     def decompress(self, latents: Tensor) -> Tensor:

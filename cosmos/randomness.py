@@ -11,11 +11,15 @@ Axis legend: B rows (texts).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cosmos.regions import compiled_if
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def _signed(value: int) -> int:
@@ -98,3 +102,10 @@ def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:
     if isinstance(generator, Seeds):
         return generator.normal(*x.shape[1:], dtype=x.dtype)
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+
+def initialised(build: Callable[[], Network], seed: int) -> Network:
+    """A network whose initial weights follow from the seed; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build()

@@ -40,24 +40,25 @@ class Recipe:
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
 
 
+# The trainings that all systems share at a preset, where nothing speaks against it.
+NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1)
+SMALL = TrainingConfig(record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best")
+SMALL_DENOISER = replace(SMALL, batch_size=512, learning_rate=4e-4)
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "nano": Recipe(
             model=PRESETS["nano"],
-            autoencoder_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
-            diffusion_training=TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1),
+            autoencoder_training=NANO,
+            diffusion_training=NANO,
             autoencoder_share=1 / 3,
             budget=Budget(3e12, "flops"),
             start_linear=True,
         ),
         "small": Recipe(
             model=PRESETS["small"],
-            autoencoder_training=TrainingConfig(
-                record=True, batch_size=256, learning_rate=6e-4, ema_decay=0.999, validations=20, keep="best"
-            ),
-            diffusion_training=TrainingConfig(
-                record=True, batch_size=512, learning_rate=4e-4, ema_decay=0.999, validations=20, keep="best"
-            ),
+            autoencoder_training=SMALL,
+            diffusion_training=SMALL_DENOISER,
             autoencoder_share=0.5,
             budget=Budget(600, "seconds"),
         ),

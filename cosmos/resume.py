@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from cosmos import checkpoints
 from cosmos.errors import UserError
 from cosmos.files import read_json, remove_leftovers, saving, write_bytes, write_json
-from cosmos.training_config import Trained
+from cosmos.training_config import TrainingResult
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -156,14 +156,14 @@ class Log:
 
 
 def finish(
-    workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: Trained
+    workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: TrainingResult
 ) -> None:
     """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
     checkpoints.save(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
     write_json(workdir / f"{stage}.trained.json", {"arguments": arguments, "trained": asdict(trained)})
 
 
-def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trained | None:
+def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> TrainingResult | None:
     """What a finished stage cost, or None where it has not finished.
 
     Raises:
@@ -174,8 +174,7 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trained
         return None
     marker = read_json(path)
     check_arguments(stage, workdir, marker["arguments"], arguments)
-    history = tuple((step, loss) for step, loss in marker["trained"]["history"])
-    return Trained(**{**marker["trained"], "history": history})
+    return TrainingResult(**marker["trained"])
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:

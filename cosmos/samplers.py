@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
-from cosmos.denoiser import Condition
+from cosmos.denoiser import Condition, Denoiser, Source
 from cosmos.errors import UserError
 from cosmos.randomness import Seeds, normal_like
-from cosmos.schedule import BETA_LIMIT, Schedule
+from cosmos.schedule import BETA_LIMIT, Schedule, make_schedule
 
 Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
 Generator = torch.Generator | Seeds
@@ -220,6 +220,37 @@ def sample(
     grid = make_grid(schedule, setting)
     solved = solve(setting.solver, denoise, x, grid, generator)
     return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
+
+
+def sample_latents(
+    denoiser: Denoiser,
+    diffusion: DiffusionConfig,
+    setting: SamplerSetting,
+    seeds: Tensor,
+    source: Source | None = None,
+    compiled: bool = False,
+) -> Tensor:
+    """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
+
+    Args:
+        diffusion: the objective that the denoiser was trained with.
+        seeds: int64 [B]. source: standardised states in the denoiser's dtype, for a conditional one.
+        compiled: whether noise is drawn by compiled code.
+
+    Raises:
+        UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
+    """
+    check_self_guidance(setting, diffusion)
+    schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds, compiled)
+    condition = None if source is None else denoiser.encode_condition(source)
+    informed = diffusion.self_conditioned
+    denoise = with_network(denoiser, condition, self_conditioned=informed)
+    if condition is not None and setting.guidance != 1.0:
+        free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
+        denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+    denoise = self_guided(denoise, setting.self_guidance)
+    start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
+    return sample(denoise, start, setting, schedule, generator)
 
 
 def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:

@@ -78,7 +78,8 @@ class CachedStates:
         return Statistics((mean + shift).float(), variance.clamp(min=VARIANCE_FLOOR).sqrt().float())
 
 
-def _key(encoder: TextEncoder, texts: Sequence[str], max_tokens: int) -> str:
+def states_key(encoder: TextEncoder, texts: Sequence[str], max_tokens: int) -> str:
+    """A hash of texts and of all that their states depend on."""
     digest = hashlib.blake2b(digest_size=16)
     settings = (encoder.fingerprint, encoder.precision, max_tokens, "float16", TOKENS_PER_BATCH, len(texts))
     digest.update(repr(settings).encode())
@@ -124,7 +125,7 @@ def cache_states(
     """
     if not texts:
         raise UserError("There are no texts to encode; give at least one.")
-    key = _key(encoder, texts, max_tokens)
+    key = states_key(encoder, texts, max_tokens)
     about, begun = folder / "states.json", folder / "states.partial.json"
     if about.exists() and (folder / "states.npy").exists() and read_json(about).get("key") == key:
         return open_states(folder)

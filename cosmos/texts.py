@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +14,10 @@ _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(]
 
 
 class Texts(NamedTuple):
-    """What a file holds: targets, and sources of the same number or None."""
+    """Targets, and as many sources or None."""
 
-    targets: list[str]
-    sources: list[str] | None
+    targets: Sequence[str]
+    sources: Sequence[str] | None
 
 
 def read_texts(path: Path) -> Texts:
@@ -41,7 +41,7 @@ def read_texts(path: Path) -> Texts:
     return found
 
 
-def read_sources(path: Path) -> list[str]:
+def read_sources(path: Path) -> Sequence[str]:
     """The texts to condition on: the column `source`, else `text`, else the lines of a plain file.
 
     Raises:

@@ -35,7 +35,7 @@ from cosmos.flops import measure_flops
 from cosmos.optimiser_step import OptimiserStep
 from cosmos.processes import Processes, find_processes
 from cosmos.randomness import Seeds
-from cosmos.training_config import Progress, Trained, TrainingConfig, learning_rate, silent, total_steps
+from cosmos.training_config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
 
 __all__ = [
     "Batch",
@@ -44,8 +44,8 @@ __all__ = [
     "Progress",
     "Rows",
     "TensorBatches",
-    "Trained",
     "TrainingConfig",
+    "TrainingResult",
     "measure_flops",
     "silent",
     "train",
@@ -75,7 +75,7 @@ def train(
     validation: Batches | None = None,
     validation_loss: Loss | None = None,
     progress: Progress = silent,
-) -> Trained:
+) -> TrainingResult:
     """Train `model` in place until the budget is used; on return it holds the weights to keep, in evaluation mode.
 
     Killed and called again with the same arguments (and a model initialised the same way) it continues from its last
@@ -342,7 +342,7 @@ class _Run:
         history = [(step, loss) for step, loss in header["counters"]["history"]]
         return _Counters(**{**header["counters"], "history": history})
 
-    def finish(self, flops_per_step: float) -> Trained:
+    def finish(self, flops_per_step: float) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.job.config.keep, self.counters
         torch._foreach_copy_(
@@ -350,13 +350,15 @@ class _Run:
         )
         self.model.eval()
         losses = [loss for _, loss in counters.history]
-        trained = Trained(
+        trained = TrainingResult(
             steps=counters.step,
             seconds=self.seconds(),
             flops=counters.step * flops_per_step,
             validation_loss=(min(losses) if keep == "best" else losses[-1]) if losses else None,
-            best_share=counters.best_share,
-            history=tuple(counters.history),
+            notes={
+                "best_share": counters.best_share,
+                "validation_losses": [list(pair) for pair in counters.history],
+            },
         )
         if self.log is not None:
             self.log.close()

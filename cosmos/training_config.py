@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from cosmos.budget import Budget
 from cosmos.errors import UserError, unknown
@@ -65,20 +66,34 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training cost and reached.
+class TrainingRun:
+    """Where a training works and what it begins from; all its stages share it."""
 
-    Seconds are those of the loop, validation and resume points included, over all attempts (of an attempt that was
-    killed, up to its last resume point). `validation_loss` is that of the weights returned, `best_share` the share of
-    the budget where it was lowest; `history` holds (step, validation loss).
+    workdir: Path  # for caches, resume points and logs
+    seed: int
+    device: str
+    progress: Progress = silent
+
+    def encoded(self, share: float) -> None:
+        """Tell how far the encoding of a list of texts is."""
+        self.progress("encode", share, None)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training, or one stage of it, cost and reached.
+
+    Seconds and FLOPs include every attempt that was resumed (of one that was killed, up to its last resume point);
+    seconds include validation and resume points. `validation_loss` is that of the weights kept. `notes` hold what JSON
+    can: of a stage, `best_share`, the share of the budget where that loss was lowest, and `validation_losses`, pairs of
+    a step and its loss.
     """
 
     steps: int
     seconds: float
     flops: float
     validation_loss: float | None
-    best_share: float | None
-    history: tuple[tuple[int, float], ...]
+    notes: Mapping[str, Any]
 
 
 def learning_rate(config: TrainingConfig, step: int, share: float) -> float:

@@ -86,5 +86,5 @@ def measure(system: type[Any], recipe: Any, stage: Stage, *, length: int, vocabu
         )
     preparation, seconds = watch.result()
     cost = fitted.notes[stage.name]
-    flops = (cost["flops"] - cost["notes"]["encoding_flops"]) / cost["steps"]
+    flops = cost["flops"] / cost["steps"]
     return Steps((preparation,), seconds, flops, peak_bytes(device))

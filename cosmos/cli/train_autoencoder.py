@@ -2,8 +2,8 @@
 
 DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
 `target`, of which the targets are compressed. The vocabulary is that of all texts in DATA. Frozen encoder states are
-computed once and kept in OUT/states; training leaves resume points in OUT/training. Killed, the same command goes on
-where it stopped.
+computed once, which the budget pays for; they and resume points are kept in OUT/training. Killed, the same command goes
+on where it stopped.
 
 OUT/model then holds the vocabulary and the autoencoder: try `reconstruct OUT/model`, or train the second stage on it.
 Works under `accelerate launch -m cosmos train-autoencoder ...`, where processes share each batch.
@@ -44,6 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.errors import UserError, unknown
     from cosmos.text_encoder import TextEncoder
     from cosmos.train import encoder_name, train_autoencoder
+    from cosmos.training_config import TrainingRun
     from cosmos.vocabulary import Vocabulary
 
     where = device(arguments.device)
@@ -61,22 +62,17 @@ def main(arguments: argparse.Namespace) -> int:
             f"--max-tokens must lie between 3 and the encoder's {encoder.positions} positions, not {limit}."
         )
     latents = arguments.latents or chosen.model.autoencoder.latents
+    sizes = replace(chosen.model.autoencoder, max_tokens=limit, latents=latents)
+    chosen = replace(chosen, model=replace(chosen.model, autoencoder=sizes, corruption=corruption))
     with progress_bars() as progress:
         pipeline, stage = train_autoencoder(
             texts.targets,
             held_out,
             encoder,
             vocabulary,
-            config=replace(chosen.model.autoencoder, max_tokens=limit, latents=latents),
-            corruption=corruption,
-            training=chosen.autoencoder_training,
-            budget=share,
-            workdir=arguments.out / "training",
-            states=arguments.out / "states",
-            seed=arguments.seed,
-            device=where,
-            start_linear=chosen.start_linear,
-            progress=progress,
+            chosen,
+            share,
+            TrainingRun(arguments.out / "training", arguments.seed, where, progress),
         )
     pipeline.save(arguments.out / "model")
     print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))

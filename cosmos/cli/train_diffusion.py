@@ -2,7 +2,8 @@
 
 DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
 `target`; with sources the model is conditional. It may differ from what the autoencoder was trained on. Frozen states
-and latents are computed once and kept in OUT; killed, the same command goes on where it stopped.
+and latents are computed once, which the budget pays for; they and resume points are kept in OUT/training. Killed, the
+same command goes on where it stopped.
 
 OUT/model then holds everything that sampling needs. Works under `accelerate launch -m cosmos train-diffusion ...`.
 
@@ -31,17 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     chosen = recipe(arguments.preset)
     share = budget(arguments.budget, chosen.budget.part(1.0 - chosen.autoencoder_share))
-    from cosmos.texts import read_texts
+    from cosmos.texts import Texts, read_texts
 
     texts = read_texts(arguments.data)
-    held_out = read_texts(arguments.validation) if arguments.validation else None
+    held_out = read_texts(arguments.validation) if arguments.validation else Texts([], None)
 
     from cosmos.errors import UserError
     from cosmos.pipeline import Pipeline
     from cosmos.train import train_diffusion
+    from cosmos.training_config import TrainingRun
 
     where = device(arguments.device)
-    if held_out is not None and (held_out.sources is None) != (texts.sources is None):
+    if arguments.validation and (held_out.sources is None) != (texts.sources is None):
         raise UserError(f"{arguments.data} and {arguments.validation} must both have sources, or neither.")
     pipeline = Pipeline.load(arguments.autoencoder, device=where)
     encoder = pipeline.encoder
@@ -51,22 +53,15 @@ def main(arguments: argparse.Namespace) -> int:
     if texts.sources is not None:
         longest = max(len(row) for row in encoder.ids(texts.sources, encoder.positions)[0])
         config = replace(config, max_source_tokens=arguments.max_source_tokens or longest)
+        chosen = replace(chosen, model=replace(chosen.model, denoiser=config))
     with progress_bars() as progress:
         pipeline, stage = train_diffusion(
             pipeline,
-            texts.targets,
-            [] if held_out is None else held_out.targets,
-            sources=texts.sources,
-            validation_sources=None if held_out is None else held_out.sources,
-            config=config,
-            diffusion=chosen.model.diffusion,
-            training=chosen.diffusion_training,
-            budget=share,
-            workdir=arguments.out / "training",
-            states=arguments.out / "states",
-            seed=arguments.seed,
-            device=where,
-            progress=progress,
+            texts,
+            held_out,
+            chosen,
+            share,
+            TrainingRun(arguments.out / "training", arguments.seed, where, progress),
         )
     pipeline.save(arguments.out / "model")
     print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))

@@ -46,7 +46,7 @@ def claimed(system: Any, setting: Any) -> int:
 
         return setting.candidates * network_calls(setting, SCHEDULE)
     if hasattr(setting, "solver"):
-        diffusion = system.pipeline.diffusion if system.name == "cosmos" else system.recipe.diffusion
+        diffusion = system.two_stages().diffusion
         without = replace(setting, guidance=1.0)  # nothing guides where there is no source
         return network_calls(without, make_schedule(diffusion.schedule))
     return setting.steps

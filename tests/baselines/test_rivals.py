@@ -22,7 +22,7 @@ from baselines.ld4lg import LD4LGRecipe, LD4LGSystem
 from baselines.mdlm import MDLMSystem, Unmasking
 from baselines.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.trunk import TrunkConfig
-from baselines.two_stage import LatentSampling
+from baselines.two_stage import LatentSamplingSetting
 from cosmos import regions
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.vocabulary import PAD
@@ -80,11 +80,11 @@ SETTINGS = [
     ("mdlm", Unmasking("confidence", 4)),
     ("diffuseq", EmbeddingSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
     ("diffuseq", EmbeddingSampling("ddpm", 4, candidates=3)),
-    ("tencdm", LatentSampling("release", 4)),
-    ("tencdm", LatentSampling("release", 4, guidance=1.5)),
-    ("tencdm", LatentSampling("release", 4, guidance=1.5, self_guidance=1.5)),
-    ("ld4lg", LatentSampling("ddpm", 4)),
-    ("ld4lg", LatentSampling("dpmpp_2m", 4, "log_snr", final_x0=True)),
+    ("tencdm", LatentSamplingSetting("release", 4)),
+    ("tencdm", LatentSamplingSetting("release", 4, guidance=1.5)),
+    ("tencdm", LatentSamplingSetting("release", 4, guidance=1.5, self_guidance=1.5)),
+    ("ld4lg", LatentSamplingSetting("ddpm", 4)),
+    ("ld4lg", LatentSamplingSetting("dpmpp_2m", 4, "log_snr", final_x0=True)),
 ]
 
 
@@ -219,11 +219,15 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
         ("mdlm", Unmasking("confidence", 20), 10),  # a canvas of ten positions
         ("diffuseq", EmbeddingSampling("ddim", 5), 5),
         ("diffuseq", EmbeddingSampling("dpmpp_2m", 5, "log_snr", final_x0=True, candidates=3), 18),
-        ("tencdm", LatentSampling("release", 5), 5),
-        ("tencdm", LatentSampling("release", 5, guidance=1.5), 10),
-        ("tencdm", LatentSampling("release", 5, guidance=1.5, self_guidance=1.5), 18),  # the first step has no estimate
-        ("ld4lg", LatentSampling("ddpm", 5, self_guidance=1.5), 9),
-        ("ld4lg", LatentSampling("ddpm", 5), 5),
+        ("tencdm", LatentSamplingSetting("release", 5), 5),
+        ("tencdm", LatentSamplingSetting("release", 5, guidance=1.5), 10),
+        (
+            "tencdm",
+            LatentSamplingSetting("release", 5, guidance=1.5, self_guidance=1.5),
+            18,
+        ),  # the first step has no estimate
+        ("ld4lg", LatentSamplingSetting("ddpm", 5, self_guidance=1.5), 9),
+        ("ld4lg", LatentSamplingSetting("ddpm", 5), 5),
     ],
 )
 def test_a_diffusion_calls_its_network_once_per_step(
@@ -236,7 +240,7 @@ def test_a_diffusion_calls_its_network_once_per_step(
 def test_a_denoiser_that_knows_no_estimates_is_not_guided_by_them(name: str) -> None:
     system = make(name, diffusion=dataclasses.replace(make(name).recipe.diffusion, self_conditioning="off"))
     with pytest.raises(UserError, match="trained with self-conditioning"):
-        system.latents(LatentSampling(self_guidance=1.5), torch.zeros(1, dtype=torch.int64))
+        system.check_setting(LatentSamplingSetting(self_guidance=1.5))
 
 
 def test_gpt2_calls_its_network_once_per_token_and_once_for_the_prompts(

@@ -7,7 +7,6 @@ agree on these as well. GPT-2 and DiffuSeq read the source with the network itse
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +15,8 @@ from torch import nn
 
 from baselines import registry
 from baselines.contract import Limits
-from baselines.cosmos import CosmosSystem
-from baselines.two_stage import Parts
+from baselines.two_stage import LatentNetworks
 from cosmos.config import PRESETS
-from cosmos.denoiser import Denoiser
 from cosmos.training_config import TrainingConfig
 
 TRAINED = [name for name in registry.names() if registry.find(name).trained]
@@ -35,13 +32,10 @@ def network(name: str, preset: str, conditional: bool) -> nn.Module:
     source_tokens = SOURCE_TOKENS if conditional else 0
     with torch.device("meta"):
         system: Any = registry.find(name)
-        if issubclass(system, CosmosSystem):
-            sizes = system.presets[preset].model.denoiser
-            return Denoiser(replace(sizes, source_width=text_width if conditional else None))
         built = system(system.presets[preset], Limits(source_tokens, 24)).build(
             {"vocabulary": 640, "canvas": 24, "text_width": text_width}
         )
-    return built.denoiser if isinstance(built, Parts) else built
+    return built.denoiser if isinstance(built, LatentNetworks) else built
 
 
 def count(model: nn.Module, around_the_source: bool) -> int:

@@ -156,9 +156,8 @@ def test_a_file_system_without_locks_has_them_all_the_same(tmp_path: Path, monke
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", missing)
-    with locked(tmp_path):
-        with pytest.raises(UserError, match=f"process {os.getpid()} on "), locked(tmp_path):
-            pytest.fail("the lock is held twice")
+    with locked(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "), locked(tmp_path):
+        pytest.fail("the lock is held twice")
     with locked(tmp_path):
         pass
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosmos.budget import Budget
+from cosmos.budget import Budget, Cost
 from cosmos.errors import UserError
 
 
@@ -40,3 +40,14 @@ def test_budgets_are_positive(text: str) -> None:
 
 def test_part_keeps_the_unit() -> None:
     assert Budget(10, "seconds").part(0.25) == Budget(2.5, "seconds")
+
+
+def test_costs_add_up_and_are_taken_off_in_a_budgets_unit() -> None:
+    cost = Cost.total([Cost(1.5, 3e9), Cost(0.5, 1e9), Cost()])
+    assert cost == Cost(2.0, 4e9)
+    assert Cost.total([]) == Cost()
+    assert Budget(10, "seconds").after(cost, "This") == Budget(8.0, "seconds")
+    assert Budget(1e10, "flops").after(cost, "This") == Budget(6e9, "flops")
+    assert Budget(5, "steps").after(cost, "This") == Budget(5, "steps")  # which pay for training alone
+    with pytest.raises(UserError, match="This costs 4e\\+09flops, which uses up the budget of 4000000000flops"):
+        Budget(4e9, "flops").after(cost, "This")

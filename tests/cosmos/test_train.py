@@ -16,10 +16,13 @@ from cosmos.autoencoder import Autoencoder
 from cosmos.budget import Budget
 from cosmos.config import LADDER
 from cosmos.errors import UserError
+from cosmos.files import read_json
 from cosmos.linear_start import linear_start, linear_start_compressor, tokens_per_latent
 from cosmos.pipeline import Pipeline
+from cosmos.state_cache import cache_states
 from cosmos.text_encoder import TextEncoder
-from cosmos.train import Stage
+from cosmos.texts import Texts
+from cosmos.training_config import TrainingResult
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import (
@@ -33,6 +36,8 @@ from tiny_cosmos import (
     tiny_encoder,
 )
 
+Stages = tuple[Pipeline, TrainingResult, TrainingResult]
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
@@ -40,7 +45,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
 
 
 @pytest.fixture(scope="module")
-def trained(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, Stage, Stage]:
+def trained(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Stages:
     """Both stages, undisturbed."""
     folder = tmp_path_factory.mktemp("trained")
     pipeline, first = tiny_autoencoder(encoder, folder)
@@ -74,7 +79,7 @@ def both_stages(encoder: TextEncoder, folder: Path, progress: Callable[[str, flo
     tiny_diffusion(pipeline, folder, progress=progress)
 
 
-def test_both_stages_learn(encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path) -> None:
+def test_both_stages_learn(encoder: TextEncoder, trained: Stages, tmp_path: Path) -> None:
     pipeline, first, second = trained
     few, few_stage = tiny_autoencoder(encoder, tmp_path, budget=Budget(1, "steps"), start_linear=False)
     _, early = tiny_diffusion(few, tmp_path, budget=Budget(1, "steps"))
@@ -101,7 +106,10 @@ def test_validation_is_under_clean_input(encoder: TextEncoder, tmp_path: Path) -
     ],
 )
 def test_stopped_anywhere_it_ends_with_the_same_bytes(
-    moments: list[tuple[str, float]], encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path
+    moments: list[tuple[str, float]],
+    encoder: TextEncoder,
+    trained: Stages,
+    tmp_path: Path,
 ) -> None:
     for stage, share in moments:
         with pytest.raises(StoppedError):
@@ -114,41 +122,48 @@ def test_stopped_anywhere_it_ends_with_the_same_bytes(
         assert (mine.steps, mine.flops, mine.validation_loss) == (theirs.steps, theirs.flops, theirs.validation_loss)
 
 
-def test_encoding_is_paid_for_once_and_out_of_the_budget(encoder: TextEncoder, tmp_path: Path) -> None:
-    pipeline, first = tiny_autoencoder(encoder, tmp_path, budget=Budget(2e8, "flops"))
-    assert first.notes["encoding_flops"] > 0
+def test_each_stage_pays_for_encoding_its_own_texts_out_of_its_budget(encoder: TextEncoder, tmp_path: Path) -> None:
+    def states(texts: list[str], limit: int, name: str) -> float:
+        return cache_states(encoder, texts, tmp_path / name, limit).flops
+
+    def latents(name: str) -> float:
+        return float(read_json(tmp_path / "diffusion" / name / "latents.json")["flops"])
+
+    targets = states(TARGETS[:20], 12, "a") + states(TARGETS[20:], 12, "b")
+    pipeline, first = tiny_autoencoder(encoder, tmp_path, budget=Budget(2e8, "flops"), start_linear=False)
+    assert first.notes["encoding_flops"] == targets > 0
     assert 0.8e8 < first.flops <= 2e8
-    _, shared = tiny_diffusion(pipeline, tmp_path)
-    _, alone = tiny_diffusion(pipeline, tmp_path / "elsewhere")
-    sources_alone = shared.notes["encoding_flops"]
-    assert alone.notes["encoding_flops"] > sources_alone > 0
+    _, second = tiny_diffusion(pipeline, tmp_path)
+    sources = states(SOURCES[:20], 16, "c") + states(SOURCES[20:], 16, "d")
+    made_of_them = latents("latents") + latents("validation_latents")
+    assert second.notes["encoding_flops"] == targets + sources + made_of_them
     with pytest.raises(UserError, match="uses up"):
         tiny_autoencoder(encoder, tmp_path / "poor", budget=Budget(1e3, "flops"))
 
 
 def test_a_model_without_a_source(encoder: TextEncoder, tmp_path: Path) -> None:
     pipeline, _ = tiny_autoencoder(encoder, tmp_path)
-    pipeline, stage = tiny_diffusion(pipeline, tmp_path, sources=None, validation_sources=None)
+    pipeline, stage = tiny_diffusion(
+        pipeline, tmp_path, texts=Texts(TARGETS[:20], None), validation_texts=Texts([], None)
+    )
     assert pipeline.denoiser.config.source_width is None
     assert stage.notes["cut_targets"] == 0
 
 
 def test_cut_texts_are_counted(encoder: TextEncoder, tmp_path: Path) -> None:
     short = dataclasses.replace(AUTOENCODER, max_tokens=6)
-    pipeline, stage = tiny_autoencoder(encoder, tmp_path, config=short)
+    pipeline, stage = tiny_autoencoder(encoder, tmp_path, autoencoder=short)
     assert stage.notes["cut"] == sum(len(text.split()) + 1 > 4 for text in TARGETS[:20])  # the full stop is a token
     config = dataclasses.replace(DENOISER, max_source_tokens=6)
-    _, stage = tiny_diffusion(pipeline, tmp_path, config=config)
+    _, stage = tiny_diffusion(pipeline, tmp_path, denoiser=config)
     assert stage.notes["cut_sources"] == 20
 
 
-def test_bad_input_is_said_in_one_sentence(
-    encoder: TextEncoder, trained: tuple[Pipeline, Stage, Stage], tmp_path: Path
-) -> None:
+def test_bad_input_is_said_in_one_sentence(encoder: TextEncoder, trained: Stages, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="position table of 4 rows"):
         dataclasses.replace(AUTOENCODER, max_tokens=4)
     with pytest.raises(UserError, match="3 sources do not pair"):
-        tiny_diffusion(trained[0], tmp_path, sources=SOURCES[:3])
+        tiny_diffusion(trained[0], tmp_path, texts=Texts(TARGETS[:20], SOURCES[:3]))
     wild = dataclasses.replace(TRAINING, learning_rate=1e30, clip_norm=1e30, ema_decay=None)
     with pytest.raises(UserError, match="not finite at step"):
         tiny_autoencoder(encoder, tmp_path, training=wild)
@@ -165,7 +180,7 @@ def test_a_linear_start_reads_tokens_before_any_step(encoder: TextEncoder, tmp_p
     assert accuracy[True] > accuracy[False] + 0.2
     crowded = dataclasses.replace(AUTOENCODER, max_tokens=20)
     assert tokens_per_latent(crowded) is None
-    _, stage = tiny_autoencoder(encoder, tmp_path / "crowded", config=crowded, training=still)
+    _, stage = tiny_autoencoder(encoder, tmp_path / "crowded", autoencoder=crowded, training=still)
     assert stage.notes["start_linear"] is False
 
 

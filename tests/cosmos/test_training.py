@@ -323,7 +323,7 @@ def test_a_budget_in_seconds_is_used_up_and_no_more(tmp_path: Path, ticking: Tic
     seconds = run(tmp_path, 1, budget=Budget(1, "seconds"), progress=lambda stage, share, loss: shares.append(share))
     assert 1.0 <= seconds.seconds < 1.1 and seconds.steps == len(shares) - 1 >= 10
     assert shares == sorted(shares) and shares[-1] == 1.0
-    assert len(seconds.history) == CONFIG.validations
+    assert len(seconds.notes["validation_losses"]) == CONFIG.validations
 
 
 def test_seconds_go_on_where_they_were(tmp_path: Path, ticking: Ticking) -> None:
@@ -350,8 +350,8 @@ def test_validation_is_even_and_the_best_weights_are_kept(tmp_path: Path) -> Non
     model = tiny()
     config = dataclasses.replace(CONFIG, validations=4, keep="best", batch_size=25)
     trained = run(tmp_path, 40, model=model, config=config, validation_loss=scripted)
-    assert trained.history == ((10, 3.0), (20, 1.0), (30, 2.0), (40, 4.0))
-    assert (trained.validation_loss, trained.best_share) == (1.0, 0.5)
+    assert trained.notes["validation_losses"] == [[10, 3.0], [20, 1.0], [30, 2.0], [40, 4.0]]
+    assert (trained.validation_loss, trained.notes["best_share"]) == (1.0, 0.5)
     assert torch.equal(model.inner.weight, seen[1])
 
 

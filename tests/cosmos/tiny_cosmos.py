@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionCo
 from cosmos.pipeline import Pipeline
 from cosmos.recipes import Recipe
 from cosmos.text_encoder import TextEncoder
-from cosmos.train import Stage, train_autoencoder, train_diffusion
-from cosmos.training_config import TrainingConfig
+from cosmos.texts import Texts
+from cosmos.train import train_autoencoder, train_diffusion
+from cosmos.training_config import Progress, TrainingConfig, TrainingResult, TrainingRun, silent
 from cosmos.vocabulary import Vocabulary
 
 WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
 SOURCES = [f"{who} broke the {n} {what} ." for n in ("damn", "dumb") for who in WHO for what in WHAT]
 TARGETS = [f"{who} broke the {what}." for _ in range(2) for who in WHO for what in WHAT]
+PAIRS = Texts(TARGETS[:20], SOURCES[:20]), Texts(TARGETS[20:], SOURCES[20:])
+STEPS = Budget(60, "steps"), Budget(20, "steps")  # of each stage
 WORDS = sorted({word for text in SOURCES for word in text.split()})
 WIDTH = 24
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
@@ -51,28 +55,39 @@ def tiny_encoder(folder: Path) -> Path:
 
 
 def tiny_recipe(encoder: Path, **changes: Any) -> Recipe:
-    """A recipe of these sizes."""
+    """A recipe of these sizes; changes are of fields of the recipe or of its model."""
     model = Preset(str(encoder), AUTOENCODER, LADDER["latent"], DENOISER, DiffusionConfig())
+    parts = {field.name: changes.pop(field.name) for field in fields(Preset) if field.name in changes}
     values = {"autoencoder_share": 0.5, "budget": Budget(40, "steps"), "start_linear": True, **changes}
-    return Recipe(model, TRAINING, TRAINING, **values)
+    return Recipe(replace(model, **parts), TRAINING, TRAINING, **values)
 
 
-def tiny_autoencoder(encoder: TextEncoder, folder: Path, **changes: Any) -> tuple[Pipeline, Stage]:
+def tiny_autoencoder(
+    encoder: TextEncoder,
+    folder: Path,
+    budget: Budget = STEPS[0],
+    progress: Progress = silent,
+    training: TrainingConfig = TRAINING,
+    **changes: Any,
+) -> tuple[Pipeline, TrainingResult]:
     """The first stage."""
-    values: dict[str, Any] = {
-        "config": AUTOENCODER, "corruption": LADDER["latent"], "training": TRAINING, "budget": Budget(60, "steps"),
-        "workdir": folder / "autoencoder", "states": folder / "states", "seed": 3, "device": "cpu",
-        "start_linear": True,
-    }  # fmt: skip
+    recipe = replace(tiny_recipe(encoder.folder, **changes), autoencoder_training=training)
     vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
-    return train_autoencoder(TARGETS[:20], TARGETS[20:], encoder, vocabulary, **{**values, **changes})
+    run = TrainingRun(folder / "autoencoder", 3, "cpu", progress)
+    return train_autoencoder(TARGETS[:20], TARGETS[20:], encoder, vocabulary, recipe, budget, run)
 
 
-def tiny_diffusion(pipeline: Pipeline, folder: Path, **changes: Any) -> tuple[Pipeline, Stage]:
-    """The second stage, conditional."""
-    values: dict[str, Any] = {
-        "sources": SOURCES[:20], "validation_sources": SOURCES[20:], "config": DENOISER, "diffusion": DiffusionConfig(),
-        "training": TRAINING, "budget": Budget(20, "steps"), "workdir": folder / "diffusion",
-        "states": folder / "states", "seed": 3, "device": "cpu",
-    }  # fmt: skip
-    return train_diffusion(pipeline, TARGETS[:20], TARGETS[20:], **{**values, **changes})
+def tiny_diffusion(
+    pipeline: Pipeline,
+    folder: Path,
+    budget: Budget = STEPS[1],
+    progress: Progress = silent,
+    texts: Texts = PAIRS[0],
+    validation_texts: Texts = PAIRS[1],
+    **changes: Any,
+) -> tuple[Pipeline, TrainingResult]:
+    """The second stage, conditional unless other texts are given."""
+    assert pipeline.encoder is not None
+    run = TrainingRun(folder / "diffusion", 3, "cpu", progress)
+    recipe = tiny_recipe(pipeline.encoder.folder, **changes)
+    return train_diffusion(pipeline, texts, validation_texts, recipe, budget, run)

@@ -27,7 +27,7 @@ from cosmos.budget import Budget
 from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
 from cosmos.resume import ResumePoints
-from cosmos.training import Batch, TensorBatches, Trained, TrainingConfig, train
+from cosmos.training import Batch, TensorBatches, TrainingConfig, TrainingResult, train
 
 ROWS, WIDTH = 50, 6
 # A large eps, because AdamW alone would hide a wrong scale of the gradient.
@@ -71,7 +71,7 @@ def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
     return (error * batch["weight"]).sum(), batch["weight"].sum()
 
 
-def run(workdir: Path, steps: float, *, model: nn.Module | None = None, **changes: object) -> Trained:
+def run(workdir: Path, steps: float, *, model: nn.Module | None = None, **changes: object) -> TrainingResult:
     """Train the network as these tests do; `changes` replace arguments."""
     arguments = {
         "config": CONFIG, "budget": Budget(steps, "steps"), "workdir": workdir, "seed": 3, "device": "cpu",

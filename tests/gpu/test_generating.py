@@ -78,7 +78,7 @@ def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made
         pytest.skip("looks at the canvas every eighth call, as its setting says")
     seeds = torch.arange(4, device=device)
     loop, inputs = {
-        "cosmos": lambda: (system.pipeline._tokens, (False, seeds)),
+        "cosmos": lambda: (system.tokens, (seeds,)),
         "tencdm": lambda: (system.latents, (seeds,)),
         "ld4lg": lambda: (system.latents, (seeds,)),
     }.get(name, lambda: (system.draw, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from baselines.contract import Budget, Corpus, Document, Fitted, Limits, NoSetting, Request, Sample, UserError
+from baselines.contract import Budget, Corpus, Document, Limits, NoSetting, Request, Sample, TrainingResult, UserError
 from benchmarks.tasks import Task
 
 TASK = Task(
@@ -131,7 +131,7 @@ class Toy:
         seed: int,
         device: str,
         progress: Callable[[str, float, float | None], None],
-    ) -> Fitted:
+    ) -> TrainingResult:
         path = workdir / "weights.json"
         done = json.loads(path.read_text())["steps"] if path.exists() else 0
         for step in range(done, int(budget.amount)):
@@ -140,7 +140,7 @@ class Toy:
             temporary.write_text(json.dumps({"steps": step + 1, "width": self.recipe.width, "seed": seed}))
             os.replace(temporary, path)
             progress("train", (step + 1) / budget.amount, 1.0 / (step + 1))
-        return Fitted(int(budget.amount), 0.5, 1e6, 0.25, {"texts": len(corpus.train)})
+        return TrainingResult(int(budget.amount), 0.5, 1e6, 0.25, {"texts": len(corpus.train)})
 
     def check(self, checkpoint: Path) -> None:
         try:
@@ -199,8 +199,8 @@ class Knowing:
     def external_weights(recipe: NoSetting) -> Sequence[str]:
         return ()
 
-    def fit(self, corpus: Corpus, budget: Budget, workdir: Path, **_: Any) -> Fitted:
-        return Fitted(0, 0.0, 0.0, None, {})
+    def fit(self, corpus: Corpus, budget: Budget, workdir: Path, **_: Any) -> TrainingResult:
+        return TrainingResult(0, 0.0, 0.0, None, {})
 
     def check(self, checkpoint: Path) -> None:
         pass

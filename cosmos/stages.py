@@ -1,0 +1,209 @@
+"""Stages of training, and the two of Cosmos: the autoencoder on states, the denoiser on latents (cosmos.md 1.6, 2.4).
+Rivals that diffuse latents train theirs with the same functions.
+
+Killed and called again with the same arguments, all of it takes up its work and ends with the same bytes: caches go on
+where they were, finished training is read back, and every initial weight and every draw follows from the seed.
+
+    run.workdir/states/<hash of the texts>/   frozen states
+    run.workdir/start.json                    what first weights cost
+    run.workdir/latents, validation_latents   second stage: clean latents of the targets
+    run.workdir/<stage>.*                     what `cosmos.training` leaves: resume points, log, weights
+
+Axis legend in `cosmos.blocks`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
+from cosmos.batches import Batch, Batches
+from cosmos.budget import Budget, Cost
+from cosmos.config import CorruptionConfig, DiffusionConfig
+from cosmos.denoiser import Denoiser, Source
+from cosmos.diffusion import diffusion_loss
+from cosmos.encoding import EncodedCorpus, EncodedTexts, first_process_first
+from cosmos.files import make_folder, read_json, write_json
+from cosmos.flops import measure_flops, step_flops
+from cosmos.latent_cache import Compresses, cache_latents
+from cosmos.linear_start import TEXTS
+from cosmos.optimiser_step import fixed_shapes, is_recorded
+from cosmos.processes import find_processes
+from cosmos.randomness import Seeds
+from cosmos.rows import JoinedRows, LatentRows, TextRows
+from cosmos.standardiser import Standardiser
+from cosmos.training import Loss, TrainingConfig, train
+from cosmos.training_config import TrainingResult, TrainingRun
+
+AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
+
+DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, Seeds, Source | None], tuple[Tensor, Tensor]]
+"""An objective of denoisers, with the arguments of `cosmos.diffusion.diffusion_loss`."""
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """What is trained, on what, and what is measured on validation data (the same loss, where no other is given)."""
+
+    name: str
+    network: nn.Module
+    loss: Loss
+    data: Batches
+    validation: Batches | None
+    validation_loss: Loss | None = None
+
+
+# -- any stage ---------------------------------------------------------------------------------------------------------
+
+
+def train_stage(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
+    """Train a stage's network in place until the budget is used; see `cosmos.training.train`."""
+    return train(
+        stage.network,
+        stage.loss,
+        stage.data,
+        config=config,
+        budget=budget,
+        workdir=run.workdir,
+        seed=run.seed,
+        device=run.device,
+        flops_per_step=_flops_per_step(stage, config, run.device),
+        stage=stage.name,
+        validation=stage.validation,
+        validation_loss=stage.validation_loss,
+        progress=run.progress,
+    )
+
+
+def _flops_per_step(stage: TrainingStage, config: TrainingConfig, device: str) -> float:
+    """Of the first rows, repeated where the data are fewer than a batch; it moves the network."""
+    processes, size, rows = find_processes(device), config.batch_size, stage.data
+    here = processes.device
+    places = torch.arange(size) % len(rows)
+    if isinstance(rows, JoinedRows):  # two lists have texts of unlike lengths, and a step is of both
+        places = torch.arange(size) * len(rows) // size
+    batch = {name: value.to(here) for name, value in rows.batch(places).items()}
+    stage.network.to(here).train()
+    forked = torch.random.fork_rng(devices=[here] if here.type == "cuda" else [])  # dropout draws
+    with forked, fixed_shapes() if is_recorded(config, here, processes.count) else nullcontext():
+        flops = step_flops(lambda: stage.loss(stage.network, batch, Seeds(torch.arange(size, device=here)))[0], here)
+    stage.network.zero_grad(set_to_none=True)
+    return flops
+
+
+def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
+    """Give networks their first weights and say what that costs: what it did the first time, however often resumed."""
+    costs = run.workdir / "start.json"
+    began = time.perf_counter()
+    flops = measure_flops(start)
+    with first_process_first(run.device):
+        if not costs.exists():
+            make_folder(run.workdir)
+            write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
+    return Cost(**read_json(costs))
+
+
+def first_texts(rows: TextRows, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:
+    """What a linear start looks at: standardised states [B, L, T], mask [B, L] and tokens [B, L] of the first texts."""
+    here = standardiser.mean.device
+    batch = rows.batch(torch.arange(min(TEXTS, len(rows))))
+    states, mask, tokens = (batch[name].to(here) for name in ("states", "mask", "tokens"))
+    return standardiser(states, mask), mask, tokens
+
+
+def source_of(standardiser: Standardiser, batch: Batch) -> Source | None:
+    """The standardised source of a batch; None where there is none."""
+    if "source" not in batch:
+        return None
+    mask = batch["source_mask"]
+    return Source(standardiser(batch["source"], mask), mask)
+
+
+# -- the stages of Cosmos ----------------------------------------------------------------------------------------------
+
+
+def autoencoder_stage(
+    autoencoder: Autoencoder, standardiser: Standardiser, corruption: CorruptionConfig, corpus: EncodedCorpus
+) -> TrainingStage:
+    """The first stage, on targets and passages; validation is under clean input whatever the corruption."""
+
+    def loss(model: nn.Module, batch: Batch, seeds: Seeds | None) -> tuple[Tensor, Tensor]:
+        clean = standardiser(batch["states"], batch["mask"])
+        return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds)
+
+    own, others = corpus.train.targets, corpus.passages
+    return TrainingStage(
+        AUTOENCODER,
+        autoencoder,
+        loss,
+        own if others is None else JoinedRows(own, others.targets),
+        None if corpus.validation is None else corpus.validation.targets,
+        lambda model, batch, seeds: loss(model, batch, None),
+    )
+
+
+@dataclass(frozen=True)
+class CachedCorpus:
+    """Clean latents of an encoded corpus, with the states of its sources, and what computing the latents cost."""
+
+    train: LatentRows
+    validation: LatentRows | None
+    cost: Cost
+
+
+def corpus_latents(
+    autoencoder: Compresses, standardiser: Standardiser, corpus: EncodedCorpus, run: TrainingRun
+) -> CachedCorpus:
+    """What the second stage learns from, computed unless it is there."""
+
+    def rows(texts: EncodedTexts, name: str) -> tuple[LatentRows, Cost]:
+        states, folder = texts.targets.states, run.workdir / name
+        with first_process_first(run.device):
+            cached = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
+        return LatentRows(cached.latents, texts.sources), Cost(cached.seconds, cached.flops)
+
+    train_rows, cost = rows(corpus.train, "latents")
+    if corpus.validation is None:
+        return CachedCorpus(train_rows, None, cost)
+    validation, more = rows(corpus.validation, "validation_latents")
+    return CachedCorpus(train_rows, validation, Cost.total([cost, more]))
+
+
+def diffusion_stage(
+    denoiser: Denoiser,
+    standardiser: Standardiser,
+    corpus: CachedCorpus,
+    diffusion: DiffusionConfig,
+    objective: DiffusionLoss = diffusion_loss,
+) -> TrainingStage:
+    """The second stage, on standardised latents, given states of the sources, if any. The latent normaliser is fitted
+    on these latents and is part of the denoiser."""
+    denoiser.normaliser.fit(corpus.train.latents.split(1 << 12))
+
+    def loss(model: Any, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        clean = model.normaliser.standardise(batch["latents"])
+        return objective(model, clean, diffusion, seeds, source_of(standardiser, batch))
+
+    return TrainingStage(DIFFUSION, denoiser, loss, corpus.train, corpus.validation)
+
+
+@torch.no_grad()
+def reconstruction(autoencoder: Autoencoder, standardiser: Standardiser, rows: TextRows) -> dict[str, float]:
+    """Share of tokens, and of whole texts, that come back right from clean input."""
+    here = next(autoencoder.parameters()).device
+    right, tokens, whole = 0.0, 0, 0
+    for index in torch.arange(len(rows)).split(256):
+        batch = {name: value.to(here) for name, value in rows.batch(index).items()}
+        mask = batch["mask"]
+        logits = autoencoder(standardiser(batch["states"], mask), mask).logits
+        right += float(token_accuracy(logits, batch["tokens"], mask)) * int(mask.sum())
+        tokens += int(mask.sum())
+        whole += int(((logits.argmax(-1) == batch["tokens"]) | ~mask).all(1).sum())
+    return {"token_accuracy": right / tokens, "text_accuracy": whole / len(rows)}
