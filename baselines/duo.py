@@ -39,7 +39,6 @@ from baselines.canvas import PAPER_TRAINING, CanvasModel, CanvasRecipe, CanvasRi
 from baselines.contract import Budget, Progress, UserError
 from baselines.draws import check_top_p
 from baselines.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
-from baselines.fitting import flops_per_step
 from baselines.gaussian_duality import same_noise
 from baselines.trunk import trunk_of
 from baselines.uniform_samplers import ancestral
@@ -205,7 +204,6 @@ class DuoSystem(CanvasRival):
                 workdir=workdir,
                 seed=seed,
                 device=device,
-                flops_per_step=flops_per_step(model, loss, data, config, device),
                 validation=validation,
                 validation_loss=validation_loss,
                 stage=f"{self.name}-{name}",

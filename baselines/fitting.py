@@ -17,11 +17,8 @@ from baselines.sequence import Pairs, encode_pairs
 from baselines.untrained import made_up_vocabulary, repeated
 from cosmos import resume
 from cosmos.capture import Capture, CapturedCalls
-from cosmos.flops import step_flops
-from cosmos.optimiser_step import is_recorded
-from cosmos.processes import find_processes
-from cosmos.randomness import Seeds, initialised
-from cosmos.training import Batch, Batches, Loss, TrainingConfig, train
+from cosmos.randomness import initialised
+from cosmos.training import Batches, Loss, train
 from cosmos.vocabulary import Vocabulary
 
 
@@ -155,7 +152,6 @@ class Rival(TrainedSystem):
             workdir=workdir,
             seed=seed,
             device=device,
-            flops_per_step=flops_per_step(model, loss, data, self.recipe.training, device),
             validation=validation,
             validation_loss=validation_loss,
             stage=self.name,
@@ -206,17 +202,3 @@ class Rival(TrainedSystem):
         checkpoint.save_networks(workdir, self.name, vocabulary, model)
         checkpoint.finish(workdir, given, fitted)
         return fitted
-
-
-def flops_per_step(model: nn.Module, loss: Loss, data: Batches, config: TrainingConfig, device: str) -> float:
-    """Forward and backward over the first rows, repeated where the data are fewer than a batch; it moves the model."""
-    processes, batch_size = find_processes(device), config.batch_size
-    here = processes.device
-    # A recorded step reads out more.
-    recorded = is_recorded(config, here, processes.count)
-    batch = Batch(data.batch(torch.arange(batch_size) % len(data)), static_shapes=recorded).to(here)
-    # No dropout: it costs none of the operations counted, but would draw from the global generator.
-    model.to(here).eval()
-    flops = step_flops(lambda: loss(model, batch, Seeds(torch.arange(batch_size, device=here)))[0], here)
-    model.zero_grad(set_to_none=True)
-    return flops

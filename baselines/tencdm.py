@@ -12,8 +12,8 @@ is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better 
 Guidance (the paper's 0.5, which is 1.5 where 1 is none) is another setting.
 
 Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiGLU) and not BERT's, so that kernels and
-parameters are equal where speed is compared; t is stratified over the batch, and every text tosses its own coin for
-self-conditioning, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
+parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is
+self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
 part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
 At nano the loss of the denoiser, in training and validation, has besides 4 times the cross-entropy of the trained
 reader on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a

@@ -132,9 +132,13 @@ class DiffusionConfig:
 
     schedule: ScheduleConfig = ScheduleConfig()
     times: Literal["uniform", "stratified"] = "uniform"
-    self_conditioning: Literal["sample", "batch", "off"] = "sample"  # whose coin; the release tosses one per batch
-    self_condition_share: float = 0.5
+    self_conditioning: Literal["sample", "batch", "off"] = "sample"  # a share of each batch; one coin per batch
+    self_condition_share: float = 0.5  # of the texts (sample), or the chance of the coin (batch)
     source_dropout: float = 0.1  # chance that a text's source is hidden, which guidance needs
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.self_condition_share <= 1:
+            raise UserError(f"self_condition_share must lie in [0, 1], not at {self.self_condition_share:g}.")
 
     @property
     def self_conditioned(self) -> bool:

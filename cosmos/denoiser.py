@@ -46,6 +46,10 @@ class Condition(NamedTuple):
     mask: Tensor  # bool [B, 1, 1, 1 + S], True where seen
     keys_values: tuple[tuple[Tensor, Tensor], ...]  # per block, each [B, H, 1 + S, D]
 
+    def rows(self, index: Tensor) -> Condition:
+        """Those of some texts; `index` is int64."""
+        return Condition(self.mask[index], tuple((keys[index], values[index]) for keys, values in self.keys_values))
+
 
 class Block(nn.Module):
     """Pre-norm self-attention, cross-attention where there is a condition, and SwiGLU, each residual."""

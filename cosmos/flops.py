@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 
@@ -24,23 +23,10 @@ _CPU_ATTENTION = {
 }
 
 
-def step_flops(loss: Callable[[], Tensor], device: torch.device) -> float:
-    """FLOPs of a loss and its gradients. On a GPU the matrix products are in bfloat16, as in training: single precision
-    takes twice the memory, which may not be there for a whole batch."""
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            value = loss()
-        value.backward()
-
-    return measure_flops(step)
-
-
 def measure_flops(run: Callable[[], object]) -> float:
     """FLOPs of matrix products, convolutions and attention in `run()` (a multiply and an add count as two).
 
-    `run` is called once, as it is: for a training step let it do one forward and backward pass over a whole batch.
-    Element-wise work is not counted, as usual.
+    `run` is called once, as it is. Element-wise work is not counted, as usual.
     """
     with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
         run()

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +30,9 @@ from cosmos.denoiser import Denoiser, Source
 from cosmos.diffusion import diffusion_loss
 from cosmos.encoding import EncodedCorpus, EncodedTexts, first_process_first
 from cosmos.files import make_folder, read_json, write_json
-from cosmos.flops import measure_flops, step_flops
+from cosmos.flops import measure_flops
 from cosmos.latent_cache import Compresses, cache_latents
 from cosmos.linear_start import TEXTS
-from cosmos.optimiser_step import fixed_shapes, is_recorded
-from cosmos.processes import find_processes
 from cosmos.randomness import Seeds
 from cosmos.rows import JoinedRows, LatentRows, TextRows
 from cosmos.standardiser import Standardiser
@@ -74,28 +71,11 @@ def train_stage(stage: TrainingStage, config: TrainingConfig, budget: Budget, ru
         workdir=run.workdir,
         seed=run.seed,
         device=run.device,
-        flops_per_step=_flops_per_step(stage, config, run.device),
         stage=stage.name,
         validation=stage.validation,
         validation_loss=stage.validation_loss,
         progress=run.progress,
     )
-
-
-def _flops_per_step(stage: TrainingStage, config: TrainingConfig, device: str) -> float:
-    """Of the first rows, repeated where the data are fewer than a batch; it moves the network."""
-    processes, size, rows = find_processes(device), config.batch_size, stage.data
-    here = processes.device
-    places = torch.arange(size) % len(rows)
-    if isinstance(rows, JoinedRows):  # two lists have texts of unlike lengths, and a step is of both
-        places = torch.arange(size) * len(rows) // size
-    batch = {name: value.to(here) for name, value in rows.batch(places).items()}
-    stage.network.to(here).train()
-    forked = torch.random.fork_rng(devices=[here] if here.type == "cuda" else [])  # dropout draws
-    with forked, fixed_shapes() if is_recorded(config, here, processes.count) else nullcontext():
-        flops = step_flops(lambda: stage.loss(stage.network, batch, Seeds(torch.arange(size, device=here)))[0], here)
-    stage.network.zero_grad(set_to_none=True)
-    return flops
 
 
 def measured(start: Callable[[], None], run: TrainingRun) -> Cost:

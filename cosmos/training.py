@@ -31,8 +31,8 @@ from cosmos.batches import Ahead, Batch, Batches, Order, Rows, TensorBatches, ha
 from cosmos.budget import Budget
 from cosmos.errors import UserError
 from cosmos.files import make_folder
-from cosmos.flops import measure_flops
 from cosmos.optimiser_step import OptimiserStep
+from cosmos.pricing import flops_per_step
 from cosmos.processes import Processes, find_processes
 from cosmos.randomness import Seeds
 from cosmos.training_config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
@@ -46,7 +46,6 @@ __all__ = [
     "TensorBatches",
     "TrainingConfig",
     "TrainingResult",
-    "measure_flops",
     "silent",
     "train",
 ]
@@ -70,7 +69,6 @@ def train(
     workdir: Path,
     seed: int,
     device: str,
-    flops_per_step: float,
     stage: str,
     validation: Batches | None = None,
     validation_loss: Loss | None = None,
@@ -84,7 +82,6 @@ def train(
 
     Args:
         loss: see `Loss`; it is given the rows of one process and `Seeds` with one stream per row.
-        flops_per_step: of forward and backward over one global batch (`measure_flops`).
         validation: measured with `validation_loss` (default: `loss`) in evaluation mode, under the averaged weights.
         stage: name of the files left in `workdir`, such as "autoencoder".
 
@@ -106,15 +103,13 @@ def train(
         "data_length": len(data),
         "validation_length": None if validation is None else len(validation),
         "model": f"{hashed(shapes):016x}",
-        **({"flops_per_step": flops_per_step} if budget.unit == "flops" else {}),
     }
     done = resume.finished(workdir, stage, arguments)
     if done is not None:
         resume.load_finished(workdir, stage, model.to(processes.device).eval())
         return done
 
-    steps = total_steps(budget, flops_per_step)
-    job = _Job(data, config, budget, steps, workdir, seed, stage, validation, validation_loss or loss, arguments)
+    job = _Job(data, config, budget, workdir, seed, stage, validation, validation_loss or loss, arguments)
     run = _Run(job, model, loss, processes)
     on_gpu = run.device.type == "cuda"
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
@@ -123,7 +118,7 @@ def train(
     chosen = torch.cuda.device(run.device) if on_gpu else nullcontext()
     with chosen, forked, compiled, run.ahead:
         _loop(run, progress)
-    trained = run.finish(flops_per_step)
+    trained = run.finish()
     processes.accelerator.wait_for_everyone()
     del run
     if on_gpu:
@@ -154,12 +149,11 @@ def _loop(run: _Run, progress: Progress) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is asked; `steps` is None where the budget is in seconds."""
+    """What is asked."""
 
     data: Batches
     config: TrainingConfig
     budget: Budget
-    steps: int | None
     workdir: Path
     seed: int
     stage: str
@@ -174,6 +168,7 @@ class _Counters:
 
     step: int = 0
     seconds: float = 0.0
+    flops_per_step: float = 0.0  # counted once
     log_bytes: int = 0
     loss: float | None = None  # mean of the last interval
     running: float = 0.0  # sum of losses of the interval begun
@@ -195,13 +190,18 @@ class _Run:
         self.best: list[Tensor] | None = None
         self.order = Order(len(job.data), job.seed)
         self.points = resume.ResumePoints(job.workdir, job.stage)
+        began = time.perf_counter()
         self.counters = self._restored()
+        if self.counters.flops_per_step == 0:
+            epoch = -(-len(job.data) // config.batch_size)
+            self.counters.flops_per_step = flops_per_step(self.step, loss, self._rows, job.budget, epoch)
+        self.steps = total_steps(job.budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(loss, self.counters.step, self.counters.running)
         self.ahead = Ahead(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
         processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
         log = job.workdir / f"{job.stage}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
-        self.started = time.perf_counter() - self.counters.seconds
+        self.started = began - self.counters.seconds
         self.next_save = self.counters.seconds + config.checkpoint_seconds
 
     def seconds(self) -> float:
@@ -210,16 +210,16 @@ class _Run:
 
     def share(self) -> float:
         """Share of the budget used, at most 1; the same in every process."""
-        if self.job.steps is not None:
-            return min(1.0, self.counters.step / self.job.steps)
+        if self.steps is not None:
+            return min(1.0, self.counters.step / self.steps)
         return min(1.0, self.processes.agreed(self.seconds()) / self.job.budget.amount)
 
     def validations_due(self, share: float) -> int:
         """How many places of the validation grid lie behind."""
         if self.job.validation is None:
             return 0
-        if self.job.steps is not None:
-            return self.counters.step * self.job.config.validations // self.job.steps
+        if self.steps is not None:
+            return self.counters.step * self.job.config.validations // self.steps
         return int(share * self.job.config.validations)
 
     def _rows(self, step: int) -> Rows:
@@ -235,7 +235,7 @@ class _Run:
         """One optimiser step; returns its learning rate. Does not wait for the device."""
         step = self.counters.step
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
-        share = share if self.job.steps is None else (step + 0.5) / self.job.steps
+        share = share if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.job.config, step, share)
         self.step(self.ahead.take(), step, rate)
         self.counters.running_steps += 1
@@ -342,7 +342,7 @@ class _Run:
         history = [(step, loss) for step, loss in header["counters"]["history"]]
         return _Counters(**{**header["counters"], "history": history})
 
-    def finish(self, flops_per_step: float) -> TrainingResult:
+    def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.job.config.keep, self.counters
         torch._foreach_copy_(
@@ -353,7 +353,7 @@ class _Run:
         trained = TrainingResult(
             steps=counters.step,
             seconds=self.seconds(),
-            flops=counters.step * flops_per_step,
+            flops=counters.step * counters.flops_per_step,
             validation_loss=(min(losses) if keep == "best" else losses[-1]) if losses else None,
             notes={
                 "best_share": counters.best_share,

@@ -1,15 +1,17 @@
-"""The training objective: the loss written out, times, coins, source dropout."""
+"""The training objective: the loss written out, times, self-conditioning, source dropout."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
 
 from cosmos.config import DenoiserConfig, DiffusionConfig
-from cosmos.denoiser import Denoiser, Source
-from cosmos.diffusion import FIRST_TIME, diffuse, diffusion_loss, draw_times
+from cosmos.denoiser import Condition, Denoiser, Source
+from cosmos.diffusion import FIRST_TIME, diffuse, diffusion_loss, draw, draw_times, self_conditioned_rows
+from cosmos.errors import UserError
 from cosmos.randomness import Seeds
 from cosmos.schedule import Tangent
 
@@ -22,15 +24,16 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self.conditions: list[Condition | None] = []
         self.hidden: torch.Tensor | None = None
 
-    def encode_condition(self, source: Source) -> str:
+    def encode_condition(self, source: Source) -> Condition:
         self.hidden = source.hidden
-        return "encoded"
+        return Condition(source.mask[:, None, None], ((source.states, 2 * source.states),))
 
     def __call__(self, x, t, estimate, condition):
         self.calls.append((x, t, estimate))
-        self.condition = condition
+        self.conditions.append(condition)
         return 0.5 * estimate + 1.0
 
 
@@ -67,14 +70,43 @@ def test_the_loss_is_the_mean_square_summed_over_texts():
     assert total / weight == pytest.approx(float((1 - x).square().mean()), rel=1e-5)
 
 
-def test_each_sample_tosses_its_own_coin():
-    recorder, x = Recorder(), latents(4000)
-    diffusion_loss(recorder, x, CONFIG, seeds(4000))
-    (first_x, first_t, zeros), (second_x, second_t, estimate) = recorder.calls
-    assert torch.equal(first_x, second_x) and torch.equal(first_t, second_t) and not zeros.any()
-    rows = estimate.flatten(1)
-    assert ((rows == 1).all(1) | (rows == 0).all(1)).all()
-    assert rows[:, 0].mean() == pytest.approx(0.5, abs=0.03)
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 2 / 3, 0.7, 1.0])
+def test_a_fixed_share_of_the_rows_is_self_conditioned_evenly(share):
+    for count in (1, 2, 7, 16, 60, 512):
+        rows = self_conditioned_rows(count, share, torch.device("cpu")).tolist()
+        assert rows == [i for i in range(count) if math.floor((i + 1) * share) > math.floor(i * share)]
+        assert abs(len(rows) - count * share) < 1
+
+
+def test_self_conditioned_rows_are_those_of_one_process_where_two_share_a_batch():
+    whole, half = (self_conditioned_rows(count, 0.5, torch.device("cpu")).tolist() for count in (16, 8))
+    assert whole == half + [8 + row for row in half] == list(range(1, 16, 2))
+
+
+def test_only_self_conditioned_rows_are_computed_twice():
+    recorder, x = Recorder(), latents(6)
+    given = Source(torch.arange(6.0)[:, None, None].expand(6, 2, 5), torch.ones(6, 2, dtype=torch.bool))
+    drawn = draw(recorder, x, CONFIG, seeds(6), given)
+    ((noisy, t, zeros),) = recorder.calls
+    assert torch.equal(noisy, drawn.noisy[1::2]) and torch.equal(t, drawn.t[1::2]) and not zeros.any()
+    assert torch.equal(recorder.conditions[0].keys_values[0][1], 2 * given.states[1::2])
+    assert torch.equal(recorder.conditions[0].mask, drawn.condition.mask[1::2])
+    assert torch.equal(drawn.estimate, (torch.arange(6) % 2).float()[:, None, None].expand(6, 3, 4))
+    assert len(drawn.condition.mask) == 6
+
+
+def test_both_halves_of_a_stratified_batch_cover_all_times():
+    config = dataclasses.replace(CONFIG, times="stratified")
+    drawn = draw(Recorder(), latents(32), config, seeds(32))
+    conditioned = drawn.estimate.flatten(1).any(1)
+    for times in (drawn.t[conditioned], drawn.t[~conditioned]):
+        assert torch.equal((times * 16).long(), torch.arange(16))  # one in each of sixteen strata
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(UserError, match="self_condition_share must lie in"):
+        DiffusionConfig(self_condition_share=share)
 
 
 def test_the_release_tosses_one_coin_for_the_batch():
@@ -93,17 +125,18 @@ def test_sources_are_withheld_at_their_rate():
     recorder = Recorder()
     given = Source(torch.zeros(4000, 2, 5), torch.ones(4000, 2, dtype=torch.bool))
     diffusion_loss(recorder, latents(4000), CONFIG, seeds(4000), given)
-    assert recorder.condition == "encoded"
+    assert [len(condition.mask) for condition in recorder.conditions] == [2000, 4000]
     assert recorder.hidden.float().mean() == pytest.approx(0.1, abs=0.02)
     diffusion_loss(recorder, latents(50), dataclasses.replace(CONFIG, source_dropout=0.0), seeds(50), given)
     assert not recorder.hidden.any()
 
 
-def test_a_text_has_the_same_loss_in_any_batch():
+@pytest.mark.parametrize("conditioned", [0.0, 1.0])
+def test_a_text_has_the_same_loss_in_any_batch(conditioned):
     torch.manual_seed(0)
-    network, x = Denoiser(SIZES), latents(4)
-    alone = [diffusion_loss(network, x[i : i + 1], CONFIG, Seeds(torch.tensor([i])))[0] for i in range(4)]
-    together, _ = diffusion_loss(network, x, CONFIG, seeds(4))
+    network, x, config = Denoiser(SIZES), latents(4), dataclasses.replace(CONFIG, self_condition_share=conditioned)
+    alone = [diffusion_loss(network, x[i : i + 1], config, Seeds(torch.tensor([i])))[0] for i in range(4)]
+    together, _ = diffusion_loss(network, x, config, seeds(4))
     assert torch.allclose(sum(alone), together, rtol=1e-5)
 
 

@@ -34,7 +34,7 @@ def test_the_loop_itself_costs_little_a_step(tmp_path: Path) -> None:
         started = time.process_time()
         train(
             nn.Linear(8, 8), square, rows, config=config, budget=Budget(steps, "steps"),
-            workdir=tmp_path / str(next(names)), seed=0, device="cpu", flops_per_step=1.0, stage="tiny",
+            workdir=tmp_path / str(next(names)), seed=0, device="cpu", stage="tiny",
         )  # fmt: skip
         return time.process_time() - started
 
