@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, whenever a process is killed; what cannot be written is said in one sentence.
+"""Files that are whole or not there, whenever a process is killed; what cannot be written is said in one sentence.
 
 Standard library only: plans, help and reports write with it too, and load no framework.
 """

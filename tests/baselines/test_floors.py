@@ -151,5 +151,5 @@ def test_bad_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not written by the system 'unigram'"):
         UnigramSystem(NoSetting(), LIMITS).check(tmp_path)
     (tmp_path / "floor.json").write_text('{"learnt": ')
-    with pytest.raises(UserError, match="Cannot read"):
+    with pytest.raises(UserError, match="is damaged"):
         CopySystem(NoSetting(), LIMITS).load(tmp_path, device="cpu", dtype="float32")

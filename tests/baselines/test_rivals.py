@@ -301,7 +301,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(
     weights = (trained[name][1] / "weights.safetensors").read_bytes()
     cases = [
         ("fit.json", None, "no finished checkpoint"),
-        ("config.json", b'{"system": ', "Cannot read"),
+        ("config.json", b'{"system": ', "is damaged"),
         ("vocabulary.json", None, "Cannot read"),
         ("weights.safetensors", None, "Cannot read"),
         ("weights.safetensors", weights[:-40], "truncated"),

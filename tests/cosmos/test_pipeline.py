@@ -181,7 +181,7 @@ def test_what_is_missing_is_said(encoder: TextEncoder, pipeline: Pipeline, folde
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("pipeline.json", lambda content: content[:20], "Cannot read"),
+        ("pipeline.json", lambda content: content[:20], "is damaged"),
         ("pipeline.json", lambda content: b"{}", "does not describe"),
         ("pipeline.json", lambda content: content.replace(b'"version": 1', b'"version": 9'), "newer version"),
         ("vocabulary.json", None, "Cannot read"),

@@ -130,7 +130,7 @@ def test_damaged_files_are_user_errors(vocabulary: Vocabulary, tmp_path: Path) -
         Vocabulary.load(path)
     vocabulary.save(path)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="Cannot read"):
+    with pytest.raises(UserError, match="is damaged"):
         Vocabulary.load(path)
     path.write_text("{}")
     with pytest.raises(UserError, match="not a vocabulary"):
