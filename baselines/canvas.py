@@ -154,6 +154,13 @@ class CanvasRival(Rival):
             raise UserError(f"'{self.name}' needs {wanted}: trunk.time_width must not be {width}.")
         super().__init__(recipe, limits)
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        found = {"trunk.cross_attention": "the trunk attends to a source where the task has one"}
+        if self.limits.source_tokens == 0:
+            found["source_layers"] = "the task has no source"
+        return found
+
     def shape(self, train: Pairs) -> dict[str, int]:
         return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
 

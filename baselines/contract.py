@@ -21,6 +21,7 @@ __all__ = [
     "Budget",
     "CallCount",
     "Corpus",
+    "DeclaresIgnoredKeys",
     "Document",
     "Limits",
     "NoSetting",
@@ -181,6 +182,23 @@ class Particular(Protocol):
 
     def check_setting(self, setting: Any) -> None:
         """Raise `UserError` if texts could be generated with the setting, but not such as its name promises."""
+        ...
+
+
+@runtime_checkable
+class DeclaresIgnoredKeys(Protocol):
+    """What a system, a recipe or a part of one, or a setting may offer besides: which of its keys have no effect.
+
+    Those are what is overwritten, as a width that follows from another network, and what other values leave unread.
+    Setting one is refused before anything is loaded, so that no record says what did not happen.
+    """
+
+    def ignored_keys(self) -> Mapping[str, str]:
+        """Dotted key, or a part with all its keys -> why it has no effect, and what to set instead.
+
+        A system declares keys of its recipe, the others keys of their own. `{}` in a reason stands for what comes
+        before the key on the command line.
+        """
         ...
 
 

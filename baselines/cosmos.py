@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from baselines import checkpoint
 from baselines.contract import Corpus, Document
+from baselines.latent_keys import autoencoder_keys, linear_start_keys, shared_keys
 from baselines.two_stage import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting, TwoStageRecipe
 from baselines.untrained import made_up_texts, made_up_vocabulary, stand_in_encoder
 from cosmos.autoencoder import Autoencoder
@@ -73,6 +74,15 @@ class CosmosSystem(LatentDiffusionSystem):
     def external_weights(recipe: Recipe) -> Sequence[str]:
         """The frozen encoder, whose states are learnt from."""
         return (recipe.model.text_encoder,)
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        recipe, sizes = self.recipe, self.recipe.model.autoencoder
+        return {
+            **shared_keys("model.", recipe.budget, self.limits),
+            **autoencoder_keys("model.", full=recipe.full),
+            **linear_start_keys(recipe.start_linear, sizes, self.limits, full=recipe.full),
+        }
 
     def two_stages(self) -> TwoStageRecipe:
         recipe: Recipe = self.recipe

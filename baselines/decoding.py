@@ -48,6 +48,11 @@ class Choice:
             raise UserError(f"A temperature must be positive, not {self.temperature:g}; use greedy=true for none.")
         check_top_p(self.top_p)
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "the most probable token is taken; set {}greedy=false"
+        return {"temperature": why, "top_p": why} if self.greedy else {}
+
 
 @dataclass(frozen=True)
 class Decoding(Choice, Capturable):

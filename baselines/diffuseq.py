@@ -79,6 +79,10 @@ class EmbeddingSampling(SamplerSetting, Capturable):
         if self.candidates < 1:
             raise UserError(f"There must be at least one candidate, not {self.candidates}.")
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")
+
 
 class EmbeddingDenoiser(nn.Module):
     """x_t of the target and the clean source -> the estimate of x_0 of the target.
@@ -196,10 +200,10 @@ class DiffuSeqSystem(CanvasRival):
             self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
         )
 
-    def check_setting(self, setting: EmbeddingSampling) -> None:
-        """Refuse guidance, of which the method has neither kind."""
-        if (setting.guidance, setting.self_guidance) != (1.0, 1.0):
-            raise UserError("'diffuseq' has no guidance; leave guidance and self_guidance at 1.")
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "source and target are one sequence, all of which every position sees"
+        return {"trunk.cross_attention": why, "trunk.causal": why}
 
     def losses(self) -> tuple[Loss, Loss]:
         """Both are the whole loss per position of the canvas; no likelihood bound is computed."""

@@ -67,6 +67,11 @@ class Distillation:
         if self.rounds < 1 or 2 ** (self.rounds - 1) >= self.parts:
             raise UserError(f"{self.rounds} rounds of doubling do not fit into {self.parts} parts; use fewer rounds.")
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "nothing is distilled; set {}share above 0"
+        return dict.fromkeys(("rounds", "parts", "training"), why) if self.share == 0 else {}
+
 
 @dataclass(frozen=True)
 class DuoRecipe(CanvasRecipe):
@@ -82,6 +87,11 @@ class DuoRecipe(CanvasRecipe):
         if not self.temperature > 0:
             raise UserError(f"The temperature must be positive, not {self.temperature:g}.")
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "there is no curriculum; set {}curriculum_share above 0"
+        return {"temperature": why} if self.curriculum_share == 0 else {}
+
 
 @dataclass(frozen=True)
 class Revising(Capturable):
@@ -95,6 +105,11 @@ class Revising(Capturable):
     def __post_init__(self) -> None:
         check_steps(self.steps)
         check_top_p(self.top_p)
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "the only step takes the most probable tokens; set {}greedy_tail=false or more {}steps"
+        return {"top_p": why} if self.greedy_tail and self.steps == 1 else {}
 
 
 class DuoSystem(CanvasRival):

@@ -69,6 +69,11 @@ class GPT2Recipe:
         if not 0 <= self.dropout < 1:
             raise UserError(f"The dropout of GPT-2 must lie in [0, 1), not at {self.dropout:g}.")
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = f"sizes are those of the pretrained {self.pretrained}; set {{}}pretrained=none"
+        return {} if self.pretrained is None else dict.fromkeys(("width", "layers", "heads", "inner"), why)
+
 
 def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
     """Of all positions, under a causal mask: int64 [B, L] -> [B, L, W].

@@ -40,6 +40,7 @@ from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.decoding import Server
 from baselines.latent_decoder import LatentDecoder, greedy
+from baselines.latent_keys import autoencoder_keys, linear_start_keys, shared_keys
 from baselines.two_stage import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.autoencoder import Compressor
 from cosmos.batches import Batch
@@ -191,8 +192,19 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     server: Server | None = None
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        recipe: LD4LGRecipe = self.recipe
+        return {
+            **shared_keys("", recipe.budget, self.limits),
+            **autoencoder_keys(""),
+            **linear_start_keys(recipe.start_linear, recipe.autoencoder, self.limits),
+        }
+
     def positions(self, longest: int) -> int:
-        return max(self.recipe.autoencoder.latents, super().positions(longest))
+        return max(
+            self.recipe.autoencoder.latents, super().positions(longest)
+        )  # a latent stands for a position at least
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: LD4LGRecipe = self.recipe

@@ -37,6 +37,7 @@ from torch.nn import functional
 
 from baselines.choosing import summed_nll
 from baselines.contract import Budget, UserError
+from baselines.latent_keys import shared_keys
 from baselines.two_stage import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.batches import Batch, Rows
 from cosmos.blocks import RMSNorm, Rotary, project
@@ -235,6 +236,14 @@ class TEncDMSystem(LatentDiffusionSystem):
             "euler-ode-50": _euler("euler_ode"),
         }
     )
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        return {
+            **shared_keys("", self.recipe.budget, self.limits),
+            "denoiser.latents": "there is a latent for every position",
+            "denoiser.latent_width": "it is the encoder's width; set {}text_encoder",
+        }
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe

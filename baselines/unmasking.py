@@ -37,6 +37,12 @@ class Unmasking(Capturable):
         check_steps(self.steps)
         check_top_p(self.top_p)
 
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        if self.sampler != "confidence":
+            return {}
+        return {"top_p": "by confidence the most probable tokens are taken; set another {}sampler, such as cached"}
+
 
 @dataclass(frozen=True)
 class ThresholdUnmasking(Capturable):
@@ -69,6 +75,10 @@ class Remasking(Capturable):
         if not 0 <= self.eta <= 1:
             raise UserError(f"eta must lie in [0, 1], not {self.eta:g}.")
         check_top_p(self.top_p)
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        return {"eta": "the rule conf has none; set another {}rule, such as cap"} if self.rule == "conf" else {}
 
 
 Setting = Unmasking | ThresholdUnmasking | Remasking

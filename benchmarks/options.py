@@ -10,7 +10,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from baselines.contract import Budget, UserError, unknown
@@ -40,22 +40,28 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def keys(instance: Any, prefix: str = "") -> Iterator[str]:
-    """All dotted keys that can be set on a (nested) dataclass instance."""
+def keys(instance: Any, prefix: str = "", hidden: Collection[str] = ()) -> Iterator[str]:
+    """All dotted keys that can be set on a (nested) dataclass instance, without those `hidden` (with their prefix)."""
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
-        if _nested(value):
-            yield from keys(value, f"{prefix}{field.name}.")
-        else:
+        if is_nested(value):
+            yield from keys(value, f"{prefix}{field.name}.", hidden)
+        elif not covered(prefix + field.name, hidden):
             yield prefix + field.name
 
 
-def override(instance: T, changes: Mapping[str, Any], where: str) -> T:
+def covered(key: str, paths: Collection[str]) -> bool:
+    """Whether a dotted key is one of some paths or lies within one."""
+    return any(key == path or key.startswith(f"{path}.") for path in paths)
+
+
+def override(instance: T, changes: Mapping[str, Any], where: str, hidden: Collection[str] = ()) -> T:
     """A copy of a frozen dataclass with some fields changed.
 
     Args:
         changes: dotted key -> value.
         where: the prefix under which the user knows the keys, for errors.
+        hidden: keys, with the prefix, that no error suggests.
 
     Raises:
         UserError: a key that is not there (with the nearest ones), a value of another type, or one the dataclass
@@ -67,17 +73,17 @@ def override(instance: T, changes: Mapping[str, Any], where: str) -> T:
     new: dict[str, Any] = {}
     for key, value in changes.items():
         head, _, rest = key.partition(".")
-        if head not in fields or (rest and not _nested(getattr(instance, head))):
-            raise unknown("option", f"{where}.{key}", keys(instance, f"{where}."))
+        if head not in fields or (rest and not is_nested(getattr(instance, head))):
+            raise unknown("option", f"{where}.{key}", keys(instance, f"{where}.", hidden))
         if rest:
             inner.setdefault(head, {})[rest] = value
-        elif _nested(getattr(instance, head)):
-            known = ", ".join(keys(getattr(instance, head), f"{where}.{head}."))
+        elif is_nested(getattr(instance, head)):
+            known = ", ".join(keys(getattr(instance, head), f"{where}.{head}.", hidden))
             raise UserError(f"{where}.{key} holds several options; set one of {known}.")
         else:
             new[head] = convert(value, hints[head], f"{where}.{key}")
     for head, part in inner.items():
-        new[head] = override(getattr(instance, head), part, f"{where}.{head}")
+        new[head] = override(getattr(instance, head), part, f"{where}.{head}", hidden)
     try:
         return dataclasses.replace(instance, **new)  # type: ignore[type-var]
     except UserError:
@@ -208,7 +214,7 @@ def _read_float(value: Any) -> float:
     return number
 
 
-def _nested(value: Any) -> bool:
+def is_nested(value: Any) -> bool:
     """Whether a field's value has options of its own; a budget is one value, written as text."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type | Budget)
 

@@ -14,6 +14,7 @@ from benchmarks import settings, tasks
 from benchmarks.choices import GENERAL_KEYS, Choices
 from benchmarks.data import source as sources
 from benchmarks.data.source import Source, WithPassages
+from benchmarks.ignored import change_recipe, keys_of, recipe_keys
 from benchmarks.options import convert, keys, override, plain
 from benchmarks.records import Cell
 from benchmarks.store import PLAN
@@ -118,7 +119,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     dtype = str(choices.changes.get("dtype", "bfloat16" if device.startswith("cuda") else "float32"))
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
-    contestants = [_contestant(name, choices) for name in names]
+    contestants = [_contestant(name, choices, task) for name in names]
     settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     for contestant in contestants:
         _check(contestant, task, choices.steps)
@@ -195,7 +196,7 @@ def _part(changes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {key.removeprefix(f"{prefix}."): value for key, value in changes.items() if key.startswith(f"{prefix}.")}
 
 
-def _contestant(name: str, choices: Choices) -> Contestant:
+def _contestant(name: str, choices: Choices, task: Task) -> Contestant:
     system = registry.find(name)
     preset = choices.preset if choices.preset in system.presets else "any"
     if preset not in system.presets:
@@ -203,16 +204,16 @@ def _contestant(name: str, choices: Choices) -> Contestant:
     mine = _part(choices.changes, name)
     for key in mine:
         if key.partition(".")[0] not in _PARTS or "." not in key:
-            raise unknown("key of --set", f"{name}.{key}", _keys(name, system, preset))
+            raise unknown("key of --set", f"{name}.{key}", _keys(name, system, preset, task))
     recipe = system.presets[preset]
     if system.trained and "budget" in choices.changes:
         recipe = dataclasses.replace(recipe, budget=convert(choices.changes["budget"], Budget, "budget"))
-    recipe = override(recipe, _part(mine, "recipe"), f"{name}.recipe")
+    recipe = change_recipe(name, system, recipe, _part(mine, "recipe"), task.limits)
     chosen = settings.choose(name, system, choices.setting)
     if "capture" in choices.changes:
         having = {n: setting for n, setting in chosen.items() if "capture" in settings.fields(setting)}
         chosen |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
-    chosen = settings.change(name, system, chosen, mine)
+    chosen = settings.change(name, system, chosen, mine, choices.steps)
     return Contestant(
         name,
         system,
@@ -254,11 +255,13 @@ def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
                 raise UserError(f"The setting {name} of {contestant.name} cannot be run. {error}") from error
 
 
-def _keys(name: str, system: type[System], preset: str) -> list[str]:
-    """Every key of `--set` for one system."""
-    found = list(keys(system.presets[preset], f"{name}.recipe."))
+def _keys(name: str, system: type[System], preset: str, task: Task) -> list[str]:
+    """Every key of `--set` for one system that has an effect."""
+    recipe, prefix = system.presets[preset], f"{name}.recipe."
+    found = list(keys(recipe, prefix, recipe_keys(system, recipe, task.limits, prefix)))
     for setting_name, setting in settings.available(system).items():
-        found += [*keys(setting, f"{name}.setting."), *keys(setting, f"{name}.settings.{setting_name}.")]
+        for prefix in (f"{name}.setting.", f"{name}.settings.{setting_name}."):
+            found += keys(setting, prefix, keys_of(setting, prefix))
     return found
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from baselines.contract import System, UserError, unknown
-from benchmarks.options import keys, override
+from benchmarks.ignored import keys_of, refuse
+from benchmarks.options import covered, keys, override
 
 
 def available(system: type[System]) -> dict[str, Any]:
@@ -64,31 +65,73 @@ def choose(name: str, system: type[System], wanted: Sequence[str]) -> dict[str, 
     return chosen or dict(system.settings)
 
 
-def change(name: str, system: type[System], chosen: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings changed by `setting.KEY` (wherever KEY is there) and `settings.SETTING.KEY`.
+def change(
+    name: str,
+    system: type[System],
+    chosen: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    steps: tuple[int, ...] = (),
+) -> dict[str, Any]:
+    """Settings changed by `setting.KEY` (wherever KEY is there and has an effect) and `settings.SETTING.KEY`.
 
     A setting whose name says its number of steps gets a name that says the new one.
 
+    Args:
+        steps: numbers of steps that come in place of the settings' own.
+
     Raises:
-        UserError: a setting or key that is not there, or a value that does not fit.
+        UserError: a setting or key that is not there or has no effect, or a value that does not fit.
     """
     made = dict(chosen)
+    places: dict[str, list[str]] = {}  # key -> the settings that it changes
     for key, value in changes.items():
         part, _, rest = key.partition(".")
         if part == "setting":
             having = [n for n, setting in made.items() if rest.partition(".")[0] in fields(setting)]
             if not having:
-                known = {k for setting in made.values() for k in keys(setting, f"{name}.setting.")}
+                known = {
+                    k
+                    for setting in made.values()
+                    for k in keys(setting, f"{name}.setting.", keys_of(setting, f"{name}.setting."))
+                }
                 raise unknown("option", f"{name}.setting.{rest}", known)
             made |= {n: override(made[n], {rest: value}, f"{name}.setting") for n in having}
+            places[key] = having
         elif part == "settings":
             setting, _, inner = rest.partition(".")
             if setting not in made:
                 if setting in available(system):
                     raise UserError(f"The setting {setting} of {name} is not run; add --setting {name}:{setting}.")
                 raise unknown(f"setting of {name}", setting, available(system))
-            made[setting] = override(made[setting], {inner: value}, f"{name}.settings.{setting}")
+            where = f"{name}.settings.{setting}"
+            made[setting] = override(made[setting], {inner: value}, where, keys_of(made[setting], f"{where}."))
+            places[key] = [setting]
+    for key, having in places.items():
+        if steps and key.endswith(".steps"):
+            raise UserError(f"{name}.{key} has no effect: --steps says how many; leave out one of the two.")
+        prefix = f"{name}.setting." if key.startswith("setting.") else f"{name}.settings.{having[0]}."
+        ignored = {n: _always_ignored(made[n], steps, prefix) for n in having}
+        idle = [n for n in having if covered(f"{name}.{key}", ignored[n])]
+        if len(idle) == len(having):
+            refuse([f"{name}.{key}"], ignored[idle[0]])
+        inner = f"{name}.{key}".removeprefix(prefix)
+        made |= {n: _with_value_of(made[n], chosen[n], inner) for n in idle}
     return _renamed(chosen, made)
+
+
+def _always_ignored(setting: Any, steps: tuple[int, ...], prefix: str) -> dict[str, str]:
+    """The keys that have no effect in a setting, whichever of the numbers of steps it is run with, and why."""
+    runs = [keys_of(run, prefix) for run in with_steps({"": setting}, steps).values()]
+    return {key: why for key, why in runs[0].items() if all(key in run for run in runs)}
+
+
+def _with_value_of(setting: Any, other: Any, key: str) -> Any:
+    """The setting with one value, under a dotted key, taken from another."""
+    head, _, rest = key.partition(".")
+    value = getattr(other, head)
+    if rest:
+        value = _with_value_of(getattr(setting, head), value, rest)
+    return dataclasses.replace(setting, **{head: value})
 
 
 def _renamed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

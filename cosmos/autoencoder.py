@@ -16,6 +16,7 @@ from torch.nn import functional
 from cosmos.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
 from cosmos.config import AutoencoderConfig, CorruptionConfig
 from cosmos.corruption import corrupt
+from cosmos.errors import UserError
 from cosmos.randomness import Seeds
 
 
@@ -138,10 +139,19 @@ class Reconstruction(NamedTuple):
 
 
 class Autoencoder(nn.Module):
-    """Compressor and decompressor. `mask_embedding` [T] is the frozen text encoder's word embedding of [MASK]."""
+    """Compressor and decompressor. `mask_embedding` [T] is the frozen text encoder's word embedding of [MASK].
+
+    Raises:
+        UserError: more latents than the position table, which they share with the tokens, has rows.
+    """
 
     def __init__(self, config: AutoencoderConfig, mask_embedding: Tensor | None = None) -> None:
         super().__init__()
+        if config.latents > config.max_tokens:
+            raise UserError(
+                f"{config.latents} latents do not fit the position table of {config.max_tokens} rows; "
+                "ask for fewer latents or a larger max_tokens."
+            )
         self.config = config
         self.compressor = Compressor(config)
         self.decompressor = Decompressor(config)

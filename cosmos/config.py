@@ -32,7 +32,7 @@ class AutoencoderConfig:
     A linear map stands only where two widths differ, so the authors' shapes have none.
 
     Raises:
-        UserError: heads that do not divide the width, or more latents than the position table has rows.
+        UserError: heads that do not divide the width.
     """
 
     text_width: int  # of the frozen text encoder's states
@@ -48,11 +48,6 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
-        if self.latents > self.max_tokens:
-            raise UserError(
-                f"{self.latents} latents do not fit the position table of {self.max_tokens} rows; "
-                "ask for fewer latents or a larger max_tokens."
-            )
 
 
 @dataclass(frozen=True)
@@ -75,6 +70,15 @@ class CorruptionConfig:
     def __post_init__(self) -> None:
         if self.drop_share + self.noise_share > 1:
             raise UserError("drop_share and noise_share exclude each other, so their sum must not exceed 1.")
+
+    def ignored_keys(self) -> dict[str, str]:
+        """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
+        shares = {"drop_rate": "drop_share", "noise_keep": "noise_share", "latent_rate": "latent_share"}
+        return {
+            key: f"no text is corrupted so; set {{}}{share} above 0"
+            for key, share in shares.items()
+            if getattr(self, share) == 0
+        }
 
 
 LADDER: Mapping[str, CorruptionConfig] = {
@@ -122,8 +126,12 @@ class DenoiserConfig:
 class ScheduleConfig:
     """A noise schedule by name (`tan`, `cosine`, `linear`); `d` belongs to `tan` alone."""
 
-    name: str = "tan"
+    name: Literal["tan", "cosine", "linear"] = "tan"
     d: float = 5.0
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `CorruptionConfig.ignored_keys`."""
+        return {} if self.name == "tan" else {"d": f"the {self.name} schedule has none; set {{}}name=tan"}
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,12 @@ class DiffusionConfig:
     def self_conditioned(self) -> bool:
         """Whether the denoiser is trained on earlier estimates, and so may be given one."""
         return self.self_conditioning != "off"
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `CorruptionConfig.ignored_keys`."""
+        if self.self_conditioned:
+            return {}
+        return {"self_condition_share": "there is no self-conditioning; set {}self_conditioning=sample"}
 
 
 SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]
@@ -174,6 +188,15 @@ class SamplerSetting:
         check_steps(self.steps)
         if not self.end_noise > 0:
             raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `CorruptionConfig.ignored_keys`."""
+        found = {}
+        if self.guidance == 1.0:
+            found["guidance_window"] = "there is no guidance; set {}guidance to another number than 1"
+        if self.steps == 1 and not self.final_x0:
+            found["self_guidance"] = "one call of the network has no earlier estimate; set {}steps above 1"
+        return found
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,15 @@ class TrainingConfig:
             if not kept:
                 raise UserError(f"Training cannot run: {rule}, not {getattr(self, rule.split()[0])}.")
 
+    def ignored_keys(self) -> dict[str, str]:
+        """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
+        found = {}
+        if self.warmup_steps is not None:
+            found["warmup_share"] = "the warm-up is counted in steps; set {}warmup_steps, or set that to none"
+        if self.validations == 0:
+            found["keep"] = "no validation loss is measured; set {}validations above 0"
+        return found
+
 
 @dataclass(frozen=True)
 class TrainingRun:

@@ -72,13 +72,16 @@ def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:
 
 
 def _settings(given: list[str] | None) -> Iterator[tuple[str, str]]:
-    from benchmarks.options import plain
+    from benchmarks.ignored import keys_of
+    from benchmarks.options import covered, plain
     from benchmarks.planfile import leaves
     from benchmarks.settings import available
 
     for name, system in _found(given):
         for setting, values in available(system).items():
-            said = ", ".join(f"{key.partition('.')[2]}={value}" for key, value in leaves("", plain(values)))
+            pairs = ((key.removeprefix("."), value) for key, value in leaves("", plain(values)))
+            ignored = keys_of(values, "")
+            said = ", ".join(f"{key}={value}" for key, value in pairs if not covered(key, ignored))
             when = "" if setting in system.settings else "; run when named with --setting"
             yield f"{name}:{setting}", f"{said}{when}".removeprefix("; ")
 

@@ -9,10 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from baselines import registry
-from baselines.contract import Untrained, UserError, unknown
+from baselines.contract import Limits, Untrained, UserError, unknown
 from benchmarks import settings
 from benchmarks.choices import Choices
-from benchmarks.options import override, plain
+from benchmarks.ignored import change_recipe
+from benchmarks.options import plain
 from benchmarks.speed.measure import with_capture
 from benchmarks.speed.records import Subject
 from benchmarks.speed.training import STAGES
@@ -148,13 +149,15 @@ def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
             raise unknown(
                 "key of --set", key, [f"{n}.{part}." for n in sorted(names) for part in ("recipe", "setting")]
             )
+        if not rest.startswith("recipe.") and key.endswith(".capture"):
+            raise UserError(f"{key} has no effect: every way that --capture names is measured; set that.")
 
 
 def _recipe(name: str, wanted: Wanted) -> Any:
     system, preset = _system(name), wanted.choices.preset
     prefix = f"{name}.recipe."
     mine = {k.removeprefix(prefix): v for k, v in wanted.choices.changes.items() if k.startswith(prefix)}
-    return override(system.presets[preset], mine, f"{name}.recipe")
+    return change_recipe(name, system, system.presets[preset], mine, Limits(0, wanted.length))
 
 
 def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:

@@ -193,7 +193,7 @@ def test_flops_of_the_formula_are_those_counted():
 
 def test_more_latents_than_positions_are_refused():
     with pytest.raises(UserError, match="fewer latents or a larger max_tokens"):
-        dataclasses.replace(CONFIG, latents=14)
+        Autoencoder(dataclasses.replace(CONFIG, latents=14))
 
 
 def test_heads_must_divide_the_width():

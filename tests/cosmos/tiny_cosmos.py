@@ -35,7 +35,7 @@ DENOISER = DenoiserConfig(
 )
 
 
-def tiny_encoder(folder: Path) -> Path:
+def tiny_encoder(folder: Path, seed: int = 0) -> Path:
     """Save a small BERT with random weights as Hugging Face saves one."""
     from transformers import BertConfig, BertModel
 
@@ -49,7 +49,7 @@ def tiny_encoder(folder: Path) -> Path:
         max_position_embeddings=32, initializer_range=0.5,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         BertModel(config).save_pretrained(str(folder))
     return folder
 

@@ -1,0 +1,359 @@
+"""No option is silent: each key of `--set` changes a network, its training or the texts, or is refused.
+
+Every key of every system is set to other values, by the code that `--set` runs through, at nano sizes. What a recipe
+makes is compared where training would begin: the weights, the loss of one batch, and what the training loop is given,
+all of which it reads (the last test). What a setting makes are texts, of networks with random weights. And what is
+refused must indeed change nothing, or not run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.metadata
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from baselines import catalogue
+from baselines.contract import Budget, Corpus, Limits, Request, Sample, UserError
+from benchmarks.choices import gather
+from benchmarks.options import Word, keys, override
+from benchmarks.plan import Contestant, make
+from benchmarks.settings import available
+from cosmos import flops, tokenizer, training
+from cosmos.randomness import Seeds
+from cosmos.training import Trained, TrainingConfig
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
+import tiny_training
+from tiny_cosmos import tiny_encoder
+from tiny_rivals import DOCUMENTS
+
+LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32")  # in all but the number of latents; a test says so
+TRAINED = [n for n in catalogue.BUILT_IN if catalogue.find(n).trained and n not in LIKE_COSMOS]
+LIMITS = {"detox": Limits(16, 14), "story": Limits(0, 14)}  # with sources and without, short
+ROWS = 4  # of the batch whose loss is compared
+STEPS = 4  # of every setting that has steps
+
+# Keys, by their last name, that are not compared, and why that is right.
+NOT_COMPARED = {
+    "capture": "how calls are launched; texts are the same (test_capturing.py, tests/gpu)",
+    "compile": "how steps are launched on a GPU; tests/gpu",
+    "record": "how steps are launched on a GPU; tests/gpu",
+    "checkpoint_seconds": "when resume points are written; no result depends on it (test_training.py)",
+    "pretrained": "weights from elsewhere; test_gpt2_pretrained.py",
+}
+# Keys that are refused by whoever is given them, in words of its own.
+REFUSED_BY_THE_SYSTEM = {"mdlm.recipe.trunk.time_width": "needs a trunk without a time input"}
+# Refused keys with which nothing would run.
+CANNOT_RUN = ("diffuseq.recipe.trunk.causal", "diffuseq.recipe.trunk.cross_attention")
+
+
+READ_TOKENIZER = functools.cache(tokenizer.load_tokenizer)
+READ_ENCODER = functools.cache(transformers.AutoModel.from_pretrained)
+ENTRY_POINTS = functools.cache(importlib.metadata.entry_points)
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+    """What the training loop was given, and where it began."""
+
+    stage: str
+    config: TrainingConfig
+    budget: Budget
+    rows: int
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    weights: float
+    loss: float
+
+
+class Spy:
+    """In place of `cosmos.training.train`: remembers, and trains nothing."""
+
+    def __init__(self) -> None:
+        self.begun: list[Begun] = []
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, loss: Any, data: Any, **given: Any) -> Trained:
+        Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
+        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
+        weights = sum(float(value.double().abs().sum()) for value in tensors.values())
+        batch = data.batch(torch.arange(ROWS) % len(data))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+            total, _ = loss(model.train(), batch, Seeds(torch.arange(ROWS)))
+        model.eval()
+        self.begun.append(
+            Begun(given["stage"], given["config"], given["budget"], len(data), shapes, weights, float(total))
+        )
+        return Trained(steps=1, seconds=0.0, flops=1.0, validation_loss=1.0, best_share=1.0, history=())
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
+    """Training is seen and left out; so is the counting of operations, and what is read from disk is read once."""
+
+    def everywhere(real: Any, other: Any) -> None:
+        for module in list(sys.modules.values()):
+            if getattr(module, real.__name__, None) is real:
+                monkeypatch.setattr(module, real.__name__, other)
+
+    found = Spy()
+    everywhere(training.train, found)
+    everywhere(flops.step_flops, lambda loss, device: 1e6)
+    everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
+    everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", READ_ENCODER)
+    monkeypatch.setattr(importlib.metadata, "entry_points", ENTRY_POINTS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A text encoder, and another of other weights."""
+    first, second = (tmp_path_factory.mktemp("encoders") / name for name in ("first", "second"))
+    tiny_encoder(first)
+    tiny_encoder(second, seed=1)
+    return first, second
+
+
+def planned(name: str, task: str, assignments: Mapping[str, str], *flags: str) -> Contestant:
+    """The system with `--set` of everything given, by the code of the command line."""
+    words = [f"{key}={value}" for key, value in assignments.items()]
+    plan = make(gather({"task": task, "system": [name], "setting": list(flags) or None}, words), "cpu")
+    return next(p.contestant for p in plan.cells if p.cell.system == name)
+
+
+def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
+    """What is set throughout: a small encoder, and a budget in FLOPs that pays for encoding some of the texts."""
+    recipe = catalogue.find(name).presets["nano"]
+    found = {f"{name}.recipe.budget": "1e10flops"}
+    found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
+    if LIMITS[task].source_tokens > 0:  # for guidance
+        found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
+    return found
+
+
+def leaves(instance: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    """Key, value and annotation of everything that can be set."""
+    hints = typing.get_type_hints(type(instance))
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, Budget):
+            yield from leaves(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value, hints[field.name]
+
+
+def others(value: Any, hint: Any) -> list[str]:
+    """Other values of a type, as words of a command line."""
+    if isinstance(value, bool):
+        return [str(not value).lower()]
+    if isinstance(value, Budget):
+        return [f"{2 * value.amount}{value.unit}"]
+    if get_origin(hint) is Literal:
+        return [str(option) for option in get_args(hint) if option != value]
+    if isinstance(value, int):
+        return [str(other) for other in (2 * value, value + 1, value + 2, value // 2) if other != value]
+    if isinstance(value, float):
+        return [str(other) for other in (0.5 * value, 2 * value, 0.5, 0.9, 0.0, 1.0, 0.001) if other != value]
+    if isinstance(value, tuple):
+        return ["0.5,0.7", "0,1", "2,inf"]
+    assert value is None, f"say what other values of {hint} are"
+    return {int: ["3"], float: ["0.5"], str: ["other"]}[next(arm for arm in get_args(hint) if arm is not type(None))]
+
+
+def begun(spy: Spy, contestant: Contestant, limits: Limits, folder: Path) -> list[Begun]:
+    """What the training of a system begins with."""
+    spy.begun = []
+    source = limits.source_tokens > 0
+    documents = DOCUMENTS if source else [dataclasses.replace(d, source=None) for d in DOCUMENTS]
+    assert contestant.budget is not None
+    system = contestant.system(contestant.recipe, limits)
+    system.fit(Corpus(documents[:20], documents[20:]), contestant.budget, folder, seed=1, device="cpu")
+    return spy.begun
+
+
+def check(
+    part: Any,
+    prefix: str,
+    expected: Any,
+    asked: Callable[[str, str], Any],
+    forced: Callable[[str, str], Any],
+    encoder: Path,
+) -> dict[str, str]:
+    """Assert of each key of a recipe or setting that it counts or is refused; returns what is said of those refused.
+
+    Those of trainings have a test of their own.
+
+    Args:
+        prefix: under which the user knows the keys.
+        expected: what comes out when none of them is set.
+        asked: what comes out with a key set to a word by the code of the command line; it may raise `UserError`.
+        forced: the same for a key without its prefix, past what refuses it.
+        encoder: another than is used.
+    """
+    refused = {}
+    for key, value, hint in leaves(part, prefix):
+        if key.rpartition(".")[2] in NOT_COMPARED or "training." in key:
+            continue
+        words = [str(encoder)] if key.endswith("text_encoder") else others(value, hint)
+        said = []
+        for word in words:
+            try:
+                if asked(key, word) != expected:
+                    break
+                said.append("nothing changes")
+            except UserError as error:
+                said.append(str(error))
+        else:
+            assert "nothing changes" not in said, f"{key} is read by nobody, or overwritten"
+            wanted = REFUSED_BY_THE_SYSTEM.get(key, f"{key} has no effect: ")
+            refused[key] = next(text for text in said if wanted in text)
+            if key in REFUSED_BY_THE_SYSTEM or key in CANNOT_RUN:
+                continue
+            for word in words:
+                assert forced(key.removeprefix(prefix), word) == expected, f"{key} counts, and should not be refused"
+    return refused
+
+
+@pytest.mark.parametrize("task", LIMITS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_key_of_a_recipe_counts_or_is_refused(
+    name: str, task: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    given = basis(name, task, encoders[0])
+    base = planned(name, task, given)
+    folders = (tmp_path / str(number) for number in range(1000))
+
+    def asked(key: str, word: str) -> list[Begun]:
+        return begun(spy, planned(name, task, {**given, key: word}), LIMITS[task], next(folders))
+
+    def forced(key: str, word: str) -> list[Begun]:
+        try:
+            recipe = override(base.recipe, {key: Word(word)}, "")
+        except UserError:  # not a value of this key
+            return expected
+        return begun(spy, dataclasses.replace(base, recipe=recipe), LIMITS[task], next(folders))
+
+    expected = begun(spy, base, LIMITS[task], next(folders))
+    assert begun(spy, base, LIMITS[task], next(folders)) == expected
+    refused = check(base.recipe, f"{name}.recipe.", expected, asked, forced, encoders[1])
+    print("".join(f"\n{task} {text}" for text in refused.values()))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_key_of_a_training_reaches_the_loop(
+    name: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    given = basis(name, "detox", encoders[0])
+    base = planned(name, "detox", given)
+    trainings = {key.rpartition(".")[0] for key, _, _ in leaves(base.recipe, "") if "training." in key}
+    assert trainings
+    for part in sorted(trainings):
+        words = {key: others(value, hint)[0] for key, value, hint in leaves(part_of(base.recipe, part), "")}
+        seen: set[str] = set()
+        for number, chosen in enumerate((set(words) - {"warmup_share"}, {"warmup_share"})):  # one excludes the other
+            changed = {f"{name}.recipe.{part}.{key}": words[key] for key in chosen}
+            contestant = planned(name, "detox", {**given, **changed})
+            stages = begun(spy, contestant, LIMITS["detox"], tmp_path / f"{part}-{number}")
+            wanted = part_of(contestant.recipe, part)
+            seen |= {key for key in chosen for s in stages if getattr(s.config, key) == getattr(wanted, key)}
+        assert seen == set(words)
+
+
+def part_of(recipe: Any, path: str) -> Any:
+    """The part of a recipe at a dotted path."""
+    return functools.reduce(getattr, path.split("."), recipe)
+
+
+@pytest.mark.parametrize("task", LIMITS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_key_of_a_setting_counts_or_is_refused(
+    name: str, task: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    given = basis(name, task, encoders[0])
+    system_class = catalogue.find(name)
+    base = planned(name, task, given)
+    begun(spy, base, LIMITS[task], tmp_path)
+    system = base.system(base.recipe, LIMITS[task])
+    system.load(tmp_path, device="cpu", dtype="float32")
+    source = LIMITS[task].source_tokens > 0
+    requests = [Request(d.id, d.source if source else None, 50 + i, 14) for i, d in enumerate(DOCUMENTS[:8])]
+    for setting_name, setting in available(system_class).items():
+        flag, prefix = f"{name}:{setting_name}", f"{name}.settings.{setting_name}."
+        brief = {f"{prefix}steps": str(STEPS)} if hasattr(setting, "steps") else {}
+
+        def asked(key: str, word: str, given: Mapping[str, str] = {**given, **brief}, flag: str = flag) -> list[Sample]:
+            [made] = planned(name, task, {**given, key: word}, flag).settings.values()
+            return system.generate(requests, made)
+
+        if task == "story" and getattr(setting, "guidance", 1.0) != 1.0:
+            with pytest.raises(UserError, match="towards a source, and this task has none"):
+                planned(name, task, given, flag)
+            continue
+        [small] = planned(name, task, {**given, **brief}, flag).settings.values()
+
+        def forced(key: str, word: str, small: Any = small) -> list[Sample]:
+            return system.generate(requests, override(small, {key: Word(word)}, ""))
+
+        refused = check(small, prefix, system.generate(requests, small), asked, forced, encoders[1])
+        print("".join(f"\n{task} {text}" for text in refused.values()))
+
+
+def test_floors_have_no_keys() -> None:
+    for name in catalogue.BUILT_IN:
+        system = catalogue.find(name)
+        if not system.trained:
+            for part in (*system.presets.values(), *available(system).values()):
+                assert list(leaves(part, "")) == []
+
+
+def test_contestants_that_are_walked_as_cosmos_add_no_code() -> None:
+    for name in LIKE_COSMOS:
+        own = {key for key in vars(catalogue.find(name)) if not key.startswith("__")}
+        assert own <= {"name", "presets", "_abc_impl"}
+        assert catalogue.find(name).__bases__ == (catalogue.find("cosmos"),)
+
+
+def test_the_training_loop_reads_every_field(tmp_path: Path) -> None:
+    """Weights, or what is said of them, change with every field but those that are not to change them."""
+
+    def outcome(config: TrainingConfig, folder: str) -> tuple[str, Any]:
+        trained = tiny_training.run(tmp_path / folder, 12, config=config)
+        return tiny_training.digest(tmp_path / folder), trained.history
+
+    # Under which the best weights are not the last.
+    wild = dataclasses.replace(
+        tiny_training.CONFIG, keep="best", learning_rate=1.0, final_learning_rate=1.0, ema_decay=None, validations=12
+    )
+
+    def counts(start: TrainingConfig, key: str, words: list[str]) -> bool:
+        for number, word in enumerate(words):
+            try:
+                changed = override(start, {key: Word(word)}, "")
+            except UserError:  # not a value of this key
+                continue
+            if outcome(changed, f"{start.keep}-{key}-{number}") != expected:
+                return True
+        return False
+
+    read = set()
+    for start in (tiny_training.CONFIG, wild):
+        expected = outcome(start, start.keep)
+        for key, value, hint in leaves(start, ""):
+            if key not in NOT_COMPARED and key not in read and counts(start, key, others(value, hint)):
+                read.add(key)
+    assert {key for key, _, _ in leaves(tiny_training.CONFIG, "")} - read <= set(NOT_COMPARED)
