@@ -71,7 +71,8 @@ def flops_per_step(
         if budget.unit == "seconds":
             mean = statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS))
         else:
-            # Where the budget is in FLOPs, the price says how many steps there will be; that of one says about how many.
+            # Where the budget is in FLOPs, the price says how many steps there will be; that of one says about how
+            # many.
             flops = {0: counted(0)}
             steps = total_steps(budget, together(flops[0]))
             assert steps is not None

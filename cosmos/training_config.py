@@ -93,9 +93,9 @@ class TrainingResult:
     """What a training, or one stage of it, cost and reached.
 
     Seconds and FLOPs include every attempt that was resumed (of one that was killed, up to its last resume point);
-    seconds include validation, resume points and counting what a step costs. `validation_loss` is that of the weights kept. `notes` hold what JSON
-    can: of a stage, `best_share`, the share of the budget where that loss was lowest, and `validation_losses`, pairs of
-    a step and its loss.
+    seconds include validation, resume points and counting what a step costs. `validation_loss` is that of the weights
+    kept. `notes` hold what JSON can: of a stage, `best_share`, the share of the budget where that loss was lowest, and
+    `validation_losses`, pairs of a step and its loss.
     """
 
     steps: int

@@ -1,5 +1,5 @@
-"""How the tests are run: in as many processes as there are cores, each of one thread; the bars are measured in one process
-that has the machine."""
+"""How the tests are run: in as many processes as there are cores, each of one thread. The bars of speed are measured in
+one process, which has the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _entry_points_are_read_once() -> Iterator[None]:
-    """Every look-up of a name reads those of all installed packages; here they are read once, but for what a test adds."""
+    """Every look-up of a name reads all installed packages; here they are read once, and what a test adds each time."""
     usual = list(sys.path)
 
     def offered(folders: list[str]) -> list[metadata.EntryPoint]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Corpus
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.tasks import find as find_task
@@ -16,7 +16,7 @@ from cosmos import resume
 from cosmos.flops import measure_flops
 from cosmos.optimiser_step import OptimiserStep
 
-TRAINED = [name for name in catalogue.BUILT_IN if catalogue.find(name).trained]
+TRAINED = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained]
 STEPS = 30  # of all stages together; the longest make ten times as many as are counted to know the price
 
 
@@ -36,7 +36,7 @@ def test_the_charge_is_what_is_counted(name: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(OptimiserStep, "_run", count)
     monkeypatch.setattr(resume, "finish", charge)
     task, world = find_task("detox"), World(WorldOptions(train=64))
-    kind: Any = catalogue.find(name)
+    kind: Any = registry.find(name)
     system = kind(kind.presets["nano"], task.limits)
     corpus = Corpus(world.load("detox", "train"), world.load("detox", "validation", 8))
     system.fit(corpus, Budget(STEPS, "steps"), tmp_path / "fit", seed=0, device="cpu")

@@ -22,7 +22,7 @@ import torch
 import transformers
 from torch import nn
 
-from baselines import catalogue
+from baselines import registry
 from baselines.contract import Budget, Corpus, Limits, Request, Sample, UserError
 from benchmarks.choices import gather
 from benchmarks.options import Word, keys, override
@@ -39,7 +39,7 @@ from tiny_cosmos import tiny_encoder
 from tiny_rivals import DOCUMENTS
 
 LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32")  # in all but the number of latents; a test says so
-TRAINED = [n for n in catalogue.BUILT_IN if catalogue.find(n).trained and n not in LIKE_COSMOS]
+TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
 LIMITS = {"detox": Limits(16, 14), "story": Limits(0, 14)}  # with sources and without, short
 ROWS = 4  # of the batch whose loss is compared
 STEPS = 4  # of every setting that has steps
@@ -138,7 +138,7 @@ def planned(name: str, task: str, assignments: Mapping[str, str], *flags: str) -
 
 def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     """What is set throughout: a small encoder, and a budget in FLOPs that pays for encoding some of the texts."""
-    recipe = catalogue.find(name).presets["nano"]
+    recipe = registry.find(name).presets["nano"]
     found = {f"{name}.recipe.budget": "1e10flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
     if LIMITS[task].source_tokens > 0:  # for guidance
@@ -285,7 +285,7 @@ def test_every_key_of_a_setting_counts_or_is_refused(
     name: str, task: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     given = basis(name, task, encoders[0])
-    system_class = catalogue.find(name)
+    system_class = registry.find(name)
     base = planned(name, task, given)
     begun(spy, base, LIMITS[task], tmp_path)
     system = base.system(base.recipe, LIMITS[task])
@@ -314,8 +314,8 @@ def test_every_key_of_a_setting_counts_or_is_refused(
 
 
 def test_floors_have_no_keys() -> None:
-    for name in catalogue.BUILT_IN:
-        system = catalogue.find(name)
+    for name in registry.SYSTEMS.built_in:
+        system = registry.find(name)
         if not system.trained:
             for part in (*system.presets.values(), *available(system).values()):
                 assert list(leaves(part, "")) == []
@@ -323,9 +323,9 @@ def test_floors_have_no_keys() -> None:
 
 def test_contestants_that_are_walked_as_cosmos_add_no_code() -> None:
     for name in LIKE_COSMOS:
-        own = {key for key in vars(catalogue.find(name)) if not key.startswith("__")}
+        own = {key for key in vars(registry.find(name)) if not key.startswith("__")}
         assert own <= {"name", "presets", "_abc_impl"}
-        assert catalogue.find(name).__bases__ == (catalogue.find("cosmos"),)
+        assert registry.find(name).__bases__ == (registry.find("cosmos"),)
 
 
 def test_the_training_loop_reads_every_field(tmp_path: Path) -> None:

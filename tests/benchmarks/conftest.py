@@ -1,7 +1,8 @@
-"""The outside package of `outside/`, installed for the duration of a test; and commands in processes of their own."""
+"""The outside package of `outside/`, installed for the duration of a test; and commands."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.choices import Choices, gather
+from benchmarks.cli.main import main
 from benchmarks.plan import Plan, make
+from benchmarks.timing.clock import Clock
 
 OUTSIDE = Path(__file__).parent / "outside"
 ROOT = Path(__file__).parents[2]
@@ -74,7 +77,14 @@ def quiet() -> Quiet:
 
 
 @pytest.fixture
-def planned(toys: None, tmp_path: Path) -> Callable[..., Plan]:
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which every call takes as long: how many are made does not depend on the machine."""
+    ticks = itertools.count()
+    monkeypatch.setattr(Clock, "now", lambda self: next(ticks) * 1e-3)
+
+
+@pytest.fixture
+def planned(toys: None, steady: None, tmp_path: Path) -> Callable[..., Plan]:
     """Make a plan of the echo task in `tmp_path/run`: flags as keywords, `--set` as words."""
 
     def build(*assignments: str, **flags: str) -> Plan:
@@ -85,15 +95,36 @@ def planned(toys: None, tmp_path: Path) -> Callable[..., Plan]:
 
 
 @pytest.fixture
-def command(installed: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m benchmarks ...` in a process of its own, with the outside package installed."""
+def command(
+    toys: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m benchmarks ...` in this process, with the outside package installed."""
+
+    def call(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        variables = dict(os.environ)
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            try:
+                code = main(words)
+            finally:
+                os.environ.clear()
+                os.environ.update(variables)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def process(installed: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in a process of its own."""
 
     def call(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "benchmarks", *words],
             capture_output=True,
             text=True,
-            timeout=120,
             cwd=cwd,
             env=environment(installed),
         )

@@ -1,9 +1,9 @@
-"""Runs a command of the harness again and again, killed (SIGKILL) each time at another moment; at last it runs to its end.
+"""Runs a command of the harness again and again, killed (SIGKILL) each time at another moment, and at last to its end.
 
     python killed_program.py MOMENTS WORD ...
 
-A moment is `write:N`, `fsync:N` or `replace:N`: the N-th such call of the operating system, of which a write has been done
-by half. The clock goes a millisecond further each time it is looked at, so that what is called does not depend on time.
+A moment is `write:N`, `fsync:N` or `replace:N`: the N-th such call of the operating system, of which a write has been
+done by half. The clock goes on a millisecond whenever it is looked at, so that what is called does not depend on time.
 After each attempt a line says how it ended, and how many texts each cell has then.
 """
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import store
+from benchmarks.cli.main import main
 from benchmarks.records import Record, Score
 
 ROOT = Path(__file__).parents[2]
@@ -44,18 +44,24 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(package: Path, words: list[str], cwd: Path) -> str:
-    path = os.pathsep.join([str(ROOT), str(package)])
-    done = subprocess.run(
-        [sys.executable, *words[1:]],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def call(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[list[str]], str]]:
+    """Do a command, where the package is installed; what it prints."""
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.chdir(tmp_path)
+
+    def call(words: list[str]) -> str:
+        capsys.readouterr()
+        assert words[:3] == ["python", "-m", "benchmarks"]
+        code, said = main(words[3:]), capsys.readouterr()
+        assert code == 0, said.err
+        return said.out
+
+    yield call
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        del sys.modules[name]
 
 
 def messages(folder: Path) -> None:
@@ -79,16 +85,16 @@ def test_each_example_is_whole_and_short() -> None:
     assert all(len(code.splitlines()) <= 30 for code in EXAMPLES.values())
 
 
-def test_the_examples_work_from_outside(package: Path, tmp_path: Path) -> None:
+def test_the_examples_work_from_outside(call: Callable[[list[str]], str], tmp_path: Path) -> None:
     messages(tmp_path)
-    listed = {group: call(package, ["python", "-m", "benchmarks", "list", group], tmp_path) for group in GROUPS}
+    listed = {group: call(["python", "-m", "benchmarks", "list", group]) for group in GROUPS}
     assert "one_shot" in listed["systems"]
     assert "Headlines: a line for a message" in listed["tasks"]
     assert re.search(r"^novelty +Share of words .* \[my-package 1\.0\]$", listed["metrics"], flags=re.MULTILINE)
     assert re.search(r"^table +data\.file=table\.csv$", listed["sources"], flags=re.MULTILINE)
 
     first, second, third = COMMANDS
-    table = call(package, [*first, *QUICK], tmp_path)
+    table = call([*first, *QUICK])
     assert all(name in table for name in ("one_shot", "gpt2", "lead", "reference"))
     records = store.read_run(tmp_path / "runs" / "headline-table-nano")
     systems = [record.header.cell.system for record in records]
@@ -103,8 +109,8 @@ def test_the_examples_work_from_outside(package: Path, tmp_path: Path) -> None:
     signature = score(records, "reference", "novelty").signature
     assert signature is not None and signature.evaluator == "my-package 1.0"
 
-    call(package, [*second, *QUICK, "--set", "data.train=64"], tmp_path)
-    call(package, third, tmp_path)
+    call([*second, *QUICK, "--set", "data.train=64", "--set", "data.validation=8"])
+    call(third)
     run = tmp_path / "runs" / "detox-world-nano"
     assert "| novelty |" in (run / "report" / "report.md").read_text()
     scored = store.read_run(run)

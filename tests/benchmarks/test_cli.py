@@ -1,4 +1,4 @@
-"""The command line in processes of its own: exit codes, one sentence on stderr, nothing lost, verbs end to end."""
+"""The command line: exit codes, one sentence on stderr, nothing lost, verbs end to end."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert not list(tmp_path.iterdir())  # nothing was begun
 
 
-def test_a_broken_toml_is_named_with_its_line(command: Command, tmp_path: Path) -> None:
+def test_a_broken_toml_is_named_with_its_line(process: Command, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('task = "echo"\nseed = \n')
-    said = sentence(command("run", "--config", "run.toml", cwd=tmp_path))
+    said = sentence(process("run", "--config", "run.toml", cwd=tmp_path))
     assert "run.toml is not TOML" in said
     assert "line 2" in said
 
@@ -135,8 +135,8 @@ def test_a_run_ends_with_a_table_and_the_paths_of_the_report(command: Command, t
     assert command("report", "--task", "echo", cwd=tmp_path).returncode == 0
 
 
-def test_a_run_in_which_nothing_comes_to_its_end_says_why(command: Command, tmp_path: Path) -> None:
-    done = command(*RUN, "--system", "broken", "--out", "run", cwd=tmp_path)
+def test_a_run_in_which_nothing_comes_to_its_end_says_why(command: Command, process: Command, tmp_path: Path) -> None:
+    done = process(*RUN, "--system", "broken", "--out", "run", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("failed: RuntimeError: no memory left")
     assert "Traceback" not in done.stderr

@@ -20,7 +20,7 @@ GENERATE = ("write:1", "replace:1", "write:9", "write:14", "write:15", "fsync:2"
 
 @pytest.fixture
 def end(installed: Path, tmp_path: Path) -> Callable[..., list[tuple[str, list[int]]]]:
-    """Fit or generate the toy into a folder, killed at moments; how each attempt ended, and the texts there were then."""
+    """Fit or generate the toy, killed at moments; how each attempt ended, and how many texts there were then."""
 
     def run(folder: str, verb: str, *moments: str) -> list[tuple[str, list[int]]]:
         words = [verb, "--task", "echo", "--device", "cpu", "--set", "batch_size=3", "--out", str(tmp_path / folder)]

@@ -116,24 +116,19 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
 
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from benchmarks.files import locked\n"
-    "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    "import sys; from pathlib import Path; from benchmarks.files import locked\n"
+    "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 )
 
 
 def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
-    try:
+    pipe, command = subprocess.PIPE, [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=Path(__file__).parents[2]) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(UserError, match=f"process {other.pid} on "), locked(tmp_path):
             pytest.fail("two processes hold one lock")
-    finally:
         other.kill()
-        other.wait()
-        other.stdout.close() if other.stdout else None
     with locked(tmp_path):  # it died with its process
         assert str(os.getpid()) in (tmp_path / ".lock.owner").read_text()
     assert not (tmp_path / ".lock.owner").exists()

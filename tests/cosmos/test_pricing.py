@@ -79,7 +79,8 @@ def test_few_steps_are_counted_where_time_is_the_budget(tmp_path: Path, monkeypa
     counted: list[int] = []
     measure = pricing.measure_flops
     monkeypatch.setattr(pricing, "measure_flops", lambda work: counted.append(1) or measure(work))
-    monkeypatch.setattr(time, "perf_counter", lambda ticks=itertools.count(): next(ticks) * 0.01)
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) * 0.01)
     trained = fit(tmp_path, Budget(1.0, "seconds"))
     assert len(counted) == pricing.COUNTED_FOR_SECONDS
     assert trained.flops > 0

@@ -7,6 +7,8 @@ import pytest
 
 import reports
 from reports import content
+from reports.compact import render
+from reports.content import build
 
 
 @pytest.fixture
@@ -37,13 +39,15 @@ def test_a_headline_brings_its_companions(folder):
 
 def test_a_narrow_terminal_shows_all_of_them_or_none(folder):
     lead_with(folder, "perplexity")
-    heads = {width: reports.terminal(folder, width).splitlines()[1] for width in range(40, 130)}
+    sections = build(folder, folder / "report").sections
+    tables = {width: render(sections, width).splitlines() for width in range(40, 130)}
+    assert reports.terminal(folder, 90).splitlines() == tables[90]
     names = ("perplexity", "rudeness left", "length")
-    assert {sum(name in head for name in names) for head in heads.values()} == {0, 3}
-    assert all(max(map(len, reports.terminal(folder, width).splitlines())) <= width for width in (40, 60, 80, 100))
-    narrowest = min(width for width, head in heads.items() if "perplexity" in head)
-    assert " [" not in reports.terminal(folder, narrowest).splitlines()[4]
-    assert " [" in reports.terminal(folder, 90).splitlines()[4]
+    assert {sum(name in table[1] for name in names) for table in tables.values()} == {0, 3}
+    assert all(max(map(len, tables[width])) <= width for width in (40, 60, 80, 100))
+    narrowest = min(width for width, table in tables.items() if "perplexity" in table[1])
+    assert " [" not in tables[narrowest][4]
+    assert " [" in tables[90][4]
 
 
 def test_a_terminal_leaves_it_out_where_it_does_not_lead(folder):

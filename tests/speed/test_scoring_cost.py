@@ -1,7 +1,7 @@
 """Seconds to score 1,000 texts by each metric there is here, and to score them again; `-s` prints the table.
 
-Seconds of the clock, and of the processor, which other work on the machine does not lengthen as much; the bar is in units
-of `calibration`.
+Seconds of the clock, and of the processor, which other work on the machine does not lengthen as much; the bar is in
+units of `calibration`.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def test_what_is_wrong_is_said_before_a_framework_is_imported(tmp_path: Path) ->
         for verb in ("run", "plan"):
             done = subprocess.run(
                 [sys.executable, "-c", blocked, verb, "--task", "detox", *words],
-                capture_output=True, text=True, timeout=120, cwd=tmp_path,
+                capture_output=True, text=True, cwd=tmp_path,
                 env={"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")},
             )  # fmt: skip
             assert (done.returncode, done.stdout) == (2, ""), done.stderr

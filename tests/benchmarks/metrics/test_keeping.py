@@ -57,8 +57,10 @@ def test_a_second_scoring_asks_no_judge(roles, tmp_path, monkeypatch, forget):
     assert score(names, roles, tmp_path) == first
 
 
-MANY = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "sim", "sta", "fl", "j", "perplexity", "diversity", "distinct_2",
-        "repetition", "unigram_entropy", "memorisation", "longest_run", "length", "copy_rate"]  # fmt: skip
+MANY = [
+    "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "sim", "sta", "fl", "j", "perplexity", "diversity", "distinct_2",
+    "repetition", "unigram_entropy", "memorisation", "longest_run", "length", "copy_rate",
+]  # fmt: skip
 JUDGES = ("torch", "transformers", "tokenizers", "sacrebleu", "rouge_score")
 AGAIN = f"""
 import json, sys
