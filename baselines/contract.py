@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from cosmos.budget import Budget
-from cosmos.call_count import CallCount
-from cosmos.errors import UserError, unknown
-from cosmos.training_config import Progress, TrainingResult, silent
+from cosmos.io.errors import UserError, unknown
+from cosmos.runtime.call_count import CallCount
+from cosmos.training.budget import Budget
+from cosmos.training.config import Progress, TrainingResult, silent
 
 __all__ = [
     "Budget",
@@ -164,7 +164,7 @@ class System(Protocol):
         """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself.
 
         Calls are counted by a forward hook, a `CallCount`. A system that replays CUDA graphs, in which no hook is
-        called, adds their calls to it (`cosmos.call_count`), as `cosmos.capture` does.
+        called, adds their calls to it (`cosmos.runtime.call_count`), as `cosmos.runtime.capture` does.
 
         The first is the one whose calls are the number of function evaluations (NFE) of the system; frozen networks are
         those whose parameters do not require gradients. Empty for floors.

@@ -10,19 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cosmos.autoencoder import Autoencoder
-    from cosmos.budget import Budget
     from cosmos.config import SamplerSetting
-    from cosmos.denoiser import Denoiser
-    from cosmos.errors import UserError
+    from cosmos.io.errors import UserError
+    from cosmos.models.autoencoder import Autoencoder
+    from cosmos.models.denoiser import Denoiser
     from cosmos.pipeline import Pipeline
     from cosmos.pretrained import from_pretrained, save_pretrained
     from cosmos.probes import probe
     from cosmos.recipes import RECIPES
     from cosmos.release import convert
-    from cosmos.text_encoder import TextEncoder
+    from cosmos.text.encoder import TextEncoder
+    from cosmos.text.vocabulary import Vocabulary
     from cosmos.train import train_autoencoder, train_diffusion
-    from cosmos.vocabulary import Vocabulary
+    from cosmos.training.budget import Budget
 
 __version__ = "0.1.0"
 

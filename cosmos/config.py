@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from cosmos.errors import UserError, unknown
+from cosmos.io.errors import UserError, unknown
 
 RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
 """sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
@@ -108,7 +108,7 @@ class DenoiserConfig:
     source_width: int | None = None  # text width of the source's frozen states
     source_layers: int = 0  # blocks of the source encoder
     max_source_tokens: int = 512
-    release_condition: bool = False  # the authors' way with the condition; see `cosmos.denoiser`
+    release_condition: bool = False  # the authors' way with the condition; see `cosmos.models.denoiser`
     positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@
     folder/autoencoder/       config.json, model.safetensors
     folder/denoiser/          the same; absent after the first stage
 
-Axis legend in `cosmos.blocks`.
+Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cosmos import checkpoints
-from cosmos.autoencoder import Autoencoder
-from cosmos.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.config import DiffusionConfig, SamplerSetting, ScheduleConfig
-from cosmos.denoiser import Denoiser, Source
-from cosmos.errors import UserError
-from cosmos.files import make_folder, read_json, write_json
+from cosmos.diffusion.samplers import sample_latents
+from cosmos.io import safetensors
+from cosmos.io.errors import UserError
+from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.standardiser import Standardiser
 from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
-from cosmos.samplers import sample_latents
-from cosmos.standardiser import Standardiser
-from cosmos.text_encoder import TextEncoder
-from cosmos.tokenizer import default_encoder
-from cosmos.vocabulary import SEP, Vocabulary
+from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.tokenizer import default_encoder
+from cosmos.text.vocabulary import SEP, Vocabulary
 
 VERSION = 1
 ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
@@ -121,7 +121,7 @@ class Pipeline:
 
     @torch.no_grad()
     def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor, compiled: bool = False) -> Tensor:
-        """Standardised latents [B, N, C]; see `cosmos.samplers.sample_latents`.
+        """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
 
         Args:
             source: none, or standardised states [B, S, T] and mask bool [B, S].
@@ -210,7 +210,7 @@ class Pipeline:
         """Write the folder; `pipeline.json` comes last."""
         make_folder(folder)
         self.vocabulary.save(folder / VOCABULARY)
-        checkpoints.save(folder / STANDARDISER, self.standardiser.state_dict())
+        safetensors.save(folder / STANDARDISER, self.standardiser.state_dict())
         make_folder(folder / "autoencoder")
         save_pretrained(self.autoencoder, folder / "autoencoder")
         if self.denoiser is not None:
@@ -262,7 +262,7 @@ class Pipeline:
     ) -> Pipeline:
         autoencoder = from_pretrained(Autoencoder, folder / "autoencoder", device)
         standardiser = Standardiser(autoencoder.config.text_width)
-        standardiser.load_state_dict(checkpoints.load(folder / STANDARDISER))
+        standardiser.load_state_dict(safetensors.load(folder / STANDARDISER))
         denoiser = None
         if about["diffusion"] is not None:
             denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
@@ -299,7 +299,7 @@ def check(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder / VOCABULARY} is not a vocabulary; restore it from a copy.")
     check_pretrained(folder / "autoencoder")
     width = read_config(folder / "autoencoder")[1].text_width
-    checkpoints.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
+    safetensors.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
     if about["diffusion"] is not None:
         check_pretrained(folder / "denoiser")
         _diffusion(about["diffusion"])

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from cosmos import checkpoints
-from cosmos.autoencoder import Autoencoder
 from cosmos.config import AutoencoderConfig, DenoiserConfig
-from cosmos.denoiser import Denoiser
-from cosmos.errors import UserError, unknown
-from cosmos.files import read_json, write_json
+from cosmos.io import safetensors
+from cosmos.io.errors import UserError, unknown
+from cosmos.io.files import read_json, write_json
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser
 
 Model = TypeVar("Model", Autoencoder, Denoiser)
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -27,7 +27,7 @@ _MODELS: Mapping[str, tuple[type[Any], type[Any]]] = {
 def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
     """Write a model and its configuration; `extra` is kept beside it in `config.json` (schedule, text encoder, ...)."""
     kind = next(name for name, (cls, _) in _MODELS.items() if isinstance(model, cls))
-    checkpoints.save(folder / WEIGHTS, model.state_dict(), {"kind": kind})
+    safetensors.save(folder / WEIGHTS, model.state_dict(), {"kind": kind})
     content = {"kind": kind, "config": dataclasses.asdict(model.config), "extra": dict(extra or {})}
     write_json(folder / CONFIG, content)
 
@@ -54,7 +54,7 @@ def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, 
 def check_pretrained(folder: Path) -> None:
     """Raise `UserError` unless weights and configuration of a folder fit; reads no weight."""
     kind, config, _ = read_config(folder)
-    checkpoints.check(folder / WEIGHTS, _shapes(kind, config))
+    safetensors.check(folder / WEIGHTS, _shapes(kind, config))
 
 
 def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Model:
@@ -69,7 +69,7 @@ def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Mode
         raise UserError(
             f"{folder} holds the {kind}, where the {cls.__name__.lower()} is wanted; give the other folder."
         )
-    tensors = checkpoints.load(folder / WEIGHTS, _shapes(kind, config), device)
+    tensors = safetensors.load(folder / WEIGHTS, _shapes(kind, config), device)
     model = cls(config).to(device)
     model.load_state_dict(tensors)
     return model.eval()

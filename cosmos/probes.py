@@ -11,7 +11,7 @@ Re-encoding masks: the compressor is given the tokens up to and with the end tok
 What the decompressor writes after the end token was never trained and means nothing; encoding it too, with a full mask,
 puts noise into every latent and overstates the distance.
 
-Axis legend in `cosmos.blocks`; P pairs of texts, M mixtures.
+Axis legend in `cosmos.models.blocks`; P pairs of texts, M mixtures.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ import torch
 from torch import Tensor
 
 from cosmos.config import DiffusionConfig, SamplerSetting
-from cosmos.denoiser import Condition, Denoiser, Source
-from cosmos.diffusion import diffuse
-from cosmos.errors import UserError
+from cosmos.diffusion.objective import diffuse
+from cosmos.diffusion.samplers import grid_at, make_grid, solve, with_network
+from cosmos.diffusion.schedule import make_schedule
+from cosmos.io.errors import UserError
+from cosmos.models.denoiser import Condition, Denoiser, Source
 from cosmos.pipeline import Pipeline
-from cosmos.randomness import Seeds
-from cosmos.samplers import grid_at, make_grid, solve, with_network
-from cosmos.schedule import make_schedule
-from cosmos.vocabulary import SEP
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import SEP
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from cosmos.budget import Budget
 from cosmos.config import PRESETS, Preset
-from cosmos.errors import UserError
-from cosmos.training_config import TrainingConfig
+from cosmos.io.errors import UserError
+from cosmos.training.budget import Budget
+from cosmos.training.config import TrainingConfig
 
 
 def check_shares(**shares: float) -> None:
@@ -32,7 +32,7 @@ class Recipe:
     diffusion_training: TrainingConfig
     autoencoder_share: float  # of the budget that encoding leaves; diffusion has the rest
     budget: Budget  # where none is given
-    start_linear: bool = False  # `cosmos.linear_start`, for trainings of a few hundred steps
+    start_linear: bool = False  # `cosmos.models.linear_init`, for trainings of a few hundred steps
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
 

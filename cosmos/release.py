@@ -15,11 +15,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from cosmos import checkpoints
-from cosmos.autoencoder import Autoencoder
 from cosmos.config import AutoencoderConfig, DenoiserConfig
-from cosmos.denoiser import Denoiser
-from cosmos.errors import UserError
+from cosmos.io import safetensors
+from cosmos.io.errors import UserError
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser
 from cosmos.pretrained import save_pretrained
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -35,7 +35,7 @@ def read_authors(path: Path) -> dict[str, Tensor]:
         UserError: not readable, or a pickle that holds more than tensors and plain values.
     """
     if path.suffix == ".safetensors":
-        return checkpoints.load(path)
+        return safetensors.load(path)
     if not zipfile.is_zipfile(path):
         raise UserError(f"Cannot read {path} as a checkpoint; give a whole file that the authors' code has written.")
     try:
@@ -130,7 +130,7 @@ def convert_denoiser(
     """Ours from the authors' score estimator, names without prefix.
 
     Neither the number of latents nor the head size can be read from its shapes. A conditional model keeps the authors'
-    odd ways (see `cosmos.denoiser`) unless `release_condition` is False, which leaves out the position table.
+    odd ways (see `cosmos.models.denoiser`) unless `release_condition` is False, which leaves out the position table.
     """
     names = _Names({name: tensor for name, tensor in tensors.items() if name != "position_ids"})
     half = names.count("encoder.input_blocks.")
@@ -194,7 +194,7 @@ def convert(
         save_pretrained(convert_autoencoder(tensors, mask_token), target)
         if "encodings_mean" in tensors:
             statistics = {kind: tensors[f"encodings_{kind}"].float().flatten() for kind in ("mean", "std")}
-            checkpoints.save(target / "text_statistics.safetensors", statistics)
+            safetensors.save(target / "text_statistics.safetensors", statistics)
         written.append(target)
     estimator = _averaged(tensors)
     if estimator:

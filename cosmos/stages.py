@@ -7,9 +7,9 @@ where they were, finished training is read back, and every initial weight and ev
     run.workdir/states/<hash of the texts>/   frozen states
     run.workdir/start.json                    what first weights cost
     run.workdir/latents, validation_latents   second stage: clean latents of the targets
-    run.workdir/<stage>.*                     what `cosmos.training` leaves: resume points, log, weights
+    run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights
 
-Axis legend in `cosmos.blocks`.
+Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cosmos.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
-from cosmos.batches import Batch, Batches
-from cosmos.budget import Budget, Cost
 from cosmos.config import CorruptionConfig, DiffusionConfig
-from cosmos.denoiser import Denoiser, Source
-from cosmos.diffusion import diffusion_loss
-from cosmos.encoding import EncodedCorpus, EncodedTexts, first_process_first
-from cosmos.files import make_folder, read_json, write_json
-from cosmos.flops import measure_flops
-from cosmos.latent_cache import Compresses, cache_latents
-from cosmos.linear_start import TEXTS
-from cosmos.randomness import Seeds
-from cosmos.rows import JoinedRows, LatentRows, TextRows
-from cosmos.standardiser import Standardiser
-from cosmos.training import Loss, TrainingConfig, train
-from cosmos.training_config import TrainingResult, TrainingRun
+from cosmos.data.datasets import JoinedRows, LatentRows, TextRows
+from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
+from cosmos.data.latent_cache import Compresses, cache_latents
+from cosmos.diffusion.objective import diffusion_loss
+from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.models.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
+from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.linear_init import TEXTS
+from cosmos.models.standardiser import Standardiser
+from cosmos.runtime.flops import measure_flops
+from cosmos.runtime.rng import Seeds
+from cosmos.training.batches import Batch, Batches
+from cosmos.training.budget import Budget, Cost
+from cosmos.training.config import TrainingResult, TrainingRun
+from cosmos.training.loop import Loss, TrainingConfig, train
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
 
 DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, Seeds, Source | None], tuple[Tensor, Tensor]]
-"""An objective of denoisers, with the arguments of `cosmos.diffusion.diffusion_loss`."""
+"""An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TrainingStage:
 
 
 def train_stage(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
-    """Train a stage's network in place until the budget is used; see `cosmos.training.train`."""
+    """Train a stage's network in place until the budget is used; see `cosmos.training.loop.train`."""
     return train(
         stage.network,
         stage.loss,

@@ -12,16 +12,15 @@ from typing import Any
 
 from torch import nn
 
-from cosmos.autoencoder import Autoencoder
-from cosmos.budget import Budget, Cost
-from cosmos.denoiser import Denoiser
-from cosmos.encoding import EncodedCorpus, Encoding
-from cosmos.errors import UserError
-from cosmos.linear_start import linear_start, tokens_per_latent
+from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.io.errors import UserError
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser
+from cosmos.models.linear_init import linear_start, tokens_per_latent
+from cosmos.models.standardiser import Standardiser
 from cosmos.pipeline import Pipeline
-from cosmos.processes import find_processes
-from cosmos.randomness import initialised
 from cosmos.recipes import Recipe
+from cosmos.runtime.rng import initialised
 from cosmos.stages import (
     autoencoder_stage,
     corpus_latents,
@@ -31,11 +30,12 @@ from cosmos.stages import (
     reconstruction,
     train_stage,
 )
-from cosmos.standardiser import Standardiser
-from cosmos.text_encoder import TextEncoder
-from cosmos.texts import Texts
-from cosmos.training_config import TrainingResult, TrainingRun
-from cosmos.vocabulary import Vocabulary
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.training.budget import Budget, Cost
+from cosmos.training.config import TrainingResult, TrainingRun
+from cosmos.training.distributed import find_processes
 
 
 def train_autoencoder(
@@ -58,7 +58,7 @@ def train_autoencoder(
         validation texts, `cut` (training texts longer than `max_tokens`) and shares of the cost.
 
     Raises:
-        UserError: no texts, a budget that encoding them uses up, and whatever `cosmos.training.train` says.
+        UserError: no texts, a budget that encoding them uses up, and whatever `cosmos.training.loop.train` says.
     """
     if not texts:
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
@@ -98,7 +98,7 @@ def train_diffusion(
 
     Raises:
         UserError: no texts, sources and targets of unequal number, a budget that encoding them uses up, and whatever
-            `cosmos.training.train` says.
+            `cosmos.training.loop.train` says.
     """
     encoder, autoencoder, standardiser = pipeline.encoder, pipeline.autoencoder, pipeline.standardiser
     assert encoder is not None, "the second stage reads texts, so the pipeline needs its text encoder"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records import Direction, Signature, difference
+from benchmarks.records.schema import Direction, Signature, difference
 from reports.quantities import Quantity
 
 

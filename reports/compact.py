@@ -7,8 +7,8 @@ import textwrap
 
 from reports.content import Section
 from reports.numbers import MINUS, NOTHING
-from reports.overview import QUALITY
 from reports.table import Cell, Column, Table
+from reports.tables import QUALITY
 
 NARROWEST = 40
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.contract import UserError
-from benchmarks.records import Cell
-from reports import examples, overview, provenance
-from reports.frames import Run, documents_hash, read_run
+from benchmarks.records.schema import Cell
+from reports import examples, provenance
+from reports import tables as overview
+from reports.dataframes import Run, documents_hash, read_run
+from reports.findings import read
 from reports.legend import legend
-from reports.marks import Judgement, judge
 from reports.numbers import counted, listed
-from reports.reading import read
-from reports.summary import Panel, panels
+from reports.panels import Panel, panels
+from reports.significance import Judgement, judge
 from reports.table import Table
 
 

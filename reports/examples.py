@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from baselines.contract import Document
-from benchmarks.records import SampleRecord, identity
+from benchmarks.records.schema import SampleRecord, identity
 from reports.columns import ScoreColumn
 from reports.numbers import significant
-from reports.summary import Entry, Panel
+from reports.panels import Entry, Panel
 
 COUNT = 5
 

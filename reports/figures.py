@@ -16,8 +16,8 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from reports.columns import ScoreColumn
+from reports.panels import Entry, Panel
 from reports.quantities import Quantity
-from reports.summary import Entry, Panel
 from reports.writing import printable
 
 # Okabe and Ito's palette, distinct under the common colour blindnesses, and what replaces each colour on a dark page.

@@ -11,8 +11,7 @@ from markupsafe import Markup, escape
 
 from reports.content import Report
 from reports.figures import Picture
-from reports.speed_bars import Bar
-from reports.table import Column, Table
+from reports.table import Bar, Column, Table
 from reports.writing import printable
 
 

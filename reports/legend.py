@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reports.marks import Judgement
 from reports.numbers import NOTHING, listed
+from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL
-from reports.summary import ELSEWHERE, SCRATCH, Entry, Panel
+from reports.significance import Judgement
 
 
 def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 
-from benchmarks.records import Header, Json, Record
-from reports.frames import Run
+from benchmarks.records.schema import Header, Json, Record
+from reports.dataframes import Run
 from reports.numbers import counted
-from reports.summary import Entry, Panel
+from reports.panels import Entry, Panel
 
 
 @dataclass(frozen=True)

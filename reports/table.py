@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from benchmarks.records import Direction
-from reports.marks import Mark
+from benchmarks.records.schema import Direction
+from reports.significance import Mark
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Cell:
         interval: its interval as it is shown, "" where there is none.
         notes: what must be said of it; writers number them.
         mark: "best" or "level" (not distinguishable from the best): of its track in scores, of all entries in speed;
-            `reports.marks` says by which rule.
+            `reports.significance` says by which rule.
         doubtful: shown, but not to be trusted; a note says why.
     """
 
@@ -90,3 +91,18 @@ class Table:
             for block in self.blocks
         )
         return replace(self, columns=self.columns[start:stop], blocks=blocks)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One thing asked: what, how much, what was measured, and the verdict."""
+
+    what: str
+    asked: str
+    measured: str
+    verdict: Literal["held", "missed", "not measured"]
+
+    @property
+    def sentence(self) -> str:
+        found = f", measured {self.measured}" if self.measured else ""
+        return f"{self.verdict}: {self.what}: asked {self.asked}{found}"

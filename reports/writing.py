@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cosmos.files import make_folder, write_bytes
+from cosmos.io.files import make_folder, write_bytes
 
 
 class Raw(str):

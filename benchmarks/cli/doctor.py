@@ -99,7 +99,7 @@ def _encoder() -> Finding:
 
 
 def _machine(folder: Path) -> Iterator[Finding]:
-    from benchmarks import environment
+    from benchmarks.records import environment
 
     there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
     free = shutil.disk_usage(there).free
@@ -119,7 +119,7 @@ def _device(wanted: str) -> Finding:
     from importlib.util import find_spec
 
     from baselines.contract import UserError
-    from benchmarks import environment
+    from benchmarks.records import environment
 
     if find_spec("torch") is None:
         return Finding("device", False, True, "torch is missing")

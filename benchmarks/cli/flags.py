@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from baselines.contract import UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.choices import Choices
+    from benchmarks.planning.run_config import Choices
 
 _HELP = {
     "task": ("TASK", "what is asked: `list tasks` names them"),
@@ -122,7 +122,7 @@ def source_of(given: str | None) -> str:
 
 def choices_of(arguments: argparse.Namespace) -> Choices:
     """The choices of a command, and its offline switch thrown before any library can look for a network."""
-    from benchmarks.choices import FLAGS, gather
+    from benchmarks.planning.run_config import FLAGS, gather
 
     flags = {name: getattr(arguments, name, None) for name in FLAGS}
     choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))

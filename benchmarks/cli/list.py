@@ -72,10 +72,10 @@ def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:
 
 
 def _settings(given: list[str] | None) -> Iterator[tuple[str, str]]:
-    from benchmarks.ignored import keys_of
-    from benchmarks.options import covered, plain
-    from benchmarks.planfile import leaves
-    from benchmarks.settings import available
+    from benchmarks.planning.generation_settings import available
+    from benchmarks.planning.ignored_keys import keys_of
+    from benchmarks.planning.overrides import covered, plain
+    from benchmarks.planning.plan_file import leaves
 
     for name, system in _found(given):
         for setting, values in available(system).items():

@@ -18,18 +18,19 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks import plan
+    from benchmarks.planning import plan
 
     choices = choices_of(arguments)
     source = plan.open_source(choices, train=True)
 
-    from benchmarks import environment, estimate, planfile, store
+    from benchmarks.planning import estimate, plan_file
+    from benchmarks.records import environment, store
 
     made = plan.make(choices, environment.find_device(choices.device), source)
     there = next(path for path in (made.folder, *made.folder.absolute().parents) if path.exists())
     if not there.is_dir():
         store.prepare(made.folder)  # says what is wrong
-    planfile.join(store.read_plan(made.folder), planfile.describe(made), made.folder)
+    plan_file.join(store.read_plan(made.folder), plan_file.describe(made), made.folder)
     print(f"{made.task.title}\nrun folder: {made.folder}\n")
     print(f"{'cell':8}{'system':12}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
     for planned in made.cells:

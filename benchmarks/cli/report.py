@@ -17,8 +17,8 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.cli.run import show_report
-    from benchmarks.plan import default_folder
-    from benchmarks.store import read_run
+    from benchmarks.planning.plan import default_folder
+    from benchmarks.records.store import read_run
 
     folder = default_folder(choices_of(arguments))
     read_run(folder)  # says what is wrong before pandas is loaded

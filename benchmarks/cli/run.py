@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cli.flags import Parser, add_run_flags, choices_of
 
 if TYPE_CHECKING:
-    from benchmarks.runner import Stage
+    from benchmarks.running.runner import Stage
 
 
 def add_arguments(parser: Parser) -> None:
@@ -33,14 +33,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    from benchmarks import plan
+    from benchmarks.planning import plan
 
     choices = choices_of(arguments)
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
 
-    from benchmarks import environment, runner, store
-    from benchmarks.cli.voice import Voice
+    from benchmarks.cli.progress import Voice
+    from benchmarks.records import environment, store
+    from benchmarks.running import runner
 
     made = plan.make(choices, environment.find_device(choices.device), source)
     outcome = runner.run(made, Voice(), stages)

@@ -41,12 +41,13 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import UserError
-    from benchmarks import environment, scoring, store
     from benchmarks.cli.run import show_report
-    from benchmarks.files import locked
-    from benchmarks.metrics import selection
-    from benchmarks.outcome import label
-    from benchmarks.plan import default_folder
+    from benchmarks.metrics.core import selection
+    from benchmarks.planning.plan import default_folder
+    from benchmarks.records import environment, store
+    from benchmarks.records.files import locked
+    from benchmarks.running import scoring
+    from benchmarks.running.cell_status import label
 
     choices = choices_of(arguments)
     chosen = selection.chosen_evaluators(choices.changes)

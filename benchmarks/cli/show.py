@@ -19,7 +19,7 @@ from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import Parser, add_flags, choices_of
 
 if TYPE_CHECKING:
-    from benchmarks.records import Record, Score
+    from benchmarks.records.schema import Record, Score
 
 _SAMPLES = 5
 
@@ -30,8 +30,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks import store
-    from benchmarks.plan import default_folder
+    from benchmarks.planning.plan import default_folder
+    from benchmarks.records import store
 
     choices = choices_of(arguments)
     folder = default_folder(choices)
@@ -65,8 +65,8 @@ def _line(record: Record) -> str:
 
 
 def _show(record: Record, folder: Path, count: int) -> None:
-    from benchmarks import store
-    from benchmarks.planfile import leaves
+    from benchmarks.planning.plan_file import leaves
+    from benchmarks.records import store
 
     header = record.header
     cell = header.cell

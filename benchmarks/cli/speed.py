@@ -47,8 +47,8 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import unknown
-    from benchmarks import environment
-    from benchmarks.cli.voice import Voice
+    from benchmarks.cli.progress import Voice
+    from benchmarks.records import environment
 
     choices = choices_of(arguments)
     given = _given(arguments)
@@ -57,14 +57,14 @@ def main(arguments: argparse.Namespace) -> int:
     device = environment.find_device(choices.device)
     dtype = arguments.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
 
-    from benchmarks.speed import lines, run
+    from benchmarks.speed import lines, measure_all
 
     wanted = lines.Wanted(choices, training=arguments.training, **given)
     entries = lines.entries(wanted, device, dtype)
     folder = Path(choices.out or f"runs/speed-{choices.preset}")
-    speed = run.run(entries, wanted, folder, device, dtype, Voice())
+    speed = measure_all.run(entries, wanted, folder, device, dtype, Voice())
 
-    from reports import speed as report
+    from reports.speed import report
 
     written = report.write(folder)
     print(report.terminal(folder))
@@ -80,7 +80,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given, as values of the fields of `Wanted`."""
     import typing
 
-    from benchmarks.options import Word, convert
+    from benchmarks.planning.overrides import Word, convert
     from benchmarks.speed.lines import Wanted
 
     hints = typing.get_type_hints(Wanted)

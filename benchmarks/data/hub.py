@@ -19,7 +19,7 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks import tasks
 from benchmarks.data import hub_rules, rows
 from benchmarks.data.source import SPLITS, Split
-from benchmarks.files import hugging_face_home
+from benchmarks.records.files import hugging_face_home
 
 SECONDS = 5.0
 """How long the hub may take to say what it has."""

@@ -3,11 +3,11 @@
 Standard library only until something is fetched.
 """
 
+from benchmarks.evaluators.cache_paths import cache_folder
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model, Role
 from benchmarks.evaluators.fetching import fetch
-from benchmarks.evaluators.finding import Located, check, command, find, locate, wanted_for
-from benchmarks.evaluators.places import cache_folder
-from benchmarks.evaluators.standing import Standing, status
+from benchmarks.evaluators.locate import Located, check, command, find, locate_model, wanted_for
+from benchmarks.evaluators.status import Standing, status
 
 __all__ = [
     "MODELS",
@@ -21,7 +21,7 @@ __all__ = [
     "command",
     "fetch",
     "find",
-    "locate",
+    "locate_model",
     "status",
     "wanted_for",
 ]

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.evaluators.cache_paths import CacheError, read_hash
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import CacheError, read_hash
-from cosmos.files import make_folder
+from cosmos.io.files import make_folder
 
 _VARIANT = "original"
 _CHUNK = 1 << 20
@@ -29,7 +29,7 @@ def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:
         UserError: the library is missing, the place does not answer, or the checkpoint is not the one it names.
     """
     from benchmarks.evaluators.fetching import finish
-    from benchmarks.evaluators.hub import download
+    from benchmarks.evaluators.hub_download import download
 
     assert model.hub is not None, "the checkpoint is built on a model of the hub"
     if find_spec("detoxify") is None:

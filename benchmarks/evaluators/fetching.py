@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.evaluators.cache_paths import MANIFEST, is_whole, own_folder, read_hash
 from benchmarks.evaluators.catalogue import MODELS, Model
-from benchmarks.evaluators.finding import Located, locate
-from benchmarks.evaluators.places import MANIFEST, is_whole, own_folder, read_hash
-from cosmos.files import read_json
+from benchmarks.evaluators.locate import Located, locate_model
+from cosmos.io.files import read_json
 
 Say = Callable[[str], None]
 
@@ -26,13 +26,13 @@ def fetch(name: str, say: Say) -> Located:
     Raises:
         UserError: the name is unknown, nobody who has it answers, or what came does not hash to what it should.
     """
-    located = locate(name)
+    located = locate_model(name)
     model = MODELS.get(name) or next((m for m in MODELS.values() if m.hub == name and m.origin == "hub"), None)
     if located is not None and Path(name).expanduser().is_dir() and model is None:
         raise UserError(f"{name} is a folder on this machine already; fetch takes a name.")
     if located is None:
         _bring(name, model, say)
-        located = locate(name)
+        located = locate_model(name)
         assert located is not None, f"{name} was brought and is not there"
     _check(located, say)
     return located
@@ -40,7 +40,7 @@ def fetch(name: str, say: Say) -> Located:
 
 def _bring(name: str, model: Model | None, say: Say) -> None:
     if model is None or model.origin == "hub":
-        from benchmarks.evaluators.hub import download
+        from benchmarks.evaluators.hub_download import download
 
         repository = name if model is None or model.hub is None else model.hub
         say(f"{repository}: asking the hub")

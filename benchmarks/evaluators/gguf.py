@@ -17,9 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.evaluators.cache_paths import CacheError, read_hash
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import CacheError, read_hash
-from cosmos.files import make_folder
+from cosmos.io.files import make_folder
 
 
 def bring(model: Model, folder: Path, say: Callable[[str], None]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.evaluators.cache_paths import CacheError
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.places import CacheError
-from benchmarks.evaluators.quiet import quiet
-from cosmos.files import make_folder
+from benchmarks.evaluators.suppress_output import quiet
+from cosmos.io.files import make_folder
 
 SYSTEM = Path("/usr/share/wordnet")  # of Debian's packages wordnet-base and wordnet-sense-index
 _NEEDED = (

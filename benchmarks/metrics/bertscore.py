@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators import Located
-from benchmarks.evaluators.quiet import quiet
-from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.signature import library
+from benchmarks.evaluators.suppress_output import quiet
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.signature import library
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array

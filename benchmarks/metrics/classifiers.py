@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators import Located
-from benchmarks.metrics.metric import Batch, Evaluator, Measured, blank
-from benchmarks.metrics.networks import in_batches, load, padded
-from benchmarks.metrics.signature import library
+from benchmarks.metrics.core.metric import Batch, Evaluator, Measured, blank
+from benchmarks.metrics.core.model_loading import in_batches, load, padded
+from benchmarks.metrics.core.signature import library
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array

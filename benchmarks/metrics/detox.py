@@ -9,8 +9,8 @@ classifiers elsewhere; the signature tells them apart. What judges in their plac
 from __future__ import annotations
 
 from benchmarks.metrics.classifiers import in_good_class
+from benchmarks.metrics.core.metric import ANYWHERE, Metric
 from benchmarks.metrics.exact import by_grammar, grammatical, polite
-from benchmarks.metrics.metric import ANYWHERE, Metric
 
 STA = Metric(
     name="sta",

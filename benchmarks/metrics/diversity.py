@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
-from benchmarks.metrics.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
-from benchmarks.metrics.pieces import RULE, ngrams, pieces
-from benchmarks.metrics.signature import ours
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.signature import ours
+from benchmarks.metrics.core.words import RULE, ngrams, pieces
 
 ORDERS = (2, 3, 4)
 LEVEL = 0.95

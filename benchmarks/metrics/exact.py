@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.metrics.metric import Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import Absent, Batch, Evaluator, Measured, Metric, blank
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"

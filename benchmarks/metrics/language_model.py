@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics.metric import Batch
-from benchmarks.metrics.networks import in_batches, load, padded
+from benchmarks.metrics.core.metric import Batch
+from benchmarks.metrics.core.model_loading import in_batches, load, padded
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 from benchmarks.metrics import bertscore
 from benchmarks.metrics.classifiers import good_class, probabilities
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.model_loading import load_tokenizer
+from benchmarks.metrics.core.signature import library, ours
+from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.diversity import ORDERS, distinct_share
 from benchmarks.metrics.language_model import read
 from benchmarks.metrics.mauve import clustered
 from benchmarks.metrics.memorisation import longest_runs
-from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.networks import load_tokenizer
 from benchmarks.metrics.overlap import streams
 from benchmarks.metrics.perplexity import PERPLEXITY
-from benchmarks.metrics.pieces import RULE, pieces
-from benchmarks.metrics.signature import library, ours
 from benchmarks.metrics.similarity import cosines
 from benchmarks.metrics.surface import sources
-from benchmarks.records import Direction
+from benchmarks.records.schema import Direction
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -156,7 +156,7 @@ def _characters(references: Callable[[Batch], Sequence[Sequence[str]]]) -> Calla
     def measure(batch: Batch) -> Measured:
         from nltk.translate.bleu_score import sentence_bleu
 
-        from benchmarks.evaluators.quiet import quiet
+        from benchmarks.evaluators.suppress_output import quiet
 
         values: list[float | None] = []
         with quiet():  # of the warning that an order has no match

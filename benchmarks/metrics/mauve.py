@@ -13,11 +13,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.evaluators.quiet import quiet
-from benchmarks.metrics.keeping import texts_hash
+from benchmarks.evaluators.suppress_output import quiet
+from benchmarks.metrics.core.cache import texts_hash
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.language_model import TOKENS, read
-from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.signature import library
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from benchmarks.metrics.keeping import texts_hash
-from benchmarks.metrics.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.pieces import RULE, pieces
-from benchmarks.metrics.signature import ours
+from benchmarks.metrics.core.cache import texts_hash
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.signature import ours
+from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.surface import canonical
 
 if TYPE_CHECKING:

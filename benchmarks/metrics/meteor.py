@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evaluators.quiet import quiet
-from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric
-from benchmarks.metrics.pieces import RULE, pieces
-from benchmarks.metrics.signature import library
+from benchmarks.evaluators.suppress_output import quiet
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.signature import library
+from benchmarks.metrics.core.words import RULE, pieces
 
 _OPTIONS = {"alpha": 0.9, "beta": 3.0, "gamma": 0.5, "references": "best", "tokens": RULE}
 

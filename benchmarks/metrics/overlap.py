@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from baselines.contract import Document
-from benchmarks.metrics.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.signature import library
+from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.signature import library
 from benchmarks.stats.bootstrap import Array
 
 ORDER = 4  # longest n-grams of BLEU

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.language_model import TOKENS, read
-from benchmarks.metrics.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.signature import library
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from benchmarks.metrics.metric import ANYWHERE, Batch, Evaluator, Measured, Metric
-from benchmarks.metrics.signature import library
+from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.signature import library
 
 _KINDS = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics import wieting
-from benchmarks.metrics.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.networks import in_batches, load, padded
-from benchmarks.metrics.signature import library
+from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.model_loading import in_batches, load, padded
+from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.surface import sources
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.metrics.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
-from benchmarks.metrics.signature import ours
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.signature import ours
 
 
 def canonical(text: str) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.evaluators.quiet import quiet
-from benchmarks.metrics.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric, blank
-from benchmarks.metrics.networks import in_batches, padded
-from benchmarks.metrics.signature import library
+from benchmarks.evaluators.suppress_output import quiet
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.model_loading import in_batches, padded
+from benchmarks.metrics.core.signature import library
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.environment import made_with
-from benchmarks.speed.records import Ceilings
+from benchmarks.records.environment import made_with
+from benchmarks.speed.schema import Ceilings
 from benchmarks.timing.clock import Clock
 
 # Large enough to fill a GPU and to be several times its cache; on a CPU, to outlast the start of its threads.

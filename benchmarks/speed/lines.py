@@ -10,13 +10,13 @@ from typing import Any
 
 from baselines import registry
 from baselines.contract import Limits, Untrained, UserError, unknown
-from benchmarks import settings
-from benchmarks.choices import Choices
-from benchmarks.ignored import change_recipe
-from benchmarks.options import plain
+from benchmarks.planning import generation_settings
+from benchmarks.planning.ignored_keys import change_recipe
+from benchmarks.planning.overrides import plain
+from benchmarks.planning.run_config import Choices
 from benchmarks.speed.measure import with_capture
-from benchmarks.speed.records import Subject
-from benchmarks.speed.training import STAGES
+from benchmarks.speed.schema import Subject
+from benchmarks.speed.training_steps import STAGES
 
 CAPTURES = ("off", "compile", "graph")
 
@@ -106,8 +106,8 @@ def entries(wanted: Wanted, device: str, dtype: str) -> list[Entry]:
     lines = _lines(wanted.choices)
     names = {line.system for line in lines}
     _check_keys(wanted.choices.changes, names)
-    settings.check_words(wanted.choices.setting, tuple(names))
-    settings.check_names(wanted.choices.setting, map(_system, names))
+    generation_settings.check_words(wanted.choices.setting, tuple(names))
+    generation_settings.check_names(wanted.choices.setting, map(_system, names))
     made: list[Entry] = []
     for system, group in groupby(lines, key=lambda line: line.system):
         made += (entry for line in group for entry in _generations(line, wanted, device, dtype))
@@ -163,14 +163,14 @@ def _recipe(name: str, wanted: Wanted) -> Any:
 def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
     system, recipe = _system(line.system), _recipe(line.system, wanted)
     words = tuple(f"{line.system}:{name}" for name in line.settings) or wanted.choices.setting
-    chosen = settings.with_steps(settings.choose(line.system, system, words), line.steps)
+    chosen = generation_settings.with_steps(generation_settings.choose(line.system, system, words), line.steps)
     prefix = f"{line.system}."
     mine = {
         k.removeprefix(prefix): v
         for k, v in wanted.choices.changes.items()
         if k.startswith(prefix) and not k.startswith(f"{prefix}recipe.")
     }
-    for name, setting in settings.change(line.system, system, chosen, mine).items():
+    for name, setting in generation_settings.change(line.system, system, chosen, mine).items():
         for capture in wanted.capture or (_best(setting, device),):
             captured = with_capture(setting, capture)
             for batch in wanted.batches if captured is not None else ():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import CallCount
-from benchmarks.records import Network
+from benchmarks.records.schema import Network
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.records import Json, SampleRecord, TimingRecord
+from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 
 
 @dataclass(frozen=True)

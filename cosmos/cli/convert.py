@@ -5,7 +5,7 @@ and refused if it holds code. OUT gets autoencoder/ or denoiser/, each with conf
 same OUT for both stages. Of a diffusion checkpoint the moving average is taken, with which the authors sample.
 
 The authors' (never exercised) way with a condition differs from ours in two places; --sensible-condition takes ours,
-the default keeps theirs, number for number. See `cosmos.denoiser`.
+the default keeps theirs, number for number. See `cosmos.models.denoiser`.
 
 example:
   python -m cosmos convert rocstories-16.pth model --d 5

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cosmos.budget import Budget
-from cosmos.errors import UserError, unknown
+from cosmos.io.errors import UserError, unknown
+from cosmos.training.budget import Budget
 
 if TYPE_CHECKING:
     from cosmos.recipes import Recipe
-    from cosmos.training_config import Progress
+    from cosmos.training.config import Progress
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cosmos.errors import UserError, unknown
+from cosmos.io.errors import UserError, unknown
 
 VERBS = {
     "train-autoencoder": "train_autoencoder",

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cosmos.errors import UserError
-    from cosmos.texts import read_texts
+    from cosmos.io.errors import UserError
+    from cosmos.text.files import read_texts
 
     if arguments.limit < 2:
         raise UserError("--limit must be at least 2, as one probe goes from one text to another.")
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     targets = texts.targets[: arguments.limit]
     sources = None if texts.sources is None else texts.sources[: arguments.limit]
 
-    from cosmos.files import make_folder, write_json
+    from cosmos.io.files import make_folder, write_json
     from cosmos.pipeline import Pipeline
     from cosmos.probes import figure, probe
 

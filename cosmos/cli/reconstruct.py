@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from cosmos.errors import UserError
-    from cosmos.texts import read_texts
+    from cosmos.io.errors import UserError
+    from cosmos.text.files import read_texts
 
     texts = read_texts(arguments.texts).targets
     if arguments.batch < 1:

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from cosmos.config import SamplerSetting
-    from cosmos.errors import UserError
-    from cosmos.texts import read_sources
+    from cosmos.io.errors import UserError
+    from cosmos.text.files import read_sources
 
     sources = None if arguments.sources is None else read_sources(arguments.sources)
     count = arguments.count if sources is None else len(sources)
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
         guidance=arguments.guidance,
     )  # fmt: skip
 
-    from cosmos.files import write_bytes
+    from cosmos.io.files import write_bytes
     from cosmos.pipeline import Pipeline
 
     pipeline = Pipeline.load(arguments.model, device=device(arguments.device), with_encoder=sources is not None)

@@ -35,17 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     chosen = recipe(arguments.preset)
     share = budget(arguments.budget, chosen.budget.part(chosen.autoencoder_share))
-    from cosmos.texts import read_texts
+    from cosmos.text.files import read_texts
 
     texts = read_texts(arguments.data)
     held_out = read_texts(arguments.validation).targets if arguments.validation else []
 
     from cosmos.config import LADDER, MINILM
-    from cosmos.errors import UserError, unknown
-    from cosmos.text_encoder import TextEncoder
+    from cosmos.io.errors import UserError, unknown
+    from cosmos.text.encoder import TextEncoder
+    from cosmos.text.vocabulary import Vocabulary
     from cosmos.train import encoder_name, train_autoencoder
-    from cosmos.training_config import TrainingRun
-    from cosmos.vocabulary import Vocabulary
+    from cosmos.training.config import TrainingRun
 
     where = device(arguments.device)
     corruption = chosen.model.corruption

@@ -32,15 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     chosen = recipe(arguments.preset)
     share = budget(arguments.budget, chosen.budget.part(1.0 - chosen.autoencoder_share))
-    from cosmos.texts import Texts, read_texts
+    from cosmos.text.files import Texts, read_texts
 
     texts = read_texts(arguments.data)
     held_out = read_texts(arguments.validation) if arguments.validation else Texts([], None)
 
-    from cosmos.errors import UserError
+    from cosmos.io.errors import UserError
     from cosmos.pipeline import Pipeline
     from cosmos.train import train_diffusion
-    from cosmos.training_config import TrainingRun
+    from cosmos.training.config import TrainingRun
 
     where = device(arguments.device)
     if arguments.validation and (held_out.sources is None) != (texts.sources is None):

@@ -10,14 +10,14 @@ import torch
 
 from baselines import registry
 from baselines.contract import Limits, Request
-from baselines.unmasking import ThresholdUnmasking, Unmasking
-from benchmarks.settings import available
+from baselines.token_diffusion.masked_settings import ThresholdUnmasking, Unmasking
+from benchmarks.planning.generation_settings import available
 from benchmarks.timing.probes import counting
-from cosmos import regions
-from cosmos.capture import captured
-from cosmos.errors import UserError
-from cosmos.samplers import network_calls
-from cosmos.schedule import make_schedule
+from cosmos.diffusion.samplers import network_calls
+from cosmos.diffusion.schedule import make_schedule
+from cosmos.io.errors import UserError
+from cosmos.runtime import compilation
+from cosmos.runtime.capture import captured
 
 LENGTH, STEPS = 12, 5
 REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]
@@ -49,7 +49,7 @@ def claimed(system: Any, setting: Any) -> int:
     if isinstance(setting, Unmasking) and setting.sampler != "ancestral":
         return min(setting.steps, system.loaded_shape["canvas"])
     if system.name == "diffuseq":
-        from baselines.diffuseq import SCHEDULE
+        from baselines.embedding_diffusion.diffuseq import SCHEDULE
 
         return setting.candidates * network_calls(setting, SCHEDULE)
     if hasattr(setting, "solver"):
@@ -72,10 +72,12 @@ def test_texts_and_calls_are_the_same_when_captured(
         systems[name] = made(name)
     system = systems[name]
     plain = few_steps(name, setting)
-    monkeypatch.setattr(regions, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
+    monkeypatch.setattr(compilation, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
     fused: list[Any] = []  # functions around the networks that were compiled
-    compile_function = regions._compiled_function
-    monkeypatch.setattr(regions, "_compiled_function", lambda *given: fused.append(given) or compile_function(*given))
+    compile_function = compilation._compiled_function
+    monkeypatch.setattr(
+        compilation, "_compiled_function", lambda *given: fused.append(given) or compile_function(*given)
+    )
     with counting(system.networks()) as calls:
         wanted = system.generate(REQUESTS, plain)
     assert not fused

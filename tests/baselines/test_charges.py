@@ -12,9 +12,9 @@ from baselines import registry
 from baselines.contract import Budget, Corpus
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.tasks import find as find_task
-from cosmos import resume
-from cosmos.flops import measure_flops
-from cosmos.optimiser_step import OptimiserStep
+from cosmos.runtime.flops import measure_flops
+from cosmos.training import resume
+from cosmos.training.step import OptimiserStep
 
 TRAINED = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained]
 STEPS = 30  # of all stages together; the longest make ten times as many as are counted to know the price

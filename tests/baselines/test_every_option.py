@@ -24,19 +24,21 @@ from torch import nn
 
 from baselines import registry
 from baselines.contract import Budget, Corpus, Limits, Request, Sample, UserError
-from benchmarks.choices import gather
-from benchmarks.options import Word, keys, override
-from benchmarks.plan import Contestant, make
-from benchmarks.settings import available
-from cosmos import flops, tokenizer, training
-from cosmos.randomness import Seeds
-from cosmos.training import Trained, TrainingConfig
+from benchmarks.planning.generation_settings import available
+from benchmarks.planning.overrides import Word, keys, override
+from benchmarks.planning.plan import Contestant, make
+from benchmarks.planning.run_config import gather
+from cosmos.runtime import flops
+from cosmos.runtime.rng import Seeds
+from cosmos.text import tokenizer
+from cosmos.training import loop
+from cosmos.training.loop import Trained, TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_training
 from tiny_cosmos import tiny_encoder
-from tiny_rivals import DOCUMENTS
+from tiny_systems import DOCUMENTS
 
 LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32")  # in all but the number of latents; a test says so
 TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
@@ -77,7 +79,7 @@ class Begun:
 
 
 class Spy:
-    """In place of `cosmos.training.train`: remembers, and trains nothing."""
+    """In place of `cosmos.training.loop.train`: remembers, and trains nothing."""
 
     def __init__(self) -> None:
         self.begun: list[Begun] = []
@@ -111,7 +113,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
                 monkeypatch.setattr(module, real.__name__, other)
 
     found = Spy()
-    everywhere(training.train, found)
+    everywhere(loop.train, found)
     everywhere(flops.step_flops, lambda loss, device: 1e6)
     everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
     everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)

@@ -14,19 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from baselines import mdlm, registry, sedd
-from baselines.canvas import CanvasModel
-from baselines.choosing import summed_nll
+from baselines import registry
+from baselines.common.static_shapes import summed_nll
+from baselines.common.token_rows import encode_pairs
+from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget
-from baselines.sequence import encode_pairs
-from baselines.trunk import TrunkConfig
-from cosmos.batches import Batch, Rows
-from cosmos.optimiser_step import OptimiserStep
-from cosmos.randomness import Seeds
-from cosmos.vocabulary import SEP, Vocabulary
+from baselines.token_diffusion import mdlm, sedd
+from baselines.token_diffusion.system import CanvasModel
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import SEP, Vocabulary
+from cosmos.training.batches import Batch, Rows
+from cosmos.training.step import OptimiserStep
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_rivals import CORPUS, LIMITS, PAIRS, with_training
+from tiny_systems import CORPUS, LIMITS, PAIRS, with_training
 
 SYSTEMS = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 WAITING = {  # `lift_fresh` is a tensor made of numbers, which a GPU would be sent

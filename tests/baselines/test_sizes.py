@@ -15,9 +15,9 @@ from torch import nn
 
 from baselines import registry
 from baselines.contract import Limits
-from baselines.two_stage import LatentNetworks
+from baselines.latent_diffusion.system import LatentNetworks
 from cosmos.config import PRESETS
-from cosmos.training_config import TrainingConfig
+from cosmos.training.config import TrainingConfig
 
 TRAINED = [name for name in registry.names() if registry.find(name).trained]
 CELLS = [(name, preset) for name in TRAINED for preset in registry.find(name).presets if preset in PRESETS]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.choices import Choices, gather
 from benchmarks.cli.main import main
-from benchmarks.plan import Plan, make
+from benchmarks.planning.plan import Plan, make
+from benchmarks.planning.run_config import Choices, gather
 from benchmarks.timing.clock import Clock
 
 OUTSIDE = Path(__file__).parent / "outside"

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import runner, scoring, store  # noqa: F401  (imported once, before processes part)
 from benchmarks.cli.main import main
+from benchmarks.records import store  # imported once, before processes part
 from benchmarks.timing.clock import Clock
 
 

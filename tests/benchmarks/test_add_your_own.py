@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import store
 from benchmarks.cli.main import main
-from benchmarks.records import Record, Score
+from benchmarks.records import store
+from benchmarks.records.schema import Record, Score
 
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("\n## Add your own\n")[2].partition("\n## ")[0]

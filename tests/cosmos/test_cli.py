@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cosmos.cli.main import VERBS, main
-from cosmos.errors import UserError
-from cosmos.texts import read_sources, read_texts
+from cosmos.io.errors import UserError
+from cosmos.text.files import read_sources, read_texts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import SOURCES, TARGETS, tiny_encoder, tiny_recipe

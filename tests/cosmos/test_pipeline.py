@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from cosmos import regions
 from cosmos.config import SamplerSetting
-from cosmos.errors import UserError
+from cosmos.diffusion.samplers import network_calls
+from cosmos.diffusion.schedule import make_schedule
+from cosmos.io.errors import UserError
 from cosmos.pipeline import Pipeline, check
-from cosmos.samplers import network_calls
-from cosmos.schedule import make_schedule
-from cosmos.text_encoder import TextEncoder
-from cosmos.vocabulary import PAD, SEP
+from cosmos.runtime import compilation
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.vocabulary import PAD, SEP
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import SOURCES, TARGETS, tiny_autoencoder, tiny_diffusion, tiny_encoder
@@ -124,7 +124,7 @@ def test_compiled_networks_give_the_same_texts(
         compiled.append(str(graph.graph))
         return graph.forward
 
-    monkeypatch.setattr(regions, "BACKEND", trace)
+    monkeypatch.setattr(compilation, "BACKEND", trace)
     loaded, setting = Pipeline.load(folder), SETTINGS["dpmpp_2m"]
     expected = loaded.sample(SOURCES, list(range(24)), setting)
     for _ in range(2):

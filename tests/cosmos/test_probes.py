@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cosmos.errors import UserError
+from cosmos.io.errors import UserError
 from cosmos.pipeline import Pipeline
 from cosmos.probes import ProbeConfig, agreement, figure, probe
-from cosmos.text_encoder import TextEncoder
-from cosmos.vocabulary import PAD, SEP
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.vocabulary import PAD, SEP
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import SOURCES, TARGETS, tiny_autoencoder, tiny_diffusion, tiny_encoder

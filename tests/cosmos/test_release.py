@@ -9,10 +9,10 @@ import zipfile
 import pytest
 import torch
 
-from cosmos.autoencoder import Autoencoder
 from cosmos.config import AutoencoderConfig, DenoiserConfig
-from cosmos.denoiser import Denoiser
-from cosmos.errors import UserError
+from cosmos.io.errors import UserError
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser
 from cosmos.pretrained import CONFIG, WEIGHTS, check_pretrained, from_pretrained, read_config, save_pretrained
 from cosmos.release import convert, read_authors
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from cosmos.autoencoder import Autoencoder
-from cosmos.budget import Budget
 from cosmos.config import LADDER
-from cosmos.errors import UserError
-from cosmos.files import read_json
-from cosmos.linear_start import linear_start, linear_start_compressor, tokens_per_latent
+from cosmos.data.state_cache import cache_states
+from cosmos.io.errors import UserError
+from cosmos.io.files import read_json
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.linear_init import linear_start, linear_start_compressor, tokens_per_latent
 from cosmos.pipeline import Pipeline
-from cosmos.state_cache import cache_states
-from cosmos.text_encoder import TextEncoder
-from cosmos.texts import Texts
-from cosmos.training_config import TrainingResult
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.training.budget import Budget
+from cosmos.training.config import TrainingResult
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import (

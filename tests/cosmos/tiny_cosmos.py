@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from cosmos.budget import Budget
 from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, Preset
 from cosmos.pipeline import Pipeline
 from cosmos.recipes import Recipe
-from cosmos.text_encoder import TextEncoder
-from cosmos.texts import Texts
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import train_autoencoder, train_diffusion
-from cosmos.training_config import Progress, TrainingConfig, TrainingResult, TrainingRun, silent
-from cosmos.vocabulary import Vocabulary
+from cosmos.training.budget import Budget
+from cosmos.training.config import Progress, TrainingConfig, TrainingResult, TrainingRun, silent
 
 WHO, WHAT = ["anna", "ben", "the old man", "my sister"], ["lamp", "red chair", "book"]
 SOURCES = [f"{who} broke the {n} {what} ." for n in ("damn", "dumb") for who in WHO for what in WHAT]

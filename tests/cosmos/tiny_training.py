@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from cosmos import training
-from cosmos.budget import Budget
-from cosmos.processes import find_processes
-from cosmos.randomness import Seeds
-from cosmos.resume import ResumePoints
-from cosmos.training import Batch, TensorBatches, TrainingConfig, TrainingResult, train
+from cosmos.runtime.rng import Seeds
+from cosmos.training import loop
+from cosmos.training.budget import Budget
+from cosmos.training.distributed import find_processes
+from cosmos.training.loop import Batch, TensorBatches, TrainingConfig, TrainingResult, train
+from cosmos.training.resume import ResumePoints
 
 ROWS, WIDTH = 50, 6
 # A large eps, because AdamW alone would hide a wrong scale of the gradient.
@@ -143,7 +143,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run(Path(folder), 1)  # imports everything once, before processes part
     # A resume point every few steps: writing one takes a tick, and there is at least one tick a step.
-    training.CHECKPOINT_SHARE, time.perf_counter = 0.2, Ticking()
+    loop.CHECKPOINT_SHARE, time.perf_counter = 0.2, Ticking()
 
     for moment in options.kill:
         point = ResumePoints(options.workdir, "tiny").load()

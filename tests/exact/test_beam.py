@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from baselines.beam import Beam, search
+from baselines.autoregressive.beam import Beam, search
+from baselines.autoregressive.cached_network import CachedGPT2
+from baselines.autoregressive.decoding import AT_ONCE, Pace, Server
 from baselines.contract import UserError
-from baselines.decoding import AT_ONCE, Pace, Server
-from baselines.gpt2_network import CachedGPT2
-from cosmos.vocabulary import PAD, SEP
+from cosmos.text.vocabulary import PAD, SEP
 
 V, L = 4, 4
 PROMPTS = torch.tensor([[1, 2, SEP], [2, 0, 1], [0, 0, 2], [1, 1, 1], [2, 2, SEP]])

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from baselines import decoding
-from baselines.decoding import AT_ONCE, IN_BLOCKS, Choice, Decoding, Pace, Server, choose
-from baselines.draws import nucleus
-from baselines.gpt2 import target_nll
-from baselines.gpt2_network import CachedGPT2
-from baselines.plain_generate import PlainGenerate, generate
-from baselines.sequence import left_pad, lengths
-from cosmos.call_count import CallCount
-from cosmos.randomness import Seeds
-from cosmos.vocabulary import PAD, SEP
+from baselines.autoregressive import decoding
+from baselines.autoregressive.cached_network import CachedGPT2
+from baselines.autoregressive.decoding import AT_ONCE, IN_BLOCKS, Choice, Decoding, Pace, Server, choose
+from baselines.autoregressive.gpt2 import target_nll
+from baselines.autoregressive.hf_generate import PlainGenerate, generate
+from baselines.common.sampling import nucleus
+from baselines.common.token_rows import left_pad, lengths
+from cosmos.runtime.call_count import CallCount
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD, SEP
 
 V, STEPS, LONGEST = 12, 40, 24
 NEVER = Pace(1000, None)  # no row leaves the batch

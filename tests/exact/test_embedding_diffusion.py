@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem, hard_times
-from baselines.embedding_diffusion import Sqrt, Terms, partially_noised, rounding_nll
+from baselines.embedding_diffusion.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem, hard_times
+from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
 from cosmos.config import SamplerSetting
-from cosmos.randomness import Seeds
-from cosmos.samplers import network_calls, sample
-from cosmos.schedule import log_snr_rate
+from cosmos.diffusion.samplers import network_calls, sample
+from cosmos.diffusion.schedule import log_snr_rate
+from cosmos.runtime.rng import Seeds
 
 SCHEDULE = Sqrt()
 TIMES = torch.linspace(0, 1, 401, dtype=torch.float64)

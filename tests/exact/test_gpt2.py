@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
-from baselines.gpt2 import target_nll
-from baselines.sequence import join
-from cosmos.vocabulary import PAD, SEP
+from baselines.autoregressive.gpt2 import target_nll
+from baselines.common.token_rows import join
+from cosmos.text.vocabulary import PAD, SEP
 
 V, L = 5, 3
 

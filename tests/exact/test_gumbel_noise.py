@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.masked_diffusion import LogLinear
-from baselines.masked_samplers import ancestral
-from cosmos.randomness import Seeds
+from baselines.token_diffusion.masked import LogLinear
+from baselines.token_diffusion.masked_samplers import ancestral
+from cosmos.runtime.rng import Seeds
 
 # A language of one token, as unlike in frequency as words are: a common one, some others, and a tail of which each has
 # 1e-5. In T steps a token opens with 1e-5 / T a step, while uniform numbers in float32 lie 2^-24 = 6e-8 apart.

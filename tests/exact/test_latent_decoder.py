@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.decoding import Server
-from baselines.latent_decoder import LatentDecoder, greedy
-from cosmos import regions
+from baselines.autoregressive.decoding import Server
+from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from cosmos.config import AutoencoderConfig
-from cosmos.vocabulary import CLS, PAD, SEP
+from cosmos.runtime import compilation
+from cosmos.text.vocabulary import CLS, PAD, SEP
 
 V, L = 6, 3
 CONFIG = AutoencoderConfig(
@@ -56,7 +56,9 @@ def test_a_step_is_compiled_in_pieces_that_blocks_share(
     """What stands before the attention to earlier tokens, what stands after it, and the logits."""
     from torch._dynamo.utils import counters
 
-    monkeypatch.setattr(regions, "BACKEND", "eager")  # traces pieces whole, which must not break, and makes no kernels
+    monkeypatch.setattr(
+        compilation, "BACKEND", "eager"
+    )  # traces pieces whole, which must not break, and makes no kernels
     plain = greedy(serve(decoder), latents, 8, V)
     counters.clear()
     assert torch.equal(greedy(serve(decoder), latents, 8, V, "compile"), plain)

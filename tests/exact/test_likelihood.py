@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from baselines import registry
+from baselines.autoregressive.gpt2 import target_nll
+from baselines.common.token_rows import encode_pairs, join
 from baselines.contract import Budget, Corpus
-from baselines.gpt2 import target_nll
-from baselines.sequence import encode_pairs, join
 from benchmarks import tasks
 from benchmarks.data import world
 from benchmarks.data.built_in import World, WorldOptions

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.masked_diffusion import LogLinear, Schedule
-from baselines.masked_samplers import ancestral, dense_rank, first_hitting, opening_steps, threshold
-from baselines.remasking import Loop, Rule, most_remasking, opening_share, remask
-from cosmos.randomness import Seeds
+from baselines.token_diffusion.masked import LogLinear, Schedule
+from baselines.token_diffusion.masked_samplers import ancestral, dense_rank, first_hitting, opening_steps, threshold
+from baselines.token_diffusion.remasking import Loop, Rule, most_remasking, opening_share, remask
+from cosmos.runtime.rng import Seeds
 
 V, L = 3, 3
 MASK = V

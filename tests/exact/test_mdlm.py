@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.masked_diffusion import LogLinear, Schedule, mask_out, token_nll, weight
-from baselines.masked_samplers import ancestral, confidence
-from cosmos.randomness import Seeds
+from baselines.token_diffusion.masked import LogLinear, Schedule, mask_out, token_nll, weight
+from baselines.token_diffusion.masked_samplers import ancestral, confidence
+from cosmos.runtime.rng import Seeds
 
 V, L = 3, 3
 MASK = V  # the mask comes after the words

@@ -11,10 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.masked_diffusion import LogLinear, mask_out, weight
-from baselines.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
-from baselines.score_samplers import Step, analytic_uniform, euler_uniform, sample_absorb, sample_uniform
-from cosmos.randomness import Seeds
+from baselines.token_diffusion.masked import LogLinear, mask_out, weight
+from baselines.token_diffusion.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
+from baselines.token_diffusion.score_samplers import (
+    Step,
+    analytic_uniform,
+    euler_uniform,
+    sample_absorb,
+    sample_uniform,
+)
+from cosmos.runtime.rng import Seeds
 
 V, L = 3, 2
 MASK = V

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 import torch
 
-from cosmos import samplers
 from cosmos.config import SamplerSetting, SolverName
-from cosmos.samplers import Denoise, grid_at, sample
-from cosmos.schedule import Linear, Schedule, Tangent
+from cosmos.diffusion import samplers
+from cosmos.diffusion.samplers import Denoise, grid_at, sample
+from cosmos.diffusion.schedule import Linear, Schedule, Tangent
 
 D = torch.float64
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.gaussian_duality import (
+from baselines.token_diffusion.gaussian_duality import (
     AUTHORS_VOCABULARY,
     gamma_at,
     gaussian_tokens,
@@ -18,10 +18,10 @@ from baselines.gaussian_duality import (
     same_noise,
     signal_to_alpha,
 )
-from baselines.masked_diffusion import LogLinear, Schedule
-from baselines.uniform_diffusion import posterior, redraw, token_bound
-from baselines.uniform_samplers import ancestral
-from cosmos.randomness import Seeds
+from baselines.token_diffusion.masked import LogLinear, Schedule
+from baselines.token_diffusion.uniform import posterior, redraw, token_bound
+from baselines.token_diffusion.uniform_samplers import ancestral
+from cosmos.runtime.rng import Seeds
 
 V, L = 3, 2
 WORDS = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [9, 2]

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.ld4lg import COSINE, VelocityDenoiser, clean_of, velocity, velocity_loss
+from baselines.latent_diffusion.ld4lg import COSINE, VelocityDenoiser, clean_of, velocity, velocity_loss
 from cosmos.config import DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
-from cosmos.diffusion import diffuse, diffusion_loss, draw
-from cosmos.randomness import Seeds
-from cosmos.samplers import sample
+from cosmos.diffusion.objective import diffuse, diffusion_loss, draw
+from cosmos.diffusion.samplers import sample
+from cosmos.runtime.rng import Seeds
 
 CONFIG = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2, output_norm=False)
 DIFFUSION = DiffusionConfig(ScheduleConfig("cosine"), self_conditioning="off")

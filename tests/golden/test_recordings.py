@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cosmos.autoencoder import Autoencoder, autoencoder_loss
 from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, SolverName
-from cosmos.corruption import corrupt
-from cosmos.denoiser import Denoiser, Source
-from cosmos.diffusion import diffusion_loss
-from cosmos.randomness import Seeds, normal_like
-from cosmos.samplers import guided, sample, with_network
-from cosmos.schedule import Tangent
+from cosmos.diffusion.objective import diffusion_loss
+from cosmos.diffusion.samplers import guided, sample, with_network
+from cosmos.diffusion.schedule import Tangent
+from cosmos.models.autoencoder import Autoencoder, autoencoder_loss
+from cosmos.models.corruption import corrupt
+from cosmos.models.denoiser import Denoiser, Source
+from cosmos.runtime.rng import Seeds, normal_like
 
 RECORDING = Path(__file__).with_name("cosmos_tiny.safetensors")
 TOLERANCE, SAMPLER_TOLERANCE = 1e-5, 1e-4  # the latter over several steps; sums are rounded otherwise elsewhere

@@ -14,13 +14,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from cosmos.autoencoder import Autoencoder
-from cosmos.denoiser import Denoiser, Source
-from cosmos.errors import UserError
+from cosmos.diffusion.samplers import ddpm_rule, euler_sde_rule, grid_at, solve, with_network
+from cosmos.diffusion.schedule import BETA_LIMIT, Tangent
+from cosmos.io.errors import UserError
+from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.denoiser import Denoiser, Source
 from cosmos.pretrained import from_pretrained, read_config
 from cosmos.release import convert, convert_autoencoder, convert_denoiser
-from cosmos.samplers import ddpm_rule, euler_sde_rule, grid_at, solve, with_network
-from cosmos.schedule import BETA_LIMIT, Tangent
 
 GOLDEN = Path(
     os.environ.get("COSMOS_GOLDEN")

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from baselines.decoding import IN_BLOCKS, Decoding, Pace, Server
-from baselines.gpt2_network import CachedGPT2
-from baselines.plain_generate import PlainGenerate, generate
-from baselines.sequence import lengths
+from baselines.autoregressive.cached_network import CachedGPT2
+from baselines.autoregressive.decoding import IN_BLOCKS, Decoding, Pace, Server
+from baselines.autoregressive.hf_generate import PlainGenerate, generate
+from baselines.common.token_rows import lengths
 from benchmarks.timing.probes import counting
-from cosmos.capture import Capture
-from cosmos.randomness import Seeds
-from cosmos.vocabulary import PAD, SEP
+from cosmos.runtime.capture import Capture
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD, SEP
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 

@@ -13,10 +13,10 @@ import torch
 
 from baselines import registry
 from baselines.contract import Limits, Request, Sample
-from baselines.unmasking import ThresholdUnmasking
-from benchmarks import store
-from benchmarks.generation import Conditions, generate
-from benchmarks.settings import available
+from baselines.token_diffusion.masked_settings import ThresholdUnmasking
+from benchmarks.planning.generation_settings import available
+from benchmarks.records import store
+from benchmarks.running.generation import Conditions, generate
 from benchmarks.timing.probes import counting
 from benchmarks.timing.protocol import Protocol
 from benchmarks.timing.verdict import Rules

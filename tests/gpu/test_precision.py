@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosmos.autoencoder import Autoencoder, autoencoder_loss
 from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig
-from cosmos.denoiser import Denoiser, Source
-from cosmos.diffusion import diffusion_loss
-from cosmos.randomness import Seeds
+from cosmos.diffusion.objective import diffusion_loss
+from cosmos.models.autoencoder import Autoencoder, autoencoder_loss
+from cosmos.models.denoiser import Denoiser, Source
+from cosmos.runtime.rng import Seeds
 
 pytestmark = pytest.mark.gpu
 

@@ -16,7 +16,7 @@ from baselines.contract import Budget, Corpus, Limits
 from benchmarks.data import world
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "baselines"))
-from tiny_rivals import with_training
+from tiny_systems import with_training
 
 pytestmark = pytest.mark.gpu
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from baselines.canvas import CanvasRecipe
+from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget, Corpus, Document, Limits
-from baselines.mdlm import MDLMSystem
-from baselines.trunk import TrunkConfig
-from cosmos.training_config import TrainingConfig
+from baselines.token_diffusion.mdlm import MDLMSystem
+from baselines.token_diffusion.system import CanvasRecipe
+from cosmos.training.config import TrainingConfig
 
 pytestmark = pytest.mark.gpu
 

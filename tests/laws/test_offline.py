@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import store, tasks
+from benchmarks import tasks
+from benchmarks.records import store
 
 ROOT = Path(__file__).parents[2]
 BLOCKER = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reports
-from benchmarks.records import (
+from benchmarks.records.schema import (
     Cell,
     Header,
     Network,

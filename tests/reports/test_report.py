@@ -10,7 +10,7 @@ import pytest
 
 import reports
 from baselines.contract import UserError
-from benchmarks.records import TimingRecord
+from benchmarks.records.schema import TimingRecord
 from reports import compact, content
 
 FILES = ("figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables.tex")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import store, tasks
-from benchmarks.records import Record, Score
+from benchmarks import tasks
+from benchmarks.records import store
+from benchmarks.records.schema import Record, Score
 from benchmarks.stats import compare
 
 ROOT = Path(__file__).parents[2]

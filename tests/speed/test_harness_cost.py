@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from baselines.contract import Request, Sample
-from benchmarks.generation import Conditions, generate
+from benchmarks.running.generation import Conditions, generate
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.protocol import Protocol, timed
 from benchmarks.timing.verdict import Rules

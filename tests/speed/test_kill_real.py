@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import store, tasks
+from benchmarks import tasks
+from benchmarks.records import store
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("data.train=120", "data.validation=20", "data.test=120", "budget=6steps", "batch_size=6")

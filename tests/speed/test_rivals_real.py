@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import store
-from benchmarks.records import Record, Score
+from benchmarks.records import store
+from benchmarks.records.schema import Record, Score
 from benchmarks.stats import compare
 
 ROOT = Path(__file__).parents[2]

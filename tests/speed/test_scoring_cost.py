@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import evaluators, metrics
 from benchmarks.data import world
-from benchmarks.metrics import keeping
+from benchmarks.metrics.core import cache
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import unit
@@ -30,7 +30,7 @@ def test_a_thousand_texts(tmp_path):
     documents = world.detox("test", TEXTS)
     training = [document.target for document in world.detox("train", 4000)]
     texts = [document.source if i % 2 else document.target for i, document in enumerate(documents)]
-    chosen = {"paper_lm": "smollm2", "pieces": "minilm"} if evaluators.locate("smollm2") else {}
+    chosen = {"paper_lm": "smollm2", "pieces": "minilm"} if evaluators.locate_model("smollm2") else {}
     names = [entry.metric for entry in metrics.available("local", chosen) if entry.works]
 
     def score(wanted):
@@ -47,7 +47,7 @@ def test_a_thousand_texts(tmp_path):
     for name in names:
         [found], seconds, worked = score([name])
         print(f"{name:30}{seconds:9.2f} s {worked:9.2f} s  {found.n:5} of {found.total}  {found.reason or ''}")
-    keeping._open.cache_clear()
+    cache._open.cache_clear()
     found, seconds, worked = score(names)
     print(f"{'all of them again':30}{seconds:9.2f} s {worked:9.2f} s")
     assert all(one.reason is None or one.reason.startswith(("too few", "not run")) for one in found)

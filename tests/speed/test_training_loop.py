@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from cosmos import training
-from cosmos.budget import Budget
-from cosmos.training import TensorBatches, TrainingConfig, train
+from cosmos.training import loop as training
+from cosmos.training.budget import Budget
+from cosmos.training.loop import TensorBatches, TrainingConfig, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import units

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from benchmarks.data.world import clauses_events as events
-from benchmarks.data.world import clauses_opinions as opinions
-from benchmarks.data.world import clauses_remarks as remarks
-from benchmarks.data.world import clauses_requests as requests
-from benchmarks.data.world import clauses_trouble as trouble
+from benchmarks.data.world.clauses import events, opinions, remarks, requests, trouble
 from benchmarks.data.world.meaning import Language
 
 

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from benchmarks.data.world import plots_trials as trials
-from benchmarks.data.world import plots_wishes as wishes
 from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.grammar import Env, Node, Seq, Tokens
 from benchmarks.data.world.meaning import Facts, Frame, Language
-from benchmarks.data.world.plots import MOVES
+from benchmarks.data.world.plots import trials, wishes
+from benchmarks.data.world.plots.plot import MOVES
 from benchmarks.data.world.texts import plain, tokens_of
 from benchmarks.data.world.trees import count_targets, span, target_entropy, words_of
 

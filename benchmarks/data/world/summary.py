@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.events import CLOCK, DAYS, WEATHER, Event, events, minor
 from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Pick, Seq, Sides, Tokens, Value, Word
 from benchmarks.data.world.lexicon import canonical_value
 from benchmarks.data.world.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
 from benchmarks.data.world.pairs import Pairs
 from benchmarks.data.world.phrases import same
+from benchmarks.data.world.report_events import CLOCK, DAYS, WEATHER, Event, events, minor
 from benchmarks.data.world.templates import choices
 from benchmarks.data.world.texts import tokens_of
 from benchmarks.data.world.trees import span, words_of

@@ -70,7 +70,7 @@ def test_a_set_without_sources_is_no_set_for_a_task_with_them() -> None:
 def test_limits_are_quantiles_of_the_usual_training_sets(task: str) -> None:
     """A limit holds 99 % of the texts, and 99 % of them need more than half of it; in tokens of the shared tokenizer,
     specials included. Sources of summaries are cut where the encoder's positions end, and a fifth of them is."""
-    from cosmos.text_encoder import TextEncoder
+    from cosmos.text.encoder import TextEncoder
 
     encoder, limits = TextEncoder(), tasks.find(task).limits
     documents = local(DEFAULT_NAMES[task]).load(task, "train", 4000)

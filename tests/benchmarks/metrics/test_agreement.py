@@ -14,8 +14,8 @@ from sacrebleu import corpus_bleu, corpus_chrf
 
 from baselines.contract import Document
 from benchmarks import metrics
-from benchmarks.evaluators import locate
-from benchmarks.metrics.metric import Batch
+from benchmarks.evaluators import locate_model
+from benchmarks.metrics.core.metric import Batch
 from benchmarks.metrics.similarity import cosines, embed
 
 WORDS = ["the", "a", "old", "red", "car", "house", "runs", "sleeps", "quickly", "never", ".", ",", "and", "idiot"]
@@ -109,8 +109,8 @@ def test_rouge_lsum_is_that_of_rouge_score_on_lines(documents):
 
 def test_meteor_is_that_of_nltk(documents, texts, roles):
     meteor = pytest.importorskip("nltk.translate.meteor_score", reason="nltk is of the extra eval")
+    from benchmarks.metrics.core.words import pieces
     from benchmarks.metrics.meteor import _NoSynonyms
-    from benchmarks.metrics.pieces import pieces
 
     theirs = [
         meteor.meteor_score([pieces(r) for r in d.references], pieces(t), wordnet=_NoSynonyms()) if t else 0.0
@@ -123,13 +123,13 @@ def test_meteor_is_that_of_nltk(documents, texts, roles):
 def test_meteor_with_synonyms_is_that_of_nltk(users_caches, monkeypatch):
     """The library's own call with its own reader of WordNet."""
     meteor = pytest.importorskip("nltk.translate.meteor_score", reason="nltk is of the extra eval")
-    net = locate("wordnet")
+    net = locate_model("wordnet")
     if net is None:
         pytest.skip("WordNet is not here: python -m benchmarks fetch wordnet")
     import nltk
     from nltk.corpus.reader import WordNetCorpusReader
 
-    from benchmarks.metrics.pieces import pieces
+    from benchmarks.metrics.core.words import pieces
 
     draw = random.Random(4)
     alike = [("car", "automobile"), ("start", "begin"), ("large", "big"), ("film", "movie"), ("the", "the"), ("a", "a")]
@@ -184,7 +184,7 @@ def test_rescaled_bertscore_is_that_of_bert_score(documents, texts, deep_encoder
     from benchmarks.metrics import bertscore
 
     baseline = Path(library.__file__).parent / "rescale_baseline/en/bert-base-uncased.tsv"
-    assert bertscore.baseline_of(locate(deep_encoder)) == baseline
+    assert bertscore.baseline_of(locate_model(deep_encoder)) == baseline
     some = [i for i, text in enumerate(texts) if text][:15]
     chosen = [documents[i] for i in some], [texts[i] for i in some]
     scorer = library.BERTScorer(
@@ -218,10 +218,10 @@ def test_similarity_does_not_depend_on_batches(texts):
     some = [text for text in texts if text][:12]
 
     def fresh():
-        from benchmarks.metrics import keeping
+        from benchmarks.metrics.core import cache
 
-        keeping._open.cache_clear()
-        return Batch("detox", "local", [], [], models={"similarity": locate("minilm")})
+        cache._open.cache_clear()
+        return Batch("detox", "local", [], [], models={"similarity": locate_model("minilm")})
 
     together = cosines(fresh(), some, some[::-1])
     alone = np.concatenate([cosines(fresh(), [a], [b]) for a, b in zip(some, some[::-1], strict=True)])

@@ -13,9 +13,10 @@ import pytest
 from baselines.contract import Document
 from benchmarks import metrics
 from benchmarks.data.world import Judgement
-from benchmarks.metrics import exact, legacy, scoring
+from benchmarks.metrics import exact, legacy
+from benchmarks.metrics.core import evaluate
+from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric
 from benchmarks.metrics.mauve import mauve
-from benchmarks.metrics.metric import ANYWHERE, Evaluator, Measured, Metric
 
 CASES = Path(__file__).parent / "cases"
 ORIGINS = (
@@ -125,7 +126,7 @@ def given(name, values):
 def test_product_of_parts(name, case, monkeypatch):
     parts = {part: given(part, values) for part, values in case["parts"].items()}
     assert tuple(parts) == metrics.find(name).parts
-    monkeypatch.setattr(scoring, "find", lambda wanted: parts.get(wanted) or metrics.find(wanted))
+    monkeypatch.setattr(evaluate, "find", lambda wanted: parts.get(wanted) or metrics.find(wanted))
     documents = [Document(str(i), "a source", "a target", ("a target",)) for i in range(len(case["values"]))]
     [found] = metrics.score(metrics.Batch("detox", "world", documents, ["a text"] * len(documents)), [name])
     assert found.values == pytest.approx(tuple(case["values"]), abs=case["tolerance"])

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import metrics
 from benchmarks.data import world
-from benchmarks.evaluators import locate
+from benchmarks.evaluators import locate_model
 
 TEXTS = 120
 KINDS = ("words", "shuffled", "truncated", "repeated")
@@ -162,7 +162,7 @@ def test_every_score_says_what_it_sees():
 
 @pytest.mark.slow
 def test_packaged_models_rank_the_ladder(users_caches):
-    if locate("smollm2") is None:
+    if locate_model("smollm2") is None:
         pytest.skip("smollm2 is not here: python -m benchmarks fetch smollm2")
-    sees = {name: kinds for name, kinds in SLOW_SEES.items() if name != "meteor" or locate("wordnet")}
+    sees = {name: kinds for name, kinds in SLOW_SEES.items() if name != "meteor" or locate_model("wordnet")}
     check(sees, climb(list(sees)))

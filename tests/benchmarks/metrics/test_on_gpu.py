@@ -7,7 +7,7 @@ import torch
 
 from benchmarks import metrics
 from benchmarks.data import world
-from benchmarks.metrics import keeping, networks
+from benchmarks.metrics.core import cache, model_loading
 
 
 @pytest.mark.gpu
@@ -22,8 +22,8 @@ def test_a_gpu_judges_as_the_cpu_does(name, roles):
     texts = [document.source for document in documents]
     found = {}
     for device in ("cpu", "cuda"):
-        keeping._open.cache_clear()
-        networks.load.cache_clear()
+        cache._open.cache_clear()
+        model_loading.load.cache_clear()
         [found[device]] = metrics.score(
             metrics.Batch("detox", "local", documents, texts, device=device), [name], evaluators=roles
         )

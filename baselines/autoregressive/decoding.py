@@ -1,0 +1,273 @@
+"""Autoregressive decoding as it is served: keys and values in preallocated room, one step of fixed shapes, rare looks.
+
+The room is allocated once and written in place, so the shapes and addresses a step works on do not change and the step
+(network, temperature, nucleus, draw) can be captured (`cosmos.runtime.capture`). Nothing waits for the device but a
+look, every few tokens, at which rows have ended; those then leave the batch. Prompts are read beforehand, apart from
+the steps.
+
+Rows are padded on the right and every row has a place of its own, so prompts may be ragged: a row writes over its
+padding as it goes on, and never sees beyond its place. A step attends to the first `reach` positions of the room, one
+of a few lengths, since reading all of it at every step would cost most of the time of a large batch.
+
+Axis legend: B rows (texts), P positions of the room, H heads, D head size, V tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.common.sampling import categorical, check_top_p, nucleus
+from baselines.contract import UserError
+from cosmos.runtime.call_count import uncounted
+from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
+from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD, SEP
+
+REACHES = 4  # lengths of the room that steps attend to
+REACH_UNIT = 32  # positions that they are multiples of; masks of such lengths suit the attention kernels
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to choose tokens: the most probable (`greedy`), or a draw from the nucleus at a temperature.
+
+    Temperature 1 and top_p 1 give unbiased samples of the model.
+    """
+
+    greedy: bool = False
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise UserError(f"A temperature must be positive, not {self.temperature:g}; use greedy=true for none.")
+        check_top_p(self.top_p)
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "the most probable token is taken; set {}greedy=false"
+        return {"temperature": why, "top_p": why} if self.greedy else {}
+
+
+@dataclass(frozen=True)
+class Decoding(Choice, Capturable):
+    """Token after token, as served here."""
+
+
+def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None, compiled: bool = False) -> Tensor:
+    """The next token of each row, int64 [B].
+
+    Args:
+        logits: [B, V]; taken in float32 at least, and masses are summed in float64.
+        uniform: float64 in (0, 1), [B]; not for greedy.
+        compiled: whether the draw runs compiled (`cosmos.runtime.compilation.compiled_if`).
+    """
+    if setting.greedy:
+        return logits.argmax(-1)
+    assert uniform is not None
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    kept = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
+    return compiled_if(compiled, categorical)(kept.double().softmax(-1), uniform)
+
+
+class Place(NamedTuple):
+    """Where each row of a step is."""
+
+    rows: Tensor  # 0 ... B - 1
+    place: Tensor  # int64 [B]
+    mask: Tensor  # what is added to scores of the first `reach` positions: 0 up to the place, -inf beyond; [B, 1, 1, P]
+
+
+def locate(place: Tensor, reach: int, dtype: torch.dtype) -> Place:
+    """The places int64 [B] with the mask that belongs to them; every row sees at least one position."""
+    seen = torch.arange(reach, device=place.device) <= place[:, None]  # [B, P]
+    mask = torch.zeros(seen.shape, dtype=dtype, device=place.device).masked_fill(~seen, -torch.inf)
+    return Place(torch.arange(len(place), device=place.device), place, mask[:, None, None])
+
+
+def attend(query: Tensor, fresh: Tensor, kept: Tensor, at: Place) -> Tensor:
+    """Attention of one position per row to itself and those before it.
+
+    Args:
+        query: [B, H, D].
+        fresh: key and value of that position, [B, 2, H, D]; they are written to `kept`.
+        kept: keys and values, [B, P, 2, H, D].
+
+    Returns:
+        [B, H * D].
+    """
+    kept[at.rows, at.place] = fresh
+    keys, values = kept[:, : at.mask.shape[-1]].permute(2, 0, 3, 1, 4)  # each [B, H, P, D], no copy
+    attended = functional.scaled_dot_product_attention(query[:, :, None], keys, values, at.mask)  # [B, H, 1, D]
+    return attended[:, :, 0].flatten(1)
+
+
+class CachedNetwork(Protocol):
+    """A `torch.nn.Module` that writes token after token."""
+
+    def room(self, rows: int, positions: int) -> list[Tensor]:
+        """Zeros to keep what later steps need of earlier ones; the first axis of each tensor is rows."""
+        ...
+
+    def __call__(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
+        """Tokens int64 [B] at `place` int64 [B], all below `reach` -> logits of the tokens after them [B, V].
+
+        Fills the room at `place` and changes nothing else, so a repeated call does what one call does.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often ended rows are looked for, and to which sizes a batch may shrink.
+
+    Attributes:
+        every: steps between looks, each of which waits for the device.
+        sizes: the batch shrinks to powers of two from this on, as every size is captured by itself; None: to any.
+    """
+
+    every: int
+    sizes: int | None
+
+    def shrink(self, going: int, rows: int) -> int:
+        """The rows to keep of `rows` when `going` have not ended."""
+        if self.sizes is None:
+            return going
+        return min(rows, max(self.sizes, 1 << (going - 1).bit_length()))
+
+    def all_sizes(self, rows: int) -> list[int]:
+        """Every size a batch of `rows` may have in time, where these are few."""
+        assert self.sizes is not None
+        return sorted({self.shrink(going, rows) for going in range(1, rows + 1)}, reverse=True)
+
+
+AT_ONCE, IN_BLOCKS = Pace(1, None), Pace(8, 32)
+
+
+def pace_of(device: torch.device, capture: Capture = "off") -> Pace:
+    """On the CPU a look costs nothing, and any size will do where nothing is captured."""
+    return AT_ONCE if device.type == "cpu" and capture == "off" else IN_BLOCKS
+
+
+class Server:
+    """A network with room for up to `rows` texts of `positions` tokens; captured steps live as long as it does.
+
+    Args:
+        name: the network's, as `System.networks` has it.
+    """
+
+    def __init__(self, name: str, network: CachedNetwork, rows: int, positions: int) -> None:
+        assert isinstance(network, nn.Module)
+        self.name, self.network, self.rows = name, network, rows
+        self.captured_calls = CapturedCalls()
+        self.device = next(network.parameters()).device
+        self.unit = -(-positions // (REACHES * REACH_UNIT)) * REACH_UNIT
+        self.positions = -(-positions // self.unit) * self.unit
+        with torch.inference_mode():
+            self.room = network.room(rows, self.positions)
+        self._prepared: set[Any] = set()
+
+    @classmethod
+    def of(cls, known: Server | None, name: str, network: CachedNetwork, rows: int, positions: int) -> Server:
+        """The server there is, if it is this network's and large enough, or another."""
+        if known is not None and known.network is network and known.rows >= rows and known.positions >= positions:
+            return known
+        return cls(name, network, max(rows, known.rows if known is not None else 0), positions)
+
+    def networks(self) -> dict[str, Any]:
+        """The one network."""
+        return {self.name: self.network}
+
+    def of_rows(self, rows: int) -> list[Tensor]:
+        """The room of the first rows."""
+        return [part[:rows] for part in self.room]
+
+    def step(
+        self, setting: Decoding, known: int | None, reach: int, tokens: Tensor, place: Tensor, *uniform: Tensor
+    ) -> Tensor:
+        """One token further: tokens int64 [B] at `place` -> the next ones [B].
+
+        Args:
+            known: tokens from this number on are never chosen; None: there are none.
+            uniform: one float64 [B] where tokens are drawn.
+        """
+        logits = self.network(tokens, self.of_rows(len(tokens)), place, reach)
+        return choose(logits[:, :known], setting, *uniform, compiled=setting.compiled)
+
+    def reach(self, place: int) -> int:
+        """Positions that a step attends to when the furthest row is at `place`."""
+        return (place // self.unit + 1) * self.unit
+
+    @torch.inference_mode()
+    def prepare(self, setting: Decoding, rows: int, known: int | None = None) -> None:
+        """Capture every step that a batch of so many rows may need, so that none is captured while it is timed.
+
+        The room is written to, and the calls are not counted.
+        """
+        key = (setting, known, rows)
+        if setting.capture == "off" or key in self._prepared:
+            return
+        with uncounted(self.networks().values()):
+            for size in pace_of(self.device, setting.capture).all_sizes(rows):
+                tokens = torch.full((size,), PAD, device=self.device)
+                uniform = () if setting.greedy else (torch.full((size,), 0.5, device=self.device, dtype=torch.float64),)
+                for reach in range(self.unit, self.positions + 1, self.unit):
+                    run = captured(self, self.step, setting.capture, setting, known, reach)
+                    run(tokens, torch.zeros_like(tokens), *uniform)
+        self._prepared.add(key)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        tokens: Tensor,
+        place: Tensor,
+        furthest: int,
+        steps: int,
+        setting: Decoding,
+        seeds: Seeds,
+        *,
+        known: int | None = None,
+        pace: Pace | None = None,
+    ) -> Tensor:
+        """Continue texts by up to `steps` tokens, one network call each, until all have ended.
+
+        The room holds what is before `tokens`; with capture on, call `prepare` before that is filled.
+
+        Args:
+            tokens: the last token of each text so far, int64 [B].
+            place: its position, int64 [B].
+            furthest: the largest place, known without asking the device.
+
+        Returns:
+            int64 [B, steps], [PAD] after the end token of each row.
+        """
+        assert len(tokens) <= self.rows and furthest + steps <= self.positions
+        pace = pace or pace_of(self.device, setting.capture)
+        uniform = () if setting.greedy else (seeds.uniform(steps),)  # [B, steps]
+        written = torch.full((len(tokens), steps), PAD, device=self.device)
+        rows = torch.arange(len(tokens), device=self.device)  # those still in the batch
+        for step in range(steps):
+            run = captured(self, self.step, setting.capture, setting, known, self.reach(furthest + step))
+            tokens = run(tokens, place, *(noise[:, step] for noise in uniform))
+            written[rows, step] = tokens
+            place = place + 1
+            if (step + 1) % pace.every == 0 and step + 1 < steps:
+                going = (written[rows] != SEP).all(1)
+                count = int(going.sum())  # waits for the device
+                if count == 0:
+                    break
+                size = pace.shrink(count, len(rows))
+                if size < len(rows):  # those going on first, then as many ended ones as make up the size
+                    keep = going.int().argsort(descending=True, stable=True)[:size]
+                    rows, tokens, place = rows[keep], tokens[keep], place[keep]
+                    uniform = tuple(noise[keep] for noise in uniform)
+                    for part in self.room:
+                        part[:size] = part[keep]
+        ended = written == SEP
+        return written.masked_fill(ended.cumsum(1) > ended.int(), PAD)

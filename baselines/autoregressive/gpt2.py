@@ -1,0 +1,338 @@
+"""The autoregressive rival: GPT-2 (Radford et al., 2019), Hugging Face's network, from scratch or fine-tuned.
+
+p(target | source) is the product of p(token | source, tokens before it); a row is "source [SEP] target [SEP]" and only
+the target counts in the loss, which is the exact negative log-likelihood. Network: learned positions, GELU, norms
+before each layer, tied embeddings.
+
+Generation: greedy, or draws at a temperature from the nucleus (Holtzman et al., 2020), served from preallocated room
+(`baselines.autoregressive.decoding`); Hugging Face's own `generate`, because papers compare with that
+(`baselines.autoregressive.hf_generate`); beam search with a length penalty (`baselines.autoregressive.beam`; Wu et al.,
+2016, without their coverage term). Temperature 1 without a nucleus, "sample", is the one that gives unbiased samples of
+the model.
+
+Departures from the paper, and why: sizes and the tokenizer are those of the comparison, and the width inside the
+feed-forward layers is set so that networks compared have as many parameters; weight decay is on all parameters, as for
+every system here; attention's own weights are not dropped, as in the trunk of its rivals, for no fast kernel of a CPU
+could. No pretraining, unless the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are
+that one's, limits are counted in its tokens, and a row is not to be ranked with systems that learnt from the task
+alone. On small corpora an autoregressive model overfits long before its budget is used, so there is dropout and the
+weights kept are those of the best validation loss (the budget's share at that point is `best_share` in the
+notes of `TrainingResult`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from baselines.autoregressive import hf_generate
+from baselines.autoregressive import pretrained as gpt2_pretrained
+from baselines.autoregressive.beam import Beam, search
+from baselines.autoregressive.cached_network import CachedGPT2
+from baselines.autoregressive.decoding import Decoding, Server
+from baselines.autoregressive.hf_generate import PlainGenerate
+from baselines.common.system import Rival
+from baselines.common.token_rows import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
+from baselines.contract import Budget, Request, Sample, UserError
+from cosmos.recipes import NANO, SMALL
+from cosmos.runtime.call_count import add_calls
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD, SEP, Vocabulary
+from cosmos.training.loop import Batch, Batches, Loss, Rows, TrainingConfig
+
+
+@dataclass(frozen=True)
+class GPT2Recipe:
+    """Sizes and training of one preset; `inner` is the width inside the feed-forward layers."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    dropout: float
+    training: TrainingConfig
+    budget: Budget
+    pretrained: str | None = None  # folder or cached name of a GPT-2 to fine-tune, whose sizes replace those above
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "heads", "inner"):
+            if (value := getattr(self, name)) < 1:
+                raise UserError(f"The {name} of GPT-2 must be at least 1, not {value}.")
+        if self.width % self.heads:
+            raise UserError(f"{self.heads} heads do not split a width of {self.width} into equal parts.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"The dropout of GPT-2 must lie in [0, 1), not at {self.dropout:g}.")
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = f"sizes are those of the pretrained {self.pretrained}; set {{}}pretrained=none"
+        return {} if self.pretrained is None else dict.fromkeys(("width", "layers", "heads", "inner"), why)
+
+
+def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
+    """Of all positions, under a causal mask: int64 [B, L] -> [B, L, W].
+
+    Block by block, for called as a whole the network looks at the positions first, and a GPU would be waited for.
+    """
+    assert model.config._attn_implementation == "sdpa", "other attention of transformers is causal by a mask alone"
+    network = model.transformer
+    states = network.drop(network.wte(tokens) + network.wpe(torch.arange(tokens.shape[1], device=tokens.device)))
+    for block in network.h:
+        found = block(states)
+        states = found if isinstance(found, Tensor) else found[0]  # by the version of transformers
+    normed: Tensor = network.ln_f(states)
+    return normed
+
+
+def predicts_target(tokens: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+    """Which positions of joined rows [B, L] predict a token of a target, bool [B, L - 1]; arguments of `target_nll`."""
+    place = torch.arange(1, tokens.shape[1], device=tokens.device)
+    return (place >= starts[:, None]) & (place < ends[:, None])
+
+
+def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood of the targets, in nats.
+
+    Args:
+        tokens: joined rows, int64 [B, L], padded on the right, which a causal network does not see.
+        starts, ends: where targets begin, and the position after their last token, int64 [B].
+
+    Returns:
+        nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets, in float32 or the network's dtype if that
+        is wider; and where targets are, bool [B, L - 1].
+    """
+    states = hidden_states(model, tokens[:, :-1])  # [B, L - 1, W]
+    counts = predicts_target(tokens, starts, ends)
+    logits = model.lm_head(states[counts])  # [targets, V]: nothing is spent on the source's predictions
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    nll = functional.cross_entropy(logits.to(wide), tokens[:, 1:][counts], reduction="none")
+    return nll.new_zeros(counts.shape).masked_scatter(counts, nll), counts
+
+
+def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.loop.Loss`)."""
+    assert isinstance(model, GPT2LMHeadModel)
+    if "places" not in batch:
+        nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
+        return nll.sum(), counts.sum()
+    states = hidden_states(model, batch["tokens"][:, :-1]).flatten(0, 1)  # [B * (L - 1), W]
+    logits, wanted = model.lm_head(states[batch["places"]]).float(), batch["wanted"]
+    return functional.cross_entropy(logits, wanted, ignore_index=PAD, reduction="sum"), (wanted != PAD).sum()
+
+
+class PlacedBatches(TokenBatches):
+    """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
+
+    Adds `places`, int64 [M], those of the B * (L - 1) positions that predict a token of a target, and `wanted`, int64
+    [M], the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
+        super().__init__(tensors)
+        self.unit = unit
+
+    def batch(self, index: Tensor) -> Rows:
+        rows = super().batch(index)
+        tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
+        places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
+        added = (0, -len(places) % self.unit)
+        wanted = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
+        return {"tokens": tokens, "places": functional.pad(places, added), "wanted": wanted}
+
+
+class GPT2System(Rival):
+    """GPT-2 behind the contract."""
+
+    name: ClassVar[str] = "gpt2"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": GPT2Recipe(
+                width=96,
+                layers=4,
+                heads=6,
+                inner=704,
+                dropout=0.1,
+                training=replace(NANO, learning_rate=2e-3, validations=4, keep="best"),
+                budget=Budget(3e12, "flops"),
+            ),
+            "small": GPT2Recipe(
+                width=384,
+                layers=12,
+                heads=6,
+                inner=2688,
+                dropout=0.1,
+                training=replace(SMALL, betas=(0.9, 0.95), weight_decay=0.1),
+                budget=Budget(600, "seconds"),
+            ),
+            "base": GPT2Recipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=5504,
+                dropout=0.1,
+                training=TrainingConfig(
+                    compile=True,
+                    batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000, betas=(0.9, 0.95),
+                    weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
+                ),
+                budget=Budget(300_000, "steps"),
+            ),
+            "pretrained": GPT2Recipe(
+                width=768,
+                layers=12,
+                heads=12,
+                inner=3072,
+                dropout=0.1,
+                training=TrainingConfig(
+                    batch_size=64, learning_rate=5e-5, betas=(0.9, 0.999), weight_decay=0.01, validations=20,
+                    keep="best",
+                ),
+                budget=Budget(600, "seconds"),
+                pretrained="openai-community/gpt2",
+            ),
+        }
+    )  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"greedy": Decoding(greedy=True), "sample": Decoding(), "nucleus-0.9": Decoding(top_p=0.9)}
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "beam-4": Beam(4),
+            "generate-greedy": PlainGenerate(greedy=True),
+            "generate-sample": PlainGenerate(),
+        }
+    )
+    server: Server | None = None
+
+    @staticmethod
+    def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
+        return () if recipe.pretrained is None else (recipe.pretrained,)
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+        pretrained = self.recipe.pretrained
+        return super().vocabulary_of(texts) if pretrained is None else gpt2_pretrained.tokenizer_of(pretrained)
+
+    def read_vocabulary(self, path: Path) -> Vocabulary:
+        return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)
+
+    def positions(self) -> int:
+        """Those that the longest row needs."""
+        return max(1, self.limits.source_tokens) + self.limits.target_tokens
+
+    def shape(self, train: Pairs) -> dict[str, int]:
+        """The sizes of a pretrained network; others' are known."""
+        name = self.recipe.pretrained
+        if name is None:
+            return {}
+        found = gpt2_pretrained.sizes(name)
+        if found["positions"] < self.positions():
+            raise UserError(
+                f"The GPT-2 '{name}' has {found['positions']} positions and the task needs {self.positions()}; "
+                "give another model, or a task with shorter limits."
+            )
+        return found
+
+    def build(self, shape: Mapping[str, int]) -> GPT2LMHeadModel:
+        recipe: GPT2Recipe = self.recipe
+        return GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=shape["vocabulary"],
+                n_positions=shape.get("positions", self.positions()),
+                n_embd=shape.get("width", recipe.width),
+                n_layer=shape.get("layers", recipe.layers),
+                n_head=shape.get("heads", recipe.heads),
+                n_inner=shape.get("inner", recipe.inner),
+                resid_pdrop=recipe.dropout,
+                embd_pdrop=recipe.dropout,
+                attn_pdrop=0.0,
+                activation_function="gelu_pytorch_tanh",  # "gelu_new" in one kernel
+                bos_token_id=SEP,
+                eos_token_id=SEP,
+            )
+        )
+
+    def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
+        if self.recipe.pretrained is not None:
+            assert isinstance(model, GPT2LMHeadModel)
+            gpt2_pretrained.copy_weights(self.recipe.pretrained, model, vocabulary)
+
+    def never_end(self, model: nn.Module) -> None:
+        """The first number of the last hidden state is the same at every position, and the end token alone reads it."""
+        assert isinstance(model, GPT2LMHeadModel)
+        table, norm = model.transformer.wte.weight, model.transformer.ln_f
+        norm.weight[0], norm.bias[0] = 0.0, 100.0
+        table[:, 0], table[SEP] = 0.0, 0.0
+        table[SEP, 0] = -10.0  # a logit of -1000
+
+    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+        tokens, starts, ends = join(pairs.sources, pairs.targets)
+        rows, training = {"tokens": tokens, "starts": starts, "ends": ends}, self.recipe.training
+        return PlacedBatches(rows, 2 * training.batch_size) if training.record else TokenBatches(rows)
+
+    def losses(self) -> tuple[Loss, Loss]:
+        return loss, loss
+
+    # -- generation ---------------------------------------------------------------------------------------------------
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        super().ready(shape, vocabulary, model, device=device, dtype=dtype)
+        self.network, self.server = CachedGPT2(self.model), None
+
+    def networks(self) -> Mapping[str, Any]:
+        """The one network, as it is served: one call for prompts of more than one token, and one per token."""
+        return {self.name: self.network}
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:
+        """One text per request; all go through the network as one batch."""
+        if not requests:
+            return []
+        prompts, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
+        seeds = torch.tensor([request.seed for request in requests])
+        # What a search finds depends on where texts are cut, so texts are searched with those of the same limit.
+        limits = [request.max_tokens if isinstance(setting, Beam) else 0 for request in requests]
+        samples: dict[int, Sample] = {}
+        for limit in sorted(set(limits)):
+            part = [i for i, known in enumerate(limits) if known == limit]
+            asked = [requests[i] for i in part]
+            steps = min(self.limits.target_tokens, max(request.max_tokens for request in asked))
+            written = self.write(prompts[part], seeds[part], steps, setting)
+            samples |= zip(part, read_samples(asked, written, self.vocabulary), strict=True)
+        return [samples[i] for i in range(len(requests))]
+
+    def write(self, prompts: Tensor, seeds: Tensor, steps: int, setting: Decoding | PlainGenerate | Beam) -> Tensor:
+        """Continue prompts int64 [B, S], padded on the right, by up to `steps` tokens: int64 [B, at most `steps`]."""
+        ends = lengths(prompts) - 1  # where the last tokens are
+        furthest, count = int(ends.max()), len(prompts)
+        prompts, ends, streams = prompts.to(self.device), ends.to(self.device), Seeds(seeds.to(self.device))
+        if isinstance(setting, PlainGenerate):
+            # What `generate` calls has the weights of the network whose calls are counted.
+            hook = self.model.register_forward_hook(lambda *_: add_calls(self.network, 1))
+            try:
+                return hf_generate.generate(self.model, prompts, steps, setting, streams)
+            finally:
+                hook.remove()
+        beams = setting.beams if isinstance(setting, Beam) else 1
+        self.server = server = Server.of(
+            self.server, self.name, self.network, count * beams, self.model.config.n_positions
+        )  # fmt: skip
+        if isinstance(setting, Decoding):
+            server.prepare(setting, count)
+        if furthest > 0:
+            self.network(prompts[:, :furthest], server.of_rows(count))
+        last = prompts.gather(1, ends[:, None])[:, 0]
+        if isinstance(setting, Beam):
+            return search(server, last, ends, furthest, steps, setting)
+        return server.decode(last, ends, furthest, steps, setting, streams)

@@ -1,0 +1,59 @@
+"""Hugging Face's own `generate` with its growing cache: what papers compare with, and no measure of what is fast.
+
+Draws come from the requests' seeds like all others, by a logits processor that leaves one token per row, so a text is
+the one that `baselines.autoregressive.decoding` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
+
+from baselines.autoregressive.decoding import Choice, choose
+from baselines.common.token_rows import left_pad
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD, SEP
+
+
+@dataclass(frozen=True)
+class PlainGenerate(Choice):
+    """Token after token by `generate`, its cache growing with the text."""
+
+
+class _Draw(LogitsProcessor):
+    """Leaves the token that is drawn, so that the most probable one is that."""
+
+    def __init__(self, setting: Choice, uniform: Tensor, start: int) -> None:
+        self.setting, self.uniform, self.start = setting, uniform, start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        drawn = choose(scores, self.setting, self.uniform[:, input_ids.shape[1] - self.start])
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn[:, None], 0.0)
+
+
+@torch.inference_mode()
+def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choice, seeds: Seeds) -> Tensor:
+    """Continue prompts by up to `steps` tokens.
+
+    Args:
+        prompts: int64 [B, S], padded on the right.
+
+    Returns:
+        int64 [B, at most `steps`], [PAD] after the end token of each row.
+    """
+    tokens = left_pad(prompts)
+    start = tokens.shape[1]
+    draw = [] if setting.greedy else [_Draw(setting, seeds.uniform(steps), start)]
+    written: Tensor = model.generate(
+        tokens,
+        attention_mask=(tokens != PAD).long(),
+        logits_processor=LogitsProcessorList(draw),
+        max_new_tokens=steps,
+        do_sample=False,
+        eos_token_id=SEP,
+        pad_token_id=PAD,
+    )
+    return written[:, start:]

@@ -1,0 +1,1 @@
+"""What families of systems share: the base class, checkpoints, token rows, the transformer, sampling."""

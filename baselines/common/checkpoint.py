@@ -1,0 +1,130 @@
+"""A trained rival on disk: config.json, vocabulary.json, weights.safetensors, and fit.json last.
+
+Every file is replaced atomically, and fit.json is written when all others are there: where it is, the checkpoint is
+whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines.contract import Budget, Corpus, Limits, TrainingResult, UserError
+from cosmos.io import safetensors
+from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.training import resume
+
+CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
+
+
+def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
+    """What decides the shape and training of a system, as JSON holds it; the budget is not part of it."""
+    values = {key: value for key, value in asdict(recipe).items() if key != "budget"}
+    plain: dict[str, Any] = json.loads(json.dumps({"system": system, "recipe": values, "limits": asdict(limits)}))
+    return plain
+
+
+def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
+    """The arguments of `fit` that decide its result, with a hash in place of the documents."""
+    digest = hashlib.blake2b(digest_size=16)
+    for documents in (corpus.train, corpus.validation):
+        for document in documents:
+            digest.update(json.dumps([document.source, document.target]).encode())
+        digest.update(b"\n")
+    for passage in corpus.passages:
+        digest.update(json.dumps(passage).encode())
+    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
+
+
+def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, Any]) -> TrainingResult | None:
+    """What training cost, where `folder` holds a finished checkpoint; None where it does not.
+
+    Raises:
+        UserError: the checkpoint is of another configuration, or came of other arguments.
+    """
+    if not (folder / FIT).exists():
+        return None
+    _same_configuration(folder, configured)
+    known = read_json(folder / FIT)
+    changed = [key for key in given if known["inputs"].get(key) != given[key]]
+    if changed:
+        raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
+    return TrainingResult(**known["fitted"])
+
+
+def save_configuration(folder: Path, configured: Mapping[str, Any], shape: Mapping[str, int]) -> None:
+    """Write what a checkpoint is of; `shape` holds the sizes that came from the data, which building networks needs."""
+    make_folder(folder)
+    write_json(folder / CONFIG, {**configured, "shape": dict(shape)})
+
+
+def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.Module) -> None:
+    """Write the vocabulary and the weights of a checkpoint."""
+    vocabulary.save(folder / VOCABULARY)
+    safetensors.save(folder / WEIGHTS, resume.weights(model), {"system": system})
+
+
+def finish(folder: Path, given: Mapping[str, Any], fitted: TrainingResult) -> None:
+    """Mark a checkpoint as whole, once all else is there."""
+    write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
+
+
+def notes(folder: Path) -> Mapping[str, Any]:
+    """What training has noted of a finished checkpoint."""
+    noted: Mapping[str, Any] = read_json(folder / FIT)["fitted"]["notes"]
+    return noted
+
+
+def check(
+    folder: Path, configured: Mapping[str, Any], build: Callable[[Mapping[str, int]], nn.Module]
+) -> dict[str, int]:
+    """Verify a checkpoint from its headers; returns its `shape`.
+
+    Args:
+        build: the network of a shape, without weights worth keeping; it is called on the meta device.
+
+    Raises:
+        UserError: missing, truncated, not safetensors, or of another configuration.
+    """
+    shape: dict[str, int] = check_finished(folder, configured)["shape"]
+    read_json(folder / VOCABULARY)
+    with torch.device("meta"):
+        expected = resume.weights(build(shape))
+    safetensors.check(folder / WEIGHTS, {name: tuple(value.shape) for name, value in expected.items()})
+    return shape
+
+
+def check_finished(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint is of, as `save_configuration` wrote it.
+
+    Raises:
+        UserError: it is not finished, or of another configuration.
+    """
+    if not (folder / FIT).exists():
+        raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
+    known = _same_configuration(folder, configured)
+    read_json(folder / FIT)
+    return known
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put the weights of a checked checkpoint into `model`."""
+    resume.load_weights(model, safetensors.load(folder / WEIGHTS))
+
+
+def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
+    known = read_json(folder / CONFIG)
+    changed = [key for key in configured if known.get(key) != configured[key]]
+    if changed:
+        raise UserError(
+            f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere."
+        )
+    return known

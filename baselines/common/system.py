@@ -1,0 +1,204 @@
+"""What rivals that write tokens share: fit, check, load. A rival adds its network, its loss and its sampler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from baselines.common import checkpoint
+from baselines.common.random_weights import made_up_vocabulary, repeated
+from baselines.common.token_rows import Pairs, encode_pairs
+from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
+from cosmos.runtime.capture import Capture, CapturedCalls
+from cosmos.runtime.rng import initialised
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.training import resume
+from cosmos.training.loop import Batches, Loss, train
+
+
+class TrainedSystem(ABC):
+    """What all trained rivals share: a checkpoint of one module, of which the networks are parts."""
+
+    name: ClassVar[str]
+    presets: ClassVar[Mapping[str, Any]]
+    settings: ClassVar[Mapping[str, Any]]
+    trained: ClassVar[bool] = True
+
+    def __init__(self, recipe: Any, limits: Limits) -> None:
+        self.recipe, self.limits = recipe, limits
+        self.configured = checkpoint.configuration(self.name, recipe, limits)
+        self.captured_calls = CapturedCalls()
+
+    @staticmethod
+    @abstractmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        """Names of the weights learnt elsewhere that a recipe uses; see the contract. Each system says it itself."""
+
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
+        """All that is trained, with fresh weights; `shape` holds the sizes that come from the training data."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        """One sample per request, in order."""
+
+    def check(self, checkpoint_folder: Path) -> None:
+        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
+        checkpoint.check(checkpoint_folder, self.configured, self.build)
+
+    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint and make ready to generate."""
+        self.ready(*self.read(checkpoint_folder), device=device, dtype=dtype)
+
+    def read(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, nn.Module]:
+        """Sizes, vocabulary and networks of a checkpoint that is whole and of this configuration."""
+        shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
+        model = self.fresh(shape, 0)
+        checkpoint.load_weights(checkpoint_folder, model)
+        return shape, self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY), model
+
+    def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
+        """Make ready to generate with random weights; see `baselines.contract.Untrained`."""
+        if self.limits.source_tokens > 0:
+            raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
+        vocabulary = made_up_vocabulary(tokens)
+        shape = {"vocabulary": vocabulary.padded_size, **self.longest()}
+        model = self.fresh(shape, seed)
+        with torch.no_grad():
+            self.never_end(model)
+        self.ready(shape, vocabulary, model, device=device, dtype=dtype)
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
+    ) -> Callable[[], object]:
+        """One network call, again and again; see `baselines.contract.Untrained`."""
+        return repeated(self, self.networks()[network], arguments, keywords, capture)
+
+    def longest(self) -> dict[str, int]:
+        """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""
+        return {}
+
+    def never_end(self, model: nn.Module) -> None:  # noqa: B027 (most systems write whole canvases anyway)
+        """Keep random weights from choosing the end token, where that would end the work."""
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        """Take a network for generating."""
+        self.loaded_shape, self.vocabulary = dict(shape), vocabulary
+        self.device = torch.device(device)
+        self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
+
+    def networks(self) -> Mapping[str, Any]:
+        """The one network."""
+        return {self.name: self.model}
+
+    def read_vocabulary(self, path: Path) -> Vocabulary:
+        """The vocabulary of a checkpoint."""
+        return Vocabulary.load(path)
+
+    def fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
+        """The network with weights from `seed`; the global generator is left as it was."""
+        return initialised(lambda: self.build(shape), seed)
+
+
+class Rival(TrainedSystem):
+    """A trained token model behind the contract (`baselines.contract.System`)."""
+
+    # -- what a rival adds --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def shape(self, train: Pairs) -> dict[str, int]:
+        """Sizes of the network that come from the training data, besides "vocabulary"; the checkpoint keeps them."""
+
+    @abstractmethod
+    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+        """The rows that the loss wants."""
+
+    @abstractmethod
+    def losses(self) -> tuple[Loss, Loss]:
+        """What is trained on, and what is measured on validation documents (nats per target token)."""
+
+    def longest(self) -> dict[str, int]:
+        row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
+        return self.shape(Pairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
+
+    def optimise(
+        self,
+        model: nn.Module,
+        data: Batches,
+        validation: Batches,
+        budget: Budget,
+        workdir: Path,
+        *,
+        seed: int,
+        device: str,
+        progress: Progress,
+    ) -> TrainingResult:
+        """Train the network in place; killed and called again, it takes up where it was. Here in one stage."""
+        loss, validation_loss = self.losses()
+        return train(
+            model,
+            loss,
+            data,
+            config=self.recipe.training,
+            budget=budget,
+            workdir=workdir,
+            seed=seed,
+            device=device,
+            validation=validation,
+            validation_loss=validation_loss,
+            stage=self.name,
+            progress=progress,
+        )
+
+    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+        """The vocabulary of training texts; by default the tokens they have of the tokenizer that systems share."""
+        return Vocabulary.of(texts)
+
+    def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
+        """Put weights learnt elsewhere into a fresh network."""
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> TrainingResult:
+        """Train within the budget and leave a checkpoint; see the contract."""
+        given = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, given)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+        texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
+        vocabulary = self.vocabulary_of(texts)
+        pairs = encode_pairs(corpus.train, vocabulary, self.limits)
+        shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
+        data = self.batches(pairs, shape)
+        validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
+        model = self.fresh(shape, seed)
+        self.begin(model, vocabulary)
+        trained = self.optimise(
+            model, data, validation, budget, workdir / "training", seed=seed, device=device, progress=progress
+        )
+        fitted = replace(
+            trained,
+            notes={
+                **trained.notes,
+                "parameters": sum(value.numel() for value in resume.trainable(model).values()),
+                "cut_sources": pairs.cut_sources,
+                "cut_targets": pairs.cut_targets,
+                **shape,
+            },
+        )
+        checkpoint.save_configuration(workdir, self.configured, shape)
+        checkpoint.save_networks(workdir, self.name, vocabulary, model)
+        checkpoint.finish(workdir, given, fitted)
+        return fitted

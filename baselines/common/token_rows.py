@@ -1,0 +1,110 @@
+"""Token rows for systems that write tokens: sources, targets, padding, and cutting at the end token.
+
+A source and a target each end with [SEP], the end token, and are padded with [PAD] after it. Without a source a row
+begins with a lone [SEP]. Limits are those of the task, which count a [CLS] that these rows do not have: so every system
+cuts the same texts at the same word.
+
+Axis legend: B rows (texts), S source positions, L positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.contract import Document, Limits, Request, Sample
+from cosmos.text.vocabulary import PAD, SEP, Vocabulary
+from cosmos.training.loop import Rows
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Encoded documents, padded: sources int64 [n, S], targets int64 [n, L]; and how many of each were cut."""
+
+    sources: Tensor
+    targets: Tensor
+    cut_sources: int
+    cut_targets: int
+
+
+def encode_sources(texts: Sequence[str | None], vocabulary: Vocabulary, limits: Limits) -> tuple[Tensor, int]:
+    """Sources with their [SEP], int64 [n, S], and how many were cut; [n, 1] where the task has none."""
+    if limits.source_tokens == 0:
+        return torch.full((len(texts), 1), SEP), 0
+    assert all(text is not None for text in texts), "a conditional task has a source in every request"
+    return _encode([str(text) for text in texts], vocabulary, limits.source_tokens)
+
+
+def _encode(texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> tuple[Tensor, int]:
+    tokens, _, cut = vocabulary.encode(texts, max_tokens)
+    return tokens[:, 1:], cut  # without [CLS]
+
+
+def encode_pairs(documents: Sequence[Document], vocabulary: Vocabulary, limits: Limits) -> Pairs:
+    """Encode documents within the limits."""
+    sources, cut_sources = encode_sources([document.source for document in documents], vocabulary, limits)
+    targets, cut_targets = _encode([document.target for document in documents], vocabulary, limits.target_tokens)
+    return Pairs(sources, targets, cut_sources, cut_targets)
+
+
+def lengths(tokens: Tensor) -> Tensor:
+    """Tokens of each row that are not padding, int64 [B]."""
+    return (tokens != PAD).sum(1)
+
+
+def trim(tokens: Tensor) -> Tensor:
+    """Drop the columns on the right that are padding in every row (at least one column stays)."""
+    return tokens[:, : max(1, int(lengths(tokens).max()))] if len(tokens) else tokens
+
+
+def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins and ends,
+    [B]."""
+    starts, ends = lengths(sources), lengths(sources) + lengths(targets)
+    rows = torch.cat([sources, torch.full_like(targets, PAD)], 1)  # [B, S + L]
+    place = starts[:, None] + torch.arange(targets.shape[1])  # [B, L]
+    return trim(rows.scatter(1, place, targets)), starts, ends
+
+
+def left_pad(tokens: Tensor) -> Tensor:
+    """Move the padding of each row from its right to its left."""
+    shift = tokens.shape[1] - lengths(tokens)
+    place = torch.arange(tokens.shape[1], device=tokens.device) - shift[:, None]
+    return tokens.gather(1, place % tokens.shape[1])
+
+
+class TokenBatches:
+    """Padded token rows (`cosmos.training.loop.Batches`) whose batches are trimmed to their longest row.
+
+    Args:
+        tensors: name -> int64 [n, L] padded token rows, or [n].
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        assert len({len(tensor) for tensor in tensors.values()}) == 1
+        self.tensors = dict(tensors)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def batch(self, index: Tensor) -> Rows:
+        """The rows at `index`."""
+        rows = {name: tensor[index] for name, tensor in self.tensors.items()}
+        return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
+
+
+def read_samples(requests: Sequence[Request], tokens: Tensor, vocabulary: Vocabulary) -> list[Sample]:
+    """Samples from generated rows int64 [B, L]: each is cut at its first end token or after its `max_tokens`.
+
+    The end token counts against the limit, as it does in training.
+    """
+    samples = []
+    for request, row in zip(requests, tokens.tolist(), strict=True):
+        kept = row[: request.max_tokens]
+        finished = SEP in kept
+        own = kept[: kept.index(SEP)] if finished else kept
+        samples.append(Sample(request.id, vocabulary.decode([own])[0].text, len(own), finished))
+    return samples

@@ -1,0 +1,136 @@
+"""The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
+
+Layers, and so kernels, are those of Cosmos (`cosmos.models.blocks`). Bidirectional, with or without a time input and
+cross-attention to a source, so that rivals can differ in nothing else. (`gpt2` is the published network, by whose
+layers its served cache is laid out.)
+
+Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from cosmos.config import PRESETS, check_heads
+from cosmos.io.errors import UserError
+from cosmos.models.blocks import CrossAttention, RMSNorm, Rotate, SelfAttention, SwiGLU, sinusoid
+
+TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding, as in DiT (Peebles and Xie, 2023)
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """Sizes of a trunk; a feed-forward layer is `inner` wide between its two maps."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    time_width: int = 0  # of the time input; 0: the network has none
+    cross_attention: bool = False
+    dropout: float = 0.0  # of what attention and feed-forward add
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+        for name, least in (("layers", 0), ("inner", 1), ("time_width", 0)):
+            if (value := getattr(self, name)) < least:
+                raise UserError(f"The {name} of a trunk must be at least {least}, not {value}.")
+        if self.time_width % 2:
+            raise UserError(f"The time input is made of pairs, so its width must be even, not {self.time_width}.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"The dropout of a trunk must lie in [0, 1), not at {self.dropout:g}.")
+
+
+def trunk_of(preset: str, inner: int, time_width: int = 0, dropout: float = 0.0) -> TrunkConfig:
+    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads.
+
+    `inner` is to be chosen such that the parameters of what is called at every step are as many, too.
+    """
+    sizes = PRESETS[preset].denoiser
+    return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width, dropout=dropout)
+
+
+class Memory(NamedTuple):
+    """An encoded source: what each block attends to, computed once for all steps."""
+
+    mask: Tensor  # bool [B, 1, 1, S], True where seen
+    keys_values: tuple[tuple[Tensor, Tensor], ...]  # per block, each [B, H, S, D]
+
+
+class _Block(nn.Module):
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.attention_norm, self.mlp_norm = RMSNorm(config.width), RMSNorm(config.width)
+        self.attention = SelfAttention(config.width, config.heads)
+        self.mlp = SwiGLU(config.width, config.inner)
+        self.dropout = nn.Dropout(config.dropout)
+        self.shift = nn.Linear(config.time_width, config.width, bias=False) if config.time_width else None
+        if config.cross_attention:
+            self.cross_norm, self.cross_attention = RMSNorm(config.width), CrossAttention(config.width, config.heads)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotate: Rotate,
+        seen: Tensor | None,
+        time: Tensor | None,
+        source: tuple[Tensor, Tensor] | None,
+        source_mask: Tensor | None,
+    ) -> Tensor:
+        if self.shift is not None:
+            assert time is not None
+            x = x + self.shift(time)[:, None]  # [B, 1, W]
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
+        if source is not None:
+            x = x + self.dropout(self.cross_attention(self.cross_norm(x), source, source_mask, rotate))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+class Trunk(nn.Module):
+    """Hidden states in, hidden states out, [B, L, W]; the last ones pass a norm."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.width)
+        if config.time_width:
+            width = config.time_width
+            self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.config = config
+
+    def memory(self, states: Tensor, seen: Tensor, rotate: Rotate) -> Memory:
+        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True.
+
+        Keys are turned by their positions as queries are, so a block can look for what stands at its own place.
+        """
+        pairs = tuple(block.cross_attention.keys_values(states, rotate) for block in self.blocks)
+        return Memory(seen[:, None, None], pairs)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotate: Rotate,
+        seen: Tensor | None = None,
+        time: Tensor | None = None,
+        memory: Memory | None = None,
+    ) -> Tensor:
+        """Args:
+        x: [B, L, W].
+        rotate: turns queries and keys [B, H, L, D] by their positions, such as `cosmos.models.blocks.Rotary`.
+        seen: boolean [B, L], True where a position may be attended to; None: all.
+        time: [B] in [0, 1], for a trunk with a time input. It is added to the input of every block, as in Cosmos.
+        memory: the source, for a trunk with cross-attention.
+        """
+        assert (memory is not None) == self.config.cross_attention, "a trunk with cross-attention is given a source"
+        mask = None if seen is None else seen[:, None, None]  # [B, 1, 1, L]
+        told = None
+        if self.config.time_width:
+            assert time is not None, "a trunk with a time input is told the time"
+            told = self.time(sinusoid(TIME_SCALE * time, self.config.time_width, MAX_PERIOD).to(x.dtype))
+        for index, block in enumerate(self.blocks):
+            source, source_mask = (None, None) if memory is None else (memory.keys_values[index], memory.mask)
+            x = block(x, rotate, mask, told, source, source_mask)
+        return self.norm(x)

@@ -1,0 +1,1 @@
+"""Diffusion of word embeddings: DiffuSeq, its objective, minimum Bayes risk."""

@@ -1,0 +1,241 @@
+"""The embedding-space rival: DiffuSeq (Gong et al., 2022, arXiv:2210.08933), with the losses of Diffusion-LM.
+
+Words are learned vectors. Source and target are one sequence under full self-attention; noise is put on the target
+alone and the clean source is there at every step. The network predicts x_0 = Emb(w) + sigma_0 eps of the target from
+x_t; a rounding head tied to the embeddings reads words off it. The loss, at every target position, is
+
+    mean (x_0 - f(x_t, t))^2  -  log p(w | x_0)  -  log p(w | f(x_t, t)),
+
+of which the last two stop the embeddings from collapsing to a point that would be easy to predict. The third term of
+the papers, the mean of q(x_T), is zero here, as the process ends in pure noise. Settings: DPM-Solver++(2M) as in the
+authors' script, ancestral and DDIM steps, and minimum Bayes risk over ten texts (`baselines.embedding_diffusion.mbr`),
+whose candidates are made one after the other so that every network call of theirs is counted.
+
+Departures, and why: the rounding loss at the network's own estimate is the anchor of Difformer (Gao et al., 2022,
+arXiv:2212.09412), without which training of this length learns hardly any words; t is continuous (the papers: 2000
+steps), stratified over the batch and drawn mostly late, where most of the loss is, in place of loss-aware sampling,
+whose memory of past losses would have to survive a kill; source and target each count positions from 0, and a learned
+vector tells which is which; the target is filled with end tokens, not with padding; the source carries no sigma_0 noise
+and is not rounded; the trunk is the one rivals share.
+
+Axis legend: B rows (texts), S source positions, L canvas positions, P = L + S, E embedding width, W width, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from baselines.common.token_rows import read_samples
+from baselines.common.transformer import Trunk, TrunkConfig, trunk_of
+from baselines.contract import Budget, Request, Sample, UserError
+from baselines.embedding_diffusion.mbr import consensus
+from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
+from baselines.token_diffusion.system import CanvasRival
+from cosmos.config import SamplerSetting
+from cosmos.diffusion.objective import draw_times
+from cosmos.diffusion.samplers import sample
+from cosmos.models.blocks import Rotary
+from cosmos.recipes import NANO, SMALL
+from cosmos.runtime.capture import Capturable
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import PAD
+from cosmos.training.batches import hashed
+from cosmos.training.loop import Batch, Loss, TrainingConfig
+
+SCHEDULE = Sqrt()
+WORD_NOISE = float(SCHEDULE.sigma(torch.zeros((), dtype=torch.float64)))  # sigma_0
+END_NOISE = WORD_NOISE / math.sqrt(1.0 - WORD_NOISE**2)  # sigma/alpha at t = 0, where sampling stops
+
+
+@dataclass(frozen=True)
+class DiffuSeqRecipe:
+    """Sizes and training of one preset; `embedding` is the width of what is diffused."""
+
+    embedding: int
+    trunk: TrunkConfig
+    training: TrainingConfig
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.embedding < 1:
+            raise UserError(f"Embeddings need at least one number, not {self.embedding}.")
+
+
+@dataclass(frozen=True)
+class EmbeddingSampling(SamplerSetting, Capturable):
+    """How to generate: the sampler, and of how many texts the one most like the others is kept."""
+
+    candidates: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates < 1:
+            raise UserError(f"There must be at least one candidate, not {self.candidates}.")
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")
+
+
+class EmbeddingDenoiser(nn.Module):
+    """x_t of the target and the clean source -> the estimate of x_0 of the target.
+
+    Canvas and source each count positions from 0, and a learned vector tells which of the two a vector stands in.
+    """
+
+    def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, canvas: int, source: int) -> None:
+        super().__init__()
+        width = trunk.width
+        self.canvas = canvas
+        self.tokens = nn.Embedding(vocabulary, embedding)  # N(0, 1)
+        self.bias = nn.Parameter(torch.zeros(vocabulary))  # of the rounding head
+        self.from_embedding = nn.Sequential(nn.Linear(embedding, width), nn.Tanh(), nn.Linear(width, width))
+        self.side = nn.Parameter(torch.zeros(2, width))  # of the canvas, of the source
+        positions = torch.cat([torch.arange(canvas), torch.arange(source)])  # [L + S]
+        self.rotary = Rotary(width // trunk.heads, max(canvas, source))
+        self.rotary.cos, self.rotary.sin = self.rotary.cos[positions], self.rotary.sin[positions]
+        self.trunk = Trunk(trunk)
+        self.to_embedding = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, embedding))
+
+    def forward(self, x: Tensor, t: Tensor, seen: Tensor) -> Tensor:
+        """x [B, P, E], t [B] in [0, 1], seen bool [B, P] False on padding -> [B, L, E]."""
+        h = self.from_embedding(x)
+        h = torch.cat([h[:, : self.canvas] + self.side[0], h[:, self.canvas :] + self.side[1]], 1)  # [B, P, W]
+        return self.to_embedding(self.trunk(h, self.rotary, seen, t)[:, : self.canvas])
+
+    def seen(self, source: Tensor) -> Tensor:
+        """The whole canvas and the source [B, S] without its padding: bool [B, P]."""
+        return torch.cat([source.new_ones(len(source), self.canvas, dtype=torch.bool), source != PAD], 1)
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """The rounding head: vectors [..., E] -> [..., V]."""
+        return vectors @ self.tokens.weight.T + self.bias
+
+
+def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: Seeds) -> Terms:
+    """The loss at times t [B] float64, at every position of the canvas."""
+    canvas, source = batch["canvas"], batch["source"]
+    embedded = model.tokens(torch.cat([canvas, source], 1))  # [B, P, E]
+    clean = embedded[:, : model.canvas]
+    clean = clean + WORD_NOISE * seeds.normal(*clean.shape[1:], dtype=clean.dtype)
+    joined = torch.cat([clean, embedded[:, model.canvas :]], 1)
+    is_target = torch.arange(joined.shape[1], device=t.device) < model.canvas  # [P]
+    noise = seeds.normal(*joined.shape[1:], dtype=joined.dtype)
+    noisy = partially_noised(joined, is_target, t, noise, SCHEDULE)
+    estimate = model(noisy, t.to(noisy.dtype), model.seen(source))
+    return Terms(
+        error=(estimate.float() - clean.float()).square().mean(-1),
+        rounding=rounding_nll(clean, model.tokens.weight, model.bias, canvas),
+        anchor=rounding_nll(estimate, model.tokens.weight, model.bias, canvas),
+    )
+
+
+def hard_times(uniform: Tensor) -> Tensor:
+    """Times from uniform numbers, both in [0, 1]: half of them lie above 7/8, where most of the loss is."""
+    return 1.0 - (1.0 - uniform) ** 3
+
+
+def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    """All terms, summed over the canvas, and its positions (`cosmos.training.loop.Loss`)."""
+    assert isinstance(model, EmbeddingDenoiser)
+    total = terms(model, batch, hard_times(draw_times(seeds, stratified=True)), seeds).total()
+    return total.sum(), total.new_full((), total.numel())
+
+
+class DiffuSeqSystem(CanvasRival):
+    """DiffuSeq behind the contract."""
+
+    name: ClassVar[str] = "diffuseq"
+    takes_time: ClassVar[bool | None] = True
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": DiffuSeqRecipe(
+                embedding=64,
+                trunk=trunk_of("nano", inner=448, time_width=16),
+                training=NANO,
+                budget=Budget(3e12, "flops"),
+            ),
+            "small": DiffuSeqRecipe(
+                embedding=128,
+                trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
+                training=SMALL,
+                budget=Budget(600, "seconds"),
+            ),
+            # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.
+            "base": DiffuSeqRecipe(
+                embedding=128,
+                trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
+                training=TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
+                budget=Budget(140_000, "steps"),
+            ),
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"dpmpp_2m-20": EmbeddingSampling("dpmpp_2m", steps=20, grid="log_snr", end_noise=END_NOISE, final_x0=True)}
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "ancestral-200": EmbeddingSampling("ddpm", steps=200, end_noise=END_NOISE, final_x0=True),
+            "ddim-50": EmbeddingSampling("ddim", steps=50, end_noise=END_NOISE, final_x0=True),
+            "mbr10-dpmpp_2m-20": EmbeddingSampling(
+                "dpmpp_2m", steps=20, grid="log_snr", end_noise=END_NOISE, final_x0=True, candidates=10
+            ),
+        }
+    )
+
+    @staticmethod
+    def external_weights(recipe: DiffuSeqRecipe) -> Sequence[str]:
+        return ()
+
+    def build(self, shape: Mapping[str, int]) -> nn.Module:
+        sources = max(1, self.limits.source_tokens)
+        return EmbeddingDenoiser(
+            self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
+        )
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        why = "source and target are one sequence, all of which every position sees"
+        return {"trunk.cross_attention": why, "trunk.causal": why}
+
+    def losses(self) -> tuple[Loss, Loss]:
+        """Both are the whole loss per position of the canvas; no likelihood bound is computed."""
+        return training_loss, training_loss
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request], setting: EmbeddingSampling) -> list[Sample]:
+        """One text per request; all go through the network as one batch, candidates one batch after the other."""
+        if not requests:
+            return []
+        seeds, source = self.given(requests, setting.capture)
+        drawn = [self.tokens(setting, seeds, source)]
+        for candidate in range(1, setting.candidates):
+            numbers = [hashed(request.seed, "candidate", candidate) for request in requests]
+            drawn.append(self.tokens(setting, torch.tensor(numbers, device=self.device), source))
+        found = [read_samples(requests, tokens, self.vocabulary) for tokens in drawn]
+        if setting.candidates == 1:
+            return found[0]
+        rows = [tokens.tolist() for tokens in drawn]
+        chosen = [consensus([rows[k][i][: found[k][i].tokens] for k in range(len(rows))]) for i in range(len(requests))]
+        return [found[k][i] for i, k in enumerate(chosen)]
+
+    def draw(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
+        model, streams = self.model, Seeds(seeds, setting.compiled)
+        assert isinstance(model, EmbeddingDenoiser)
+        given, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
+
+        def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+            time = torch.full((1,), t, device=x.device)
+            predicted: Tensor = model(torch.cat([x.to(given.dtype), given], 1), time, seen)
+            return predicted.to(x.dtype)
+
+        start = streams.normal(model.canvas, given.shape[-1])
+        vectors = sample(denoise, start, setting, SCHEDULE, streams)
+        return model.logits(vectors.to(given.dtype))[..., : len(self.vocabulary)].argmax(-1)

@@ -1,0 +1,1 @@
+"""Diffusion of what a frozen encoder's states become: Cosmos, TEncDM, LD4LG, and their base class."""

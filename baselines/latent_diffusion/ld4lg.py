@@ -1,0 +1,258 @@
+"""Latent diffusion with an autoregressive decoder: LD4LG (Lovelace et al., 2023, arXiv:2212.09462).
+
+A Perceiver compresses a frozen encoder's states into a few latents of fixed norm; a decoder that attends to the
+latents writes the text word by word (greedily here; teacher-forced in training, cross-entropy alone); a diffusion
+model, given the source's frozen states, makes latents. It predicts the velocity v = alpha eps - sigma x_0 (Salimans
+and Ho, 2022, arXiv:2202.00512) under a plain mean squared error on the cosine schedule alpha = cos(pi t/2), with
+self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there). From x and v follow x_0 =
+alpha x - sigma v and eps = sigma x + alpha v.
+
+Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
+DPM-Solver++(2M) in 20 steps.
+
+This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
+same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
+schedule.
+
+At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code can (`scale`
+0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the compressor and the
+decoder's attention begin as in `cosmos.models.linear_init`, as Cosmos's.
+
+Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
+than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
+themselves rather than through further Perceiver layers, and is greedy (the paper: beam 4 with repetition penalties,
+for longer texts). Latents are standardised per position and dimension (the paper: one scale for all). Ancestral steps
+have the posterior's variance, the smaller of the two usual choices.
+
+Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from baselines.autoregressive.decoding import Server
+from baselines.common.static_shapes import summed_nll
+from baselines.contract import Budget, UserError
+from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
+from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
+from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
+from cosmos.data.encoding import EncodedCorpus
+from cosmos.diffusion.objective import draw
+from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
+from cosmos.models.autoencoder import Compressor
+from cosmos.models.denoiser import Condition, Denoiser, Source
+from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
+from cosmos.recipes import RECIPES, check_shares
+from cosmos.runtime.capture import captured
+from cosmos.runtime.rng import Seeds
+from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.vocabulary import SEP
+from cosmos.training.batches import Batch
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import TrainingConfig
+
+COSINE = Tangent(1.0)
+
+
+@dataclass(frozen=True)
+class LD4LGRecipe:
+    """Sizes and training of one preset; vocabulary, lengths and source are set to suit the task."""
+
+    text_encoder: str
+    autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
+    decoder_layers: int
+    denoiser: DenoiserConfig
+    diffusion: DiffusionConfig
+    reader_training: TrainingConfig
+    denoiser_training: TrainingConfig
+    reader_share: float  # of the budget that encoding leaves
+    budget: Budget
+    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
+
+    def __post_init__(self) -> None:
+        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
+        if self.decoder_layers < 1:
+            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+
+
+class LatentAutoencoder(nn.Module):
+    """Compressor and autoregressive decoder."""
+
+    def __init__(self, config: AutoencoderConfig, decoder_layers: int) -> None:
+        super().__init__()
+        self.config = config
+        self.compressor = Compressor(config)
+        self.decoder = LatentDecoder(config, decoder_layers)
+
+    def compress(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Standardised states [B, L, T] and bool mask [B, L] -> raw latents [B, N, C]."""
+        return self.compressor(states, mask)
+
+
+def velocity(clean: Tensor, noise: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
+    """v = alpha eps - sigma x_0; clean and noise [B, N, C], t [B]."""
+    alpha, sigma = _levels(t, clean, schedule)
+    return alpha * noise - sigma * clean
+
+
+def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
+    """x_0 = alpha x - sigma v."""
+    alpha, sigma = _levels(t, noisy, schedule)
+    return alpha * noisy - sigma * velocity
+
+
+def _levels(t: Tensor, like: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
+    """alpha and sigma at t [B], as [B, 1, 1] in the dtype of `like`."""
+    wide = t.double()[:, None, None]
+    return schedule.alpha(wide).to(like.dtype), schedule.sigma(wide).to(like.dtype)
+
+
+class VelocityDenoiser(Denoiser):
+    """The denoiser of Cosmos as a predictor of v; called, it gives the estimate of x_0 that every solver wants."""
+
+    def __init__(self, config: DenoiserConfig, schedule: Schedule = COSINE) -> None:
+        super().__init__(config)
+        self.schedule = schedule
+
+    def forward(
+        self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
+    ) -> Tensor:
+        return clean_of(x, self.predict(x, t, estimate, condition), t, self.schedule)
+
+    def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
+        """The velocity [B, N, C]."""
+        return super().forward(x, t, estimate, condition)
+
+
+def velocity_loss(
+    model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
+    drawn = draw(model, latents, config, seeds, source)
+    wanted = velocity(latents.float(), drawn.noise.float(), drawn.t, model.schedule)
+    error = (model.predict(drawn.noisy, drawn.t, drawn.estimate, drawn.condition).float() - wanted).square()
+    return error.mean((1, 2)).sum(), error.new_full((), len(latents))
+
+
+def _like_cosmos(
+    preset: str,
+    decoder_layers: int,
+    budget: Budget,
+    d: float = 1.0,
+    reader_share: float = 0.3,
+) -> LD4LGRecipe:
+    """The sizes and the training of a Cosmos preset, with this paper's objective.
+
+    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
+    """
+    known = RECIPES[preset]
+    return LD4LGRecipe(
+        text_encoder=known.model.text_encoder,
+        autoencoder=known.model.autoencoder,
+        decoder_layers=decoder_layers,
+        denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
+        diffusion=DiffusionConfig(
+            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=known.model.diffusion.source_dropout
+        ),
+        reader_training=known.autoencoder_training,
+        denoiser_training=known.diffusion_training,
+        reader_share=reader_share,
+        budget=budget,
+        start_linear=known.start_linear,
+    )
+
+
+class LD4LGSystem(LatentDiffusionSystem):
+    """LD4LG behind the contract."""
+
+    name: ClassVar[str] = "ld4lg"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, reader_share=0.4),
+            "small": _like_cosmos("small", 6, Budget(600, "seconds")),
+            "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
+        }
+    )
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+            "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
+        }
+    )
+
+    server: Server | None = None
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        recipe: LD4LGRecipe = self.recipe
+        return {
+            **shared_keys("", recipe.budget, self.limits),
+            **autoencoder_keys(""),
+            **linear_start_keys(recipe.start_linear, recipe.autoencoder, self.limits),
+        }
+
+    def positions(self, longest: int) -> int:
+        return max(
+            self.recipe.autoencoder.latents, super().positions(longest)
+        )  # a latent stands for a position at least
+
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
+        recipe: LD4LGRecipe = self.recipe
+        width = shape["text_width"]
+        sizes = replace(
+            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["canvas"]
+        )
+        denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
+        reader = LatentAutoencoder(sizes, recipe.decoder_layers)
+        return LatentNetworks(width, reader, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule)))
+
+    def decoder(self) -> LatentDecoder:
+        return self.model.reader.decoder
+
+    def never_end(self, model: LatentNetworks) -> None:
+        """A logit of zero is never the largest of a whole vocabulary's."""
+        model.reader.decoder.tokens.weight[SEP] = 0.0
+
+    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+        reader: LatentAutoencoder = model.reader
+        if self.recipe.start_linear and tokens_per_latent(reader.config) is not None:
+            known = first_texts(corpus.train.targets, model.standardiser)
+            linear_start_compressor(reader.compressor, reader.config, *known, seed)
+            reader.decoder.align()
+
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+        def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            """Cross-entropy of every token after [CLS], and their number."""
+            mask, tokens = batch["mask"], batch["tokens"]
+            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
+            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
+            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+
+        validation = corpus.validation
+        held_out = None if validation is None else validation.targets
+        return TrainingStage("reader", model.reader, loss, corpus.train.targets, held_out)
+
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.reader, model.standardiser, corpus, run)
+        stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
+        return replace(stage, name="denoiser"), latents.cost
+
+    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """The most probable tokens, word by word, from latents of a captured call."""
+        latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
+        decoder, canvas = self.decoder(), self.loaded_shape["canvas"]
+        raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
+        self.server = Server.of(self.server, self.decoder_name, decoder, len(raw), canvas)
+        return greedy(self.server, raw, canvas - 1, len(self.vocabulary), setting.capture)

@@ -1,0 +1,160 @@
+"""An autoregressive decoder on latents: p(token | tokens before it, latents), teacher-forced or token by token.
+
+Pre-norm blocks of causal rotary self-attention, cross-attention to the latents and a GELU layer; tied embeddings. Token
+by token it is served as all autoregressive networks are (`baselines.autoregressive.decoding`): keys and values of
+earlier tokens are kept, and those of the latents, computed once, take the place of a prompt.
+
+Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from baselines.autoregressive.decoding import Decoding, Place, Server, attend, locate
+from cosmos.config import AutoencoderConfig
+from cosmos.models.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, turn
+from cosmos.runtime.capture import Capture
+from cosmos.runtime.rng import Seeds
+from cosmos.text.vocabulary import CLS
+
+ALIGNED = 2.0  # how much more than by chance a position looks at its latent
+
+
+class DecoderBlock(nn.Module):
+    """Causal self-attention, cross-attention to latents, feed-forward; each residual."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("before", "after")  # of a step; see `cosmos.runtime.compilation`
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.norm, self.cross_norm = RMSNorm(config.width), RMSNorm(config.width)
+        self.attention = SelfAttention(config.width, config.heads)
+        self.cross_attention = CrossAttention(config.width, config.heads)
+        self.feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
+
+    def forward(self, x: Tensor, rotary: Rotary, memory: tuple[Tensor, Tensor]) -> Tensor:
+        """All positions at once: x [B, L, W] -> [B, L, W]."""
+        x = x + self.attention(self.norm(x), rotary, causal=True)
+        x = x + self.cross_attention(self.cross_norm(x), memory)
+        return x + self.feed_forward(x)
+
+    def step(self, x: Tensor, cos: Tensor, sin: Tensor, memory: Tensor, kept: Tensor, at: Place) -> Tensor:
+        """One position per row: x [B, W] -> [B, W].
+
+        Args:
+            cos, sin: the rotary turn of those positions, each [B, 1, D].
+            memory: keys and values of the latents, [B, 2, H, N, D].
+            kept: those of the tokens, [B, P, 2, H, D]; written at this position.
+        """
+        query, fresh = self.before(x, cos, sin)
+        return self.after(x, attend(query, fresh, kept, at), memory)
+
+    def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """What a step attends with: the query [B, H, D], and key and value [B, 2, H, D]."""
+        mapped = self.attention.to_qkv(self.norm(x)).unflatten(-1, (3, self.attention.heads, -1))  # [B, 3, H, D]
+        query, key, value = mapped.unbind(1)
+        return turn(query, cos, sin), torch.stack((turn(key, cos, sin), value), 1)
+
+    def after(self, x: Tensor, attended: Tensor, memory: Tensor) -> Tensor:
+        """What a step does with what it attended to, [B, W] -> [B, W]; it depends on the number of rows alone."""
+        x = x + self.attention.out(attended)
+        x = x + self.cross_attention(self.cross_norm(x)[:, None], (memory[:, 0], memory[:, 1]))[:, 0]
+        return x + self.feed_forward(x)
+
+
+class LatentDecoder(nn.Module):
+    """Raw latents [B, N, C] and the tokens before -> logits of the tokens [B, L, V]."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("read",)  # besides blocks; see `cosmos.runtime.compilation`
+
+    def __init__(self, config: AutoencoderConfig, layers: int) -> None:
+        super().__init__()
+        self.from_latent = nn.Linear(config.latent_width, config.width, bias=False)
+        self.latent_positions = nn.Parameter(torch.empty(config.latents, config.width).normal_(std=config.width**-0.5))
+        self.latent_norm = RMSNorm(config.width)
+        self.tokens = nn.Embedding(config.vocabulary, config.width)
+        nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
+        # Absolute, to find the latents that hold this part of the text; tokens find each other by rotary ones.
+        self.positions = nn.Parameter(torch.empty(config.max_tokens, config.width).normal_(std=config.width**-0.5))
+        self.rotary = Rotary(config.width // config.heads, config.max_tokens)
+        self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(layers))
+        self.norm = RMSNorm(config.width)
+
+    @torch.no_grad()
+    def align(self) -> None:
+        """Let each position look at the latent that `cosmos.models.linear_init` gives the next token to, from the
+        start.
+
+        The position and its latent get the same vector, and keys are made as queries are.
+        """
+        latents, positions = len(self.latent_positions), len(self.positions)
+        each = -(-positions // latents)
+        nexts = (torch.arange(positions, device=self.positions.device) + 1).clamp_max(positions - 1)
+        self.positions.copy_(ALIGNED * self.latent_positions[nexts // each])
+        self.latent_positions.mul_(0.5 * self.latent_positions.shape[1] ** 0.5)  # the scale of mapped latents
+        for block in self.blocks:
+            attention = block.cross_attention
+            attention.to_query.weight.mul_(ALIGNED)
+            attention.to_kv.weight[: len(attention.to_query.weight)] = attention.to_query.weight
+
+    def memory(self, latents: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of the latents for every block, each [B, H, N, D]."""
+        states = self.latent_norm(self.from_latent(latents) + self.latent_positions)  # [B, N, W]
+        return [block.cross_attention.keys_values(states) for block in self.blocks]
+
+    def forward(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
+        """One step: tokens int64 [B] at `place` int64 [B] -> logits of the next ones [B, V]; a network call of
+        generation. See `baselines.autoregressive.decoding.CachedNetwork`."""
+        x = self.tokens(tokens) + self.positions[place]  # [B, W]
+        (cos, sin), at = self.rotary.at(place), locate(place, reach, x.dtype)
+        kept, memory = room[: len(self.blocks)], room[len(self.blocks) :]
+        for block, past, states in zip(self.blocks, kept, memory, strict=True):
+            x = block.step(x, cos, sin, states, past, at)
+        return self.read(x)
+
+    def room(self, rows: int, positions: int) -> list[Tensor]:
+        """Keys and values of the tokens for every block [rows, positions, 2, H, D], then of the latents
+        [rows, 2, H, N, D]."""
+        table, heads = self.tokens.weight, self.blocks[0].attention.heads
+        size, latents = table.shape[1] // heads, len(self.latent_positions)
+        kept = [table.new_zeros(rows, positions, 2, heads, size) for _ in self.blocks]
+        return kept + [table.new_zeros(rows, 2, heads, latents, size) for _ in self.blocks]
+
+    def remember(self, latents: Tensor, room: list[Tensor]) -> None:
+        """Fill the room's part for latents [B, N, C]."""
+        for states, part in zip(self.memory(latents), room[len(self.blocks) :], strict=True):
+            part[:, 0], part[:, 1] = states
+
+    def teach(self, tokens: Tensor, latents: Tensor) -> Tensor:
+        """Logits [B, L, V] of what follows each of the tokens int64 [B, L], which begin with [CLS]."""
+        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]  # [B, L, W]
+        for block, states in zip(self.blocks, self.memory(latents), strict=True):
+            x = block(x, self.rotary, states)
+        return self.read(x)
+
+    def read(self, x: Tensor) -> Tensor:
+        """Hidden states [..., W] -> logits [..., V]."""
+        return self.norm(x) @ self.tokens.weight.T
+
+
+@torch.inference_mode()
+def greedy(server: Server, latents: Tensor, steps: int, known: int, capture: Capture = "off") -> Tensor:
+    """The most probable token after token: int64 [B, steps], [PAD] after the end token.
+
+    Args:
+        server: of a `LatentDecoder`, with room for as many rows.
+        latents: raw [B, N, C], in the decoder's dtype.
+        known: tokens from this number on are never chosen; they only fill the table.
+    """
+    setting, count, device = Decoding(greedy=True, capture=capture), len(latents), latents.device
+    server.prepare(setting, count, known)
+    decoder = server.network
+    assert isinstance(decoder, LatentDecoder)
+    decoder.remember(latents, server.of_rows(count))
+    start = torch.full((count,), CLS, device=device)
+    nobody = Seeds(torch.zeros_like(start))  # nothing is drawn
+    return server.decode(start, torch.zeros_like(start), 0, steps, setting, nobody, known=known)

@@ -1,0 +1,320 @@
+"""Latent diffusion behind the contract: what Cosmos, TEncDM and LD4LG share. A system adds its networks and its losses.
+
+All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
+where texts are compressed, what compresses them), then the denoiser. The budget pays for everything. Encoding the texts
+comes first, of as many documents as `encoding_share` of it pays for (`baselines.latent_diffusion.encoding_budget`);
+what is left is split between the stages, and each pays from its part for what is computed for it before it trains: a
+linear start, latents.
+
+A decoder emits a fixed number of positions: that of the longest training target, rounded up to a multiple of four,
+within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+
+Networks, losses, caches and the training loop are those of `cosmos`. Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from baselines.common import checkpoint
+from baselines.common.system import TrainedSystem
+from baselines.common.token_rows import read_samples
+from baselines.contract import Budget, Corpus, Document, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.latent_diffusion.encoding_budget import affordable
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting
+from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.diffusion.samplers import check_guidance, sample_latents
+from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.standardiser import Standardiser
+from cosmos.runtime.capture import Capturable, captured
+from cosmos.stages import TrainingStage, measured, train_stage
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.train import encoder_name
+from cosmos.training import resume
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+from cosmos.training.distributed import find_processes
+from cosmos.training.loop import TrainingConfig
+
+
+@dataclass(frozen=True)
+class LatentSamplingSetting(SamplerSetting, Capturable):
+    """How to generate: the sampler, and whether its loop is captured."""
+
+
+@dataclass(frozen=True)
+class TwoStageRecipe:
+    """What the recipes of all these systems say, whatever their fields are called."""
+
+    text_encoder: str
+    diffusion: DiffusionConfig
+    trainings: tuple[TrainingConfig, TrainingConfig]
+    first_share: float  # of the budget that encoding leaves
+    encoding_share: float
+
+
+class LatentNetworks(nn.Module):
+    """All that a checkpoint holds; `reader` is what the first stage trains, of a type that the system knows."""
+
+    reader: Any
+
+    def __init__(self, text_width: int, reader: nn.Module, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.standardiser = Standardiser(text_width)
+        self.reader, self.denoiser = reader, denoiser
+
+
+class LatentDiffusionSystem(TrainedSystem):
+    """A system that diffuses what it makes of a frozen encoder's states."""
+
+    model: LatentNetworks
+    encoder: TextEncoder | None
+    decoder_name: ClassVar[str] = "reader"  # among `networks`
+
+    @staticmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        """The frozen encoder, whose states are learnt from."""
+        return (recipe.text_encoder,)
+
+    # -- what a system adds -------------------------------------------------------------------------------------------
+
+    def two_stages(self) -> TwoStageRecipe:
+        """What the recipe says of both stages."""
+        recipe = self.recipe
+        return TwoStageRecipe(
+            recipe.text_encoder,
+            recipe.diffusion,
+            (recipe.reader_training, recipe.denoiser_training),
+            recipe.reader_share,
+            recipe.encoding_share,
+        )
+
+    @abstractmethod
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
+        """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" (positions) and "text_width"."""
+
+    @abstractmethod
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+        """The stage after which tokens can be decoded."""
+
+    @abstractmethod
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
+        """The denoiser's, once the first has ended, and what it pays for before it trains."""
+
+    def denoiser_sizes(
+        self, sizes: DenoiserConfig, latents: int, latent_width: int, shape: Mapping[str, int]
+    ) -> DenoiserConfig:
+        """Those of a recipe, made to suit what is diffused and the task's sources."""
+        conditional = self.limits.source_tokens > 0
+        return replace(
+            sizes,
+            latents=latents,
+            latent_width=latent_width,
+            source_width=shape["text_width"] if conditional else None,
+            max_source_tokens=max(1, self.limits.source_tokens),
+        )
+
+    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+        """Of every position [B, L, V], from standardised latents [B, N, C], where all are decoded at once."""
+        raise NotImplementedError
+
+    def positions(self, longest: int) -> int:
+        """Positions of a target, [CLS] and [SEP] included, where the longest has so many."""
+        return min(self.limits.target_tokens, -(-longest // 4) * 4)
+
+    def passages(self, corpus: Corpus, encoder: TextEncoder) -> Sequence[str]:
+        """Texts of another corpus, for the first stage; here none."""
+        return ()
+
+    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+        """Better first weights than random ones; here none."""
+
+    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
+        """What else is worth noting of a training; here nothing."""
+        return {}
+
+    def decoder(self) -> nn.Module:
+        """The part of what the first stage trains that generation calls."""
+        return self.model.reader
+
+    def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
+        """Write the vocabulary and the networks."""
+        checkpoint.save_networks(folder, self.name, vocabulary, model)
+
+    def trained_with(self, folder: Path) -> str:
+        """The fingerprint of the text encoder that a checkpoint was trained with."""
+        return str(checkpoint.notes(folder)["text_encoder"])
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> TrainingResult:
+        """Train both stages within the budget and leave a checkpoint; see the contract."""
+        given = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, given)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+        recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
+        encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
+        chosen = affordable(
+            replace(corpus, passages=self.passages(corpus, encoder)),
+            encoder,
+            self.limits,
+            budget,
+            share=recipe.encoding_share,
+            batch_size=max(training.batch_size for training in recipe.trainings),
+            workdir=run.workdir,
+            device=device,
+        )
+        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
+        vocabulary = Vocabulary.of([*seen, *chosen.passages], str(encoder.folder))
+        targets = [document.target for document in chosen.train]
+        longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
+        positions = self.positions(longest)
+        shape = {"vocabulary": vocabulary.padded_size, "canvas": positions, "text_width": encoder.width}
+
+        encoding = Encoding(encoder, vocabulary, positions, self.limits.source_tokens, run)
+        data = encoding.corpus(self._texts(chosen.train), self._texts(chosen.validation), chosen.passages)
+        left = budget.after(data.cost, "Encoding the texts")
+        model = self.fresh(shape, seed)
+        model.standardiser = Standardiser.of(data.train.targets.states.statistics())
+        model.to(find_processes(device).device)
+        start = measured(lambda: self.start(model, data, encoder, seed), run)
+        part = left.part(recipe.first_share).after(start, "The linear start")
+        stage = self.first_stage(model, data)
+        first = train_stage(stage, recipe.trainings[0], part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = left.part(1.0 - recipe.first_share).after(prepared, "Computing the latents")
+        second = train_stage(next_stage, recipe.trainings[1], part, run)
+
+        cost = Cost.total([data.cost, start, prepared])
+        states = data.train.targets.states
+        fitted = TrainingResult(
+            steps=first.steps + second.steps,
+            seconds=first.seconds + second.seconds + cost.seconds,
+            flops=first.flops + second.flops + cost.flops,
+            validation_loss=second.validation_loss,
+            notes={
+                "documents": len(chosen.train),
+                "validation_documents": len(chosen.validation),
+                "passages": len(chosen.passages),
+                stage.name: asdict(first),
+                next_stage.name: asdict(second),
+                "encoding_seconds": cost.seconds,
+                "encoding_flops": cost.flops,
+                "parameters": sum(value.numel() for value in resume.trainable(model).values()),
+                "text_encoder": encoder.fingerprint,
+                "cut_targets": states.cut,
+                "cut_sources": 0 if data.train.sources is None else data.train.sources.cut,
+                **shape,
+                **self.notes(model, data),
+            },
+        )
+        checkpoint.save_configuration(workdir, self.configured, shape)
+        self.save(workdir, vocabulary, model, encoder)
+        checkpoint.finish(workdir, given, fitted)
+        shutil.rmtree(run.workdir)  # caches and logs: large, and never read again
+        return fitted
+
+    def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
+        """Read the checkpoint, with the text encoder where requests have sources."""
+        super().load(checkpoint_folder, device=device, dtype=dtype)
+        if self.limits.source_tokens > 0:
+            self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
+            if self.encoder.fingerprint != self.trained_with(checkpoint_folder):
+                raise UserError(
+                    f"{checkpoint_folder} was trained with another text encoder than {self.encoder.folder}; "
+                    "fit it elsewhere."
+                )
+
+    def ready(
+        self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
+    ) -> None:
+        standardiser = copy.deepcopy(model.standardiser)  # not rounded, as its states come in float32
+        super().ready(shape, vocabulary, model, device=device, dtype=dtype)
+        self.model.standardiser = standardiser.to(self.device)
+        self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
+        self.encoder = None
+
+    def longest(self) -> dict[str, int]:
+        return {"canvas": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
+
+    def text_width(self) -> int:
+        """That of the encoder's states, without loading it."""
+        wanted = self.two_stages().text_encoder
+        widths = (preset.autoencoder.text_width for preset in PRESETS.values() if preset.text_encoder == wanted)
+        width = next(widths, None)
+        if width is None:
+            raise UserError(f"The width of the encoder '{wanted}' is not known without loading it; choose a preset's.")
+        return width
+
+    def networks(self) -> Mapping[str, Any]:
+        """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
+        found: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
+        if self.encoder is not None:
+            found |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
+        return found
+
+    def check_setting(self, setting: LatentSamplingSetting) -> None:
+        """Refuse guidance where there is nothing to guide by."""
+        check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
+
+    def generate(self, requests: Sequence[Request], setting: LatentSamplingSetting) -> list[Sample]:
+        """One text per request; all go through the networks as one batch."""
+        if not requests:
+            return []
+        with torch.inference_mode():
+            source = self._source([request.source for request in requests], fixed=setting.capture != "off")
+            seeds = torch.tensor([request.seed for request in requests], device=self.device)
+            tokens = self.sample_tokens(setting, seeds, *source)
+        return read_samples(requests, tokens, self.vocabulary)
+
+    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Compact tokens int64 [B, L], without [CLS]; arguments as in `latents`. Here one captured call makes them."""
+        return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
+
+    def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """The most probable token at every position after [CLS], int64 [B, L], as a function of tensors."""
+        latents = self.latents(setting, seeds, *source)
+        return self.logits(latents, Source(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+
+    def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+        """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
+
+        Args:
+            seeds: int64 [B].
+            source: none, or standardised states [B, S, T] and mask bool [B, S].
+        """
+        given = Source(*source) if source else None
+        return sample_latents(self.model.denoiser, self.two_stages().diffusion, setting, seeds, given, setting.compiled)
+
+    def _texts(self, documents: Sequence[Document]) -> Texts:
+        sources = [str(document.source) for document in documents] if self.limits.source_tokens > 0 else None
+        return Texts([document.target for document in documents], sources)
+
+    def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
+        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S]; nothing for an
+        unconditional model. S is that of the longest source, or the limit if fixed: a recording is for one shape.
+        """
+        if self.encoder is None:
+            return ()
+        limit = self.limits.source_tokens
+        states, mask, _ = self.encoder.encode([str(text) for text in texts], limit, pad_to=limit if fixed else None)
+        dtype = next(self.model.denoiser.parameters()).dtype
+        return self.model.standardiser(states, mask).to(dtype), mask

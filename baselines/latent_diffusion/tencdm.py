@@ -1,0 +1,301 @@
+"""Diffusion on a frozen encoder's token states: TEncDM (Shabalin et al., 2024, arXiv:2402.19097).
+
+What Cosmos is to be compared with for its claim that compression costs nothing: same frozen encoder, same denoiser, but
+one latent per token. The forward process x_t = alpha x_0 + sigma eps has sigma/alpha = d tan(pi t/2) with d = 9, larger
+than for compressed latents; the network predicts x_0 under a plain mean squared error, with self-conditioning, and
+attends to the source's frozen states. A light decoder of three layers (one at nano) reads all positions at once. It is
+trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean, and
+attends to the source too.
+
+Sampling: the paper's Euler-Maruyama on the reverse SDE in 50 equal steps of t, from 1 to 0.05, of which the last mean
+is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better and faster at nano and so comes first.
+Guidance (the paper's 0.5, which is 1.5 where 1 is none) is another setting.
+
+Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiGLU) and not BERT's, so that kernels and
+parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is
+self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
+part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
+At nano the loss of the denoiser, in training and validation, has besides 4 times the cross-entropy of the trained
+reader on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a
+network of that width the mean of the states and no text, exact_j 0.01 on `world`. And no source is withheld at nano, as
+Cosmos has it there, so there is nothing to guide by.
+
+Axis legend in `cosmos.models.blocks`; here N = L, the canvas, and C = T.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.common.static_shapes import summed_nll
+from baselines.contract import Budget, UserError
+from baselines.latent_diffusion.ignored_keys import shared_keys
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
+from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
+from cosmos.data.encoding import EncodedCorpus, EncodedTexts
+from cosmos.diffusion.objective import diffuse, diffusion_loss, draw, estimated, squared_error
+from cosmos.diffusion.schedule import Schedule, make_schedule
+from cosmos.models.blocks import RMSNorm, Rotary, project
+from cosmos.models.denoiser import Block, Denoiser, Source
+from cosmos.recipes import NANO, RECIPES, SMALL, SMALL_DENOISER, check_shares
+from cosmos.runtime.rng import Seeds
+from cosmos.stages import TrainingStage, source_of
+from cosmos.training.batches import Batch, Rows
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import Loss, TrainingConfig
+
+DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
+END_TIME = 0.05  # where sampling stops
+
+
+@dataclass(frozen=True)
+class TEncDMRecipe:
+    """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
+
+    text_encoder: str
+    denoiser: DenoiserConfig  # its width and heads are the decoder's too
+    decoder_layers: int
+    diffusion: DiffusionConfig
+    reader_training: TrainingConfig
+    denoiser_training: TrainingConfig
+    reader_share: float  # of the budget that encoding leaves
+    budget: Budget
+    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    reader_weight: float = 0.0  # of the reader's cross-entropy on the denoiser's estimate, beside the squared error
+
+    def __post_init__(self) -> None:
+        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
+        if not self.reader_weight >= 0:
+            raise UserError(f"The weight of the reader's cross-entropy must not be negative: {self.reader_weight:g}.")
+        if self.decoder_layers < 1:
+            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+
+
+class StateDecoder(nn.Module):
+    """States of all positions [B, L, T], clean or somewhat noisy -> logits [B, L, V]."""
+
+    def __init__(self, config: DenoiserConfig, layers: int, vocabulary: int) -> None:
+        super().__init__()
+        self.from_text = project(config.latent_width, config.width)
+        self.rotary = Rotary(config.width // config.heads, config.latents)
+        self.blocks = nn.ModuleList(Block(config, config.source_width is not None) for _ in range(layers))
+        self.norm = RMSNorm(config.width)
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        if config.source_width is not None:
+            self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
+
+    def forward(self, states: Tensor, source: Source | None = None) -> Tensor:
+        """`source` is needed exactly where the config has a source width."""
+        x = self.from_text(states)
+        seen = None if source is None else self.from_source(source.states)  # [B, S, W]
+        for block in self.blocks:
+            if source is None:
+                x = block(x, self.rotary)
+            else:
+                x = block(x, self.rotary, None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+        return self.head(self.norm(x))
+
+
+def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: Seeds) -> Tensor:
+    """States [B, L, T] under the forward process at a time of each text's own, t ~ U[0, DECODER_TIMES]."""
+    t = DECODER_TIMES * seeds.uniform()
+    return diffuse(states, t, seeds.normal(*states.shape[1:], dtype=states.dtype), schedule)
+
+
+def read_error(reader: nn.Module, states: Tensor, source: Source | None, batch: Batch) -> Tensor:
+    """Mean cross-entropy per token of what a reader makes of states [B, L, T], in nats: [B]. The reader is not trained
+    by it; what follows the end counts nothing."""
+    frozen = {name: value.detach() for name, value in reader.named_parameters()}
+    logits = torch.func.functional_call(reader, frozen, (states, source))  # [B, L, V]
+    tokens, mask = batch["tokens"], batch["mask"]
+    nll = functional.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view(mask.shape)
+    return (nll * mask).sum(1) / mask.sum(1)
+
+
+class StateRows:
+    """Targets on the whole canvas: raw states (zero after the end), mask, tokens; and the raw states of sources."""
+
+    def __init__(self, texts: EncodedTexts, canvas: int) -> None:
+        self.targets, self.sources, self.canvas = texts.targets, texts.sources, canvas
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, index: Tensor) -> Rows:
+        states, mask = self.targets.states.rows(index, self.canvas)
+        tokens = self.targets.tokens[index]
+        tokens = functional.pad(tokens, (0, self.canvas - tokens.shape[1]))  # [PAD] is 0
+        rows = {"states": states, "mask": mask, "tokens": tokens}
+        if self.sources is not None:
+            source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
+            rows |= {"source": source, "source_mask": source_mask}
+        return rows
+
+
+def _like_cosmos(
+    preset: str,
+    decoder_layers: int,
+    reader_training: TrainingConfig,
+    denoiser_training: TrainingConfig,
+    reader_share: float,
+    budget: Budget,
+    feed_forward: float = 4,
+    **changes: Any,
+) -> TEncDMRecipe:
+    """The encoder and the denoiser of a Cosmos preset, with this paper's schedule and objective.
+
+    `feed_forward` makes up for the maps of states, which where they are wider than latents are larger; `changes` are
+    further fields of the recipe.
+    """
+    model = RECIPES[preset].model
+    return TEncDMRecipe(
+        text_encoder=model.text_encoder,
+        denoiser=replace(
+            model.denoiser,
+            output_norm=False,  # states have no fixed norm
+            positions=True,
+            feed_forward=feed_forward,
+        ),
+        decoder_layers=decoder_layers,
+        diffusion=DiffusionConfig(
+            schedule=ScheduleConfig(d=9.0),
+            times="stratified",
+            source_dropout=model.diffusion.source_dropout,
+        ),
+        reader_training=reader_training,
+        denoiser_training=denoiser_training,
+        reader_share=reader_share,
+        budget=budget,
+        **changes,
+    )
+
+
+def _euler(solver: SolverName = "release", **changes: Any) -> LatentSamplingSetting:
+    """Fifty equal steps of t from 1 to END_TIME of the tan-9 schedule."""
+    return LatentSamplingSetting(solver, steps=50, end_noise=9.0 * math.tan(math.pi * END_TIME / 2), **changes)
+
+
+class TEncDMSystem(LatentDiffusionSystem):
+    """TEncDM behind the contract."""
+
+    name: ClassVar[str] = "tencdm"
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "nano": _like_cosmos(
+                "nano",
+                1,
+                NANO,
+                replace(NANO, learning_rate=4e-3),
+                0.12,
+                Budget(3e12, "flops"),
+                feed_forward=7 / 3,
+                encoding_share=0.25,
+                reader_weight=4.0,
+            ),
+            "small": _like_cosmos(
+                "small",
+                3,
+                SMALL,
+                SMALL_DENOISER,
+                0.1,
+                Budget(600, "seconds"),
+            ),
+            # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
+            "base": _like_cosmos(
+                "base",
+                3,
+                TrainingConfig(compile=True, batch_size=64, learning_rate=1e-4, ema_decay=None),
+                TrainingConfig(
+                    compile=True,
+                    batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
+                    weight_decay=0.01, ema_decay=0.9999,
+                ),
+                0.05,
+                Budget(210_000, "steps"),
+            ),
+        }
+    )  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+            "euler-50": _euler(),
+        }
+    )
+    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "euler-guided-50": _euler(guidance=1.5),
+            "euler-ode-50": _euler("euler_ode"),
+        }
+    )
+
+    def ignored_keys(self) -> dict[str, str]:
+        """See `baselines.contract.DeclaresIgnoredKeys`."""
+        return {
+            **shared_keys("", self.recipe.budget, self.limits),
+            "denoiser.latents": "there is a latent for every position",
+            "denoiser.latent_width": "it is the encoder's width; set {}text_encoder",
+        }
+
+    def build(self, shape: Mapping[str, int]) -> LatentNetworks:
+        recipe: TEncDMRecipe = self.recipe
+        config = self.denoiser_sizes(recipe.denoiser, shape["canvas"], shape["text_width"], shape)
+        reader = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
+        return LatentNetworks(shape["text_width"], reader, Denoiser(config))
+
+    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+        schedule = make_schedule(self.recipe.diffusion.schedule)
+
+        def loss(decoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
+            states, source = self._inputs(model, batch)
+            logits = decoder(noise_for_decoder(states, schedule, seeds), source)
+            tokens, mask = batch["tokens"], batch["mask"]
+            return summed_nll(logits, tokens, mask, batch.static_shapes), mask.sum()
+
+        return self._stage("reader", model, model.reader, loss, corpus)
+
+    def second_stage(
+        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
+    ) -> tuple[TrainingStage, Cost]:
+        weight = self.recipe.reader_weight
+
+        def loss(denoiser: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+            assert isinstance(denoiser, Denoiser)
+            states, source = self._inputs(model, batch)
+            if weight == 0:
+                return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
+            estimate = estimated(denoiser, draw(denoiser, states, self.recipe.diffusion, seeds, source))
+            errors = squared_error(estimate, states) + weight * read_error(model.reader, estimate, source, batch)
+            return errors.sum(), errors.new_full((), len(errors))
+
+        return self._stage("denoiser", model, model.denoiser, loss, corpus), Cost()
+
+    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+        return self.model.reader(latents.to(next(self.model.reader.parameters()).dtype), source)
+
+    @staticmethod
+    def _stage(
+        name: str, model: LatentNetworks, network: nn.Module, loss: Loss, corpus: EncodedCorpus
+    ) -> TrainingStage:
+        canvas, validation = model.denoiser.config.latents, corpus.validation
+        return TrainingStage(
+            name,
+            network,
+            loss,
+            StateRows(corpus.train, canvas),
+            None if validation is None else StateRows(validation, canvas),
+        )
+
+    @staticmethod
+    def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, Source | None]:
+        """Standardised states [B, L, T] of targets, and the source."""
+        return model.standardiser(batch["states"], batch["mask"]), source_of(model.standardiser, batch)

@@ -1,0 +1,34 @@
+"""The source itself as a system: draws a target from P(target | source), which a built-in source knows exactly.
+
+The best that any sampler can do where many answers are right: its distance from the references is what chance leaves,
+and its likelihood is the source's own entropy. `reference` returns the one answer on file instead.
+
+The law comes from outside, as the answers of `reference` do: this package knows no data. The harness calls `law`
+before `generate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from baselines.contract import Request
+from baselines.reference.trivial import Floor
+
+Law = Callable[[str | None, int], str]
+"""`law(source, seed)`: a text drawn from P(target | source), or from P(target) where the source is None. It depends on
+nothing else."""
+
+
+class OracleSystem(Floor):
+    """A draw from the true conditional distribution."""
+
+    needs_source: ClassVar[bool] = False
+
+    def law(self, draw: Law) -> None:
+        """Take the distribution."""
+        self.draw = draw
+
+    def text(self, request: Request) -> str:
+        assert hasattr(self, "draw"), "the harness gives the law first"
+        return self.draw(request.source, request.seed)

@@ -1,0 +1,256 @@
+"""Systems that are no models: what a score is worth only shows beside them.
+
+`copy` returns the source, `lead` its first sentence, `unigram` draws words without looking at it, `retrieval` returns
+the target of the nearest training source, `reference` returns the test document's own target. `null` returns nothing at
+once: what it costs is what the harness costs. Their own tokens are words. All accept every
+preset: the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is
+written to the work directory as JSON.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from baselines.contract import (
+    Budget,
+    Corpus,
+    Limits,
+    NoSetting,
+    Progress,
+    Request,
+    Sample,
+    TrainingResult,
+    UserError,
+    silent,
+)
+from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.runtime.rng import Seeds
+
+_LEARNT = "floor.json"
+_ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
+_TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt", "lt", "col", "capt"))
+
+
+class Floor:
+    """What all floors share: one recipe, one setting, no network."""
+
+    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"any": NoSetting()})
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"default": NoSetting()})
+    trained: ClassVar[bool] = False
+    needs_source: ClassVar[bool] = True
+
+    def __init__(self, recipe: NoSetting, limits: Limits) -> None:
+        self.limits = limits
+        if self.needs_source and limits.source_tokens == 0:
+            raise UserError(f"The system '{_name(self)}' needs a source, and this task has none; leave it out.")
+
+    @staticmethod
+    def external_weights(recipe: NoSetting) -> Sequence[str]:
+        """None: a floor has no weights."""
+        return ()
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> TrainingResult:
+        """Write what the floor learns of the training documents; costs no budget."""
+        started = time.monotonic()
+        known = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
+        if known is None:
+            learnt = self.learn(corpus)
+            known = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
+            make_folder(workdir)
+            write_json(workdir / _LEARNT, known)
+        progress("fit", 1.0, None)
+        return TrainingResult(steps=0, seconds=known["seconds"], flops=0.0, validation_loss=None, notes={})
+
+    def check(self, checkpoint: Path) -> None:
+        """Raise `UserError` unless `fit` has left a readable file of this floor."""
+        _read_learnt(self, checkpoint)
+
+    def load(self, checkpoint: Path, *, device: str, dtype: str) -> None:
+        """Read what was learnt."""
+        self.use(_read_learnt(self, checkpoint)["learnt"])
+
+    def networks(self) -> Mapping[str, Any]:
+        """None: a floor calls no network."""
+        return {}
+
+    def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
+        """One text per request, cut after `max_tokens` words."""
+        samples = []
+        for request in requests:
+            text = self.text(request)
+            words = text.split()
+            cut = len(words) > request.max_tokens
+            kept = " ".join(words[: request.max_tokens]) if cut else text
+            samples.append(Sample(request.id, kept, min(len(words), request.max_tokens), not cut))
+        return samples
+
+    def learn(self, corpus: Corpus) -> Any:
+        """What to keep of the training documents, as JSON."""
+        return None
+
+    def use(self, learnt: Any) -> None:
+        """Make ready to generate from what was learnt."""
+
+    def text(self, request: Request) -> str:
+        """The answer to one request."""
+        raise AssertionError("every floor says its own text")
+
+
+class CopySystem(Floor):
+    """The source, unchanged."""
+
+    def text(self, request: Request) -> str:
+        return _source(self, request)
+
+
+class LeadSystem(Floor):
+    """The first sentence of the source, a floor of summaries that is hard to beat on news."""
+
+    def text(self, request: Request) -> str:
+        return first_sentence(_source(self, request))
+
+
+class NullSystem(Floor):
+    """Nothing, at once. Run it to measure the harness, not to compare."""
+
+    needs_source: ClassVar[bool] = False
+
+    def text(self, request: Request) -> str:
+        return ""
+
+
+class UnigramSystem(Floor):
+    """Words drawn one by one from the words of all training targets, as many as a random training target has."""
+
+    needs_source: ClassVar[bool] = False
+
+    def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
+        targets = [document.target.split() for document in corpus.train]
+        words = Counter(itertools.chain.from_iterable(targets))
+        lengths = Counter(map(len, targets))
+        return {"words": [[w, words[w]] for w in sorted(words)], "lengths": [[n, lengths[n]] for n in sorted(lengths)]}
+
+    def use(self, learnt: Any) -> None:
+        self.words, self.word_sums = _distribution(learnt["words"])
+        self.lengths, self.length_sums = _distribution(learnt["lengths"])
+
+    def text(self, request: Request) -> str:
+        noise = Seeds(torch.tensor([request.seed]))
+        length = self.lengths[_draw(self.length_sums, float(noise.uniform(1)))]
+        return " ".join(self.words[_draw(self.word_sums, u)] for u in noise.uniform(length)[0].tolist())
+
+
+class RetrievalSystem(Floor):
+    """The target of the nearest training source; the lowest index wins among equals.
+
+    Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the
+    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training weigh in no product and change no
+    order. Sums run over words in alphabetical order, in float64, one request at a time: equal bags of words get equal
+    numbers.
+    """
+
+    def learn(self, corpus: Corpus) -> dict[str, list[str]]:
+        assert all(document.source is not None for document in corpus.train)
+        return {"sources": [str(d.source) for d in corpus.train], "targets": [d.target for d in corpus.train]}
+
+    def use(self, learnt: Any) -> None:
+        self.targets: list[str] = learnt["targets"]
+        bags = [Counter(_words(source)) for source in learnt["sources"]]
+        count = len(bags)
+        texts = Counter(itertools.chain.from_iterable(bags))  # in how many texts a word occurs
+        self.idf = {word: 1.0 + math.log((1 + count) / (1 + texts[word])) for word in texts}
+        norms = [math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items())) for bag in bags]
+        found: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in texts}
+        for index, (bag, norm) in enumerate(zip(bags, norms, strict=True)):
+            for word, n in bag.items():
+                found[word][0].append(index)
+                found[word][1].append(n * self.idf[word] / norm)
+        self.postings: dict[str, tuple[Tensor, Tensor]] = {
+            word: (torch.tensor(places), torch.tensor(weights, dtype=torch.float64))
+            for word, (places, weights) in found.items()
+        }
+
+    def text(self, request: Request) -> str:
+        return self.targets[self.nearest(_source(self, request))]
+
+    def nearest(self, source: str) -> int:
+        """The index of the nearest training source."""
+        scores = torch.zeros(len(self.targets), dtype=torch.float64)
+        for word, n in sorted(Counter(_words(source)).items()):
+            if word in self.postings:
+                places, weights = self.postings[word]
+                scores[places] += n * self.idf[word] * weights  # no place twice within one word
+        return int((scores == scores.max()).nonzero()[0])
+
+
+class ReferenceSystem(Floor):
+    """The test document's own target: the best any system can do. Never cut."""
+
+    needs_source: ClassVar[bool] = False
+
+    def answers(self, answers: Mapping[str, str]) -> None:
+        """Take the targets by document id; the harness calls this before `generate`."""
+        self.known = dict(answers)
+
+    def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
+        """The targets of the requests' documents."""
+        assert all(request.id in self.known for request in requests), "the harness gives every answer first"
+        texts = [self.known[request.id] for request in requests]
+        return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop, question or exclamation mark that a space follows, with its closing quotes.
+
+    A full stop after a title or a single letter ends no sentence (`Dr. Ames`, `the U.S. army`). The whole text if there
+    is no such mark.
+    """
+    for mark in _ENDS.finditer(text):
+        word = re.split(r"[\s.]", text[: mark.start()])[-1]
+        if mark.group()[0] != "." or ((len(word) > 1 or word.isdigit()) and word.lower() not in _TITLES):
+            return text[: mark.end()].strip()
+    return text.strip()
+
+
+def _name(floor: Floor) -> str:
+    return type(floor).__name__.removesuffix("System").lower()
+
+
+def _source(floor: Floor, request: Request) -> str:
+    assert request.source is not None, f"{_name(floor)} answers a source"
+    return request.source
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text.lower())
+
+
+def _distribution(counts: Sequence[Sequence[Any]]) -> tuple[list[Any], list[int]]:
+    """Values, and the running sums of their counts."""
+    return [value for value, _ in counts], list(itertools.accumulate(count for _, count in counts))
+
+
+def _draw(sums: list[int], uniform: float) -> int:
+    """The index at which the running sums pass `uniform` times the total."""
+    return min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)
+
+
+def _read_learnt(floor: Floor, folder: Path) -> dict[str, Any]:
+    known = read_json(folder / _LEARNT)
+    if known.get("system") != _name(floor) or "learnt" not in known:
+        raise UserError(f"{folder / _LEARNT} was not written by the system '{_name(floor)}'; fit it again elsewhere.")
+    return known

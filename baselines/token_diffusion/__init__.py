@@ -1,0 +1,1 @@
+"""Diffusion over tokens, masked and uniform: MDLM, SEDD, Duo, their samplers, and their base class."""

@@ -1,0 +1,240 @@
+"""Samplers of masked diffusion, one plain function each; those that mask again are in
+`baselines.token_diffusion.remasking`.
+
+All take `predict`, a network call from a noisy canvas to logits over clean tokens, and a canvas that is open where a
+text is given and masked elsewhere. The network has no time input and opened tokens stay, so a sampler is no more than
+an order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
+drawn before the first call, and the number of calls is known without a look at the data.
+
+Axis legend: B rows (texts), L positions, V tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from baselines.common.sampling import categorical, nucleus
+from baselines.common.static_shapes import counts_freely
+from baselines.token_diffusion.masked import Schedule, clean_log_probs
+from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.rng import Seeds
+
+Predict = Callable[[Tensor], Tensor]
+"""Canvas int64 [B, L] -> logits [B, L, V]."""
+
+LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # calls between looks at whether all is open; an accelerator must be waited for
+
+
+def ancestral(
+    predict: Predict,
+    canvas: Tensor,
+    *,
+    steps: int,
+    schedule: Schedule,
+    mask_id: int,
+    seeds: Seeds,
+    top_p: float = 1.0,
+    cached: bool = False,
+) -> Tensor:
+    """The reverse process in `steps` equal steps of t from 1 to 0 (Sahoo et al., 2024, equation 7).
+
+    Each position draws in two stages: in which step it opens, then its token. That is the same distribution as a draw
+    over tokens and the mask together at every step, without the loss of rare tokens that single-precision Gumbel
+    noise brings (Zheng et al., 2024). The last step ends at t = 0 and so opens whatever is left by a draw, not by an
+    argmax.
+
+    Args:
+        top_p: draw tokens from the nucleus of this mass; 1 keeps the model's distribution.
+        cached: call the network only where the canvas has changed (Sahoo et al.), with the same texts.
+            Each row skips the steps in which none of its own positions opens, so that a batch saves as much as a
+            single text: min(steps, L) calls.
+
+    Returns:
+        The canvas with no mask left, int64 [B, L].
+    """
+    length = canvas.shape[1]
+    turn = opening_steps(seeds.uniform(length), steps, schedule)
+    calls = steps
+    if cached:
+        turn, calls = dense_rank(turn.masked_fill(canvas != mask_id, steps)), min(steps, length)
+    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
+
+
+def first_hitting(
+    predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, seeds: Seeds, top_p: float = 1.0
+) -> Tensor:
+    """Open positions in the order in which the reverse process would, an even share per call (Zheng et al., 2024).
+
+    Opening times of masked positions are independent and alike, so their order is a uniformly random one, and the times
+    themselves reach neither network nor text. One position per call is the continuous-time process without error; more
+    than one is the paper's parallel variant.
+
+    Args:
+        steps: calls; more than there are positions are not made.
+
+    Returns:
+        The canvas with no mask left, int64 [B, L], after min(steps, L) calls.
+    """
+    length = canvas.shape[1]
+    calls = min(steps, length)
+    times = seeds.uniform(length).masked_fill(canvas != mask_id, torch.inf)
+    rank = times.argsort(1).argsort(1)  # [B, L], 0 opens first
+    hidden = (canvas == mask_id).sum(1, keepdim=True).clamp_min(1)  # [B, 1]
+    # Call j opens the ranks below hidden * (j + 1) / calls, rounded down, that are not open yet.
+    turn = -(-calls * (rank + 1) // hidden) - 1
+    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
+
+
+def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, compiled: bool = False) -> Tensor:
+    """Open the most probable tokens where the network is surest, an even share of the canvas per call.
+
+    The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
+    temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens.
+
+    Args:
+        steps: calls; more than there are positions are not made, as they would open nothing.
+        compiled: whether what is done with logits runs compiled (`cosmos.runtime.compilation.compiled_if`).
+
+    Returns:
+        The canvas with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
+    """
+    hidden, calls = (canvas == mask_id).sum(1), min(steps, canvas.shape[1])  # [B]
+    for call in range(calls):
+        most = hidden - hidden * (call + 1) // calls  # [B], that may be masked after this call
+        canvas = _open_surest(predict, canvas, most, mask_id, None, compiled)
+    return canvas
+
+
+def threshold(
+    predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float, compiled: bool = False
+) -> Tensor:
+    """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
+    one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole canvas.
+
+    It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs, looked
+    at as `until_open` does.
+    """
+    steps = min(steps, canvas.shape[1])
+    few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold, compiled=compiled)
+    return until_open(few, canvas, steps, mask_id)
+
+
+def threshold_steps(
+    predict: Predict,
+    canvas: Tensor,
+    first: Tensor,
+    count: int,
+    *,
+    steps: int,
+    mask_id: int,
+    threshold: float,
+    compiled: bool = False,
+) -> Tensor:
+    """`count` of the `steps` of `threshold`, from the step `first` on, an int64 scalar."""
+    length = canvas.shape[1]
+    for step in range(count):
+        most = (length - length * (first + step + 1) // steps).expand(len(canvas))
+        canvas = _open_surest(predict, canvas, most, mask_id, threshold, compiled)
+    return canvas
+
+
+def until_open(few: Callable[[Tensor, Tensor, int], Tensor], canvas: Tensor, steps: int, mask_id: int) -> Tensor:
+    """Take steps until nothing is masked, `steps` at most.
+
+    Args:
+        few: `few(canvas, first, count)` takes `count` steps from the step `first` on, an int64 scalar. As many are
+            taken between two looks at the canvas: on the CPU one, elsewhere eight, because a look waits for the device.
+    """
+    every = LOOK_EVERY_ON_CPU if canvas.device.type == "cpu" else LOOK_EVERY
+    for first in range(0, steps, every):
+        canvas = few(canvas, torch.full((), first, device=canvas.device), min(every, steps - first))
+        if first + every < steps and not bool((canvas == mask_id).any()):
+            break
+    return canvas
+
+
+def _open_surest(
+    predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None, compiled: bool
+) -> Tensor:
+    """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
+    logits, masked = predict(canvas), canvas == mask_id
+    surest = compiled_if(compiled, most_probable)
+    if counts_freely(canvas):
+        sure, likely = surest(logits[masked], mask_id)
+        sureness = sure.new_full(canvas.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
+        tokens = canvas.masked_scatter(masked, likely)
+    else:
+        sureness, tokens = surest(logits, mask_id)
+        sureness = sureness.masked_fill(~masked, -torch.inf)
+    order = sureness.argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(dim=1)  # [B, L], 0 is the surest
+    share = masked.sum(1) - most
+    if threshold is None:
+        opens = masked & (rank < share[:, None])
+    else:
+        opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
+    return torch.where(opens, tokens, canvas)
+
+
+def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
+    found = clean_log_probs(logits.float(), mask_id).max(-1)
+    return found.values, found.indices
+
+
+def opening_steps(uniform: Tensor, steps: int, schedule: Schedule) -> Tensor:
+    """In which of `steps` equal steps of t from 1 to 0 a position that is masked at t = 1 opens, int64 like `uniform`.
+
+    By the inverse of the distribution function: still masked at time s with probability (1 - alpha_s) / (1 - alpha_1).
+
+    Args:
+        uniform: float64 in (0, 1).
+    """
+    times = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64, device=uniform.device)
+    masked = 1.0 - schedule.alpha(times)
+    masked = masked / masked[-1]  # ascending from 0 to 1
+    # Open at the first time s, coming down from 1, at which `uniform` is no longer below the share that is masked.
+    return steps - torch.searchsorted(masked[:-1], uniform, right=True)
+
+
+def dense_rank(values: Tensor) -> Tensor:
+    """How many different smaller values each value has in its row; int64 [B, L] -> int64 [B, L]."""
+    ordered, order = values.sort(1)
+    fresh = torch.zeros_like(values)
+    fresh[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).long()
+    return torch.empty_like(values).scatter(1, order, fresh.cumsum(1))
+
+
+def open_in_turn(
+    predict: Predict, canvas: Tensor, turn: Tensor, calls: int, mask_id: int, seeds: Seeds, top_p: float
+) -> Tensor:
+    """Open each masked position at its own call with a draw from the prediction made there.
+
+    Args:
+        turn: the call, from 0, that opens a position, int64 [B, L]; what is open already has none.
+        seeds: one number per position is drawn, since each opens once.
+    """
+    uniform = seeds.uniform(canvas.shape[1])  # [B, L]
+    probable = compiled_if(seeds.compiled, clean_probabilities)
+    pick = compiled_if(seeds.compiled, categorical)
+    for call in range(calls):
+        logits = predict(canvas)
+        opens = (canvas == mask_id) & (turn == call)
+        if counts_freely(canvas):
+            tokens = pick(probable(logits[opens], mask_id, top_p), uniform[opens])
+            canvas = canvas.masked_scatter(opens, tokens)
+        else:
+            tokens = pick(probable(logits, mask_id, top_p), uniform)
+            canvas = torch.where(opens, tokens, canvas)
+    return canvas
+
+
+def clean_probabilities(logits: Tensor, mask_id: int, top_p: float) -> Tensor:
+    """Probabilities of clean tokens, within the nucleus of mass `top_p`; [..., V] -> [..., V]."""
+    mask = torch.full((1,), mask_id, device=logits.device)
+    return nucleus(logits.float().index_fill(-1, mask, -torch.inf), top_p).softmax(-1)

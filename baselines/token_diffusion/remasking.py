@@ -1,0 +1,131 @@
+"""Masked diffusion that takes opened tokens back: ReMDM (Wang et al., "Remasking Discrete Diffusion Models with
+Inference-Time Scaling", 2025, arXiv:2503.00307). Training is untouched.
+
+From time t to an earlier s an open token is masked again with probability sigma, and a masked one opens with
+probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t). The paper's four rules choose sigma. Where it is one number
+for all positions ("cap", "rescale", "loop"), the share of open tokens is alpha_s whatever it is, up to
+`most_remasking`. Under "conf" it is not: open tokens share the largest sigma, so that of each text that number of
+tokens is masked again on average, and masked ones, which have none, open as in ancestral sampling and do not make up
+for it. The share of open tokens is alpha_s after the first step and at the end, and below it between.
+
+Departures: draws have two stages (see `baselines.token_diffusion.masked_samplers`); under "loop" a step that crosses
+the edge of a phase uses the share of open tokens at either end, where the authors' code extends the phase it begins in;
+the last step ends at t = 0 and draws, where theirs takes an argmax.
+
+Axis legend: B rows (texts), L positions, V tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from baselines.common.sampling import categorical
+from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked_samplers import Predict, clean_probabilities
+from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.rng import Seeds
+
+Rule = Literal["cap", "rescale", "conf", "loop"]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The schedule of rule "loop": open up to the share `held` by time `on`, stay there until `off`, then open the
+    rest."""
+
+    on: float = 0.55
+    off: float = 0.05
+    held: float = 0.9
+
+    def alpha(self, t: Tensor) -> Tensor:
+        rising, last = (1.0 - t) * (self.held / (1.0 - self.on)), 1.0 - t * ((1.0 - self.held) / self.off)
+        return torch.where(t > self.on, rising, torch.where(t > self.off, torch.full_like(t, self.held), last))
+
+    def derivative(self, t: Tensor) -> Tensor:
+        first, last = -self.held / (1.0 - self.on), -(1.0 - self.held) / self.off
+        slope = torch.where(t > self.off, torch.zeros_like(t), torch.full_like(t, last))
+        return torch.where(t > self.on, torch.full_like(t, first), slope)
+
+    def holds(self, t: Tensor) -> Tensor:
+        """Whether a step that begins at t masks again."""
+        return (t <= self.on) & (t > self.off)
+
+
+def most_remasking(alpha_t: Tensor, alpha_s: Tensor) -> Tensor:
+    """The largest sigma for which the step is a distribution: min(1, (1 - alpha_s) / alpha_t)."""
+    return ((1.0 - alpha_s) / alpha_t.clamp_min(1e-300)).clamp_max(1.0)
+
+
+def opening_share(alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor) -> Tensor:
+    """The probability that a masked position opens where open ones are masked again with probability sigma."""
+    return (alpha_s - (1.0 - sigma) * alpha_t) / (1.0 - alpha_t)
+
+
+def remask(
+    predict: Predict,
+    canvas: Tensor,
+    *,
+    steps: int,
+    schedule: Schedule,
+    mask_id: int,
+    seeds: Seeds,
+    rule: Rule,
+    eta: float = 1.0,
+    top_p: float = 1.0,
+) -> Tensor:
+    """The reverse process in `steps` equal steps of t from 1 to 0, with remasking.
+
+    Args:
+        canvas: masked where a text is wanted; what is open is given and never masked.
+        schedule: its share of open tokens; for rule "loop" a `Loop`.
+        rule: "cap": sigma = min(eta, most); "rescale": eta * most; "conf": most, shared among open tokens by the
+            softmax of minus the probability that each had when it was drawn (eta is not used); "loop": min(eta, most)
+            while `Loop` holds.
+
+    Returns:
+        The canvas with no mask left, int64 [B, L], after `steps` calls.
+    """
+    length, given = canvas.shape[1], canvas != mask_id
+    certainty = torch.zeros(canvas.shape, dtype=torch.float64, device=canvas.device)
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=canvas.device)
+    for t, s in itertools.pairwise(times):
+        masked = canvas == mask_id
+        alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
+        sigma = _sigma(rule, eta, schedule, t, alpha_t, alpha_s, certainty, ~masked & ~given)
+        logits = predict(canvas)
+        probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
+        tokens = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
+        drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
+        moves = seeds.uniform(length) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
+        opens, closes = masked & moves, ~masked & ~given & moves
+        certainty = torch.where(opens, drawn, certainty)
+        canvas = torch.where(opens, tokens, canvas).masked_fill(closes, mask_id)
+    return canvas
+
+
+def _sigma(
+    rule: Rule,
+    eta: float,
+    schedule: Schedule,
+    t: Tensor,
+    alpha_t: Tensor,
+    alpha_s: Tensor,
+    certainty: Tensor,
+    own: Tensor,
+) -> Tensor:
+    """The probability of being masked again, float64, a scalar or [B, L]; `own` [B, L] are tokens drawn here."""
+    most = most_remasking(alpha_t, alpha_s)
+    if rule == "cap":
+        return most.clamp_max(eta)
+    if rule == "rescale":
+        return eta * most
+    if rule == "conf":
+        shares = (-certainty).masked_fill(~own, -torch.inf).softmax(1)  # [B, L], nan where a row has no such token
+        return most * torch.where(own, shares, 0.0)
+    assert isinstance(schedule, Loop)
+    return torch.where(schedule.holds(t), most.clamp_max(eta), 0.0)

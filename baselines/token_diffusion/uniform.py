@@ -1,0 +1,83 @@
+"""Uniform-state diffusion over tokens: the likelihood bound and the reverse step, as functions of arrays.
+
+Source: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (UDLM, 2024, arXiv:2412.10193), and
+Sahoo et al., "The Diffusion Duality" (Duo, 2025, arXiv:2506.10892), whose reduced form of the bound this is. A token is
+kept with probability alpha and redrawn from all V tokens otherwise: q(z | x) = alpha [z = x] + (1 - alpha) / V.
+
+The network's prediction is put into the posterior of the step, where the noisy token at a position counts by itself; so
+what it must learn is the distribution of the clean token given the noisy tokens at all *other* positions
+(leave-one-out), not given all of them. Then the bound, averaged over the data, is their entropy.
+
+Axis legend: V tokens; `...` any axes, the same in all arguments.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cosmos.runtime.rng import Seeds
+
+
+def redraw(clean: Tensor, alpha: Tensor, vocabulary: int, seeds: Seeds) -> Tensor:
+    """The noisy tokens: each of `clean` [B, L] kept with probability alpha [B], redrawn from V = `vocabulary`
+    otherwise."""
+    redrawn = seeds.uniform(clean.shape[1]) < (1.0 - alpha)[:, None]
+    tokens = (seeds.uniform(clean.shape[1]) * vocabulary).long()
+    return torch.where(redrawn, tokens, clean)
+
+
+def token_bound(log_probs: Tensor, clean: Tensor, noisy: Tensor, alpha: Tensor) -> Tensor:
+    """The bound's integrand per unit of -d alpha, in nats: times -alpha'(t) and integrated over t it bounds -log
+    p(clean).
+
+    With y = V alpha x + 1 - alpha of the clean token x, and h the same of the prediction, z the noisy token:
+    (1 / (V alpha)) (V / h_z - V / y_z + sum over j of (y_j / y_z) log((h_z y_j) / (h_j y_z))).
+
+    Args:
+        log_probs: log of the predicted distribution of the clean token, [..., V].
+        clean, noisy: int64 [...].
+        alpha: [...], in (0, 1).
+
+    Returns:
+        [...]; never negative, and zero where the prediction is certain of the clean token.
+    """
+    size = log_probs.shape[-1]
+    rest = 1.0 - alpha
+    scaled = size * alpha
+    log_h = torch.log(scaled[..., None] * log_probs.exp() + rest[..., None])  # [..., V]
+    log_h_noisy = log_h.gather(-1, noisy[..., None])[..., 0]
+    log_h_clean = log_h.gather(-1, clean[..., None])[..., 0]
+    log_high, log_low = torch.log(scaled + rest), torch.log(rest)  # y at the clean token, and at any other
+    kept = clean == noisy
+    log_y_noisy = torch.where(kept, log_high, log_low)
+    spread = size * log_h_noisy - log_h.sum(-1)  # sum over j of log(h_z / h_j)
+    # Kept: only j != z count, each (low / high) (log(h_z / h_j) + log(low / high)).
+    gap = log_low - log_high
+    same = torch.exp(gap) * (spread + (size - 1) * gap)
+    # Redrawn: j = x counts by high / low, all others by 1.
+    toward = log_h_noisy - log_h_clean
+    other = spread - toward + torch.exp(-gap) * (toward - gap)
+    divergence = size * (torch.exp(-log_h_noisy) - torch.exp(-log_y_noisy)) + torch.where(kept, same, other)
+    return divergence / scaled
+
+
+def posterior(probabilities: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor) -> Tensor:
+    """q(z_s | z_t = noisy, clean ~ prediction) for s < t, [..., V]; alpha_s = 1 gives the clean token's distribution.
+
+    Args:
+        probabilities: the predicted (leave-one-out) distribution of the clean token, [..., V].
+        noisy: int64 [...].
+        alpha_t, alpha_s: scalars or [..., 1].
+    """
+    size = probabilities.shape[-1]
+    own = torch.zeros_like(probabilities).scatter(-1, noisy[..., None], 1.0)  # [..., V]
+    between = alpha_t / alpha_s
+    here = probabilities.gather(-1, noisy[..., None])  # [..., 1]
+    joint = (
+        alpha_t * size * probabilities * own
+        + (between - alpha_t) * own
+        + (alpha_s - alpha_t) * probabilities
+        + (1.0 - between) * (1.0 - alpha_s) / size
+    )
+    return joint / (alpha_t * size * here + 1.0 - alpha_t)

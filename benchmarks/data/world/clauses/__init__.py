@@ -1,0 +1,1 @@
+"""Clauses of the language of detoxification, by what they are about."""

@@ -1,0 +1,134 @@
+"""Where things are kept, and what a folder of weights hashes to. Standard library only."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from benchmarks.records.files import hugging_face_home
+from cosmos.io.files import WriteError, make_folder, write_bytes
+
+MANIFEST = "evaluator.json"
+_WEIGHTS = ("*.safetensors", "*.bin", "*.ckpt", "*.pt")  # the first kind that a folder has is what judges
+_GIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WORTH_KEEPING = 50_000_000  # bytes from which the hash of a file is kept on disk: half a second of hashing
+
+
+class CacheError(WriteError):
+    """The cache of evaluators and hashes cannot be written."""
+
+    remedy = "set COSMOS_CACHE to another folder"
+
+
+def cache_folder() -> Path:
+    """`COSMOS_CACHE`, or `cosmos-bench` in the user's folder for caches on this platform; it need not exist yet."""
+    chosen = os.environ.get("COSMOS_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "cosmos-bench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosmos-bench"
+
+
+def own_folder(name: str) -> Path:
+    """Where an evaluator of our own making lies: converted once, with a manifest."""
+    return cache_folder() / "evaluators" / name
+
+
+def hub_folder(repository: str) -> Path | None:
+    """The newest snapshot of a repository in the local Hugging Face cache, or None; asks no hub."""
+    hub = Path(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub").expanduser()
+    root = hub / f"models--{repository.replace('/', '--')}"
+    try:
+        snapshot = root / "snapshots" / (root / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    return snapshot if snapshot.is_dir() else None
+
+
+def weights(folder: Path) -> list[Path]:
+    """The files of a folder that hold weights, in order; those one level down if the folder itself has none."""
+    for pattern in _WEIGHTS:
+        found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
+        if found:
+            return found
+    return []
+
+
+def weights_hash(folder: Path) -> str:
+    """What the weights of a folder hash to: the SHA-256 of the file, or of the hashes of several.
+
+    A folder without weights, such as a tokenizer or a word net, is hashed by all of its files.
+    """
+    chosen = weights(folder) or sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    hashes = [file_hash(path) for path in chosen]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """What the files of a folder hash to, with their names; what lies deeper counts where there is nothing else."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]
+    named = [f"{path.name} {file_hash(path)}" for path in files]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest() if named else weights_hash(folder)
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal, worked out once per state of the file.
+
+    A file of the Hugging Face cache that was checked when it came is named by its hash; hashes of other large files are
+    kept in the cache folder.
+    """
+    real = path.resolve()
+    if _SHA256.fullmatch(real.name) and real.parent.name == "blobs":
+        return real.name
+    state = real.stat()
+    return _hash(real, state.st_size, state.st_mtime_ns)
+
+
+@functools.cache
+def _hash(path: Path, size: int, changed: int) -> str:
+    if size < _WORTH_KEEPING:
+        return read_hash(path)
+    kept = cache_folder() / "hashes.json"
+    key = f"{path}|{size}|{changed}"
+    known = _known(kept)
+    if key not in known:
+        known = {**known, key: read_hash(path)}
+        make_folder(kept.parent, CacheError)
+        write_bytes(kept, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode(), CacheError)
+    return known[key]
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def is_whole(path: Path, stated: str) -> bool:
+    """Whether a file is the one that the hub states, by its SHA-256 where it is large and by git's SHA-1 where it is
+    small; a statement of another form says nothing."""
+    if _SHA256.fullmatch(stated):
+        return read_hash(path) == stated
+    if not _GIT.fullmatch(stated):
+        return True
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == stated
+
+
+def read_hash(path: Path) -> str:
+    """The SHA-256 of a file's bytes, read now."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

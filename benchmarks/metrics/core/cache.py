@@ -1,0 +1,169 @@
+"""What was worked out before, on disk: vectors that models gave for texts, and finished scores.
+
+Every entry is found by the hash of all that decides it, so nothing here can be stale, only superfluous: the folder may
+be deleted at any time. One SQLite file, so that a killed scoring loses at most the batch it was at, and several
+processes may share it. Standard library until a vector is read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.contract import UserError
+from benchmarks.records.schema import Score, canonical_json, score_from_json, to_json
+
+if TYPE_CHECKING:
+    from benchmarks.stats.bootstrap import Array
+
+FILE = "scores.sqlite"
+_AT_ONCE = 500  # keys asked for in one statement
+_IN_MEMORY = 20_000  # vectors held where there is no folder; then it starts anew
+_WAIT_SECONDS = 60.0  # for another process that writes
+
+
+class Vectors:
+    """Vectors of texts, float32, by what made them: on disk in a folder, or in this process's memory."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def of(
+        self, maker: str, texts: Sequence[str], make: Callable[[list[str]], Iterable[tuple[list[str], Array]]]
+    ) -> Array:
+        """The vectors of texts, shape (n, k); those that are not kept yet are made and kept batch by batch.
+
+        Args:
+            maker: names all that decides a vector besides the text: model, weights, options.
+            make: gives vectors, shape (batch, k), for some of the texts it is asked for at a time, and at last all.
+        """
+        import numpy as np
+
+        connection = _open(self._folder)
+        keys = {text: _key(maker, text) for text in texts}
+        if self._folder is None:
+            _make_room(connection, len(keys))
+        missing = sorted(set(keys) - set(_known(connection, keys)))
+        for some, vectors in make(missing) if missing else ():
+            rows = [
+                (keys[text], np.asarray(vector, dtype=np.float32).tobytes())
+                for text, vector in zip(some, vectors, strict=True)
+            ]
+            _write(connection, "insert or replace into vectors values (?, ?)", rows, self._folder)
+        found = _known(connection, keys)
+        assert len(found) == len(keys), f"{maker} gave no vector for {len(keys) - len(found)} texts"
+        return np.stack([np.frombuffer(found[text], dtype=np.float32) for text in texts]).astype(np.float64)
+
+
+class Scores:
+    """Finished scores by the hash of everything they depend on; nothing is kept without a folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> Score | None:
+        """The score kept under a key."""
+        if self._folder is None:
+            return None
+        row = _open(self._folder).execute("select score from scores where key = ?", (key,)).fetchone()
+        return None if row is None else score_from_json(json.loads(row[0]))
+
+    def put(self, key: str, score: Score) -> None:
+        """Keep a score."""
+        if self._folder is not None:
+            row = (key, canonical_json(to_json(score)))
+            _write(_open(self._folder), "insert or replace into scores values (?, ?)", [row], self._folder)
+
+
+@functools.cache
+def code_hash(measure: Callable[..., object]) -> str:
+    """What the code that scores hashes to, ours and the file of the evaluator's function, perhaps another package's.
+
+    So no score outlives a change of the code that made it.
+    """
+    root = Path(__file__).parents[2]
+    files = [path for part in ("metrics", "data/world") for path in sorted((root / part).rglob("*.py"))]
+    files.append(root / "stats" / "bootstrap.py")
+    code = getattr(measure, "__code__", None)
+    theirs = Path(code.co_filename) if code is not None else None
+    if theirs is not None and theirs.is_file() and theirs not in files:
+        files.append(theirs)
+    hashed = hashlib.sha256()
+    for path in files:
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()
+
+
+def texts_hash(texts: Iterable[str]) -> str:
+    """What texts hash to, in order."""
+    hashed = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        hashed.update(len(data).to_bytes(8, "little") + data)
+    return hashed.hexdigest()
+
+
+def _key(maker: str, text: str) -> bytes:
+    return hashlib.sha256(f"{maker}\0{text}".encode("utf-8", "surrogatepass")).digest()
+
+
+@functools.cache
+def _open(folder: Path | None) -> sqlite3.Connection:
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        place = ":memory:" if folder is None else str(folder / FILE)
+        connection = sqlite3.connect(place, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        # A killed process loses nothing that was written; a power cut may cost the last entries, to be made again.
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.execute("create table if not exists vectors (key blob primary key, vector blob)")
+        connection.execute("create table if not exists scores (key text primary key, score text) without rowid")
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"Cannot keep scores in {folder} ({error}); delete {FILE} there, or set COSMOS_CACHE to another folder."
+        ) from error
+    return connection
+
+
+def _known(connection: sqlite3.Connection, keys: dict[str, bytes]) -> dict[str, bytes]:
+    """The vectors kept of these texts."""
+    texts = {key: text for text, key in keys.items()}
+    found = {}
+    for some in _pieces(list(texts), _AT_ONCE):
+        marks = ",".join("?" * len(some))
+        for key, vector in connection.execute(f"select key, vector from vectors where key in ({marks})", some):
+            found[texts[key]] = vector
+    return found
+
+
+def _pieces(keys: list[bytes], size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
+
+
+def _make_room(connection: sqlite3.Connection, wanted: int) -> None:
+    (held,) = connection.execute("select count(*) from vectors").fetchone()
+    if held and held + wanted > _IN_MEMORY:
+        connection.execute("delete from vectors")
+
+
+def _write(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, object]], folder: Path | None
+) -> None:
+    """Write rows, all or none."""
+    try:
+        connection.execute("begin immediate")
+        connection.executemany(statement, rows)
+        connection.execute("commit")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise UserError(
+            f"Cannot keep scores in {folder} ({error}); make room, or set COSMOS_CACHE to another folder."
+        ) from error

@@ -1,0 +1,1 @@
+"""From flags to cells: everything is decided and checked here, before any weight is loaded."""

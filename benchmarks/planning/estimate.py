@@ -1,0 +1,118 @@
+"""What a plan will cost, from earlier records of the same run or, failing those, from the budgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from baselines.contract import Budget
+from benchmarks.planning.plan import Plan
+from benchmarks.records import store
+from benchmarks.records.schema import Record
+from benchmarks.timing.clock import Clock
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured in this run: seconds of training and of generating one cell, bytes of the checkpoint and of the cell."""
+
+    fit_seconds: float
+    generate_seconds: float
+    checkpoint_bytes: int
+    cell_bytes: int
+
+
+def measured(plan: Plan) -> dict[str, Cost]:
+    """The cost of each system that has a finished cell in the run's folder; the last one counts."""
+    if store.read_plan(plan.folder) is None:
+        return {}
+    return {
+        record.header.cell.system: _cost(plan.folder, record)
+        for record in store.read_run(plan.folder)
+        if store.is_generated(store.cell_folder(plan.folder, record.header.cell.id))
+    }
+
+
+def sentences(plan: Plan) -> Iterator[str]:
+    """The estimate in words, with what it rests on."""
+    known = measured(plan)
+    cells = [p for p in plan.cells if not store.is_generated(store.cell_folder(plan.folder, p.cell.id))]
+    checkpoints = {
+        p.cell.checkpoint_id: p for p in cells if not store.fit_file(plan.folder, p.cell.checkpoint_id).exists()
+    }
+    yield f"{len(plan.cells)} cells, {len(cells)} to do; {len(checkpoints)} checkpoints to make."
+    if not cells:
+        return
+    seconds, size, bases, unknown = 0.0, 0, set(), set()
+    for planned in checkpoints.values():
+        cost = known.get(planned.cell.system)
+        if cost is not None:
+            seconds, size = seconds + cost.fit_seconds, size + cost.checkpoint_bytes
+            bases.add(_RECORDS)
+        elif planned.contestant.budget is not None:
+            guess, basis = _from_budget(planned.contestant.budget, planned.cell.device)
+            seconds += guess or 0.0
+            bases.add(basis)
+            unknown |= {f"training {planned.cell.system}"} if guess is None else set()
+    for planned in cells:
+        cost = known.get(planned.cell.system)
+        if cost is not None:
+            seconds, size = seconds + cost.generate_seconds, size + cost.cell_bytes
+            bases.add(_RECORDS)
+        elif planned.contestant.system.trained:
+            unknown.add(f"generating with {planned.cell.system}")
+    said = f", {size / 1e6:.0f} MB" if size else ""
+    basis = " and ".join(sorted(bases)) or "nothing that takes time"
+    yield f"Estimate: {seconds / 60:.1f} minutes{said}, from {basis}."
+    if unknown:
+        yield f"Not in it, for lack of an earlier record in this run: {', '.join(sorted(unknown))}."
+
+
+_RECORDS = "earlier records of this run"
+
+
+def _from_budget(budget: Budget, device: str) -> tuple[float | None, str]:
+    """Seconds of training, as far as the budget says, and what that rests on."""
+    if budget.unit == "seconds":
+        return budget.amount, "budgets in seconds"
+    if budget.unit == "flops":
+        rate = _flops_per_second(device)
+        return (
+            budget.amount / rate,
+            f"budgets in FLOPs at {rate / 1e9:.0f} GFLOP/s, which a small matrix product reaches",
+        )
+    return None, "budgets in steps, which do not say how long"
+
+
+@cache
+def _flops_per_second(device: str) -> float:
+    """The best of a few products of the sizes a nano model has; training is rather slower than faster."""
+    import torch
+
+    rows, width, hidden, repeats = 1600, 128, 512, 20
+    a, b = torch.ones(rows, width, device=device), torch.ones(width, hidden, device=device)
+    clock, best = Clock(device), math.inf
+    for _ in range(5):
+        started = clock.now()
+        for _ in range(repeats):
+            torch.mm(a, b)
+        best = min(best, clock.now() - started)
+    return 2.0 * rows * width * hidden * repeats / best
+
+
+def _cost(run: Path, record: Record) -> Cost:
+    training = record.header.training
+    cell = record.header.cell
+    return Cost(
+        fit_seconds=0.0 if training is None else training.seconds,
+        generate_seconds=sum(timing.seconds for timing in record.timings),
+        checkpoint_bytes=_bytes(store.checkpoint_folder(run, cell.checkpoint_id)),
+        cell_bytes=_bytes(store.cell_folder(run, cell.id)),
+    )
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,138 @@
+"""What the user chose: the command line beats the file, the file beats the default. Standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from baselines.contract import UserError, unknown
+from benchmarks.planning.overrides import Word, convert, flatten, split_assignment
+
+GENERAL_KEYS = ("budget", "batch_size", "sweep", "dtype", "capture")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The flags of a command, complete.
+
+    Attributes:
+        system: contestants; empty for those the task names.
+        setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
+        steps: numbers of generation steps, one cell each; empty for what the settings say.
+        metric: metrics to score by, or `usual` and `all` of the task; empty for the usual ones.
+        changes: dotted key -> value, from `--set` and the file's tables.
+    """
+
+    task: str | None = None
+    system: tuple[str, ...] = ()
+    preset: str = "nano"
+    source: str | None = None
+    limit: int | None = None
+    device: str = "auto"
+    setting: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+    metric: tuple[str, ...] = ()
+    seed: int = 0
+    seeds: int = 1
+    out: str | None = None
+    offline: bool = True
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "seeds"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name} must be at least 1, not {value}.")
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, as {self.seed} is.")
+        if any(steps < 1 for steps in self.steps):
+            raise UserError(f"--steps must be at least 1, not {min(self.steps)}.")
+
+    def need_task(self) -> str:
+        """The task, which has no default."""
+        if self.task is None:
+            raise UserError("Say which task with --task; `python -m benchmarks list tasks` names them.")
+        return self.task
+
+
+FLAGS = tuple(f.name for f in dataclasses.fields(Choices) if f.name != "changes")
+
+
+def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: str | None = None) -> Choices:
+    """Put the command line over the file over the defaults.
+
+    Args:
+        flags: flag name -> text as typed, a sequence of such, or a boolean; None where the flag was not given.
+        assignments: the `key=value` of every `--set`.
+        config: a TOML file with the flags as keys and the dotted keys of `--set` as tables.
+
+    Raises:
+        UserError: a file that cannot be read, an unknown key, or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(Choices)
+    values: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    if config is not None:
+        for key, value in read_config(Path(config)).items():
+            if key in FLAGS:
+                words = (
+                    [value]
+                    if key in ("system", "setting", "steps", "metric") and isinstance(value, str | int)
+                    else value
+                )
+                values[key] = convert(words, hints[key], f"{key} in {config}")
+            elif isinstance(value, Mapping):
+                changes.update(flatten(value, f"{key}."))
+            else:
+                changes[key] = value
+    for key, given in flags.items():
+        if given is not None:
+            text = Word(",".join(given)) if isinstance(given, list | tuple) else given
+            values[key] = convert(Word(text) if isinstance(text, str) else text, hints[key], f"--{key}")
+    changes.update(split_assignment(text) for text in assignments)
+    return Choices(**values, changes=changes)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a TOML file and check its top-level keys.
+
+    Raises:
+        UserError: it cannot be read, is no TOML (with the line), or has a key that means nothing.
+    """
+    from baselines import registry
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"Cannot read the configuration {path} ({error.strerror or error}).") from error
+    except ValueError as error:
+        raise UserError(f"The configuration {path} is not TOML: {error}.") from error
+    known = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
+    for key in table:
+        if key not in known:
+            raise unknown(f"key in {path}", key, known)
+    return table
+
+
+def as_flags(choices: Choices) -> list[str]:
+    """The flags that make the same choices, without those that have their default value."""
+    words: list[str] = []
+    defaults = Choices()
+    for name in FLAGS:
+        value = getattr(choices, name)
+        if value == getattr(defaults, name):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            words += [f"--{name}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    for key, value in choices.changes.items():
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        text = str(text).lower() if isinstance(text, bool) else str(text)
+        words += ["--set", f"{key}={text}"]
+    return words

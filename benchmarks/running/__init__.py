@@ -1,0 +1,1 @@
+"""Doing what a plan says: fitting, generating, scoring, and the state of every cell."""

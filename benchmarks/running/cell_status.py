@@ -1,0 +1,85 @@
+"""What became of cells: done, failed or refused, with the reason in the header and one line for the user."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from baselines.contract import UserError
+from benchmarks.planning.plan import PlannedCell
+from benchmarks.records import store
+from benchmarks.records.environment import now
+from benchmarks.records.files import StoreError
+from benchmarks.records.schema import Cell
+from cosmos.io.files import write_bytes
+
+ERROR = "error.txt"  # in a failed cell's folder: where it failed
+
+
+class Voice(Protocol):
+    """Who tells the user what goes on."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        ...
+
+    def progress(self, stage: str, share: float, loss: float | None) -> None:
+        """How far a stage is; called often."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """One line for each cell of a run that did not come to its end."""
+
+    run: Path
+    voice: Voice
+    failed: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failed else 2 if self.refused else 0
+
+    @contextmanager
+    def guarded(self, group: Sequence[PlannedCell], mark: bool = True) -> Iterator[None]:
+        """Let cells fail without ending the run. A disk that cannot be written ends it, and so does an interrupt.
+
+        Args:
+            mark: whether the header of a cell shall say so; a cell whose scoring failed still has all its texts.
+        """
+        try:
+            yield
+        except StoreError:
+            raise
+        except UserError as error:
+            for planned in group:
+                self._end(planned, "refused", str(error), None, mark)
+        except Exception as error:  # whatever a contestant raises is its own failure, and is recorded
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            for planned in group:
+                self._end(planned, "failed", reason, traceback.format_exc(), mark)
+
+    def _end(
+        self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool
+    ) -> None:
+        said = f"{label(planned.cell)}: {status}: {reason}"
+        (self.failed if status == "failed" else self.refused).append(said)
+        self.voice.say(said)
+        folder = store.cell_folder(self.run, planned.cell.id)
+        header = store.read_header(folder)
+        if mark and header is not None:
+            store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=now()))
+        if trace is not None:
+            write_bytes(folder / ERROR, trace.encode(), StoreError)
+
+
+def label(cell: Cell) -> str:
+    """A cell in a few words."""
+    setting = "" if cell.setting == "default" else f" {cell.setting}"
+    return f"{cell.system}{setting} seed {cell.seed} ({cell.id[:6]})"

@@ -1,0 +1,124 @@
+"""Train one checkpoint, or find it trained, and remember beside it what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
+from benchmarks.planning.overrides import plain
+from benchmarks.planning.plan import PlannedCell
+from benchmarks.records import environment, store
+from benchmarks.records.files import StoreError, write_json
+from benchmarks.records.schema import SCHEMA, Json, Training, check_schema
+from benchmarks.tasks import Task
+from benchmarks.timing import memory
+from cosmos.io.files import make_folder, read_json
+
+_KEYS = {"inputs", "training", "documents", "made_with"}
+_NOTHING = Budget(1, "steps")  # what a floor is told it may spend
+
+
+def training_of(run: Path, checkpoint_id: str) -> Training | None:
+    """What a checkpoint cost, or None while it is not finished."""
+    path = store.fit_file(run, checkpoint_id)
+    return Training(**_read(path)["training"]) if path.exists() else None
+
+
+def check(run: Path, planned: PlannedCell, task: Task) -> None:
+    """See that a finished checkpoint is whole and of this configuration; reads headers only.
+
+    Raises:
+        UserError: it is missing, truncated, or of another configuration.
+    """
+    cell = planned.cell
+    path = store.fit_file(run, cell.checkpoint_id)
+    if not path.exists():
+        return
+    known = _read(path)
+    differing = [key for key, value in _inputs(planned).items() if known["inputs"].get(key) != value]
+    if differing:
+        raise UserError(f"{path} is of another {' and '.join(differing)}; delete it and its folder, and run again.")
+    folder = store.checkpoint_folder(run, cell.checkpoint_id)
+    try:
+        planned.contestant.system(planned.contestant.recipe, task.limits).check(folder)
+    except UserError as error:
+        raise UserError(
+            f"The checkpoint of {cell.system} cannot be used: {str(error).rstrip('.')} "
+            f"(to train it again, delete {folder} and {path.name} beside it)."
+        ) from error
+
+
+def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:
+    """Train, or take training up where it was interrupted."""
+    cell, contestant = planned.cell, planned.contestant
+    known = training_of(run, cell.checkpoint_id)
+    if known is not None:
+        return known
+    folder = store.checkpoint_folder(run, cell.checkpoint_id)
+    make_folder(folder, StoreError)
+    system = contestant.system(contestant.recipe, task.limits)
+    fitted = system.fit(
+        corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
+    )
+    training = _training(fitted)
+    learnt = store.write_learnt(run, corpus.train)
+    write_json(
+        store.fit_file(run, cell.checkpoint_id),
+        {
+            "schema": SCHEMA,
+            "inputs": _inputs(planned),
+            "training": dataclasses.asdict(training),
+            "documents": {"train": learnt, "validation": store.digest(corpus.validation)},
+            "made_with": environment.made_with(cell.device),
+        },
+    )
+    del system
+    memory.free()
+    return training
+
+
+def documents_of(run: Path, checkpoint_id: str) -> Mapping[str, Json]:
+    """The digests of what a finished checkpoint was trained on."""
+    documents: Mapping[str, Json] = _read(store.fit_file(run, checkpoint_id))["documents"]
+    return documents
+
+
+def made_with(run: Path, checkpoint_id: str) -> Json:
+    """The code and the machine that made a finished checkpoint."""
+    made: Json = _read(store.fit_file(run, checkpoint_id))["made_with"]
+    return made
+
+
+def _read(path: Path) -> Json:
+    """What stands beside a checkpoint.
+
+    Raises:
+        UserError: it is damaged, or of a newer schema.
+    """
+    remedy = "delete this file, and run again: a checkpoint that is whole is not trained again"
+    known = read_json(path, remedy)
+    check_schema(known.get("schema"), str(path))
+    fields = {field.name for field in dataclasses.fields(Training)}
+    if not known.keys() >= _KEYS or set(known["training"]) != fields:
+        raise UserError(f"{path} is damaged; {remedy}.")
+    return known
+
+
+def _inputs(planned: PlannedCell) -> Json:
+    cell = planned.cell
+    return {name: getattr(cell, name) for name in cell._TRAINING}
+
+
+def _training(fitted: TrainingResult) -> Training:
+    """As JSON: a loss that is no number is none."""
+    loss = fitted.validation_loss
+    return Training(
+        steps=fitted.steps,
+        seconds=fitted.seconds,
+        flops=fitted.flops,
+        validation_loss=loss if loss is not None and math.isfinite(loss) else None,
+        notes=plain(fitted.notes),
+    )

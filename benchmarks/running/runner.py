@@ -1,0 +1,312 @@
+"""Run a plan: fit, generate, score, cell by cell. What is on disk already is not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from baselines import registry
+from baselines.contract import Corpus, Document, Request, System, UserError
+from benchmarks.data import source as sources
+from benchmarks.data.source import Described, WithPassages
+from benchmarks.planning import generation_settings, plan_file
+from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
+from benchmarks.planning.run_config import Choices
+from benchmarks.records import environment, store
+from benchmarks.records.files import locked
+from benchmarks.records.schema import Cell, Header, Json
+from benchmarks.running import fitting, scoring
+from benchmarks.running.cell_status import ERROR, Outcome, Voice, label
+from benchmarks.running.generation import Conditions, generate
+from benchmarks.seeds import request_seed
+from benchmarks.timing import memory, probes
+from benchmarks.timing import protocol as protocols
+from benchmarks.timing import verdict as verdicts
+
+if TYPE_CHECKING:
+    from benchmarks.metrics.core.selection import Selection
+
+Stage = Literal["fit", "generate", "score"]
+
+VALIDATION_DOCUMENTS = 256
+"""How many validation documents systems are shown, the first. What measuring a validation loss costs is in no budget,
+and on ten thousand long documents it would cost more than a training at nano."""
+
+
+@runtime_checkable
+class Answered(Protocol):
+    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
+
+    def answers(self, answers: Mapping[str, str]) -> None:
+        """Take the targets by document id."""
+        ...
+
+
+@runtime_checkable
+class Briefed(Protocol):
+    """A system that is told the law of the source: the oracle."""
+
+    def law(self, draw: Callable[[str | None, int], str]) -> None:
+        """Take `draw(source, seed)`, a target from P(target | source)."""
+        ...
+
+
+def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", "score")) -> Outcome:
+    """Carry out some stages of a plan.
+
+    Raises:
+        UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
+            checkpoint in it is damaged; or, later, the disk is full.
+    """
+    from benchmarks.metrics.core import selection
+
+    store.prepare(plan.folder)
+    with locked(plan.folder):
+        described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
+        asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
+        sweep = _Sweep(plan, voice, stages, asked)
+        sweep.check()
+        store.write_plan(plan.folder, described)
+        for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
+            if sentence is not None:
+                voice.say(sentence)
+        sweep.run()
+    return sweep.outcome
+
+
+def command_of(plan: Plan, cell: Cell) -> str:
+    """The command that makes a cell again."""
+    from benchmarks.metrics.core import selection
+
+    choices = plan.choices
+    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
+    kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
+    named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
+    alone: Choices = dataclasses.replace(
+        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=kept
+    )
+    return plan_file.command_of(alone)
+
+
+class _Sweep:
+    """The state of one command at work."""
+
+    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage], asked: Selection) -> None:
+        self.plan, self.voice, self.stages, self.asked = plan, voice, stages, asked
+        self.run_folder = plan.folder
+        self.outcome = Outcome(plan.folder, voice)
+
+    @cached_property
+    def tests(self) -> Sequence[Document]:
+        return self.plan.source.load(self.plan.task.name, "test", self.plan.choices.limit)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        task = self.plan.task.name
+        source = self.plan.source
+        passages = source.passages(task) if isinstance(source, WithPassages) else ()
+        return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
+
+    @cached_property
+    def content(self) -> Json:
+        source = self.plan.source
+        return source.content(self.plan.task.name) if isinstance(source, Described) else {}
+
+    def folder(self, cell: Cell) -> Path:
+        return store.cell_folder(self.run_folder, cell.id)
+
+    def check(self) -> None:
+        """Refuse what cannot work, before anything heavy is loaded."""
+        for planned in self.plan.cells:
+            if issubclass(planned.contestant.system, Briefed) and not isinstance(self.plan.source, sources.Lawful):
+                raise UserError(
+                    f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
+                    "does not know; leave it out, or take --source world."
+                )
+        known = store.digest(self.tests)
+        for planned in self.plan.cells:
+            header = store.header_of(self.folder(planned.cell), planned.cell)
+            if header is not None and header.documents.get("test", known) != known:
+                raise UserError(
+                    f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
+                )
+        if "fit" in self.stages and any(map(self.to_fit, self.groups())):
+            check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
+        for group in self.groups():
+            fitting.check(self.run_folder, group[0], self.plan.task)
+            if "fit" not in self.stages and "generate" in self.stages:
+                self.need_checkpoint(group)
+
+    def to_fit(self, group: Sequence[PlannedCell]) -> bool:
+        """Whether texts are wanted of a checkpoint that is not there."""
+        known = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
+        return known is None and bool(self.pending(group))
+
+    def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
+        cell = group[0].cell
+        if group[0].contestant.system.trained and self.to_fit(group):
+            raise UserError(f"{cell.system} is not trained yet in {self.run_folder}; use the verb fit or run first.")
+
+    def groups(self) -> Iterator[list[PlannedCell]]:
+        """Cells that share a checkpoint."""
+        for _, group in itertools.groupby(self.plan.cells, key=lambda planned: planned.cell.checkpoint_id):
+            yield list(group)
+
+    def pending(self, group: Sequence[PlannedCell]) -> list[PlannedCell]:
+        """Cells whose texts are not all there."""
+        return [planned for planned in group if not store.is_generated(self.folder(planned.cell))]
+
+    def run(self) -> None:
+        self.documents = store.write_documents(self.run_folder, self.tests)
+        for group in self.groups():
+            pending = self.pending(group)
+            for planned in group:
+                if planned not in pending:
+                    self.voice.say(f"{label(planned.cell)}: generated already")
+            if pending and self.stages[0] != "score":
+                self.make(pending)
+        if "score" in self.stages:  # last, so that no judge is in memory while anything is timed
+            for planned in self.plan.cells:
+                self.score(planned)
+
+    def make(self, group: Sequence[PlannedCell]) -> None:
+        """Fit and generate the cells of one checkpoint."""
+        for planned in group:
+            self.begin(planned)
+        fitted = False
+        with self.outcome.guarded(group):
+            self.fit(group[0])
+            fitted = True
+        if not fitted or "generate" not in self.stages:
+            return
+        system: System | None = None
+        with self.outcome.guarded(group):
+            system = self.load(group[0])
+        for planned in group if system is not None else ():
+            with self.outcome.guarded([planned]):
+                assert system is not None
+                self.generate(system, planned)
+        del system
+        memory.free()
+
+    def begin(self, planned: PlannedCell) -> None:
+        """Leave a header that says what is being made."""
+        cell = planned.cell
+        old = store.read_header(self.folder(cell))
+        made = environment.made_with(cell.device)
+        header = Header(
+            cell=cell,
+            status="started",
+            created=old.created if old is not None else environment.now(),
+            command=command_of(self.plan, cell),
+            method=planned.contestant.method,
+            external_weights=planned.contestant.external_weights,
+            **made,
+            content=self.content,
+            documents={"test": self.documents},
+            earlier=() if old is None else self.earlier(old, made),
+        )
+        store.write_header(self.folder(cell), header)
+        (self.folder(cell) / ERROR).unlink(missing_ok=True)
+
+    def earlier(self, old: Header, made: Json) -> tuple[Json, ...]:
+        """What made the texts that are there already, where it was other code or another machine than now."""
+        if store.count_samples(self.folder(old.cell)) == 0:
+            return ()
+        before = {"commit": old.commit, "dirty": old.dirty, "packages": old.packages, "device": old.device}
+        return old.earlier if environment.alike(before, made) else (*old.earlier, before)
+
+    def fit(self, planned: PlannedCell) -> None:
+        cell = planned.cell
+        if fitting.training_of(self.run_folder, cell.checkpoint_id) is None:
+            corpus = self.corpus
+
+            def progress(stage: str, share: float, loss: float | None) -> None:
+                name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
+                self.voice.progress(name, share, loss)
+
+            training = fitting.fit(self.run_folder, planned, self.plan.task, corpus, progress)
+            if planned.contestant.system.trained:
+                self.voice.say(
+                    f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
+                )
+
+    def load(self, planned: PlannedCell) -> System:
+        cell, contestant = planned.cell, planned.contestant
+        system = contestant.system(contestant.recipe, self.plan.task.limits)
+        system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
+        if isinstance(system, Answered) and not contestant.system.trained:
+            system.answers({document.id: document.target for document in self.tests})
+        if isinstance(system, Briefed) and not contestant.system.trained:
+            assert isinstance(self.plan.source, sources.Lawful)
+            system.law(self.plan.source.law(self.plan.task.name))
+        return system
+
+    def generate(self, system: System, planned: PlannedCell) -> None:
+        cell, folder = planned.cell, self.folder(planned.cell)
+        requests = [
+            Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
+            for d in self.tests
+        ]
+        conditions = Conditions(
+            cell.device,
+            cell.batch_size,
+            cell.sweep,
+            protocols.Protocol(rehearse=cell.device.startswith("cuda")),
+            verdicts.Rules(exact=cell.dtype == "float32"),
+        )
+        verdict = generate(
+            system,
+            planned.setting,
+            requests,
+            folder,
+            conditions,
+            progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
+            say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
+        )
+        header = store.read_header(folder)
+        assert header is not None
+        if header.earlier:
+            verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
+        networks = system.networks()
+        store.write_header(
+            folder,
+            dataclasses.replace(
+                header,
+                status="done",
+                finished=environment.now(),
+                device=environment.describe_device(cell.device),
+                documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
+                training=fitting.training_of(self.run_folder, cell.checkpoint_id),
+                trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
+                networks=probes.measure(networks),
+                parameters=probes.total(networks),
+                verdict=verdict,
+            ),
+        )
+        self.voice.say(f"{label(cell)}: {len(requests)} texts")
+
+    def score(self, planned: PlannedCell) -> None:
+        folder = self.folder(planned.cell)
+        header = store.read_header(folder)
+        if header is None or not store.is_generated(folder):
+            return
+        todo = scoring.missing(folder, self.asked, planned.cell.source)
+        if not todo:
+            return
+        self.remember(header)
+        self.voice.progress(f"{planned.cell.system} scoring", 0.0, None)
+        with self.outcome.guarded([planned], mark=False):
+            scoring.score(self.run_folder, folder, header, self.asked, todo)
+        self.voice.progress(f"{planned.cell.system} scoring", 1.0, None)
+
+    def remember(self, header: Header) -> None:
+        """Keep the texts learnt from where an earlier version of this project did not."""
+        train = header.documents.get("train")
+        kept = train is None or store.is_learnt(self.run_folder, train["sha256"])
+        if not kept and store.digest(self.corpus.train) == train:
+            store.write_learnt(self.run_folder, self.corpus.train)

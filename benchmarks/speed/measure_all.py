@@ -1,0 +1,158 @@
+"""Measuring everything that is asked for, one record on disk at a time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from baselines.contract import Limits, Particular, UserError
+from benchmarks.records.environment import alike, made_with, now
+from benchmarks.records.files import Appender, StoreError, locked
+from benchmarks.records.schema import Json
+from benchmarks.running.cell_status import Voice
+from benchmarks.speed import ceilings, measure, schema, training_steps
+from benchmarks.speed.lines import Entry, Wanted
+from benchmarks.speed.schema import Measured, Speed
+from cosmos.io.files import make_folder
+
+
+def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dtype: str, voice: Voice) -> Speed:
+    """Measure what the folder does not hold yet. An entry that fails is recorded with its reason and ends nothing.
+
+    Raises:
+        UserError: the folder holds measurements of other code or of another machine: times of two machines, or of two
+            versions, do not belong in one table.
+    """
+    make_folder(folder, StoreError)
+    with locked(folder):
+        known = schema.read(folder)
+        made = made_with(device)
+        if known.ceilings is not None and not alike(known.ceilings.made, made):
+            raise UserError(f"{folder} was measured with other code or on another machine; choose another with --out.")
+        with Appender(folder / schema.FILE) as file:
+            if known.ceilings is None:
+                voice.say("measuring what the machine can do")
+                file.append([schema.to_line(ceilings.measure(device, dtype))])
+            todo = [entry for entry in entries if entry.subject.key not in known.keys]
+            for number, record in enumerate(_measured(todo, wanted, device, dtype), start=1):
+                file.append([schema.to_line(record)])
+                voice.say(f"{number}/{len(todo)} {_told(record)}")
+    return schema.read(folder)
+
+
+def _measured(todo: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
+    """Records in order; a system is built once for all entries that follow each other."""
+    for _, group in groupby(todo, key=lambda entry: (entry.subject.kind, entry.subject.system, entry.recipe)):
+        same = list(group)
+        found = _trainings if same[0].subject.kind == "training" else _generations
+        made: Json | None = None
+        for record in found(same, wanted, device, dtype):
+            made = made or made_with(device)  # right after work, so that clocks are those of work; it asks a program
+            yield replace(record, made=made, method=getattr(same[0].system, "method", record.subject.system))
+
+
+def _trainings(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
+    yield from (_guarded(entry, partial(_steps, entry, wanted, device)) for entry in same)
+
+
+def _generations(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
+    bench = _guarded(same[0], partial(_bench, same[0], wanted, device, dtype))
+    for entry in same:
+        if isinstance(bench, measure.Bench):
+            yield _guarded(entry, partial(_generation, entry, bench))
+        else:  # it could not even be built
+            yield _failed(entry, bench.reason)
+
+
+Found = TypeVar("Found")
+
+
+def _guarded(entry: Entry, what: Callable[[], Found]) -> Found | Measured:
+    """What `what` returns, or a record that says why it did not."""
+    try:
+        return what()
+    except StoreError:
+        raise
+    except UserError as error:
+        reason = str(error)
+    except Exception as error:  # such as too little memory: one entry's own failure, and recorded
+        reason = _reason(error)
+    gc.collect()  # outside of the handler, whose error holds on to everything that was being computed
+    return _failed(entry, reason)
+
+
+def _reason(error: Exception) -> str:
+    short = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"out of memory ({short})" if "out of memory" in str(error) else short
+
+
+def _failed(entry: Entry, reason: str) -> Measured:
+    return Measured(entry.subject, "failed", now(), {}, reason)
+
+
+def _bench(entry: Entry, wanted: Wanted, device: str, dtype: str) -> measure.Bench:
+    """The entry's system, ready to generate."""
+    system = entry.system(entry.recipe, Limits(0, wanted.length))
+    system.untrained(wanted.vocabulary, seed=0, device=device, dtype=dtype)
+    return measure.Bench(system, wanted.length, device, wanted.seconds)
+
+
+def _generation(entry: Entry, bench: measure.Bench) -> Measured:
+    subject, setting = entry.subject, entry.setting
+    if isinstance(bench.system, Particular):
+        bench.system.check_setting(setting)
+    work, batch = bench.work(setting), subject.batch
+    taken = bench.generation(setting, batch)
+    parts, reason = {}, ""
+    try:
+        parts = bench.parts(setting, batch)
+    except Exception as error:  # the whole was measured all the same
+        reason = f"no single call was timed: {_reason(error)}"
+    return Measured(
+        subject,
+        "done",
+        now(),
+        {},
+        reason,
+        seconds=taken.seconds,
+        preparation=taken.preparation,
+        calls=work.calls,
+        parameters=measure.parameters(bench.system.networks()),
+        flops=batch * work.flops,
+        bytes_read=bench.weight_bytes(work) + batch * work.attended,
+        peak_bytes=taken.peak_bytes,
+        parts=parts,
+        tokens=batch * (subject.length - 1),
+    )
+
+
+def _steps(entry: Entry, wanted: Wanted, device: str) -> Measured:
+    subject, stage = entry.subject, training_steps.STAGES[entry.setting]
+    taken = training_steps.measure(
+        entry.system, entry.recipe, stage, length=wanted.length, vocabulary=wanted.vocabulary, device=device
+    )
+    return Measured(
+        subject,
+        "done",
+        now(),
+        {},
+        seconds=taken.seconds,
+        preparation=taken.preparation,
+        flops=taken.flops,
+        peak_bytes=taken.peak_bytes,
+        tokens=subject.batch * subject.length,
+    )
+
+
+def _told(record: Measured) -> str:
+    subject = record.subject
+    if record.status == "failed":
+        result = f"failed: {record.reason}"
+    else:
+        result = f"{1e3 * sorted(record.seconds)[len(record.seconds) // 2]:.3g} ms"
+    return f"{subject.system} {subject.what} ({subject.capture}) batch {subject.batch}: {result}"

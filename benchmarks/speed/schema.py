@@ -1,0 +1,150 @@
+"""What a measurement of speed leaves on disk, `speed.jsonl`: one line per thing measured. Standard library only.
+
+Every line says its `kind`: "ceilings" (what the machine can do), "generation" or "training".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from baselines.contract import UserError
+from benchmarks.records.files import read_lines
+from benchmarks.records.schema import Json, identity, method_by_name
+
+FILE = "speed.jsonl"
+SCHEMA = 2  # 2: records say the method of a system
+WEIGHTS = "random weights"
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What this machine did at best, measured: see `benchmarks.speed.ceilings`.
+
+    Attributes:
+        made: code and machine, as `benchmarks.records.environment.made_with` says.
+    """
+
+    matrix_flops_per_second: float
+    copy_bytes_per_second: float  # read and written
+    matrix_size: int
+    copy_bytes: int
+    dtype: str
+    made: Json
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured; its hash is the identity of a record.
+
+    Attributes:
+        what: the setting for generating, the stage for training.
+        values: the setting, or the training configuration, whole.
+        length: positions of a text, the given first one ([CLS] or the start) included.
+    """
+
+    kind: Literal["generation", "training"]
+    system: str
+    preset: str
+    recipe: Json
+    what: str
+    values: Json
+    batch: int
+    length: int
+    vocabulary: int
+    dtype: str
+    device: str
+
+    @property
+    def key(self) -> str:
+        return identity(asdict(self))
+
+    @property
+    def capture(self) -> str:
+        return str(self.values.get("capture", "off"))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measurement.
+
+    Attributes:
+        made: code and machine, asked once for all entries of a system that follow each other.
+        method: which the system is a variant of, as its class says.
+        seconds: of every repeat: a batch from requests to texts, or (training) one optimiser step, the mean of a block.
+        preparation: seconds of the calls before, in which networks are compiled and recorded.
+        calls: network -> calls in one batch, counted.
+        flops: of one batch or step; a multiply and an add are two.
+        bytes_read: weights and attended keys and values, of all calls of one batch.
+        peak_bytes: of GPU memory, preparation included; None on a CPU.
+        parts: network -> seconds of one call under the same capture; a network whose call cannot be repeated is left
+            out.
+        tokens: positions written in one batch, or learnt from in one step, of all texts.
+    """
+
+    subject: Subject
+    status: Literal["done", "failed"]
+    created: str
+    made: Json
+    reason: str = ""
+    method: str = ""
+    seconds: tuple[float, ...] = ()
+    preparation: tuple[float, ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    flops: float | None = None
+    bytes_read: float | None = None
+    peak_bytes: int | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    weights: str = WEIGHTS
+
+
+@dataclass(frozen=True)
+class Speed:
+    """All records of a folder."""
+
+    ceilings: Ceilings | None
+    measured: tuple[Measured, ...]
+
+    @property
+    def keys(self) -> set[str]:
+        return {record.subject.key for record in self.measured}
+
+
+def to_line(record: Ceilings | Measured) -> Json:
+    """A record as one JSON line."""
+    kind = "ceilings" if isinstance(record, Ceilings) else record.subject.kind
+    return {"schema": SCHEMA, "kind": kind, **asdict(record)}
+
+
+def read(folder: Path) -> Speed:
+    """All records of a folder, in the order in which they were measured.
+
+    Raises:
+        UserError: a damaged line, or one of another version.
+    """
+    return from_lines(read_lines(folder / FILE), folder / FILE)
+
+
+def from_lines(lines: Iterable[Json], where: Path) -> Speed:
+    """Records from JSON lines; `where` names their file in errors."""
+    ceilings, measured = None, []
+    for line in lines:
+        values: dict[str, Any] = dict(line)
+        schema, kind = values.pop("schema", None), values.pop("kind", None)
+        if schema not in (1, SCHEMA):
+            raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
+        try:
+            if kind == "ceilings":
+                ceilings = Ceilings(**values)
+            else:
+                values["subject"] = Subject(**values["subject"])
+                values.setdefault("method", method_by_name(values["subject"].system))  # schema 1
+                values |= {name: tuple(values[name]) for name in ("seconds", "preparation")}
+                measured.append(Measured(**values))
+        except (TypeError, KeyError) as error:
+            raise UserError(f"{where} holds a line that is no record of speed ({error}); delete it.") from error
+    return Speed(ceilings, tuple(measured))

@@ -1,0 +1,86 @@
+"""What the two stages train on (`cosmos.training.batches.Batches`): states with tokens, and latents with states of
+sources.
+
+Batches are trimmed to their longest text. Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cosmos.data.state_cache import CachedStates
+from cosmos.io.errors import UserError
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.training.batches import Rows
+
+
+class TextRows:
+    """Texts for the autoencoder: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L].
+
+    Raises:
+        UserError: the vocabulary and the states come from different tokenizers.
+    """
+
+    def __init__(self, states: CachedStates, texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> None:
+        encoded = vocabulary.encode(texts, max_tokens)
+        if not torch.equal(encoded.mask.sum(1), states.lengths):
+            raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
+        self.states, self.tokens = states, encoded.tokens
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def batch(self, index: Tensor) -> Rows:
+        length = int(self.states.lengths[index].max())
+        states, mask = self.states.rows(index, length)
+        return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
+
+
+class JoinedRows:
+    """The rows of two lists of texts, one after the other; batches are as those of `TextRows`."""
+
+    def __init__(self, first: TextRows, second: TextRows) -> None:
+        self.parts = (first, second)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def batch(self, index: Tensor) -> Rows:
+        later = index >= len(self.parts[0])
+        found = [part.batch(places) for part, places in self._places(index, later) if len(places)]
+        length = max(rows["tokens"].shape[1] for rows in found)
+        wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in found]
+        order = later.long().argsort(stable=True).argsort()  # from the first part's rows, then the second's, to ours
+        return {name: torch.cat([rows[name] for rows in wide])[order] for name in wide[0]}
+
+    def _places(self, index: Tensor, later: Tensor) -> list[tuple[TextRows, Tensor]]:
+        first, second = self.parts
+        return [(first, index[~later]), (second, index[later] - len(first))]
+
+
+def _widened(value: Tensor, length: int) -> Tensor:
+    """Rows [B, L, ...] with zeros up to a length: as padding is, in states, masks and tokens."""
+    fresh = value.new_zeros(len(value), length, *value.shape[2:])
+    fresh[:, : value.shape[1]] = value
+    return fresh
+
+
+class LatentRows:
+    """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask."""
+
+    def __init__(self, latents: Tensor, sources: CachedStates | None) -> None:
+        assert sources is None or len(sources) == len(latents)
+        self.latents, self.sources = latents, sources
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def batch(self, index: Tensor) -> Rows:
+        rows = {"latents": self.latents[index]}
+        if self.sources is not None:
+            states, mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
+            rows |= {"source": states, "source_mask": mask}
+        return rows

@@ -1,0 +1,345 @@
+"""Solvers of the reverse process, from noise to latents, as plain functions.
+
+`solve(name, denoise, x, grid, generator)` goes down a grid, where `denoise(x, t, estimate)` predicts clean latents from
+x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step. All solvers
+but Heun's are one linear combination per step (`march`), so each is a rule that gives the coefficients of
+
+    x' = state * x + estimate * D + previous * D_before + noise * eps.
+
+They are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied back.
+Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its window
+2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second call). Axis
+legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
+from cosmos.diffusion.schedule import BETA_LIMIT, Schedule, make_schedule
+from cosmos.io.errors import UserError
+from cosmos.models.denoiser import Condition, Denoiser, Source
+from cosmos.runtime.rng import Seeds, normal_like
+
+Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
+Generator = torch.Generator | Seeds
+
+START_NOISE = 5 * math.tan(math.pi * 0.95 / 2)
+"""sigma/alpha where a grid in log-SNR starts (t = 0.95 at d = 5), as log-SNR at t = 1 is minus infinity."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Times from noise to data and what the schedule says there, as float64 host numbers; `steps` + 1 of each."""
+
+    t: tuple[float, ...]
+    alpha: tuple[float, ...]
+    sigma: tuple[float, ...]
+    beta: tuple[float, ...]  # at min(t, BETA_LIMIT), as the authors' solver takes it
+
+    @property
+    def steps(self) -> int:
+        return len(self.t) - 1
+
+    def half_log_snr(self, index: int) -> float:
+        return math.log(self.alpha[index] / self.sigma[index])
+
+
+def grid_at(schedule: Schedule, t: Tensor) -> Grid:
+    """A grid at given falling times (float64 on the host)."""
+    assert t.dtype == torch.float64 and t.device.type == "cpu"
+    values = (t, schedule.alpha(t), schedule.sigma(t), schedule.beta(t.clamp_max(BETA_LIMIT)))
+    return Grid(*(tuple(value.tolist()) for value in values))
+
+
+def make_grid(schedule: Schedule, setting: SamplerSetting) -> Grid:
+    """The setting's grid: equal steps in t from 1, or in log-SNR from `START_NOISE`, down to the end noise.
+
+    Raises:
+        UserError: an end noise at or above the start.
+    """
+    end = _time_of_noise(schedule, setting.end_noise)
+    if setting.grid == "time":
+        return grid_at(schedule, torch.linspace(1.0, end, setting.steps + 1, dtype=torch.float64, device="cpu"))
+    if setting.end_noise >= START_NOISE:
+        raise UserError(f"The end noise must lie below {START_NOISE:.3g}, not at {setting.end_noise:g}.")
+    ends = (-2.0 * math.log(START_NOISE), -2.0 * math.log(setting.end_noise))
+    return grid_at(schedule, schedule.time(torch.linspace(*ends, setting.steps + 1, dtype=torch.float64, device="cpu")))
+
+
+def _time_of_noise(schedule: Schedule, noise: float) -> float:
+    """The t at which sigma/alpha is `noise`; 0 and infinity are the ends."""
+    if noise in (0.0, math.inf):
+        return 0.0 if noise == 0.0 else 1.0
+    level = torch.tensor(-2.0 * math.log(noise), dtype=torch.float64, device="cpu")
+    return float(schedule.time(level))
+
+
+class Coefficients(NamedTuple):
+    """One step of a linear solver; see the module's docstring."""
+
+    state: float
+    estimate: float
+    noise: float = 0.0
+    previous: float = 0.0
+
+
+class Solved(NamedTuple):
+    """Where a solver ends, each [B, N, C]; `mean` is `state` without the last step's noise."""
+
+    state: Tensor
+    mean: Tensor
+    estimate: Tensor  # the last prediction made
+
+
+Rule = Callable[[Grid, int], Coefficients]
+
+
+def euler_sde_rule(grid: Grid, i: int) -> Coefficients:
+    """Euler-Maruyama of the reverse SDE dx = (-beta/2 x - beta score) dt + sqrt(beta) dW."""
+    step, beta, variance = grid.t[i + 1] - grid.t[i], grid.beta[i], grid.sigma[i] ** 2
+    pull = beta / variance
+    return Coefficients(1 + step * (pull - beta / 2), -step * pull * grid.alpha[i], math.sqrt(-step * beta))
+
+
+def euler_ode_rule(grid: Grid, i: int) -> Coefficients:
+    """Euler of the probability-flow ODE dx/dt = -beta/2 (x + score)."""
+    step, beta, variance = grid.t[i + 1] - grid.t[i], grid.beta[i], grid.sigma[i] ** 2
+    pull = beta / 2 / variance
+    return Coefficients(1 + step * (pull - beta / 2), -step * pull * grid.alpha[i])
+
+
+def ddim_rule(grid: Grid, i: int) -> Coefficients:
+    """x' = alpha' D + sigma' (x - alpha D) / sigma."""
+    ratio = grid.sigma[i + 1] / grid.sigma[i]
+    return Coefficients(ratio, grid.alpha[i + 1] - grid.alpha[i] * ratio)
+
+
+def ddpm_rule(grid: Grid, i: int) -> Coefficients:
+    """The posterior q(x' | x, x_0 = D): ancestral sampling."""
+    ratio = (grid.sigma[i + 1] / grid.sigma[i]) ** 2
+    kept = grid.alpha[i] / grid.alpha[i + 1]
+    added = 1 - kept**2  # variance of x given x'
+    return Coefficients(kept * ratio, grid.alpha[i + 1] * added / grid.sigma[i] ** 2, math.sqrt(ratio * added))
+
+
+def _extrapolation(grid: Grid, i: int) -> tuple[float, float]:
+    """h = lambda' - lambda, and the weight of the line through the last two predictions (0 at the first step)."""
+    h = grid.half_log_snr(i + 1) - grid.half_log_snr(i)
+    before = grid.half_log_snr(i) - grid.half_log_snr(i - 1) if i else math.inf
+    return h, h / (2 * before)
+
+
+def dpmpp_2m_rule(grid: Grid, i: int) -> Coefficients:
+    """DPM-Solver++(2M), ODE."""
+    h, slope = _extrapolation(grid, i)
+    gain = -grid.alpha[i + 1] * math.expm1(-h)
+    return Coefficients(grid.sigma[i + 1] / grid.sigma[i], gain * (1 + slope), previous=-gain * slope)
+
+
+def dpmpp_2m_sde_rule(grid: Grid, i: int) -> Coefficients:
+    """SDE-DPM-Solver++(2M)."""
+    h, slope = _extrapolation(grid, i)
+    lost = -math.expm1(-2 * h)
+    gain = grid.alpha[i + 1] * lost
+    state = grid.sigma[i + 1] / grid.sigma[i] * math.exp(-h)
+    return Coefficients(state, gain * (1 + slope), grid.sigma[i + 1] * math.sqrt(lost), -gain * slope)
+
+
+def march(denoise: Denoise, x: Tensor, grid: Grid, rule: Rule, generator: Generator | None = None) -> Solved:
+    """Take every step of the grid by a linear rule."""
+    mean, estimate, before = x, None, None
+    for i in range(grid.steps):
+        before, estimate = estimate, denoise(x, grid.t[i], estimate)
+        weights = rule(grid, i)
+        mean = torch.add(weights.state * x, estimate, alpha=weights.estimate)
+        if before is not None and weights.previous:
+            mean = torch.add(mean, before, alpha=weights.previous)
+        x = mean
+        if weights.noise:
+            assert generator is not None, "a stochastic solver needs a generator"
+            x = torch.add(mean, normal_like(x, generator), alpha=weights.noise)
+    assert estimate is not None
+    return Solved(x, mean, estimate)
+
+
+def heun(denoise: Denoise, x: Tensor, grid: Grid) -> Solved:
+    """Heun's method on the probability-flow ODE, two calls a step; both get the estimate of the step before."""
+    estimate = None
+    for i in range(grid.steps):
+        step, given = grid.t[i + 1] - grid.t[i], estimate
+        first = _drift(x, denoise(x, grid.t[i], given), grid, i)
+        reached = x + step * first
+        estimate = denoise(reached, grid.t[i + 1], given)
+        x = x + step / 2 * (first + _drift(reached, estimate, grid, i + 1))
+    assert estimate is not None
+    return Solved(x, x, estimate)
+
+
+def _drift(x: Tensor, estimate: Tensor, grid: Grid, i: int) -> Tensor:
+    """dx/dt of the probability-flow ODE."""
+    pull = grid.beta[i] / 2 / grid.sigma[i] ** 2
+    return (pull - grid.beta[i] / 2) * x - pull * grid.alpha[i] * estimate
+
+
+RULES: Mapping[SolverName, Rule] = {
+    "release": euler_sde_rule,  # the authors' sampler, who decode the last step's `mean`
+    "euler_ode": euler_ode_rule,
+    "ddim": ddim_rule,
+    "ddpm": ddpm_rule,
+    "dpmpp_2m": dpmpp_2m_rule,
+    "dpmpp_2m_sde": dpmpp_2m_sde_rule,
+}
+"""The linear solvers by name; "heun" is the one that is not."""
+
+
+def solve(solver: SolverName, denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
+    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise."""
+    if solver == "heun":
+        return heun(denoise, x, grid)
+    return march(denoise, x, grid, RULES[solver], generator)
+
+
+def sample(
+    denoise: Denoise, x: Tensor, setting: SamplerSetting, schedule: Schedule, generator: Generator | None = None
+) -> Tensor:
+    """Latents [B, N, C] from noise x [B, N, C]: the last mean, or the prediction of one more call at the end noise.
+
+    The state keeps the dtype of x, which should be float32 whatever the network's is.
+
+    Raises:
+        UserError: see `make_grid`.
+    """
+    grid = make_grid(schedule, setting)
+    solved = solve(setting.solver, denoise, x, grid, generator)
+    return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
+
+
+def sample_latents(
+    denoiser: Denoiser,
+    diffusion: DiffusionConfig,
+    setting: SamplerSetting,
+    seeds: Tensor,
+    source: Source | None = None,
+    compiled: bool = False,
+) -> Tensor:
+    """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
+
+    Args:
+        diffusion: the objective that the denoiser was trained with.
+        seeds: int64 [B]. source: standardised states in the denoiser's dtype, for a conditional one.
+        compiled: whether noise is drawn by compiled code.
+
+    Raises:
+        UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
+    """
+    check_self_guidance(setting, diffusion)
+    schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds, compiled)
+    condition = None if source is None else denoiser.encode_condition(source)
+    informed = diffusion.self_conditioned
+    denoise = with_network(denoiser, condition, self_conditioned=informed)
+    if condition is not None and setting.guidance != 1.0:
+        free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
+        denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
+    denoise = self_guided(denoise, setting.self_guidance)
+    start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
+    return sample(denoise, start, setting, schedule, generator)
+
+
+def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:
+    """A denoiser as a solver wants it; x is cast to the network's dtype and its prediction back to that of x.
+
+    A denoiser that was not trained on earlier estimates (`self_conditioned` false) is never given one.
+    """
+    dtype = next(denoiser.parameters()).dtype
+
+    def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
+        withheld = estimate is None or not self_conditioned
+        given = torch.zeros_like(x, dtype=dtype) if withheld else estimate.to(dtype)
+        time = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
+        return denoiser(x.to(dtype), time, given, condition).to(x.dtype)
+
+    return denoise
+
+
+def guided(
+    conditional: Denoise, unconditional: Denoise, weight: float, window: tuple[float, float], schedule: Schedule
+) -> Denoise:
+    """Classifier-free guidance: unconditional + weight * (conditional - unconditional) inside a window of sigma/alpha.
+
+    Outside of it, and at weight 1 everywhere, it is the conditional prediction at the cost of one call. The host
+    decides, from the grid's times.
+    """
+    low, high = (_time_of_noise(schedule, noise) for noise in window)
+
+    def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        wanted = conditional(x, t, estimate)
+        if weight == 1.0 or not low <= t <= high:
+            return wanted
+        free = unconditional(x, t, estimate)
+        return free + weight * (wanted - free)
+
+    return denoise
+
+
+def self_guided(denoise: Denoise, weight: float) -> Denoise:
+    """Guidance by self-conditioning: D(x, t, none) + weight * (D(x, t, estimate) - D(x, t, none)).
+
+    Without an estimate, as in a solver's first step, and at weight 1 everywhere, it is D at the cost of one call. With
+    `guided` it commutes, both being linear in the same four predictions; it stands outside, where it is one wrapper and
+    not one for either half.
+    """
+    if weight == 1.0:
+        return denoise
+
+    def pulled(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        wanted = denoise(x, t, estimate)
+        if estimate is None:
+            return wanted
+        free = denoise(x, t, None)
+        return free + weight * (wanted - free)
+
+    return pulled
+
+
+def check_self_guidance(setting: SamplerSetting, diffusion: DiffusionConfig) -> None:
+    """Raise `UserError` where a setting guides by an estimate and the denoiser knows none."""
+    if setting.self_guidance != 1.0 and not diffusion.self_conditioned:
+        raise UserError(
+            "Self-guidance needs a denoiser that was trained with self-conditioning; leave self_guidance at 1."
+        )
+
+
+def check_guidance(setting: SamplerSetting, diffusion: DiffusionConfig, conditional: bool) -> None:
+    """Raise `UserError` where a setting guides and there is nothing to guide by."""
+    check_self_guidance(setting, diffusion)
+    if setting.guidance == 1.0:
+        return
+    if not conditional:
+        raise UserError("Guidance is towards a source, and this task has none; leave the guided setting out.")
+    if diffusion.source_dropout == 0:
+        raise UserError(
+            "Guidance needs a model that was trained with some of its sources withheld; "
+            "leave the guided setting out, or train with a source_dropout above 0."
+        )
+
+
+def network_calls(setting: SamplerSetting, schedule: Schedule) -> int:
+    """How often `sample` calls the network under a setting, guidance of both kinds included."""
+    grid, twice = make_grid(schedule, setting), setting.solver == "heun"
+    first = [*grid.t[:1], *(grid.t[1:2] if twice else ())]  # which are given no estimate
+    later = [*grid.t[1:-1], *(grid.t[2:] if twice else ()), *(grid.t[-1:] if setting.final_x0 else ())]
+    low, high = (_time_of_noise(schedule, noise) for noise in setting.guidance_window)
+
+    def calls(times: Sequence[float]) -> int:
+        return len(times) + (0 if setting.guidance == 1.0 else sum(low <= t <= high for t in times))
+
+    return calls(first) + calls(later) * (1 if setting.self_guidance == 1.0 else 2)

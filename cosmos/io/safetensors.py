@@ -1,0 +1,109 @@
+"""Weights on disk: safetensors only, written atomically, checked from the header before any weight is read.
+
+The check loads no framework, so that a plan can be refused without one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from cosmos.io.errors import UserError
+from cosmos.io.files import make_folder, replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_OURS = "cosmos"  # the one metadata key: with several, safetensors writes them in no fixed order
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says of itself: name -> shape, name -> dtype code, and what `save` was told to note."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    notes: Mapping[str, Any]
+
+
+def read_header(path: Path) -> Header:
+    """Read and verify the header; no weight is read.
+
+    Raises:
+        UserError: no such file, not safetensors, or truncated.
+    """
+    try:
+        with path.open("rb"), safe_open(str(path), framework="np") as file:  # a file's own error says more than theirs
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            dtypes = {name: str(part.get_dtype()) for name, part in slices.items()}
+            notes = json.loads((file.metadata() or {}).get(_OURS, "{}"))
+    except OSError as error:
+        raise UserError(f"Cannot read the weights {path} ({error.strerror or error}).") from error
+    except (SafetensorError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a safetensors file, or it is truncated or damaged ({error}); restore it from a copy, or "
+            "train or convert it again."
+        ) from error
+    return Header(shapes, dtypes, notes)
+
+
+def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> Header:
+    """Verify that the file holds exactly the expected names and shapes.
+
+    Raises:
+        UserError: as `read_header`, or another model's weights.
+    """
+    header = read_header(path)
+    missing, extra = expected.keys() - header.shapes.keys(), header.shapes.keys() - expected.keys()
+    wrong = [name for name in expected.keys() & header.shapes.keys() if tuple(expected[name]) != header.shapes[name]]
+    for names, what in ((missing, "lacks"), (extra, "has an unexpected"), (wrong, "has another shape for")):
+        if names:
+            first = sorted(names)[0]
+            raise UserError(
+                f"{path} belongs to another configuration: it {what} '{first}'"
+                f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}; use the configuration it was trained with."
+            )
+    return header
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, which may lie on any device, and JSON of what is to be noted as one file, atomically.
+
+    Raises:
+        UserError: nothing could be written.
+    """
+    from safetensors.torch import save_file
+
+    owned = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    make_folder(path.parent)
+    with replacing(path) as fresh:
+        try:
+            save_file(owned, fresh, metadata={_OURS: json.dumps(notes or {}, sort_keys=True)})
+        except SafetensorError as error:
+            code = re.search(r"os error (\d+)", str(error))  # as when the disk is full
+            raise OSError(int(code[1]) if code else 0, os.strerror(int(code[1])) if code else str(error)) from error
+
+
+def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, device: str = "cpu") -> dict[str, Tensor]:
+    """Read tensors after the header has been checked (against `expected` names and shapes, where given).
+
+    They are copies, because tensors that lie in the file's mapping are aligned by chance, and sums may round by
+    alignment.
+
+    Raises:
+        UserError: as `check`.
+    """
+    if expected is None:
+        read_header(path)
+    else:
+        check(path, expected)
+    with safe_open(str(path), framework="pt") as file:
+        return {name: file.get_tensor(name).to(device, copy=True) for name in file.keys()}  # noqa: SIM118

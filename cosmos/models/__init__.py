@@ -1,0 +1,1 @@
+"""The networks: autoencoder, denoiser, their blocks, and what prepares their inputs."""

@@ -1,0 +1,271 @@
+"""The autoencoder: a Perceiver compressor, its mirror image as a parallel decompressor, and the latents' normaliser.
+
+Works on standardised states of a frozen text encoder, which is not part of it (`cosmos.text.encoder`). Facts: cosmos.md
+1.2 to 1.5. Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cosmos.config import AutoencoderConfig, CorruptionConfig
+from cosmos.io.errors import UserError
+from cosmos.models.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
+from cosmos.models.corruption import corrupt
+from cosmos.runtime.rng import Seeds
+
+
+class Positions(nn.Embedding):
+    """Learned absolute positions, scaled by width^-0.5."""
+
+    def forward(self, length: int) -> Tensor:  # type: ignore[override]
+        """Rows 0 to length - 1: [length, W]."""
+        return self.weight[:length] * self.embedding_dim**-0.5
+
+
+class Gate(nn.Module):
+    """Times 1 + weight m + bias with m = 1, as every position the decompressor reads is a [MASK].
+
+    Two numbers for one, so that parameters match the release. They start at zero, a gate of one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1.0 + self.weight + self.bias)
+
+
+class CompressorLayer(nn.Module):
+    """Joint attention and feed-forward, each residual."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.attention = PerceiverAttention(config.width, config.heads)
+        self.feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
+
+    def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        stream = stream + self.attention(stream, memory, mask)
+        return stream + self.feed_forward(stream)
+
+
+class DecompressorLayer(CompressorLayer):
+    """The same with a scalar gate on each sub-layer."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__(config)
+        self.attention_gate, self.feed_forward_gate = Gate(), Gate()
+
+    def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        stream = stream + self.attention_gate(self.attention(stream, memory, mask))
+        return stream + self.feed_forward_gate(self.feed_forward(stream))
+
+
+class Compressor(nn.Module):
+    """Text encoder states [B, L, T] -> raw latents [B, N, C], each latent of fixed RMS up to the learned gain."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.from_text = project(config.text_width, config.width)
+        self.positions = Positions(config.max_tokens, config.width)
+        self.queries = nn.Parameter(torch.empty(config.latents, config.width).normal_(std=0.02))
+        self.query_norm = RMSNorm(config.width)
+        self.layers = nn.ModuleList(CompressorLayer(config) for _ in range(config.layers))
+        self.to_latent = project(config.width, config.latent_width)
+        self.output_norm = RMSNorm(config.latent_width)
+
+    def forward(self, states: Tensor, visible: Tensor) -> Tensor:
+        """`visible` is bool [B, L], False on pads and dropped tokens; latents always see each other."""
+        batch, length = visible.shape
+        memory = self.from_text(states) + self.positions(length)  # [B, L, W], the same for every layer
+        latents = self.query_norm(self.queries).to(memory.dtype).expand(batch, -1, -1)  # [B, N, W]
+        own = visible.new_ones(batch, latents.shape[1])
+        mask = torch.cat((own, visible), 1)[:, None, None, :]  # [B, 1, 1, N + L]
+        for layer in self.layers:
+            latents = layer(latents, memory, mask)
+        return self.output_norm(self.to_latent(latents))
+
+
+class Decompressor(nn.Module):
+    """Raw latents [B, N, C] -> hidden states [B, L, T] and logits [B, L, V] for all max_tokens positions at once."""
+
+    mask_embedding: Tensor
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.register_buffer("mask_embedding", torch.zeros(config.text_width))  # of [MASK] in the frozen text encoder
+        self.from_text = project(config.text_width, config.width)
+        self.embedding_feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
+        self.embedding_gate = Gate()
+        self.positions = Positions(config.max_tokens, config.width)
+        self.from_latent = project(config.latent_width, config.width)
+        self.layers = nn.ModuleList(DecompressorLayer(config) for _ in range(config.layers))
+        self.to_text = project(config.width, config.text_width)
+        self.head = nn.Linear(config.text_width, config.vocabulary, bias=False)
+
+    def hidden(self, latents: Tensor) -> Tensor:
+        """The states that enter the token head, [B, L, T]; there is no last norm."""
+        memory = self.from_latent(latents)
+        memory = memory + self.positions(memory.shape[1])  # latents share the table of the tokens
+        batch, length = len(latents), self.positions.num_embeddings
+        # Every position reads the same embedding, so it is mapped once; in training for each, as dropout is drawn for
+        # each.
+        start = self.from_text(self.mask_embedding).expand(*((batch, length) if self.training else (1, 1)), -1)
+        start = self.embedding_gate(self.embedding_feed_forward(start))
+        stream = (start + self.positions(length)).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
+        for layer in self.layers:
+            stream = layer(stream, memory)
+        return self.to_text(stream)
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states and logits."""
+        hidden = self.hidden(latents)
+        return hidden, self.head(hidden)
+
+
+class Reconstruction(NamedTuple):
+    """What one pass of the autoencoder gives; `hidden` and `logits` have the length of the states that went in."""
+
+    latents: Tensor  # raw and complete, [B, N, C]
+    hidden: Tensor  # [B, L, T]
+    logits: Tensor  # [B, L, V]
+
+
+class Autoencoder(nn.Module):
+    """Compressor and decompressor. `mask_embedding` [T] is the frozen text encoder's word embedding of [MASK].
+
+    Raises:
+        UserError: more latents than the position table, which they share with the tokens, has rows.
+    """
+
+    def __init__(self, config: AutoencoderConfig, mask_embedding: Tensor | None = None) -> None:
+        super().__init__()
+        if config.latents > config.max_tokens:
+            raise UserError(
+                f"{config.latents} latents do not fit the position table of {config.max_tokens} rows; "
+                "ask for fewer latents or a larger max_tokens."
+            )
+        self.config = config
+        self.compressor = Compressor(config)
+        self.decompressor = Decompressor(config)
+        if mask_embedding is not None:
+            self.decompressor.mask_embedding.copy_(mask_embedding)
+
+    def compress(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Standardised states [B, L, T] and bool mask [B, L] -> raw latents [B, N, C]."""
+        return self.compressor(states, mask)
+
+    def decompress(self, latents: Tensor) -> Tensor:
+        """Raw latents [B, N, C] -> logits [B, max_tokens, V]."""
+        return self.decompressor(latents)[1]
+
+    def forward(self, states: Tensor, visible: Tensor, keep: Tensor | None = None) -> Reconstruction:
+        """Through the latents and back; `keep` bool [B, N, C] is False where a latent number is zeroed on the way."""
+        latents = self.compressor(states, visible)
+        passed = latents if keep is None else latents * keep
+        hidden = self.decompressor.hidden(passed)[:, : states.shape[1]]
+        return Reconstruction(latents, hidden, self.decompressor.head(hidden))
+
+
+def autoencoder_loss(
+    model: Autoencoder, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: Seeds | None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy + weight * MSE(hidden, clean states), summed over tokens, and the number of tokens.
+
+    Args:
+        states: clean standardised states [B, L, T], the compressor's input and the target of the MSE.
+        tokens: int64 [B, L]. mask: bool [B, L], True on tokens; specials count, pads do not.
+        seeds: where the corruption is drawn from; None leaves the input clean, as validation does.
+    """
+    shape = (model.config.latents, model.config.latent_width)
+    drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds)
+    result = model(*drawn)
+    loss = functional.cross_entropy(result.logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view_as(
+        tokens
+    )
+    if config.mse_weight:
+        loss = loss + config.mse_weight * (result.hidden.float() - states.float()).square().mean(-1)  # [B, L]
+    return (loss * mask).sum(), mask.sum()
+
+
+def token_accuracy(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Share of tokens that argmax gets right, a scalar tensor; logits [B, L, V], tokens [B, L], mask bool [B, L]."""
+    return ((logits.argmax(-1) == tokens) & mask).sum() / mask.sum()
+
+
+class LatentNormaliser(nn.Module):
+    """Zero mean and unit variance for every latent position and dimension (cosmos.md 1.4). Stored with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, latents: int, latent_width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(latents, latent_width))
+        self.register_buffer("std", torch.ones(latents, latent_width))
+
+    @torch.no_grad()
+    def fit(self, chunks: Iterable[Tensor]) -> None:
+        """Take the statistics of clean raw latents given in chunks [B, N, C]; the variance has a floor of 1e-4."""
+        count = 0
+        mean = torch.zeros_like(self.mean, dtype=torch.float64)
+        scatter = torch.zeros_like(mean)
+        for chunk in chunks:
+            part = chunk.to(mean)
+            shift = part.mean(0) - mean
+            total = count + len(part)
+            # The pairwise update of Chan, Golub and LeVeque: no large sums of squares.
+            scatter += (part - part.mean(0)).square().sum(0) + shift.square() * (count * len(part) / total)
+            mean += shift * (len(part) / total)
+            count = total
+        assert count > 0, "no latents to fit"
+        self.mean.copy_(mean)
+        self.std.copy_((scatter / count).clamp_min(1e-4).sqrt())
+
+    def standardise(self, latents: Tensor) -> Tensor:
+        """Raw -> standardised, [B, N, C]."""
+        return (latents - self.mean) / self.std
+
+    def restore(self, latents: Tensor) -> Tensor:
+        """Standardised -> raw, [B, N, C]."""
+        return latents * self.std + self.mean
+
+
+def decompressor_flops(config: AutoencoderConfig) -> float:
+    """FLOPs of one decompressor call for one text in evaluation mode (a multiply and an add are two).
+
+    At `base` (N = 16, 128 positions): 28.6 GFLOP a text, of which the token head is 5.7; 14.6 TFLOP at batch 512, 15 ms
+    at the 989 TFLOP/s of an H100 in bfloat16. Weights are 126 M, 0.25 GB in bfloat16: 0.08 ms at 3.35 TB/s, the least
+    at batch 1. The logits of a batch of 512 are 3.8 GB in bfloat16: written once and read once, 2.3 ms.
+    """
+    width, length, latents = config.width, config.max_tokens, config.latents
+    layer = _layer_flops(config, length, latents)
+    ends = length * config.text_width * config.vocabulary + 2 * config.feed_forward * width**2
+    if config.text_width != width:
+        ends += (length + 1) * width * config.text_width
+    if config.latent_width != width:
+        ends += latents * width * config.latent_width
+    return config.layers * layer + 2.0 * ends
+
+
+def compressor_flops(config: AutoencoderConfig, length: int) -> float:
+    """FLOPs of one compressor call for one text of `length` positions."""
+    ends = 0
+    if config.text_width != config.width:
+        ends += length * config.width * config.text_width
+    if config.latent_width != config.width:
+        ends += config.latents * config.width * config.latent_width
+    return config.layers * _layer_flops(config, config.latents, length) + 2.0 * ends
+
+
+def _layer_flops(config: AutoencoderConfig, stream: int, memory: int) -> float:
+    """One layer: own and memory's matrices, the joint attention, the feed-forward."""
+    matrices = stream * (4 + 2 * config.feed_forward) * config.width**2 + memory * 2 * config.width**2
+    return 2.0 * (matrices + 2 * stream * (stream + memory) * config.width)

@@ -1,0 +1,61 @@
+"""What is done to a text on its way through the autoencoder in training, so that the latent space becomes smooth.
+
+Activation corruption makes the compressor robust (token dropping, noise on its input), latent zeroing the decompressor
+(cosmos.md 1.5). The release splits each batch in halves; here every text draws its own kind from its own stream, with
+the same shares, so that a text's corruption does not depend on its batch. Axis legend in `cosmos.models.blocks`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cosmos.config import CorruptionConfig
+from cosmos.runtime.rng import Seeds
+
+
+class Corruption(NamedTuple):
+    """What the compressor gets, and what is left of the latents."""
+
+    states: Tensor  # [B, L, T] noised where the text drew noise
+    visible: Tensor  # bool [B, L], False on pads and dropped tokens
+    keep: Tensor | None  # bool [B, N, C], False where a latent number becomes zero; None: nothing is zeroed
+
+
+def drop_tokens(mask: Tensor, rate: float, seeds: Seeds) -> Tensor:
+    """Hide each token with chance `rate`: bool [B, L] -> bool [B, L]. Dropping acts through the compressor's mask."""
+    return mask & (seeds.uniform(mask.shape[1]) >= rate)
+
+
+def add_noise(states: Tensor, keep: float, seeds: Seeds) -> Tensor:
+    """keep * h + sqrt(1 - keep^2) * eps, which holds the variance of standardised states [B, L, T]."""
+    noise = seeds.normal(*states.shape[1:], dtype=states.dtype)
+    return keep * states + math.sqrt(1.0 - keep**2) * noise
+
+
+def corrupt(
+    states: Tensor, mask: Tensor, latents: tuple[int, int], config: CorruptionConfig, seeds: Seeds
+) -> Corruption:
+    """Draw the corruption of each text from its own stream.
+
+    Args:
+        states: standardised states of the text encoder [B, L, T].
+        mask: bool [B, L], True on tokens.
+        latents: shape (N, C) of one text's latents.
+        seeds: one stream per text; the same number of draws is taken whatever they decide.
+    """
+    kind = seeds.uniform()  # [B]: the first share drops tokens, the next is noised, the rest stays clean
+    visible, keep = mask, None
+    if config.drop_share > 0:
+        dropped = drop_tokens(mask, config.drop_rate, seeds)
+        visible = torch.where((kind < config.drop_share)[:, None], dropped, mask)
+    if config.noise_share > 0:
+        noised = (kind >= config.drop_share) & (kind < config.drop_share + config.noise_share)
+        states = torch.where(noised[:, None, None], add_noise(states, config.noise_keep, seeds), states)
+    if config.latent_share > 0:
+        clean = seeds.uniform() >= config.latent_share  # [B]
+        keep = (seeds.uniform(*latents) >= config.latent_rate) | clean[:, None, None]
+    return Corruption(states, visible, keep)

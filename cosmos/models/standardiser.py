@@ -1,0 +1,36 @@
+"""Standardised states of the frozen text encoder: one mean and one deviation per dimension, stored with the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.text.encoder import Statistics
+
+
+class Standardiser(nn.Module):
+    """(h - mean) / std per dimension (cosmos.md 1.1), zero where there is no token.
+
+    Args:
+        width: T, the text width.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    @classmethod
+    def of(cls, statistics: Statistics) -> Standardiser:
+        """One with the statistics of `CachedStates.statistics`."""
+        made = cls(len(statistics.mean))
+        made.mean.copy_(statistics.mean)
+        made.std.copy_(statistics.std)
+        return made
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """states [B, L, T] and mask bool [B, L] -> standardised states [B, L, T]."""
+        return ((states - self.mean) / self.std).masked_fill(~mask[:, :, None], 0.0)

@@ -1,0 +1,1 @@
+"""How code runs: compiled blocks, CUDA graphs, counter-based random numbers, counts of FLOPs and calls."""

@@ -1,0 +1,116 @@
+"""One switch to run a function of tensors as it is, with compiled networks, or as a replayed CUDA graph.
+
+All three go through the same code. "compile" compiles the repeated blocks of the networks inside
+(`cosmos.runtime.compilation`); "graph" does that too and then records once, for each shape of the inputs, all that the
+call launches (`cosmos.runtime.cuda_graphs`). That may be a whole generation, from noise to tokens, or one step of a
+loop whose end depends on the data. Network calls are counted the same under any switch (`cosmos.runtime.call_count`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self, TypeVar, get_args
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.io.errors import UserError, unknown
+from cosmos.runtime import compilation
+from cosmos.runtime.cuda_graphs import CudaGraphCache
+
+Capture = Literal["off", "compile", "graph"]
+GRAPHS = 128  # kept of one owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capturable:
+    """A setting whose loop can be captured; see `captured`. "graph" needs a CUDA device."""
+
+    capture: Capture = "off"
+
+    @property
+    def compiled(self) -> bool:
+        """Whether functions around the networks run compiled (`cosmos.runtime.compilation.compiled_if`)."""
+        return self.capture != "off" and compilation.has_compiler()
+
+
+class CapturedCalls:
+    """What is compiled and recorded for one owner: it lives as long as the owner keeps it, or until it has other
+    networks."""
+
+    _networks: dict[str, nn.Module] | None = None
+    _methods: compilation.Compiled | None
+    graphs: CudaGraphCache
+
+    def of(self, networks: Mapping[str, nn.Module]) -> Self:
+        """The same, of these networks."""
+        if networks != self._networks:
+            self._networks, self._methods = dict(networks), None
+            self.graphs = CudaGraphCache(GRAPHS, networks.values())
+        return self
+
+    def compiled(self) -> AbstractContextManager[None]:
+        """Blocks run compiled within; as they are where there is no compiler, which a recording can do without."""
+        if not compilation.has_compiler():
+            warnings.warn("Recording without compiling, as there is no C++ compiler; it will be slower.", stacklevel=2)
+            return nullcontext()
+        if self._methods is None:
+            self._methods = compilation.compile_blocks(self._networks)
+        return compilation.compiled(self._methods)
+
+
+class Owner(Protocol):
+    """Whose networks a captured function calls."""
+
+    captured_calls: CapturedCalls
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Every network that the function calls, by name."""
+        ...
+
+
+Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
+
+
+def captured(
+    owner: Owner, function: Callable[..., Output], capture: Capture, *constants: Hashable
+) -> Callable[..., Output]:
+    """`function(*constants, *tensors)` as a function of the tensors, to one tensor or several, under the switch.
+
+    A recording knows its function, its constants and the shapes of its tensors, so the function must depend on nothing
+    else but the owner's networks: a method of the owner or a function of a module, not a closure.
+
+    Raises:
+        UserError: an unknown switch, no compiler for "compile", or a graph without a CUDA device.
+    """
+
+    def run(*inputs: Tensor) -> Output:
+        return function(*constants, *inputs)
+
+    if capture not in get_args(Capture):
+        raise unknown("capture", capture, get_args(Capture))
+    if capture == "off":
+        return run
+    if capture == "graph" and owner.device.type != "cuda":
+        raise UserError("A graph needs a CUDA device; use capture 'compile' or 'off' here.")
+    if capture == "compile" and not compilation.has_compiler():
+        raise UserError("Compiling needs a C++ compiler; install one, or use capture 'off'.")
+    calls = owner.captured_calls.of(owner.networks())
+
+    # One grad mode for all, whatever the caller's: a compilation is for one, and so are a recording's buffers.
+    @torch.inference_mode()
+    def compiled(*inputs: Tensor) -> Output:
+        with calls.compiled():
+            return run(*inputs)
+
+    @torch.inference_mode()
+    def replayed(*inputs: Tensor) -> Output:
+        return calls.graphs((getattr(function, "__func__", function), constants), compiled, *inputs)
+
+    return compiled if capture == "compile" else replayed

@@ -1,0 +1,111 @@
+"""Noise that depends on a text's own seed and on nothing else.
+
+`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the
+row), so a text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are
+plain tensor arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and
+Flood, 2014), applied twice; normals come from the Box-Muller transform.
+
+Axis legend: B rows (texts).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.runtime.compilation import compiled_if
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def _signed(value: int) -> int:
+    """An integer modulo 2^64, as int64 holds it."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
+_MIX_1 = _signed(0xBF58476D1CE4E5B9)
+_MIX_2 = _signed(0x94D049BB133111EB)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of int64, which torch shifts arithmetically."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+def _hash(stream: Tensor, place: Tensor) -> Tensor:
+    """One number for each pair of stream [B] and place [count], int64 [B, count].
+
+    Compiled, places must come as a tensor: made inside they would be part of an address, which is computed in 32 bits.
+    No more than the integers is compiled, for they are the same then, and logarithms and cosines are not.
+    """
+    return _mix(_mix(stream)[:, None] + place)
+
+
+class Seeds:
+    """One stream of random numbers per row. Each draw advances all streams together.
+
+    Args:
+        seeds: int64, shape [B], on the device where numbers are wanted.
+        compiled: whether what is done with the numbers runs compiled, and the integers are hashed so; the numbers are
+            the same.
+    """
+
+    def __init__(self, seeds: Tensor, compiled: bool = False) -> None:
+        assert seeds.dtype == torch.int64 and seeds.ndim == 1
+        self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
+        self.draws, self.compiled = 0, compiled
+
+    def __len__(self) -> int:
+        return self.keys.shape[0]
+
+    def rows(self, index: Tensor) -> Seeds:
+        """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
+        part = object.__new__(Seeds)
+        part.keys, part.draws, part.compiled = self.keys[index], self.draws, self.compiled
+        return part
+
+    def _bits(self, count: int) -> Tensor:
+        """The next draw: `count` hashed int64 per row, [B, count]."""
+        self.draws += 1
+        # A tensor, as compiled code would be made anew for every new number.
+        draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device=self.keys.device)
+        place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
+        return compiled_if(self.compiled, _hash)(self.keys + draw, place * _GOLDEN)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
+        bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
+        return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
+
+    def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
+        bits = self._bits(math.prod(shape))
+        radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
+        angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
+        return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
+
+
+def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:
+    """Standard normal noise of the shape, dtype and device of `x`, shape [B, ...]."""
+    if isinstance(generator, Seeds):
+        return generator.normal(*x.shape[1:], dtype=x.dtype)
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+
+def initialised(build: Callable[[], Network], seed: int) -> Network:
+    """A network whose initial weights follow from the seed; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build()

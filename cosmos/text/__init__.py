@@ -1,0 +1,1 @@
+"""Between texts and tensors: the frozen encoder, tokenizers, the compact vocabulary."""

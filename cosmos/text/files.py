@@ -1,0 +1,114 @@
+"""Texts from a file: plain text, JSON lines or Parquet, with a column `text`, or columns `source` and `target`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cosmos.io.errors import UserError
+
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(])")
+
+
+class Texts(NamedTuple):
+    """Targets, and as many sources or None."""
+
+    targets: Sequence[str]
+    sources: Sequence[str] | None
+
+
+def read_texts(path: Path) -> Texts:
+    """The texts of a file, in order; empty lines of a plain file are skipped.
+
+    `.txt`: one text per line. `.jsonl`: one object per line. `.parquet`: one row per text. The last two have the column
+    `target` and, where texts are conditional, `source`; or the column `text`.
+
+    Raises:
+        UserError: missing or unreadable, of another kind, or without these columns.
+    """
+    readers = {".txt": _plain, ".jsonl": _json_lines, ".parquet": _parquet}
+    if path.suffix not in readers:
+        raise UserError(f"Cannot tell what {path} holds; give a .txt, .jsonl or .parquet file.")
+    try:
+        found = readers[path.suffix](path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read {path} ({getattr(error, 'strerror', None) or error}).") from error
+    if not found.targets:
+        raise UserError(f"{path} holds no text.")
+    return found
+
+
+def read_sources(path: Path) -> Sequence[str]:
+    """The texts to condition on: the column `source`, else `text`, else the lines of a plain file.
+
+    Raises:
+        UserError: as `read_texts`.
+    """
+    found = read_texts(path)
+    return found.targets if found.sources is None else found.sources
+
+
+def pieces(passages: Iterable[str], words: int) -> list[str]:
+    """Passages cut into runs of whole sentences of at most so many words; a longer sentence is a piece by itself."""
+    found: list[str] = []
+    for passage in passages:
+        run: list[str] = []
+        for sentence in _SENTENCE_END.split(passage.strip()):
+            count = len(sentence.split())
+            if run and sum(len(part.split()) for part in run) + count > words:
+                found.append(" ".join(run))
+                run = []
+            run.append(sentence)
+        found.append(" ".join(run))
+    return [piece for piece in found if piece]
+
+
+def _plain(path: Path) -> Texts:
+    return Texts([line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()], None)
+
+
+def _json_lines(path: Path) -> Texts:
+    def rows() -> Iterable[Mapping[str, Any]]:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}, line {number}, is not JSON ({error.msg}).") from error
+            if not isinstance(row, dict):
+                raise UserError(f'{path}, line {number}, is not an object; write one like {{"text": "..."}}.')
+            yield row
+
+    return _columns(path, rows())
+
+
+def _parquet(path: Path) -> Texts:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except pyarrow.ArrowInvalid as error:
+        raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
+    wanted = [name for name in ("text", "source", "target") if name in table.column_names]
+    return _columns(path, table.select(wanted).to_pylist())
+
+
+def _columns(path: Path, rows: Iterable[Mapping[str, Any]]) -> Texts:
+    """Texts of rows, which all have the same columns."""
+    targets: list[str] = []
+    sources: list[str] = []
+    for number, row in enumerate(rows, 1):
+        target = row.get("target", row.get("text"))
+        if not isinstance(target, str) or not isinstance(row.get("source", ""), str):
+            raise UserError(f"Row {number} of {path} needs a string 'text', or strings 'source' and 'target'.")
+        targets.append(target)
+        if "source" in row:
+            sources.append(row["source"])
+    if sources and len(sources) != len(targets):
+        raise UserError(f"{path} has a 'source' in some rows only; give one in all or in none.")
+    return Texts(targets, sources or None)

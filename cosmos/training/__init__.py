@@ -1,0 +1,1 @@
+"""The training loop: configuration, steps, batches, prices, resume points, processes."""

@@ -1,0 +1,145 @@
+"""Which rows a training step sees, and the noise each of them gets. Both follow from (seed, step) alone.
+
+Axis legend: B rows of a batch, n rows of the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from cosmos.runtime.rng import Seeds
+
+Rows = dict[str, Tensor]
+"""Tensors by name, whose first axis is B."""
+
+
+class Batch(Rows):
+    """Rows as a loss is given them.
+
+    Args:
+        rows: tensors by name.
+        static_shapes: whether the shapes of all that is computed must follow from those of the batch alone, as in a
+            step that is recorded as a CUDA graph; a loss must not ask then how many positions it is about.
+    """
+
+    def __init__(self, rows: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]], static_shapes: bool = False) -> None:
+        super().__init__(rows)
+        self.static_shapes = static_shapes
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device, which is not waited for."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in self.items()}
+        return Batch(moved, self.static_shapes)
+
+
+class Batches(Protocol):
+    """A data set that can be indexed; gives tensors on the CPU, which may lie in memory-mapped files."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> Rows:
+        """The rows at `index`, int64 [B], as tensors whose first axis is B."""
+        ...
+
+
+class TensorBatches:
+    """Tensors with one row per example, all of the same length.
+
+    Args:
+        tensors: name -> tensor [n, ...].
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        lengths = {name: len(tensor) for name, tensor in tensors.items()}
+        assert len(set(lengths.values())) == 1, f"tensors of unequal length: {lengths}"
+        self.tensors = dict(tensors)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def batch(self, index: Tensor) -> Rows:
+        return {name: tensor[index] for name, tensor in self.tensors.items()}
+
+
+def hashed(*parts: object) -> int:
+    """A number below 2^62 that depends on all parts, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big") >> 2
+
+
+def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: bool = False) -> Seeds:
+    """One stream each for places start ... stop - 1 of a batch whose number is `base`, a value of `hashed`."""
+    return Seeds(torch.arange(start, stop, device=device) + base, compiled)
+
+
+class Order:
+    """The order of the data: an endless row of permutations, one per (seed, epoch).
+
+    Args:
+        length: n.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length, self.seed = length, seed
+        self._epochs: dict[int, Tensor] = {}
+
+    def _epoch(self, epoch: int) -> Tensor:
+        """The permutation of an epoch, int64 [n]; the last two are remembered."""
+        if epoch not in self._epochs:
+            generator = torch.Generator().manual_seed(hashed(self.seed, "order", epoch))
+            before = {number: order for number, order in self._epochs.items() if number == epoch - 1}
+            self._epochs = {**before, epoch: torch.randperm(self.length, generator=generator)}
+        return self._epochs[epoch]
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Data rows at places start ... stop - 1, int64 [stop - start]; epochs follow each other without a gap."""
+        pieces = []
+        while start < stop:
+            epoch, place = divmod(start, self.length)
+            taken = min(stop - start, self.length - place)
+            pieces.append(self._epoch(epoch)[place : place + taken])
+            start += taken
+        return torch.cat(pieces)
+
+
+class Ahead:
+    """The batches of consecutive steps; those of coming ones are put together by a thread while a GPU is busy.
+
+    Args:
+        make: the batch of a step.
+        first: the step that is asked for first.
+        depth: how many steps ahead; 0: none, and no thread.
+    """
+
+    def __init__(self, make: Callable[[int], Rows], first: int, depth: int) -> None:
+        self._make, self._next = make, first
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches") if depth else None
+        self._begun: deque[Future[Rows]] = deque()
+        for _ in range(depth):
+            self._begin()
+
+    def _begin(self) -> None:
+        assert self._thread is not None
+        self._begun.append(self._thread.submit(self._make, self._next))
+        self._next += 1
+
+    def take(self) -> Rows:
+        """The batch of the next step; what went wrong in the thread is raised here."""
+        if self._thread is None:
+            self._next += 1
+            return self._make(self._next - 1)
+        self._begin()
+        return self._begun.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)

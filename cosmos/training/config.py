@@ -1,0 +1,123 @@
+"""How training is configured, what it reports, and its learning rate. Standard library only, so recipes load fast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cosmos.io.errors import UserError, unknown
+from cosmos.training.budget import Budget
+
+Keep = Literal["last", "best"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+Progress = Callable[[str, float, float | None], None]
+"""`progress(stage, share of the budget used in [0, 1], loss or None)`; called at every step, must return at once."""
+
+
+def silent(stage: str, share: float, loss: float | None) -> None:
+    """A `Progress` that shows nothing."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. Sizes and rates are those of the whole (global) batch."""
+
+    batch_size: int = 64  # over all processes together
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0  # at the end of the budget (cosine); equal to learning_rate: constant
+    warmup_share: float = 0.05  # of the budget, where warmup_steps is None
+    warmup_steps: int | None = None
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    weight_decay: float = 0.0  # on all parameters, as the release has it
+    clip_norm: float = 1.0
+    ema_decay: float | None = 0.999  # ramped as min(decay, (1 + n) / (10 + n)); None: no average
+    validations: int = 8  # how often validation loss is measured over the budget
+    keep: Keep = "last"  # which weights are returned, by validation loss
+    precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
+    compile: bool = False  # the repeated blocks of the network, on a GPU; takes a minute or two of the budget
+    record: bool = False  # steps as CUDA graphs, on one GPU: small networks wait for launches otherwise
+    checkpoint_seconds: float = 20.0  # shortest time between resume points
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (("keep", self.keep, Keep), ("precision", self.precision, Precision)):
+            if name not in get_args(known):
+                raise unknown(kind, name, get_args(known))
+        within = {
+            "batch_size must be at least 1": self.batch_size >= 1,
+            "learning_rate must be positive": 0 < self.learning_rate < math.inf,
+            "final_learning_rate must not be negative": 0 <= self.final_learning_rate < math.inf,
+            "warmup_share must lie in [0, 1)": 0 <= self.warmup_share < 1,
+            "betas must lie in [0, 1)": all(0 <= beta < 1 for beta in self.betas),
+            "eps must be positive": self.eps > 0,
+            "weight_decay must not be negative": self.weight_decay >= 0,
+            "clip_norm must be positive": self.clip_norm > 0,
+            "ema_decay must lie in [0, 1)": self.ema_decay is None or 0 <= self.ema_decay < 1,
+            "validations must not be negative": self.validations >= 0,
+            "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
+        }
+        for rule, kept in within.items():
+            if not kept:
+                raise UserError(f"Training cannot run: {rule}, not {getattr(self, rule.split()[0])}.")
+
+    def ignored_keys(self) -> dict[str, str]:
+        """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
+        found = {}
+        if self.warmup_steps is not None:
+            found["warmup_share"] = "the warm-up is counted in steps; set {}warmup_steps, or set that to none"
+        if self.validations == 0:
+            found["keep"] = "no validation loss is measured; set {}validations above 0"
+        return found
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Where a training works and what it begins from; all its stages share it."""
+
+    workdir: Path  # for caches, resume points and logs
+    seed: int
+    device: str
+    progress: Progress = silent
+
+    def encoded(self, share: float) -> None:
+        """Tell how far the encoding of a list of texts is."""
+        self.progress("encode", share, None)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training, or one stage of it, cost and reached.
+
+    Seconds and FLOPs include every attempt that was resumed (of one that was killed, up to its last resume point);
+    seconds include validation, resume points and counting what a step costs. `validation_loss` is that of the weights
+    kept. `notes` hold what JSON can: of a stage, `best_share`, the share of the budget where that loss was lowest, and
+    `validation_losses`, pairs of a step and its loss.
+    """
+
+    steps: int
+    seconds: float
+    flops: float
+    validation_loss: float | None
+    notes: Mapping[str, Any]
+
+
+def learning_rate(config: TrainingConfig, step: int, share: float) -> float:
+    """The rate of step `step` (from 0) when `share` of the budget is used: linear warm-up, then half a cosine."""
+    if config.warmup_steps is not None:
+        warm, start = (step + 1) / max(1, config.warmup_steps), 0.0
+    else:
+        warm, start = share / config.warmup_share if config.warmup_share > 0 else 1.0, config.warmup_share
+    decayed = min(1.0, max(0.0, share - start) / max(1e-12, 1.0 - start))
+    cosine = 0.5 * (1.0 + math.cos(math.pi * decayed))
+    return min(1.0, warm) * (config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * cosine)
+
+
+def total_steps(budget: Budget, flops_per_step: float) -> int | None:
+    """Steps that a budget buys, at least one; None where it is in seconds."""
+    if budget.unit == "seconds":
+        return None
+    return max(1, round(budget.amount) if budget.unit == "steps" else int(budget.amount // flops_per_step))

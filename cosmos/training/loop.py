@@ -1,0 +1,368 @@
+"""The one training loop, for every network of the project.
+
+AdamW, warm-up and cosine decay over the share of the budget used, gradient clipping, an exponential moving average of
+the weights, validation under that average, and resume points. Processes, their gradients and their sums are
+accelerate's.
+
+Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
+(seed, epoch); noise is one `Seeds` stream per row from (seed, step, place in the global batch); dropout is seeded from
+(seed, step, process). Nothing else is random, so a run that was killed and called again ends with the same bytes on the
+CPU when its budget is in steps or FLOPs.
+
+Axis legend: B rows of the global batch.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.io.errors import UserError
+from cosmos.io.files import make_folder
+from cosmos.runtime import compilation
+from cosmos.runtime.rng import Seeds
+from cosmos.training import resume
+from cosmos.training.batches import Ahead, Batch, Batches, Order, Rows, TensorBatches, hashed, row_seeds
+from cosmos.training.budget import Budget
+from cosmos.training.config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
+from cosmos.training.distributed import Processes, find_processes
+from cosmos.training.pricing import flops_per_step
+from cosmos.training.step import OptimiserStep
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Loss",
+    "Progress",
+    "Rows",
+    "TensorBatches",
+    "TrainingConfig",
+    "TrainingResult",
+    "silent",
+    "train",
+]
+
+Loss = Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]]
+"""`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
+whole global batch, so rows with more tokens count for more where the weight counts tokens."""
+
+AHEAD = 3  # steps whose batches are put together while a GPU is busy
+LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
+CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
+
+
+def train(
+    model: nn.Module,
+    loss: Loss,
+    data: Batches,
+    *,
+    config: TrainingConfig,
+    budget: Budget,
+    workdir: Path,
+    seed: int,
+    device: str,
+    stage: str,
+    validation: Batches | None = None,
+    validation_loss: Loss | None = None,
+    progress: Progress = silent,
+) -> TrainingResult:
+    """Train `model` in place until the budget is used; on return it holds the weights to keep, in evaluation mode.
+
+    Killed and called again with the same arguments (and a model initialised the same way) it continues from its last
+    resume point in `workdir`; called after it has finished, it loads the weights it kept and returns at once. Under
+    `accelerate launch` the processes share each batch.
+
+    Args:
+        loss: see `Loss`; it is given the rows of one process and `Seeds` with one stream per row.
+        validation: measured with `validation_loss` (default: `loss`) in evaluation mode, under the averaged weights.
+        stage: name of the files left in `workdir`, such as "autoencoder".
+
+    Raises:
+        UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
+            is not finite, a disk that is full.
+    """
+    if len(data) == 0:
+        raise UserError(f"There is nothing to train '{stage}' on; give at least one text.")
+    if validation is not None and len(validation) == 0:
+        validation = None
+    make_folder(workdir)
+    processes = find_processes(device)
+    shapes = {name: list(value.shape) for name, value in resume.weights(model).items()}
+    arguments = {
+        **asdict(replace(config, precision=processes.precision(config.precision))),
+        "seed": seed,
+        "budget": str(budget),
+        "data_length": len(data),
+        "validation_length": None if validation is None else len(validation),
+        "model": f"{hashed(shapes):016x}",
+    }
+    done = resume.finished(workdir, stage, arguments)
+    if done is not None:
+        resume.load_finished(workdir, stage, model.to(processes.device).eval())
+        return done
+
+    job = _Job(data, config, budget, workdir, seed, stage, validation, validation_loss or loss, arguments)
+    run = _Run(job, model, loss, processes)
+    on_gpu = run.device.type == "cuda"
+    forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
+    blocks = compilation.compile_blocks({"": model}, training=True) if run.step.compiled else None
+    compiled = nullcontext() if blocks is None else compilation.compiled(blocks)
+    chosen = torch.cuda.device(run.device) if on_gpu else nullcontext()
+    with chosen, forked, compiled, run.ahead:
+        _loop(run, progress)
+    trained = run.finish()
+    processes.accelerator.wait_for_everyone()
+    del run
+    if on_gpu:
+        gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
+    return trained
+
+
+def _loop(run: _Run, progress: Progress) -> None:
+    """Steps, validations and resume points until the budget is used."""
+    counters = run.counters
+    run.model.train()
+    rate = 0.0
+    while True:
+        share = run.share()
+        if run.processes.rank == 0:
+            progress(run.job.stage, share, counters.loss)
+        if counters.step and (share >= 1.0 or counters.step % LOG_EVERY == 0):
+            run.interval(share, rate)
+        if run.validations_due(share) > counters.validations:
+            run.validate(share)
+            counters.validations = run.validations_due(share)
+        if share >= 1.0:
+            return
+        if counters.step and run.seconds() >= run.next_save:
+            run.save()
+        rate = run.advance(share)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is asked."""
+
+    data: Batches
+    config: TrainingConfig
+    budget: Budget
+    workdir: Path
+    seed: int
+    stage: str
+    validation: Batches | None
+    validation_loss: Loss
+    arguments: dict[str, Any]
+
+
+@dataclass
+class _Counters:
+    """What a resume point remembers besides tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    flops_per_step: float = 0.0  # counted once
+    log_bytes: int = 0
+    loss: float | None = None  # mean of the last interval
+    running: float = 0.0  # sum of losses of the interval begun
+    running_steps: int = 0
+    validations: int = 0  # how many places of the budget's grid have been passed
+    best_share: float | None = None
+    history: list[tuple[int, float]] = field(default_factory=list)
+
+
+class _Run:
+    """One stage being trained: its state, and a method for each thing that happens to it."""
+
+    def __init__(self, job: _Job, model: nn.Module, loss: Loss, processes: Processes) -> None:
+        config = job.config
+        if config.batch_size % processes.count:
+            raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
+        self.job, self.model, self.processes, self.device = job, model.to(processes.device), processes, processes.device
+        self.step = OptimiserStep(model, config, processes, job.seed)
+        self.best: list[Tensor] | None = None
+        self.order = Order(len(job.data), job.seed)
+        self.points = resume.ResumePoints(job.workdir, job.stage)
+        began = time.perf_counter()
+        self.counters = self._restored()
+        if self.counters.flops_per_step == 0:
+            epoch = -(-len(job.data) // config.batch_size)
+            self.counters.flops_per_step = flops_per_step(self.step, loss, self._rows, job.budget, epoch)
+        self.steps = total_steps(job.budget, self.counters.flops_per_step)  # None where the budget is in seconds
+        self.step.begin(loss, self.counters.step, self.counters.running)
+        self.ahead = Ahead(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
+        processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
+        log = job.workdir / f"{job.stage}.jsonl"
+        self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
+        self.started = began - self.counters.seconds
+        self.next_save = self.counters.seconds + config.checkpoint_seconds
+
+    def seconds(self) -> float:
+        """Seconds of the loop so far, over all attempts."""
+        return time.perf_counter() - self.started
+
+    def share(self) -> float:
+        """Share of the budget used, at most 1; the same in every process."""
+        if self.steps is not None:
+            return min(1.0, self.counters.step / self.steps)
+        return min(1.0, self.processes.agreed(self.seconds()) / self.job.budget.amount)
+
+    def validations_due(self, share: float) -> int:
+        """How many places of the validation grid lie behind."""
+        if self.job.validation is None:
+            return 0
+        if self.steps is not None:
+            return self.counters.step * self.job.config.validations // self.steps
+        return int(share * self.job.config.validations)
+
+    def _rows(self, step: int) -> Rows:
+        """This process's part of the batch of a step, ready to be moved."""
+        start = step * self.job.config.batch_size + self.step.first
+        return self._pinned(self.job.data.batch(self.order.rows(start, start + len(self.step.rows))))
+
+    def _pinned(self, batch: Rows) -> Rows:
+        """In memory that a GPU can read by itself, where there is one."""
+        return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
+
+    def advance(self, share: float) -> float:
+        """One optimiser step; returns its learning rate. Does not wait for the device."""
+        step = self.counters.step
+        # In the middle of the step, so that neither the first nor the last has a rate of zero.
+        share = share if self.steps is None else (step + 0.5) / self.steps
+        rate = learning_rate(self.job.config, step, share)
+        self.step(self.ahead.take(), step, rate)
+        self.counters.running_steps += 1
+        self.counters.step += 1
+        return rate
+
+    def _diverged(self, what: str, step: int) -> UserError:
+        return UserError(
+            f"The {what} of '{self.job.stage}' was not finite at step {step}; the last good checkpoint is kept: "
+            "train with a lower learning rate in another folder."
+        )
+
+    def check(self) -> None:
+        """Raise if a loss or gradient has not been finite; this waits for the device."""
+        if (bad := int(self.step.bad_step)) >= 0:
+            raise self._diverged("loss", bad)
+
+    def interval(self, share: float, rate: float) -> None:
+        """End an interval: look at the losses, write a line."""
+        self.check()
+        if self.counters.running_steps == 0:  # just resumed
+            return
+        self.counters.loss = float(self.step.running) / self.counters.running_steps
+        self.step.running.zero_()
+        self.counters.running_steps = 0
+        self._write(share, loss=self.counters.loss, lr=rate)
+
+    def _write(self, share: float, **values: float) -> None:
+        if self.log is not None:
+            seconds = round(self.seconds(), 3)
+            self.log.write(step=self.counters.step, share=round(share, 6), **values, seconds=seconds)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the averaged weights, in evaluation mode; afterwards as it was."""
+        mine = [value.clone() for value in self.step.live]
+        torch._foreach_copy_(self.step.live, self.step.average or mine)
+        self.model.eval()
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self.step.live, mine)
+            self.model.train()
+
+    def validate(self, share: float) -> None:
+        """Measure the validation loss of the averaged weights; remember them where they are the best so far."""
+        data, size = self.job.validation, self.job.config.batch_size
+        assert data is not None
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        with self.averaged(), torch.no_grad(), self.step.autocast():
+            starts = range(0, len(data), size)[self.processes.rank :: self.processes.count]
+            for start in starts:
+                stop = min(start + size, len(data))
+                # The same noise at every validation, so that two of them can be compared.
+                base = hashed(self.job.seed, "validation")
+                seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
+                batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
+                total, weight = self.job.validation_loss(self.model, batch, seeds)
+                sums += torch.stack((total.double(), weight.double()))
+        loss, weight = self.processes.total(sums).tolist()
+        if not math.isfinite(loss) or weight <= 0:
+            raise self._diverged("validation loss", self.counters.step)
+        best = min((value for _, value in self.counters.history), default=math.inf)
+        self.counters.history.append((self.counters.step, loss / weight))
+        if loss / weight < best:
+            self.counters.best_share = share
+            if self.job.config.keep == "best":
+                self.best = [value.clone() for value in self.step.average or self.step.live]
+        self._write(share, validation_loss=loss / weight)
+
+    def save(self) -> None:
+        """Write a resume point, and put the next off so far that they cost no more than their share of the time."""
+        begun = self.seconds()
+        self.check()
+        if self.log is not None:
+            names = list(self.step.parameters)
+            counters = replace(
+                self.counters, seconds=begun, running=float(self.step.running), log_bytes=self.log.length()
+            )
+            groups = {
+                "model": resume.weights(self.model),
+                "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
+                "average": dict(zip(names, self.step.average or [], strict=False)),
+                "best": dict(zip(names, self.best or [], strict=False)),
+            }
+            self.points.save(groups, {"arguments": self.job.arguments, "counters": asdict(counters)})
+        now = self.seconds()
+        self.next_save = now + max(self.job.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
+
+    def _restored(self) -> _Counters:
+        """Take up the newest resume point, where there is one."""
+        point = self.points.load()
+        if point is None:
+            return _Counters()
+        groups, header = point
+        resume.check_arguments(self.job.stage, self.job.workdir, header["arguments"], self.job.arguments)
+        names = list(self.step.parameters)
+        resume.load_weights(self.model, groups["model"])
+        resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
+        if self.step.average is not None:
+            self.step.average = [groups["average"][name].to(self.device) for name in names]
+        if groups.get("best"):
+            self.best = [groups["best"][name].to(self.device) for name in names]
+        history = [(step, loss) for step, loss in header["counters"]["history"]]
+        return _Counters(**{**header["counters"], "history": history})
+
+    def finish(self) -> TrainingResult:
+        """Put the weights to keep into the model and leave them on disk."""
+        keep, counters = self.job.config.keep, self.counters
+        torch._foreach_copy_(
+            self.step.live, (self.best if keep == "best" else None) or self.step.average or self.step.live
+        )
+        self.model.eval()
+        losses = [loss for _, loss in counters.history]
+        trained = TrainingResult(
+            steps=counters.step,
+            seconds=self.seconds(),
+            flops=counters.step * counters.flops_per_step,
+            validation_loss=(min(losses) if keep == "best" else losses[-1]) if losses else None,
+            notes={
+                "best_share": counters.best_share,
+                "validation_losses": [list(pair) for pair in counters.history],
+            },
+        )
+        if self.log is not None:
+            self.log.close()
+            resume.finish(self.job.workdir, self.job.stage, resume.weights(self.model), self.job.arguments, trained)
+            self.points.remove()
+        return trained

@@ -1,0 +1,98 @@
+"""The price of a training step: the FLOPs of steps that the training will make, counted before it begins.
+
+Steps differ, as batches are trimmed to their longest text and some losses read out as many positions as noise has
+chosen. So the mean is that of the whole run, on the batches and the noise that its steps will have, in training mode
+and with the shapes of recorded steps where steps are recorded. Counting a step costs somewhat more than the step, and
+looking at the size of its batch next to nothing: so few are counted, many are looked at, and the mean is the height of
+the line through the counted ones at the mean size (the regression estimator of survey sampling; Cochran, "Sampling
+Techniques", 1977, section 7.1).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.runtime.flops import measure_flops
+from cosmos.runtime.rng import Seeds
+from cosmos.training.batches import Batch, Rows, hashed, row_seeds
+from cosmos.training.budget import Budget
+from cosmos.training.config import total_steps
+from cosmos.training.step import OptimiserStep
+
+LOOKED_AT = 256  # steps at most
+COUNTED_SHARE, FEWEST, MOST = 1 / 200, 2, 16  # of the steps; besides the first
+COUNTED_FOR_SECONDS = 4  # where time is the budget, the price goes into the record and nowhere else
+
+
+def flops_per_step(
+    step: OptimiserStep,
+    loss: Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]],
+    batch: Callable[[int], Rows],
+    budget: Budget,
+    epoch: int,
+) -> float:
+    """Mean FLOPs of a step over all processes: loss and gradients, as `measure_flops` counts; the same in each process.
+
+    Global generators are left as they were, and the model without gradients.
+
+    Args:
+        batch: this process's part of the batch of a step, on the CPU.
+        epoch: steps until all data have been seen; a budget in seconds does not say how many there will be.
+    """
+    model = step.model.train()
+
+    def counted(number: int) -> float:
+        moved = Batch(batch(number), static_shapes=step.recorded).to(step.device)
+        last = step.first + len(step.rows)
+        seeds = row_seeds(hashed(step.seed, "noise", number), step.first, last, step.device)
+
+        def run() -> None:
+            with step.autocast():
+                total, _ = loss(model, moved, seeds)
+            total.backward()
+
+        flops = measure_flops(run)
+        model.zero_grad(set_to_none=True)
+        return flops
+
+    def size(number: int) -> int:
+        """Numbers in a batch, which grow with the length of its texts."""
+        return sum(value.numel() for value in batch(number).values())
+
+    def together(flops: float) -> float:
+        """The sum over processes, which have a part of every batch each."""
+        return float(step.processes.total(torch.tensor(flops, dtype=torch.float64, device=step.device)))
+
+    with torch.random.fork_rng(devices=[step.device] if step.device.type == "cuda" else []):  # dropout draws
+        if budget.unit == "seconds":
+            mean = statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS))
+        else:
+            # Where the budget is in FLOPs, the price says how many steps there will be; that of one says about how
+            # many.
+            flops = {0: counted(0)}
+            steps = total_steps(budget, together(flops[0]))
+            assert steps is not None
+            sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
+            most = min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
+            chosen = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
+            flops |= {number: counted(number) for number in chosen if number not in flops}
+            mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
+    return together(mean)
+
+
+def _mean(sizes: Sequence[int], flops: Sequence[float], mean_size: float) -> float:
+    """FLOPs at the mean size, from those at some sizes."""
+    if len(set(sizes)) == 1:
+        return statistics.fmean(flops)
+    line = statistics.linear_regression(sizes, flops)
+    return line.intercept + line.slope * mean_size
+
+
+def _evenly(items: Sequence[int], most: int) -> list[int]:
+    """At most so many of the items, from the middles of parts of equal length."""
+    count = min(most, len(items))
+    return [items[len(items) * (2 * place + 1) // (2 * count)] for place in range(count)]

@@ -1,0 +1,182 @@
+"""What a training run leaves on disk: resume points, the log, the finished weights.
+
+Safetensors and JSON only. `accelerate.Accelerator.save_state` is not used: it pickles optimiser and random states, and
+a pickle can run code when it is read. Here the optimiser's state is flattened into named tensors, and no random state
+is kept, because every draw is derived from (seed, step).
+
+    <stage>.resume.safetensors            the newest resume point (weights, averages, optimiser; counters in its header)
+    <stage>.resume.previous.safetensors   the one before
+    <stage>.jsonl                         the log, one line per interval
+    <stage>.trained.safetensors           when finished: the weights to keep
+    <stage>.trained.json                  the marker of the end: arguments and what training cost
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cosmos.io import safetensors
+from cosmos.io.errors import UserError
+from cosmos.io.files import read_json, remove_leftovers, saving, write_bytes, write_json
+from cosmos.training.config import TrainingResult
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training moves, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """What training may change: trainable parameters and persistent buffers. Frozen parameters are not among them."""
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    buffers = {name: value for name, value in model.state_dict().items() if name not in parameters}
+    return {**{name: parameter.detach() for name, parameter in trainable(model).items()}, **buffers}
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors of `weights` into a model of the same shape."""
+    with torch.no_grad():
+        for name, value in weights(model).items():
+            value.copy_(tensors[name])
+
+
+def flatten_optimizer(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
+    """The optimiser's state as `<parameter>/<quantity>` -> tensor; `names` in the order the optimiser has them."""
+    state = optimizer.state_dict()["state"]
+    return {f"{names[i]}/{key}": value for i, quantities in state.items() for key, value in quantities.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `flatten_optimizer`."""
+    place = {name: i for i, name in enumerate(names)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for path, value in tensors.items():
+        name, key = path.rsplit("/", 1)
+        state.setdefault(place[name], {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def check_arguments(stage: str, workdir: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other arguments than training began with.
+
+    Raises:
+        UserError: names each argument that differs, with both values.
+    """
+    now = json.loads(json.dumps(now))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if keys:
+        changes = ", ".join(f"{key} was {before.get(key)} and is now {now.get(key)}" for key in keys)
+        raise UserError(
+            f"Training of '{stage}' in {workdir} began with other settings: {changes}; "
+            "give the same settings again, or another folder."
+        )
+
+
+class ResumePoints:
+    """The two newest resume points of a stage."""
+
+    def __init__(self, workdir: Path, stage: str) -> None:
+        self.current = workdir / f"{stage}.resume.safetensors"
+        self.previous = workdir / f"{stage}.resume.previous.safetensors"
+        self.fresh = workdir / f"{stage}.resume.safetensors.new"  # whole, and not yet the newest
+
+    def save(self, groups: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
+        """Write a point, named groups of named tensors; the one before stays as `previous`.
+
+        Raises:
+            UserError: it could not be written (disk full); the points there were still are.
+        """
+        tensors = {f"{group}/{name}": value for group, part in groups.items() for name, value in part.items()}
+        remove_leftovers(self.fresh)
+        safetensors.save(self.fresh, tensors, header)
+        with saving(self.current):
+            if self.current.exists():
+                self.current.replace(self.previous)
+            self.fresh.replace(self.current)
+
+    def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+        """The newest point that can be read; None if there is none at all.
+
+        Raises:
+            UserError: there are points but none is whole.
+        """
+        problem = None
+        for path in (self.current, self.previous):
+            if path.exists():
+                try:
+                    tensors, header = safetensors.load(path), safetensors.read_header(path).notes
+                except UserError as error:
+                    problem = problem or error
+                    continue
+                groups: dict[str, dict[str, Tensor]] = {}
+                for place, value in tensors.items():
+                    group, name = place.split("/", 1)
+                    groups.setdefault(group, {})[name] = value
+                return groups, header
+        if problem:
+            raise problem
+        return None
+
+    def remove(self) -> None:
+        """Delete all points: the stage is finished."""
+        remove_leftovers(self.fresh)
+        for path in (self.current, self.previous, self.fresh):
+            path.unlink(missing_ok=True)
+
+
+class Log:
+    """A JSON-lines file that continues at the length a resume point remembers, so that no line is there twice."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        self.path = path
+        with saving(path):
+            kept = path.read_bytes()[:length] if path.exists() else b""
+            kept = kept[: kept.rfind(b"\n") + 1]  # a file shorter than remembered may end in part of a line
+            write_bytes(path, kept)
+            self._file = path.open("ab", buffering=0)
+
+    def write(self, **line: object) -> None:
+        """Append one line."""
+        with saving(self.path):
+            self._file.write((json.dumps(line) + "\n").encode())
+
+    def length(self) -> int:
+        """Bytes written so far."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def finish(
+    workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: TrainingResult
+) -> None:
+    """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
+    safetensors.save(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
+    write_json(workdir / f"{stage}.trained.json", {"arguments": arguments, "trained": asdict(trained)})
+
+
+def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> TrainingResult | None:
+    """What a finished stage cost, or None where it has not finished.
+
+    Raises:
+        UserError: it was trained with other arguments.
+    """
+    path = workdir / f"{stage}.trained.json"
+    if not path.exists():
+        return None
+    marker = read_json(path)
+    check_arguments(stage, workdir, marker["arguments"], arguments)
+    return TrainingResult(**marker["trained"])
+
+
+def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:
+    """Put the weights that a finished stage left into `model`."""
+    load_weights(model, safetensors.load(workdir / f"{stage}.trained.safetensors"))

@@ -1,0 +1,136 @@
+"""One optimiser step: loss, gradients, AdamW, and the exponential moving average of the weights.
+
+On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
+small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
+equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
+still not fused, which costs the same systems most, but less.) Whatever changes from step to step (rows, noise, learning
+rate) therefore lies in tensors, and nothing in a recorded step waits for the device.
+
+Axis legend: B rows of this process's part of the global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from cosmos.runtime import compilation
+from cosmos.runtime.cuda_graphs import CudaGraphCache
+from cosmos.runtime.rng import Seeds
+from cosmos.training import resume
+from cosmos.training.batches import Batch, Rows, hashed
+from cosmos.training.config import TrainingConfig
+from cosmos.training.distributed import Objective, Processes
+
+GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
+
+
+def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
+    """Whether the steps of a training are recorded there."""
+    return config.record and device.type == "cuda" and processes == 1
+
+
+class OptimiserStep:
+    """What a step reads and moves, and the step itself.
+
+    Attributes:
+        parameters: what is trained, by name. live: the same without their graph.
+        average: the moving average of each, if there is one.
+        optimizer: AdamW.
+        compiled: whether noise is compiled, as the model's blocks are to be (`cosmos.runtime.compilation`).
+        running: the sum of the losses since somebody set it to zero, float64.
+        bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> None:
+        self.model, self.config, self.processes, self.seed = model, config, processes, seed
+        self.device = device = processes.device
+        self.parameters = resume.trainable(model)
+        self.live = [parameter.data for parameter in self.parameters.values()]
+        self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
+        self.recorded = is_recorded(config, device, processes.count)
+        self.compiled = config.compile and device.type == "cuda" and compilation.has_compiler()
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
+            betas=config.betas,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=self.recorded,
+        )
+        part = config.batch_size // processes.count
+        self.first = processes.rank * part  # row of the global batch
+        self.rows = torch.arange(self.first, self.first + part, device=device)
+        self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
+        self.gain = torch.zeros((), device=device)  # the share of the average that is made new
+        self.steps = torch.zeros((), dtype=torch.int64, device=device)
+        self.bad_step = torch.full((), -1, device=device)
+        self.running = torch.zeros((), dtype=torch.float64, device=device)
+        # Threads that pin the memory of coming batches while a step is recorded do no harm.
+        self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
+
+    def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
+        """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
+        objective = Objective(self.model, loss)
+        self.objective = self.processes.accelerator.prepare(objective) if self.processes.count > 1 else objective
+        self.steps.fill_(step)
+        self.running.fill_(running)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 in matrix products, or nothing."""
+        precision = self.processes.precision(self.config.precision)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+    def __call__(self, rows: Rows, step: int, rate: float) -> None:
+        """Step `step` (from 0) at a learning rate; does not wait for the device.
+
+        Args:
+            rows: B of them on the CPU, in pinned memory where the device is a GPU.
+        """
+        self.noise.fill_(hashed(self.seed, "noise", step))
+        dropout = hashed(self.seed, "dropout", step, self.processes.rank)
+        torch.default_generator.manual_seed(dropout)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(dropout)
+        group = self.optimizer.param_groups[0]
+        if self.recorded:
+            group["lr"].fill_(rate)
+            self.gain.fill_(1.0 - self._decay(step))
+            names = tuple(rows)
+            self.graphs(names, lambda *tensors: self._run(dict(zip(names, tensors, strict=True))), *rows.values())
+            return
+        group["lr"] = rate
+        self._run(rows)
+        if self.average is not None:
+            get_ema_multi_avg_fn(self._decay(step))(self.average, self.live, step + 1)
+
+    def _decay(self, step: int) -> float:
+        return min(self.config.ema_decay or 0.0, (2 + step) / (11 + step))
+
+    def _run(self, rows: Rows) -> None:
+        batch = Batch(rows, static_shapes=self.recorded).to(self.device)
+        with self.autocast():
+            total, weight = self.objective(batch, Seeds(self.rows + self.noise, self.compiled))
+        sums = self.processes.total(torch.stack((total.detach(), weight)))
+        weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
+        # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
+        (total * (self.processes.count / weights)).backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.recorded and self.average is not None:
+            difference = torch._foreach_sub(self.live, self.average)
+            torch._foreach_mul_(difference, self.gain)
+            torch._foreach_add_(self.average, difference)
+        value = sums[0] / weights
+        self.steps += 1
+        # The norm is that of all processes' gradients: it tells each of them of a bad loss in any.
+        good = torch.isfinite(value + norm) | (self.bad_step >= 0)
+        self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
+        self.running += value

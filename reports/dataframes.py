@@ -1,0 +1,158 @@
+"""From the files of a run to tidy pandas frames: one row per cell, score, timing and sample.
+
+Everything is read through `benchmarks.records.store`, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from baselines.contract import Document, UserError
+from benchmarks.records import store
+from benchmarks.records.schema import Json, Record, identity, to_json
+
+TEST_SPLIT = "test"
+SCORE_COLUMNS = (
+    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
+    *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run's folder holds.
+
+    Attributes:
+        plan: `plan.json`.
+        records: one per cell that was begun, in the order of the plan.
+        documents: hash of a document file -> its documents by id.
+    """
+
+    folder: Path
+    plan: Json
+    records: tuple[Record, ...]
+    documents: Mapping[str, Mapping[str, Document]]
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        UserError: the folder holds no run or no cell, or something in it is damaged, lost or of a later version.
+    """
+    records = tuple(store.read_run(folder))
+    if not records:
+        raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
+    hashes = sorted({documents_hash(record) for record in records} - {""})
+    documents = {sha: {document.id: document for document in store.read_documents(folder, sha)} for sha in hashes}
+    return Run(folder, store.read_plan(folder) or {}, records, documents)
+
+
+def documents_hash(record: Record) -> str:
+    """The hash of the test documents of a cell, "" where its header does not say."""
+    return str(record.header.documents.get(TEST_SPLIT, {}).get("sha256", ""))
+
+
+def entry_key(record: Record) -> str:
+    """Equal for cells that differ by their seed alone: one row of a table."""
+    cell = to_json(record.header.cell)
+    del cell["seed"]
+    return identity([cell, documents_hash(record)])
+
+
+def panel_key(record: Record) -> str:
+    """Equal for cells that were asked the same: only these may share a table."""
+    cell = record.header.cell
+    return identity([cell.task, cell.task_version, cell.source, cell.data, cell.limit, documents_hash(record)])
+
+
+def cells(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per cell: its entry, how many networks and parameters it has (NaN where no record says), and what its
+    training cost."""
+    rows = []
+    for record in records:
+        header = record.header
+        training = header.training
+        parameters = header.parameters
+        rows.append(
+            {
+                "id": header.cell.id,
+                "entry": entry_key(record),
+                "trainable": None if parameters is None else parameters.trainable,
+                "frozen": None if parameters is None else parameters.parameters - parameters.trainable,
+                "networks": len(header.networks),
+                "train_seconds": None if training is None else training.seconds,
+                "train_flops": None if training is None else training.flops,
+            }
+        )
+    numbers = ("trainable", "frozen", "train_seconds", "train_flops")
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+
+
+def scores(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per cell and metric; `per_text` maps a document's id to its score, empty for corpus metrics."""
+    rows = []
+    for record in records:
+        cell_id, entry = record.header.cell.id, entry_key(record)
+        ids = [sample.id for sample in record.samples]
+        for position, score in enumerate(record.scores):
+            values = score.values if score.values is not None and len(score.values) == len(ids) else ()
+            per_text = {key: value for key, value in zip(ids, values, strict=False) if value is not None}
+            rows.append(
+                {
+                    "id": cell_id,
+                    "entry": entry,
+                    "seed": record.header.cell.seed,
+                    "position": position,
+                    "metric": score.metric,
+                    "signature": score.signature,
+                    "value": score.value,
+                    "low": score.low,
+                    "high": score.high,
+                    "level": score.level,
+                    "n": score.n,
+                    "total": score.total,
+                    "direction": score.direction,
+                    "reason": score.reason,
+                    "per_text": per_text,
+                    "summary": score.summary,
+                    "companions": score.companions,
+                }
+            )
+    frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    return frame.astype(dict.fromkeys(("value", "low", "high", "level"), "float64"))
+
+
+def timings(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per timed call of `generate`: entry, kind, texts made, seconds."""
+    rows = []
+    for record in records:
+        cell_id, entry = record.header.cell.id, entry_key(record)
+        for timing in record.timings:
+            rows.append(
+                {
+                    "id": cell_id,
+                    "entry": entry,
+                    "kind": timing.kind,
+                    "texts": len(timing.ids),
+                    "seconds": timing.seconds,
+                }
+            )
+    return pd.DataFrame(rows, columns=["id", "entry", "kind", "texts", "seconds"])
+
+
+def calls(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per text and network: entry, network, calls, and whether the text was made "alone" or "together" with
+    others, whose calls it then shares."""
+    rows = []
+    for record in records:
+        entry = entry_key(record)
+        alone = [("alone", timing.calls) for timing in record.timings if timing.kind == "latency"]
+        together = [("together", sample.calls) for sample in record.samples]
+        for how, counts in (*alone, *together):
+            rows += [{"entry": entry, "how": how, "network": name, "calls": count} for name, count in counts.items()]
+    return pd.DataFrame(rows, columns=["entry", "how", "network", "calls"])

@@ -1,0 +1,245 @@
+"""A short reading of a panel in plain sentences, made from the numbers by fixed rules.
+
+The rules say only what a test or disjoint intervals bear out, name what cannot be told, and say so plainly where Cosmos
+loses. They never explain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from benchmarks.stats import dominated_by
+from reports.columns import ScoreColumn
+from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
+from reports.panels import Entry, Panel
+from reports.significance import Judgement, Pair, clear, compare_pairs
+
+SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
+
+
+def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
+    """The sentences on a panel. `judgement` is that of its headline."""
+    column = panel.headline
+    scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
+    if column is None or not scored:
+        return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
+    return (
+        *_stand_in(panel, column),
+        *_caution(column),
+        *_rankings(panel, column, scored, judgement),
+        *_subject(column, scored, judgement),
+        *_floors(panel, column, scored),
+        *_speed(panel, column, scored),
+        _scope(panel),
+    )
+
+
+def _stand_in(panel: Panel, column: ScoreColumn) -> list[str]:
+    """Say so where the score that leads is not the one that the task means to lead."""
+    if not panel.headlines or column.metric == panel.headlines[0]:
+        return []
+    if column.metric in panel.headlines:
+        skipped = panel.headlines[: panel.headlines.index(column.metric)]
+        return [f"No trained entry has a value of {listed(skipped)}, so {column.title} is the headline."]
+    return [
+        f"No headline score of the task ({listed(panel.headlines)}) has a value here; {column.title} stands in for it "
+        "and does not sum up quality."
+    ]
+
+
+def _caution(column: ScoreColumn) -> list[str]:
+    """What a headline says that misleads alone, and what must be read with it."""
+    if not column.companions:
+        return []
+    return [f"{column.title} is not to be read without {listed(column.companions)}. {column.summary}".strip()]
+
+
+def _value(column: ScoreColumn, entry: Entry) -> float | None:
+    score = column.scores.get(entry.key)
+    return None if score is None else score.quantity.value
+
+
+def _sorted(column: ScoreColumn, entries: Sequence[Entry]) -> list[Entry]:
+    sign = -1 if column.direction == "higher" else 1
+    return sorted(entries, key=lambda entry: sign * (_value(column, entry) or 0.0))
+
+
+def _shown(column: ScoreColumn, entry: Entry) -> str:
+    quantity = column.scores[entry.key].quantity
+    return " ".join(part for part in written(quantity.value, quantity.low, quantity.high) if part)
+
+
+def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
+    """Who is best, in each track apart."""
+    return [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
+
+
+def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Those of the entries that may be ranked together; the track is "" where all of the panel are of one."""
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.elsewhere):
+        found.setdefault(entry.track if len(panel.tracks) > 1 else "", []).append(entry)
+    return found
+
+
+def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement, track: str) -> str:
+    """Who is best of `scored`; `track` is what they have in common, where others have not."""
+    best, *others = _sorted(column, scored)
+    kind = f"entry {track}" if track else "trained entry"
+    if not others:
+        value = f"{column.title} {_shown(column, best)}"
+        return f"{best.name} has {value}; there is no other {kind} with a score to rank it with."
+    equal = [other for other in others if _value(column, other) == _value(column, best)]
+    shared = [entry.name for entry in (best, *equal)]
+    who = f"{listed(shared)} share the best value" if equal else f"{best.name} has the best value"
+    among = f", among entries {track}" if track else ""
+    start = f"On {column.title} ({column.direction} is better){among}, {who}, {_shown(column, best)}"
+    others = [other for other in others if other not in equal]
+    if not judgement.pairs:
+        disjoint = judgement.marks.get(best.key) == "best"
+        overlaps = f"that of no other {kind}" if disjoint else "others: no best can be named"
+        return f"{start}; its interval overlaps {overlaps}."
+    beaten: list[str] = []
+    level: list[str] = []
+    for other in others:
+        pair = judgement.pair(best.key, other.key)
+        (beaten if pair and pair.outcome == "better" else level).append(other.name)
+    if not level and not equal:
+        return f"{start}, significantly better than every other {kind}."
+    clauses = [
+        *([f"cannot be told from {listed(level)}"] if level else []),
+        *([f"is significantly better than {listed(beaten)}"] if beaten else []),
+    ]
+    return f"{start}; {best.name if equal else 'it'} {', and '.join(clauses)}." if clauses else f"{start}."
+
+
+def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
+    """The best setting of Cosmos, whatever its number of latents, against the best setting of every rival."""
+    ordered = _sorted(column, scored)
+    ours = next((entry for entry in ordered if entry.method == SUBJECT), None)
+    if ours is None:
+        return []
+    rivals: dict[tuple[str, str], Entry] = {}
+    for entry in ordered:
+        if entry.method != SUBJECT:
+            rivals.setdefault((entry.system, entry.track), entry)
+    said: dict[str, list[str]] = {"worse": [], "better": [], "cannot tell": []}
+    across: dict[str, list[str]] = {}  # the other track -> who of it was compared
+    for rival in rivals.values():
+        pair = judgement.pair(ours.key, rival.key)
+        if pair is not None:
+            said[pair.outcome].append(f"{rival.name} ({_pair(pair)})")
+            if rival.track != ours.track:
+                across.setdefault(rival.track, []).append(rival.name)
+    sentences = []
+    if said["worse"]:
+        sentences.append(f"Cosmos loses: {ours.name} is significantly worse than {listed(said['worse'])}.")
+    if said["better"]:
+        sentences.append(f"{ours.name} is significantly better than {listed(said['better'])}.")
+    if said["cannot tell"]:
+        sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
+    sentences += [
+        f"The comparison with {listed(names)} is across tracks, not a ranking: {ours.name} stands among entries "
+        f"{ours.track}, not among those {track}."
+        for track, names in across.items()
+    ]
+    return sentences
+
+
+def _pair(pair: Pair) -> str:
+    places = decimals(half_width(pair.low, pair.high) or 1.0)
+    limits = f"[{fixed(pair.low, places)}, {fixed(pair.high, places)}]"
+    sign = "+" if pair.difference > 0 else ""
+    told = f"difference {sign}{fixed(pair.difference, places)} {limits}, {p_value(pair.p)}"
+    if pair.outcome == "cannot tell" and math.isfinite(pair.detectable):
+        told += f"; {counted(pair.n, 'text')} can show one of about {significant(pair.detectable, 2)}"
+    return told
+
+
+def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
+    """Which trained entries are not shown to clear a floor; one family of tests over all of them."""
+    floors = [
+        entry
+        for entry in panel.floors
+        if entry.system != "reference" and entry.key in column.scores and column.scores[entry.key].per_text
+    ]
+    pairs = [(entry.key, floor.key) for entry in scored for floor in floors if column.scores[entry.key].per_text]
+    tested = compare_pairs(column, pairs)
+    if not tested:
+        return []
+    names = {entry.key: entry.name for entry in panel.entries}
+    below: dict[str, tuple[str, ...]] = {}  # entry -> the floors it does not clear
+    for pair in tested:
+        if pair.outcome != "better":
+            below[names[pair.a]] = (*below.get(names[pair.a], ()), names[pair.b])
+    if not below:
+        beaten = listed(floor.name for floor in floors)
+        return [f"Every trained entry is significantly better than the floors {beaten}."]
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name, uncleared in below.items():
+        together.setdefault(uncleared, []).append(name)
+    return [
+        f"{listed(members)} {'is' if len(members) == 1 else 'are'} not shown to be better than {listed(uncleared)}: on "
+        f"{column.title} {'it has' if len(members) == 1 else 'they have'} not learnt the task."
+        for uncleared, members in together.items()
+    ]
+
+
+def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
+    timed = [entry for entry in scored if entry.throughput.value and not entry.doubts]
+    doubted = [entry.name for entry in scored if entry.doubts]
+    sentences = []
+    if doubted:
+        sentences.append(f"The timing of {listed(doubted)} is not valid, so nothing is said of their speed.")
+    if len(timed) < 2:
+        return [*sentences, "Too few valid timings to compare speed."]
+    fastest, second, *_ = sorted(timed, key=lambda entry: -(entry.throughput.value or 0.0))
+    rate = " ".join(
+        part for part in written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high) if part
+    )
+    among = "Of those whose timing is valid, " if doubted else ""
+    lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
+    sure = clear(fastest.throughput, second.throughput, "higher")
+    sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
+    tracks = _by_track(panel, timed).items()
+    return [*sentences, *(_front(column, entries, track) for track, entries in tracks if len(entries) > 1)]
+
+
+def _front(column: ScoreColumn, timed: Sequence[Entry], track: str) -> str:
+    """Who is on the front of quality and speed by the values, and who is matched in both by whom."""
+    sign = 1 if column.direction == "higher" else -1
+    qualities = [sign * (_value(column, entry) or 0.0) for entry in timed]
+    matched: dict[str, list[str]] = {}
+    front = []
+    for entry, other in zip(timed, dominated_by(qualities, [e.throughput.value or 0.0 for e in timed]), strict=True):
+        if other is None:
+            front.append(entry.name)
+        else:
+            matched.setdefault(timed[other].name, []).append(entry.name)
+    among = f" among entries {track}" if track else ""
+    sentence = f"By the values alone, without a test, the front of quality and speed{among} is {listed(front)}"
+    clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
+    return "; ".join([sentence, *clauses]) + "."
+
+
+def _scope(panel: Panel) -> str:
+    """What the numbers hold for, and no further."""
+    entries = panel.trained or panel.entries
+    cells = [entry.cell for entry in entries] or [panel.cell]
+    devices = dict.fromkeys(_device(entry) for entry in entries)
+    texts = max((len(record.samples) for entry in panel.entries for record in entry.records), default=0)
+    seeds = len({record.header.cell.seed for entry in entries for record in entry.records})
+    presets = listed(dict.fromkeys(cell.preset for cell in cells))
+    trained = f"preset {presets}, {counted(seeds, 'training seed')}, on " if panel.trained else "on "
+    scope = (
+        f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, {trained}"
+        f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
+    )
+    budgets = list(dict.fromkeys(cell.budget for cell in cells))
+    return scope + (f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else "")
+
+
+def _device(entry: Entry) -> str:
+    header = entry.records[0].header
+    return f"{header.device.get('name', header.cell.device)} in {header.cell.dtype}"

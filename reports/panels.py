@@ -1,0 +1,224 @@
+"""From tidy frames to what a table shows: entries (rows), their scores by column, their speed and their cost.
+
+An *entry* is a system with a setting; cells that differ by their seed alone are one entry. A *panel* holds the entries
+that were asked the same, on the same documents: only they are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks.records.schema import Cell, Record
+from reports import dataframes
+from reports.columns import ScoreColumn, score_columns
+from reports.quantities import Quantity, latency, mean, throughput
+
+SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: a system and its setting, its cells and what they cost."""
+
+    key: str
+    system: str
+    setting: str
+    trained: bool  # False for floors and the reference, which have no networks
+    records: tuple[Record, ...]  # one per seed, all done
+    latency: Quantity  # milliseconds for one text at batch size 1, median
+    throughput: Quantity  # texts per second
+    sweep: Mapping[int, Quantity]  # the same for other numbers of texts at once
+    calls: Quantity  # calls of the first network for one text, made alone where that was timed
+    calls_together: float | None  # calls of the first network in the batch that a text was made in
+    other_calls: Mapping[str, float]  # of the other networks, as `calls`
+    trainable: Quantity
+    frozen: Quantity
+    train_seconds: Quantity
+    train_flops: Quantity
+    doubts: tuple[str, ...]  # why its timing is not valid; empty where it is
+    tags: tuple[str, ...] = ()  # what besides system and setting tells it from the others: preset, device ...
+
+    @property
+    def cell(self) -> Cell:
+        return self.records[0].header.cell
+
+    @property
+    def batch_size(self) -> int:
+        """How many texts were really made at once, at least."""
+        return min(record.header.batch_size for record in self.records)
+
+    @property
+    def method(self) -> str:
+        """The method that its system is a variant of."""
+        return self.records[0].header.method
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The names, without their folders, of the weights it uses, frozen or to begin with, that were learnt from data
+        that no budget here contains."""
+        return tuple(name.rstrip("/").rpartition("/")[2] for name in self.records[0].header.external_weights)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it uses weights that were learnt elsewhere."""
+        return bool(self.weights)
+
+    @property
+    def track(self) -> str:
+        """What it has in common with those that it is ranked with."""
+        return ELSEWHERE if self.elsewhere else SCRATCH
+
+    @property
+    def name(self) -> str:
+        """What the entry is called in a sentence."""
+        details = ", ".join(part for part in (self.setting, *self.tags) if part)
+        return f"{self.system} ({details})" if details else self.system
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Entries that were asked the same, their scores, and the cells that have no result."""
+
+    entries: tuple[Entry, ...]
+    columns: tuple[ScoreColumn, ...]
+    missing: tuple[Record, ...]  # failed, refused or unfinished
+    headlines: tuple[str, ...] = ()  # metrics that sum the panel up, best first; all in their order if empty
+    splits: tuple[str, ...] = ()  # sentences on metrics that have several signatures
+
+    @property
+    def trained(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.trained)
+
+    @property
+    def tracks(self) -> Mapping[str, tuple[Entry, ...]]:
+        """The trained entries that are ranked together, by what they have in common."""
+        tracks = {title: tuple(e for e in self.trained if e.track == title) for title in (SCRATCH, ELSEWHERE)}
+        return {title: entries for title, entries in tracks.items() if entries}
+
+    @property
+    def floors(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if not entry.trained)
+
+    @property
+    def headline(self) -> ScoreColumn | None:
+        """The first of the headline metrics that ranks and that some trained entry (or else any) has a value in.
+
+        Where none has, another stands in for it, but none that misleads alone.
+        """
+        ranked = [column for column in self.columns if column.direction != "none"]
+        wanted = [column for name in self.headlines for column in ranked if column.metric == name]
+        ranked = wanted + [column for column in ranked if column not in wanted and not column.companions]
+        for entries in (self.trained, self.entries):
+            for column in ranked:
+                if any(_value(column, entry) is not None for entry in entries):
+                    return column
+        return None
+
+    @property
+    def cell(self) -> Cell:
+        """Any cell of the panel: what was asked is the same in all."""
+        return (self.entries[0].records if self.entries else self.missing)[0].header.cell
+
+
+def _value(column: ScoreColumn, entry: Entry) -> float | None:
+    score = column.scores.get(entry.key)
+    return None if score is None else score.quantity.value
+
+
+def panels(records: Sequence[Record], headlines: Sequence[str] = ()) -> tuple[Panel, ...]:
+    """The panels of a run, in the order of their first cell. `headlines` names metrics, best first."""
+    by_panel: dict[str, list[Record]] = {}
+    for record in records:
+        by_panel.setdefault(dataframes.panel_key(record), []).append(record)
+    return tuple(_panel(group, tuple(headlines)) for group in by_panel.values())
+
+
+def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
+    done = [record for record in records if record.header.status == "done"]
+    by_entry: dict[str, list[Record]] = {}
+    for record in done:
+        by_entry.setdefault(dataframes.entry_key(record), []).append(record)
+    cells, timings, calls = dataframes.cells(done), dataframes.timings(done), dataframes.calls(done)
+    entries = [_entry(key, group, cells, timings, calls) for key, group in by_entry.items()]
+    systems = list(dict.fromkeys(entry.system for entry in entries))  # settings of a system stand together
+    entries.sort(key=lambda entry: systems.index(entry.system))
+    columns, splits = score_columns(dataframes.scores(done))
+    missing = tuple(record for record in records if record.header.status != "done")
+    return Panel(tuple(_tagged(entries)), columns, missing, headlines, splits)
+
+
+def _entry(
+    key: str, records: Sequence[Record], cells: pd.DataFrame, timings: pd.DataFrame, calls: pd.DataFrame
+) -> Entry:
+    ordered = tuple(sorted(records, key=lambda record: record.header.cell.seed))
+    cell = ordered[0].header.cell
+    own = cells[cells["entry"] == key]
+    timed = timings[timings["entry"] == key]
+    own_calls = calls[calls["entry"] == key]
+    together = _means(own_calls[own_calls["how"] == "together"])
+    alone = _means(own_calls[own_calls["how"] == "alone"]) or together
+    first = str(next(iter(ordered[0].header.networks), ""))
+    plain = not cell.setting_values and cell.setting in ("default", "")
+    return Entry(
+        key=key,
+        system=cell.system,
+        setting="" if plain else cell.setting,
+        trained=bool(own["networks"].max() > 0),
+        records=ordered,
+        latency=latency(timed[timed["kind"] == "latency"]),
+        throughput=throughput(timed[timed["kind"] == "batch"]),
+        sweep=_sweep(timed[timed["kind"] == "sweep"]),
+        calls=Quantity(alone.get(first), n=len(ordered)),
+        calls_together=together.get(first),
+        other_calls={name: count for name, count in alone.items() if name != first},
+        trainable=mean(own["trainable"]),
+        frozen=mean(own["frozen"]),
+        train_seconds=mean(own["train_seconds"]),
+        train_flops=mean(own["train_flops"]),
+        doubts=_doubts(ordered),
+    )
+
+
+def _sweep(timed: pd.DataFrame) -> dict[int, Quantity]:
+    """Texts per second by number of texts at once."""
+    return {int(str(texts)): throughput(group) for texts, group in timed.groupby("texts")}
+
+
+def _means(calls: pd.DataFrame) -> dict[str, float]:
+    """Mean calls by network."""
+    return {str(name): float(mean) for name, mean in calls.groupby("network", sort=False)["calls"].mean().items()}
+
+
+def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
+    """Why the timing of an entry is not valid, by seed where there are several; empty where every verdict is good."""
+    doubts = []
+    for record in records:
+        verdict = record.header.verdict
+        if record.timings and verdict.get("valid") is not True:
+            seed = f"seed {record.header.cell.seed}: " if len(records) > 1 else ""
+            doubts.append(seed + ", ".join(map(str, verdict.get("reasons") or ["no verdict was given"])))
+    return tuple(doubts)
+
+
+def _tagged(entries: Sequence[Entry]) -> list[Entry]:
+    """Add to each entry what tells it from the others: the parts of its cell that are not the same in all."""
+    contestants = [entry for entry in entries if entry.trained] or list(entries)
+    told = {entry.key: {**vars(entry.cell), "batch_size": entry.batch_size} for entry in entries}
+    varying = [
+        part
+        for part in ("preset", "budget", "device", "dtype", "batch_size")
+        if len({told[entry.key][part] for entry in contestants}) > 1
+    ]
+    shown = {"batch_size": "batch {}", "budget": "budget {}"}
+    tags = {
+        entry.key: [shown.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
+        for entry in entries
+    }
+    names = [(entry.system, entry.setting, *tags[entry.key]) for entry in entries]
+    for entry, name in zip(entries, names, strict=True):
+        if names.count(name) > 1:  # another recipe or other values of the setting, too long for a label
+            tags[entry.key].append(f"configuration {entry.key[:6]}")
+    return [Entry(**{**vars(entry), "tags": tuple(tags[entry.key])}) for entry in entries]

@@ -1,0 +1,235 @@
+"""The report of a measurement of speed with random weights: its tables, and which of the project's bars are held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from baselines.contract import UserError
+from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Measured, Speed, read
+from reports.numbers import NOTHING, counted, listed, significant
+from reports.speed.bars import bars, excess, per_second, quantile, shares
+from reports.table import Bar, Block, Cell, Column, Row, Table
+
+REMARKS = (
+    f"All networks have {WEIGHTS}: no quality may be read from this table, and a system that is fast here may write "
+    "worse texts.",
+    "Every text is written to its full length: systems that write word by word never choose the end token. Tokens are "
+    "the positions written, whatever stands in them.",
+    "Times are of one machine on one occasion: only their ratios within this table mean anything.",
+    "Time: median of the repeats from requests to texts, and 10 to 90 % of them; compiling and recording come before, "
+    "in the column Preparation.",
+    "Calls: counted, of each network: the one whose calls are the number of function evaluations, then a decoder. One "
+    "call: each by itself, under the same capture, in the middle of its work. Beyond the parts: how much longer the "
+    "whole takes than calls times one call, over all networks.",
+    "Memory: the most that was in use meanwhile, with what was recorded before for the same system and is kept.",
+    "Shares of the ceilings: operations over time over the rate of a large matrix product; bytes of weights, and of "
+    "attended keys and values, over time over the rate of a large copy. Both rates were measured in this run.",
+)
+
+GENERATION = (
+    Column("Time", "ms", "lower", "one batch"),
+    Column("Preparation", "s", "lower", "one batch"),
+    Column("Texts", "1/s", "higher", "rate"),
+    Column("Tokens", "1/s", "higher", "rate"),
+    Column("Calls", "", "none", "network"),
+    Column("One call", "ms", "lower", "network"),
+    Column("Beyond the parts", "%", "lower", "network"),
+    Column("Memory", "GB", "lower", "cost"),
+    Column("Operations", "GFLOP/text", "lower", "cost"),
+    Column("Matrix ceiling", "%", "higher", "share of"),
+    Column("Copy ceiling", "%", "higher", "share of"),
+)
+TRAINING = (
+    Column("Step", "ms", "lower"),
+    Column("Preparation", "s", "lower"),
+    Column("Texts", "1/s", "higher"),
+    Column("Operations", "TFLOP/step", "none"),
+    Column("Memory", "GB", "lower"),
+    Column("Matrix ceiling", "%", "higher"),
+)
+
+
+def tables(speed: Speed) -> tuple[Table, ...]:
+    """A table of generating, by batch size, and one of training steps; those that have rows."""
+    made = []
+    generated = [record for record in speed.measured if record.subject.kind == "generation"]
+    if generated:
+        sizes = sorted({record.subject.batch for record in generated})
+        blocks = tuple(
+            Block(
+                f"batch of {counted(size, 'text')}",
+                tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
+            )
+            for size in sizes
+        )
+        caption = f"Generating with {WEIGHTS}, {_conditions(generated)}"
+        made.append(Table("speed", caption, GENERATION, blocks, REMARKS))
+    trained = [record for record in speed.measured if record.subject.kind == "training"]
+    if trained:
+        block = Block("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
+        caption = f"Training with {WEIGHTS} and made-up texts, {_conditions(trained)}"
+        made.append(Table("speed-training", caption, TRAINING, (block,)))
+    return tuple(made)
+
+
+def _conditions(records: Sequence[Measured]) -> str:
+    subjects = [record.subject for record in records]
+    presets, lengths, kinds = ({getattr(s, name) for s in subjects} for name in ("preset", "length", "dtype"))
+    return f"preset {listed(sorted(presets))}, {listed(map(str, sorted(lengths)))} positions, {listed(sorted(kinds))}"
+
+
+def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
+    subject = record.subject
+    detail = f"{subject.what}, {subject.capture}" if subject.capture != "off" else subject.what
+    if record.status != "done":
+        return _missing(record, detail, len(GENERATION))
+    beyond, share = excess(record), shares(record, ceilings)
+    cells = (
+        _times(record),
+        _cell(sum(record.preparation)),
+        _cell(per_second(record, subject.batch)),
+        _cell(per_second(record, record.tokens)),
+        Cell(next(iter(record.calls.values())), " + ".join(f"{count:,}" for count in record.calls.values())),
+        _parts(record),
+        _cell(None if beyond is None else 100 * beyond),
+        _memory(record),
+        _cell(None if record.flops is None else record.flops / subject.batch / 1e9),
+        _cell(None if share is None else 100 * share[0]),
+        _cell(None if share is None else 100 * share[1]),
+    )
+    return Row(subject.system, detail, "", cells)
+
+
+def _training(record: Measured, ceilings: Ceilings | None) -> Row:
+    subject = record.subject
+    detail = f"{subject.what}, batch {subject.batch}"
+    if record.status != "done":
+        return _missing(record, detail, len(TRAINING))
+    share = shares(record, ceilings)
+    cells = (
+        _times(record),
+        _cell(sum(record.preparation)),
+        _cell(per_second(record, subject.batch)),
+        _cell(None if record.flops is None else record.flops / 1e12),
+        _memory(record),
+        _cell(None if share is None else 100 * share[0]),
+    )
+    return Row(subject.system, detail, "", cells)
+
+
+def _times(record: Measured) -> Cell:
+    low, middle, high = (1e3 * quantile(record.seconds, share) for share in (0.1, 0.5, 0.9))
+    few = (f"only {counted(len(record.seconds), 'repeat')}",) if len(record.seconds) < 5 else ()
+    return Cell(middle, significant(middle), f"[{significant(low)}, {significant(high)}]", few)
+
+
+def _parts(record: Measured) -> Cell:
+    """Milliseconds of one call of each network, in the order of the calls."""
+    found = [record.parts.get(name) for name in record.calls]
+    if all(seconds is None for seconds in found):
+        return _cell(None, record.reason or "the call is handed an object that cannot be given twice")
+    text = " + ".join(NOTHING if seconds is None else significant(1e3 * seconds) for seconds in found)
+    return Cell(None if found[0] is None else 1e3 * found[0], text)
+
+
+def _memory(record: Measured) -> Cell:
+    return _cell(None if record.peak_bytes is None else record.peak_bytes / 1e9, "measured on a GPU alone")
+
+
+def _cell(value: float | None, why: str = "") -> Cell:
+    if value is None:
+        return Cell(None, NOTHING, notes=(why,) if why else ())
+    return Cell(value, significant(value))
+
+
+def _missing(record: Measured, detail: str, count: int) -> Row:
+    first = Cell(None, NOTHING, notes=(f"failed: {record.reason}",))
+    return Row(record.subject.system, detail, "", (first, *(Cell(None, NOTHING) for _ in range(count - 1))))
+
+
+def facts(speed: Speed) -> tuple[str, ...]:
+    """Machine, code and ceilings, in sentences."""
+    found = []
+    if (ceilings := speed.ceilings) is not None:
+        device, commit = ceilings.made["device"], ceilings.made["commit"]
+        memory = f", {device['memory_bytes'] / 1e9:.0f} GB" if device.get("memory_bytes") else ""
+        changed = " with uncommitted changes" if ceilings.made["dirty"] else ""
+        versions = ceilings.made["packages"]
+        found += [
+            f"Device: {device['name']}{memory}; commit {commit or 'unknown'}{changed}; "
+            + ", ".join(f"{name} {versions[name]}" for name in ("torch", "transformers") if name in versions),
+            f"Ceilings, measured: {ceilings.matrix_flops_per_second / 1e12:.3g} TFLOP/s of a {ceilings.dtype} matrix "
+            f"product of size {ceilings.matrix_size:,}, {ceilings.copy_bytes_per_second / 1e12:.3g} TB/s of a copy of "
+            f"{ceilings.copy_bytes / 1e9:.3g} GB, read and written",
+        ]
+    clocks = [c for r in speed.measured if (c := r.made["device"].get("sm_clock_mhz")) is not None]
+    if clocks:
+        found.append(f"Clock right after measurements: {min(clocks):.0f} to {max(clocks):.0f} MHz")
+    return tuple(found)
+
+
+def write(folder: Path) -> dict[str, Path]:
+    """Write `speed.md`, `speed.tex` (tables to be \\input) and `speed.html` beside the records.
+
+    Raises:
+        UserError: there are no records, one is damaged, or the folder cannot be written to.
+    """
+    # Here, since jinja2 takes time that `--help` need not wait for.
+    from reports import html, latex, markdown
+    from reports.writing import save
+
+    speed = _read(folder)
+    made, held, told = tables(speed), bars(speed), facts(speed)
+    text = [f"# Speed with {WEIGHTS}", *(f"- {markdown.escape(fact)}" for fact in told)]
+    text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
+    for table in made:
+        text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
+    head = "% Needs \\usepackage{booktabs}.\n"
+    return {
+        "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
+        "latex": save(folder / "speed.tex", head + "\n".join(latex.table(table) for table in made)),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, made)),
+    }
+
+
+def terminal(folder: Path) -> str:
+    """The tables, by their main columns, and the bars, for a terminal."""
+    speed = _read(folder)
+    lines: list[str] = []
+    for table in tables(speed):
+        shown = [i for i, column in enumerate(table.columns) if column.title in _SHOWN]
+        names = [f"{row.title} {row.detail}" for block in table.blocks for row in block.rows]
+        width = max(map(len, names))
+        lines += ["", table.caption, _aligned("", [_head(table.columns[i]) for i in shown], width)]
+        for block in table.blocks:
+            lines.append(block.title)
+            for row in block.rows:
+                cells = [row.cells[i] for i in shown]
+                why = next((f"  {note}" for note in row.cells[0].notes if row.cells[0].value is None), "")
+                name = f"{row.title} {row.detail}"
+                lines.append(name.ljust(width) + why if why else _aligned(name, [c.text for c in cells], width))
+    return "\n".join([*lines, "", REMARKS[0], REMARKS[2], "", *(bar.sentence for bar in bars(speed))])
+
+
+_SHOWN = ("Time", "Step", "Texts", "Calls", "One call", "Memory", "Matrix ceiling", "Copy ceiling")
+
+
+def _head(column: Column) -> str:
+    return f"{column.title} {column.unit}".strip()
+
+
+def _aligned(name: str, cells: Sequence[str], width: int) -> str:
+    heads = [_head(column) for column in (*GENERATION, *TRAINING) if column.title in _SHOWN]
+    room = max(map(len, heads))
+    return "  ".join([name.ljust(width), *(cell.rjust(room) for cell in cells)])
+
+
+def _read(folder: Path) -> Speed:
+    speed = read(folder)
+    if not speed.measured:
+        raise UserError(f"{folder / FILE} holds no measurement yet; run `python -m benchmarks speed` first.")
+    return speed
+
+
+__all__ = ["Bar", "facts", "tables", "terminal", "write"]

@@ -1,0 +1,250 @@
+"""The tables of a panel: quality beside speed and cost at a glance, and every score in full."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from reports.columns import EntryScore, ScoreColumn
+from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
+from reports.panels import Entry, Panel
+from reports.quantities import Quantity
+from reports.significance import Judgement, Mark, mark_disjoint
+from reports.table import Block, Cell, Column, Row, Table
+
+FLOORS = "Floors and reference"
+QUALITY = "Quality"  # heads the columns of the headline and its companions
+PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int = 0, suffix: str = "") -> Table:
+    """The headline score, and what it is never shown without, beside speed, size and the cost of training.
+
+    Args:
+        unbegun: cells of the plan that were not begun.
+        suffix: of the table's name, where a report has several.
+    """
+    columns: list[Column] = []
+    cells: list[dict[str, Cell]] = []
+    headline = panel.headline
+    companions = () if headline is None else headline.companions
+    beside = [column for name in companions for column in panel.columns if column.metric == name]
+    for score in () if headline is None else (headline, *beside):
+        columns.append(Column(score.title, "", score.direction, QUALITY))
+        cells.append(_score_cells(panel, score, judgements[score.title]))
+    for column, of in (
+        (Column("Latency of one text", "ms, median", "lower", "Speed"), lambda entry: entry.latency),
+        (Column("Throughput", "texts/s", "higher", "Speed"), lambda entry: entry.throughput),
+    ):
+        columns.append(column)
+        cells.append(_speed_cells(panel, column, of))
+    columns.append(Column("Network calls", "per text", "none", "Speed"))
+    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    for column, values in (
+        (Column("Trained parameters", "", "none", "Size"), lambda entry: entry.trainable.value),
+        (Column("Frozen parameters", "", "none", "Size"), lambda entry: entry.frozen.value),
+        (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
+        (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
+    ):
+        headed, made = _plain_cells(panel, column, values)
+        columns.append(headed)
+        cells.append(made)
+    return Table(
+        name=f"glance{suffix}",
+        caption="Quality, speed and cost at a glance",
+        columns=tuple(columns),
+        blocks=_blocks(panel, cells),
+        remarks=(*_power(headline, judgements), *_gaps(len(panel.missing), unbegun)),
+    )
+
+
+def by_batch(panel: Panel, suffix: str = "") -> Table | None:
+    """Texts per second by number of texts made at once; None where only one number was timed."""
+    sizes = sorted({size for entry in panel.trained for size in entry.sweep})
+    if not sizes:
+        return None
+    sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
+    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
+    cells = [
+        _speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
+    ]
+    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
+    return replace(table, blocks=tuple(block for block in table.blocks if block.title != FLOORS))
+
+
+def _speed_at(entry: Entry, size: int) -> Quantity:
+    """Texts per second of an entry with so many texts at once."""
+    if size in entry.sweep:
+        return entry.sweep[size]
+    if size == 1 and entry.latency.value:
+        value, low, high = entry.latency.value, entry.latency.low, entry.latency.high
+        return Quantity(1e3 / value, high and 1e3 / high, low and 1e3 / low, entry.latency.n)
+    return entry.throughput if size == entry.batch_size else Quantity(None, reason="not run: this size was not timed")
+
+
+def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
+    """Every score of every entry, and what each metric says."""
+    told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
+    columns = tuple(Column(column.title, "", column.direction, "") for column in told)
+    cells = [_score_cells(panel, column, judgements[column.title]) for column in told]
+    silent = [column for column in panel.columns if column not in told]
+    seeds = (_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1)
+    said = {column.metric: column.summary for column in told if column.summary}
+    meanings = (f"{metric}: {summary}" for metric, summary in said.items())
+    remarks = (*panel.splits, *seeds, *_without_values(silent), *meanings)
+    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
+
+
+def _has_values(column: ScoreColumn) -> bool:
+    return any(score.quantity.value is not None for score in column.scores.values())
+
+
+def _without_values(columns: Sequence[ScoreColumn]) -> list[str]:
+    """A sentence for every reason why scores have no value anywhere, in place of columns of dashes."""
+    by_reasons: dict[tuple[str, ...], list[str]] = {}
+    for column in columns:
+        reasons = tuple(dict.fromkeys(str(score.quantity.reason) for score in column.scores.values()))
+        by_reasons.setdefault(reasons, []).append(column.title)
+    return [f"No entry has a value of {listed(titles)} ({'; '.join(why)})." for why, titles in by_reasons.items()]
+
+
+def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:
+    def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
+        return tuple(
+            Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))
+            for entry in entries
+        )
+
+    tracks = tuple(Block(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
+    return (*tracks, *((Block(FLOORS, rows(panel.floors)),) if panel.floors else ()))
+
+
+def _detail(entry: Entry) -> str:
+    seeds = (f"{len(entry.records)} seeds",) if len(entry.records) > 1 else ()
+    return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
+
+
+def _power(headline: ScoreColumn | None, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+    """What the tests of the headline could have shown, so that "not told apart" is not read as "equal"."""
+    pairs = judgements[headline.title].pairs if headline else ()
+    if headline is None or not pairs:
+        return ()
+    typical = statistics.median(pair.detectable for pair in pairs)
+    if not math.isfinite(typical):
+        return (f"What difference in {headline.title} these texts could have shown cannot be told from them.",)
+    texts = counted(min(pair.n for pair in pairs), "text")
+    return (
+        f"With {texts} a difference in {headline.title} of about {significant(typical, 2)} is found four times in "
+        "five, before the correction for many tests.",
+    )
+
+
+def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
+    have = "has" if missing == 1 else "have"
+    return (
+        *((f"{counted(missing, 'cell')} {have} no result: see below.",) if missing else ()),
+        *((f"{counted(unbegun, 'cell')} of the plan not begun.",) if unbegun else ()),
+    )
+
+
+def _score_cells(panel: Panel, column: ScoreColumn, judgement: Judgement) -> dict[str, Cell]:
+    quantities = [score.quantity for score in column.scores.values()]
+    widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
+    places = common_decimals(width for width in widths if width is not None)
+    out = {}
+    for entry in panel.entries:
+        score = column.scores.get(entry.key)
+        if score is None:
+            elsewhere = next((c for c in panel.columns if c.metric == column.metric and entry.key in c.scores), None)
+            why = f"judged otherwise: see {elsewhere.title}" if elsewhere else "not run: this entry was not scored"
+            out[entry.key] = Cell(None, NOTHING, notes=(why,))
+            continue
+        value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
+        mark = judgement.marks.get(entry.key, "")
+        out[entry.key] = Cell(score.quantity.value, value, interval, _score_notes(column, score), mark)
+    return out
+
+
+def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
+    quantity = score.quantity
+    notes = []
+    if quantity.reason:
+        notes.append(quantity.reason)
+    if quantity.value is not None and quantity.n < score.total:
+        notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
+    return tuple(notes)
+
+
+def _seeds(panel: Panel, entry: Entry) -> str:
+    """From where to where the scores of an entry's seeds go."""
+    ranges = []
+    for column in panel.columns:
+        score = column.scores.get(entry.key)
+        if score is not None and len(score.seeds) > 1:
+            width = half_width(score.quantity.low, score.quantity.high)
+            places = None if width is None else decimals(width)
+            low, high = (written(value, None, None, places)[0] for value in (min(score.seeds), max(score.seeds)))
+            ranges.append(f"{column.title} {low} to {high}")
+    return f"Seeds of {entry.name}: {', '.join(ranges) or 'no scores'}."
+
+
+def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, Cell]:
+    # A timing that is not valid gets no mark, but takes it from those it might beat.
+    doubtful = {entry.key for entry in panel.trained if entry.doubts}
+    marks: dict[str, Mark] = mark_disjoint({entry.key: of(entry) for entry in panel.trained}, column.direction)
+    marks = {key: mark for key, mark in marks.items() if key not in doubtful}
+    out = {}
+    for entry in panel.entries:
+        if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
+            out[entry.key] = Cell(None, NOTHING)
+            continue
+        quantity = of(entry)
+        value, interval = written(quantity.value, quantity.low, quantity.high)
+        notes = [quantity.reason] if quantity.reason else []
+        doubted = bool(entry.doubts) and quantity.value is not None
+        if doubted:
+            notes.append(f"timing not valid: {'; '.join(entry.doubts)}")
+        out[entry.key] = Cell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
+    return out
+
+
+def _calls_cell(entry: Entry) -> Cell:
+    if not entry.trained:
+        return Cell(0.0, "0")
+    if entry.calls.value is None:
+        return Cell(None, NOTHING, notes=("not run: no calls of its network were counted",))
+    first = next(iter(entry.records[0].header.networks))
+    others = ", ".join(f"{name} {significant(count)}" for name, count in entry.other_calls.items())
+    notes = [f"calls of {first}; besides, per text: {others}"] if others else []
+    together = entry.calls_together
+    if together is not None and abs(together - entry.calls.value) > 0.005 * entry.calls.value:
+        wait = f"in batches of up to {entry.batch_size} every text waits for {_count(together)}"
+        notes.append(f"for a text made alone; {wait}")
+    return Cell(entry.calls.value, _count(entry.calls.value), notes=tuple(notes))
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else significant(value)
+
+
+def _plain_cells(panel: Panel, column: Column, of: Callable[[Entry], float | None]) -> tuple[Column, dict[str, Cell]]:
+    """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
+    values = {entry.key: of(entry) for entry in panel.entries}
+    if column.unit == "s":
+        values |= {entry.key: 0.0 for entry in panel.floors}  # they look at the texts, and are not trained
+    known = sorted(value for value in values.values() if value)
+    middle = known[len(known) // 2] if known else 1.0
+    scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
+    headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
+    untold = Cell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
+    return headed, {
+        key: untold if value is None else Cell(value, _short(value / scale)) for key, value in values.items()
+    }
+
+
+def _short(value: float) -> str:
+    """Three significant digits, or all that stand before the point."""
+    return significant(value, max(3, math.floor(math.log10(value)) + 1) if value else 1)

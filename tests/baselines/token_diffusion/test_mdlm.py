@@ -1,0 +1,119 @@
+"""MDLM's further settings: network calls, texts that are their own, sources padded to the limit."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.common.transformer import TrunkConfig
+from baselines.contract import Budget, UserError
+from baselines.token_diffusion import masked_samplers
+from baselines.token_diffusion.masked_settings import Remasking, ThresholdUnmasking, Unmasking
+from baselines.token_diffusion.mdlm import MDLMSystem
+from baselines.token_diffusion.system import CanvasRecipe
+from cosmos.runtime import compilation
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_systems import CORPUS, LIMITS, REQUESTS, TRAINING, count_calls
+
+
+@pytest.fixture(scope="module")
+def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
+    folder = tmp_path_factory.mktemp("mdlm")
+    budget = Budget(40, "steps")
+    system = MDLMSystem(CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, budget), LIMITS)
+    system.fit(CORPUS, budget, folder, seed=1, device="cpu")
+    system.load(folder, device="cpu", dtype="float32")
+    return system
+
+
+CANVAS = 10  # positions of the canvas: the longest target with its end, and the margin
+UNMASKING: list[tuple[Any, int]] = [
+    (Unmasking("cached", 4), 4),
+    (Unmasking("cached", 50), CANVAS),
+    (Unmasking("first_hitting", 3, top_p=0.8), 3),
+    (Unmasking("first_hitting", 50), CANVAS),
+    (Remasking("cap", 6, eta=0.1, top_p=0.9), 6),
+    (Remasking("rescale", 6, eta=0.3), 6),
+    (Remasking("conf", 12), 12),
+    (Remasking("loop", 12, eta=0.1), 12),
+]
+
+
+@pytest.mark.parametrize(("setting", "calls"), UNMASKING)
+def test_mdlm_calls_its_network_as_often_as_the_setting_says(setting: Any, calls: int, mdlm: MDLMSystem) -> None:
+    assert mdlm.loaded_shape["canvas"] == CANVAS
+    assert count_calls(mdlm, setting) == calls
+
+
+def test_a_threshold_calls_at_most_as_often_as_the_setting_says(mdlm: MDLMSystem) -> None:
+    calls = [count_calls(mdlm, ThresholdUnmasking(CANVAS, threshold)) for threshold in (1.0, 0.6, 0.01)]
+    assert calls == sorted(calls, reverse=True) and calls[0] <= CANVAS and calls[-1] == 1
+    assert count_calls(mdlm, ThresholdUnmasking(2, 1.0)) == 2
+
+
+@pytest.mark.parametrize("capture", ["off", "compile"])
+def test_calls_that_would_open_nothing_are_not_made(
+    capture: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masked_samplers, "LOOK_EVERY_ON_CPU", 50)  # as where a look is dear
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    for kind in (Unmasking("confidence", CANVAS), ThresholdUnmasking(CANVAS, 1.0)):
+        enough = dataclasses.replace(kind, capture=capture)
+        more = dataclasses.replace(enough, steps=50)
+        assert count_calls(mdlm, more) == count_calls(mdlm, enough) == CANVAS
+        assert mdlm.generate(REQUESTS, more) == mdlm.generate(REQUESTS, enough)
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_texts_are_the_same_where_all_positions_are_worked_on(
+    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = mdlm.generate(REQUESTS, setting)
+    monkeypatch.setattr(masked_samplers, "counts_freely", lambda canvas: False)  # as on an accelerator
+    assert mdlm.generate(REQUESTS, setting) == few
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_a_text_of_mdlm_does_not_depend_on_its_batch_mates(setting: Any, mdlm: MDLMSystem) -> None:
+    together = mdlm.generate(REQUESTS, setting)
+    assert mdlm.generate(REQUESTS[::-1], setting) == together[::-1]
+    for request, sample in zip(REQUESTS[::5], together[::5], strict=True):
+        assert mdlm.generate([request], setting) == [sample]
+
+
+@pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
+def test_a_source_padded_to_its_limit_gives_the_same_texts(
+    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    compiled = dataclasses.replace(setting, capture="compile")
+    assert mdlm.given(REQUESTS[:3], "compile")[1].shape[1] == LIMITS.source_tokens
+    assert mdlm.generate(REQUESTS, compiled) == mdlm.generate(REQUESTS, setting)
+    assert count_calls(mdlm, compiled) == count_calls(mdlm, setting)
+
+
+def test_cached_sampling_writes_the_texts_of_ancestral_sampling(mdlm: MDLMSystem) -> None:
+    for steps in (3, 40):
+        plain, cached = (mdlm.generate(REQUESTS, Unmasking(name, steps)) for name in ("ancestral", "cached"))  # type: ignore[arg-type]
+        assert plain == cached
+
+
+def test_further_settings_have_names_of_their_own_and_bounds() -> None:
+    assert not set(MDLMSystem.settings) & set(MDLMSystem.other_settings)
+    for name, setting in {**MDLMSystem.settings, **MDLMSystem.other_settings}.items():
+        assert name.endswith(f"-{setting.steps}")
+    for bad in (
+        lambda: Unmasking("cached", 3, top_p=0.0),
+        lambda: Unmasking("greedy", 3),  # type: ignore[arg-type]
+        lambda: ThresholdUnmasking(3, 0.0),
+        lambda: Remasking("some", 3),  # type: ignore[arg-type]
+        lambda: Remasking("cap", 3, eta=2.0),
+        lambda: Remasking("cap", 3, top_p=0.0),
+    ):
+        with pytest.raises(UserError):
+            bad()

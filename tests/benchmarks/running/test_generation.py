@@ -1,0 +1,132 @@
+"""Generating: batches that do not fit, sizes warmed up and swept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.planning.plan import Plan
+from benchmarks.records import store
+from benchmarks.running import runner
+from benchmarks.timing.protocol import Protocol
+
+Make = Callable[..., Plan]
+
+
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the disk: no test here is about power cuts."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+def cells_of(folder: Path) -> dict[tuple[str, str, int], Any]:
+    return {(r.header.cell.system, r.header.cell.setting, r.header.cell.seed): r for r in store.read_run(folder)}
+
+
+def out_of_memory_above(monkeypatch: pytest.MonkeyPatch, system: Any, most: Callable[[], int]) -> list[int]:
+    """Let a system hold so many texts at once; the sizes it was asked for."""
+    asked, generate = [], system.generate
+
+    def generate_or_fail(self: Any, requests: Any, setting: Any) -> Any:
+        asked.append(len(requests))
+        if len(requests) > most():
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 640.00 GiB.")
+        return generate(self, requests, setting)
+
+    monkeypatch.setattr(system, "generate", generate_or_fail)
+    return asked
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_true_size_recorded(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.run(planned("batch_size=20", out=str(tmp_path / "whole")), quiet, ("fit", "generate"))
+    plan = planned("batch_size=20")
+    asked = out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 7)
+    quiet.lines.clear()
+    assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
+    assert asked[:3] == [20, 10, 5]
+    for planned_cell in plan.cells:
+        record = store.read_cell(store.cell_folder(tmp_path / "run", planned_cell.cell.id))
+        whole = store.read_cell(store.cell_folder(tmp_path / "whole", planned_cell.cell.id))
+        assert record.samples == whole.samples
+        assert [len(t.ids) for t in record.timings if t.kind == "batch"] == [5, 5, 5, 5, 3]
+        assert {len(t.ids) for t in record.timings if t.kind == "warmup"} == {5, 3, 1}
+        assert (record.header.batch_size, whole.header.batch_size) == (5, 20)
+        assert record.header.cell.batch_size == 20
+    said = [line for line in quiet.lines if "fit into" in line]
+    assert len(said) == 4
+    assert said[0].endswith("20 texts at once do not fit into the device's memory; going on with 10")
+
+
+def test_memory_that_runs_out_late_leaves_no_timing_of_the_larger_batch(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned("batch_size=10", setting="default")
+    folder = store.cell_folder(tmp_path / "run", plan.cells[0].cell.id)
+    batches = lambda: sum(t.kind == "batch" for t in store.read_timings(folder))  # noqa: E731
+    fits = lambda: 10 if batches() == 0 else 5  # noqa: E731
+    out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, fits)
+    assert runner.run(plan, quiet).exit_code == 0
+    record = store.read_cell(folder)
+    assert [(t.index, len(t.ids)) for t in record.timings if t.kind == "batch"] == list(enumerate([5, 5, 5, 5, 3]))
+    assert [sample.id for sample in record.samples] == [f"test-{n}" for n in range(23)]
+    assert record.header.batch_size == 5
+    assert "differed" not in str(record.header.verdict["reasons"])
+
+
+def test_a_text_that_does_not_fit_alone_is_refused_in_a_sentence(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned("batch_size=4", setting="default")
+    asked = out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 0)
+    outcome = runner.run(plan, quiet)
+    assert (outcome.exit_code, asked) == (2, [4, 2, 1])
+    assert outcome.refused[0].endswith("use a smaller preset, or another device.")
+
+
+def test_every_size_of_batch_is_warmed_up_before_it_is_timed(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
+    for record in store.read_run(tmp_path / "run"):
+        seen: set[int] = set()
+        for timing in record.timings:
+            if timing.kind == "warmup":
+                seen.add(len(timing.ids))
+            else:
+                assert len(timing.ids) in seen, "a first call of a size was timed"
+        assert seen == {10, 3, 1}
+        warm = [timing.seconds for timing in record.timings if timing.kind == "warmup"]
+        assert record.header.verdict["warm_up_seconds"] == pytest.approx(sum(warm))
+
+
+def test_other_batch_sizes_are_timed_and_change_no_text(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner.run(planned("batch_size=10", out=str(tmp_path / "plain")), quiet, ("fit", "generate"))
+    plan = planned("batch_size=10", "sweep=3,12,1000")
+    out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 12)
+    assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
+    assert any("1000 texts at once do not fit" in line for line in quiet.lines)
+    for made, plain in zip(plan.cells, planned("batch_size=10", out=str(tmp_path / "plain")).cells, strict=True):
+        folder = tmp_path / "run" / "cells" / made.cell.id
+        sizes = [len(timing.ids) for timing in store.read_timings(folder) if timing.kind == "sweep"]
+        assert set(sizes) == {3, 12} and sizes == sorted(sizes) and 3 <= sizes.count(3) <= 10
+        header = store.read_header(folder)
+        assert header is not None and header.verdict["sweep_differing"] == 0
+        assert store.read_samples(folder) == store.read_samples(tmp_path / "plain" / "cells" / plain.cell.id)
+
+
+def test_a_rehearsal_makes_everything_once_before_it_is_timed(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.protocols, "Protocol", lambda **_: Protocol(rehearse=True))
+    assert runner.run(planned("batch_size=10"), quiet, ("fit", "generate")).exit_code == 0
+    for made in planned("batch_size=10").cells:
+        timings = store.read_timings(tmp_path / "run" / "cells" / made.cell.id)
+        warmed = {timing.ids for timing in timings if timing.kind == "warmup"}
+        assert {timing.ids for timing in timings if timing.kind in ("batch", "latency")} <= warmed

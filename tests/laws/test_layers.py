@@ -1,0 +1,100 @@
+"""Folders of a package are layers: each imports only those below it. And one name is one thing.
+
+Every import statement counts, also those inside functions, since a circle that hides there is still a circle.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# From the bottom up. A folder stands for all modules in it, a dot for the modules on top of the package.
+LAYERS = {
+    "cosmos": (
+        "io", "config", "runtime", "text", "models", "diffusion", "pretrained", "pipeline", "training", "data",
+        "probes", "release", "recipes", "train", "__init__", "cli", "__main__",
+    ),
+    "baselines": (
+        "contract", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",
+        "latent_diffusion", "reference",
+    ),
+    "benchmarks": (
+        "records", "stats", "tasks", "data", "evaluators", "metrics", "timing", "planning", "running", "speed",
+        "tracking", "cli", "__main__",
+    ),
+}  # fmt: skip
+MOST_MODULES = 20
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Every module of a package by its dotted name; a folder's `__init__` under the folder's own name."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)] = path
+    assert found, package
+    return found
+
+
+def imported(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules among `known` that a file imports, anywhere in it."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return {name for full in names for name in (full, full.rpartition(".")[0]) if name in known}
+
+
+def layer(module: str) -> str:
+    """The folder below the package, or the module where it lies on top of it."""
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_folders_import_only_downwards(package: str) -> None:
+    order, known = LAYERS[package], modules(package)
+    assert {layer(module) for module in known} - {"__init__"} <= set(order)
+    upward = [
+        f"{module} imports {other}"
+        for module, path in known.items()
+        for other in imported(path, known)
+        if order.index(layer(other)) > order.index(layer(module))
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("package", [*LAYERS, "reports"])
+def test_modules_import_each_other_in_no_circle(package: str) -> None:
+    known = modules(package)
+    waiting = {module: imported(path, known) - {module} for module, path in known.items()}
+    while free := [module for module, needs in waiting.items() if not needs & waiting.keys()]:
+        for module in free:
+            del waiting[module]
+    assert sorted(waiting) == [], "these import each other"
+
+
+def test_no_folder_holds_too_much() -> None:
+    folders = Counter(
+        str(path.parent.relative_to(ROOT))
+        for package in (*LAYERS, "reports")
+        for path in modules(package).values()
+        if path.name != "__init__.py"
+    )
+    assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def test_a_class_name_is_one_thing() -> None:
+    places = defaultdict(list)
+    for package in (*LAYERS, "reports"):
+        for module, path in modules(package).items():
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
