@@ -25,15 +25,15 @@ __all__ = [
     "Document",
     "Limits",
     "NoSetting",
-    "Particular",
     "Progress",
-    "Rehearsed",
     "Request",
     "Sample",
+    "SupportsRandomWeights",
+    "SupportsTrainingBenchmark",
     "System",
     "TrainingResult",
-    "Untrained",
     "UserError",
+    "ValidatesSetting",
     "silent",
     "unknown",
 ]
@@ -110,7 +110,7 @@ class System(Protocol):
         trained: False for systems that learn nothing worth a checkpoint (the floors).
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
 
-    `Particular` and the protocols below it are optional.
+    `ValidatesSetting` and the protocols below it are optional.
     """
 
     presets: ClassVar[Mapping[str, Any]]
@@ -177,7 +177,7 @@ class System(Protocol):
 
 
 @runtime_checkable
-class Particular(Protocol):
+class ValidatesSetting(Protocol):
     """What a system may offer besides: refusing a setting that its recipe or its task has nothing for."""
 
     def check_setting(self, setting: Any) -> None:
@@ -203,7 +203,7 @@ class DeclaresIgnoredKeys(Protocol):
 
 
 @runtime_checkable
-class Untrained(Protocol):
+class SupportsRandomWeights(Protocol):
     """What a trained system may offer besides: being timed without a training (`python -m benchmarks speed`)."""
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
@@ -225,7 +225,7 @@ class Untrained(Protocol):
 
 
 @runtime_checkable
-class Rehearsed(Protocol):
+class SupportsTrainingBenchmark(Protocol):
     """What a trained system may offer besides: having its training steps timed without data and without an encoder."""
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Any, Corpus]:

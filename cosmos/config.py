@@ -182,21 +182,21 @@ class SamplerSetting:
     self_guidance: float = 1.0  # by the estimate handed on; 1 is the plain model, and costs no call
 
     def __post_init__(self) -> None:
-        for kind, name, known in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):
-            if name not in get_args(known):
-                raise unknown(kind, name, get_args(known))
+        for kind, name, options in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):
+            if name not in get_args(options):
+                raise unknown(kind, name, get_args(options))
         check_steps(self.steps)
         if not self.end_noise > 0:
             raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
 
     def ignored_keys(self) -> dict[str, str]:
         """See `CorruptionConfig.ignored_keys`."""
-        found = {}
+        reasons = {}
         if self.guidance == 1.0:
-            found["guidance_window"] = "there is no guidance; set {}guidance to another number than 1"
+            reasons["guidance_window"] = "there is no guidance; set {}guidance to another number than 1"
         if self.steps == 1 and not self.final_x0:
-            found["self_guidance"] = "one call of the network has no earlier estimate; set {}steps above 1"
-        return found
+            reasons["self_guidance"] = "one call of the network has no earlier estimate; set {}steps above 1"
+        return reasons
 
 
 @dataclass(frozen=True)

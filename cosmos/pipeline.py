@@ -26,7 +26,7 @@ from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.models.autoencoder import Autoencoder
-from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
 from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
@@ -84,7 +84,7 @@ class Pipeline:
         capture: Capture = "off",
     ) -> list[Written]:
         """One text per seed; arguments and errors as in `sample_tokens`."""
-        return self.read(self.sample_tokens(sources, seeds, setting, capture))
+        return self.detokenise(self.sample_tokens(sources, seeds, setting, capture))
 
     def sample_tokens(
         self,
@@ -127,8 +127,8 @@ class Pipeline:
             source: none, or standardised states [B, S, T] and mask bool [B, S].
         """
         assert self.denoiser is not None and self.diffusion is not None
-        given = Source(*self._cast(source)) if source else None
-        return sample_latents(self.denoiser, self.diffusion, setting, seeds, given, compiled)
+        source_states = SourceStates(*self._cast(source)) if source else None
+        return sample_latents(self.denoiser, self.diffusion, setting, seeds, source_states, compiled)
 
     @torch.no_grad()
     def decompress(self, latents: Tensor) -> Tensor:
@@ -176,14 +176,14 @@ class Pipeline:
         states, mask = self.encode(texts, limit)
         with torch.no_grad():
             tokens = self._most_probable(self.autoencoder.compress(*self._cast((states, mask))))
-        return Reconstructed(self.read(tokens), cut)
+        return Reconstructed(self.detokenise(tokens), cut)
 
     def plain(self, texts: Sequence[str]) -> list[str]:
         """Texts as they would be read from their own tokens, cut to what the autoencoder reads: the best it can do."""
         encoded = self.vocabulary.encode(texts, self.autoencoder.config.max_tokens)
         return [decoded.text for decoded in self.vocabulary.decode(encoded.tokens)]
 
-    def read(self, tokens: Tensor) -> list[Written]:
+    def detokenise(self, tokens: Tensor) -> list[Written]:
         """Rows of compact tokens [B, L - 1] as texts: cut at the first end token, detokenised."""
         rows = tokens.tolist()
         texts = [decoded.text for decoded in self.vocabulary.decode(rows)]
@@ -197,14 +197,14 @@ class Pipeline:
 
     def networks(self) -> dict[str, nn.Module]:
         """What generation calls, the denoiser first; the frozen text encoder only where a source needs it."""
-        found: dict[str, nn.Module] = {"decompressor": self.autoencoder.decompressor}
+        networks: dict[str, nn.Module] = {"decompressor": self.autoencoder.decompressor}
         if self.denoiser is not None:
-            found = {"denoiser": self.denoiser, **found}
+            networks = {"denoiser": self.denoiser, **networks}
             if self.denoiser.config.source_width is not None:
-                found["condition_encoder"] = self.denoiser.source_encoder
+                networks["condition_encoder"] = self.denoiser.source_encoder
                 if self.encoder is not None:
-                    found["text_encoder"] = self.encoder.network
-        return found
+                    networks["text_encoder"] = self.encoder.network
+        return networks
 
     def save(self, folder: Path) -> None:
         """Write the folder; `pipeline.json` comes last."""
@@ -216,12 +216,12 @@ class Pipeline:
         if self.denoiser is not None:
             make_folder(folder / "denoiser")
             save_pretrained(self.denoiser, folder / "denoiser")
-        known = self.encoder
-        packaged = known is not None and str(known.folder) == default_encoder()
+        encoder = self.encoder
+        packaged = encoder is not None and str(encoder.folder) == default_encoder()
         about = {
             "version": VERSION,
-            "text_encoder": None if known is None or packaged else str(known.folder),
-            "fingerprint": None if known is None else known.fingerprint,
+            "text_encoder": None if encoder is None or packaged else str(encoder.folder),
+            "fingerprint": None if encoder is None else encoder.fingerprint,
             "diffusion": None if self.diffusion is None else asdict(self.diffusion),
         }
         write_json(folder / ABOUT, about)
@@ -267,18 +267,20 @@ class Pipeline:
         if about["diffusion"] is not None:
             denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
             denoiser.normaliser.float()  # latents stay float32 between the networks
-        found = None
+        text_encoder = None
         if with_encoder and about["fingerprint"] is not None:
-            found = (
+            text_encoder = (
                 encoder if isinstance(encoder, TextEncoder) else TextEncoder(encoder or about["text_encoder"], device)
             )
-            if found.fingerprint != about["fingerprint"]:
-                raise UserError(f"{folder} was trained with another text encoder than {found.folder}; give that one.")
+            if text_encoder.fingerprint != about["fingerprint"]:
+                raise UserError(
+                    f"{folder} was trained with another text encoder than {text_encoder.folder}; give that one."
+                )
         return cls(
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             standardiser=standardiser.to(device),
             autoencoder=autoencoder.to(dtype),
-            encoder=found,
+            encoder=text_encoder,
             denoiser=denoiser,
             diffusion=None if about["diffusion"] is None else _diffusion(about["diffusion"]),
         )
@@ -307,7 +309,7 @@ def check(folder: Path) -> dict[str, Any]:
 
 
 def _diffusion(values: Mapping[str, Any]) -> DiffusionConfig:
-    known = {field.name for field in dataclasses.fields(DiffusionConfig)}
-    if set(values) - known:
-        raise UserError(f"This version does not know the diffusion setting '{min(set(values) - known)}'; train again.")
+    fields = {field.name for field in dataclasses.fields(DiffusionConfig)}
+    if set(values) - fields:
+        raise UserError(f"This version does not know the diffusion setting '{min(set(values) - fields)}'; train again.")
     return DiffusionConfig(**{**values, "schedule": ScheduleConfig(**values["schedule"])})

@@ -30,9 +30,9 @@ from cosmos.diffusion.objective import diffuse
 from cosmos.diffusion.samplers import grid_at, make_grid, solve, with_network
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
-from cosmos.models.denoiser import Condition, Denoiser, Source
+from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.pipeline import Pipeline
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import SEP
 
 
@@ -72,14 +72,14 @@ def probe(
     if len(texts) < 2:
         raise UserError("Probing needs at least two texts.")
     if (denoiser.config.source_width is not None) != (sources is not None):
-        wanted = denoiser.config.source_width is not None
-        raise UserError("This model needs a source for every text." if wanted else "This model takes no source.")
+        conditional = denoiser.config.source_width is not None
+        raise UserError("This model needs a source for every text." if conditional else "This model takes no source.")
     states, mask = pipeline.encode(texts, pipeline.autoencoder.config.max_tokens)
     seeds = torch.arange(len(texts), device=pipeline.device) + seed
     with torch.no_grad():
         latents = denoiser.normaliser.standardise(pipeline.autoencoder.compress(states, mask))
         source = None if sources is None else pipeline.encode(sources, denoiser.config.max_source_tokens)
-        condition = None if source is None else denoiser.encode_condition(Source(*source))
+        condition = None if source is None else denoiser.encode_condition(SourceStates(*source))
         return {
             "texts": len(texts),
             "interpolation": _interpolation(pipeline, denoiser, diffusion, latents, source, seeds, config),
@@ -125,8 +125,8 @@ def _interpolation(
             mixed = (1 - share) * latents + share * latents.roll(-1, 0)
             near = None if source is None else [part if share <= 0.5 else part.roll(-1, 0) for part in source]
             if t > 0:
-                condition = None if near is None else denoiser.encode_condition(Source(*near))
-                mixed = _denoised_once(denoiser, diffusion, mixed, t, condition, Seeds(seeds))
+                condition = None if near is None else denoiser.encode_condition(SourceStates(*near))
+                mixed = _denoised_once(denoiser, diffusion, mixed, t, condition, CounterRNG(seeds))
             rows.append(pipeline.decompress(mixed))
         nearer = [agreement(row, ends[share > 0.5]).mean() for row, share in zip(rows, shares, strict=True)]
         jumps = [1 - agreement(a, b) for a, b in itertools.pairwise(rows)]
@@ -141,7 +141,7 @@ def _denoised_once(
     latents: Tensor,
     t: float,
     condition: Condition | None,
-    seeds: Seeds,
+    seeds: CounterRNG,
 ) -> Tensor:
     """Latents noised to time t and predicted, with one pass of self-conditioning where the denoiser knows it."""
     times = torch.full((len(latents),), t, device=latents.device)
@@ -152,9 +152,9 @@ def _denoised_once(
 
 
 def _decompressor(pipeline: Pipeline, latents: Tensor, seeds: Tensor, config: ProbeConfig) -> dict[str, Any]:
-    clean, noise = pipeline.decompress(latents), Seeds(seeds).normal(*latents.shape[1:])
-    kept = [agreement(pipeline.decompress(latents + sigma * noise), clean).mean() for sigma in config.noises]
-    return {"sigma": list(config.noises), "agreement": torch.stack(kept).tolist()}
+    clean, noise = pipeline.decompress(latents), CounterRNG(seeds).normal(*latents.shape[1:])
+    agreements = [agreement(pipeline.decompress(latents + sigma * noise), clean).mean() for sigma in config.noises]
+    return {"sigma": list(config.noises), "agreement": torch.stack(agreements).tolist()}
 
 
 def _sampler(
@@ -167,12 +167,12 @@ def _sampler(
     schedule = make_schedule(diffusion.schedule)
     grid = make_grid(schedule, SamplerSetting("ddim", config.sampler_steps))
     times = torch.tensor(grid.t, dtype=torch.float64, device="cpu")
-    noise = Seeds(seeds)
+    noise = CounterRNG(seeds)
     denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     start, kick = (noise.normal(denoiser.config.latents, denoiser.config.latent_width) for _ in range(2))
     shifts: dict[str, list[float]] = {f"{nu:g}": [] for nu in config.kicks}
-    for wanted in config.kick_times:
-        place = min(range(1, grid.steps), key=lambda i: abs(grid.t[i] - wanted))
+    for kick_time in config.kick_times:
+        place = min(range(1, grid.steps), key=lambda i: abs(grid.t[i] - kick_time))
         state = solve("ddim", denoise, start, grid_at(schedule, times[: place + 1])).state
         rest = grid_at(schedule, times[place:])
         undisturbed = solve("ddim", denoise, state, rest).estimate
@@ -195,37 +195,37 @@ def _re_encoding(
     """
     setting = SamplerSetting("dpmpp_2m", 20, "log_snr", final_x0=True)
     generated = pipeline.latents(setting, seeds, *(source or []))
-    found = {}
-    for name, wanted in (("generated", generated), ("real", latents)):
-        written = [result.text for result in pipeline.read(pipeline.decompress(wanted))]
+    distances = {}
+    for name, originals in (("generated", generated), ("real", latents)):
+        written = [result.text for result in pipeline.detokenise(pipeline.decompress(originals))]
         states, mask = pipeline.encode(written, pipeline.autoencoder.config.max_tokens)
         again = denoiser.normaliser.standardise(pipeline.autoencoder.compress(states, mask))
-        found[name] = float((again - wanted).square().sum(-1).sqrt().mean())
-    return {**found, "norm_of_unit_variance": denoiser.config.latent_width**0.5}
+        distances[name] = float((again - originals).square().sum(-1).sqrt().mean())
+    return {**distances, "norm_of_unit_variance": denoiser.config.latent_width**0.5}
 
 
-def figure(found: dict[str, Any], path: Path) -> None:
+def figure(results: dict[str, Any], path: Path) -> None:
     """Draw what `probe` found, as PNG, PDF or SVG by the path's ending."""
     from matplotlib.figure import Figure
 
     sheet = Figure(figsize=(10, 7), layout="constrained")
     (between, noise), (kicks, distances) = sheet.subplots(2, 2)
-    for t, values in found["interpolation"]["agreement_with_nearer"].items():
-        between.plot(found["interpolation"]["share"], values, label=f"t = {t}")
+    for t, values in results["interpolation"]["agreement_with_nearer"].items():
+        between.plot(results["interpolation"]["share"], values, label=f"t = {t}")
     between.set(
         title="interpolation", xlabel="share of the second text", ylabel="tokens of the nearer text", ylim=(0, 1)
     )
     between.legend()
-    noise.plot(found["decompressor"]["sigma"], found["decompressor"]["agreement"])
+    noise.plot(results["decompressor"]["sigma"], results["decompressor"]["agreement"])
     noise.set(title="decompressor against noise", xlabel="sigma", ylabel="tokens kept", ylim=(0, 1))
-    for nu, values in found["sampler"]["mean_squared_shift"].items():
-        kicks.plot(found["sampler"]["t"], values, marker="o", label=f"nu = {nu}")
+    for nu, values in results["sampler"]["mean_squared_shift"].items():
+        kicks.plot(results["sampler"]["t"], values, marker="o", label=f"nu = {nu}")
     kicks.set(
         title="sampler against noise", xlabel="t of the kick", ylabel="mean squared shift of the end", yscale="log"
     )
     kicks.legend()
     names = ("real", "generated")
-    distances.bar(names, [found["re_encoding"][name] for name in names])
-    distances.axhline(found["re_encoding"]["norm_of_unit_variance"], linestyle="--", color="grey")
+    distances.bar(names, [results["re_encoding"][name] for name in names])
+    distances.axhline(results["re_encoding"]["norm_of_unit_variance"], linestyle="--", color="grey")
     distances.set(title="re-encoding", ylabel="L2 distance per latent (dashed: a latent's own norm)")
     sheet.savefig(path)

@@ -83,8 +83,8 @@ class _Names:
 
 
 def _with_prefix(tensors: Mapping[str, Tensor], prefix: str, drop: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    kept = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return {name: tensor for name, tensor in kept.items() if not name.startswith(drop)}
+    below = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {name: tensor for name, tensor in below.items() if not name.startswith(drop)}
 
 
 def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) -> Autoencoder:
@@ -229,14 +229,14 @@ def _averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _perceiver_layer(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
     attention = f"{theirs}latent_attn."
-    kept = {
+    same_shape = {
         "stream_norm": "norm_latents",
         "memory_norm": "norm_embeddings",
         "query_norm": "query_norm",
         "key_norm": "key_norm",
     }
     return {
-        **{f"{ours}attention.{new}.gain": names.take(f"{attention}{old}.gamma") for new, old in kept.items()},
+        **{f"{ours}attention.{new}.gain": names.take(f"{attention}{old}.gamma") for new, old in same_shape.items()},
         f"{ours}attention.stream_to_qkv.weight": names.take(
             f"{attention}latents_to_Q.weight", f"{attention}latents_to_KV.weight"
         ),

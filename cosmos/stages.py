@@ -23,25 +23,25 @@ import torch
 from torch import Tensor, nn
 
 from cosmos.config import CorruptionConfig, DiffusionConfig
-from cosmos.data.datasets import JoinedRows, LatentRows, TextRows
+from cosmos.data.datasets import JoinedDataset, LatentDataset, TextDataset
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
 from cosmos.data.latent_cache import Compresses, cache_latents
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.models.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
-from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import TEXTS
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.flops import measure_flops
-from cosmos.runtime.rng import Seeds
-from cosmos.training.batches import Batch, Batches
+from cosmos.runtime.rng import CounterRNG
+from cosmos.training.batches import Batch, Dataset
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, train
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
 
-DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, Seeds, Source | None], tuple[Tensor, Tensor]]
+DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates | None], tuple[Tensor, Tensor]]
 """An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""
 
 
@@ -52,8 +52,8 @@ class TrainingStage:
     name: str
     network: nn.Module
     loss: Loss
-    data: Batches
-    validation: Batches | None
+    data: Dataset
+    validation: Dataset | None
     validation_loss: Loss | None = None
 
 
@@ -90,7 +90,7 @@ def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
     return Cost(**read_json(costs))
 
 
-def first_texts(rows: TextRows, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:
+def first_texts(rows: TextDataset, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:
     """What a linear start looks at: standardised states [B, L, T], mask [B, L] and tokens [B, L] of the first texts."""
     here = standardiser.mean.device
     batch = rows.batch(torch.arange(min(TEXTS, len(rows))))
@@ -98,12 +98,12 @@ def first_texts(rows: TextRows, standardiser: Standardiser) -> tuple[Tensor, Ten
     return standardiser(states, mask), mask, tokens
 
 
-def source_of(standardiser: Standardiser, batch: Batch) -> Source | None:
+def source_of(standardiser: Standardiser, batch: Batch) -> SourceStates | None:
     """The standardised source of a batch; None where there is none."""
     if "source" not in batch:
         return None
     mask = batch["source_mask"]
-    return Source(standardiser(batch["source"], mask), mask)
+    return SourceStates(standardiser(batch["source"], mask), mask)
 
 
 # -- the stages of Cosmos ----------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def autoencoder_stage(
 ) -> TrainingStage:
     """The first stage, on targets and passages; validation is under clean input whatever the corruption."""
 
-    def loss(model: nn.Module, batch: Batch, seeds: Seeds | None) -> tuple[Tensor, Tensor]:
+    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
         clean = standardiser(batch["states"], batch["mask"])
         return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds)
 
@@ -123,7 +123,7 @@ def autoencoder_stage(
         AUTOENCODER,
         autoencoder,
         loss,
-        own if others is None else JoinedRows(own, others.targets),
+        own if others is None else JoinedDataset(own, others.targets),
         None if corpus.validation is None else corpus.validation.targets,
         lambda model, batch, seeds: loss(model, batch, None),
     )
@@ -133,8 +133,8 @@ def autoencoder_stage(
 class CachedCorpus:
     """Clean latents of an encoded corpus, with the states of its sources, and what computing the latents cost."""
 
-    train: LatentRows
-    validation: LatentRows | None
+    train: LatentDataset
+    validation: LatentDataset | None
     cost: Cost
 
 
@@ -143,11 +143,11 @@ def corpus_latents(
 ) -> CachedCorpus:
     """What the second stage learns from, computed unless it is there."""
 
-    def rows(texts: EncodedTexts, name: str) -> tuple[LatentRows, Cost]:
+    def rows(texts: EncodedTexts, name: str) -> tuple[LatentDataset, Cost]:
         states, folder = texts.targets.states, run.workdir / name
         with first_process_first(run.device):
             cached = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
-        return LatentRows(cached.latents, texts.sources), Cost(cached.seconds, cached.flops)
+        return LatentDataset(cached.latents, texts.sources), Cost(cached.seconds, cached.flops)
 
     train_rows, cost = rows(corpus.train, "latents")
     if corpus.validation is None:
@@ -167,7 +167,7 @@ def diffusion_stage(
     on these latents and is part of the denoiser."""
     denoiser.normaliser.fit(corpus.train.latents.split(1 << 12))
 
-    def loss(model: Any, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    def loss(model: Any, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         clean = model.normaliser.standardise(batch["latents"])
         return objective(model, clean, diffusion, seeds, source_of(standardiser, batch))
 
@@ -175,7 +175,7 @@ def diffusion_stage(
 
 
 @torch.no_grad()
-def reconstruction(autoencoder: Autoencoder, standardiser: Standardiser, rows: TextRows) -> dict[str, float]:
+def reconstruction(autoencoder: Autoencoder, standardiser: Standardiser, rows: TextDataset) -> dict[str, float]:
     """Share of tokens, and of whole texts, that come back right from clean input."""
     here = next(autoencoder.parameters()).device
     right, tokens, whole = 0.0, 0, 0

@@ -155,6 +155,6 @@ def _with_cost(trained: TrainingResult, cost: Cost, model: nn.Module, notes: Map
     )
 
 
-def encoder_name(wanted: str, packaged: str) -> str | None:
+def encoder_name(name: str, packaged: str) -> str | None:
     """The name for `TextEncoder`: None, the packaged encoder, where that is what is wanted."""
-    return None if wanted == packaged else wanted
+    return None if name == packaged else name

@@ -7,7 +7,7 @@ import textwrap
 
 from reports.content import Section
 from reports.numbers import MINUS, NOTHING
-from reports.table import Cell, Column, Table
+from reports.table import Column, Table, TableCell
 from reports.tables import QUALITY
 
 NARROWEST = 40
@@ -21,14 +21,14 @@ def render(sections: tuple[Section, ...], width: int | None = None) -> str:
 
 def _panel(section: Section, room: int) -> str:
     glance, scores = section.glance, section.scores
-    shown = {column.title for column in glance.columns}
-    rest = [index for index, column in enumerate(scores.columns) if column.title not in shown]
+    glanced = {column.title for column in glance.columns}
+    rest = [index for index, column in enumerate(scores.columns) if column.title not in glanced]
     lines = [_clipped(section.title, room)]
     names = [_name(row.title, row.detail) for block in glance.blocks for row in block.rows]
     widest = min(max(map(len, ["system", *names])), max(16, room // 3))
     # Every column is (head, texts by row); the glance first, then the other scores.
     quality = _quality(glance, room - widest)
-    used, chosen = widest + sum(2 + len(column[0]) for column in quality), list(quality)
+    used, columns_shown = widest + sum(2 + len(column[0]) for column in quality), list(quality)
     further = range(sum(column.group == QUALITY for column in glance.columns), len(glance.columns))
     columns = [_column(glance, index, interval=False) for index in further]
     alone = {column.title for column in section.panel.columns if not column.companions}
@@ -37,14 +37,14 @@ def _panel(section: Section, room: int) -> str:
         size = max(map(len, column))
         if used + 2 + size <= room:
             used += 2 + size
-            chosen.append([text.rjust(size) for text in column])
+            columns_shown.append([text.rjust(size) for text in column])
     row_number = 0
-    heads = [[column[0] for column in chosen], [column[1] for column in chosen]]
+    heads = [[column[0] for column in columns_shown], [column[1] for column in columns_shown]]
     lines += [("  ".join(["system".ljust(widest), *heads[0]])).rstrip(), "  ".join([" " * widest, *heads[1]]).rstrip()]
     for block in glance.blocks:
         lines.append(_clipped(f"-- {block.title} ".ljust(used, "-"), used))
         for _ in block.rows:
-            cells = [column[2 + row_number] for column in chosen]
+            cells = [column[2 + row_number] for column in columns_shown]
             lines.append("  ".join([_clipped(names[row_number], widest).ljust(widest), *cells]).rstrip())
             row_number += 1
     lines.append("-" * used)
@@ -53,7 +53,7 @@ def _panel(section: Section, room: int) -> str:
         f"[...]: 95 % interval. *: better than all other entries of its block{speed}. †: not told apart from the best "
         "of its block."
     ]
-    left = len(glance.columns) + len(rest) - len(chosen)
+    left = len(glance.columns) + len(rest) - len(columns_shown)
     if left:
         foot.append(f"{left} more columns are in the report.")
     if any(cell.value is None for block in glance.blocks for row in block.rows for cell in row.cells):
@@ -103,7 +103,7 @@ def _head(column: Column) -> tuple[str, str]:
     return short.get(column.title, column.title), unit or better
 
 
-def _text(cell: Cell, interval: bool) -> str:
+def _text(cell: TableCell, interval: bool) -> str:
     mark = {"best": "*", "level": "†", "": ""}[cell.mark] + ("?" if cell.doubtful else "")
     text = f"{cell.text}{mark} {cell.interval}".rstrip() if interval else f"{cell.text}{mark}"
     return text.replace(MINUS, "-")  # not every terminal has the sign

@@ -11,11 +11,11 @@ from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
 from reports.dataframes import Run, documents_hash, read_run
-from reports.findings import read
+from reports.findings import summarise
 from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
-from reports.significance import Judgement, judge
+from reports.significance import ColumnMarks, judge
 from reports.table import Table
 
 
@@ -48,7 +48,7 @@ class Report:
     lead: str  # one line under the title
     sections: tuple[Section, ...]
     facts: tuple[provenance.Fact, ...]
-    sources: tuple[provenance.Source, ...]
+    sources: tuple[provenance.CellOrigin, ...]
     note: str  # licence of the task's texts and what harm they may do, "" if none is known
 
 
@@ -63,24 +63,24 @@ def build(run_folder: Path, out: Path) -> Report:
         why = next((f" ({r.header.cell.system}: {r.header.reason})" for r in run.records if r.header.reason), "")
         raise UserError(f"No cell of {run_folder} is done{why}; run the same command again and then make the report.")
     task = provenance.task_of(run)
-    made = panels(run.records, task.get("headline") or ())
-    several = len(made) > 1
+    sections_of = panels(run.records, task.get("headline") or ())
+    several = len(sections_of) > 1
     sections = tuple(
-        _section(run, panel, f"-{number}" if several else "") for number, panel in enumerate(made, start=1)
+        _section(run, panel, f"-{number}" if several else "") for number, panel in enumerate(sections_of, start=1)
     )
     title = str(task.get("title") or " and ".join(dict.fromkeys(section.title for section in sections)))
     return Report(
         title,
-        _lead(run, made),
+        _lead(run, sections_of),
         sections,
-        provenance.facts(run, made),
-        provenance.sources(run, made, out),
+        provenance.facts(run, sections_of),
+        provenance.sources(run, sections_of, out),
         str(task.get("note") or ""),
     )
 
 
-def _lead(run: Run, made: Sequence[Panel]) -> str:
-    systems = len({entry.system for panel in made for entry in panel.trained})
+def _lead(run: Run, every: Sequence[Panel]) -> str:
+    systems = len({entry.system for panel in every for entry in panel.trained})
     days = sorted({stamp[:10] for record in run.records if (stamp := record.header.finished or record.header.created)})
     commits = sorted({record.header.commit[:10] for record in run.records if record.header.commit})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""
@@ -97,7 +97,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=read(panel, judgements[headline.title] if headline else Judgement()),
+        reading=summarise(panel, judgements[headline.title] if headline else ColumnMarks()),
         glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),

@@ -42,8 +42,8 @@ def choose(panel: Panel, documents: Mapping[str, Document]) -> tuple[Example, ..
         return ()
     samples = {entry.key: {sample.id: sample for sample in entry.records[0].samples} for entry in panel.entries}
     shared = set.intersection(*(set(of) for of in samples.values()))
-    chosen = sorted(shared, key=identity)[:COUNT]
-    return tuple(_example(key, documents.get(key), panel, samples) for key in chosen)
+    first = sorted(shared, key=identity)[:COUNT]
+    return tuple(_example(key, documents.get(key), panel, samples) for key in first)
 
 
 def _example(
@@ -66,5 +66,5 @@ def _output(
     same = (
         "source" if source is not None and sample.text == source else "reference" if sample.text in references else ""
     )
-    shown = f"{column.title} {significant(value, 2)}" if column and value is not None else ""
-    return Output(entry.name, entry.trained, sample.text, same, shown, sample.finished)
+    score_text = f"{column.title} {significant(value, 2)}" if column and value is not None else ""
+    return Output(entry.name, entry.trained, sample.text, same, score_text, sample.finished)

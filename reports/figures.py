@@ -236,8 +236,8 @@ def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]]) -> None:
             choices.append((note, box))
             if not any(box.overlaps(other) for other in taken):
                 break
-        kept = choices[-1] if not any(choices[-1][1].overlaps(other) for other in taken) else choices[0]
+        placement = choices[-1] if not any(choices[-1][1].overlaps(other) for other in taken) else choices[0]
         for note, _ in choices:
-            if note is not kept[0]:
+            if note is not placement[0]:
                 note.remove()
-        taken.append(kept[1])
+        taken.append(placement[1])

@@ -13,12 +13,12 @@ from benchmarks.stats import dominated_by
 from reports.columns import ScoreColumn
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
 from reports.panels import Entry, Panel
-from reports.significance import Judgement, Pair, clear, compare_pairs
+from reports.significance import ColumnMarks, Pair, clear, compare_pairs
 
 SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
-def read(panel: Panel, judgement: Judgement) -> tuple[str, ...]:
+def summarise(panel: Panel, judgement: ColumnMarks) -> tuple[str, ...]:
     """The sentences on a panel. `judgement` is that of its headline."""
     column = panel.headline
     scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
@@ -70,20 +70,20 @@ def _shown(column: ScoreColumn, entry: Entry) -> str:
     return " ".join(part for part in written(quantity.value, quantity.low, quantity.high) if part)
 
 
-def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
+def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks) -> list[str]:
     """Who is best, in each track apart."""
     return [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
 
 
 def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Those of the entries that may be ranked together; the track is "" where all of the panel are of one."""
-    found: dict[str, list[Entry]] = {}
+    by_track: dict[str, list[Entry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.elsewhere):
-        found.setdefault(entry.track if len(panel.tracks) > 1 else "", []).append(entry)
-    return found
+        by_track.setdefault(entry.track if len(panel.tracks) > 1 else "", []).append(entry)
+    return by_track
 
 
-def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement, track: str) -> str:
+def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks, track: str) -> str:
     """Who is best of `scored`; `track` is what they have in common, where others have not."""
     best, *others = _sorted(column, scored)
     kind = f"entry {track}" if track else "trained entry"
@@ -114,7 +114,7 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement,
     return f"{start}; {best.name if equal else 'it'} {', and '.join(clauses)}." if clauses else f"{start}."
 
 
-def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: Judgement) -> list[str]:
+def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks) -> list[str]:
     """The best setting of Cosmos, whatever its number of latents, against the best setting of every rival."""
     ordered = _sorted(column, scored)
     ours = next((entry for entry in ordered if entry.method == SUBJECT), None)

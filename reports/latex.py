@@ -10,7 +10,7 @@ import unicodedata
 from itertools import pairwise
 
 from reports.content import Report
-from reports.table import Block, Cell, Column, Row, Table
+from reports.table import Column, Row, RowGroup, Table, TableCell
 from reports.writing import Raw, environment
 
 COLUMNS = 8  # columns that fit beside the names on a page of 16 cm
@@ -120,8 +120,8 @@ def table(content: Table) -> Raw:
 
 def tables(report: Report) -> str:
     """Every table of the report, to be \\input by a document that loads booktabs."""
-    made = [table(content) for section in report.sections for content in section.tables]
-    return "% Needs \\usepackage{booktabs}.\n" + "\n".join(made) + "\n"
+    written = [table(content) for section in report.sections for content in section.tables]
+    return "% Needs \\usepackage{booktabs}.\n" + "\n".join(written) + "\n"
 
 
 def write(report: Report, caption: str) -> str:
@@ -157,7 +157,7 @@ def _part(content: Table, numbered: dict[str, int], index: int, count: int) -> s
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def _block(block: Block, width: int, numbered: dict[str, int]) -> list[str]:
+def _block(block: RowGroup, width: int, numbered: dict[str, int]) -> list[str]:
     lines = [r"\midrule", rf"\multicolumn{{{width + 1}}}{{@{{}}l}}{{\itshape {escape(block.title)}}} \\"]
     for row in block.rows:
         lines.append(" & ".join([_name(row), *(_value(cell, numbered) for cell in row.cells)]) + r" \\")
@@ -171,7 +171,7 @@ def _name(row: Row) -> str:
     return escape(row.title)
 
 
-def _value(cell: Cell, numbered: dict[str, int]) -> str:
+def _value(cell: TableCell, numbered: dict[str, int]) -> str:
     text = escape(cell.text)
     text = (
         rf"\textbf{{{text}}}" if cell.mark == "best" else text + r"\rlap{$\dagger$}" if cell.mark == "level" else text
@@ -181,7 +181,7 @@ def _value(cell: Cell, numbered: dict[str, int]) -> str:
     return text + (rf"\textsuperscript{{{numbers}}}" if numbers else "")
 
 
-def _interval(cell: Cell) -> str:
+def _interval(cell: TableCell) -> str:
     return rf"{{\tiny {escape(cell.interval)}}}" if cell.interval else ""
 
 

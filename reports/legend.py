@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from reports.numbers import NOTHING, listed
 from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL
-from reports.significance import Judgement
+from reports.significance import ColumnMarks
 
 
-def legend(panel: Panel, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
     """How to read the tables: intervals, marks and their rule, seeds, what the tests do not cover."""
     seeds = {len(entry.records) for entry in panel.trained}
     tested = [column.title for column in panel.columns if judgements[column.title].pairs]

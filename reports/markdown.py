@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote
 
 from reports.content import Report
-from reports.table import Cell, Column, Row, Table
+from reports.table import Column, Row, Table, TableCell
 from reports.writing import Raw, environment, printable
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
@@ -75,7 +75,7 @@ def _name(row: Row) -> str:
     return escape(f"{row.title}, {row.detail}" if row.detail else row.title)
 
 
-def _cell(content: Table, cell: Cell) -> str:
+def _cell(content: Table, cell: TableCell) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if cell.mark == "best" else f"{text}†" if cell.mark == "level" else text
     text = f"({text})" if cell.doubtful else text

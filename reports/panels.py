@@ -109,8 +109,8 @@ class Panel:
         Where none has, another stands in for it, but none that misleads alone.
         """
         ranked = [column for column in self.columns if column.direction != "none"]
-        wanted = [column for name in self.headlines for column in ranked if column.metric == name]
-        ranked = wanted + [column for column in ranked if column not in wanted and not column.companions]
+        headed = [column for name in self.headlines for column in ranked if column.metric == name]
+        ranked = headed + [column for column in ranked if column not in headed and not column.companions]
         for entries in (self.trained, self.entries):
             for column in ranked:
                 if any(_value(column, entry) is not None for entry in entries):
@@ -212,9 +212,9 @@ def _tagged(entries: Sequence[Entry]) -> list[Entry]:
         for part in ("preset", "budget", "device", "dtype", "batch_size")
         if len({told[entry.key][part] for entry in contestants}) > 1
     ]
-    shown = {"batch_size": "batch {}", "budget": "budget {}"}
+    templates = {"batch_size": "batch {}", "budget": "budget {}"}
     tags = {
-        entry.key: [shown.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
+        entry.key: [templates.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
         for entry in entries
     }
     names = [(entry.system, entry.setting, *tags[entry.key]) for entry in entries]

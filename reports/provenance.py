@@ -24,7 +24,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Source:
+class CellOrigin:
     """Where the numbers of one cell are: its folder relative to the report, and the commands to show and remake it."""
 
     id: str
@@ -52,11 +52,11 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
     trained = [entry for panel in panels for entry in panel.trained]
     packages = [header for header in headers if header.packages]
     columns = [column for panel in panels for column in panel.columns]
-    made = (
+    lines = (
         Fact("Command", _commands(run, trained)),
         Fact("Commit", _varying(headers, lambda header: _commit(header.commit, header.dirty))),
         Fact("Trained with", _varying([h for h in headers if _elsewhere(h)], lambda h: _made_with(h.trained_with))),
-        Fact("Begun with", tuple(_made_with(made) for header in headers for made in header.earlier)),
+        Fact("Begun with", tuple(_made_with(lines) for header in headers for lines in header.earlier)),
         Fact("Made", _span(headers)),
         Fact("Device", _varying(headers, _machine)),
         Fact("Clock", _clocks(headers)),
@@ -70,13 +70,13 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
         Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),
     )
-    return tuple(fact for fact in made if any(fact.values))
+    return tuple(fact for fact in lines if any(fact.values))
 
 
-def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[Source, ...]:
+def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, ...]:
     """One line for each cell that has numbers, in the order of the tables."""
     return tuple(
-        Source(
+        CellOrigin(
             record.header.cell.id,
             entry.name,
             record.header.cell.seed,
@@ -173,16 +173,16 @@ def _commit(commit: str | None, dirty: bool | None) -> str:
 
 def _elsewhere(header: Header) -> bool:
     """Whether a cell was trained by other code or on another machine than it was generated with."""
-    made = header.trained_with
-    return bool(made) and (
-        (made["commit"], made["dirty"], made["packages"]) != (header.commit, header.dirty, header.packages)
-        or made["device"].get("name") != header.device.get("name")
+    origin = header.trained_with
+    return bool(origin) and (
+        (origin["commit"], origin["dirty"], origin["packages"]) != (header.commit, header.dirty, header.packages)
+        or origin["device"].get("name") != header.device.get("name")
     )
 
 
-def _made_with(made: Json) -> str:
-    packages = _flat(made["packages"])
-    return f"commit {_commit(made['commit'], made['dirty'])}, {made['device'].get('name', 'unknown')}, {packages}"
+def _made_with(origin: Json) -> str:
+    packages = _flat(origin["packages"])
+    return f"commit {_commit(origin['commit'], origin['dirty'])}, {origin['device'].get('name', 'unknown')}, {packages}"
 
 
 def _documents(header: Header) -> str:

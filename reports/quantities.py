@@ -59,5 +59,5 @@ def throughput(timed: pd.DataFrame) -> Quantity:
 
 
 def mean(values: pd.Series[float]) -> Quantity:
-    known = values.dropna().astype(float)
-    return Quantity(float(known.mean()), n=len(known)) if len(known) else Quantity(None)
+    present = values.dropna().astype(float)
+    return Quantity(float(present.mean()), n=len(present)) if len(present) else Quantity(None)

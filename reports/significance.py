@@ -52,7 +52,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ColumnMarks:
     """The marks of one column, and the tests behind them."""
 
     marks: Mapping[str, Mark] = field(default_factory=dict)  # by entry
@@ -68,28 +68,28 @@ class Judgement:
         return None
 
 
-def judge(column: ScoreColumn, entries: Sequence[Entry]) -> Judgement:
+def judge(column: ScoreColumn, entries: Sequence[Entry]) -> ColumnMarks:
     """The marks of a score column, by track, and its tests, of all pairs.
 
     `entries` are the trained ones; those without a score are left out.
     """
     if column.direction == "none":
-        return Judgement()
+        return ColumnMarks()
     scores = {e.key: column.scores[e.key] for e in entries if e.key in column.scores}
     valued = {key: score.quantity for key, score in scores.items() if score.quantity.value is not None}
     if len(valued) < 2:
-        return Judgement()
+        return ColumnMarks()
     per_text = all(scores[key].per_text for key in valued)
-    tests = Judgement(pairs=compare_pairs(column, list(combinations(valued, 2))) if per_text else ())
+    tests = ColumnMarks(pairs=compare_pairs(column, list(combinations(valued, 2))) if per_text else ())
     marks: dict[str, Mark] = {}
     for elsewhere in (False, True):
         track = {e.key: valued[e.key] for e in entries if e.elsewhere == elsewhere and e.key in valued}
         if len(track) > 1:
             marks |= _marked(tests, track, column.direction) if per_text else mark_disjoint(track, column.direction)
-    return Judgement(marks, tests.pairs)
+    return ColumnMarks(marks, tests.pairs)
 
 
-def _marked(tests: Judgement, track: Mapping[str, Quantity], direction: Direction) -> dict[str, Mark]:
+def _marked(tests: ColumnMarks, track: Mapping[str, Quantity], direction: Direction) -> dict[str, Mark]:
     """The best of a track, and those that cannot be told from it."""
     best = _best(track, direction)
     level = {best}

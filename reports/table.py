@@ -10,7 +10,7 @@ from reports.significance import Mark
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One entry of a table.
 
     Attributes:
@@ -48,11 +48,11 @@ class Row:
     title: str
     detail: str
     cell_id: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)
-class Block:
+class RowGroup:
     """Rows that belong together."""
 
     title: str
@@ -66,7 +66,7 @@ class Table:
     name: str  # for anchors, labels and file names
     caption: str
     columns: tuple[Column, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[RowGroup, ...]
     remarks: tuple[str, ...] = ()  # how to read it; shown under it
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Table:
         every = (note for block in self.blocks for row in block.rows for cell in row.cells for note in cell.notes)
         return tuple(dict.fromkeys(every))
 
-    def numbers(self, cell: Cell) -> tuple[int, ...]:
+    def numbers(self, cell: TableCell) -> tuple[int, ...]:
         """The marks of a cell's notes."""
         notes = self.notes()
         return tuple(notes.index(note) + 1 for note in cell.notes)
@@ -87,7 +87,7 @@ class Table:
     def part(self, start: int, stop: int) -> Table:
         """The same rows with the columns from `start` up to `stop`."""
         blocks = tuple(
-            Block(block.title, tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
+            RowGroup(block.title, tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
             for block in self.blocks
         )
         return replace(self, columns=self.columns[start:stop], blocks=blocks)
@@ -104,5 +104,5 @@ class Bar:
 
     @property
     def sentence(self) -> str:
-        found = f", measured {self.measured}" if self.measured else ""
-        return f"{self.verdict}: {self.what}: asked {self.asked}{found}"
+        measured = f", measured {self.measured}" if self.measured else ""
+        return f"{self.verdict}: {self.what}: asked {self.asked}{measured}"

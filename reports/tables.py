@@ -12,15 +12,15 @@ from reports.columns import EntryScore, ScoreColumn
 from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
-from reports.significance import Judgement, Mark, mark_disjoint
-from reports.table import Block, Cell, Column, Row, Table
+from reports.significance import ColumnMarks, Mark, mark_disjoint
+from reports.table import Column, Row, RowGroup, Table, TableCell
 
 FLOORS = "Floors and reference"
 QUALITY = "Quality"  # heads the columns of the headline and its companions
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
-def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int = 0, suffix: str = "") -> Table:
+def at_a_glance(panel: Panel, judgements: Mapping[str, ColumnMarks], unbegun: int = 0, suffix: str = "") -> Table:
     """The headline score, and what it is never shown without, beside speed, size and the cost of training.
 
     Args:
@@ -28,7 +28,7 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int 
         suffix: of the table's name, where a report has several.
     """
     columns: list[Column] = []
-    cells: list[dict[str, Cell]] = []
+    cells: list[dict[str, TableCell]] = []
     headline = panel.headline
     companions = () if headline is None else headline.companions
     beside = [column for name in companions for column in panel.columns if column.metric == name]
@@ -49,9 +49,9 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, Judgement], unbegun: int 
         (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
         (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
     ):
-        headed, made = _plain_cells(panel, column, values)
+        headed, column_cells = _plain_cells(panel, column, values)
         columns.append(headed)
-        cells.append(made)
+        cells.append(column_cells)
     return Table(
         name=f"glance{suffix}",
         caption="Quality, speed and cost at a glance",
@@ -85,7 +85,7 @@ def _speed_at(entry: Entry, size: int) -> Quantity:
     return entry.throughput if size == entry.batch_size else Quantity(None, reason="not run: this size was not timed")
 
 
-def in_full(panel: Panel, judgements: Mapping[str, Judgement], suffix: str = "") -> Table:
+def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "") -> Table:
     """Every score of every entry, and what each metric says."""
     told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
@@ -111,15 +111,15 @@ def _without_values(columns: Sequence[ScoreColumn]) -> list[str]:
     return [f"No entry has a value of {listed(titles)} ({'; '.join(why)})." for why, titles in by_reasons.items()]
 
 
-def _blocks(panel: Panel, cells: Sequence[Mapping[str, Cell]]) -> tuple[Block, ...]:
+def _blocks(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[RowGroup, ...]:
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
             Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))
             for entry in entries
         )
 
-    tracks = tuple(Block(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
-    return (*tracks, *((Block(FLOORS, rows(panel.floors)),) if panel.floors else ()))
+    tracks = tuple(RowGroup(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
+    return (*tracks, *((RowGroup(FLOORS, rows(panel.floors)),) if panel.floors else ()))
 
 
 def _detail(entry: Entry) -> str:
@@ -127,7 +127,7 @@ def _detail(entry: Entry) -> str:
     return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
 
 
-def _power(headline: ScoreColumn | None, judgements: Mapping[str, Judgement]) -> tuple[str, ...]:
+def _power(headline: ScoreColumn | None, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
     """What the tests of the headline could have shown, so that "not told apart" is not read as "equal"."""
     pairs = judgements[headline.title].pairs if headline else ()
     if headline is None or not pairs:
@@ -150,7 +150,7 @@ def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
     )
 
 
-def _score_cells(panel: Panel, column: ScoreColumn, judgement: Judgement) -> dict[str, Cell]:
+def _score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> dict[str, TableCell]:
     quantities = [score.quantity for score in column.scores.values()]
     widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
     places = common_decimals(width for width in widths if width is not None)
@@ -160,11 +160,11 @@ def _score_cells(panel: Panel, column: ScoreColumn, judgement: Judgement) -> dic
         if score is None:
             elsewhere = next((c for c in panel.columns if c.metric == column.metric and entry.key in c.scores), None)
             why = f"judged otherwise: see {elsewhere.title}" if elsewhere else "not run: this entry was not scored"
-            out[entry.key] = Cell(None, NOTHING, notes=(why,))
+            out[entry.key] = TableCell(None, NOTHING, notes=(why,))
             continue
         value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
         mark = judgement.marks.get(entry.key, "")
-        out[entry.key] = Cell(score.quantity.value, value, interval, _score_notes(column, score), mark)
+        out[entry.key] = TableCell(score.quantity.value, value, interval, _score_notes(column, score), mark)
     return out
 
 
@@ -191,7 +191,7 @@ def _seeds(panel: Panel, entry: Entry) -> str:
     return f"Seeds of {entry.name}: {', '.join(ranges) or 'no scores'}."
 
 
-def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, Cell]:
+def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, TableCell]:
     # A timing that is not valid gets no mark, but takes it from those it might beat.
     doubtful = {entry.key for entry in panel.trained if entry.doubts}
     marks: dict[str, Mark] = mark_disjoint({entry.key: of(entry) for entry in panel.trained}, column.direction)
@@ -199,7 +199,7 @@ def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) 
     out = {}
     for entry in panel.entries:
         if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
-            out[entry.key] = Cell(None, NOTHING)
+            out[entry.key] = TableCell(None, NOTHING)
             continue
         quantity = of(entry)
         value, interval = written(quantity.value, quantity.low, quantity.high)
@@ -207,15 +207,15 @@ def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) 
         doubted = bool(entry.doubts) and quantity.value is not None
         if doubted:
             notes.append(f"timing not valid: {'; '.join(entry.doubts)}")
-        out[entry.key] = Cell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
+        out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
 
 
-def _calls_cell(entry: Entry) -> Cell:
+def _calls_cell(entry: Entry) -> TableCell:
     if not entry.trained:
-        return Cell(0.0, "0")
+        return TableCell(0.0, "0")
     if entry.calls.value is None:
-        return Cell(None, NOTHING, notes=("not run: no calls of its network were counted",))
+        return TableCell(None, NOTHING, notes=("not run: no calls of its network were counted",))
     first = next(iter(entry.records[0].header.networks))
     others = ", ".join(f"{name} {significant(count)}" for name, count in entry.other_calls.items())
     notes = [f"calls of {first}; besides, per text: {others}"] if others else []
@@ -223,25 +223,27 @@ def _calls_cell(entry: Entry) -> Cell:
     if together is not None and abs(together - entry.calls.value) > 0.005 * entry.calls.value:
         wait = f"in batches of up to {entry.batch_size} every text waits for {_count(together)}"
         notes.append(f"for a text made alone; {wait}")
-    return Cell(entry.calls.value, _count(entry.calls.value), notes=tuple(notes))
+    return TableCell(entry.calls.value, _count(entry.calls.value), notes=tuple(notes))
 
 
 def _count(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else significant(value)
 
 
-def _plain_cells(panel: Panel, column: Column, of: Callable[[Entry], float | None]) -> tuple[Column, dict[str, Cell]]:
+def _plain_cells(
+    panel: Panel, column: Column, of: Callable[[Entry], float | None]
+) -> tuple[Column, dict[str, TableCell]]:
     """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
     values = {entry.key: of(entry) for entry in panel.entries}
     if column.unit == "s":
         values |= {entry.key: 0.0 for entry in panel.floors}  # they look at the texts, and are not trained
-    known = sorted(value for value in values.values() if value)
-    middle = known[len(known) // 2] if known else 1.0
+    present = sorted(value for value in values.values() if value)
+    middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
     headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
-    untold = Cell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
+    untold = TableCell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {
-        key: untold if value is None else Cell(value, _short(value / scale)) for key, value in values.items()
+        key: untold if value is None else TableCell(value, _short(value / scale)) for key, value in values.items()
     }
 
 

@@ -39,7 +39,7 @@ def environment(language: str, escape: Callable[[str], str], **filters: Callable
         if language == "latex"
         else {}
     )
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("reports"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -48,8 +48,8 @@ def environment(language: str, escape: Callable[[str], str], **filters: Callable
         finalize=lambda value: value if isinstance(value, Raw) else escape(str(value)),
         **marks,  # type: ignore[arg-type]
     )
-    made.filters.update(filters)
-    return made
+    templates.filters.update(filters)
+    return templates
 
 
 def save(path: Path, data: str | bytes) -> Path:

@@ -1,4 +1,4 @@
-"""Beam search on preallocated room: of the ended texts met, the one with the best log p / length^penalty.
+"""Beam search on a preallocated cache: of the ended texts met, the one with the best log p / length^penalty.
 
 A text is extended by its `beams` best continuations without an end token at each step; a continuation that ends counts
 when it is among the `beams` best of all. Lengths are in tokens, the end token included, and a text that the limit cuts
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.autoregressive.decoding import Pace, Server, pace_of
+from baselines.autoregressive.decoding import CompactionPolicy, KVCacheDecoder, compaction_policy
 from baselines.contract import UserError
 from cosmos.text.vocabulary import PAD, SEP
 
@@ -36,18 +36,24 @@ class Beam:
 
 @torch.inference_mode()
 def search(
-    server: Server, tokens: Tensor, place: Tensor, furthest: int, steps: int, setting: Beam, pace: Pace | None = None
+    kv_decoder: KVCacheDecoder,
+    tokens: Tensor,
+    positions: Tensor,
+    furthest: int,
+    steps: int,
+    setting: Beam,
+    compaction: CompactionPolicy | None = None,
 ) -> Tensor:
-    """Continue texts by up to `steps` tokens; arguments and result as of `Server.decode`.
+    """Continue texts by up to `steps` tokens; arguments and result as of `KVCacheDecoder.decode`.
 
-    One network call a step, of B * K rows, for which the server must have room.
+    One network call a step, of B * K rows, for which the decoder must have a cache.
     """
     count, beams, device = len(tokens), setting.beams, tokens.device
-    pace = pace or pace_of(device)
-    room = server.of_rows(count * beams)
-    for part in room:
+    compaction = compaction or compaction_policy(device)
+    kv_cache = kv_decoder.of_rows(count * beams)
+    for part in kv_cache:
         part.copy_(part[:count].repeat_interleave(beams, 0))
-    tokens, place = tokens.repeat_interleave(beams), place.repeat_interleave(beams)  # [B * K]
+    tokens, positions = tokens.repeat_interleave(beams), positions.repeat_interleave(beams)  # [B * K]
     first = beams * torch.arange(count, device=device)[:, None]  # [B, 1], the row of a text's first beam
     among = torch.arange(2 * beams, device=device) < beams  # [2K]
     scores = torch.full((count, beams), -torch.inf, dtype=torch.float64, device=device)  # of unended texts
@@ -55,7 +61,7 @@ def search(
     texts = torch.full((count, beams, steps), PAD, device=device)
     best, winners = torch.full_like(scores[:, 0], -torch.inf), texts[:, 0].clone()  # of ended texts
     for step in range(steps):
-        logits = server.network(tokens, room, place, server.reach(furthest + step))
+        logits = kv_decoder.network(tokens, kv_cache, positions, kv_decoder.attended_length(furthest + step))
         total = scores[..., None] + logits.double().log_softmax(-1).view(count, beams, -1)  # [B, K, V]
         vocabulary = total.shape[-1]
         top, index = total.flatten(1).topk(2 * beams)  # [B, 2K]: at most K of them end
@@ -71,11 +77,11 @@ def search(
         going = ended.int().argsort(dim=1, stable=True)[:, :beams]  # [B, K], the best that have not ended
         scores, texts = top.gather(1, going), longer.gather(1, going[..., None].expand(-1, -1, steps))
         rows = (first + origin.gather(1, going)).flatten()
-        tokens, place = token.gather(1, going).flatten(), place + 1
-        for part in room:
+        tokens, positions = token.gather(1, going).flatten(), positions + 1
+        for part in kv_cache:
             part.copy_(part[rows])
         # An unended text can at best end at the limit with no further loss.
-        if (step + 1) % pace.every == 0 and bool((scores[:, 0] / steps**setting.length_penalty <= best).all()):
+        if (step + 1) % compaction.every == 0 and bool((scores[:, 0] / steps**setting.length_penalty <= best).all()):
             break
     cut = scores[:, 0] / steps**setting.length_penalty > best
     return torch.where(cut[:, None], texts[:, 0], winners)

@@ -1,10 +1,10 @@
-"""GPT-2 with keys and values in preallocated room: Hugging Face's weights, called as
+"""GPT-2 with keys and values in a preallocated cache: Hugging Face's weights, called as
 `baselines.autoregressive.decoding` serves them.
 
 A view of a `GPT2LMHeadModel`, whose parameters it shares: the same function with fewer and larger kernels (one matrix
 for queries, keys and values that are stored as they come; the fused GELU; no mask made anew in every layer).
 
-Axis legend: B rows (texts), S prompt positions, P positions of the room, W width, H heads, D head size, V tokens.
+Axis legend: B rows (texts), S prompt positions, P positions of the cache, W width, H heads, D head size, V tokens.
 """
 
 from __future__ import annotations
@@ -48,39 +48,41 @@ class CachedGPT2(nn.Module):
         after = [(block.ln_1, block.attn.c_attn) for block in parts.h[1:]] + [(parts.ln_f, model.lm_head)]
         self.blocks = nn.ModuleList(AfterAttention(block, *maps) for block, maps in zip(parts.h, after, strict=True))
 
-    def room(self, rows: int, positions: int) -> list[Tensor]:
+    def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
         """Keys and values of every layer, [rows, positions, 2, H, D]."""
         shape = (rows, positions, 2, self.heads, self.width // self.heads)
         return [self.tokens.weight.new_zeros(shape) for _ in self.blocks]
 
-    def forward(self, tokens: Tensor, room: list[Tensor], place: Tensor | None = None, reach: int = 0) -> Tensor | None:
+    def forward(
+        self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor | None = None, attended_length: int = 0
+    ) -> Tensor | None:
         """One further token per row, or the prompts that come before it.
 
         Args:
-            tokens: int64 [B] at `place`, whose successors are asked for; or, without a place, prompts [B, S] from
-                position 0 on, which only fill the room. What stands in their padding is written over later.
+            tokens: int64 [B] at `positions`, whose successors are asked for; or, without positions, prompts [B, S] from
+                position 0 on, which only fill the cache. What stands in their padding is written over later.
 
         Returns:
             logits [B, V]; nothing for prompts.
         """
-        if place is None:
-            return self._read(tokens, room)
-        at = locate(place, reach, self.tokens.weight.dtype)
-        x = self.tokens(tokens) + self.places(place)  # [B, W]
+        if positions is None:
+            return self._read(tokens, kv_cache)
+        at = locate(positions, attended_length, self.tokens.weight.dtype)
+        x = self.tokens(tokens) + self.places(positions)  # [B, W]
         mapped = self.first_map(self.first_norm(x))
-        for block, kept in zip(self.blocks, room, strict=True):
+        for block, layer_cache in zip(self.blocks, kv_cache, strict=True):
             parts = self._heads(mapped)  # [B, 3, H, D]
-            x, mapped = block(x, attend(parts[:, 0], parts[:, 1:], kept, at))
+            x, mapped = block(x, attend(parts[:, 0], parts[:, 1:], layer_cache, at))
         return mapped
 
-    def _read(self, prompts: Tensor, room: list[Tensor]) -> None:
+    def _read(self, prompts: Tensor, kv_cache: list[Tensor]) -> None:
         length = prompts.shape[1]
         x = self.tokens(prompts) + self.places.weight[:length]  # [B, S, W]
         mapped = self.first_map(self.first_norm(x))
-        for layer, (block, kept) in enumerate(zip(self.blocks, room, strict=True), start=1):
+        for layer, (block, layer_cache) in enumerate(zip(self.blocks, kv_cache, strict=True), start=1):
             parts = self._heads(mapped)  # [B, S, 3, H, D]
-            kept[:, :length] = parts[:, :, 1:]
-            if layer < len(room):  # what follows a prompt's earlier tokens is known
+            layer_cache[:, :length] = parts[:, :, 1:]
+            if layer < len(kv_cache):  # what follows a prompt's earlier tokens is known
                 query, key, value = parts.permute(2, 0, 3, 1, 4)  # each [B, H, S, D]
                 attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
                 x, mapped = block(x, attended.transpose(1, 2).flatten(2))

@@ -1,15 +1,16 @@
-"""Autoregressive decoding as it is served: keys and values in preallocated room, one step of fixed shapes, rare looks.
+"""Autoregressive decoding as it is served: keys and values in a preallocated cache, one step of fixed shapes, rare
+looks.
 
-The room is allocated once and written in place, so the shapes and addresses a step works on do not change and the step
+The cache is allocated once and written in place, so the shapes and addresses a step works on do not change and the step
 (network, temperature, nucleus, draw) can be captured (`cosmos.runtime.capture`). Nothing waits for the device but a
 look, every few tokens, at which rows have ended; those then leave the batch. Prompts are read beforehand, apart from
 the steps.
 
-Rows are padded on the right and every row has a place of its own, so prompts may be ragged: a row writes over its
-padding as it goes on, and never sees beyond its place. A step attends to the first `reach` positions of the room, one
-of a few lengths, since reading all of it at every step would cost most of the time of a large batch.
+Rows are padded on the right and every row has a position of its own, so prompts may be ragged: a row writes over its
+padding as it goes on, and never sees beyond its position. A step attends to the first `attended_length` positions of
+the cache, one of a few lengths, since reading all of it at every step would cost most of the time of a large batch.
 
-Axis legend: B rows (texts), P positions of the room, H heads, D head size, V tokens.
+Axis legend: B rows (texts), P positions of the cache, H heads, D head size, V tokens.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from baselines.contract import UserError
 from cosmos.runtime.call_count import uncounted
 from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.runtime.compilation import compiled_if
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP
 
-REACHES = 4  # lengths of the room that steps attend to
-REACH_UNIT = 32  # positions that they are multiples of; masks of such lengths suit the attention kernels
+ATTENDED_LENGTHS = 4  # lengths of the cache that steps attend to
+ATTENDED_UNIT = 32  # positions that they are multiples of; masks of such lengths suit the attention kernels
 
 
 @dataclass(frozen=True)
@@ -72,38 +73,38 @@ def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None, compi
         return logits.argmax(-1)
     assert uniform is not None
     wide = torch.promote_types(logits.dtype, torch.float32)
-    kept = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
-    return compiled_if(compiled, categorical)(kept.double().softmax(-1), uniform)
+    nucleus_logits = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
+    return compiled_if(compiled, categorical)(nucleus_logits.double().softmax(-1), uniform)
 
 
-class Place(NamedTuple):
+class DecodingPositions(NamedTuple):
     """Where each row of a step is."""
 
     rows: Tensor  # 0 ... B - 1
-    place: Tensor  # int64 [B]
-    mask: Tensor  # what is added to scores of the first `reach` positions: 0 up to the place, -inf beyond; [B, 1, 1, P]
+    positions: Tensor  # int64 [B]
+    mask: Tensor  # added to the scores of the attended positions: 0 up to the row's own, -inf beyond; [B, 1, 1, P]
 
 
-def locate(place: Tensor, reach: int, dtype: torch.dtype) -> Place:
-    """The places int64 [B] with the mask that belongs to them; every row sees at least one position."""
-    seen = torch.arange(reach, device=place.device) <= place[:, None]  # [B, P]
-    mask = torch.zeros(seen.shape, dtype=dtype, device=place.device).masked_fill(~seen, -torch.inf)
-    return Place(torch.arange(len(place), device=place.device), place, mask[:, None, None])
+def locate(positions: Tensor, attended_length: int, dtype: torch.dtype) -> DecodingPositions:
+    """The positions int64 [B] with the mask that belongs to them; every row sees at least one position."""
+    seen = torch.arange(attended_length, device=positions.device) <= positions[:, None]  # [B, P]
+    mask = torch.zeros(seen.shape, dtype=dtype, device=positions.device).masked_fill(~seen, -torch.inf)
+    return DecodingPositions(torch.arange(len(positions), device=positions.device), positions, mask[:, None, None])
 
 
-def attend(query: Tensor, fresh: Tensor, kept: Tensor, at: Place) -> Tensor:
+def attend(query: Tensor, fresh: Tensor, cache: Tensor, at: DecodingPositions) -> Tensor:
     """Attention of one position per row to itself and those before it.
 
     Args:
         query: [B, H, D].
-        fresh: key and value of that position, [B, 2, H, D]; they are written to `kept`.
-        kept: keys and values, [B, P, 2, H, D].
+        fresh: key and value of that position, [B, 2, H, D]; they are written to `cache`.
+        cache: keys and values, [B, P, 2, H, D].
 
     Returns:
         [B, H * D].
     """
-    kept[at.rows, at.place] = fresh
-    keys, values = kept[:, : at.mask.shape[-1]].permute(2, 0, 3, 1, 4)  # each [B, H, P, D], no copy
+    cache[at.rows, at.positions] = fresh
+    keys, values = cache[:, : at.mask.shape[-1]].permute(2, 0, 3, 1, 4)  # each [B, H, P, D], no copy
     attended = functional.scaled_dot_product_attention(query[:, :, None], keys, values, at.mask)  # [B, H, 1, D]
     return attended[:, :, 0].flatten(1)
 
@@ -111,20 +112,21 @@ def attend(query: Tensor, fresh: Tensor, kept: Tensor, at: Place) -> Tensor:
 class CachedNetwork(Protocol):
     """A `torch.nn.Module` that writes token after token."""
 
-    def room(self, rows: int, positions: int) -> list[Tensor]:
+    def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
         """Zeros to keep what later steps need of earlier ones; the first axis of each tensor is rows."""
         ...
 
-    def __call__(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
-        """Tokens int64 [B] at `place` int64 [B], all below `reach` -> logits of the tokens after them [B, V].
+    def __call__(self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor, attended_length: int) -> Tensor:
+        """Tokens int64 [B] at `positions` int64 [B], all below `attended_length` -> logits of the tokens after them [B,
+        V].
 
-        Fills the room at `place` and changes nothing else, so a repeated call does what one call does.
+        Fills the cache at `positions` and changes nothing else, so a repeated call does what one call does.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Pace:
+class CompactionPolicy:
     """How often ended rows are looked for, and to which sizes a batch may shrink.
 
     Attributes:
@@ -147,16 +149,16 @@ class Pace:
         return sorted({self.shrink(going, rows) for going in range(1, rows + 1)}, reverse=True)
 
 
-AT_ONCE, IN_BLOCKS = Pace(1, None), Pace(8, 32)
+AT_ONCE, IN_BLOCKS = CompactionPolicy(1, None), CompactionPolicy(8, 32)
 
 
-def pace_of(device: torch.device, capture: Capture = "off") -> Pace:
+def compaction_policy(device: torch.device, capture: Capture = "off") -> CompactionPolicy:
     """On the CPU a look costs nothing, and any size will do where nothing is captured."""
     return AT_ONCE if device.type == "cpu" and capture == "off" else IN_BLOCKS
 
 
-class Server:
-    """A network with room for up to `rows` texts of `positions` tokens; captured steps live as long as it does.
+class KVCacheDecoder:
+    """A network with a cache for up to `rows` texts of `positions` tokens; captured steps live as long as it does.
 
     Args:
         name: the network's, as `System.networks` has it.
@@ -167,58 +169,71 @@ class Server:
         self.name, self.network, self.rows = name, network, rows
         self.captured_calls = CapturedCalls()
         self.device = next(network.parameters()).device
-        self.unit = -(-positions // (REACHES * REACH_UNIT)) * REACH_UNIT
+        self.unit = -(-positions // (ATTENDED_LENGTHS * ATTENDED_UNIT)) * ATTENDED_UNIT
         self.positions = -(-positions // self.unit) * self.unit
         with torch.inference_mode():
-            self.room = network.room(rows, self.positions)
+            self.kv_cache = network.kv_cache(rows, self.positions)
         self._prepared: set[Any] = set()
 
     @classmethod
-    def of(cls, known: Server | None, name: str, network: CachedNetwork, rows: int, positions: int) -> Server:
-        """The server there is, if it is this network's and large enough, or another."""
-        if known is not None and known.network is network and known.rows >= rows and known.positions >= positions:
-            return known
-        return cls(name, network, max(rows, known.rows if known is not None else 0), positions)
+    def of(
+        cls, existing: KVCacheDecoder | None, name: str, network: CachedNetwork, rows: int, positions: int
+    ) -> KVCacheDecoder:
+        """The decoder there is, if it is this network's and large enough, or another."""
+        if (
+            existing is not None
+            and existing.network is network
+            and existing.rows >= rows
+            and existing.positions >= positions
+        ):
+            return existing
+        return cls(name, network, max(rows, existing.rows if existing is not None else 0), positions)
 
     def networks(self) -> dict[str, Any]:
         """The one network."""
         return {self.name: self.network}
 
     def of_rows(self, rows: int) -> list[Tensor]:
-        """The room of the first rows."""
-        return [part[:rows] for part in self.room]
+        """The cache of the first rows."""
+        return [part[:rows] for part in self.kv_cache]
 
     def step(
-        self, setting: Decoding, known: int | None, reach: int, tokens: Tensor, place: Tensor, *uniform: Tensor
+        self,
+        setting: Decoding,
+        vocabulary_size: int | None,
+        attended_length: int,
+        tokens: Tensor,
+        positions: Tensor,
+        *uniform: Tensor,
     ) -> Tensor:
-        """One token further: tokens int64 [B] at `place` -> the next ones [B].
+        """One token further: tokens int64 [B] at `positions` -> the next ones [B].
 
         Args:
-            known: tokens from this number on are never chosen; None: there are none.
+            vocabulary_size: tokens from this number on are never chosen; None: there are none.
             uniform: one float64 [B] where tokens are drawn.
         """
-        logits = self.network(tokens, self.of_rows(len(tokens)), place, reach)
-        return choose(logits[:, :known], setting, *uniform, compiled=setting.compiled)
+        logits = self.network(tokens, self.of_rows(len(tokens)), positions, attended_length)
+        return choose(logits[:, :vocabulary_size], setting, *uniform, compiled=setting.compiled)
 
-    def reach(self, place: int) -> int:
-        """Positions that a step attends to when the furthest row is at `place`."""
-        return (place // self.unit + 1) * self.unit
+    def attended_length(self, position: int) -> int:
+        """Positions that a step attends to when the furthest row is at `position`."""
+        return (position // self.unit + 1) * self.unit
 
     @torch.inference_mode()
-    def prepare(self, setting: Decoding, rows: int, known: int | None = None) -> None:
+    def prepare(self, setting: Decoding, rows: int, vocabulary_size: int | None = None) -> None:
         """Capture every step that a batch of so many rows may need, so that none is captured while it is timed.
 
-        The room is written to, and the calls are not counted.
+        The cache is written to, and the calls are not counted.
         """
-        key = (setting, known, rows)
+        key = (setting, vocabulary_size, rows)
         if setting.capture == "off" or key in self._prepared:
             return
         with uncounted(self.networks().values()):
-            for size in pace_of(self.device, setting.capture).all_sizes(rows):
+            for size in compaction_policy(self.device, setting.capture).all_sizes(rows):
                 tokens = torch.full((size,), PAD, device=self.device)
                 uniform = () if setting.greedy else (torch.full((size,), 0.5, device=self.device, dtype=torch.float64),)
-                for reach in range(self.unit, self.positions + 1, self.unit):
-                    run = captured(self, self.step, setting.capture, setting, known, reach)
+                for attended_length in range(self.unit, self.positions + 1, self.unit):
+                    run = captured(self, self.step, setting.capture, setting, vocabulary_size, attended_length)
                     run(tokens, torch.zeros_like(tokens), *uniform)
         self._prepared.add(key)
 
@@ -226,48 +241,50 @@ class Server:
     def decode(
         self,
         tokens: Tensor,
-        place: Tensor,
+        positions: Tensor,
         furthest: int,
         steps: int,
         setting: Decoding,
-        seeds: Seeds,
+        seeds: CounterRNG,
         *,
-        known: int | None = None,
-        pace: Pace | None = None,
+        vocabulary_size: int | None = None,
+        compaction: CompactionPolicy | None = None,
     ) -> Tensor:
         """Continue texts by up to `steps` tokens, one network call each, until all have ended.
 
-        The room holds what is before `tokens`; with capture on, call `prepare` before that is filled.
+        The cache holds what is before `tokens`; with capture on, call `prepare` before that is filled.
 
         Args:
             tokens: the last token of each text so far, int64 [B].
-            place: its position, int64 [B].
-            furthest: the largest place, known without asking the device.
+            positions: its position, int64 [B].
+            furthest: the largest position, known without asking the device.
 
         Returns:
             int64 [B, steps], [PAD] after the end token of each row.
         """
         assert len(tokens) <= self.rows and furthest + steps <= self.positions
-        pace = pace or pace_of(self.device, setting.capture)
+        compaction = compaction or compaction_policy(self.device, setting.capture)
         uniform = () if setting.greedy else (seeds.uniform(steps),)  # [B, steps]
         written = torch.full((len(tokens), steps), PAD, device=self.device)
         rows = torch.arange(len(tokens), device=self.device)  # those still in the batch
         for step in range(steps):
-            run = captured(self, self.step, setting.capture, setting, known, self.reach(furthest + step))
-            tokens = run(tokens, place, *(noise[:, step] for noise in uniform))
+            run = captured(
+                self, self.step, setting.capture, setting, vocabulary_size, self.attended_length(furthest + step)
+            )
+            tokens = run(tokens, positions, *(noise[:, step] for noise in uniform))
             written[rows, step] = tokens
-            place = place + 1
-            if (step + 1) % pace.every == 0 and step + 1 < steps:
+            positions = positions + 1
+            if (step + 1) % compaction.every == 0 and step + 1 < steps:
                 going = (written[rows] != SEP).all(1)
                 count = int(going.sum())  # waits for the device
                 if count == 0:
                     break
-                size = pace.shrink(count, len(rows))
+                size = compaction.shrink(count, len(rows))
                 if size < len(rows):  # those going on first, then as many ended ones as make up the size
                     keep = going.int().argsort(descending=True, stable=True)[:size]
-                    rows, tokens, place = rows[keep], tokens[keep], place[keep]
+                    rows, tokens, positions = rows[keep], tokens[keep], positions[keep]
                     uniform = tuple(noise[keep] for noise in uniform)
-                    for part in self.room:
+                    for part in self.kv_cache:
                         part[:size] = part[keep]
         ended = written == SEP
         return written.masked_fill(ended.cumsum(1) > ended.int(), PAD)

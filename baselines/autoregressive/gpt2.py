@@ -4,7 +4,7 @@ p(target | source) is the product of p(token | source, tokens before it); a row 
 the target counts in the loss, which is the exact negative log-likelihood. Network: learned positions, GELU, norms
 before each layer, tied embeddings.
 
-Generation: greedy, or draws at a temperature from the nucleus (Holtzman et al., 2020), served from preallocated room
+Generation: greedy, or draws at a temperature from the nucleus (Holtzman et al., 2020), served from a preallocated cache
 (`baselines.autoregressive.decoding`); Hugging Face's own `generate`, because papers compare with that
 (`baselines.autoregressive.hf_generate`); beam search with a length penalty (`baselines.autoregressive.beam`; Wu et al.,
 2016, without their coverage term). Temperature 1 without a nucleus, "sample", is the one that gives unbiased samples of
@@ -37,16 +37,16 @@ from baselines.autoregressive import hf_generate
 from baselines.autoregressive import pretrained as gpt2_pretrained
 from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.cached_network import CachedGPT2
-from baselines.autoregressive.decoding import Decoding, Server
+from baselines.autoregressive.decoding import Decoding, KVCacheDecoder
 from baselines.autoregressive.hf_generate import PlainGenerate
-from baselines.common.system import Rival
-from baselines.common.token_rows import Pairs, TokenBatches, encode_sources, join, lengths, read_samples
+from baselines.common.system import TokenSystem
+from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, join, lengths, samples_from_tokens
 from baselines.contract import Budget, Request, Sample, UserError
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.call_count import add_calls
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP, Vocabulary
-from cosmos.training.loop import Batch, Batches, Loss, Rows, TrainingConfig
+from cosmos.training.loop import Batch, Dataset, Loss, Rows, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
     network = model.transformer
     states = network.drop(network.wte(tokens) + network.wpe(torch.arange(tokens.shape[1], device=tokens.device)))
     for block in network.h:
-        found = block(states)
-        states = found if isinstance(found, Tensor) else found[0]  # by the version of transformers
+        output = block(states)
+        states = output if isinstance(output, Tensor) else output[0]  # by the version of transformers
     normed: Tensor = network.ln_f(states)
     return normed
 
 
 def predicts_target(tokens: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
     """Which positions of joined rows [B, L] predict a token of a target, bool [B, L - 1]; arguments of `target_nll`."""
-    place = torch.arange(1, tokens.shape[1], device=tokens.device)
-    return (place >= starts[:, None]) & (place < ends[:, None])
+    positions = torch.arange(1, tokens.shape[1], device=tokens.device)
+    return (positions >= starts[:, None]) & (positions < ends[:, None])
 
 
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,18 +117,18 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
     return nll.new_zeros(counts.shape).masked_scatter(counts, nll), counts
 
 
-def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.loop.Loss`)."""
     assert isinstance(model, GPT2LMHeadModel)
     if "places" not in batch:
         nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
         return nll.sum(), counts.sum()
     states = hidden_states(model, batch["tokens"][:, :-1]).flatten(0, 1)  # [B * (L - 1), W]
-    logits, wanted = model.lm_head(states[batch["places"]]).float(), batch["wanted"]
-    return functional.cross_entropy(logits, wanted, ignore_index=PAD, reduction="sum"), (wanted != PAD).sum()
+    logits, targets = model.lm_head(states[batch["places"]]).float(), batch["wanted"]
+    return functional.cross_entropy(logits, targets, ignore_index=PAD, reduction="sum"), (targets != PAD).sum()
 
 
-class PlacedBatches(TokenBatches):
+class TargetPositionDataset(TokenDataset):
     """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
 
     Adds `places`, int64 [M], those of the B * (L - 1) positions that predict a token of a target, and `wanted`, int64
@@ -144,11 +144,11 @@ class PlacedBatches(TokenBatches):
         tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
         places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
         added = (0, -len(places) % self.unit)
-        wanted = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
-        return {"tokens": tokens, "places": functional.pad(places, added), "wanted": wanted}
+        targets = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
+        return {"tokens": tokens, "places": functional.pad(places, added), "wanted": targets}
 
 
-class GPT2System(Rival):
+class GPT2System(TokenSystem):
     """GPT-2 behind the contract."""
 
     name: ClassVar[str] = "gpt2"
@@ -210,7 +210,7 @@ class GPT2System(Rival):
             "generate-sample": PlainGenerate(),
         }
     )
-    server: Server | None = None
+    kv_decoder: KVCacheDecoder | None = None
 
     @staticmethod
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
@@ -229,18 +229,18 @@ class GPT2System(Rival):
         """Those that the longest row needs."""
         return max(1, self.limits.source_tokens) + self.limits.target_tokens
 
-    def shape(self, train: Pairs) -> dict[str, int]:
+    def shape(self, train: TokenPairs) -> dict[str, int]:
         """The sizes of a pretrained network; others' are known."""
         name = self.recipe.pretrained
         if name is None:
             return {}
-        found = gpt2_pretrained.sizes(name)
-        if found["positions"] < self.positions():
+        sizes = gpt2_pretrained.sizes(name)
+        if sizes["positions"] < self.positions():
             raise UserError(
-                f"The GPT-2 '{name}' has {found['positions']} positions and the task needs {self.positions()}; "
+                f"The GPT-2 '{name}' has {sizes['positions']} positions and the task needs {self.positions()}; "
                 "give another model, or a task with shorter limits."
             )
-        return found
+        return sizes
 
     def build(self, shape: Mapping[str, int]) -> GPT2LMHeadModel:
         recipe: GPT2Recipe = self.recipe
@@ -274,10 +274,10 @@ class GPT2System(Rival):
         table[:, 0], table[SEP] = 0.0, 0.0
         table[SEP, 0] = -10.0  # a logit of -1000
 
-    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+    def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
         tokens, starts, ends = join(pairs.sources, pairs.targets)
         rows, training = {"tokens": tokens, "starts": starts, "ends": ends}, self.recipe.training
-        return PlacedBatches(rows, 2 * training.batch_size) if training.record else TokenBatches(rows)
+        return TargetPositionDataset(rows, 2 * training.batch_size) if training.cuda_graph else TokenDataset(rows)
 
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss
@@ -288,7 +288,7 @@ class GPT2System(Rival):
         self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
     ) -> None:
         super().ready(shape, vocabulary, model, device=device, dtype=dtype)
-        self.network, self.server = CachedGPT2(self.model), None
+        self.network, self.kv_decoder = CachedGPT2(self.model), None
 
     def networks(self) -> Mapping[str, Any]:
         """The one network, as it is served: one call for prompts of more than one token, and one per token."""
@@ -305,18 +305,18 @@ class GPT2System(Rival):
         limits = [request.max_tokens if isinstance(setting, Beam) else 0 for request in requests]
         samples: dict[int, Sample] = {}
         for limit in sorted(set(limits)):
-            part = [i for i, known in enumerate(limits) if known == limit]
+            part = [i for i, other in enumerate(limits) if other == limit]
             asked = [requests[i] for i in part]
             steps = min(self.limits.target_tokens, max(request.max_tokens for request in asked))
             written = self.write(prompts[part], seeds[part], steps, setting)
-            samples |= zip(part, read_samples(asked, written, self.vocabulary), strict=True)
+            samples |= zip(part, samples_from_tokens(asked, written, self.vocabulary), strict=True)
         return [samples[i] for i in range(len(requests))]
 
     def write(self, prompts: Tensor, seeds: Tensor, steps: int, setting: Decoding | PlainGenerate | Beam) -> Tensor:
         """Continue prompts int64 [B, S], padded on the right, by up to `steps` tokens: int64 [B, at most `steps`]."""
         ends = lengths(prompts) - 1  # where the last tokens are
         furthest, count = int(ends.max()), len(prompts)
-        prompts, ends, streams = prompts.to(self.device), ends.to(self.device), Seeds(seeds.to(self.device))
+        prompts, ends, streams = prompts.to(self.device), ends.to(self.device), CounterRNG(seeds.to(self.device))
         if isinstance(setting, PlainGenerate):
             # What `generate` calls has the weights of the network whose calls are counted.
             hook = self.model.register_forward_hook(lambda *_: add_calls(self.network, 1))
@@ -325,14 +325,14 @@ class GPT2System(Rival):
             finally:
                 hook.remove()
         beams = setting.beams if isinstance(setting, Beam) else 1
-        self.server = server = Server.of(
-            self.server, self.name, self.network, count * beams, self.model.config.n_positions
+        self.kv_decoder = kv_decoder = KVCacheDecoder.of(
+            self.kv_decoder, self.name, self.network, count * beams, self.model.config.n_positions
         )  # fmt: skip
         if isinstance(setting, Decoding):
-            server.prepare(setting, count)
+            kv_decoder.prepare(setting, count)
         if furthest > 0:
-            self.network(prompts[:, :furthest], server.of_rows(count))
+            self.network(prompts[:, :furthest], kv_decoder.of_rows(count))
         last = prompts.gather(1, ends[:, None])[:, 0]
         if isinstance(setting, Beam):
-            return search(server, last, ends, furthest, steps, setting)
-        return server.decode(last, ends, furthest, steps, setting, streams)
+            return search(kv_decoder, last, ends, furthest, steps, setting)
+        return kv_decoder.decode(last, ends, furthest, steps, setting, streams)

@@ -14,7 +14,7 @@ from transformers import GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 
 from baselines.autoregressive.decoding import Choice, choose
 from baselines.common.token_rows import left_pad
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP
 
 
@@ -23,7 +23,7 @@ class PlainGenerate(Choice):
     """Token after token by `generate`, its cache growing with the text."""
 
 
-class _Draw(LogitsProcessor):
+class _SampledToken(LogitsProcessor):
     """Leaves the token that is drawn, so that the most probable one is that."""
 
     def __init__(self, setting: Choice, uniform: Tensor, start: int) -> None:
@@ -35,7 +35,7 @@ class _Draw(LogitsProcessor):
 
 
 @torch.inference_mode()
-def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choice, seeds: Seeds) -> Tensor:
+def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choice, seeds: CounterRNG) -> Tensor:
     """Continue prompts by up to `steps` tokens.
 
     Args:
@@ -46,7 +46,7 @@ def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choic
     """
     tokens = left_pad(prompts)
     start = tokens.shape[1]
-    draw = [] if setting.greedy else [_Draw(setting, seeds.uniform(steps), start)]
+    draw = [] if setting.greedy else [_SampledToken(setting, seeds.uniform(steps), start)]
     written: Tensor = model.generate(
         tokens,
         attention_mask=(tokens != PAD).long(),

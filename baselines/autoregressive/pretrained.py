@@ -40,9 +40,9 @@ class BytePairs(Vocabulary):
 
     def _decode(self, row: list[int]) -> Decoded:
         finished = SEP in row
-        kept = row[: row.index(SEP)] if finished else row
-        known = [int(self.to_full[i]) for i in kept if len(SPECIALS) <= i < len(self)]
-        return Decoded(self.tokenizer.decode(known), len(kept) + finished, finished)
+        before_end = row[: row.index(SEP)] if finished else row
+        full_ids = [int(self.to_full[i]) for i in before_end if len(SPECIALS) <= i < len(self)]
+        return Decoded(self.tokenizer.decode(full_ids), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
         write_json(path, {"byte_pairs": json.loads(self.tokenizer.to_str())})
@@ -105,16 +105,16 @@ def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> N
     would get most of it, since the network gives tokens it knows large negative logits.
     """
     path = find(name) / WEIGHTS
-    found = {key.removeprefix("transformer."): value for key, value in load(path).items()}
-    wanted = model.transformer.state_dict()
-    strange = [key for key, value in wanted.items() if key not in found or found[key].shape[1:] != value.shape[1:]]
+    stored = {key.removeprefix("transformer."): value for key, value in load(path).items()}
+    expected = model.transformer.state_dict()
+    strange = [key for key, value in expected.items() if key not in stored or stored[key].shape[1:] != value.shape[1:]]
     if strange:
         raise UserError(
             f"{path} lacks '{strange[0]}' of the shape that its configuration says; restore it from a copy."
         )
-    table = found["wte.weight"]
+    table = stored["wte.weight"]
     rows = table.mean(0).repeat(model.config.vocab_size, 1)
     there = vocabulary.to_full < len(table)
     rows[: len(there)][there] = table[vocabulary.to_full[there]]
-    model.transformer.load_state_dict({key: found[key] for key in wanted} | {"wte.weight": rows})
+    model.transformer.load_state_dict({key: stored[key] for key in expected} | {"wte.weight": rows})
     assert model.lm_head.weight is model.transformer.wte.weight

@@ -44,7 +44,7 @@ def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
     return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
 
 
-def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, Any]) -> TrainingResult | None:
+def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str, Any]) -> TrainingResult | None:
     """What training cost, where `folder` holds a finished checkpoint; None where it does not.
 
     Raises:
@@ -53,11 +53,11 @@ def finished(folder: Path, configured: Mapping[str, Any], given: Mapping[str, An
     if not (folder / FIT).exists():
         return None
     _same_configuration(folder, configured)
-    known = read_json(folder / FIT)
-    changed = [key for key in given if known["inputs"].get(key) != given[key]]
+    stored = read_json(folder / FIT)
+    changed = [key for key in arguments if stored["inputs"].get(key) != arguments[key]]
     if changed:
         raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
-    return TrainingResult(**known["fitted"])
+    return TrainingResult(**stored["fitted"])
 
 
 def save_configuration(folder: Path, configured: Mapping[str, Any], shape: Mapping[str, int]) -> None:
@@ -72,9 +72,9 @@ def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.M
     safetensors.save(folder / WEIGHTS, resume.weights(model), {"system": system})
 
 
-def finish(folder: Path, given: Mapping[str, Any], fitted: TrainingResult) -> None:
+def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -> None:
     """Mark a checkpoint as whole, once all else is there."""
-    write_json(folder / FIT, {"inputs": dict(given), "fitted": asdict(fitted)})
+    write_json(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted)})
 
 
 def notes(folder: Path) -> Mapping[str, Any]:
@@ -110,9 +110,9 @@ def check_finished(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any
     """
     if not (folder / FIT).exists():
         raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
-    known = _same_configuration(folder, configured)
+    stored = _same_configuration(folder, configured)
     read_json(folder / FIT)
-    return known
+    return stored
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -121,10 +121,10 @@ def load_weights(folder: Path, model: nn.Module) -> None:
 
 
 def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
-    known = read_json(folder / CONFIG)
-    changed = [key for key in configured if known.get(key) != configured[key]]
+    stored = read_json(folder / CONFIG)
+    changed = [key for key in configured if stored.get(key) != configured[key]]
     if changed:
         raise UserError(
             f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere."
         )
-    return known
+    return stored

@@ -2,7 +2,7 @@
 network call again and again.
 
 Systems with random weights write rubbish, but at the cost of real texts of full length; see
-`baselines.contract.Untrained`.
+`baselines.contract.SupportsRandomWeights`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _run(call: _Call) -> Tensor:
 def repeated(
     owner: Any, network: nn.Module, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
 ) -> Callable[[], object]:
-    """See `baselines.contract.Untrained.repeated`; `owner` is what generating gives to
+    """See `baselines.contract.SupportsRandomWeights.repeated`; `owner` is what generating gives to
     `cosmos.runtime.capture.captured`."""
     run = captured(owner, _run, capture, _Call(network, arguments, keywords))
 

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def counts_freely(tensor: Tensor) -> bool:
+def can_index_by_mask(tensor: Tensor) -> bool:
     """Whether it costs nothing to ask how many positions are looked for, so that only those are worked on: an
     accelerator would have to be waited for, and a recording has one shape."""
     return tensor.device.type == "cpu"
 
 
-def chosen(mask: Tensor, static_shapes: bool) -> Tensor | EllipsisType:
+def positions_to_score(mask: Tensor, static_shapes: bool) -> Tensor | EllipsisType:
     """An index of the positions where a mask is True or, where shapes must be static, of all positions: the caller then
     sees to it that the others change nothing. See `cosmos.training.batches.Batch`."""
     return ... if static_shapes else mask
@@ -22,6 +22,6 @@ def chosen(mask: Tensor, static_shapes: bool) -> Tensor | EllipsisType:
 
 def summed_nll(logits: Tensor, tokens: Tensor, counts: Tensor, static_shapes: bool) -> Tensor:
     """The cross-entropy of tokens [B, L] where `counts` [B, L] says so, in nats, summed; logits [B, L, V]."""
-    read = chosen(counts, static_shapes)
+    read = positions_to_score(counts, static_shapes)
     nll = functional.cross_entropy(logits[read].float().flatten(0, -2), tokens[read].flatten(), reduction="none")
     return (nll * counts[read].flatten()).sum()

@@ -13,13 +13,13 @@ from torch import nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_vocabulary, repeated
-from baselines.common.token_rows import Pairs, encode_pairs
+from baselines.common.token_rows import TokenPairs, encode_pairs
 from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
 from cosmos.runtime.capture import Capture, CapturedCalls
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
-from cosmos.training.loop import Batches, Loss, train
+from cosmos.training.loop import Dataset, Loss, train
 
 
 class TrainedSystem(ABC):
@@ -54,9 +54,9 @@ class TrainedSystem(ABC):
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         """Read the checkpoint and make ready to generate."""
-        self.ready(*self.read(checkpoint_folder), device=device, dtype=dtype)
+        self.ready(*self.read_checkpoint(checkpoint_folder), device=device, dtype=dtype)
 
-    def read(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, nn.Module]:
+    def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, nn.Module]:
         """Sizes, vocabulary and networks of a checkpoint that is whole and of this configuration."""
         shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
         model = self.fresh(shape, 0)
@@ -64,7 +64,7 @@ class TrainedSystem(ABC):
         return shape, self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY), model
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
-        """Make ready to generate with random weights; see `baselines.contract.Untrained`."""
+        """Make ready to generate with random weights; see `baselines.contract.SupportsRandomWeights`."""
         if self.limits.source_tokens > 0:
             raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
         vocabulary = made_up_vocabulary(tokens)
@@ -77,14 +77,14 @@ class TrainedSystem(ABC):
     def repeated(
         self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
     ) -> Callable[[], object]:
-        """One network call, again and again; see `baselines.contract.Untrained`."""
+        """One network call, again and again; see `baselines.contract.SupportsRandomWeights`."""
         return repeated(self, self.networks()[network], arguments, keywords, capture)
 
     def longest(self) -> dict[str, int]:
         """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""
         return {}
 
-    def never_end(self, model: nn.Module) -> None:  # noqa: B027 (most systems write whole canvases anyway)
+    def never_end(self, model: nn.Module) -> None:  # noqa: B027 (most systems write whole sequences anyway)
         """Keep random weights from choosing the end token, where that would end the work."""
 
     def ready(
@@ -108,17 +108,17 @@ class TrainedSystem(ABC):
         return initialised(lambda: self.build(shape), seed)
 
 
-class Rival(TrainedSystem):
+class TokenSystem(TrainedSystem):
     """A trained token model behind the contract (`baselines.contract.System`)."""
 
     # -- what a rival adds --------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def shape(self, train: Pairs) -> dict[str, int]:
+    def shape(self, train: TokenPairs) -> dict[str, int]:
         """Sizes of the network that come from the training data, besides "vocabulary"; the checkpoint keeps them."""
 
     @abstractmethod
-    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
+    def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
         """The rows that the loss wants."""
 
     @abstractmethod
@@ -127,13 +127,13 @@ class Rival(TrainedSystem):
 
     def longest(self) -> dict[str, int]:
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
-        return self.shape(Pairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
+        return self.shape(TokenPairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
 
     def optimise(
         self,
         model: nn.Module,
-        data: Batches,
-        validation: Batches,
+        data: Dataset,
+        validation: Dataset,
         budget: Budget,
         workdir: Path,
         *,
@@ -171,8 +171,8 @@ class Rival(TrainedSystem):
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Train within the budget and leave a checkpoint; see the contract."""
-        given = checkpoint.inputs(corpus, budget, seed)
-        done = checkpoint.finished(workdir, self.configured, given)
+        arguments = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, arguments)
         if done is not None:
             return done
         if not corpus.train:
@@ -200,5 +200,5 @@ class Rival(TrainedSystem):
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
         checkpoint.save_networks(workdir, self.name, vocabulary, model)
-        checkpoint.finish(workdir, given, fitted)
+        checkpoint.finish(workdir, arguments, fitted)
         return fitted

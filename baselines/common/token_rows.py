@@ -21,7 +21,7 @@ from cosmos.training.loop import Rows
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TokenPairs:
     """Encoded documents, padded: sources int64 [n, S], targets int64 [n, L]; and how many of each were cut."""
 
     sources: Tensor
@@ -43,11 +43,11 @@ def _encode(texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> tu
     return tokens[:, 1:], cut  # without [CLS]
 
 
-def encode_pairs(documents: Sequence[Document], vocabulary: Vocabulary, limits: Limits) -> Pairs:
+def encode_pairs(documents: Sequence[Document], vocabulary: Vocabulary, limits: Limits) -> TokenPairs:
     """Encode documents within the limits."""
     sources, cut_sources = encode_sources([document.source for document in documents], vocabulary, limits)
     targets, cut_targets = _encode([document.target for document in documents], vocabulary, limits.target_tokens)
-    return Pairs(sources, targets, cut_sources, cut_targets)
+    return TokenPairs(sources, targets, cut_sources, cut_targets)
 
 
 def lengths(tokens: Tensor) -> Tensor:
@@ -76,8 +76,8 @@ def left_pad(tokens: Tensor) -> Tensor:
     return tokens.gather(1, place % tokens.shape[1])
 
 
-class TokenBatches:
-    """Padded token rows (`cosmos.training.loop.Batches`) whose batches are trimmed to their longest row.
+class TokenDataset:
+    """Padded token rows (`cosmos.training.loop.Dataset`) whose batches are trimmed to their longest row.
 
     Args:
         tensors: name -> int64 [n, L] padded token rows, or [n].
@@ -96,15 +96,15 @@ class TokenBatches:
         return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
 
 
-def read_samples(requests: Sequence[Request], tokens: Tensor, vocabulary: Vocabulary) -> list[Sample]:
+def samples_from_tokens(requests: Sequence[Request], tokens: Tensor, vocabulary: Vocabulary) -> list[Sample]:
     """Samples from generated rows int64 [B, L]: each is cut at its first end token or after its `max_tokens`.
 
     The end token counts against the limit, as it does in training.
     """
     samples = []
     for request, row in zip(requests, tokens.tolist(), strict=True):
-        kept = row[: request.max_tokens]
-        finished = SEP in kept
-        own = kept[: kept.index(SEP)] if finished else kept
+        within_limit = row[: request.max_tokens]
+        finished = SEP in within_limit
+        own = within_limit[: within_limit.index(SEP)] if finished else within_limit
         samples.append(Sample(request.id, vocabulary.decode([own])[0].text, len(own), finished))
     return samples

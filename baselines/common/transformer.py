@@ -53,14 +53,14 @@ def trunk_of(preset: str, inner: int, time_width: int = 0, dropout: float = 0.0)
     return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width, dropout=dropout)
 
 
-class Memory(NamedTuple):
+class SourceKV(NamedTuple):
     """An encoded source: what each block attends to, computed once for all steps."""
 
     mask: Tensor  # bool [B, 1, 1, S], True where seen
     keys_values: tuple[tuple[Tensor, Tensor], ...]  # per block, each [B, H, S, D]
 
 
-class _Block(nn.Module):
+class _TrunkBlock(nn.Module):
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
         self.attention_norm, self.mlp_norm = RMSNorm(config.width), RMSNorm(config.width)
@@ -94,20 +94,20 @@ class Trunk(nn.Module):
 
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(_TrunkBlock(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width)
         if config.time_width:
             width = config.time_width
             self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.config = config
 
-    def memory(self, states: Tensor, seen: Tensor, rotate: Rotate) -> Memory:
+    def source_kv(self, states: Tensor, seen: Tensor, rotate: Rotate) -> SourceKV:
         """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True.
 
         Keys are turned by their positions as queries are, so a block can look for what stands at its own place.
         """
         pairs = tuple(block.cross_attention.keys_values(states, rotate) for block in self.blocks)
-        return Memory(seen[:, None, None], pairs)
+        return SourceKV(seen[:, None, None], pairs)
 
     def forward(
         self,
@@ -115,22 +115,22 @@ class Trunk(nn.Module):
         rotate: Rotate,
         seen: Tensor | None = None,
         time: Tensor | None = None,
-        memory: Memory | None = None,
+        source_kv: SourceKV | None = None,
     ) -> Tensor:
         """Args:
         x: [B, L, W].
         rotate: turns queries and keys [B, H, L, D] by their positions, such as `cosmos.models.blocks.Rotary`.
         seen: boolean [B, L], True where a position may be attended to; None: all.
         time: [B] in [0, 1], for a trunk with a time input. It is added to the input of every block, as in Cosmos.
-        memory: the source, for a trunk with cross-attention.
+        source_kv: the source, for a trunk with cross-attention.
         """
-        assert (memory is not None) == self.config.cross_attention, "a trunk with cross-attention is given a source"
+        assert (source_kv is not None) == self.config.cross_attention, "a trunk with cross-attention is given a source"
         mask = None if seen is None else seen[:, None, None]  # [B, 1, 1, L]
         told = None
         if self.config.time_width:
             assert time is not None, "a trunk with a time input is told the time"
             told = self.time(sinusoid(TIME_SCALE * time, self.config.time_width, MAX_PERIOD).to(x.dtype))
         for index, block in enumerate(self.blocks):
-            source, source_mask = (None, None) if memory is None else (memory.keys_values[index], memory.mask)
+            source, source_mask = (None, None) if source_kv is None else (source_kv.keys_values[index], source_kv.mask)
             x = block(x, rotate, mask, told, source, source_mask)
         return self.norm(x)

@@ -18,7 +18,7 @@ whose memory of past losses would have to survive a kill; source and target each
 vector tells which is which; the target is filled with end tokens, not with padding; the source carries no sigma_0 noise
 and is not rounded; the trunk is the one rivals share.
 
-Axis legend: B rows (texts), S source positions, L canvas positions, P = L + S, E embedding width, W width, V tokens.
+Axis legend: B rows (texts), S source positions, L sequence positions, P = L + S, E embedding width, W width, V tokens.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.common.token_rows import read_samples
+from baselines.common.token_rows import samples_from_tokens
 from baselines.common.transformer import Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion.mbr import consensus
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
-from baselines.token_diffusion.system import CanvasRival
+from baselines.token_diffusion.system import TokenDiffusionSystem
 from cosmos.config import SamplerSetting
-from cosmos.diffusion.objective import draw_times
+from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
 from cosmos.models.blocks import Rotary
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD
 from cosmos.training.batches import hashed
 from cosmos.training.loop import Batch, Loss, TrainingConfig
@@ -87,19 +87,19 @@ class EmbeddingSampling(SamplerSetting, Capturable):
 class EmbeddingDenoiser(nn.Module):
     """x_t of the target and the clean source -> the estimate of x_0 of the target.
 
-    Canvas and source each count positions from 0, and a learned vector tells which of the two a vector stands in.
+    Sequence and source each count positions from 0, and a learned vector tells which of the two a vector stands in.
     """
 
-    def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, canvas: int, source: int) -> None:
+    def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, length: int, source: int) -> None:
         super().__init__()
         width = trunk.width
-        self.canvas = canvas
+        self.length = length
         self.tokens = nn.Embedding(vocabulary, embedding)  # N(0, 1)
         self.bias = nn.Parameter(torch.zeros(vocabulary))  # of the rounding head
         self.from_embedding = nn.Sequential(nn.Linear(embedding, width), nn.Tanh(), nn.Linear(width, width))
-        self.side = nn.Parameter(torch.zeros(2, width))  # of the canvas, of the source
-        positions = torch.cat([torch.arange(canvas), torch.arange(source)])  # [L + S]
-        self.rotary = Rotary(width // trunk.heads, max(canvas, source))
+        self.side = nn.Parameter(torch.zeros(2, width))  # of the sequence, of the source
+        positions = torch.cat([torch.arange(length), torch.arange(source)])  # [L + S]
+        self.rotary = Rotary(width // trunk.heads, max(length, source))
         self.rotary.cos, self.rotary.sin = self.rotary.cos[positions], self.rotary.sin[positions]
         self.trunk = Trunk(trunk)
         self.to_embedding = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, embedding))
@@ -107,33 +107,33 @@ class EmbeddingDenoiser(nn.Module):
     def forward(self, x: Tensor, t: Tensor, seen: Tensor) -> Tensor:
         """x [B, P, E], t [B] in [0, 1], seen bool [B, P] False on padding -> [B, L, E]."""
         h = self.from_embedding(x)
-        h = torch.cat([h[:, : self.canvas] + self.side[0], h[:, self.canvas :] + self.side[1]], 1)  # [B, P, W]
-        return self.to_embedding(self.trunk(h, self.rotary, seen, t)[:, : self.canvas])
+        h = torch.cat([h[:, : self.length] + self.side[0], h[:, self.length :] + self.side[1]], 1)  # [B, P, W]
+        return self.to_embedding(self.trunk(h, self.rotary, seen, t)[:, : self.length])
 
     def seen(self, source: Tensor) -> Tensor:
-        """The whole canvas and the source [B, S] without its padding: bool [B, P]."""
-        return torch.cat([source.new_ones(len(source), self.canvas, dtype=torch.bool), source != PAD], 1)
+        """The whole sequence and the source [B, S] without its padding: bool [B, P]."""
+        return torch.cat([source.new_ones(len(source), self.length, dtype=torch.bool), source != PAD], 1)
 
     def logits(self, vectors: Tensor) -> Tensor:
         """The rounding head: vectors [..., E] -> [..., V]."""
         return vectors @ self.tokens.weight.T + self.bias
 
 
-def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: Seeds) -> Terms:
-    """The loss at times t [B] float64, at every position of the canvas."""
-    canvas, source = batch["canvas"], batch["source"]
-    embedded = model.tokens(torch.cat([canvas, source], 1))  # [B, P, E]
-    clean = embedded[:, : model.canvas]
+def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: CounterRNG) -> Terms:
+    """The loss at times t [B] float64, at every position of the sequence."""
+    sequence, source = batch["sequence"], batch["source"]
+    embedded = model.tokens(torch.cat([sequence, source], 1))  # [B, P, E]
+    clean = embedded[:, : model.length]
     clean = clean + WORD_NOISE * seeds.normal(*clean.shape[1:], dtype=clean.dtype)
-    joined = torch.cat([clean, embedded[:, model.canvas :]], 1)
-    is_target = torch.arange(joined.shape[1], device=t.device) < model.canvas  # [P]
+    joined = torch.cat([clean, embedded[:, model.length :]], 1)
+    is_target = torch.arange(joined.shape[1], device=t.device) < model.length  # [P]
     noise = seeds.normal(*joined.shape[1:], dtype=joined.dtype)
     noisy = partially_noised(joined, is_target, t, noise, SCHEDULE)
     estimate = model(noisy, t.to(noisy.dtype), model.seen(source))
     return Terms(
         error=(estimate.float() - clean.float()).square().mean(-1),
-        rounding=rounding_nll(clean, model.tokens.weight, model.bias, canvas),
-        anchor=rounding_nll(estimate, model.tokens.weight, model.bias, canvas),
+        rounding=rounding_nll(clean, model.tokens.weight, model.bias, sequence),
+        anchor=rounding_nll(estimate, model.tokens.weight, model.bias, sequence),
     )
 
 
@@ -142,14 +142,14 @@ def hard_times(uniform: Tensor) -> Tensor:
     return 1.0 - (1.0 - uniform) ** 3
 
 
-def training_loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
-    """All terms, summed over the canvas, and its positions (`cosmos.training.loop.Loss`)."""
+def training_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+    """All terms, summed over the sequence, and its positions (`cosmos.training.loop.Loss`)."""
     assert isinstance(model, EmbeddingDenoiser)
-    total = terms(model, batch, hard_times(draw_times(seeds, stratified=True)), seeds).total()
+    total = terms(model, batch, hard_times(sample_times(seeds, stratified=True)), seeds).total()
     return total.sum(), total.new_full((), total.numel())
 
 
-class DiffuSeqSystem(CanvasRival):
+class DiffuSeqSystem(TokenDiffusionSystem):
     """DiffuSeq behind the contract."""
 
     name: ClassVar[str] = "diffuseq"
@@ -197,7 +197,7 @@ class DiffuSeqSystem(CanvasRival):
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         sources = max(1, self.limits.source_tokens)
         return EmbeddingDenoiser(
-            self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["canvas"], sources
+            self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["length"], sources
         )
 
     def ignored_keys(self) -> dict[str, str]:
@@ -206,7 +206,7 @@ class DiffuSeqSystem(CanvasRival):
         return {"trunk.cross_attention": why, "trunk.causal": why}
 
     def losses(self) -> tuple[Loss, Loss]:
-        """Both are the whole loss per position of the canvas; no likelihood bound is computed."""
+        """Both are the whole loss per position of the sequence; no likelihood bound is computed."""
         return training_loss, training_loss
 
     @torch.inference_mode()
@@ -214,28 +214,30 @@ class DiffuSeqSystem(CanvasRival):
         """One text per request; all go through the network as one batch, candidates one batch after the other."""
         if not requests:
             return []
-        seeds, source = self.given(requests, setting.capture)
+        seeds, source = self.inputs(requests, setting.capture)
         drawn = [self.tokens(setting, seeds, source)]
         for candidate in range(1, setting.candidates):
             numbers = [hashed(request.seed, "candidate", candidate) for request in requests]
             drawn.append(self.tokens(setting, torch.tensor(numbers, device=self.device), source))
-        found = [read_samples(requests, tokens, self.vocabulary) for tokens in drawn]
+        candidates = [samples_from_tokens(requests, tokens, self.vocabulary) for tokens in drawn]
         if setting.candidates == 1:
-            return found[0]
+            return candidates[0]
         rows = [tokens.tolist() for tokens in drawn]
-        chosen = [consensus([rows[k][i][: found[k][i].tokens] for k in range(len(rows))]) for i in range(len(requests))]
-        return [found[k][i] for i, k in enumerate(chosen)]
+        best = [
+            consensus([rows[k][i][: candidates[k][i].tokens] for k in range(len(rows))]) for i in range(len(requests))
+        ]
+        return [candidates[k][i] for i, k in enumerate(best)]
 
-    def draw(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
-        model, streams = self.model, Seeds(seeds, setting.compiled)
+    def sample(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
+        model, streams = self.model, CounterRNG(seeds, setting.compiled)
         assert isinstance(model, EmbeddingDenoiser)
-        given, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
+        source_embeddings, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
 
         def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
             time = torch.full((1,), t, device=x.device)
-            predicted: Tensor = model(torch.cat([x.to(given.dtype), given], 1), time, seen)
+            predicted: Tensor = model(torch.cat([x.to(source_embeddings.dtype), source_embeddings], 1), time, seen)
             return predicted.to(x.dtype)
 
-        start = streams.normal(model.canvas, given.shape[-1])
+        start = streams.normal(model.length, source_embeddings.shape[-1])
         vectors = sample(denoise, start, setting, SCHEDULE, streams)
-        return model.logits(vectors.to(given.dtype))[..., : len(self.vocabulary)].argmax(-1)
+        return model.logits(vectors.to(source_embeddings.dtype))[..., : len(self.vocabulary)].argmax(-1)

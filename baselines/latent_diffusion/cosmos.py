@@ -35,7 +35,7 @@ from cosmos.config import Preset
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.io.files import read_json
 from cosmos.models.autoencoder import Autoencoder
-from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import ABOUT, Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
@@ -105,8 +105,8 @@ class CosmosSystem(LatentDiffusionSystem):
             model.autoencoder,
             text_width=shape["text_width"],
             vocabulary=shape["vocabulary"],
-            max_tokens=shape["canvas"],
-            latents=shape["canvas"] if self.recipe.full else model.autoencoder.latents,
+            max_tokens=shape["length"],
+            latents=shape["length"] if self.recipe.full else model.autoencoder.latents,
         )
         denoiser = self.denoiser_sizes(model.denoiser, sizes.latents, sizes.latent_width, shape)
         return LatentNetworks(shape["text_width"], Autoencoder(sizes), Denoiser(denoiser))
@@ -133,20 +133,20 @@ class CosmosSystem(LatentDiffusionSystem):
         return pieces(corpus.passages, max(1, int(tokens / TOKENS_PER_WORD)))
 
     def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
-        model.reader.decompressor.mask_embedding.copy_(encoder.mask_embedding)
+        model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.reader, *first_texts(corpus.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(corpus.train.targets, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
-        return self.recipe.start_linear and tokens_per_latent(model.reader.config) is not None
+        return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
 
     def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
-        return autoencoder_stage(model.reader, model.standardiser, self.recipe.model.corruption, corpus)
+        return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, corpus)
 
     def second_stage(
         self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
     ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.reader, model.standardiser, corpus, run)
+        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
@@ -154,42 +154,42 @@ class CosmosSystem(LatentDiffusionSystem):
         noted = {"start_linear": self._starts_linearly(model)}
         if corpus.validation is None:
             return noted
-        return noted | reconstruction(model.reader, model.standardiser, corpus.validation.targets)
+        return noted | reconstruction(model.decoder, model.standardiser, corpus.validation.targets)
 
     def decoder(self) -> nn.Module:
-        return self.model.reader.decompressor
+        return self.model.decoder.decompressor
 
-    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         raw = self.model.denoiser.normaliser.restore(latents)
-        return self.model.reader.decompress(raw.to(next(self.model.reader.parameters()).dtype))
+        return self.model.decoder.decompress(raw.to(next(self.model.decoder.parameters()).dtype))
 
     def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
         diffusion = self.recipe.model.diffusion
-        Pipeline(vocabulary, model.standardiser, model.reader, encoder, model.denoiser, diffusion).save(folder / MODEL)
+        Pipeline(vocabulary, model.standardiser, model.decoder, encoder, model.denoiser, diffusion).save(folder / MODEL)
 
     def check(self, checkpoint_folder: Path) -> None:
         checkpoint.check_finished(checkpoint_folder, self.configured)
         check(checkpoint_folder / MODEL)
 
-    def read(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
+    def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         self.check(checkpoint_folder)
-        found = Pipeline.load(checkpoint_folder / MODEL, with_encoder=False)
-        assert found.denoiser is not None, "a checkpoint is written after both stages"
-        sizes = found.autoencoder.config
-        shape = {"vocabulary": sizes.vocabulary, "canvas": sizes.max_tokens, "text_width": sizes.text_width}
-        model = LatentNetworks(sizes.text_width, found.autoencoder, found.denoiser)
-        model.standardiser = found.standardiser
-        return shape, found.vocabulary, model
+        pipeline = Pipeline.load(checkpoint_folder / MODEL, with_encoder=False)
+        assert pipeline.denoiser is not None, "a checkpoint is written after both stages"
+        sizes = pipeline.autoencoder.config
+        shape = {"vocabulary": sizes.vocabulary, "length": sizes.max_tokens, "text_width": sizes.text_width}
+        model = LatentNetworks(sizes.text_width, pipeline.autoencoder, pipeline.denoiser)
+        model.standardiser = pipeline.standardiser
+        return shape, pipeline.vocabulary, model
 
     def trained_with(self, folder: Path) -> str:
         return str(read_json(folder / MODEL / ABOUT)["fingerprint"])
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
-        """What to fit on to time training steps; see `baselines.contract.Rehearsed`."""
+        """What to fit on to time training steps; see `baselines.contract.SupportsTrainingBenchmark`."""
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
-        made = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
-        documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(made)]
+        made_up = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
+        documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(made_up)]
         return replace(self.recipe, model=replace(model, text_encoder=str(folder))), Corpus(documents, ())
 
 

@@ -53,20 +53,20 @@ def affordable(
         if not path.exists():
             make_folder(workdir)
             write_json(path, _choice(corpus, encoder, limits, budget, share, batch_size))
-    chosen = read_json(path)
-    if chosen["train"] == 0:
+    counts = read_json(path)
+    if counts["train"] == 0:
         raise UserError(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
-    if corpus.passages and not chosen.get("passages"):
+    if corpus.passages and not counts.get("passages"):
         raise UserError(
-            f"A share of {share:g} of the budget {budget} pays for encoding {chosen['train']} of {len(corpus.train)} "
+            f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(corpus.train)} "
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
             "or no data.passages."
         )
     parts = (corpus.train, corpus.validation, corpus.passages)
-    return Corpus(*(part[: chosen.get(name, 0)] for name, part in zip(_PARTS, parts, strict=True)))
+    return Corpus(*(part[: counts.get(name, 0)] for name, part in zip(_PARTS, parts, strict=True)))
 
 
 def _choice(
@@ -105,10 +105,10 @@ def _count(encoder: TextEncoder, documents: Sequence[Document], limits: Limits, 
     def cost(count: int) -> float:
         return sum(encoder.flops(column[:count]) for column in columns)
 
-    found = bisect_right(range(1, len(columns[0]) + 1), flops, key=cost)
-    while found and cost(found) > flops:  # one document more can be padded less
-        found -= 1
-    return found
+    affordable_count = bisect_right(range(1, len(columns[0]) + 1), flops, key=cost)
+    while affordable_count and cost(affordable_count) > flops:  # one document more can be padded less
+        affordable_count -= 1
+    return affordable_count
 
 
 def _limits(limits: Limits) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from baselines.autoregressive.decoding import Server
+from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
@@ -44,14 +44,14 @@ from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.diffusion.objective import draw
+from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
-from cosmos.models.denoiser import Condition, Denoiser, Source
+from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
 from cosmos.recipes import RECIPES, check_shares
 from cosmos.runtime.capture import captured
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
@@ -72,15 +72,15 @@ class LD4LGRecipe:
     decoder_layers: int
     denoiser: DenoiserConfig
     diffusion: DiffusionConfig
-    reader_training: TrainingConfig
+    decoder_training: TrainingConfig
     denoiser_training: TrainingConfig
-    reader_share: float  # of the budget that encoding leaves
+    decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
 
     def __post_init__(self) -> None:
-        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
+        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
@@ -135,12 +135,16 @@ class VelocityDenoiser(Denoiser):
 
 
 def velocity_loss(
-    model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+    model: VelocityDenoiser,
+    latents: Tensor,
+    config: DiffusionConfig,
+    seeds: CounterRNG,
+    source: SourceStates | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
-    drawn = draw(model, latents, config, seeds, source)
-    wanted = velocity(latents.float(), drawn.noise.float(), drawn.t, model.schedule)
-    error = (model.predict(drawn.noisy, drawn.t, drawn.estimate, drawn.condition).float() - wanted).square()
+    example = noised_example(model, latents, config, seeds, source)
+    target = velocity(latents.float(), example.noise.float(), example.t, model.schedule)
+    error = (model.predict(example.noisy, example.t, example.estimate, example.condition).float() - target).square()
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
@@ -149,26 +153,26 @@ def _like_cosmos(
     decoder_layers: int,
     budget: Budget,
     d: float = 1.0,
-    reader_share: float = 0.3,
+    decoder_share: float = 0.3,
 ) -> LD4LGRecipe:
     """The sizes and the training of a Cosmos preset, with this paper's objective.
 
     `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
     """
-    known = RECIPES[preset]
+    cosmos = RECIPES[preset]
     return LD4LGRecipe(
-        text_encoder=known.model.text_encoder,
-        autoencoder=known.model.autoencoder,
+        text_encoder=cosmos.model.text_encoder,
+        autoencoder=cosmos.model.autoencoder,
         decoder_layers=decoder_layers,
-        denoiser=replace(known.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
+        denoiser=replace(cosmos.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
         diffusion=DiffusionConfig(
-            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=known.model.diffusion.source_dropout
+            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=cosmos.model.diffusion.source_dropout
         ),
-        reader_training=known.autoencoder_training,
-        denoiser_training=known.diffusion_training,
-        reader_share=reader_share,
+        decoder_training=cosmos.autoencoder_training,
+        denoiser_training=cosmos.diffusion_training,
+        decoder_share=decoder_share,
         budget=budget,
-        start_linear=known.start_linear,
+        start_linear=cosmos.start_linear,
     )
 
 
@@ -178,7 +182,7 @@ class LD4LGSystem(LatentDiffusionSystem):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, reader_share=0.4),
+            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, decoder_share=0.4),
             "small": _like_cosmos("small", 6, Budget(600, "seconds")),
             "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
         }
@@ -190,7 +194,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         }
     )
 
-    server: Server | None = None
+    kv_decoder: KVCacheDecoder | None = None
 
     def ignored_keys(self) -> dict[str, str]:
         """See `baselines.contract.DeclaresIgnoredKeys`."""
@@ -210,28 +214,30 @@ class LD4LGSystem(LatentDiffusionSystem):
         recipe: LD4LGRecipe = self.recipe
         width = shape["text_width"]
         sizes = replace(
-            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["canvas"]
+            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["length"]
         )
         denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
-        reader = LatentAutoencoder(sizes, recipe.decoder_layers)
-        return LatentNetworks(width, reader, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule)))
+        autoencoder_module = LatentAutoencoder(sizes, recipe.decoder_layers)
+        return LatentNetworks(
+            width, autoencoder_module, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
+        )
 
     def decoder(self) -> LatentDecoder:
-        return self.model.reader.decoder
+        return self.model.decoder.decoder
 
     def never_end(self, model: LatentNetworks) -> None:
         """A logit of zero is never the largest of a whole vocabulary's."""
-        model.reader.decoder.tokens.weight[SEP] = 0.0
+        model.decoder.decoder.tokens.weight[SEP] = 0.0
 
     def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
-        reader: LatentAutoencoder = model.reader
-        if self.recipe.start_linear and tokens_per_latent(reader.config) is not None:
-            known = first_texts(corpus.train.targets, model.standardiser)
-            linear_start_compressor(reader.compressor, reader.config, *known, seed)
-            reader.decoder.align()
+        autoencoder: LatentAutoencoder = model.decoder
+        if self.recipe.start_linear and tokens_per_latent(autoencoder.config) is not None:
+            first = first_texts(corpus.train.targets, model.standardiser)
+            linear_start_compressor(autoencoder.compressor, autoencoder.config, *first, seed)
+            autoencoder.decoder.align()
 
     def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
-        def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
             mask, tokens = batch["mask"], batch["tokens"]
             latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
@@ -240,19 +246,19 @@ class LD4LGSystem(LatentDiffusionSystem):
 
         validation = corpus.validation
         held_out = None if validation is None else validation.targets
-        return TrainingStage("reader", model.reader, loss, corpus.train.targets, held_out)
+        return TrainingStage("decoder", model.decoder, loss, corpus.train.targets, held_out)
 
     def second_stage(
         self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
     ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.reader, model.standardiser, corpus, run)
+        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """The most probable tokens, word by word, from latents of a captured call."""
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
-        decoder, canvas = self.decoder(), self.loaded_shape["canvas"]
+        decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
-        self.server = Server.of(self.server, self.decoder_name, decoder, len(raw), canvas)
-        return greedy(self.server, raw, canvas - 1, len(self.vocabulary), setting.capture)
+        self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
+        return greedy(self.kv_decoder, raw, length - 1, len(self.vocabulary), setting.capture)

@@ -14,11 +14,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.autoregressive.decoding import Decoding, Place, Server, attend, locate
+from baselines.autoregressive.decoding import Decoding, DecodingPositions, KVCacheDecoder, attend, locate
 from cosmos.config import AutoencoderConfig
 from cosmos.models.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, turn
 from cosmos.runtime.capture import Capture
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import CLS
 
 ALIGNED = 2.0  # how much more than by chance a position looks at its latent
@@ -36,22 +36,24 @@ class DecoderBlock(nn.Module):
         self.cross_attention = CrossAttention(config.width, config.heads)
         self.feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
 
-    def forward(self, x: Tensor, rotary: Rotary, memory: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary, latent_kv: tuple[Tensor, Tensor]) -> Tensor:
         """All positions at once: x [B, L, W] -> [B, L, W]."""
         x = x + self.attention(self.norm(x), rotary, causal=True)
-        x = x + self.cross_attention(self.cross_norm(x), memory)
+        x = x + self.cross_attention(self.cross_norm(x), latent_kv)
         return x + self.feed_forward(x)
 
-    def step(self, x: Tensor, cos: Tensor, sin: Tensor, memory: Tensor, kept: Tensor, at: Place) -> Tensor:
+    def step(
+        self, x: Tensor, cos: Tensor, sin: Tensor, latent_kv: Tensor, cache: Tensor, at: DecodingPositions
+    ) -> Tensor:
         """One position per row: x [B, W] -> [B, W].
 
         Args:
             cos, sin: the rotary turn of those positions, each [B, 1, D].
-            memory: keys and values of the latents, [B, 2, H, N, D].
-            kept: those of the tokens, [B, P, 2, H, D]; written at this position.
+            latent_kv: keys and values of the latents, [B, 2, H, N, D].
+            cache: those of the tokens, [B, P, 2, H, D]; written at this position.
         """
         query, fresh = self.before(x, cos, sin)
-        return self.after(x, attend(query, fresh, kept, at), memory)
+        return self.after(x, attend(query, fresh, cache, at), latent_kv)
 
     def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
         """What a step attends with: the query [B, H, D], and key and value [B, 2, H, D]."""
@@ -59,17 +61,17 @@ class DecoderBlock(nn.Module):
         query, key, value = mapped.unbind(1)
         return turn(query, cos, sin), torch.stack((turn(key, cos, sin), value), 1)
 
-    def after(self, x: Tensor, attended: Tensor, memory: Tensor) -> Tensor:
+    def after(self, x: Tensor, attended: Tensor, latent_kv: Tensor) -> Tensor:
         """What a step does with what it attended to, [B, W] -> [B, W]; it depends on the number of rows alone."""
         x = x + self.attention.out(attended)
-        x = x + self.cross_attention(self.cross_norm(x)[:, None], (memory[:, 0], memory[:, 1]))[:, 0]
+        x = x + self.cross_attention(self.cross_norm(x)[:, None], (latent_kv[:, 0], latent_kv[:, 1]))[:, 0]
         return x + self.feed_forward(x)
 
 
 class LatentDecoder(nn.Module):
     """Raw latents [B, N, C] and the tokens before -> logits of the tokens [B, L, V]."""
 
-    compiles: ClassVar[tuple[str, ...]] = ("read",)  # besides blocks; see `cosmos.runtime.compilation`
+    compiles: ClassVar[tuple[str, ...]] = ("lm_head",)  # besides blocks; see `cosmos.runtime.compilation`
 
     def __init__(self, config: AutoencoderConfig, layers: int) -> None:
         super().__init__()
@@ -101,60 +103,62 @@ class LatentDecoder(nn.Module):
             attention.to_query.weight.mul_(ALIGNED)
             attention.to_kv.weight[: len(attention.to_query.weight)] = attention.to_query.weight
 
-    def memory(self, latents: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def latent_kv(self, latents: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the latents for every block, each [B, H, N, D]."""
         states = self.latent_norm(self.from_latent(latents) + self.latent_positions)  # [B, N, W]
         return [block.cross_attention.keys_values(states) for block in self.blocks]
 
-    def forward(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
-        """One step: tokens int64 [B] at `place` int64 [B] -> logits of the next ones [B, V]; a network call of
+    def forward(self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor, attended_length: int) -> Tensor:
+        """One step: tokens int64 [B] at `positions` int64 [B] -> logits of the next ones [B, V]; a network call of
         generation. See `baselines.autoregressive.decoding.CachedNetwork`."""
-        x = self.tokens(tokens) + self.positions[place]  # [B, W]
-        (cos, sin), at = self.rotary.at(place), locate(place, reach, x.dtype)
-        kept, memory = room[: len(self.blocks)], room[len(self.blocks) :]
-        for block, past, states in zip(self.blocks, kept, memory, strict=True):
-            x = block.step(x, cos, sin, states, past, at)
-        return self.read(x)
+        x = self.tokens(tokens) + self.positions[positions]  # [B, W]
+        (cos, sin), at = self.rotary.at(positions), locate(positions, attended_length, x.dtype)
+        token_caches, latent_caches = kv_cache[: len(self.blocks)], kv_cache[len(self.blocks) :]
+        for block, token_cache, latent_kv in zip(self.blocks, token_caches, latent_caches, strict=True):
+            x = block.step(x, cos, sin, latent_kv, token_cache, at)
+        return self.lm_head(x)
 
-    def room(self, rows: int, positions: int) -> list[Tensor]:
+    def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
         """Keys and values of the tokens for every block [rows, positions, 2, H, D], then of the latents
         [rows, 2, H, N, D]."""
         table, heads = self.tokens.weight, self.blocks[0].attention.heads
         size, latents = table.shape[1] // heads, len(self.latent_positions)
-        kept = [table.new_zeros(rows, positions, 2, heads, size) for _ in self.blocks]
-        return kept + [table.new_zeros(rows, 2, heads, latents, size) for _ in self.blocks]
+        caches = [table.new_zeros(rows, positions, 2, heads, size) for _ in self.blocks]
+        return caches + [table.new_zeros(rows, 2, heads, latents, size) for _ in self.blocks]
 
-    def remember(self, latents: Tensor, room: list[Tensor]) -> None:
-        """Fill the room's part for latents [B, N, C]."""
-        for states, part in zip(self.memory(latents), room[len(self.blocks) :], strict=True):
+    def remember(self, latents: Tensor, kv_cache: list[Tensor]) -> None:
+        """Fill the cache's part for latents [B, N, C]."""
+        for states, part in zip(self.latent_kv(latents), kv_cache[len(self.blocks) :], strict=True):
             part[:, 0], part[:, 1] = states
 
     def teach(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """Logits [B, L, V] of what follows each of the tokens int64 [B, L], which begin with [CLS]."""
         x = self.tokens(tokens) + self.positions[: tokens.shape[1]]  # [B, L, W]
-        for block, states in zip(self.blocks, self.memory(latents), strict=True):
+        for block, states in zip(self.blocks, self.latent_kv(latents), strict=True):
             x = block(x, self.rotary, states)
-        return self.read(x)
+        return self.lm_head(x)
 
-    def read(self, x: Tensor) -> Tensor:
+    def lm_head(self, x: Tensor) -> Tensor:
         """Hidden states [..., W] -> logits [..., V]."""
         return self.norm(x) @ self.tokens.weight.T
 
 
 @torch.inference_mode()
-def greedy(server: Server, latents: Tensor, steps: int, known: int, capture: Capture = "off") -> Tensor:
+def greedy(
+    kv_decoder: KVCacheDecoder, latents: Tensor, steps: int, vocabulary_size: int, capture: Capture = "off"
+) -> Tensor:
     """The most probable token after token: int64 [B, steps], [PAD] after the end token.
 
     Args:
-        server: of a `LatentDecoder`, with room for as many rows.
+        kv_decoder: of a `LatentDecoder`, with a cache for as many rows.
         latents: raw [B, N, C], in the decoder's dtype.
-        known: tokens from this number on are never chosen; they only fill the table.
+        vocabulary_size: tokens from this number on are never chosen; they only fill the table.
     """
     setting, count, device = Decoding(greedy=True, capture=capture), len(latents), latents.device
-    server.prepare(setting, count, known)
-    decoder = server.network
+    kv_decoder.prepare(setting, count, vocabulary_size)
+    decoder = kv_decoder.network
     assert isinstance(decoder, LatentDecoder)
-    decoder.remember(latents, server.of_rows(count))
+    decoder.remember(latents, kv_decoder.of_rows(count))
     start = torch.full((count,), CLS, device=device)
-    nobody = Seeds(torch.zeros_like(start))  # nothing is drawn
-    return server.decode(start, torch.zeros_like(start), 0, steps, setting, nobody, known=known)
+    nobody = CounterRNG(torch.zeros_like(start))  # nothing is drawn
+    return kv_decoder.decode(start, torch.zeros_like(start), 0, steps, setting, nobody, vocabulary_size=vocabulary_size)

@@ -27,13 +27,13 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.system import TrainedSystem
-from baselines.common.token_rows import read_samples
+from baselines.common.token_rows import samples_from_tokens
 from baselines.contract import Budget, Corpus, Document, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
 from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
-from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import TrainingStage, measured, train_stage
@@ -65,14 +65,14 @@ class TwoStageRecipe:
 
 
 class LatentNetworks(nn.Module):
-    """All that a checkpoint holds; `reader` is what the first stage trains, of a type that the system knows."""
+    """All that a checkpoint holds; `decoder` is what the first stage trains, of a type that the system knows."""
 
-    reader: Any
+    decoder: Any
 
-    def __init__(self, text_width: int, reader: nn.Module, denoiser: Denoiser) -> None:
+    def __init__(self, text_width: int, decoder: nn.Module, denoiser: Denoiser) -> None:
         super().__init__()
         self.standardiser = Standardiser(text_width)
-        self.reader, self.denoiser = reader, denoiser
+        self.decoder, self.denoiser = decoder, denoiser
 
 
 class LatentDiffusionSystem(TrainedSystem):
@@ -80,7 +80,7 @@ class LatentDiffusionSystem(TrainedSystem):
 
     model: LatentNetworks
     encoder: TextEncoder | None
-    decoder_name: ClassVar[str] = "reader"  # among `networks`
+    decoder_name: ClassVar[str] = "decoder"  # among `networks`
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
@@ -95,14 +95,14 @@ class LatentDiffusionSystem(TrainedSystem):
         return TwoStageRecipe(
             recipe.text_encoder,
             recipe.diffusion,
-            (recipe.reader_training, recipe.denoiser_training),
-            recipe.reader_share,
+            (recipe.decoder_training, recipe.denoiser_training),
+            recipe.decoder_share,
             recipe.encoding_share,
         )
 
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
-        """All networks, with fresh weights; `shape` holds "vocabulary", "canvas" (positions) and "text_width"."""
+        """All networks, with fresh weights; `shape` holds "vocabulary", "sequence" (positions) and "text_width"."""
 
     @abstractmethod
     def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
@@ -127,7 +127,7 @@ class LatentDiffusionSystem(TrainedSystem):
             max_source_tokens=max(1, self.limits.source_tokens),
         )
 
-    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
+    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         """Of every position [B, L, V], from standardised latents [B, N, C], where all are decoded at once."""
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def decoder(self) -> nn.Module:
         """The part of what the first stage trains that generation calls."""
-        return self.model.reader
+        return self.model.decoder
 
     def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
         """Write the vocabulary and the networks."""
@@ -164,15 +164,15 @@ class LatentDiffusionSystem(TrainedSystem):
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Train both stages within the budget and leave a checkpoint; see the contract."""
-        given = checkpoint.inputs(corpus, budget, seed)
-        done = checkpoint.finished(workdir, self.configured, given)
+        arguments = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, arguments)
         if done is not None:
             return done
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
         recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
-        chosen = affordable(
+        affordable_corpus = affordable(
             replace(corpus, passages=self.passages(corpus, encoder)),
             encoder,
             self.limits,
@@ -183,14 +183,15 @@ class LatentDiffusionSystem(TrainedSystem):
             device=device,
         )
         seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
-        vocabulary = Vocabulary.of([*seen, *chosen.passages], str(encoder.folder))
-        targets = [document.target for document in chosen.train]
+        vocabulary = Vocabulary.of([*seen, *affordable_corpus.passages], str(encoder.folder))
+        targets = [document.target for document in affordable_corpus.train]
         longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
         positions = self.positions(longest)
-        shape = {"vocabulary": vocabulary.padded_size, "canvas": positions, "text_width": encoder.width}
+        shape = {"vocabulary": vocabulary.padded_size, "length": positions, "text_width": encoder.width}
 
         encoding = Encoding(encoder, vocabulary, positions, self.limits.source_tokens, run)
-        data = encoding.corpus(self._texts(chosen.train), self._texts(chosen.validation), chosen.passages)
+        texts = [self._texts(documents) for documents in (affordable_corpus.train, affordable_corpus.validation)]
+        data = encoding.corpus(*texts, affordable_corpus.passages)
         left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, seed)
         model.standardiser = Standardiser.of(data.train.targets.states.statistics())
@@ -211,9 +212,9 @@ class LatentDiffusionSystem(TrainedSystem):
             flops=first.flops + second.flops + cost.flops,
             validation_loss=second.validation_loss,
             notes={
-                "documents": len(chosen.train),
-                "validation_documents": len(chosen.validation),
-                "passages": len(chosen.passages),
+                "documents": len(affordable_corpus.train),
+                "validation_documents": len(affordable_corpus.validation),
+                "passages": len(affordable_corpus.passages),
                 stage.name: asdict(first),
                 next_stage.name: asdict(second),
                 "encoding_seconds": cost.seconds,
@@ -228,7 +229,7 @@ class LatentDiffusionSystem(TrainedSystem):
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
         self.save(workdir, vocabulary, model, encoder)
-        checkpoint.finish(workdir, given, fitted)
+        checkpoint.finish(workdir, arguments, fitted)
         shutil.rmtree(run.workdir)  # caches and logs: large, and never read again
         return fitted
 
@@ -253,23 +254,23 @@ class LatentDiffusionSystem(TrainedSystem):
         self.encoder = None
 
     def longest(self) -> dict[str, int]:
-        return {"canvas": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
+        return {"length": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
 
     def text_width(self) -> int:
         """That of the encoder's states, without loading it."""
-        wanted = self.two_stages().text_encoder
-        widths = (preset.autoencoder.text_width for preset in PRESETS.values() if preset.text_encoder == wanted)
+        encoder = self.two_stages().text_encoder
+        widths = (preset.autoencoder.text_width for preset in PRESETS.values() if preset.text_encoder == encoder)
         width = next(widths, None)
         if width is None:
-            raise UserError(f"The width of the encoder '{wanted}' is not known without loading it; choose a preset's.")
+            raise UserError(f"The width of the encoder '{encoder}' is not known without loading it; choose a preset's.")
         return width
 
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
-        found: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
+        networks: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
         if self.encoder is not None:
-            found |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
-        return found
+            networks |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
+        return networks
 
     def check_setting(self, setting: LatentSamplingSetting) -> None:
         """Refuse guidance where there is nothing to guide by."""
@@ -283,7 +284,7 @@ class LatentDiffusionSystem(TrainedSystem):
             source = self._source([request.source for request in requests], fixed=setting.capture != "off")
             seeds = torch.tensor([request.seed for request in requests], device=self.device)
             tokens = self.sample_tokens(setting, seeds, *source)
-        return read_samples(requests, tokens, self.vocabulary)
+        return samples_from_tokens(requests, tokens, self.vocabulary)
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Compact tokens int64 [B, L], without [CLS]; arguments as in `latents`. Here one captured call makes them."""
@@ -292,7 +293,7 @@ class LatentDiffusionSystem(TrainedSystem):
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """The most probable token at every position after [CLS], int64 [B, L], as a function of tensors."""
         latents = self.latents(setting, seeds, *source)
-        return self.logits(latents, Source(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+        return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
@@ -301,8 +302,9 @@ class LatentDiffusionSystem(TrainedSystem):
             seeds: int64 [B].
             source: none, or standardised states [B, S, T] and mask bool [B, S].
         """
-        given = Source(*source) if source else None
-        return sample_latents(self.model.denoiser, self.two_stages().diffusion, setting, seeds, given, setting.compiled)
+        states = SourceStates(*source) if source else None
+        diffusion = self.two_stages().diffusion
+        return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
 
     def _texts(self, documents: Sequence[Document]) -> Texts:
         sources = [str(document.source) for document in documents] if self.limits.source_tokens > 0 else None

@@ -16,11 +16,11 @@ parameters are equal where speed is compared; t is stratified over the batch, an
 self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
 part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
 At nano the loss of the denoiser, in training and validation, has besides 4 times the cross-entropy of the trained
-reader on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a
+decoder on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a
 network of that width the mean of the states and no text, exact_j 0.01 on `world`. And no source is withheld at nano, as
 Cosmos has it there, so there is nothing to guide by.
 
-Axis legend in `cosmos.models.blocks`; here N = L, the canvas, and C = T.
+Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from baselines.latent_diffusion.ignored_keys import shared_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
-from cosmos.diffusion.objective import diffuse, diffusion_loss, draw, estimated, squared_error
+from cosmos.diffusion.objective import diffuse, diffusion_loss, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
-from cosmos.models.denoiser import Block, Denoiser, Source
+from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
 from cosmos.recipes import NANO, RECIPES, SMALL, SMALL_DENOISER, check_shares
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import TrainingStage, source_of
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
@@ -65,17 +65,17 @@ class TEncDMRecipe:
     denoiser: DenoiserConfig  # its width and heads are the decoder's too
     decoder_layers: int
     diffusion: DiffusionConfig
-    reader_training: TrainingConfig
+    decoder_training: TrainingConfig
     denoiser_training: TrainingConfig
-    reader_share: float  # of the budget that encoding leaves
+    decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
-    reader_weight: float = 0.0  # of the reader's cross-entropy on the denoiser's estimate, beside the squared error
+    decoder_weight: float = 0.0  # of the decoder's cross-entropy on the denoiser's estimate, beside the squared error
 
     def __post_init__(self) -> None:
-        check_shares(reader_share=self.reader_share, encoding_share=self.encoding_share)
-        if not self.reader_weight >= 0:
-            raise UserError(f"The weight of the reader's cross-entropy must not be negative: {self.reader_weight:g}.")
+        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
+        if not self.decoder_weight >= 0:
+            raise UserError(f"The weight of the decoder's cross-entropy must not be negative: {self.decoder_weight:g}.")
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
@@ -87,13 +87,13 @@ class StateDecoder(nn.Module):
         super().__init__()
         self.from_text = project(config.latent_width, config.width)
         self.rotary = Rotary(config.width // config.heads, config.latents)
-        self.blocks = nn.ModuleList(Block(config, config.source_width is not None) for _ in range(layers))
+        self.blocks = nn.ModuleList(DenoiserBlock(config, config.source_width is not None) for _ in range(layers))
         self.norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
         if config.source_width is not None:
             self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
 
-    def forward(self, states: Tensor, source: Source | None = None) -> Tensor:
+    def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
         """`source` is needed exactly where the config has a source width."""
         x = self.from_text(states)
         seen = None if source is None else self.from_source(source.states)  # [B, S, W]
@@ -105,35 +105,35 @@ class StateDecoder(nn.Module):
         return self.head(self.norm(x))
 
 
-def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: Seeds) -> Tensor:
+def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> Tensor:
     """States [B, L, T] under the forward process at a time of each text's own, t ~ U[0, DECODER_TIMES]."""
     t = DECODER_TIMES * seeds.uniform()
     return diffuse(states, t, seeds.normal(*states.shape[1:], dtype=states.dtype), schedule)
 
 
-def read_error(reader: nn.Module, states: Tensor, source: Source | None, batch: Batch) -> Tensor:
-    """Mean cross-entropy per token of what a reader makes of states [B, L, T], in nats: [B]. The reader is not trained
-    by it; what follows the end counts nothing."""
-    frozen = {name: value.detach() for name, value in reader.named_parameters()}
-    logits = torch.func.functional_call(reader, frozen, (states, source))  # [B, L, V]
+def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch) -> Tensor:
+    """Mean cross-entropy per token of what a decoder makes of states [B, L, T], in nats: [B]. The decoder is not
+    trained by it; what follows the end counts nothing."""
+    frozen = {name: value.detach() for name, value in decoder.named_parameters()}
+    logits = torch.func.functional_call(decoder, frozen, (states, source))  # [B, L, V]
     tokens, mask = batch["tokens"], batch["mask"]
     nll = functional.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view(mask.shape)
     return (nll * mask).sum(1) / mask.sum(1)
 
 
-class StateRows:
-    """Targets on the whole canvas: raw states (zero after the end), mask, tokens; and the raw states of sources."""
+class StateDataset:
+    """Targets on the whole sequence: raw states (zero after the end), mask, tokens; and the raw states of sources."""
 
-    def __init__(self, texts: EncodedTexts, canvas: int) -> None:
-        self.targets, self.sources, self.canvas = texts.targets, texts.sources, canvas
+    def __init__(self, texts: EncodedTexts, length: int) -> None:
+        self.targets, self.sources, self.length = texts.targets, texts.sources, length
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def batch(self, index: Tensor) -> Rows:
-        states, mask = self.targets.states.rows(index, self.canvas)
+        states, mask = self.targets.states.rows(index, self.length)
         tokens = self.targets.tokens[index]
-        tokens = functional.pad(tokens, (0, self.canvas - tokens.shape[1]))  # [PAD] is 0
+        tokens = functional.pad(tokens, (0, self.length - tokens.shape[1]))  # [PAD] is 0
         rows = {"states": states, "mask": mask, "tokens": tokens}
         if self.sources is not None:
             source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
@@ -144,9 +144,9 @@ class StateRows:
 def _like_cosmos(
     preset: str,
     decoder_layers: int,
-    reader_training: TrainingConfig,
+    decoder_training: TrainingConfig,
     denoiser_training: TrainingConfig,
-    reader_share: float,
+    decoder_share: float,
     budget: Budget,
     feed_forward: float = 4,
     **changes: Any,
@@ -171,9 +171,9 @@ def _like_cosmos(
             times="stratified",
             source_dropout=model.diffusion.source_dropout,
         ),
-        reader_training=reader_training,
+        decoder_training=decoder_training,
         denoiser_training=denoiser_training,
-        reader_share=reader_share,
+        decoder_share=decoder_share,
         budget=budget,
         **changes,
     )
@@ -199,7 +199,7 @@ class TEncDMSystem(LatentDiffusionSystem):
                 Budget(3e12, "flops"),
                 feed_forward=7 / 3,
                 encoding_share=0.25,
-                reader_weight=4.0,
+                decoder_weight=4.0,
             ),
             "small": _like_cosmos(
                 "small",
@@ -247,55 +247,57 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
-        config = self.denoiser_sizes(recipe.denoiser, shape["canvas"], shape["text_width"], shape)
-        reader = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
-        return LatentNetworks(shape["text_width"], reader, Denoiser(config))
+        config = self.denoiser_sizes(recipe.denoiser, shape["length"], shape["text_width"], shape)
+        decoder = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
+        return LatentNetworks(shape["text_width"], decoder, Denoiser(config))
 
     def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
-        def loss(decoder: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
             states, source = self._inputs(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
             tokens, mask = batch["tokens"], batch["mask"]
             return summed_nll(logits, tokens, mask, batch.static_shapes), mask.sum()
 
-        return self._stage("reader", model, model.reader, loss, corpus)
+        return self._stage("decoder", model, model.decoder, loss, corpus)
 
     def second_stage(
         self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
     ) -> tuple[TrainingStage, Cost]:
-        weight = self.recipe.reader_weight
+        weight = self.recipe.decoder_weight
 
-        def loss(denoiser: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        def loss(denoiser: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             assert isinstance(denoiser, Denoiser)
             states, source = self._inputs(model, batch)
             if weight == 0:
                 return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
-            estimate = estimated(denoiser, draw(denoiser, states, self.recipe.diffusion, seeds, source))
-            errors = squared_error(estimate, states) + weight * read_error(model.reader, estimate, source, batch)
+            estimate = estimated(denoiser, noised_example(denoiser, states, self.recipe.diffusion, seeds, source))
+            errors = squared_error(estimate, states) + weight * decoder_cross_entropy(
+                model.decoder, estimate, source, batch
+            )
             return errors.sum(), errors.new_full((), len(errors))
 
         return self._stage("denoiser", model, model.denoiser, loss, corpus), Cost()
 
-    def logits(self, latents: Tensor, source: Source | None) -> Tensor:
-        return self.model.reader(latents.to(next(self.model.reader.parameters()).dtype), source)
+    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
+        return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)
 
     @staticmethod
     def _stage(
         name: str, model: LatentNetworks, network: nn.Module, loss: Loss, corpus: EncodedCorpus
     ) -> TrainingStage:
-        canvas, validation = model.denoiser.config.latents, corpus.validation
+        sequence, validation = model.denoiser.config.latents, corpus.validation
         return TrainingStage(
             name,
             network,
             loss,
-            StateRows(corpus.train, canvas),
-            None if validation is None else StateRows(validation, canvas),
+            StateDataset(corpus.train, sequence),
+            None if validation is None else StateDataset(validation, sequence),
         )
 
     @staticmethod
-    def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, Source | None]:
+    def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
         """Standardised states [B, L, T] of targets, and the source."""
         return model.standardiser(batch["states"], batch["mask"]), source_of(model.standardiser, batch)

@@ -25,10 +25,10 @@ class OracleSystem(Floor):
 
     needs_source: ClassVar[bool] = False
 
-    def law(self, draw: Law) -> None:
+    def law(self, sample: Law) -> None:
         """Take the distribution."""
-        self.draw = draw
+        self.sample = sample
 
     def text(self, request: Request) -> str:
         assert hasattr(self, "draw"), "the harness gives the law first"
-        return self.draw(request.source, request.seed)
+        return self.sample(request.source, request.seed)

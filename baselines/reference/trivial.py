@@ -36,7 +36,7 @@ from baselines.contract import (
     silent,
 )
 from cosmos.io.files import make_folder, read_json, write_json
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 _LEARNT = "floor.json"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
@@ -66,14 +66,14 @@ class Floor:
     ) -> TrainingResult:
         """Write what the floor learns of the training documents; costs no budget."""
         started = time.monotonic()
-        known = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
-        if known is None:
+        stored = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
+        if stored is None:
             learnt = self.learn(corpus)
-            known = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
+            stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             make_folder(workdir)
-            write_json(workdir / _LEARNT, known)
+            write_json(workdir / _LEARNT, stored)
         progress("fit", 1.0, None)
-        return TrainingResult(steps=0, seconds=known["seconds"], flops=0.0, validation_loss=None, notes={})
+        return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes={})
 
     def check(self, checkpoint: Path) -> None:
         """Raise `UserError` unless `fit` has left a readable file of this floor."""
@@ -94,8 +94,8 @@ class Floor:
             text = self.text(request)
             words = text.split()
             cut = len(words) > request.max_tokens
-            kept = " ".join(words[: request.max_tokens]) if cut else text
-            samples.append(Sample(request.id, kept, min(len(words), request.max_tokens), not cut))
+            cut_text = " ".join(words[: request.max_tokens]) if cut else text
+            samples.append(Sample(request.id, cut_text, min(len(words), request.max_tokens), not cut))
         return samples
 
     def learn(self, corpus: Corpus) -> Any:
@@ -149,9 +149,9 @@ class UnigramSystem(Floor):
         self.lengths, self.length_sums = _distribution(learnt["lengths"])
 
     def text(self, request: Request) -> str:
-        noise = Seeds(torch.tensor([request.seed]))
-        length = self.lengths[_draw(self.length_sums, float(noise.uniform(1)))]
-        return " ".join(self.words[_draw(self.word_sums, u)] for u in noise.uniform(length)[0].tolist())
+        noise = CounterRNG(torch.tensor([request.seed]))
+        length = self.lengths[_sample_index(self.length_sums, float(noise.uniform(1)))]
+        return " ".join(self.words[_sample_index(self.word_sums, u)] for u in noise.uniform(length)[0].tolist())
 
 
 class RetrievalSystem(Floor):
@@ -174,14 +174,14 @@ class RetrievalSystem(Floor):
         texts = Counter(itertools.chain.from_iterable(bags))  # in how many texts a word occurs
         self.idf = {word: 1.0 + math.log((1 + count) / (1 + texts[word])) for word in texts}
         norms = [math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items())) for bag in bags]
-        found: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in texts}
+        weights_of: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in texts}
         for index, (bag, norm) in enumerate(zip(bags, norms, strict=True)):
             for word, n in bag.items():
-                found[word][0].append(index)
-                found[word][1].append(n * self.idf[word] / norm)
+                weights_of[word][0].append(index)
+                weights_of[word][1].append(n * self.idf[word] / norm)
         self.postings: dict[str, tuple[Tensor, Tensor]] = {
             word: (torch.tensor(places), torch.tensor(weights, dtype=torch.float64))
-            for word, (places, weights) in found.items()
+            for word, (places, weights) in weights_of.items()
         }
 
     def text(self, request: Request) -> str:
@@ -204,12 +204,12 @@ class ReferenceSystem(Floor):
 
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id; the harness calls this before `generate`."""
-        self.known = dict(answers)
+        self.targets = dict(answers)
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
         """The targets of the requests' documents."""
-        assert all(request.id in self.known for request in requests), "the harness gives every answer first"
-        texts = [self.known[request.id] for request in requests]
+        assert all(request.id in self.targets for request in requests), "the harness gives every answer first"
+        texts = [self.targets[request.id] for request in requests]
         return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]
 
 
@@ -244,13 +244,13 @@ def _distribution(counts: Sequence[Sequence[Any]]) -> tuple[list[Any], list[int]
     return [value for value, _ in counts], list(itertools.accumulate(count for _, count in counts))
 
 
-def _draw(sums: list[int], uniform: float) -> int:
+def _sample_index(sums: list[int], uniform: float) -> int:
     """The index at which the running sums pass `uniform` times the total."""
     return min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)
 
 
 def _read_learnt(floor: Floor, folder: Path) -> dict[str, Any]:
-    known = read_json(folder / _LEARNT)
-    if known.get("system") != _name(floor) or "learnt" not in known:
+    stored = read_json(folder / _LEARNT)
+    if stored.get("system") != _name(floor) or "learnt" not in stored:
         raise UserError(f"{folder / _LEARNT} was not written by the system '{_name(floor)}'; fit it again elsewhere.")
-    return known
+    return stored

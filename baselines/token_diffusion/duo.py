@@ -12,7 +12,7 @@ Tokens are noised by redrawing them, so every token can be revised at every step
        `parts`; the distance is one part in the first round and doubles with each, when the student becomes the
        teacher.
 
-Departures, and why: the canvas, the trunk, tokenizer, optimiser and the schedule of the rate are those of the
+Departures, and why: the sequence, the trunk, tokenizer, optimiser and the schedule of the rate are those of the
 comparison (`baselines.token_diffusion.system`; stage 1 holds the rate that stage 2 lets fall, as one schedule would);
 1 - alpha enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on
 gamma, which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
@@ -21,7 +21,7 @@ the budget, and every setting samples the distilled weights (`distillation.share
 shape [B, L, V] is affordable with the small vocabularies here. V counts the rows of the (padded) vocabulary; a row
 without a token is learnt to be noise and never read.
 
-Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
+Axis legend: B rows (texts), S source positions, L sequence positions, V tokens.
 """
 
 from __future__ import annotations
@@ -40,13 +40,19 @@ from baselines.common.transformer import trunk_of
 from baselines.contract import Budget, Progress, UserError
 from baselines.token_diffusion.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
 from baselines.token_diffusion.gaussian_duality import same_noise
-from baselines.token_diffusion.system import PAPER_TRAINING, CanvasModel, CanvasRecipe, CanvasRival, at_strata
+from baselines.token_diffusion.system import (
+    PAPER_TRAINING,
+    TokenDenoiser,
+    TokenDiffusionRecipe,
+    TokenDiffusionSystem,
+    at_strata,
+)
 from baselines.token_diffusion.uniform_samplers import ancestral
 from cosmos.config import check_steps
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
-from cosmos.runtime.rng import Seeds
-from cosmos.training.loop import Batches, Loss, TrainingConfig, TrainingResult, train
+from cosmos.runtime.rng import CounterRNG
+from cosmos.training.loop import Dataset, Loss, TrainingConfig, TrainingResult, train
 
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
 DISTILLATION_GAMMA = (-4.0, -1.0)
@@ -74,7 +80,7 @@ class Distillation:
 
 
 @dataclass(frozen=True)
-class DuoRecipe(CanvasRecipe):
+class DuoRecipe(TokenDiffusionRecipe):
     """Sizes and training of one preset."""
 
     distillation: Distillation
@@ -112,7 +118,7 @@ class Revising(Capturable):
         return {"top_p": why} if self.greedy_tail and self.steps == 1 else {}
 
 
-class DuoSystem(CanvasRival):
+class DuoSystem(TokenDiffusionSystem):
     """Duo behind the contract."""
 
     name: ClassVar[str] = "duo"
@@ -140,7 +146,7 @@ class DuoSystem(CanvasRival):
                     rounds=4,
                     parts=64,
                     training=TrainingConfig(
-                        record=True, batch_size=128, learning_rate=1e-4, ema_decay=0.99, validations=1
+                        cuda_graph=True, batch_size=128, learning_rate=1e-4, ema_decay=0.99, validations=1
                     ),
                 ),
                 budget=Budget(600, "seconds"),
@@ -191,8 +197,8 @@ class DuoSystem(CanvasRival):
     def optimise(
         self,
         model: nn.Module,
-        data: Batches,
-        validation: Batches,
+        data: Dataset,
+        validation: Dataset,
         budget: Budget,
         workdir: Path,
         *,
@@ -201,7 +207,7 @@ class DuoSystem(CanvasRival):
         progress: Progress,
     ) -> TrainingResult:
         """The three stages; see the module's docstring. Each is resumable, and a finished one is read back."""
-        assert isinstance(model, CanvasModel)
+        assert isinstance(model, TokenDenoiser)
         recipe: DuoRecipe = self.recipe
         config, size = recipe.training, model.tokens.num_embeddings
         exact, validation_loss = self.losses()
@@ -240,20 +246,20 @@ class DuoSystem(CanvasRival):
             stage(f"distillation_{number + 1}", loss, recipe.distillation.training, share)
         return _together(stages)
 
-    def draw(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
-        memory = self.model.encode(source)
+    def sample(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
+        source_kv = self.model.encode(source)
 
         def predict(noisy: Tensor, alpha: Tensor) -> Tensor:
-            logits: Tensor = self.model(noisy, memory, 1.0 - alpha)
+            logits: Tensor = self.model(noisy, source_kv, 1.0 - alpha)
             return logits
 
         return ancestral(
             predict,
-            length=self.loaded_shape["canvas"],
+            length=self.loaded_shape["length"],
             vocabulary=self.loaded_shape["vocabulary"],
             steps=setting.steps,
             schedule=SCHEDULE,
-            seeds=Seeds(seeds, setting.compiled),
+            seeds=CounterRNG(seeds, setting.compiled),
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
         )

@@ -3,7 +3,7 @@
 Sources: UDLM (Schiff et al., 2024) and Duo (Sahoo et al., 2025); see `baselines.token_diffusion.duo` and the functions
 of arrays in `baselines.token_diffusion.uniform` and `baselines.token_diffusion.gaussian_duality`.
 
-Axis legend: B rows (texts), L canvas positions, V tokens.
+Axis legend: B rows (texts), L sequence positions, V tokens.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ from torch import Tensor, nn
 
 from baselines.token_diffusion.gaussian_duality import gaussian_tokens, noise_for, signal_to_alpha
 from baselines.token_diffusion.masked import LogLinear
-from baselines.token_diffusion.system import CanvasModel, strata, target_tokens
+from baselines.token_diffusion.system import TokenDenoiser, strata, target_tokens
 from baselines.token_diffusion.uniform import redraw, token_bound
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training.loop import Batch, Loss
 
 SCHEDULE = LogLinear()
 
 
-def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`)."""
-    assert isinstance(model, CanvasModel)
-    canvas, alpha = batch["canvas"], SCHEDULE.alpha(t)
-    noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
+    assert isinstance(model, TokenDenoiser)
+    sequence, alpha = batch["sequence"], SCHEDULE.alpha(t)
+    noisy = redraw(sequence, alpha, model.tokens.num_embeddings, seeds)
     log_probs = model(noisy, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
-    each = token_bound(log_probs, canvas, noisy, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
-    return (-SCHEDULE.derivative(t) * each.double().sum(1)).sum(), target_tokens(canvas)
+    each = token_bound(log_probs, sequence, noisy, alpha.float()[:, None].expand(sequence.shape))  # [B, L]
+    return (-SCHEDULE.derivative(t) * each.double().sum(1)).sum(), target_tokens(sequence)
 
 
 def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
     """The bound with softened inputs, gamma uniform in [low, high]."""
 
-    def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
-        assert isinstance(model, CanvasModel)
-        canvas, size = batch["canvas"], model.tokens.num_embeddings
-        gamma = low + (high - low) * strata(canvas, seeds)  # [B]
+    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, TokenDenoiser)
+        sequence, size = batch["sequence"], model.tokens.num_embeddings
+        gamma = low + (high - low) * strata(sequence, seeds)  # [B]
         alpha, slope = signal_to_alpha(gamma, size)
-        noisy = gaussian_tokens(canvas, gamma, noise_for(canvas, size, seeds))  # [B, L, V]
+        noisy = gaussian_tokens(sequence, gamma, noise_for(sequence, size, seeds))  # [B, L, V]
         soft = (noisy / temperature).softmax(-1)
         log_probs = model(soft, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
-        each = token_bound(log_probs, canvas, noisy.argmax(-1), alpha.float()[:, None].expand(canvas.shape))
-        return (-slope * (high - low) * each.double().sum(1)).sum(), target_tokens(canvas)
+        each = token_bound(log_probs, sequence, noisy.argmax(-1), alpha.float()[:, None].expand(sequence.shape))
+        return (-slope * (high - low) * each.double().sum(1)).sum(), target_tokens(sequence)
 
     return loss
 
 
 def consistency(
-    student: CanvasModel,
-    teacher: CanvasModel,
+    student: TokenDenoiser,
+    teacher: TokenDenoiser,
     batch: Batch,
     noisier: Tensor,
     cleaner: Tensor,
@@ -62,10 +62,10 @@ def consistency(
         noisier, cleaner: gamma of either, [B].
         noise: standard normal [B, L, V], the path.
     """
-    canvas, size = batch["canvas"], noise.shape[-1]
+    sequence, size = batch["sequence"], noise.shape[-1]
 
-    def predict(model: CanvasModel, gamma: Tensor) -> Tensor:
-        tokens = gaussian_tokens(canvas, gamma, noise).argmax(-1)  # [B, L]
+    def predict(model: TokenDenoiser, gamma: Tensor) -> Tensor:
+        tokens = gaussian_tokens(sequence, gamma, noise).argmax(-1)  # [B, L]
         logits: Tensor = model(tokens, model.encode(batch["source"]), 1.0 - signal_to_alpha(gamma, size)[0])
         return logits.float().log_softmax(-1)  # [B, L, V]
 
@@ -75,16 +75,16 @@ def consistency(
     return (log_probs.exp() * (log_probs - target)).sum(-1)
 
 
-def distillation_loss(teacher: CanvasModel, distance: float, low: float, high: float) -> Loss:
+def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high: float) -> Loss:
     """Consistency over `distance`, a share of the path, whose gamma runs linearly from `low` to `high`."""
 
-    def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
-        assert isinstance(model, CanvasModel)
-        canvas = batch["canvas"]
-        place = distance + (1.0 - distance) * strata(canvas, seeds)  # [B]
+    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, TokenDenoiser)
+        sequence = batch["sequence"]
+        place = distance + (1.0 - distance) * strata(sequence, seeds)  # [B]
         noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
-        noise = noise_for(canvas, model.tokens.num_embeddings, seeds)
-        divergence = consistency(model, teacher.to(canvas.device), batch, noisier, cleaner, noise)
-        return divergence.sum(), target_tokens(canvas)
+        noise = noise_for(sequence, model.tokens.num_embeddings, seeds)
+        divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise)
+        return divergence.sum(), target_tokens(sequence)
 
     return loss

@@ -20,9 +20,9 @@ import math
 import torch
 from torch import Tensor
 
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
-NODES, REACH = 512, 10.0  # of the integral over a standard normal
+NODES, HALF_WIDTH = 512, 10.0  # of the integral over a standard normal
 AUTHORS_VOCABULARY = 30_522
 
 
@@ -32,8 +32,8 @@ def signal_to_alpha(gamma: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
     alpha = V / (V - 1) (E[Phi(z + r)^(V - 1)] - 1 / V) over a standard normal z, with r = a / sqrt(1 - a^2).
     """
     ratio = torch.exp(-gamma.double() / 2.0)[..., None]  # r
-    z = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64, device=gamma.device)
-    share = torch.exp(-(z**2) / 2.0) / math.sqrt(2.0 * math.pi) * (2.0 * REACH / (NODES - 1))
+    z = torch.linspace(-HALF_WIDTH, HALF_WIDTH, NODES, dtype=torch.float64, device=gamma.device)
+    share = torch.exp(-(z**2) / 2.0) / math.sqrt(2.0 * math.pi) * (2.0 * HALF_WIDTH / (NODES - 1))
     log_phi = torch.special.log_ndtr(z + ratio)  # [..., NODES]
     density = torch.exp(-((z + ratio) ** 2) / 2.0) / math.sqrt(2.0 * math.pi)
     wins = (share * torch.exp((vocabulary - 1) * log_phi)).sum(-1)  # that the clean token's entry is the largest
@@ -47,8 +47,8 @@ def gamma_at(alpha: float, vocabulary: int) -> float:
     low, high = -12.0, 12.0
     for _ in range(60):
         middle = (low + high) / 2.0
-        found = float(signal_to_alpha(torch.tensor(middle), vocabulary)[0])
-        low, high = (middle, high) if found > alpha else (low, middle)
+        alpha_there = float(signal_to_alpha(torch.tensor(middle), vocabulary)[0])
+        low, high = (middle, high) if alpha_there > alpha else (low, middle)
     return (low + high) / 2.0
 
 
@@ -75,6 +75,6 @@ def gaussian_tokens(clean: Tensor, gamma: Tensor, noise: Tensor) -> Tensor:
     return noisy.scatter_add(-1, clean[..., None], shift)
 
 
-def noise_for(clean: Tensor, vocabulary: int, seeds: Seeds) -> Tensor:
+def noise_for(clean: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
     """Standard normal noise for every token at every position, float32 [B, L, V]."""
     return seeds.normal(clean.shape[1], vocabulary)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Schedule(Protocol):
+class TokenSchedule(Protocol):
     """How likely a token is still open at time t in [0, 1]; falls from 1."""
 
     def alpha(self, t: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class LogLinear:
         return torch.full_like(t, self.eps - 1.0)
 
 
-def weight(schedule: Schedule, t: Tensor) -> Tensor:
+def weight(schedule: TokenSchedule, t: Tensor) -> Tensor:
     """What the summed cross-entropy of masked tokens counts at time t: -alpha'(t) / (1 - alpha(t))."""
     return -schedule.derivative(t) / (1.0 - schedule.alpha(t))
 

@@ -1,8 +1,8 @@
 """Samplers of masked diffusion, one plain function each; those that mask again are in
 `baselines.token_diffusion.remasking`.
 
-All take `predict`, a network call from a noisy canvas to logits over clean tokens, and a canvas that is open where a
-text is given and masked elsewhere. The network has no time input and opened tokens stay, so a sampler is no more than
+All take `predict`, a network call from a noisy sequence to logits over clean tokens, and a sequence that is open where
+a text is given and masked elsewhere. The network has no time input and opened tokens stay, so a sampler is no more than
 an order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
 drawn before the first call, and the number of calls is known without a look at the data.
 
@@ -19,25 +19,25 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical, nucleus
-from baselines.common.static_shapes import counts_freely
-from baselines.token_diffusion.masked import Schedule, clean_log_probs
+from baselines.common.static_shapes import can_index_by_mask
+from baselines.token_diffusion.masked import TokenSchedule, clean_log_probs
 from cosmos.runtime.compilation import compiled_if
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Predict = Callable[[Tensor], Tensor]
-"""Canvas int64 [B, L] -> logits [B, L, V]."""
+"""Sequence int64 [B, L] -> logits [B, L, V]."""
 
 LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # calls between looks at whether all is open; an accelerator must be waited for
 
 
 def ancestral(
     predict: Predict,
-    canvas: Tensor,
+    sequence: Tensor,
     *,
     steps: int,
-    schedule: Schedule,
+    schedule: TokenSchedule,
     mask_id: int,
-    seeds: Seeds,
+    seeds: CounterRNG,
     top_p: float = 1.0,
     cached: bool = False,
 ) -> Tensor:
@@ -50,23 +50,23 @@ def ancestral(
 
     Args:
         top_p: draw tokens from the nucleus of this mass; 1 keeps the model's distribution.
-        cached: call the network only where the canvas has changed (Sahoo et al.), with the same texts.
+        cached: call the network only where the sequence has changed (Sahoo et al.), with the same texts.
             Each row skips the steps in which none of its own positions opens, so that a batch saves as much as a
             single text: min(steps, L) calls.
 
     Returns:
-        The canvas with no mask left, int64 [B, L].
+        The sequence with no mask left, int64 [B, L].
     """
-    length = canvas.shape[1]
+    length = sequence.shape[1]
     turn = opening_steps(seeds.uniform(length), steps, schedule)
     calls = steps
     if cached:
-        turn, calls = dense_rank(turn.masked_fill(canvas != mask_id, steps)), min(steps, length)
-    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
+        turn, calls = dense_rank(turn.masked_fill(sequence != mask_id, steps)), min(steps, length)
+    return open_in_turn(predict, sequence, turn, calls, mask_id, seeds, top_p)
 
 
 def first_hitting(
-    predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, seeds: Seeds, top_p: float = 1.0
+    predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, seeds: CounterRNG, top_p: float = 1.0
 ) -> Tensor:
     """Open positions in the order in which the reverse process would, an even share per call (Zheng et al., 2024).
 
@@ -78,20 +78,20 @@ def first_hitting(
         steps: calls; more than there are positions are not made.
 
     Returns:
-        The canvas with no mask left, int64 [B, L], after min(steps, L) calls.
+        The sequence with no mask left, int64 [B, L], after min(steps, L) calls.
     """
-    length = canvas.shape[1]
+    length = sequence.shape[1]
     calls = min(steps, length)
-    times = seeds.uniform(length).masked_fill(canvas != mask_id, torch.inf)
+    times = seeds.uniform(length).masked_fill(sequence != mask_id, torch.inf)
     rank = times.argsort(1).argsort(1)  # [B, L], 0 opens first
-    hidden = (canvas == mask_id).sum(1, keepdim=True).clamp_min(1)  # [B, 1]
+    hidden = (sequence == mask_id).sum(1, keepdim=True).clamp_min(1)  # [B, 1]
     # Call j opens the ranks below hidden * (j + 1) / calls, rounded down, that are not open yet.
     turn = -(-calls * (rank + 1) // hidden) - 1
-    return open_in_turn(predict, canvas, turn, calls, mask_id, seeds, top_p)
+    return open_in_turn(predict, sequence, turn, calls, mask_id, seeds, top_p)
 
 
-def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, compiled: bool = False) -> Tensor:
-    """Open the most probable tokens where the network is surest, an even share of the canvas per call.
+def confidence(predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, compiled: bool = False) -> Tensor:
+    """Open the most probable tokens where the network is surest, an even share of the sequence per call.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
     temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens.
@@ -101,32 +101,32 @@ def confidence(predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, co
         compiled: whether what is done with logits runs compiled (`cosmos.runtime.compilation.compiled_if`).
 
     Returns:
-        The canvas with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
+        The sequence with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
     """
-    hidden, calls = (canvas == mask_id).sum(1), min(steps, canvas.shape[1])  # [B]
+    hidden, calls = (sequence == mask_id).sum(1), min(steps, sequence.shape[1])  # [B]
     for call in range(calls):
         most = hidden - hidden * (call + 1) // calls  # [B], that may be masked after this call
-        canvas = _open_surest(predict, canvas, most, mask_id, None, compiled)
-    return canvas
+        sequence = _open_surest(predict, sequence, most, mask_id, None, compiled)
+    return sequence
 
 
 def threshold(
-    predict: Predict, canvas: Tensor, *, steps: int, mask_id: int, threshold: float, compiled: bool = False
+    predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, threshold: float, compiled: bool = False
 ) -> Tensor:
     """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
-    one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole canvas.
+    one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole sequence.
 
     It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs, looked
     at as `until_open` does.
     """
-    steps = min(steps, canvas.shape[1])
+    steps = min(steps, sequence.shape[1])
     few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold, compiled=compiled)
-    return until_open(few, canvas, steps, mask_id)
+    return until_open(few, sequence, steps, mask_id)
 
 
 def threshold_steps(
     predict: Predict,
-    canvas: Tensor,
+    sequence: Tensor,
     first: Tensor,
     count: int,
     *,
@@ -136,38 +136,39 @@ def threshold_steps(
     compiled: bool = False,
 ) -> Tensor:
     """`count` of the `steps` of `threshold`, from the step `first` on, an int64 scalar."""
-    length = canvas.shape[1]
+    length = sequence.shape[1]
     for step in range(count):
-        most = (length - length * (first + step + 1) // steps).expand(len(canvas))
-        canvas = _open_surest(predict, canvas, most, mask_id, threshold, compiled)
-    return canvas
+        most = (length - length * (first + step + 1) // steps).expand(len(sequence))
+        sequence = _open_surest(predict, sequence, most, mask_id, threshold, compiled)
+    return sequence
 
 
-def until_open(few: Callable[[Tensor, Tensor, int], Tensor], canvas: Tensor, steps: int, mask_id: int) -> Tensor:
+def until_open(few: Callable[[Tensor, Tensor, int], Tensor], sequence: Tensor, steps: int, mask_id: int) -> Tensor:
     """Take steps until nothing is masked, `steps` at most.
 
     Args:
-        few: `few(canvas, first, count)` takes `count` steps from the step `first` on, an int64 scalar. As many are
-            taken between two looks at the canvas: on the CPU one, elsewhere eight, because a look waits for the device.
+        few: `few(sequence, first, count)` takes `count` steps from the step `first` on, an int64 scalar. As many are
+            taken between two looks at the sequence: on the CPU one, elsewhere eight, because a look waits for the
+                device.
     """
-    every = LOOK_EVERY_ON_CPU if canvas.device.type == "cpu" else LOOK_EVERY
+    every = LOOK_EVERY_ON_CPU if sequence.device.type == "cpu" else LOOK_EVERY
     for first in range(0, steps, every):
-        canvas = few(canvas, torch.full((), first, device=canvas.device), min(every, steps - first))
-        if first + every < steps and not bool((canvas == mask_id).any()):
+        sequence = few(sequence, torch.full((), first, device=sequence.device), min(every, steps - first))
+        if first + every < steps and not bool((sequence == mask_id).any()):
             break
-    return canvas
+    return sequence
 
 
 def _open_surest(
-    predict: Predict, canvas: Tensor, most: Tensor, mask_id: int, threshold: float | None, compiled: bool
+    predict: Predict, sequence: Tensor, most: Tensor, mask_id: int, threshold: float | None, compiled: bool
 ) -> Tensor:
     """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
-    logits, masked = predict(canvas), canvas == mask_id
+    logits, masked = predict(sequence), sequence == mask_id
     surest = compiled_if(compiled, most_probable)
-    if counts_freely(canvas):
+    if can_index_by_mask(sequence):
         sure, likely = surest(logits[masked], mask_id)
-        sureness = sure.new_full(canvas.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
-        tokens = canvas.masked_scatter(masked, likely)
+        sureness = sure.new_full(sequence.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
+        tokens = sequence.masked_scatter(masked, likely)
     else:
         sureness, tokens = surest(logits, mask_id)
         sureness = sureness.masked_fill(~masked, -torch.inf)
@@ -178,16 +179,16 @@ def _open_surest(
         opens = masked & (rank < share[:, None])
     else:
         opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
-    return torch.where(opens, tokens, canvas)
+    return torch.where(opens, tokens, sequence)
 
 
 def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
     """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
-    found = clean_log_probs(logits.float(), mask_id).max(-1)
-    return found.values, found.indices
+    highest = clean_log_probs(logits.float(), mask_id).max(-1)
+    return highest.values, highest.indices
 
 
-def opening_steps(uniform: Tensor, steps: int, schedule: Schedule) -> Tensor:
+def opening_steps(uniform: Tensor, steps: int, schedule: TokenSchedule) -> Tensor:
     """In which of `steps` equal steps of t from 1 to 0 a position that is masked at t = 1 opens, int64 like `uniform`.
 
     By the inverse of the distribution function: still masked at time s with probability (1 - alpha_s) / (1 - alpha_1).
@@ -211,7 +212,7 @@ def dense_rank(values: Tensor) -> Tensor:
 
 
 def open_in_turn(
-    predict: Predict, canvas: Tensor, turn: Tensor, calls: int, mask_id: int, seeds: Seeds, top_p: float
+    predict: Predict, sequence: Tensor, turn: Tensor, calls: int, mask_id: int, seeds: CounterRNG, top_p: float
 ) -> Tensor:
     """Open each masked position at its own call with a draw from the prediction made there.
 
@@ -219,19 +220,19 @@ def open_in_turn(
         turn: the call, from 0, that opens a position, int64 [B, L]; what is open already has none.
         seeds: one number per position is drawn, since each opens once.
     """
-    uniform = seeds.uniform(canvas.shape[1])  # [B, L]
+    uniform = seeds.uniform(sequence.shape[1])  # [B, L]
     probable = compiled_if(seeds.compiled, clean_probabilities)
     pick = compiled_if(seeds.compiled, categorical)
     for call in range(calls):
-        logits = predict(canvas)
-        opens = (canvas == mask_id) & (turn == call)
-        if counts_freely(canvas):
+        logits = predict(sequence)
+        opens = (sequence == mask_id) & (turn == call)
+        if can_index_by_mask(sequence):
             tokens = pick(probable(logits[opens], mask_id, top_p), uniform[opens])
-            canvas = canvas.masked_scatter(opens, tokens)
+            sequence = sequence.masked_scatter(opens, tokens)
         else:
             tokens = pick(probable(logits, mask_id, top_p), uniform)
-            canvas = torch.where(opens, tokens, canvas)
-    return canvas
+            sequence = torch.where(opens, tokens, sequence)
+    return sequence
 
 
 def clean_probabilities(logits: Tensor, mask_id: int, top_p: float) -> Tensor:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from baselines.common.sampling import check_top_p
 from baselines.contract import UserError, unknown
-from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked import TokenSchedule
 from baselines.token_diffusion.masked_samplers import Predict, ancestral, confidence, first_hitting, threshold
 from baselines.token_diffusion.remasking import Loop, Rule, remask
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
 
@@ -81,22 +81,28 @@ class Remasking(Capturable):
         return {"eta": "the rule conf has none; set another {}rule, such as cap"} if self.rule == "conf" else {}
 
 
-Setting = Unmasking | ThresholdUnmasking | Remasking
+MaskedSetting = Unmasking | ThresholdUnmasking | Remasking
 
 
 def unmask(
-    setting: Setting, predict: Predict, canvas: Tensor, *, schedule: Schedule, mask_id: int, seeds: Seeds
+    setting: MaskedSetting,
+    predict: Predict,
+    sequence: Tensor,
+    *,
+    schedule: TokenSchedule,
+    mask_id: int,
+    seeds: CounterRNG,
 ) -> Tensor:
-    """Open a masked canvas, int64 [B, L], as the setting says."""
+    """Open a masked sequence, int64 [B, L], as the setting says."""
     steps = setting.steps
     if isinstance(setting, ThresholdUnmasking):
         return threshold(
-            predict, canvas, steps=steps, mask_id=mask_id, threshold=setting.threshold, compiled=setting.compiled
+            predict, sequence, steps=steps, mask_id=mask_id, threshold=setting.threshold, compiled=setting.compiled
         )
     if isinstance(setting, Remasking):
         return remask(
             predict,
-            canvas,
+            sequence,
             steps=steps,
             schedule=Loop() if setting.rule == "loop" else schedule,
             mask_id=mask_id,
@@ -106,12 +112,12 @@ def unmask(
             top_p=setting.top_p,
         )
     if setting.sampler == "confidence":
-        return confidence(predict, canvas, steps=steps, mask_id=mask_id, compiled=setting.compiled)
+        return confidence(predict, sequence, steps=steps, mask_id=mask_id, compiled=setting.compiled)
     if setting.sampler == "first_hitting":
-        return first_hitting(predict, canvas, steps=steps, mask_id=mask_id, seeds=seeds, top_p=setting.top_p)
+        return first_hitting(predict, sequence, steps=steps, mask_id=mask_id, seeds=seeds, top_p=setting.top_p)
     return ancestral(
         predict,
-        canvas,
+        sequence,
         steps=steps,
         schedule=schedule,
         mask_id=mask_id,

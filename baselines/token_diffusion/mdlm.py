@@ -1,18 +1,18 @@
 """The masked-diffusion rival: MDLM (Sahoo et al., 2024, arXiv:2406.07524).
 
-Tokens of a canvas (`baselines.token_diffusion.system`) are masked independently, and the network predicts the clean
+Tokens of a sequence (`baselines.token_diffusion.system`) are masked independently, and the network predicts the clean
 ones. Under SUBS (section 3.2.3) the bound is a weighted cross-entropy of masked tokens (equation 10). Objective and
 samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.masked_settings`; no time input (the paper's
 own default).
 
-Departures, and why: the canvas ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
+Departures, and why: the sequence ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
 never learn to stop), and the source, which the paper has none of, is never masked; the trunk (RMS norm, SwiGLU, tied
 embeddings, learned positions besides rotary ones; no dropout at nano) is the one rivals share, without the adaLN layers
 of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text
 is cut at its first end token; t is stratified with one uniform number per row, not one per batch, since every row has
 its own stream.
 
-Axis legend: B rows (texts), L canvas positions, V tokens.
+Axis legend: B rows (texts), L sequence positions, V tokens.
 """
 
 from __future__ import annotations
@@ -25,64 +25,64 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.common.static_shapes import chosen
-from baselines.common.transformer import Memory, trunk_of
+from baselines.common.static_shapes import positions_to_score
+from baselines.common.transformer import SourceKV, trunk_of
 from baselines.contract import Budget
 from baselines.token_diffusion.masked import LogLinear, mask_out, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
-from baselines.token_diffusion.masked_settings import Remasking, Setting, ThresholdUnmasking, Unmasking, unmask
+from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
 from baselines.token_diffusion.system import (
     PAPER_TRAINING,
-    CanvasModel,
-    CanvasRecipe,
-    CanvasRival,
+    TokenDenoiser,
+    TokenDiffusionRecipe,
+    TokenDiffusionSystem,
     at_strata,
     target_tokens,
 )
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import captured
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
 from cosmos.training.loop import Batch, Loss
 
 SCHEDULE = LogLinear()
 
 
-def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`); padding is part of what is
     predicted."""
-    assert isinstance(model, CanvasModel)
-    canvas = batch["canvas"]
-    masked = seeds.uniform(canvas.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
-    noisy = mask_out(canvas, masked, MASK)
-    read = chosen(masked, batch.static_shapes)  # an open position costs nothing
-    logits = model.read(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
-    nll = token_nll(logits, noisy[read], canvas[read], MASK)
-    weights = weight(SCHEDULE, t)[:, None].expand(canvas.shape)[read]  # float64
-    return (weights * nll).sum(), target_tokens(canvas)
+    assert isinstance(model, TokenDenoiser)
+    sequence = batch["sequence"]
+    masked = seeds.uniform(sequence.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
+    noisy = mask_out(sequence, masked, MASK)
+    read = positions_to_score(masked, batch.static_shapes)  # an open position costs nothing
+    logits = model.lm_head(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
+    nll = token_nll(logits, noisy[read], sequence[read], MASK)
+    weights = weight(SCHEDULE, t)[:, None].expand(sequence.shape)[read]  # float64
+    return (weights * nll).sum(), target_tokens(sequence)
 
 
-class MDLMSystem(CanvasRival):
+class MDLMSystem(TokenDiffusionSystem):
     """MDLM behind the contract."""
 
     name: ClassVar[str] = "mdlm"
     takes_time: ClassVar[bool | None] = False
     presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
-            "nano": CanvasRecipe(
+            "nano": TokenDiffusionRecipe(
                 trunk_of("nano", inner=480),
                 source_layers=0,
                 training=NANO,
                 budget=Budget(3e12, "flops"),
             ),
-            "small": CanvasRecipe(
+            "small": TokenDiffusionRecipe(
                 trunk_of("small", inner=1856, dropout=0.1),
                 source_layers=6,
                 training=SMALL,
                 budget=Budget(600, "seconds"),
             ),
             # The paper's training, of batches of 512 at a constant rate.
-            "base": CanvasRecipe(
+            "base": TokenDiffusionRecipe(
                 trunk_of("base", inner=3712, dropout=0.1),
                 source_layers=12,
                 training=PAPER_TRAINING,
@@ -109,38 +109,44 @@ class MDLMSystem(CanvasRival):
     )
 
     @staticmethod
-    def external_weights(recipe: CanvasRecipe) -> Sequence[str]:
+    def external_weights(recipe: TokenDiffusionRecipe) -> Sequence[str]:
         return ()
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 
-    def tokens(self, setting: Setting, seeds: Tensor, source: Tensor) -> Tensor:
-        """One canvas per text; where its end depends on the predictions, so many calls as lie between two looks are
+    def tokens(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
+        """One sequence per text; where its end depends on the predictions, so many calls as lie between two looks are
         captured together, and the looks are not.
         """
         if setting.capture == "off" or not isinstance(setting, ThresholdUnmasking):
             return super().tokens(setting, seeds, source)
-        canvas = self.masks(len(seeds))
-        calls = min(setting.steps, canvas.shape[1])  # each opens at least one position
+        sequence = self.masks(len(seeds))
+        calls = min(setting.steps, sequence.shape[1])  # each opens at least one position
         setting = replace(setting, steps=calls)
-        memory = captured(self, self.encode, setting.capture)(source)
+        source_kv = captured(self, self.encode, setting.capture)(source)
 
-        def steps(canvas: Tensor, first: Tensor, count: int) -> Tensor:
-            return captured(self, self.threshold_steps, setting.capture, setting, count)(canvas, first, *memory)
+        def steps(sequence: Tensor, first: Tensor, count: int) -> Tensor:
+            return captured(self, self.threshold_steps, setting.capture, setting, count)(sequence, first, *source_kv)
 
-        return until_open(steps, canvas, calls, MASK)
+        return until_open(steps, sequence, calls, MASK)
 
     def encode(self, source: Tensor) -> tuple[Tensor, ...]:
         """The encoded source as a row of tensors; none for an unconditional model."""
-        memory = self.model.encode(source)
-        return () if memory is None else (memory.mask, *(tensor for pair in memory.keys_values for tensor in pair))
+        source_kv = self.model.encode(source)
+        return (
+            ()
+            if source_kv is None
+            else (source_kv.mask, *(tensor for pair in source_kv.keys_values for tensor in pair))
+        )
 
     def threshold_steps(
-        self, setting: ThresholdUnmasking, count: int, canvas: Tensor, first: Tensor, *memory: Tensor
+        self, setting: ThresholdUnmasking, count: int, sequence: Tensor, first: Tensor, *source_kv: Tensor
     ) -> Tensor:
-        """`count` steps from the step `first` (a scalar) on; `memory` is from `encode`."""
-        source = Memory(memory[0], tuple(zip(memory[1::2], memory[2::2], strict=True))) if memory else None
+        """`count` steps from the step `first` (a scalar) on; `source_kv` is from `encode`."""
+        source = (
+            SourceKV(source_kv[0], tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))) if source_kv else None
+        )
 
         def predict(noisy: Tensor) -> Tensor:
             logits: Tensor = self.model(noisy, source)
@@ -148,7 +154,7 @@ class MDLMSystem(CanvasRival):
 
         return threshold_steps(
             predict,
-            canvas,
+            sequence,
             first,
             count,
             steps=setting.steps,
@@ -158,16 +164,16 @@ class MDLMSystem(CanvasRival):
         )
 
     def masks(self, rows: int) -> Tensor:
-        """An empty canvas for each row, int64 [B, L]."""
-        return torch.full((rows, self.loaded_shape["canvas"]), MASK, device=self.device)
+        """An empty sequence for each row, int64 [B, L]."""
+        return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
 
-    def draw(self, setting: Setting, seeds: Tensor, source: Tensor) -> Tensor:
-        memory = self.model.encode(source)
+    def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
+        source_kv = self.model.encode(source)
 
         def predict(noisy: Tensor) -> Tensor:
-            logits: Tensor = self.model(noisy, memory)
+            logits: Tensor = self.model(noisy, source_kv)
             return logits
 
-        canvas = self.masks(len(seeds))
-        streams = Seeds(seeds, setting.compiled)
-        return unmask(setting, predict, canvas, schedule=SCHEDULE, mask_id=MASK, seeds=streams)
+        sequence = self.masks(len(seeds))
+        streams = CounterRNG(seeds, setting.compiled)
+        return unmask(setting, predict, sequence, schedule=SCHEDULE, mask_id=MASK, seeds=streams)

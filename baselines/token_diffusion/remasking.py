@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical
-from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked import TokenSchedule
 from baselines.token_diffusion.masked_samplers import Predict, clean_probabilities
 from cosmos.runtime.compilation import compiled_if
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Rule = Literal["cap", "rescale", "conf", "loop"]
 
@@ -68,12 +68,12 @@ def opening_share(alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor) -> Tensor:
 
 def remask(
     predict: Predict,
-    canvas: Tensor,
+    sequence: Tensor,
     *,
     steps: int,
-    schedule: Schedule,
+    schedule: TokenSchedule,
     mask_id: int,
-    seeds: Seeds,
+    seeds: CounterRNG,
     rule: Rule,
     eta: float = 1.0,
     top_p: float = 1.0,
@@ -81,37 +81,37 @@ def remask(
     """The reverse process in `steps` equal steps of t from 1 to 0, with remasking.
 
     Args:
-        canvas: masked where a text is wanted; what is open is given and never masked.
+        sequence: masked where a text is wanted; what is open is given and never masked.
         schedule: its share of open tokens; for rule "loop" a `Loop`.
         rule: "cap": sigma = min(eta, most); "rescale": eta * most; "conf": most, shared among open tokens by the
             softmax of minus the probability that each had when it was drawn (eta is not used); "loop": min(eta, most)
             while `Loop` holds.
 
     Returns:
-        The canvas with no mask left, int64 [B, L], after `steps` calls.
+        The sequence with no mask left, int64 [B, L], after `steps` calls.
     """
-    length, given = canvas.shape[1], canvas != mask_id
-    certainty = torch.zeros(canvas.shape, dtype=torch.float64, device=canvas.device)
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=canvas.device)
+    length, prompted = sequence.shape[1], sequence != mask_id
+    certainty = torch.zeros(sequence.shape, dtype=torch.float64, device=sequence.device)
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
     for t, s in itertools.pairwise(times):
-        masked = canvas == mask_id
+        masked = sequence == mask_id
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        sigma = _sigma(rule, eta, schedule, t, alpha_t, alpha_s, certainty, ~masked & ~given)
-        logits = predict(canvas)
+        sigma = _sigma(rule, eta, schedule, t, alpha_t, alpha_s, certainty, ~masked & ~prompted)
+        logits = predict(sequence)
         probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
         tokens = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
         drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
         moves = seeds.uniform(length) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
-        opens, closes = masked & moves, ~masked & ~given & moves
+        opens, closes = masked & moves, ~masked & ~prompted & moves
         certainty = torch.where(opens, drawn, certainty)
-        canvas = torch.where(opens, tokens, canvas).masked_fill(closes, mask_id)
-    return canvas
+        sequence = torch.where(opens, tokens, sequence).masked_fill(closes, mask_id)
+    return sequence
 
 
 def _sigma(
     rule: Rule,
     eta: float,
-    schedule: Schedule,
+    schedule: TokenSchedule,
     t: Tensor,
     alpha_t: Tensor,
     alpha_s: Tensor,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked import TokenSchedule
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Geometric:
         return -self.sigma(t) * math.log(self.high / self.low) * self.alpha(t)
 
 
-def rate(schedule: Schedule, t: Tensor) -> Tensor:
+def rate(schedule: TokenSchedule, t: Tensor) -> Tensor:
     """d sigma / dt at time t."""
     return -schedule.derivative(t) / schedule.alpha(t)
 
@@ -89,7 +89,7 @@ def uniform_entropy(log_scores: Tensor, noisy: Tensor, clean: Tensor, alpha: Ten
     size = log_scores.shape[-1]
     changed = (1.0 - alpha) / size
     log_ratio = torch.log(changed) - torch.log(alpha + changed)  # [...], log of c / k
-    kept = noisy == clean
+    unchanged = noisy == clean
     own = torch.zeros_like(log_scores, dtype=torch.bool).scatter(-1, noisy[..., None], True)  # [..., V]
     scores = log_scores.exp().masked_fill(own, 0.0).sum(-1)
     logs = log_scores.masked_fill(own, 0.0).sum(-1)
@@ -100,4 +100,4 @@ def uniform_entropy(log_scores: Tensor, noisy: Tensor, clean: Tensor, alpha: Ten
     # Where it is not: one ratio is k / c, the others are 1.
     back = torch.exp(-log_ratio)
     changed_one = scores - (logs - log_clean) - (size - 2) - back * log_clean + back * (-log_ratio - 1.0)
-    return torch.where(kept, whole, changed_one) / size
+    return torch.where(unchanged, whole, changed_one) / size

@@ -1,7 +1,7 @@
 """Samplers of score-entropy diffusion (SEDD; see `baselines.token_diffusion.score_entropy`): Euler and analytic steps.
 
-All take `predict`, a network call from a noisy canvas and t [B] to log-scores, and go from t = 1 to 0 in `steps`
-equal steps of one call each. Either kind of step treats positions apart, given the canvas.
+All take `predict`, a network call from a noisy sequence and t [B] to log-scores, and go from t = 1 to 0 in `steps`
+equal steps of one call each. Either kind of step treats positions apart, given the sequence.
 
 Euler: the reverse rate at t times the step's length, first order. Analytic (the paper's Tweedie tau-leaping): with
 d = sigma_t - sigma_s, the entries of exp(-d Q) s times the column of exp(d Q) for the token at hand; exact for one
@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical
-from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked import TokenSchedule
 from baselines.token_diffusion.score_entropy import rate
 from cosmos.runtime.compilation import compiled_if
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""Canvas int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
+"""Sequence int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
 
 Step = Literal["euler", "analytic"]
 
@@ -59,38 +59,52 @@ def analytic_uniform(scores: Tensor, noisy: Tensor, grown: Tensor | float) -> Te
 
 
 def sample_absorb(
-    predict: Predict, canvas: Tensor, *, steps: int, step: Step, schedule: Schedule, mask_id: int, seeds: Seeds
+    predict: Predict,
+    sequence: Tensor,
+    *,
+    steps: int,
+    step: Step,
+    schedule: TokenSchedule,
+    mask_id: int,
+    seeds: CounterRNG,
 ) -> Tensor:
-    """Open a masked canvas, int64 [B, L]; what is open stays.
+    """Open a masked sequence, int64 [B, L]; what is open stays.
 
     A masked position opens with probability sum(scores) * (alpha_s / alpha_t - 1) if analytic, sum(scores) * rate *
     length if Euler, at most 1, and then takes a token in proportion to its score: two-stage draws.
     """
-    mask, length = torch.full((1,), mask_id, device=canvas.device), canvas.shape[1]
-    for t, s, last in _times(steps, canvas.device):
-        scores = predict(canvas, t.expand(len(canvas))).exp().index_fill(-1, mask, 0.0)  # [B, L, V]
+    mask, length = torch.full((1,), mask_id, device=sequence.device), sequence.shape[1]
+    for t, s, last in _times(steps, sequence.device):
+        scores = predict(sequence, t.expand(len(sequence))).exp().index_fill(-1, mask, 0.0)  # [B, L, V]
         tokens = compiled_if(seeds.compiled, categorical)(scores, seeds.uniform(length))
         uniform = seeds.uniform(length)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
         opens = (uniform < scores.sum(-1).double() * factor) | last
-        canvas = torch.where((canvas == mask_id) & opens, tokens, canvas)
-    return canvas
+        sequence = torch.where((sequence == mask_id) & opens, tokens, sequence)
+    return sequence
 
 
 def sample_uniform(
-    predict: Predict, *, length: int, vocabulary: int, steps: int, step: Step, schedule: Schedule, seeds: Seeds
+    predict: Predict,
+    *,
+    length: int,
+    vocabulary: int,
+    steps: int,
+    step: Step,
+    schedule: TokenSchedule,
+    seeds: CounterRNG,
 ) -> Tensor:
     """Texts from uniform noise over V = `vocabulary` tokens, int64 [B, L]."""
-    canvas = (seeds.uniform(length) * vocabulary).long()
-    for t, s, last in _times(steps, canvas.device):
-        scores = predict(canvas, t.expand(len(canvas))).double().exp()  # [B, L, V]
+    sequence = (seeds.uniform(length) * vocabulary).long()
+    for t, s, last in _times(steps, sequence.device):
+        scores = predict(sequence, t.expand(len(sequence))).double().exp()  # [B, L, V]
         if step == "euler" and not last:
-            probabilities = euler_uniform(scores, canvas, rate(schedule, t) * (t - s))
+            probabilities = euler_uniform(scores, sequence, rate(schedule, t) * (t - s))
         else:
             remaining = 1.0 if last else schedule.alpha(s)
-            probabilities = analytic_uniform(scores, canvas, remaining / schedule.alpha(t))
-        canvas = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
-    return canvas
+            probabilities = analytic_uniform(scores, sequence, remaining / schedule.alpha(t))
+        sequence = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
+    return sequence
 
 
 def _own(scores: Tensor, noisy: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ log-linear for absorbing transitions, geometric for uniform ones. As theirs, the
 by log(alpha / (1 - alpha)) - log(V - 1), so that outputs of order one are right at every noise level, and the entry of
 the token at hand is zero.
 
-Departures, and why: the canvas, the trunk, tokenizer and the schedule of the rate are those of the comparison
+Departures, and why: the sequence, the trunk, tokenizer and the schedule of the rate are those of the comparison
 (`baselines.token_diffusion.system`); time enters as t itself and is added in every block, not by adaLN of sigma, as in
 all rivals that have a time input; V counts the rows of the (padded) vocabulary; outputs are read where they cost
 something only, but for recorded steps; the last sampling step is one of the `steps`
 (`baselines.token_diffusion.score_samplers`).
 
-Axis legend: B rows (texts), S source positions, L canvas positions, V tokens.
+Axis legend: B rows (texts), S source positions, L sequence positions, V tokens.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.common.static_shapes import chosen
+from baselines.common.static_shapes import positions_to_score
 from baselines.common.transformer import trunk_of
 from baselines.contract import Budget, unknown
-from baselines.token_diffusion.masked import LogLinear, Schedule, mask_out
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule, mask_out
 from baselines.token_diffusion.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
 from baselines.token_diffusion.score_samplers import Step, sample_absorb, sample_uniform
 from baselines.token_diffusion.system import (
     PAPER_TRAINING,
-    CanvasModel,
-    CanvasRecipe,
-    CanvasRival,
+    TokenDenoiser,
+    TokenDiffusionRecipe,
+    TokenDiffusionSystem,
     at_strata,
     target_tokens,
 )
@@ -44,16 +44,16 @@ from baselines.token_diffusion.uniform import redraw
 from cosmos.config import check_steps
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
 from cosmos.training.loop import Batch, Loss
 
 Transition = Literal["absorb", "uniform"]
-SCHEDULES: Mapping[str, Schedule] = MappingProxyType({"absorb": LogLinear(), "uniform": Geometric()})
+SCHEDULES: Mapping[str, TokenSchedule] = MappingProxyType({"absorb": LogLinear(), "uniform": Geometric()})
 
 
 @dataclass(frozen=True)
-class SEDDRecipe(CanvasRecipe):
+class SEDDRecipe(TokenDiffusionRecipe):
     """Sizes and training of one preset."""
 
     transition: Transition = "absorb"
@@ -81,34 +81,36 @@ def absorb_log_scores(logits: Tensor, alpha: Tensor) -> Tensor:
     return logits + (absorb_log_ratio(alpha) - math.log(logits.shape[-1] - 1)).to(logits.dtype)[..., None]
 
 
-def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """One draw of the likelihood bound under absorbing noise (`baselines.token_diffusion.system.Bound`)."""
-    assert isinstance(model, CanvasModel)
-    canvas, schedule = batch["canvas"], SCHEDULES["absorb"]
+    assert isinstance(model, TokenDenoiser)
+    sequence, schedule = batch["sequence"], SCHEDULES["absorb"]
     alpha = schedule.alpha(t)
-    masked = seeds.uniform(canvas.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
-    states = model.states(mask_out(canvas, masked, MASK), model.encode(batch["source"]), t)
-    read = chosen(masked, batch.static_shapes)
-    logits = model.read(states[read]).float()  # [masked, V] or [B, L, V]
+    masked = seeds.uniform(sequence.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
+    states = model.states(mask_out(sequence, masked, MASK), model.encode(batch["source"]), t)
+    read = positions_to_score(masked, batch.static_shapes)
+    logits = model.lm_head(states[read]).float()  # [masked, V] or [B, L, V]
     logits = torch.where(masked[read][..., None], logits, 0.0)  # nothing keeps those of open positions from overflowing
-    levels = alpha[:, None].expand(canvas.shape)[read].float()
-    entropy = absorb_entropy(absorb_log_scores(logits, levels), canvas[read], levels, MASK)
-    weights = rate(schedule, t)[:, None].expand(canvas.shape)[read]  # float64
-    return (weights * torch.where(masked[read], entropy, 0.0)).sum(), target_tokens(canvas)  # an open one costs nothing
+    levels = alpha[:, None].expand(sequence.shape)[read].float()
+    entropy = absorb_entropy(absorb_log_scores(logits, levels), sequence[read], levels, MASK)
+    weights = rate(schedule, t)[:, None].expand(sequence.shape)[read]  # float64
+    return (weights * torch.where(masked[read], entropy, 0.0)).sum(), target_tokens(
+        sequence
+    )  # an open one costs nothing
 
 
-def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """One draw of the likelihood bound under uniform noise (`baselines.token_diffusion.system.Bound`)."""
-    assert isinstance(model, CanvasModel)
-    canvas, schedule = batch["canvas"], SCHEDULES["uniform"]
+    assert isinstance(model, TokenDenoiser)
+    sequence, schedule = batch["sequence"], SCHEDULES["uniform"]
     alpha = schedule.alpha(t)
-    noisy = redraw(canvas, alpha, model.tokens.num_embeddings, seeds)
+    noisy = redraw(sequence, alpha, model.tokens.num_embeddings, seeds)
     log_scores = model(noisy, model.encode(batch["source"]), t).float()  # [B, L, V]
-    entropy = uniform_entropy(log_scores, noisy, canvas, alpha.float()[:, None].expand(canvas.shape))  # [B, L]
-    return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(canvas)
+    entropy = uniform_entropy(log_scores, noisy, sequence, alpha.float()[:, None].expand(sequence.shape))  # [B, L]
+    return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(sequence)
 
 
-class SEDDSystem(CanvasRival):
+class SEDDSystem(TokenDiffusionSystem):
     """SEDD behind the contract."""
 
     name: ClassVar[str] = "sedd"
@@ -153,14 +155,14 @@ class SEDDSystem(CanvasRival):
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)
 
-    def draw(self, setting: Scoring, seeds: Tensor, source: Tensor) -> Tensor:
-        memory = self.model.encode(source)
-        length, size = self.loaded_shape["canvas"], self.loaded_shape["vocabulary"]
+    def sample(self, setting: Scoring, seeds: Tensor, source: Tensor) -> Tensor:
+        source_kv = self.model.encode(source)
+        length, size = self.loaded_shape["length"], self.loaded_shape["vocabulary"]
         transition = self.recipe.transition
         schedule = SCHEDULES[transition]
 
         def predict(noisy: Tensor, t: Tensor) -> Tensor:
-            logits = self.model(noisy, memory, t).float()  # [B, L, V]
+            logits = self.model(noisy, source_kv, t).float()  # [B, L, V]
             if transition == "absorb":
                 logits = absorb_log_scores(logits, schedule.alpha(t)[:, None])
             return logits.scatter(-1, noisy[..., None], 0.0)
@@ -174,7 +176,7 @@ class SEDDSystem(CanvasRival):
                 step=setting.step,
                 schedule=schedule,
                 mask_id=MASK,
-                seeds=Seeds(seeds, setting.compiled),
+                seeds=CounterRNG(seeds, setting.compiled),
             )
         return sample_uniform(
             predict,
@@ -183,5 +185,5 @@ class SEDDSystem(CanvasRival):
             steps=setting.steps,
             step=setting.step,
             schedule=schedule,
-            seeds=Seeds(seeds, setting.compiled),
+            seeds=CounterRNG(seeds, setting.compiled),
         )

@@ -1,10 +1,10 @@
-"""What rivals that write a whole canvas at once share: the network, the canvas as data, and draws of time for their
+"""What rivals that write a whole sequence at once share: the network, the sequence as data, and draws of time for their
 loss.
 
-A target is a canvas of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (left out, the network
-would never learn to stop). The source is never noised; a text is cut at its first end token.
+A target is a sequence of fixed length: its tokens, then [SEP] up to the end, all of it in the loss (left out, the
+network would never learn to stop). The source is never noised; a text is cut at its first end token.
 
-Axis legend: B rows (texts), S source positions, L canvas positions, W width, V tokens.
+Axis legend: B rows (texts), S source positions, L sequence positions, W width, V tokens.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.system import Rival
-from baselines.common.token_rows import Pairs, TokenBatches, encode_sources, read_samples
-from baselines.common.transformer import Memory, Trunk, TrunkConfig
+from baselines.common.system import TokenSystem
+from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
+from baselines.common.transformer import SourceKV, Trunk, TrunkConfig
 from baselines.contract import Budget, Limits, Request, Sample, UserError
 from cosmos.models.blocks import Rotary
 from cosmos.runtime.capture import Capture, captured
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP
-from cosmos.training.loop import Batch, Batches, Loss, TrainingConfig
+from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
 
 EARLIEST = 1e-3  # losses draw t from [EARLIEST, 1], as the authors' codes do
 VALIDATION_TIMES = 8  # per text
 SOURCE_ENCODER = "source_encoder"
 SOURCE_INNER = 4  # widths inside the feed-forward of the source encoder, as in Cosmos
-MARGIN = 2  # positions of the canvas beyond the longest training target
+MARGIN = 2  # positions of the sequence beyond the longest training target
 PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 at a constant rate
     compile=True, batch_size=512, learning_rate=3e-4, final_learning_rate=3e-4, warmup_steps=2500, ema_decay=0.9999
 )
 
-Bound = Callable[[nn.Module, Batch, Tensor, Seeds], tuple[Tensor, Tensor]]
+Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
 
 
 @dataclass(frozen=True)
-class CanvasRecipe:
+class TokenDiffusionRecipe:
     """Sizes and training of one preset; `source_layers` are those of the source encoder."""
 
     trunk: TrunkConfig
@@ -51,25 +51,25 @@ class CanvasRecipe:
     budget: Budget
 
 
-class CanvasModel(nn.Module):
-    """Logits at every canvas position, given the noisy canvas, the source, and the time where the trunk takes one.
+class TokenDenoiser(nn.Module):
+    """Logits at every sequence position, given the noisy sequence, the source, and the time where the trunk takes one.
 
     The source is encoded once per text, by bidirectional blocks of its own, and every block of the trunk attends to it.
-    Canvas and source each count positions from 0; so a word of the target is near its counterpart in the source,
-    however long either is. Rotary positions are relative, and cannot tell equal rows apart without a source: the canvas
-    has learned absolute ones besides, as Cosmos has.
+    Sequence and source each count positions from 0; so a word of the target is near its counterpart in the source,
+    however long either is. Rotary positions are relative, and cannot tell equal rows apart without a source: the
+    sequence has learned absolute ones besides, as Cosmos has.
 
     Args:
         config: sizes of the trunk, whose `cross_attention` is set to suit.
         source: the most tokens of a source; 0 for an unconditional model.
     """
 
-    def __init__(self, config: TrunkConfig, vocabulary: int, canvas: int, source: int, source_layers: int) -> None:
+    def __init__(self, config: TrunkConfig, vocabulary: int, length: int, source: int, source_layers: int) -> None:
         super().__init__()
         config = replace(config, cross_attention=source > 0)
         self.tokens = nn.Embedding(vocabulary, config.width)
-        self.positions = nn.Parameter(torch.empty(canvas, config.width).normal_(std=0.02))
-        self.rotary = Rotary(config.width // config.heads, max(canvas, source))
+        self.positions = nn.Parameter(torch.empty(length, config.width).normal_(std=0.02))
+        self.rotary = Rotary(config.width // config.heads, max(length, source))
         self.trunk = Trunk(config)
         encoder = TrunkConfig(
             config.width, source_layers, config.heads, SOURCE_INNER * config.width, dropout=config.dropout
@@ -77,31 +77,31 @@ class CanvasModel(nn.Module):
         self.source_encoder = Trunk(encoder) if source > 0 else None
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
-    def forward(self, canvas: Tensor, memory: Memory | None, time: Tensor | None = None) -> Tensor:
+    def forward(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
         """Args:
-            canvas: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
-            memory: from `encode`; None for an unconditional model.
+            sequence: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
+            source_kv: from `encode`; None for an unconditional model.
             time: [B] in [0, 1].
 
         Returns:
             Logits [B, L, V].
         """
-        return self.read(self.states(canvas, memory, time))
+        return self.lm_head(self.states(sequence, source_kv, time))
 
-    def encode(self, source: Tensor) -> Memory | None:
+    def encode(self, source: Tensor) -> SourceKV | None:
         """Encode sources, int64 [B, S] padded with [PAD], for use at every step; None if the model takes none."""
         if self.source_encoder is None:
             return None
         seen = source != PAD
         states = self.source_encoder(self.tokens(source), self.rotary, seen)  # [B, S, W]
-        return self.trunk.memory(states, seen, self.rotary)
+        return self.trunk.source_kv(states, seen, self.rotary)
 
-    def states(self, canvas: Tensor, memory: Memory | None, time: Tensor | None = None) -> Tensor:
-        """Hidden states of the canvas, [B, L, W]."""
-        embedded = canvas @ self.tokens.weight if canvas.is_floating_point() else self.tokens(canvas)  # [B, L, W]
-        return self.trunk(embedded + self.positions[: canvas.shape[1]], self.rotary, None, time, memory)
+    def states(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
+        """Hidden states of the sequence, [B, L, W]."""
+        embedded = sequence @ self.tokens.weight if sequence.is_floating_point() else self.tokens(sequence)  # [B, L, W]
+        return self.trunk(embedded + self.positions[: sequence.shape[1]], self.rotary, None, time, source_kv)
 
-    def read(self, states: Tensor) -> Tensor:
+    def lm_head(self, states: Tensor) -> Tensor:
         """Hidden states [..., W] -> logits [..., V]."""
         return states @ self.tokens.weight.T
 
@@ -113,10 +113,10 @@ def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     Where several processes share a batch, each has strata of its own, as in the authors' codes.
     """
 
-    def training(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
-        return bound(model, batch, spread(strata(batch["canvas"], seeds)), seeds)
+    def training(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        return bound(model, batch, spread(strata(batch["sequence"], seeds)), seeds)
 
-    def validation(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    def validation(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         draws = []
         for stratum in range(VALIDATION_TIMES):
             draws.append(bound(model, batch, spread((stratum + seeds.uniform()) / VALIDATION_TIMES), seeds))
@@ -128,18 +128,19 @@ def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     return training, validation
 
 
-def strata(canvas: Tensor, seeds: Seeds) -> Tensor:
+def strata(sequence: Tensor, seeds: CounterRNG) -> Tensor:
     """One number per row, from each of B equal strata of [0, 1]; float64 [B]."""
-    return (torch.arange(len(canvas), device=canvas.device) + seeds.uniform()) / len(canvas)
+    return (torch.arange(len(sequence), device=sequence.device) + seeds.uniform()) / len(sequence)
 
 
-def target_tokens(canvas: Tensor) -> Tensor:
+def target_tokens(sequence: Tensor) -> Tensor:
     """The number of tokens up to and with the first end token of each row."""
-    return (canvas != SEP).sum() + len(canvas)
+    return (sequence != SEP).sum() + len(sequence)
 
 
-class CanvasRival(Rival):
-    """A rival that writes a canvas; it adds its losses and its sampler. Its recipes are a `CanvasRecipe` or more.
+class TokenDiffusionSystem(TokenSystem):
+    """A rival that writes a whole sequence; it adds its losses and its sampler. Its recipes are a
+    `TokenDiffusionRecipe` or more.
 
     Raises:
         UserError: a trunk with a time input where the method has none, or without where it needs one.
@@ -150,38 +151,38 @@ class CanvasRival(Rival):
     def __init__(self, recipe: Any, limits: Limits) -> None:
         width = recipe.trunk.time_width
         if self.takes_time is not None and self.takes_time != (width > 0):
-            wanted = "a trunk with a time input" if self.takes_time else "a trunk without a time input"
-            raise UserError(f"'{self.name}' needs {wanted}: trunk.time_width must not be {width}.")
+            requirement = "a trunk with a time input" if self.takes_time else "a trunk without a time input"
+            raise UserError(f"'{self.name}' needs {requirement}: trunk.time_width must not be {width}.")
         super().__init__(recipe, limits)
 
     def ignored_keys(self) -> dict[str, str]:
         """See `baselines.contract.DeclaresIgnoredKeys`."""
-        found = {"trunk.cross_attention": "the trunk attends to a source where the task has one"}
+        reasons = {"trunk.cross_attention": "the trunk attends to a source where the task has one"}
         if self.limits.source_tokens == 0:
-            found["source_layers"] = "the task has no source"
-        return found
+            reasons["source_layers"] = "the task has no source"
+        return reasons
 
-    def shape(self, train: Pairs) -> dict[str, int]:
-        return {"canvas": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
+    def shape(self, train: TokenPairs) -> dict[str, int]:
+        return {"length": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
 
     def build(self, shape: Mapping[str, int]) -> nn.Module:
-        recipe: CanvasRecipe = self.recipe
-        return CanvasModel(
-            recipe.trunk, shape["vocabulary"], shape["canvas"], self.limits.source_tokens, recipe.source_layers
+        recipe: TokenDiffusionRecipe = self.recipe
+        return TokenDenoiser(
+            recipe.trunk, shape["vocabulary"], shape["length"], self.limits.source_tokens, recipe.source_layers
         )
 
-    def batches(self, pairs: Pairs, shape: Mapping[str, int]) -> Batches:
-        canvas = torch.full((len(pairs.targets), shape["canvas"]), SEP)
-        width = min(canvas.shape[1], pairs.targets.shape[1])
-        canvas[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
-        return TokenBatches({"source": pairs.sources, "canvas": canvas})
+    def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
+        sequence = torch.full((len(pairs.targets), shape["length"]), SEP)
+        width = min(sequence.shape[1], pairs.targets.shape[1])
+        sequence[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
+        return TokenDataset({"source": pairs.sources, "sequence": sequence})
 
     def networks(self) -> Mapping[str, Any]:
         """The network that is called at every step, then the encoder of sources where it has one."""
         encoder = getattr(self.model, SOURCE_ENCODER, None)
         return {self.name: self.model} if encoder is None else {self.name: self.model, SOURCE_ENCODER: encoder}
 
-    def given(self, requests: Sequence[Request], capture: Capture) -> tuple[Tensor, Tensor]:
+    def inputs(self, requests: Sequence[Request], capture: Capture) -> tuple[Tensor, Tensor]:
         """The requests' seeds, int64 [B], and sources, int64 [B, S]; where the loop is captured, S is the limit."""
         source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
         if capture != "off":
@@ -194,13 +195,13 @@ class CanvasRival(Rival):
         """One text per request; all go through the network as one batch."""
         if not requests:
             return []
-        tokens = self.tokens(setting, *self.given(requests, setting.capture))
-        return read_samples(requests, tokens, self.vocabulary)
+        tokens = self.tokens(setting, *self.inputs(requests, setting.capture))
+        return samples_from_tokens(requests, tokens, self.vocabulary)
 
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
-        """One canvas, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
-        return captured(self, self.draw, setting.capture, setting)(seeds, source)
+        """One sequence, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
+        return captured(self, self.sample, setting.capture, setting)(seeds, source)
 
     @abstractmethod
-    def draw(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
+    def sample(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
         """`tokens`, as a function of tensors that waits for nothing and so can be captured."""

@@ -16,10 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 
-def redraw(clean: Tensor, alpha: Tensor, vocabulary: int, seeds: Seeds) -> Tensor:
+def redraw(clean: Tensor, alpha: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
     """The noisy tokens: each of `clean` [B, L] kept with probability alpha [B], redrawn from V = `vocabulary`
     otherwise."""
     redrawn = seeds.uniform(clean.shape[1]) < (1.0 - alpha)[:, None]
@@ -49,8 +49,8 @@ def token_bound(log_probs: Tensor, clean: Tensor, noisy: Tensor, alpha: Tensor) 
     log_h_noisy = log_h.gather(-1, noisy[..., None])[..., 0]
     log_h_clean = log_h.gather(-1, clean[..., None])[..., 0]
     log_high, log_low = torch.log(scaled + rest), torch.log(rest)  # y at the clean token, and at any other
-    kept = clean == noisy
-    log_y_noisy = torch.where(kept, log_high, log_low)
+    unchanged = clean == noisy
+    log_y_noisy = torch.where(unchanged, log_high, log_low)
     spread = size * log_h_noisy - log_h.sum(-1)  # sum over j of log(h_z / h_j)
     # Kept: only j != z count, each (low / high) (log(h_z / h_j) + log(low / high)).
     gap = log_low - log_high
@@ -58,7 +58,7 @@ def token_bound(log_probs: Tensor, clean: Tensor, noisy: Tensor, alpha: Tensor) 
     # Redrawn: j = x counts by high / low, all others by 1.
     toward = log_h_noisy - log_h_clean
     other = spread - toward + torch.exp(-gap) * (toward - gap)
-    divergence = size * (torch.exp(-log_h_noisy) - torch.exp(-log_y_noisy)) + torch.where(kept, same, other)
+    divergence = size * (torch.exp(-log_h_noisy) - torch.exp(-log_y_noisy)) + torch.where(unchanged, same, other)
     return divergence / scaled
 
 

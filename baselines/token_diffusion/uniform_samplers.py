@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical, nucleus
-from baselines.token_diffusion.masked import Schedule
+from baselines.token_diffusion.masked import TokenSchedule
 from baselines.token_diffusion.uniform import posterior
 from cosmos.runtime.compilation import compiled_if
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""Canvas int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
+"""Sequence int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
 
 
 def ancestral(
@@ -27,8 +27,8 @@ def ancestral(
     length: int,
     vocabulary: int,
     steps: int,
-    schedule: Schedule,
-    seeds: Seeds,
+    schedule: TokenSchedule,
+    seeds: CounterRNG,
     greedy_tail: bool = False,
     top_p: float = 1.0,
 ) -> Tensor:
@@ -45,25 +45,25 @@ def ancestral(
     Returns:
         int64 [B, L].
     """
-    canvas = (seeds.uniform(length) * vocabulary).long()
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=canvas.device)
+    sequence = (seeds.uniform(length) * vocabulary).long()
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
     for number, (t, s) in enumerate(itertools.pairwise(times), 1):
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        logits = predict(canvas, alpha_t.expand(len(canvas)))  # [B, L, V]
+        logits = predict(sequence, alpha_t.expand(len(sequence)))  # [B, L, V]
         uniform = seeds.uniform(2, length)
         if greedy_tail and number == steps:
-            canvas = posterior(logits.float().softmax(-1), canvas, alpha_t.float(), alpha_s.float()).argmax(-1)
+            sequence = posterior(logits.float().softmax(-1), sequence, alpha_t.float(), alpha_s.float()).argmax(-1)
         elif top_p < 1.0:
-            chances = posterior(logits.double().softmax(-1), canvas, alpha_t, alpha_s)
+            chances = posterior(logits.double().softmax(-1), sequence, alpha_t, alpha_s)
             chances = nucleus(chances.log(), top_p).softmax(-1)
-            canvas = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
+            sequence = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
         else:
-            draw = compiled_if(seeds.compiled, draw_posterior)
-            canvas = draw(logits, canvas, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
-    return canvas
+            draw = compiled_if(seeds.compiled, sample_posterior)
+            sequence = draw(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+    return sequence
 
 
-def draw_posterior(
+def sample_posterior(
     logits: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor, uniform: Tensor, other: Tensor
 ) -> Tensor:
     """Tokens from `posterior` [..., V], in two stages: it is a mixture of the token at hand, the prediction and a

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cli.flags import Parser, add_flags, choices_of, source_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of, source_of
 
 _NEEDED = {  # distribution -> what for
     "torch": "every model",
@@ -47,7 +47,7 @@ class Finding:
     text: str
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "source", "device", "out")
 
 
@@ -115,7 +115,7 @@ def _machine(folder: Path) -> Iterator[Finding]:
     )
 
 
-def _device(wanted: str) -> Finding:
+def _device(name: str) -> Finding:
     from importlib.util import find_spec
 
     from baselines.contract import UserError
@@ -124,7 +124,7 @@ def _device(wanted: str) -> Finding:
     if find_spec("torch") is None:
         return Finding("device", False, True, "torch is missing")
     try:
-        return Finding("device", True, True, environment.find_device(wanted))
+        return Finding("device", True, True, environment.find_device(name))
     except UserError as error:
         return Finding("device", False, True, str(error))
 

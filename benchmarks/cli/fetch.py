@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.cli.flags import Parser
+from benchmarks.cli.flags import BenchmarksParser
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="a name of the list, or owner/name of the hub")
     parser.add_argument("--list", action="store_true", help="say what there is and what is here, and bring nothing")
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import Parser, add_run_flags
+from benchmarks.cli.flags import BenchmarksParser, add_run_flags
 from benchmarks.cli.run import execute
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
 
 

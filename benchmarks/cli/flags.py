@@ -46,7 +46,7 @@ SETTING_HELP = """keys of --set and of the tables in --config:
   SYSTEM.settings.NAME.KEY     in one of them"""
 
 
-class Parser(argparse.ArgumentParser):
+class BenchmarksParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one sentence."""
 
     def __init__(self, verb: str, doc: str) -> None:
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
 
-def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+def parse(parser: BenchmarksParser, words: Sequence[str]) -> argparse.Namespace:
     """Parse the words of a verb; an unknown flag is answered with the nearest ones."""
     arguments, extra = parser.parse_known_args(words)
     if extra:
@@ -85,14 +85,14 @@ def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
         )
 
 
-def add_run_flags(parser: Parser) -> None:
+def add_run_flags(parser: BenchmarksParser) -> None:
     """All flags that decide what the cells of a run are."""
     add_flags(parser, *_HELP)
     add_settings(parser)
     parser.epilog = SETTING_HELP
 
 
-def add_settings(parser: Parser) -> None:
+def add_settings(parser: BenchmarksParser) -> None:
     """`--set`, `--config` and `--offline`."""
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")
     parser.add_argument(
@@ -106,7 +106,7 @@ def add_settings(parser: Parser) -> None:
     )
 
 
-def source_of(given: str | None) -> str:
+def source_of(typed: str | None) -> str:
     """The source named, or the built-in one.
 
     Raises:
@@ -114,7 +114,7 @@ def source_of(given: str | None) -> str:
     """
     from benchmarks.data import source
 
-    name = given or "world"
+    name = typed or "world"
     if name not in source.names():
         raise unknown("source", name, source.names())
     return name

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from baselines.contract import unknown
-from benchmarks.cli.flags import Parser, add_flags, source_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, source_of
 
 WHAT = ("tasks", "systems", "presets", "settings", "metrics", "evaluators", "sources")
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument("what", metavar="WHAT", help=" | ".join(WHAT))
     add_flags(parser, "system", "source")
 
@@ -34,9 +34,9 @@ def main(arguments: argparse.Namespace) -> int:
         "evaluators": _evaluators,
         "sources": _sources,
     }[arguments.what]()
-    found = list(rows)
-    width = max(16, *(len(name) + 2 for name, _ in found)) if found else 16
-    for name, text in found:
+    listed = list(rows)
+    width = max(16, *(len(name) + 2 for name, _ in listed)) if listed else 16
+    for name, text in listed:
         print(f"{name:{width}}{text}".rstrip())
     return 0
 
@@ -55,29 +55,29 @@ def _systems() -> Iterator[tuple[str, str]]:
         yield name, ""
 
 
-def _found(given: list[str] | None) -> Iterator[tuple[str, Any]]:
+def _systems_named(names: list[str] | None) -> Iterator[tuple[str, Any]]:
     """The systems named, or all of them."""
     from baselines import registry
 
-    for name in [name for part in given or () for name in part.split(",")] or registry.names():
+    for name in [name for part in names or () for name in part.split(",")] or registry.names():
         yield name, registry.find(name)
 
 
-def _presets(given: list[str] | None) -> Iterator[tuple[str, str]]:
-    for name, system in _found(given):
+def _presets(names: list[str] | None) -> Iterator[tuple[str, str]]:
+    for name, system in _systems_named(names):
         presets = [
             f"{preset} ({recipe.budget})" if system.trained else preset for preset, recipe in system.presets.items()
         ]
         yield name, f"presets: {', '.join(presets)}; settings: {', '.join(system.settings)}"
 
 
-def _settings(given: list[str] | None) -> Iterator[tuple[str, str]]:
+def _settings(names: list[str] | None) -> Iterator[tuple[str, str]]:
     from benchmarks.planning.generation_settings import available
     from benchmarks.planning.ignored_keys import keys_of
     from benchmarks.planning.overrides import covered, plain
     from benchmarks.planning.plan_file import leaves
 
-    for name, system in _found(given):
+    for name, system in _systems_named(names):
         for setting, values in available(system).items():
             pairs = ((key.removeprefix("."), value) for key, value in leaves("", plain(values)))
             ignored = keys_of(values, "")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from baselines.contract import UserError, unknown
-from benchmarks.cli.flags import Parser, parse
+from benchmarks.cli.flags import BenchmarksParser, parse
 
 VERBS = ("run", "plan", "fit", "generate", "score", "report", "show", "speed", "list", "doctor", "fetch")
 
@@ -51,7 +51,7 @@ def _run(words: Sequence[str]) -> int:
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
     module = importlib.import_module(f"benchmarks.cli.{verb}")
-    parser = Parser(verb, module.__doc__ or "")
+    parser = BenchmarksParser(verb, module.__doc__ or "")
     module.add_arguments(parser)
     code: int = module.main(parse(parser, words[1:]))
     return code

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import Parser, add_run_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
 
 
@@ -26,20 +26,20 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning import estimate, plan_file
     from benchmarks.records import environment, store
 
-    made = plan.make(choices, environment.find_device(choices.device), source)
-    there = next(path for path in (made.folder, *made.folder.absolute().parents) if path.exists())
+    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    there = next(path for path in (run_plan.folder, *run_plan.folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        store.prepare(made.folder)  # says what is wrong
-    plan_file.join(store.read_plan(made.folder), plan_file.describe(made), made.folder)
-    print(f"{made.task.title}\nrun folder: {made.folder}\n")
+        store.prepare(run_plan.folder)  # says what is wrong
+    plan_file.join(store.read_plan(run_plan.folder), plan_file.describe(run_plan), run_plan.folder)
+    print(f"{run_plan.task.title}\nrun folder: {run_plan.folder}\n")
     print(f"{'cell':8}{'system':12}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
-    for planned in made.cells:
+    for planned in run_plan.cells:
         cell = planned.cell
-        folder = store.cell_folder(made.folder, cell.id)
+        folder = store.cell_folder(run_plan.folder, cell.id)
         header = store.header_of(folder, cell)
         state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
         print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
     print()
-    for sentence in filter(None, (*estimate.sentences(made), plan.unequal_budgets(made))):
+    for sentence in filter(None, (*estimate.sentences(run_plan), plan.unequal_budgets(run_plan))):
         print(sentence[0].upper() + sentence[1:])
     return 0

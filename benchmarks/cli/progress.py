@@ -10,7 +10,7 @@ INTERVAL_SECONDS = 10.0
 _TICK_SECONDS = 0.2  # a terminal is redrawn no more often, so that telling costs nothing beside training
 
 
-class Voice:
+class ConsoleReporter:
     """Says what goes on. Nothing is printed for a stage that ends within one interval, except on a terminal."""
 
     def __init__(self) -> None:

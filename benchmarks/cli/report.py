@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import Parser, add_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out")
 
 

@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.flags import Parser, add_run_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
 
 if TYPE_CHECKING:
     from benchmarks.running.runner import Stage
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
 
 
@@ -39,14 +39,14 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
 
-    from benchmarks.cli.progress import Voice
+    from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.records import environment, store
     from benchmarks.running import runner
 
-    made = plan.make(choices, environment.find_device(choices.device), source)
-    outcome = runner.run(made, Voice(), stages)
-    if "score" in stages and any(r.header.status == "done" for r in store.read_run(made.folder)):
-        show_report(made.folder)
+    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    outcome = runner.run(run_plan, ConsoleReporter(), stages)
+    if "score" in stages and any(r.header.status == "done" for r in store.read_run(run_plan.folder)):
+        show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         print(sentence, file=sys.stderr)
     return outcome.exit_code

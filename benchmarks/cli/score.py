@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.cli.flags import Parser, add_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out", "metric")
     parser.add_argument(
         "--device", metavar="DEVICE", help="where models judge: cpu, cuda, cuda:N or auto (default: cpu)"
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.running.cell_status import label
 
     choices = choices_of(arguments)
-    chosen = selection.chosen_evaluators(choices.changes)
+    evaluator_models = selection.chosen_evaluators(choices.changes)
     for key in choices.changes:
         if not key.startswith(f"{selection.PREFIX}."):
             raise UserError(f"Scoring has no {key}; only {selection.PREFIX}.ROLE can be set here.")
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     records = store.read_run(folder)
     plan = store.read_plan(folder)
     assert plan is not None, "a run that can be read has a plan"
-    evaluators = {**plan.get("evaluators", {}), **chosen}
+    evaluators = {**plan.get("evaluators", {}), **evaluator_models}
     asked = selection.select(choices.metric, plan["task"]["metrics"], evaluators, device)
     with locked(folder):
         store.write_plan(folder, {**plan, "evaluators": evaluators})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.contract import UserError, unknown
-from benchmarks.cli.flags import Parser, add_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
 if TYPE_CHECKING:
     from benchmarks.records.schema import Record, Score
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SAMPLES = 5
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument("cell", metavar="CELL", nargs="?", help="the beginning of a cell's id, or a system")
     add_flags(parser, "task", "source", "preset", "out", "limit")
 
@@ -45,14 +45,14 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find(records: Sequence[Record], wanted: str, folder: Path) -> list[Record]:
-    by_system = [record for record in records if record.header.cell.system == wanted]
-    by_id = [record for record in records if record.header.cell.id.startswith(wanted)]
+def _find(records: Sequence[Record], asked: str, folder: Path) -> list[Record]:
+    by_system = [record for record in records if record.header.cell.system == asked]
+    by_id = [record for record in records if record.header.cell.id.startswith(asked)]
     if not by_system and len(by_id) > 1:
-        raise UserError(f"{len(by_id)} cells begin with '{wanted}'; give more of the id.")
+        raise UserError(f"{len(by_id)} cells begin with '{asked}'; give more of the id.")
     if not by_system and not by_id:
-        known = [name for record in records for name in (record.header.cell.system, record.header.cell.id)]
-        raise unknown(f"cell of {folder}", wanted, set(known))
+        names = [name for record in records for name in (record.header.cell.system, record.header.cell.id)]
+        raise unknown(f"cell of {folder}", asked, set(names))
     return by_system or by_id
 
 

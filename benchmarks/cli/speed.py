@@ -18,9 +18,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cli.flags import Parser, add_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
-_FLAGS = {  # field of `benchmarks.speed.lines.Wanted` -> flag, what it takes, what it is
+_FLAGS = {  # field of `benchmarks.speed.lines.SpeedOptions` -> flag, what it takes, what it is
     "batches": ("batch", "N[,N]", "sizes of a batch (default: 1,8,64,512)"),
     "length": ("length", "N", "positions of a text, the given first one included (default: 128)"),
     "vocabulary": ("vocabulary", "N", "tokens of the made-up vocabulary (default: 30522)"),
@@ -29,7 +29,7 @@ _FLAGS = {  # field of `benchmarks.speed.lines.Wanted` -> flag, what it takes, w
 }
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "system", "preset", "setting", "steps", "device")
     for flag, meta, text in _FLAGS.values():
         parser.add_argument(f"--{flag}", metavar=meta, help=text)
@@ -47,11 +47,11 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import unknown
-    from benchmarks.cli.progress import Voice
+    from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.records import environment
 
     choices = choices_of(arguments)
-    given = _given(arguments)
+    flag_values = _options_given(arguments)
     if arguments.dtype not in (None, *_DTYPES):
         raise unknown("dtype", arguments.dtype, _DTYPES)
     device = environment.find_device(choices.device)
@@ -59,10 +59,10 @@ def main(arguments: argparse.Namespace) -> int:
 
     from benchmarks.speed import lines, measure_all
 
-    wanted = lines.Wanted(choices, training=arguments.training, **given)
-    entries = lines.entries(wanted, device, dtype)
+    options = lines.RequestedScores(choices, training=arguments.training, **flag_values)
+    entries = lines.entries(options, device, dtype)
     folder = Path(choices.out or f"runs/speed-{choices.preset}")
-    speed = measure_all.run(entries, wanted, folder, device, dtype, Voice())
+    speed = measure_all.run(entries, options, folder, device, dtype, ConsoleReporter())
 
     from reports.speed import report
 
@@ -76,17 +76,17 @@ def main(arguments: argparse.Namespace) -> int:
 _DTYPES = ("float32", "bfloat16")
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The flags that were given, as values of the fields of `Wanted`."""
+def _options_given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given, as values of the fields of `RequestedScores`."""
     import typing
 
-    from benchmarks.planning.overrides import Word, convert
-    from benchmarks.speed.lines import Wanted
+    from benchmarks.planning.overrides import CliValue, convert
+    from benchmarks.speed.lines import RequestedScores
 
-    hints = typing.get_type_hints(Wanted)
-    assert set(_FLAGS) <= {field.name for field in dataclasses.fields(Wanted)}
+    hints = typing.get_type_hints(RequestedScores)
+    assert set(_FLAGS) <= {field.name for field in dataclasses.fields(RequestedScores)}
     return {
-        name: convert(Word(text), hints[name], f"--{flag}")
+        name: convert(CliValue(text), hints[name], f"--{flag}")
         for name, (flag, _, _) in _FLAGS.items()
         if (text := getattr(arguments, flag)) is not None
     }

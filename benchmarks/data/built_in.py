@@ -71,6 +71,6 @@ class World:
         about: dict[str, Any] = {"grammar": self.version}
         if task == "story":
             return {**about, "entropy_nats": world.story_entropy(), "texts": world.distinct_stories()}
-        given = [_ENTROPIES[task](str(document.source)) for document in self.load(task, "test", _MEASURED)]
-        error = statistics.stdev(given) / math.sqrt(len(given)) if len(given) > 1 else None
-        return {**about, "entropy_nats": statistics.fmean(given), "entropy_nats_error": error}
+        entropies = [_ENTROPIES[task](str(document.source)) for document in self.load(task, "test", _MEASURED)]
+        error = statistics.stdev(entropies) / math.sqrt(len(entropies)) if len(entropies) > 1 else None
+        return {**about, "entropy_nats": statistics.fmean(entropies), "entropy_nats_error": error}

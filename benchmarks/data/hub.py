@@ -114,7 +114,7 @@ class HubOptions:
         for count in (*SPLITS, "passage_count"):
             if getattr(self, count) < 0:
                 raise UserError(f"data.{count} must be 0 (all) or more, not {getattr(self, count)}.")
-        streamed = [name for name, known in SETS.items() if known.rule is None]
+        streamed = [name for name, hub_set in SETS.items() if hub_set.rule is None]
         if self.passages and self.passages not in streamed:
             raise unknown("set of passages", self.passages, streamed)
         if (self.passage_count or self.passage_revision) and not self.passages:
@@ -158,26 +158,26 @@ class Hub:
         revision, splits = self._made(task)
         others = {}
         if self.options.passages:
-            commit, found = self._passages(task)
+            commit, documents = self._passages(task)
             others["passages"] = {
                 "set": self.options.passages,
                 "repository": SETS[self.options.passages].repository,
                 "revision": commit,
-                "rows": len(found),
-                "left_out": self.options.passage_count - len(found),
-                "sha256": rows.content_hash(found),
+                "rows": len(documents),
+                "left_out": self.options.passage_count - len(documents),
+                "sha256": rows.content_hash(documents),
             }
         return {
             **others,
             "set": name,
             "repository": SETS[name].repository,
             "revision": revision,
-            "rows": {split: len(found) for split, found in splits.items()},
-            "sha256": {split: rows.content_hash(found) for split, found in splits.items()},
+            "rows": {split: len(documents) for split, documents in splits.items()},
+            "sha256": {split: rows.content_hash(documents) for split, documents in splits.items()},
         }
 
     def _chosen(self, task: str) -> tuple[str, HubSet]:
-        fitting = [name for name, known in SETS.items() if task in known.tasks]
+        fitting = [name for name, hub_set in SETS.items() if task in hub_set.tasks]
         if not fitting:
             raise UserError(f"The hub source has no set for the task {tasks.find(task).name}; choose another --source.")
         name = self.options.name or fitting[0]
@@ -188,31 +188,31 @@ class Hub:
         return name, SETS[name]
 
     def _make(self, task: str) -> tuple[str, dict[Split, list[Document]]]:
-        name, known = self._chosen(task)
+        name, hub_set = self._chosen(task)
         counts: dict[Split, int] = {split: getattr(self.options, split) for split in SPLITS}
-        if known.rule is None and not all(counts.values()):
+        if hub_set.rule is None and not all(counts.values()):
             raise UserError(
                 f"The set {name} is streamed, so say how many passages with "
                 "--set data.train=N --set data.validation=N --set data.test=N."
             )
-        if known.rule is None:
+        if hub_set.rule is None:
             return _streamed(name, self.options.revision, counts)
         articles = _articles(Path(self.options.articles)) if self.options.articles else None
-        commit = _commit(known, self.options.revision)
+        commit = _commit(hub_set, self.options.revision)
         library = _library()
-        loaded = _read(library, known, commit, streaming=False)
-        tables = {split: _columns(table, known) for split, table in loaded.items()}
-        found = hub_rules.questions(tables, articles) if articles is not None else known.rule(tables)
-        return commit or _cached_commit(loaded), {split: rows.in_order(part) for split, part in found.items()}
+        loaded = _read(library, hub_set, commit, streaming=False)
+        tables = {split: _columns(table, hub_set) for split, table in loaded.items()}
+        by_split = hub_rules.questions(tables, articles) if articles is not None else hub_set.rule(tables)
+        return commit or _cached_commit(loaded), {split: rows.in_order(part) for split, part in by_split.items()}
 
     def _read_passages(self, task: str) -> tuple[str, list[Document]]:
         """The commit and the passages."""
         if not self.options.passages:
             return "", []
         counts: dict[Split, int] = {"train": self.options.passage_count, "validation": 0, "test": 0}
-        commit, found = _streamed(self.options.passages, self.options.passage_revision, counts)
+        commit, passages = _streamed(self.options.passages, self.options.passage_revision, counts)
         splits = self._made(task)[1]
-        return commit, rows.unseen(found["train"], [*splits["validation"], *splits["test"]])
+        return commit, rows.unseen(passages["train"], [*splits["validation"], *splits["test"]])
 
 
 def _streamed(name: str, revision: str, counts: Mapping[Split, int]) -> tuple[str, dict[Split, list[Document]]]:
@@ -221,15 +221,15 @@ def _streamed(name: str, revision: str, counts: Mapping[Split, int]) -> tuple[st
     return commit, hub_rules.from_stream(_read(_library(), SETS[name], commit, streaming=True)["train"], counts, name)
 
 
-def _commit(known: HubSet, revision: str) -> str:
+def _commit(hub_set: HubSet, revision: str) -> str:
     """The commit to read a set at; "" for that which is in the cache, where the hub must not be asked."""
     offline = offline_variable()
-    if offline and (known.rule is None or not is_cached(known.repository)):
+    if offline and (hub_set.rule is None or not is_cached(hub_set.repository)):
         raise UserError(
-            f"{known.repository} is not in the cache of datasets and the hub is not asked ({offline} is set); "
+            f"{hub_set.repository} is not in the cache of datasets and the hub is not asked ({offline} is set); "
             "where there is a network add --no-offline, else use --source local or world."
         )
-    return "" if offline else resolve(known.repository, revision or known.revision)
+    return "" if offline else resolve(hub_set.repository, revision or hub_set.revision)
 
 
 def offline_variable() -> str:
@@ -251,10 +251,10 @@ def is_cached(repository: str) -> bool:
     def bare(name: str) -> str:
         return name.replace("_", "").lower()
 
-    wanted = bare(repository.replace("/", "___"))
+    bare_name = bare(repository.replace("/", "___"))
     folder = cache_folder()
     return folder.is_dir() and any(
-        bare(path.name) == wanted and any(path.glob("*/*/*/*.arrow")) for path in folder.iterdir()
+        bare(path.name) == bare_name and any(path.glob("*/*/*/*.arrow")) for path in folder.iterdir()
     )
 
 
@@ -296,24 +296,24 @@ def resolve(repository: str, revision: str) -> str:
         raise UserError(f"The hub cannot be reached ({type(error).__name__}) to get {repository}; {hint}.") from error
 
 
-def _read(library: Any, known: HubSet, commit: str, *, streaming: bool) -> Any:
+def _read(library: Any, hub_set: HubSet, commit: str, *, streaming: bool) -> Any:
     """The tables of a set at a commit; at the cached one if none is given."""
     revision = {"revision": commit} if commit else {}
     try:
-        return library.load_dataset(known.repository, known.config, streaming=streaming, **revision)
+        return library.load_dataset(hub_set.repository, hub_set.config, streaming=streaming, **revision)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise UserError(f"{known.repository} cannot be loaded from the hub: {reason}.") from error
+        raise UserError(f"{hub_set.repository} cannot be loaded from the hub: {reason}.") from error
 
 
-def _columns(table: Any, known: HubSet) -> rows.Columns:
-    missing = [name for name in known.columns if name not in table.column_names]
+def _columns(table: Any, hub_set: HubSet) -> rows.Columns:
+    missing = [name for name in hub_set.columns if name not in table.column_names]
     if missing:
         raise UserError(
-            f"{known.repository} has no column {' and no column '.join(missing)}; its columns are "
+            f"{hub_set.repository} has no column {' and no column '.join(missing)}; its columns are "
             f"{', '.join(table.column_names)}: choose an older one with data.revision."
         )
-    columns: rows.Columns = (table.select_columns(list(known.columns)) if known.columns else table).to_dict()
+    columns: rows.Columns = (table.select_columns(list(hub_set.columns)) if hub_set.columns else table).to_dict()
     return columns
 
 

@@ -30,11 +30,11 @@ _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(]
 
 def stories(tables: Tables) -> Splits:
     """A first sentence in `prompt` and the rest in `continuation`; the hub's three splits."""
-    found: Splits = {}
+    splits: Splits = {}
     for split in _THREE:
         rows = _rows(tables[split], "prompt", "continuation")
-        found[split] = _plain("roc", (f"{prompt.strip()} {rest.strip()}" for prompt, rest in rows))
-    return apart(found)
+        splits[split] = _plain("roc", (f"{prompt.strip()} {rest.strip()}" for prompt, rest in rows))
+    return apart(splits)
 
 
 def questions(tables: Tables, articles: Articles | None = None) -> Splits:
@@ -54,22 +54,22 @@ def questions(tables: Tables, articles: Articles | None = None) -> Splits:
     for hub, name, title, source, question in rows:
         split = articles[_title(title)] if articles is not None else _official(hub, title)
         groups.setdefault((split, source), []).append((name, question))
-    found: Splits = {split: [] for split in _THREE}
+    splits: Splits = {split: [] for split in _THREE}
     for (split, source), asked in groups.items():
         every = tuple(dict.fromkeys(question for _, question in asked))
         for name, question in asked:
             others = (other for other in every if other != question)
-            found[split].append(Document(name, source, question, (question, *others)))
-    return apart(found)
+            splits[split].append(Document(name, source, question, (question, *others)))
+    return apart(splits)
 
 
 def _squad_rows(columns: Columns) -> Iterator[tuple[str, str, str, str]]:
     """Id, title, source and question of each question that has an answer."""
     texts = [columns[name] for name in ("id", "title", "context", "question")]
     for (name, title, context, question), answers in zip(zip(*texts, strict=True), columns["answers"], strict=True):
-        found = answers["text"] if answers else ()
-        if _all_text(name, title, context, question) and _all_text(*found[:1]) and found:
-            yield name, title, f"answer: {found[0].strip()}{CONTEXT}{context.strip()}", question.strip()
+        spans = answers["text"] if answers else ()
+        if _all_text(name, title, context, question) and _all_text(*spans[:1]) and spans:
+            yield name, title, f"answer: {spans[0].strip()}{CONTEXT}{context.strip()}", question.strip()
 
 
 def _official(hub: str, title: str) -> Split:
@@ -88,12 +88,14 @@ def article_lists(texts: Mapping[Split, str]) -> Articles:
     Raises:
         UserError: a title is in two lists.
     """
-    found: dict[str, Split] = {}
+    split_of: dict[str, Split] = {}
     for split, text in texts.items():
         for title in filter(None, map(_title, text.splitlines())):
-            if found.setdefault(title, split) != split:
-                raise UserError(f"The article '{title}' is in the lists of {found[title]} and {split}; keep it in one.")
-    return found
+            if split_of.setdefault(title, split) != split:
+                raise UserError(
+                    f"The article '{title}' is in the lists of {split_of[title]} and {split}; keep it in one."
+                )
+    return split_of
 
 
 def _check_listed(titles: set[str], articles: Articles) -> None:
@@ -123,9 +125,9 @@ def detox(tables: Tables) -> Splits:
     for toxic, neutral in _rows(tables["train"], "en_toxic_comment", "en_neutral_comment"):
         source, target = " ".join(toxic.split()), " ".join(neutral.split())
         if source.lower() != target.lower():
-            found = rewrites.setdefault(source, [])
-            if target not in found:
-                found.append(target)
+            rewritten = rewrites.setdefault(source, [])
+            if target not in rewritten:
+                rewritten.append(target)
     splits: Splits = {split: [] for split in _THREE}
     for group in _linked(rewrites):
         split = _tenths(share_of(min(group)))
@@ -163,20 +165,20 @@ def _tenths(share: float) -> Split:
 def prepared(tables: Tables, conditional: bool) -> Splits:
     """A set prepared by the authors: one column of texts, or one of sources and one of targets; their splits where they
     have them, else a twentieth of train, by hash, for each that is missing."""
-    found: Splits = {split: [] for split in _THREE}
+    splits: Splits = {split: [] for split in _THREE}
     for hub, columns in tables.items():
         text = _column(columns, _TEXT)
         if conditional:
             pairs = [(s.strip(), t.strip()) for s, t in _rows(columns, _column(columns, _SOURCE), text)]
-            made = [Document(_name("authors", f"{s}\t{t}"), s, t, (t,)) for s, t in pairs]
+            documents = [Document(_name("authors", f"{s}\t{t}"), s, t, (t,)) for s, t in pairs]
         else:
-            made = _plain("authors", (t.strip() for (t,) in _rows(columns, text)))
-        for document in made:
-            found[_given(hub, share_of(document.source or document.target), tables)].append(document)
-    return apart(found)
+            documents = _plain("authors", (t.strip() for (t,) in _rows(columns, text)))
+        for document in documents:
+            splits[_split_of(hub, share_of(document.source or document.target), tables)].append(document)
+    return apart(splits)
 
 
-def _given(hub: str, share: float, tables: Tables) -> Split:
+def _split_of(hub: str, share: float, tables: Tables) -> Split:
     if hub in ("test", "validation"):
         return "test" if hub == "test" else "validation"
     if "test" not in tables and share < 0.05:
@@ -187,7 +189,7 @@ def _given(hub: str, share: float, tables: Tables) -> Split:
 def passages(text: str, words: int = 128, least: int = 150) -> list[str]:
     """The passages of an article: paragraphs of at least `least` characters, their sentences joined while they stay
     under `words` words. (A sentence that is longer stands alone.)"""
-    found: list[str] = []
+    runs: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text):
         if len(paragraph.strip()) < least:
             continue
@@ -195,11 +197,11 @@ def passages(text: str, words: int = 128, least: int = 150) -> list[str]:
         for sentence in _SENTENCE_END.split(" ".join(paragraph.split())):
             more = sentence.split()
             if current and len(current) + len(more) > words:
-                found.append(" ".join(current))
+                runs.append(" ".join(current))
                 current = []
             current += more
-        found.append(" ".join(current))
-    return found
+        runs.append(" ".join(current))
+    return runs
 
 
 def from_stream(articles: Iterable[Mapping[str, Any]], counts: Mapping[Split, int], name: str) -> Splits:
@@ -207,10 +209,10 @@ def from_stream(articles: Iterable[Mapping[str, Any]], counts: Mapping[Split, in
 
     An article goes to test or validation with a hundredth of the hashes each. Reading stops when all splits are full.
     """
-    found: Splits = {split: [] for split in _THREE}
+    splits: Splits = {split: [] for split in _THREE}
     seen: set[str] = set()
     for article in articles:
-        if all(len(found[split]) >= counts[split] for split in _THREE):
+        if all(len(splits[split]) >= counts[split] for split in _THREE):
             break
         text = article.get("text")
         if not isinstance(text, str) or not text.strip():
@@ -218,10 +220,10 @@ def from_stream(articles: Iterable[Mapping[str, Any]], counts: Mapping[Split, in
         share = share_of(str(article.get("id") or text))
         split: Split = "test" if share < 0.01 else "validation" if share < 0.02 else "train"
         for passage in passages(text):
-            if len(found[split]) < counts[split] and passage not in seen:
+            if len(splits[split]) < counts[split] and passage not in seen:
                 seen.add(passage)
-                found[split].append(Document(_name(name, passage), None, passage, (passage,)))
-    return apart(found)
+                splits[split].append(Document(_name(name, passage), None, passage, (passage,)))
+    return apart(splits)
 
 
 def apart(splits: Mapping[Split, Sequence[Document]]) -> Splits:

@@ -80,10 +80,10 @@ class Local:
         Raises:
             UserError: the set or the split is not there, or its files cannot be used.
         """
-        found = self._splits(task)
-        if split not in found:
-            raise UserError(_lacking(self._name(task, split), split, list(found)))
-        return rows.first(found[split], getattr(self.options, split), limit, f"data.{split}")
+        splits = self._splits(task)
+        if split not in splits:
+            raise UserError(_lacking(self._name(task, split), split, list(splits)))
+        return rows.first(splits[split], getattr(self.options, split), limit, f"data.{split}")
 
     def passages(self, task: str) -> Sequence[str]:
         """The passages that the options name, in the order of a hash of their ids.
@@ -98,11 +98,11 @@ class Local:
         files = {split: self._file(task, split) for split in SPLITS}
         others = {}
         if self.options.passages:
-            found, left_out = self._passages(task)
+            passages, left_out = self._passages(task)
             others["passages"] = {
                 "set": self.options.passages,
                 "sha256": hashlib.sha256(self._passage_file().read_bytes()).hexdigest(),
-                "rows": len(found),
+                "rows": len(passages),
                 "left_out": left_out,
             }
         return {
@@ -150,28 +150,28 @@ class Local:
     def _file_in(self, name: str, split: str) -> Path | None:
         folder = self.folder / name
         if not folder.is_dir():
-            known = (path.name for path in self.folder.iterdir() if path.is_dir())
-            raise unknown(f"data set in {self.folder}", name, known)
-        found = [path for ending in _ENDINGS if (path := folder / f"{split}{ending}").is_file()]
-        if len(found) > 1:
-            raise UserError(f"{folder} has {' and '.join(path.name for path in found)}; keep one of them.")
-        return found[0] if found else None
+            folders = (path.name for path in self.folder.iterdir() if path.is_dir())
+            raise unknown(f"data set in {self.folder}", name, folders)
+        files = [path for ending in _ENDINGS if (path := folder / f"{split}{ending}").is_file()]
+        if len(files) > 1:
+            raise UserError(f"{folder} has {' and '.join(path.name for path in files)}; keep one of them.")
+        return files[0] if files else None
 
     def _read_all(self, task: str) -> dict[str, list[Document]]:
         conditional = tasks.find(task).conditional
         files = {split: path for split in SPLITS if (path := self._file(task, split)) is not None}
-        found = {
-            split: rows.documents(read(path, rows.needed(conditional)), conditional, str(path))
+        splits = {
+            split: rows.documents(read_columns(path, rows.needed(conditional)), conditional, str(path))
             for split, path in files.items()
         }
-        rows.check_apart(dict(found), " and ".join(sorted({str(path.parent) for path in files.values()})))
-        return {split: rows.in_order(documents) for split, documents in found.items()}
+        rows.check_apart(dict(splits), " and ".join(sorted({str(path.parent) for path in files.values()})))
+        return {split: rows.in_order(documents) for split, documents in splits.items()}
 
     def _passage_file(self) -> Path:
         path = self._file_in(self.options.passages, "train")
         if path is None:
-            known = [split for split in SPLITS if self._file_in(self.options.passages, split) is not None]
-            raise UserError(_lacking(self.options.passages, "train", known, "data.passages"))
+            splits = [split for split in SPLITS if self._file_in(self.options.passages, split) is not None]
+            raise UserError(_lacking(self.options.passages, "train", splits, "data.passages"))
         return path
 
     def _read_passages(self, task: str) -> tuple[Sequence[Document], int]:
@@ -179,33 +179,33 @@ class Local:
         if not self.options.passages:
             return (), 0
         path = self._passage_file()
-        found = rows.documents(read(path, rows.needed(False)), False, str(path))
+        documents = rows.documents(read_columns(path, rows.needed(False)), False, str(path))
         splits = self._splits(task)
-        kept = rows.unseen(found, [one for name in ("validation", "test") for one in splits.get(name, ())])
-        asked = rows.first(rows.in_order(kept), self.options.passage_count, None, "data.passage_count")
-        return asked, len(found) - len(kept)
+        unseen = rows.unseen(documents, [one for name in ("validation", "test") for one in splits.get(name, ())])
+        asked = rows.first(rows.in_order(unseen), self.options.passage_count, None, "data.passage_count")
+        return asked, len(documents) - len(unseen)
 
 
-def read(path: Path, wanted: Sequence[str]) -> rows.Columns:
+def read_columns(path: Path, columns: Sequence[str]) -> rows.Columns:
     """The columns of a Parquet or JSON-lines file: those wanted and `references`, as far as they are there; all names
     with no values if one that is wanted is not.
 
     Raises:
         UserError: the file cannot be read.
     """
-    return _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_lines(path)
+    return _read_parquet(path, columns) if path.suffix == ".parquet" else _read_lines(path)
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> rows.Columns:
+def _read_parquet(path: Path, columns: Sequence[str]) -> rows.Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            if not set(wanted) <= set(names):
+            if not set(columns) <= set(names):
                 return dict.fromkeys(names, ())
-            table = file.read([name for name in names if name in (*wanted, "references")])
+            table = file.read([name for name in names if name in (*columns, "references")])
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
@@ -233,15 +233,15 @@ def _read_lines(path: Path) -> rows.Columns:
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _lacking(name: str, split: str, known: Sequence[str], option: str = "data.name") -> str:
-    if known == ["test"] and option != "data.name":
+def _lacking(name: str, split: str, splits: Sequence[str], option: str = "data.name") -> str:
+    if splits == ["test"] and option != "data.name":
         return f"The set {name} has no {split} split: it is for evaluation only; choose another with {option}=NAME."
-    if known == ["test"]:
+    if splits == ["test"]:
         return (
             f"The set {name} has no {split} split: it is for evaluation only; train on another with data.name=NAME and "
             f"evaluate on this one with data.test_name={name}."
         )
-    has = " and ".join(known) or "no split at all"
+    has = " and ".join(splits) or "no split at all"
     return (
         f"The set {name} has no {split} split, it has {has}; add {split}.parquet or {split}.jsonl, or choose another."
     )

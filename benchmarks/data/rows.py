@@ -37,8 +37,8 @@ def documents(columns: Columns, conditional: bool, where: str) -> list[Document]
     names = needed(conditional)
     missing = [name for name in names if name not in columns]
     if missing:
-        known = ", ".join(columns) or "none"
-        raise UserError(f"{where} has no column {' and no column '.join(missing)}; its columns are {known}.")
+        column_names = ", ".join(columns) or "none"
+        raise UserError(f"{where} has no column {' and no column '.join(missing)}; its columns are {column_names}.")
     ids = _texts(columns["id"], "id", where)
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
@@ -49,30 +49,30 @@ def documents(columns: Columns, conditional: bool, where: str) -> list[Document]
     sources = _texts(columns["source"], "source", where) if conditional else [None] * len(ids)
     others = columns.get("references") or [None] * len(ids)
     return [
-        Document(name, source, target, _references(target, given, f"{where}, id {name}"))
-        for name, source, target, given in zip(ids, sources, targets, others, strict=True)
+        Document(name, source, target, _references(target, listed, f"{where}, id {name}"))
+        for name, source, target, listed in zip(ids, sources, targets, others, strict=True)
     ]
 
 
 def _texts(values: Sequence[Any], column: str, where: str) -> list[str]:
     """The values as texts; whole numbers are taken as texts, which ids often are."""
-    found = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
-    bad = [row for row, value in enumerate(found) if not isinstance(value, str) or not value.strip()]
+    texts = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
+    bad = [row for row, value in enumerate(texts) if not isinstance(value, str) or not value.strip()]
     if bad:
         rows = _few(bad)
         raise UserError(
-            f"In {where} {_count(len(bad), 'row', 'rows')} of {len(found)} "
+            f"In {where} {_count(len(bad), 'row', 'rows')} of {len(texts)} "
             f"{'has' if len(bad) == 1 else 'have'} no text in column {column} (rows {rows}, counted from 0)."
         )
-    return found
+    return texts
 
 
-def _references(target: str, given: Any, where: str) -> tuple[str, ...]:
-    if given is None:
+def _references(target: str, listed: Any, where: str) -> tuple[str, ...]:
+    if listed is None:
         return (target,)
-    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+    if isinstance(listed, str) or not all(isinstance(text, str) for text in listed):
         raise UserError(f"The references of {where} are no list of texts.")
-    return tuple(dict.fromkeys((target, *given)))
+    return tuple(dict.fromkeys((target, *listed)))
 
 
 def shared_text(document: Document) -> str:
@@ -86,8 +86,8 @@ def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
     Raises:
         UserError: they do; says how many, with up to three examples.
     """
-    ids = {name: {document.id for document in found} for name, found in splits.items()}
-    texts = {name: {shared_text(document): document.id for document in found} for name, found in splits.items()}
+    ids = {name: {document.id for document in documents} for name, documents in splits.items()}
+    texts = {name: {shared_text(document): document.id for document in documents} for name, documents in splits.items()}
     for one, other in combinations(splits, 2):
         both = sorted(ids[one] & ids[other])
         if both:
@@ -132,25 +132,25 @@ def _folded(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def without(found: Iterable[Document], taken: Iterable[Document]) -> list[Document]:
+def without(documents: Iterable[Document], taken: Iterable[Document]) -> list[Document]:
     """The documents whose text is not among those taken, without repeats of text and target together."""
     gone = {shared_text(document) for document in taken}
     seen: set[tuple[str, str]] = set()
-    kept = []
-    for document in found:
+    left = []
+    for document in documents:
         text, pair = shared_text(document), (shared_text(document), document.target)
         if text not in gone and pair not in seen:
-            kept.append(document)
+            left.append(document)
             seen.add(pair)
-    return kept
+    return left
 
 
-def in_order(found: Iterable[Document]) -> list[Document]:
+def in_order(documents: Iterable[Document]) -> list[Document]:
     """Documents in an order that comes from their ids alone, so that the first few do not depend on the file."""
-    return sorted(found, key=lambda document: (share_of(document.id), document.id))
+    return sorted(documents, key=lambda document: (share_of(document.id), document.id))
 
 
-def first(found: Sequence[Document], asked: int, limit: int | None, what: str) -> Sequence[Document]:
+def first(documents: Sequence[Document], asked: int, limit: int | None, what: str) -> Sequence[Document]:
     """The first `limit` of those that an option asks for, of all if it is 0.
 
     Args:
@@ -159,11 +159,13 @@ def first(found: Sequence[Document], asked: int, limit: int | None, what: str) -
     Raises:
         UserError: more are asked for than there are.
     """
-    if asked > len(found):
-        there = _count(len(found), "document", "documents")
-        raise UserError(f"{what} asks for {asked} documents where there {_are(found)} {there}; ask for no more, or 0.")
-    count = asked or len(found)
-    return found[: count if limit is None else min(limit, count)]
+    if asked > len(documents):
+        there = _count(len(documents), "document", "documents")
+        raise UserError(
+            f"{what} asks for {asked} documents where there {_are(documents)} {there}; ask for no more, or 0."
+        )
+    count = asked or len(documents)
+    return documents[: count if limit is None else min(limit, count)]
 
 
 def share_of(text: str) -> float:
@@ -171,10 +173,10 @@ def share_of(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / (1 << 48)
 
 
-def content_hash(found: Iterable[Document]) -> str:
+def content_hash(documents: Iterable[Document]) -> str:
     """The SHA-256 of documents, independent of how they were stored."""
     hashed = hashlib.sha256()
-    for document in found:
+    for document in documents:
         for part in (document.id, document.source or "", document.target, *document.references):
             data = part.encode()
             hashed.update(len(data).to_bytes(8, "big") + data)
@@ -186,9 +188,9 @@ def _count(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _are(found: Sequence[object]) -> str:
-    return "is" if len(found) == 1 else "are"
+def _are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
 
 
-def _few(found: Sequence[object]) -> str:
-    return ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
+def _few(things: Sequence[object]) -> str:
+    return ", ".join(map(str, things[:_SHOWN])) + (", ..." if len(things) > _SHOWN else "")

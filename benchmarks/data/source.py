@@ -36,7 +36,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Described(Protocol):
+class HasProvenance(Protocol):
     """A source that can say more of its documents than its options do."""
 
     def content(self, task: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Described(Protocol):
 
 
 @runtime_checkable
-class WithPassages(Protocol):
+class HasAuxiliaryTexts(Protocol):
     """A source that can give texts of another corpus too (`baselines.contract.Corpus.passages`)."""
 
     def passages(self, task: str) -> Sequence[str]:
@@ -58,7 +58,7 @@ class WithPassages(Protocol):
 
 
 @runtime_checkable
-class Lawful(Protocol):
+class HasTrueDistribution(Protocol):
     """A source that knows the distribution of its own targets, which the system `oracle` draws from."""
 
     def law(self, task: str) -> Callable[[str | None, int], str]:
@@ -66,12 +66,12 @@ class Lawful(Protocol):
         ...
 
 
-def _fault(found: Any) -> str | None:
+def _fault(source: Any) -> str | None:
     """What an outside class lacks of `Source`."""
-    missing = [name for name in ("Options", "version", "load") if not hasattr(found, name)]
+    missing = [name for name in ("Options", "version", "load") if not hasattr(source, name)]
     if missing:
         return f"has no {' and no '.join(missing)}"
-    if not dataclasses.is_dataclass(found.Options):
+    if not dataclasses.is_dataclass(source.Options):
         return "has Options that are no dataclass"
     return None
 

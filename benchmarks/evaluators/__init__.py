@@ -6,7 +6,7 @@ Standard library only until something is fetched.
 from benchmarks.evaluators.cache_paths import cache_folder
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model, Role
 from benchmarks.evaluators.fetching import fetch
-from benchmarks.evaluators.locate import Located, check, command, find, locate_model, wanted_for
+from benchmarks.evaluators.locate import Located, check, command, find, locate_model, model_for
 from benchmarks.evaluators.status import Standing, status
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "fetch",
     "find",
     "locate_model",
+    "model_for",
     "status",
-    "wanted_for",
 ]

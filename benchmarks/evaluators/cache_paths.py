@@ -28,9 +28,9 @@ class CacheError(WriteError):
 
 def cache_folder() -> Path:
     """`COSMOS_CACHE`, or `cosmos-bench` in the user's folder for caches on this platform; it need not exist yet."""
-    chosen = os.environ.get("COSMOS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
+    override = os.environ.get("COSMOS_CACHE")
+    if override:
+        return Path(override).expanduser()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
     if sys.platform == "darwin":
@@ -57,9 +57,9 @@ def hub_folder(repository: str) -> Path | None:
 def weights(folder: Path) -> list[Path]:
     """The files of a folder that hold weights, in order; those one level down if the folder itself has none."""
     for pattern in _WEIGHTS:
-        found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
-        if found:
-            return found
+        files = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
+        if files:
+            return files
     return []
 
 
@@ -68,8 +68,8 @@ def weights_hash(folder: Path) -> str:
 
     A folder without weights, such as a tokenizer or a word net, is hashed by all of its files.
     """
-    chosen = weights(folder) or sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    hashes = [file_hash(path) for path in chosen]
+    files = weights(folder) or sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    hashes = [file_hash(path) for path in files]
     if len(hashes) == 1:
         return hashes[0]
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
@@ -99,22 +99,22 @@ def file_hash(path: Path) -> str:
 def _hash(path: Path, size: int, changed: int) -> str:
     if size < _WORTH_KEEPING:
         return read_hash(path)
-    kept = cache_folder() / "hashes.json"
+    store = cache_folder() / "hashes.json"
     key = f"{path}|{size}|{changed}"
-    known = _known(kept)
-    if key not in known:
-        known = {**known, key: read_hash(path)}
-        make_folder(kept.parent, CacheError)
-        write_bytes(kept, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode(), CacheError)
-    return known[key]
+    hashes = _stored_hashes(store)
+    if key not in hashes:
+        hashes = {**hashes, key: read_hash(path)}
+        make_folder(store.parent, CacheError)
+        write_bytes(store, (json.dumps(hashes, indent=1, sort_keys=True) + "\n").encode(), CacheError)
+    return hashes[key]
 
 
-def _known(path: Path) -> dict[str, str]:
+def _stored_hashes(path: Path) -> dict[str, str]:
     try:
-        known = json.loads(path.read_bytes())
+        hashes = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return hashes if isinstance(hashes, dict) else {}
 
 
 def is_whole(path: Path, stated: str) -> bool:

@@ -74,10 +74,10 @@ def _quantised(module: str, packages: Path | None) -> Path:
     else:
         spec = find_spec(module)
         folder = Path(spec.origin).parent if spec is not None and spec.origin else None
-    found = sorted(folder.glob("*.gguf")) if folder is not None else []
-    if len(found) != 1:
+    files = sorted(folder.glob("*.gguf")) if folder is not None else []
+    if len(files) != 1:
         raise UserError(f"The package {module} does not hold the model it should; reinstall it.")
-    return found[0]
+    return files[0]
 
 
 def convert(file: Path, folder: Path) -> None:

@@ -34,13 +34,13 @@ def download(repository: str, patterns: Sequence[str]) -> Path:
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"HF_HUB_OFFLINE is set, so the hub is not asked for {repository}; unset it to fetch.")
     try:
-        found = HfApi().model_info(repository, files_metadata=True, timeout=_SECONDS)
+        info = HfApi().model_info(repository, files_metadata=True, timeout=_SECONDS)
         stated = {
             sibling.rfilename: sibling.blob_id if sibling.lfs is None else sibling.lfs.sha256
-            for sibling in found.siblings or ()
+            for sibling in info.siblings or ()
         }
-        wanted = [name for name in stated if matches(name, tuple(patterns) or usual_files(tuple(stated)))]
-        folder = Path(snapshot_download(repository, allow_patterns=wanted))
+        files = [name for name in stated if matches(name, tuple(patterns) or usual_files(tuple(stated)))]
+        folder = Path(snapshot_download(repository, allow_patterns=files))
     except RepositoryNotFoundError as error:
         raise UserError(f"The hub has no model '{repository}', or it asks for a login: hf auth login.") from error
     except (transport, OSError) as error:
@@ -48,7 +48,7 @@ def download(repository: str, patterns: Sequence[str]) -> Path:
         raise UserError(
             f"The hub does not give {repository} ({said}); where there is a network, run: hf download {repository}"
         ) from error
-    for name in wanted:
+    for name in files:
         expected = stated[name]
         if expected is not None and not is_whole(folder / name, expected):
             (folder / name).resolve().unlink()

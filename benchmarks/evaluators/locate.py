@@ -39,58 +39,58 @@ class Located:
         return folder_hash(self.folder)
 
 
-def locate_model(wanted: str) -> Located | None:
+def locate_model(name: str) -> Located | None:
     """The model of a catalogue name, a hub name or a folder, if it is here.
 
     Raises:
         UserError: it is none of the three.
     """
-    model = _known(wanted)
+    model = _catalogued(name)
     if model is not None:
         return _locate_known(model)
-    folder = Path(wanted).expanduser()
+    folder = Path(name).expanduser()
     if folder.is_dir():
         return Located(folder.resolve().name, folder)
-    if not _HUB_NAME.fullmatch(wanted):
+    if not _HUB_NAME.fullmatch(name):
         names = [*MODELS, *(model.hub for model in MODELS.values() if model.hub)]
-        if Path(wanted).name != wanted:
-            raise UserError(f"There is no folder {wanted} with an evaluator; name one, or one of {', '.join(MODELS)}.")
-        raise unknown("evaluator", wanted, names)
-    snapshot = hub_folder(wanted)
-    return None if snapshot is None else Located(wanted, snapshot)
+        if Path(name).name != name:
+            raise UserError(f"There is no folder {name} with an evaluator; name one, or one of {', '.join(MODELS)}.")
+        raise unknown("evaluator", name, names)
+    snapshot = hub_folder(name)
+    return None if snapshot is None else Located(name, snapshot)
 
 
-def find(role: str, chosen: Mapping[str, str] | None = None) -> Located | None:
+def find(role: str, evaluators: Mapping[str, str] | None = None) -> Located | None:
     """Who takes a role: the one chosen for it, or its default; None if that one is not here."""
-    return locate_model(wanted_for(role, chosen))
+    return locate_model(model_for(role, evaluators))
 
 
-def wanted_for(role: str, chosen: Mapping[str, str] | None = None) -> str:
+def model_for(role: str, evaluators: Mapping[str, str] | None = None) -> str:
     """The name or folder that should take a role."""
-    return (chosen or {}).get(role) or ROLES[role].default
+    return (evaluators or {}).get(role) or ROLES[role].default
 
 
-def check(chosen: Mapping[str, str]) -> None:
+def check(evaluators: Mapping[str, str]) -> None:
     """Raise `UserError` for an unknown role, or a choice that is no model's name and no folder."""
-    for role, wanted in chosen.items():
+    for role, name in evaluators.items():
         if role not in ROLES:
             raise unknown("role of an evaluator", role, ROLES)
-        locate_model(wanted)
+        locate_model(name)
 
 
-def command(wanted: str) -> str:
+def command(name: str) -> str:
     """What brings a model."""
-    model = _known(wanted)
+    model = _catalogued(name)
     if model is not None and model.origin == "package":
         return f"pip install {' '.join(model.requirements)}"
-    return f"python -m benchmarks fetch {wanted if model is None else model.name}"
+    return f"python -m benchmarks fetch {name if model is None else model.name}"
 
 
-def _known(wanted: str) -> Model | None:
+def _catalogued(name: str) -> Model | None:
     """A model of the catalogue, by its own name or the hub's; a tokenizer's repository is asked for by its own only."""
-    if wanted in MODELS:
-        return MODELS[wanted]
-    return next((m for m in MODELS.values() if m.hub == wanted and m.origin in ("hub", "package")), None)
+    if name in MODELS:
+        return MODELS[name]
+    return next((m for m in MODELS.values() if m.hub == name and m.origin in ("hub", "package")), None)
 
 
 def _locate_known(model: Model) -> Located | None:
@@ -116,10 +116,10 @@ def _packaged(model: Model) -> Located | None:
     distribution = model.requirements[0].partition("==")[0]
     spec = find_spec(distribution.replace("-", "_"))
     root = Path(spec.origin).parent if spec is not None and spec.origin else None
-    found = next(iter(sorted(root.rglob("*.safetensors"))), None) if root is not None else None
-    if found is None:
+    weights = next(iter(sorted(root.rglob("*.safetensors"))), None) if root is not None else None
+    if weights is None:
         return None
-    return Located(f"{distribution} {metadata.version(distribution)}", found.parent)
+    return Located(f"{distribution} {metadata.version(distribution)}", weights.parent)
 
 
 def wordnet() -> Path | None:

@@ -20,9 +20,9 @@ def quiet() -> Iterator[None]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         stack.callback(os.close, nowhere)
         for stream in (1, 2):
-            kept = os.dup(stream)
-            stack.callback(os.close, kept)
-            stack.callback(os.dup2, kept, stream)
+            duplicate = os.dup(stream)
+            stack.callback(os.close, duplicate)
+            stack.callback(os.dup2, duplicate, stream)
             os.dup2(nowhere, stream)
         with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
             yield

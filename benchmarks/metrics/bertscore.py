@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators import Located
 from benchmarks.evaluators.suppress_output import quiet
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import (
+    ANYWHERE,
+    INSTALL_EVAL,
+    Absent,
+    Evaluator,
+    Measured,
+    Metric,
+    MetricInput,
+    blank,
+)
 from benchmarks.metrics.core.signature import library
 
 if TYPE_CHECKING:
@@ -49,10 +58,10 @@ def baseline_of(model: Located) -> Path:
     raise Absent(f"not run: bert-score has no baseline to rescale {model.name} by")
 
 
-def measure_with(role: str, *, rescaled: bool) -> Callable[[Batch], Measured]:
+def measure_with(role: str, *, rescaled: bool) -> Callable[[MetricInput], Measured]:
     """The evaluator's function: F1 of each text with its best reference; 0 for a text or references that are blank."""
 
-    def measure(batch: Batch) -> Measured:
+    def measure(batch: MetricInput) -> Measured:
         import numpy as np
 
         model = batch.models[role]
@@ -65,13 +74,15 @@ def measure_with(role: str, *, rescaled: bool) -> Callable[[Batch], Measured]:
             pairs.append([f"{len(text)}:{text}{those}" for those in useful])
         keys = [key for those in pairs for key in those]
         maker = f"bertscore {library('bert-score')}|{model.state}|layer {layer}|baseline {baseline is not None}"
-        found: Array = np.zeros(0)
+        scores: Array = np.zeros(0)
         if keys:
-            found = batch.vectors.of(maker, keys, lambda missing: _score(model, layer, baseline, missing, batch.device))
-            found = found[:, 2]  # of precision, recall and F1
+            scores = batch.vectors.of(
+                maker, keys, lambda missing: _score(model, layer, baseline, missing, batch.device)
+            )
+            scores = scores[:, 2]  # of precision, recall and F1
         values, start = [], 0
         for those in pairs:
-            values.append(float(found[start : start + len(those)].max()) if those else 0.0)
+            values.append(float(scores[start : start + len(those)].max()) if those else 0.0)
             start += len(those)
         options = {"blank": 0, "idf": False, "layer": layer, "references": "best", "rescaled": rescaled}
         return Measured(values=tuple(values), options=options)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators import Located
-from benchmarks.metrics.core.metric import Batch, Evaluator, Measured, blank
+from benchmarks.metrics.core.metric import Evaluator, Measured, MetricInput, blank
 from benchmarks.metrics.core.model_loading import in_batches, load, padded
 from benchmarks.metrics.core.signature import library
 
@@ -29,7 +29,7 @@ def good_class(model: Located) -> tuple[int, str]:
     return 0, by_number.get(0, "LABEL_0")
 
 
-def probabilities(batch: Batch, role: str, texts: Sequence[str]) -> Array:
+def probabilities(batch: MetricInput, role: str, texts: Sequence[str]) -> Array:
     """The probability of each class, shape (n, classes)."""
     model = batch.models[role]
 
@@ -64,12 +64,12 @@ def in_good_class(role: str) -> Evaluator:
     )
 
 
-def _measure(role: str) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _measure(role: str) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         number, name = good_class(batch.models[role])
         present = [text for text in batch.texts if not blank(text)]
-        found = iter(probabilities(batch, role, present).argmax(axis=1) if present else ())
-        values = tuple(0.0 if blank(text) else float(next(found) == number) for text in batch.texts)
+        classes = iter(probabilities(batch, role, present).argmax(axis=1) if present else ())
+        values = tuple(0.0 if blank(text) else float(next(classes) == number) for text in batch.texts)
         return Measured(values=values, options={"blank": 0, "class": f"{number} {name}", "tokens": TOKENS})
 
     return measure

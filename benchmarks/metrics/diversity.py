@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
-from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import ours
 from benchmarks.metrics.core.words import RULE, ngrams, pieces
 
@@ -65,7 +65,7 @@ def jackknife(texts: Sequence[Sequence[str]], orders: Sequence[int]) -> tuple[fl
     return whole, error
 
 
-def _fixed(batch: Batch) -> tuple[list[list[str]], int, int]:
+def _fixed(batch: MetricInput) -> tuple[list[list[str]], int, int]:
     """The words of the texts that count, cut to the length; the count and the length.
 
     Which texts count depends on the documents' ids alone, so order is nothing and systems are asked for the same ones.
@@ -74,21 +74,21 @@ def _fixed(batch: Batch) -> tuple[list[list[str]], int, int]:
         length = length_for([pieces(document.target) for document in batch.documents])
         count = count_for(len(batch.texts))
         order = sorted(range(len(batch.texts)), key=lambda i: hashlib.sha256(batch.documents[i].id.encode()).digest())
-        chosen = [pieces(batch.texts[index])[:length] for index in sorted(order[:count])]
-        batch.memo["texts at a fixed count"] = (chosen, count, length)
-    found: tuple[list[list[str]], int, int] = batch.memo["texts at a fixed count"]
-    return found
+        texts = [pieces(batch.texts[index])[:length] for index in sorted(order[:count])]
+        batch.memo["texts at a fixed count"] = (texts, count, length)
+    cached: tuple[list[list[str]], int, int] = batch.memo["texts at a fixed count"]
+    return cached
 
 
-def _distinct(orders: Sequence[int]) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _distinct(orders: Sequence[int]) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         from benchmarks.stats.bootstrap import Interval
 
         texts, count, length = _fixed(batch)
-        found = jackknife(texts, orders)
-        if found is None:
+        estimate = jackknife(texts, orders)
+        if estimate is None:
             raise Absent(f"too few: no text has {max(orders)} words among the first {length}")
-        value, error = found
+        value, error = estimate
         margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
         limits = Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL) if len(texts) > 1 else None
         return Measured(
@@ -115,8 +115,8 @@ def repetition(words: Sequence[str]) -> float:
     return 1 - math.prod(share for share in shares if share is not None)
 
 
-def _per_text(function: Callable[[Sequence[str]], float]) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _per_text(function: Callable[[Sequence[str]], float]) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         return Measured(values=tuple(function(pieces(text)) for text in batch.texts), options={"tokens": RULE})
 
     return measure

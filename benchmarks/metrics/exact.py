@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.metrics.core.metric import Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
@@ -29,7 +29,7 @@ class Reading:
     judgement: Any
 
 
-def readings(batch: Batch) -> tuple[Reading | None, ...]:
+def readings(batch: MetricInput) -> tuple[Reading | None, ...]:
     """What the grammar says of each text, None for blank ones; worked out once per scoring."""
     if _MEMO not in batch.memo:
         from benchmarks.data.world import JUDGES
@@ -39,8 +39,8 @@ def readings(batch: Batch) -> tuple[Reading | None, ...]:
         batch.memo[_MEMO] = tuple(
             None if blank(text) else _read(batch.task, text, judge(text, source)) for text, source in pairs
         )
-    found: tuple[Reading | None, ...] = batch.memo[_MEMO]
-    return found
+    cached: tuple[Reading | None, ...] = batch.memo[_MEMO]
+    return cached
 
 
 def _read(task: str, text: str, judgement: Any) -> Reading:
@@ -68,8 +68,8 @@ def faithful(reading: Reading) -> float:
 
 def kept_share(reading: Reading) -> float:
     """The share of the facts asked for that the text states; 1 if there are none."""
-    kept, lost = reading.judgement.kept, reading.judgement.lost
-    return kept / (kept + lost) if kept + lost else 1.0
+    preserved, lost = reading.judgement.kept, reading.judgement.lost
+    return preserved / (preserved + lost) if preserved + lost else 1.0
 
 
 def linked(reading: Reading) -> float:
@@ -90,10 +90,10 @@ def salient(reading: Reading) -> float:
 def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Evaluator:
     """The evaluator that gives each text of these tasks the value of one view of its reading."""
 
-    def measure(batch: Batch) -> Measured:
+    def measure(batch: MetricInput) -> Measured:
         if batch.task not in tasks:
             raise Absent(f"not run: the grammar judges {' and '.join(tasks)} by this, not {batch.task}")
-        values = tuple(0.0 if found is None else view(found) for found in readings(batch))
+        values = tuple(0.0 if reading is None else view(reading) for reading in readings(batch))
         return Measured(values=values, options={"blank": 0})
 
     return Evaluator(name=_grammar, measure=measure)

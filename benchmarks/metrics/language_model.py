@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics.core.metric import Batch
+from benchmarks.metrics.core.metric import MetricInput
 from benchmarks.metrics.core.model_loading import in_batches, load, padded
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ TOKENS = 1024  # the longest text read, as in MAUVE; the rest is cut
 _LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}  # numbers in the logits of one batch: 256 MB, 2 GB
 
 
-def read(batch: Batch, role: str, texts: Sequence[str], *, start: bool = True) -> Array:
+def likelihoods_and_states(batch: MetricInput, role: str, texts: Sequence[str], *, start: bool = True) -> Array:
     """Summed negative log-likelihood in nats, number of tokens, and the last hidden state at the last token.
 
     The sum is over the tokens of the text, each given those before it; an end token is not among them.
@@ -40,7 +40,7 @@ def read(batch: Batch, role: str, texts: Sequence[str], *, start: bool = True) -
         plain = tokenizer(missing, add_special_tokens=False, verbose=False)["input_ids"]
         ids = [([first, *those] if start else those)[:limit] for those in plain]
         budget = max(1, _LOGITS["cuda" if batch.device.startswith("cuda") else "cpu"] // network.config.vocab_size)
-        return in_batches(missing, ids, budget, lambda chosen: _run(network, [ids[i] for i in chosen], batch.device))
+        return in_batches(missing, ids, budget, lambda places: _run(network, [ids[i] for i in places], batch.device))
 
     return batch.vectors.of(f"causal lm|{model.state}|start {start}|tokens {TOKENS}|float32", texts, make)
 

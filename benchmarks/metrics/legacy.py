@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING
 
 from benchmarks.metrics import bertscore
 from benchmarks.metrics.classifiers import good_class, probabilities
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import (
+    ANYWHERE,
+    INSTALL_EVAL,
+    Absent,
+    Evaluator,
+    Measured,
+    Metric,
+    MetricInput,
+    blank,
+)
 from benchmarks.metrics.core.model_loading import load_tokenizer
 from benchmarks.metrics.core.signature import library, ours
 from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.diversity import ORDERS, distinct_share
-from benchmarks.metrics.language_model import read
+from benchmarks.metrics.language_model import likelihoods_and_states
 from benchmarks.metrics.mauve import clustered
 from benchmarks.metrics.memorisation import longest_runs
 from benchmarks.metrics.overlap import streams
@@ -39,7 +48,7 @@ _LM = ("torch", "transformers")
 def _metric(
     name: str,
     difference: str,
-    measure: Callable[[Batch], Measured],
+    measure: Callable[[MetricInput], Measured],
     judge: Callable[[], str] = ours,
     *,
     direction: Direction = "higher",
@@ -52,10 +61,10 @@ def _metric(
     return Metric(f"legacy_{name}", difference, direction, evaluators={ANYWHERE: evaluator}, companions=companions)
 
 
-def _per_text_perplexities(batch: Batch) -> list[float]:
+def _per_text_perplexities(batch: MetricInput) -> list[float]:
     """exp(mean negative log-likelihood) of each text that is not empty, under GPT-2 large or who takes its place."""
     present = [text for text in batch.texts if text]
-    rows = read(batch, "paper_lm", present)[:, :2].tolist() if present else []
+    rows = likelihoods_and_states(batch, "paper_lm", present)[:, :2].tolist() if present else []
     out = [math.exp(loss / tokens) for loss, tokens in rows if tokens > 0]
     if not out:
         raise Absent(f"too few: none of {len(batch.texts)} texts holds a token")
@@ -65,31 +74,31 @@ def _per_text_perplexities(batch: Batch) -> list[float]:
 def trimmed_mean(values: Sequence[float], share: float) -> float:
     """The mean of what is left when `share` of the values, rounded down, is left out at each end."""
     cut = int(len(values) * share)
-    kept = sorted(values)[cut : len(values) - cut]
-    return math.fsum(kept) / len(kept)
+    middle = sorted(values)[cut : len(values) - cut]
+    return math.fsum(middle) / len(middle)
 
 
-def _ppl(share: float) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
-        found = _per_text_perplexities(batch)
+def _ppl(share: float) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
+        perplexities = _per_text_perplexities(batch)
         options = {"dtype": "float32", "over": "texts", "trimmed": share}
-        return Measured(total=trimmed_mean(found, share), n=len(found), options=options)
+        return Measured(total=trimmed_mean(perplexities, share), n=len(perplexities), options=options)
 
     return measure
 
 
-def _features(batch: Batch, texts: Sequence[str]) -> Array:
-    return read(batch, "paper_lm", texts, start=False)[:, 2:]
+def _features(batch: MetricInput, texts: Sequence[str]) -> Array:
+    return likelihoods_and_states(batch, "paper_lm", texts, start=False)[:, 2:]
 
 
-def _pairs(batch: Batch) -> tuple[list[str], list[str]]:
+def _pairs(batch: MetricInput) -> tuple[list[str], list[str]]:
     """Texts and targets of which neither is empty."""
     pairs = zip(batch.texts, (document.target for document in batch.documents), strict=True)
-    kept = [(text, target) for text, target in pairs if text.strip() and target.strip()]
-    return [text for text, _ in kept], [target for _, target in kept]
+    filled = [(text, target) for text, target in pairs if text.strip() and target.strip()]
+    return [text for text, _ in filled], [target for _, target in filled]
 
 
-def _mauve_once(batch: Batch) -> Measured:
+def _mauve_once(batch: MetricInput) -> Measured:
     texts, references = _pairs(batch)
     if len(texts) < 20:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and 20 are needed for two clusters")
@@ -97,7 +106,7 @@ def _mauve_once(batch: Batch) -> Measured:
     return Measured(total=value, n=len(texts), options={"seed": MAUVE_SEED, "start": False, "texts": len(texts)})
 
 
-def _mauve_chunked(batch: Batch) -> Measured:
+def _mauve_chunked(batch: MetricInput) -> Measured:
     texts, references = _pairs(batch)
     chunks = len(texts) // CHUNK
     if chunks == 0:
@@ -109,7 +118,7 @@ def _mauve_chunked(batch: Batch) -> Measured:
     return Measured(total=math.fsum(values) / len(values), n=chunks * CHUNK, options=options)
 
 
-def _diversity(batch: Batch) -> Measured:
+def _diversity(batch: MetricInput) -> Measured:
     texts = [pieces(text) for text in batch.texts]
     shares = [distinct_share(texts, n) for n in ORDERS]
     present = [share for share in shares if share is not None]
@@ -118,17 +127,17 @@ def _diversity(batch: Batch) -> Measured:
     return Measured(total=math.prod(present), options={"texts": len(texts), "tokens": RULE})
 
 
-def _memorisation(batch: Batch) -> Measured:
+def _memorisation(batch: MetricInput) -> Measured:
     training = (batch.training or ())[:TRAINING_TEXTS]
     texts = [pieces(text) for text in batch.texts]
-    _, found = longest_runs(texts, [pieces(text) for text in training])
+    _, repeated = longest_runs(texts, [pieces(text) for text in training])
     totals = [max(0, len(words) - 3) for words in texts]
     if not sum(totals):
         raise Absent("too few: no text has 4 words")
-    return Measured(total=float(found.sum()) / sum(totals), options={"tokens": RULE, "training": len(training)})
+    return Measured(total=float(repeated.sum()) / sum(totals), options={"tokens": RULE, "training": len(training)})
 
 
-def _joint(batch: Batch) -> Measured:
+def _joint(batch: MetricInput) -> Measured:
     import numpy as np
 
     asked = sources(batch)
@@ -152,8 +161,8 @@ def _product_of_means(sums: Array) -> Array:
     return out
 
 
-def _characters(references: Callable[[Batch], Sequence[Sequence[str]]]) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _characters(references: Callable[[MetricInput], Sequence[Sequence[str]]]) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         from nltk.translate.bleu_score import sentence_bleu
 
         from benchmarks.evaluators.suppress_output import quiet
@@ -168,7 +177,7 @@ def _characters(references: Callable[[Batch], Sequence[Sequence[str]]]) -> Calla
     return measure
 
 
-def _pieces(batch: Batch) -> Measured:
+def _pieces(batch: MetricInput) -> Measured:
     from sacrebleu.metrics.bleu import BLEU
 
     tokenizer = load_tokenizer(batch.models["pieces"].folder)

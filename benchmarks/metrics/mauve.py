@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators.suppress_output import quiet
 from benchmarks.metrics.core.cache import texts_hash
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import (
+    ANYWHERE,
+    INSTALL_EVAL,
+    Absent,
+    Evaluator,
+    Measured,
+    Metric,
+    MetricInput,
+    blank,
+)
 from benchmarks.metrics.core.signature import library
-from benchmarks.metrics.language_model import TOKENS, read
+from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval
@@ -39,8 +48,8 @@ def clustered(texts: Array, references: Array, seed: int) -> Any:
 
 def mauve(texts: Array, references: Array, seed: int) -> float:
     """MAUVE of features, shape (n, d) both, by one clustering; 0 to 1."""
-    found = clustered(texts, references, seed)
-    return area(found.p_hist, found.q_hist)
+    clusters = clustered(texts, references, seed)
+    return area(clusters.p_hist, clusters.q_hist)
 
 
 def area(p: Array, q: Array) -> float:
@@ -105,10 +114,12 @@ def _order(keys: Sequence[str]) -> list[int]:
     return sorted(range(len(keys)), key=lambda place: hashlib.sha256(keys[place].encode()).digest())
 
 
-def _measured(batch: Batch, texts: Sequence[str], references: Sequence[str], **options: object) -> Measured:
+def _measured(batch: MetricInput, texts: Sequence[str], references: Sequence[str], **options: object) -> Measured:
     if len(texts) < FEWEST:
         raise Absent(f"too few: {len(texts)} texts, and MAUVE needs {FEWEST} on each side")
-    value, limits, groups = spread(read(batch, "lm", texts)[:, 2:], read(batch, "lm", references)[:, 2:])
+    value, limits, groups = spread(
+        likelihoods_and_states(batch, "lm", texts)[:, 2:], likelihoods_and_states(batch, "lm", references)[:, 2:]
+    )
     settings = {
         "buckets": "n/10",
         "dtype": "float32",
@@ -124,22 +135,22 @@ def _measured(batch: Batch, texts: Sequence[str], references: Sequence[str], **o
     return Measured(total=value, n=len(texts), interval=limits, options=settings | options)
 
 
-def _mauve(batch: Batch) -> Measured:
+def _mauve(batch: MetricInput) -> Measured:
     """Blank texts stay: their feature is that of the start token, which no human text has."""
     order = _order([document.id for document in batch.documents])
     texts = [batch.texts[place].strip() for place in order]
     return _measured(batch, texts, [batch.documents[place].target for place in order])
 
 
-def _ceiling(batch: Batch) -> Measured:
+def _ceiling(batch: MetricInput) -> Measured:
     """As many texts of the training set, chosen by their hash, in the place of the system's."""
     order = _order([document.id for document in batch.documents])
     references = [batch.documents[place].target for place in order]
-    known = sorted({text for text in batch.training or () if not blank(text)} - set(references))
-    chosen = [known[place] for place in _order(known)][: len(references)]
-    if len(chosen) < len(references):
-        raise Absent(f"too few: {len(chosen)} training texts that differ from the {len(references)} references")
-    return _measured(batch, chosen, references, against=f"training {texts_hash(chosen)[:8]}")
+    unseen = sorted({text for text in batch.training or () if not blank(text)} - set(references))
+    drawn = [unseen[place] for place in _order(unseen)][: len(references)]
+    if len(drawn) < len(references):
+        raise Absent(f"too few: {len(drawn)} training texts that differ from the {len(references)} references")
+    return _measured(batch, drawn, references, against=f"training {texts_hash(drawn)[:8]}")
 
 
 _NEEDS = ("mauve", "torch", "transformers")

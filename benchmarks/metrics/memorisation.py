@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmarks.metrics.core.cache import texts_hash
-from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import ours
 from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.surface import canonical
@@ -47,20 +47,20 @@ def longest_runs(
         vocabulary.setdefault(word, len(vocabulary))
     asked, owner = _numbered(texts, vocabulary)
     learnt, _ = _numbered(training, vocabulary)
-    lengths, found = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
+    lengths, repeated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
     ours, theirs = np.flatnonzero(asked >= 0), np.flatnonzero(learnt >= 0)  # where runs begin
     numbers, others = asked[ours], learnt[theirs]  # which run it is
     length = 1
     while True:
-        kept = np.isin(others, numbers)
-        theirs, others = theirs[kept], others[kept]
-        kept = np.isin(numbers, others)
-        ours, numbers = ours[kept], numbers[kept]
+        common = np.isin(others, numbers)
+        theirs, others = theirs[common], others[common]
+        common = np.isin(numbers, others)
+        ours, numbers = ours[common], numbers[common]
         if len(ours) == 0:
-            return lengths, found
+            return lengths, repeated
         lengths[owner[ours]] = length
         if length == order:
-            found = np.bincount(owner[ours], minlength=len(texts))
+            repeated = np.bincount(owner[ours], minlength=len(texts))
         names = np.unique(numbers)
         ours, numbers = _grown(ours, np.searchsorted(names, numbers), asked, length, len(vocabulary))
         theirs, others = _grown(theirs, np.searchsorted(names, others), learnt, length, len(vocabulary))
@@ -91,42 +91,42 @@ def _learnt(key: str, training: Sequence[str]) -> tuple[list[list[str]], frozens
     return [pieces(text) for text in training], frozenset(canonical(text) for text in training)
 
 
-def _training(batch: Batch) -> tuple[list[list[str]], frozenset[str]]:
+def _training(batch: MetricInput) -> tuple[list[list[str]], frozenset[str]]:
     assert batch.training is not None, "an evaluator that needs training texts has them"
     texts = tuple(batch.training)
     return _learnt(texts_hash(texts), texts)
 
 
-def _runs(batch: Batch, human: bool) -> tuple[list[list[str]], Integers, Integers]:
+def _runs(batch: MetricInput, human: bool) -> tuple[list[list[str]], Integers, Integers]:
     memo = f"common runs, human {human}"
     if memo not in batch.memo:
         texts = [pieces(text) for text in _texts(batch, human)]
         batch.memo[memo] = (texts, *longest_runs(texts, _training(batch)[0]))
-    found: tuple[list[list[str]], Integers, Integers] = batch.memo[memo]
-    return found
+    cached: tuple[list[list[str]], Integers, Integers] = batch.memo[memo]
+    return cached
 
 
-def _texts(batch: Batch, human: bool) -> Sequence[str]:
+def _texts(batch: MetricInput, human: bool) -> Sequence[str]:
     return [document.target for document in batch.documents] if human else batch.texts
 
 
-def _options(batch: Batch) -> dict[str, object]:
+def _options(batch: MetricInput) -> dict[str, object]:
     assert batch.training is not None, "an evaluator that needs training texts has them"
     return {"tokens": RULE, "training": len(batch.training), "training_sha256": texts_hash(batch.training)[:8]}
 
 
-def _share(human: bool) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _share(human: bool) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         import numpy as np
 
-        texts, _, found = _runs(batch, human)
+        texts, _, repeated = _runs(batch, human)
         total = np.array([max(0, len(words) - ORDER + 1) for words in texts])
         if total.sum() == 0:
             raise Absent(f"too few: no text has {ORDER} words")
         return Measured(
-            total=float(found.sum() / total.sum()),
+            total=float(repeated.sum() / total.sum()),
             n=int((total > 0).sum()),
-            rows=np.stack([found, total], axis=1)[total > 0].astype(float),  # (n, 2)
+            rows=np.stack([repeated, total], axis=1)[total > 0].astype(float),  # (n, 2)
             statistic=_ratio,
             options=_options(batch),
         )
@@ -139,24 +139,24 @@ def _ratio(sums: Array) -> Array:
     return ratio
 
 
-def _longest(human: bool) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _longest(human: bool) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         _, lengths, _ = _runs(batch, human)
         return Measured(values=tuple(float(length) for length in lengths), options=_options(batch))
 
     return measure
 
 
-def _copied(human: bool) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
-        known = _training(batch)[1]
-        values = tuple(float(not blank(text) and canonical(text) in known) for text in _texts(batch, human))
+def _copied(human: bool) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
+        training = _training(batch)[1]
+        values = tuple(float(not blank(text) and canonical(text) in training) for text in _texts(batch, human))
         return Measured(values=values, options=_options(batch))
 
     return measure
 
 
-def _pair(name: str, summary: str, build: Callable[[bool], Callable[[Batch], Measured]]) -> tuple[Metric, Metric]:
+def _pair(name: str, summary: str, build: Callable[[bool], Callable[[MetricInput], Measured]]) -> tuple[Metric, Metric]:
     """A metric of the system's texts, and the same of held-out human ones."""
 
     def metric(human: bool) -> Metric:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluators.suppress_output import quiet
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.core.words import RULE, pieces
 
@@ -26,7 +26,7 @@ class _NoSynonyms:
         return []
 
 
-def _wordnet(batch: Batch) -> Any:
+def _wordnet(batch: MetricInput) -> Any:
     """NLTK's reader of the word net on this machine."""
     return _reader(batch.models["wordnet"].folder)
 
@@ -45,16 +45,16 @@ def _reader(folder: Path) -> Any:
         return WordNetCorpusReader(str(folder), None)
 
 
-def _meteor(words: Callable[[Batch], Any]) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _meteor(words: Callable[[MetricInput], Any]) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         from nltk.translate.meteor_score import meteor_score
 
         net = words(batch)
         values = []
         for text, document in zip(batch.texts, batch.documents, strict=True):
             asked, references = pieces(text), [pieces(reference) for reference in document.references]
-            found = [those for those in references if those]
-            values.append(float(meteor_score(found, asked, wordnet=net)) if asked and found else 0.0)
+            filled = [those for those in references if those]
+            values.append(float(meteor_score(filled, asked, wordnet=net)) if asked and filled else 0.0)
         return Measured(values=tuple(values), options=_OPTIONS)
 
     return measure

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from baselines.contract import Document
-from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import library
 from benchmarks.stats.bootstrap import Array
 
@@ -38,7 +38,7 @@ def bleu_from_sums(sums: Array) -> Array:
     return out
 
 
-def _bleu(batch: Batch) -> Measured:
+def _bleu(batch: MetricInput) -> Measured:
     from sacrebleu.metrics.bleu import BLEU as Sacre  # noqa: N811, ours has the same name
 
     references = [useful_references(document) for document in batch.documents]
@@ -48,8 +48,8 @@ def _bleu(batch: Batch) -> Measured:
     sentence = Sacre(lowercase=True, effective_order=True, force=True)
     rows = np.zeros((len(references), 2 + 2 * ORDER))  # (n, 10)
     for row, text, those in zip(rows, batch.texts, references, strict=True):
-        found = sentence.sentence_score(text, those)
-        row[:] = [found.sys_len, found.ref_len, *found.counts, *found.totals]
+        counted = sentence.sentence_score(text, those)
+        row[:] = [counted.sys_len, counted.ref_len, *counted.counts, *counted.totals]
     return Measured(
         total=total, rows=rows, statistic=bleu_from_sums, options={"sacrebleu": str(corpus.get_signature())}
     )
@@ -74,7 +74,7 @@ def chrf_from_sums(sums: Array, beta: float = 2.0) -> Array:
     return out
 
 
-def _chrf(batch: Batch) -> Measured:
+def _chrf(batch: MetricInput) -> Measured:
     from sacrebleu.metrics.chrf import CHRF as Sacre  # noqa: N811, ours has the same name
 
     references = [useful_references(document) for document in batch.documents]

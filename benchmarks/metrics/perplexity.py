@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import library
-from benchmarks.metrics.language_model import TOKENS, read
+from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -25,11 +25,11 @@ def perplexity_from_sums(sums: Array) -> Array:
     return out
 
 
-def _perplexity(batch: Batch) -> Measured:
+def _perplexity(batch: MetricInput) -> Measured:
     present = [text for text in batch.texts if not blank(text)]
     if not present:
         raise Absent(f"too few: none of {len(batch.texts)} texts holds a word")
-    rows = read(batch, "lm", present)[:, :2]  # (n, 2)
+    rows = likelihoods_and_states(batch, "lm", present)[:, :2]  # (n, 2)
     return Measured(
         total=float(perplexity_from_sums(rows.sum(axis=0, keepdims=True))[0]),
         n=len(present),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import library
 
 _KINDS = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
@@ -20,16 +20,16 @@ def sentences(text: str) -> str:
     return "\n".join(_SENTENCE_END.split(text.strip()))
 
 
-def _rouge(kind: str, stemmed: bool) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
-        found = _all_kinds(batch, stemmed)[kind]
+def _rouge(kind: str, stemmed: bool) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
+        values = _all_kinds(batch, stemmed)[kind]
         options = {"measure": "f1", "references": "best", "stemmer": stemmed}
-        return Measured(values=found, options=options | ({"sentences": ".!?"} if kind == "rougeLsum" else {}))
+        return Measured(values=values, options=options | ({"sentences": ".!?"} if kind == "rougeLsum" else {}))
 
     return measure
 
 
-def _all_kinds(batch: Batch, stemmed: bool) -> dict[str, tuple[float, ...]]:
+def _all_kinds(batch: MetricInput, stemmed: bool) -> dict[str, tuple[float, ...]]:
     """F1 of every kind for each text, worked out once per scoring: reading and stemming are most of the work."""
     memo = f"rouge, stemmed {stemmed}"
     if memo not in batch.memo:
@@ -41,7 +41,7 @@ def _all_kinds(batch: Batch, stemmed: bool) -> dict[str, tuple[float, ...]]:
             # Line breaks are read by ROUGE-Lsum alone; to the others they are white space.
             references = [sentences(reference) for reference in document.references]
             scored.append(scorer.score_multi(references, sentences(text)))
-        batch.memo[memo] = {kind: tuple(float(found[kind].fmeasure) for found in scored) for kind in _KINDS.values()}
+        batch.memo[memo] = {kind: tuple(float(scores[kind].fmeasure) for scores in scored) for kind in _KINDS.values()}
     out: dict[str, tuple[float, ...]] = batch.memo[memo]
     return out
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics import wieting
-from benchmarks.metrics.core.metric import ANYWHERE, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.model_loading import in_batches, load, padded
 from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.surface import sources
@@ -23,14 +23,14 @@ DIGITS = 4  # decimals kept: the next ones depend on which texts share a batch
 _BUDGET = 2048  # tokens of a batch, with padding
 
 
-def cosines(batch: Batch, left: Sequence[str], right: Sequence[str]) -> Array:
+def cosines(batch: MetricInput, left: Sequence[str], right: Sequence[str]) -> Array:
     """The cosine of the embeddings of each pair of texts, shape (n,); -1 to 1."""
     vectors = embed(batch, [*left, *right])
     product: Array = (vectors[: len(left)] * vectors[len(left) :]).sum(axis=1)
     return product
 
 
-def embed(batch: Batch, texts: Sequence[str]) -> Array:
+def embed(batch: MetricInput, texts: Sequence[str]) -> Array:
     """The embeddings of texts: last hidden states averaged over tokens, length 1; shape (n, d)."""
     model = batch.models["similarity"]
     if wieting.is_here(model.folder):
@@ -57,13 +57,13 @@ def _run(network: Any, ids: Sequence[Sequence[int]], fill: int, device: str) -> 
     return out
 
 
-def _similarity(batch: Batch) -> Measured:
+def _similarity(batch: MetricInput) -> Measured:
     pairs = zip(batch.texts, sources(batch), strict=True)
     judged = {index: pair for index, pair in enumerate(pairs) if not blank(pair[0])}
     values = [0.0] * len(batch.texts)
     if judged:
-        found = cosines(batch, [text for text, _ in judged.values()], [source for _, source in judged.values()])
-        for index, cosine in zip(judged, found, strict=True):
+        cosines_of = cosines(batch, [text for text, _ in judged.values()], [source for _, source in judged.values()])
+        for index, cosine in zip(judged, cosines_of, strict=True):
             values[index] = round(float(cosine), DIGITS)
     reading = {"dtype": "float32", "pooling": "mean", "tokens": TOKENS}
     if wieting.is_here(batch.models["similarity"].folder):

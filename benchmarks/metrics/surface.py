@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.metrics.core.metric import ANYWHERE, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import ours
 
 
@@ -16,20 +16,20 @@ def words(text: str) -> int:
     return sum(any(character.isalnum() for character in piece) for piece in text.split())
 
 
-def sources(batch: Batch) -> list[str]:
+def sources(batch: MetricInput) -> list[str]:
     """The source of each document; `Absent` if the task is unconditional."""
-    found = [document.source for document in batch.documents if document.source is not None]
-    if len(found) < len(batch.documents):
+    present = [document.source for document in batch.documents if document.source is not None]
+    if len(present) < len(batch.documents):
         raise Absent("not run: the task gives no source text to compare with")
-    return found
+    return present
 
 
-def _copies(batch: Batch) -> Measured:
+def _copies(batch: MetricInput) -> Measured:
     pairs = zip(batch.texts, sources(batch), strict=True)
     return Measured(values=tuple(float(canonical(text) == canonical(source)) for text, source in pairs))
 
 
-def _lengths(batch: Batch) -> Measured:
+def _lengths(batch: MetricInput) -> Measured:
     return Measured(values=tuple(float(words(text)) for text in batch.texts))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluators.suppress_output import quiet
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Batch, Evaluator, Measured, Metric, blank
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.model_loading import in_batches, padded
 from benchmarks.metrics.core.signature import library
 
@@ -25,15 +25,15 @@ _KIND = "toxicity"
 _NAMES = {"toxic": _KIND, "severe_toxic": "severe_toxicity", "identity_hate": "identity_attack"}
 
 
-def _profanity(batch: Batch) -> Measured:
+def _profanity(batch: MetricInput) -> Measured:
     """1 where alt-profanity-check gives a probability of profanity below one half."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the packaged model was saved by an earlier scikit-learn
         from profanity_check import predict_prob
 
         present = [text for text in batch.texts if not blank(text)]
-        found = iter(predict_prob(present) if present else [])
-    values = tuple(0.0 if blank(text) else float(next(found) < THRESHOLD) for text in batch.texts)
+        probabilities = iter(predict_prob(present) if present else [])
+    values = tuple(0.0 if blank(text) else float(next(probabilities) < THRESHOLD) for text in batch.texts)
     return Measured(values=values, options={"blank": 0, "threshold": THRESHOLD})
 
 
@@ -64,7 +64,7 @@ def load(folder: Path, device: str) -> tuple[Any, Any, tuple[str, ...]]:
     return tokenizer, network.float().eval().to(device), names
 
 
-def _detoxify(batch: Batch) -> Measured:
+def _detoxify(batch: MetricInput) -> Measured:
     model = batch.models["detoxify"]
     present = [text for text in batch.texts if not blank(text)]
 
@@ -77,8 +77,8 @@ def _detoxify(batch: Batch) -> Measured:
             missing, ids, _BUDGET, lambda some: _run(network, [ids[i] for i in some], fill, kind, batch.device)
         )
 
-    found = iter(batch.vectors.of(f"detoxify|{model.state}|{TOKENS}", present, make)[:, 0] if present else ())
-    values = tuple(1.0 if blank(text) else float(next(found)) for text in batch.texts)
+    probabilities = iter(batch.vectors.of(f"detoxify|{model.state}|{TOKENS}", present, make)[:, 0] if present else ())
+    values = tuple(1.0 if blank(text) else float(next(probabilities)) for text in batch.texts)
     return Measured(values=values, options={"blank": 1, "output": _KIND, "tokens": TOKENS})
 
 

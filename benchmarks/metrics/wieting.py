@@ -38,10 +38,10 @@ def embed(folder: Path, texts: Sequence[str]) -> Array:
     out = np.zeros((len(texts), vectors.shape[1]))
     for row, text in zip(out, texts, strict=True):
         subwords = pieces.encode(" ".join(treebank.tokenize(text.lower())), out_type=str)
-        known = [vocabulary.get(subword, vocabulary.get(_UNKNOWN)) for subword in subwords]
-        chosen = [number for number in known if number is not None]
-        if chosen:
-            mean = vectors[chosen].mean(axis=0)
+        ids = [vocabulary.get(subword, vocabulary.get(_UNKNOWN)) for subword in subwords]
+        present = [number for number in ids if number is not None]
+        if present:
+            mean = vectors[present].mean(axis=0)
             row[:] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return out
 

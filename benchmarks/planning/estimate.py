@@ -16,7 +16,7 @@ from benchmarks.timing.clock import Clock
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostEstimate:
     """Measured in this run: seconds of training and of generating one cell, bytes of the checkpoint and of the cell."""
 
     fit_seconds: float
@@ -25,7 +25,7 @@ class Cost:
     cell_bytes: int
 
 
-def measured(plan: Plan) -> dict[str, Cost]:
+def measured(plan: Plan) -> dict[str, CostEstimate]:
     """The cost of each system that has a finished cell in the run's folder; the last one counts."""
     if store.read_plan(plan.folder) is None:
         return {}
@@ -38,7 +38,7 @@ def measured(plan: Plan) -> dict[str, Cost]:
 
 def sentences(plan: Plan) -> Iterator[str]:
     """The estimate in words, with what it rests on."""
-    known = measured(plan)
+    costs = measured(plan)
     cells = [p for p in plan.cells if not store.is_generated(store.cell_folder(plan.folder, p.cell.id))]
     checkpoints = {
         p.cell.checkpoint_id: p for p in cells if not store.fit_file(plan.folder, p.cell.checkpoint_id).exists()
@@ -48,7 +48,7 @@ def sentences(plan: Plan) -> Iterator[str]:
         return
     seconds, size, bases, unknown = 0.0, 0, set(), set()
     for planned in checkpoints.values():
-        cost = known.get(planned.cell.system)
+        cost = costs.get(planned.cell.system)
         if cost is not None:
             seconds, size = seconds + cost.fit_seconds, size + cost.checkpoint_bytes
             bases.add(_RECORDS)
@@ -58,7 +58,7 @@ def sentences(plan: Plan) -> Iterator[str]:
             bases.add(basis)
             unknown |= {f"training {planned.cell.system}"} if guess is None else set()
     for planned in cells:
-        cost = known.get(planned.cell.system)
+        cost = costs.get(planned.cell.system)
         if cost is not None:
             seconds, size = seconds + cost.generate_seconds, size + cost.cell_bytes
             bases.add(_RECORDS)
@@ -103,10 +103,10 @@ def _flops_per_second(device: str) -> float:
     return 2.0 * rows * width * hidden * repeats / best
 
 
-def _cost(run: Path, record: Record) -> Cost:
+def _cost(run: Path, record: Record) -> CostEstimate:
     training = record.header.training
     cell = record.header.cell
-    return Cost(
+    return CostEstimate(
         fit_seconds=0.0 if training is None else training.seconds,
         generate_seconds=sum(timing.seconds for timing in record.timings),
         checkpoint_bytes=_bytes(store.checkpoint_folder(run, cell.checkpoint_id)),

@@ -16,59 +16,59 @@ def available(system: type[System]) -> dict[str, Any]:
     return {**system.settings, **getattr(system, "other_settings", {})}
 
 
-def check_words(wanted: Sequence[str], systems: Sequence[str]) -> None:
+def check_words(words: Sequence[str], systems: Sequence[str]) -> None:
     """See that what stands before a colon is a system of the run.
 
     Raises:
         UserError: it is not.
     """
-    for word in wanted:
+    for word in words:
         system, colon, _ = word.partition(":")
         if colon and system not in systems:
             raise unknown("system of --setting", system, systems)
 
 
-def check_names(wanted: Sequence[str], systems: Iterable[type[System]]) -> None:
+def check_names(words: Sequence[str], systems: Iterable[type[System]]) -> None:
     """See that every setting that is named without a system is one of some system of the run.
 
     Raises:
         UserError: no system has it.
     """
-    known = {name for system in systems for name in available(system)}
-    for word in wanted:
-        if ":" not in word and word not in known:
-            raise unknown("setting", word, known)
+    names = {name for system in systems for name in available(system)}
+    for word in words:
+        if ":" not in word and word not in names:
+            raise unknown("setting", word, names)
 
 
-def words_for(name: str, system: type[System], wanted: Sequence[str]) -> tuple[str, ...]:
+def words_for(name: str, system: type[System], words: Sequence[str]) -> tuple[str, ...]:
     """The words of `--setting` that concern one system."""
-    known = available(system)
-    return tuple(word for word in wanted if word.startswith(f"{name}:") or (":" not in word and word in known))
+    own = available(system)
+    return tuple(word for word in words if word.startswith(f"{name}:") or (":" not in word and word in own))
 
 
-def choose(name: str, system: type[System], wanted: Sequence[str]) -> dict[str, Any]:
+def choose(name: str, system: type[System], words: Sequence[str]) -> dict[str, Any]:
     """The settings named for a system, in that order; where none is, those it runs by default.
 
     Args:
-        wanted: `SETTING`, for every system that has it, or `SYSTEM:SETTING`.
+        words: `SETTING`, for every system that has it, or `SYSTEM:SETTING`.
 
     Raises:
         UserError: the system has no such setting.
     """
-    known = available(system)
-    chosen = {}
-    for word in words_for(name, system, wanted):
+    own = available(system)
+    named = {}
+    for word in words_for(name, system, words):
         setting = word.removeprefix(f"{name}:")
-        if setting not in known:
-            raise unknown(f"setting of {name}", setting, known)
-        chosen[setting] = known[setting]
-    return chosen or dict(system.settings)
+        if setting not in own:
+            raise unknown(f"setting of {name}", setting, own)
+        named[setting] = own[setting]
+    return named or dict(system.settings)
 
 
 def change(
     name: str,
     system: type[System],
-    chosen: Mapping[str, Any],
+    settings: Mapping[str, Any],
     changes: Mapping[str, Any],
     steps: tuple[int, ...] = (),
 ) -> dict[str, Any]:
@@ -82,41 +82,41 @@ def change(
     Raises:
         UserError: a setting or key that is not there or has no effect, or a value that does not fit.
     """
-    made = dict(chosen)
+    changed = dict(settings)
     places: dict[str, list[str]] = {}  # key -> the settings that it changes
     for key, value in changes.items():
         part, _, rest = key.partition(".")
         if part == "setting":
-            having = [n for n, setting in made.items() if rest.partition(".")[0] in fields(setting)]
+            having = [n for n, setting in changed.items() if rest.partition(".")[0] in fields(setting)]
             if not having:
-                known = {
+                options = {
                     k
-                    for setting in made.values()
+                    for setting in changed.values()
                     for k in keys(setting, f"{name}.setting.", keys_of(setting, f"{name}.setting."))
                 }
-                raise unknown("option", f"{name}.setting.{rest}", known)
-            made |= {n: override(made[n], {rest: value}, f"{name}.setting") for n in having}
+                raise unknown("option", f"{name}.setting.{rest}", options)
+            changed |= {n: override(changed[n], {rest: value}, f"{name}.setting") for n in having}
             places[key] = having
         elif part == "settings":
             setting, _, inner = rest.partition(".")
-            if setting not in made:
+            if setting not in changed:
                 if setting in available(system):
                     raise UserError(f"The setting {setting} of {name} is not run; add --setting {name}:{setting}.")
                 raise unknown(f"setting of {name}", setting, available(system))
             where = f"{name}.settings.{setting}"
-            made[setting] = override(made[setting], {inner: value}, where, keys_of(made[setting], f"{where}."))
+            changed[setting] = override(changed[setting], {inner: value}, where, keys_of(changed[setting], f"{where}."))
             places[key] = [setting]
     for key, having in places.items():
         if steps and key.endswith(".steps"):
             raise UserError(f"{name}.{key} has no effect: --steps says how many; leave out one of the two.")
         prefix = f"{name}.setting." if key.startswith("setting.") else f"{name}.settings.{having[0]}."
-        ignored = {n: _always_ignored(made[n], steps, prefix) for n in having}
+        ignored = {n: _always_ignored(changed[n], steps, prefix) for n in having}
         idle = [n for n in having if covered(f"{name}.{key}", ignored[n])]
         if len(idle) == len(having):
             refuse([f"{name}.{key}"], ignored[idle[0]])
         inner = f"{name}.{key}".removeprefix(prefix)
-        made |= {n: _with_value_of(made[n], chosen[n], inner) for n in idle}
-    return _renamed(chosen, made)
+        changed |= {n: _with_value_of(changed[n], settings[n], inner) for n in idle}
+    return _renamed(settings, changed)
 
 
 def _always_ignored(setting: Any, steps: tuple[int, ...], prefix: str) -> dict[str, str]:
@@ -161,14 +161,14 @@ def with_steps(settings: Mapping[str, Any], steps: tuple[int, ...]) -> dict[str,
             continue
         stem = name.removesuffix(f"-{setting.steps}")  # names like `ancestral-32` say their steps already
         for count in steps:
-            named, made = f"{stem}-{count}", dataclasses.replace(setting, steps=count)
+            named, changed = f"{stem}-{count}", dataclasses.replace(setting, steps=count)
             if count == setting.steps:
                 named = name
-            elif settings.get(named) == made:
+            elif settings.get(named) == changed:
                 continue  # that setting makes this very cell
             elif named in settings:
                 named = f"{name}-{count}"
-            out[named] = made
+            out[named] = changed
     return out
 
 

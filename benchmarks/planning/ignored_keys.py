@@ -12,27 +12,27 @@ from benchmarks.planning.overrides import covered, is_nested, override
 
 def keys_of(instance: Any, prefix: str) -> dict[str, str]:
     """What a dataclass instance and those within it declare: dotted key, or part of all its keys -> why."""
-    found = _declared(instance, prefix)
+    reasons = _declared(instance, prefix)
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if is_nested(value):
-            found |= keys_of(value, f"{prefix}{field.name}.")
-    return found
+            reasons |= keys_of(value, f"{prefix}{field.name}.")
+    return reasons
 
 
 def recipe_keys(system: type[System], recipe: Any, limits: Limits, prefix: str) -> dict[str, str]:
     """What a recipe and a system of that recipe declare, as `keys_of` gives it."""
-    found = keys_of(recipe, prefix)
+    reasons = keys_of(recipe, prefix)
     try:
         made = system(recipe, limits)
     except Exception:  # what is wrong with the recipe is said when the plan is checked
-        return found
-    return found | _declared(made, prefix)
+        return reasons
+    return reasons | _declared(made, prefix)
 
 
-def refuse(given: Iterable[str], ignored: Mapping[str, str]) -> None:
+def refuse(asked: Iterable[str], ignored: Mapping[str, str]) -> None:
     """Raise `UserError` for the first of the given keys that has no effect."""
-    for key in given:
+    for key in asked:
         for path, why in ignored.items():
             if covered(key, (path,)):
                 raise UserError(f"{key} has no effect: {why}.")

@@ -1,6 +1,6 @@
 """Typed changes to frozen dataclasses: `--set a.b=3` and TOML tables, checked against the annotations.
 
-Standard library only. A value from a command line is a `Word` and is read as whatever type the field wants; a value
+Standard library only. A value from a command line is a `CliValue` and is read as whatever type the field wants; a value
 from TOML has a type of its own, which must fit.
 """
 
@@ -19,16 +19,16 @@ T = TypeVar("T")
 _NONE = type(None)
 
 
-class Word(str):
+class CliValue(str):
     """A value as typed on a command line."""
 
 
-def split_assignment(text: str) -> tuple[str, Word]:
+def split_assignment(text: str) -> tuple[str, CliValue]:
     """Split `key=value`."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(f"Cannot read --set {text}; write key=value, such as data.train=500.")
-    return key.strip(), Word(value.strip())
+    return key.strip(), CliValue(value.strip())
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -78,8 +78,8 @@ def override(instance: T, changes: Mapping[str, Any], where: str, hidden: Collec
         if rest:
             inner.setdefault(head, {})[rest] = value
         elif is_nested(getattr(instance, head)):
-            known = ", ".join(keys(getattr(instance, head), f"{where}.{head}.", hidden))
-            raise UserError(f"{where}.{key} holds several options; set one of {known}.")
+            inner_keys = ", ".join(keys(getattr(instance, head), f"{where}.{head}.", hidden))
+            raise UserError(f"{where}.{key} holds several options; set one of {inner_keys}.")
         else:
             new[head] = convert(value, hints[head], f"{where}.{key}")
     for head, part in inner.items():
@@ -165,8 +165,8 @@ def _read_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
 
 
 def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, ...]:
-    if isinstance(value, Word):
-        parts: list[Any] = [Word(part.strip()) for part in value.split(",") if part.strip()]
+    if isinstance(value, CliValue):
+        parts: list[Any] = [CliValue(part.strip()) for part in value.split(",") if part.strip()]
     elif isinstance(value, list | tuple):
         parts = list(value)
     else:
@@ -186,7 +186,7 @@ def _read_budget(value: Any) -> Budget:
 def _read_bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, Word) and value.lower() in ("true", "false"):
+    if isinstance(value, CliValue) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     raise _UnfitError
 
@@ -194,7 +194,7 @@ def _read_bool(value: Any) -> bool:
 def _read_int(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, Word):
+    if isinstance(value, CliValue):
         try:
             return int(value)
         except ValueError:
@@ -203,7 +203,7 @@ def _read_int(value: Any) -> int:
 
 
 def _read_float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Word):
+    if isinstance(value, bool) or not isinstance(value, int | float | CliValue):
         raise _UnfitError
     try:
         number = float(value)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines import registry
-from baselines.contract import Budget, Document, Particular, System, UserError, unknown
+from baselines.contract import Budget, Document, System, UserError, ValidatesSetting, unknown
 from benchmarks import tasks
 from benchmarks.data import source as sources
-from benchmarks.data.source import Source, WithPassages
+from benchmarks.data.source import HasAuxiliaryTexts, Source
 from benchmarks.planning import generation_settings
 from benchmarks.planning.ignored_keys import change_recipe, keys_of, recipe_keys
 from benchmarks.planning.overrides import convert, keys, override, plain
@@ -84,20 +84,20 @@ def open_source(choices: Choices, *, train: bool) -> Source:
     check_given(source.load(task.name, "test", choices.limit), "test", name, task)
     if train and not (default_folder(choices) / PLAN).exists():
         check_given(source.load(task.name, "train", 1), "training", name, task)
-        if isinstance(source, WithPassages):
+        if isinstance(source, HasAuxiliaryTexts):
             source.passages(task.name)
     return source
 
 
-def check_given(found: Sequence[Document], kind: str, source: str, task: Task) -> None:
+def check_given(documents: Sequence[Document], kind: str, source: str, task: Task) -> None:
     """Raise `UserError` if a source has no documents of a kind."""
-    if not found:
+    if not documents:
         raise UserError(f"The source {source} has no {kind} documents for {task.name}; choose another with --source.")
 
 
 def _source(name: str, choices: Choices) -> Source:
-    found = sources.find(name)
-    return found(override(found.Options(), _part(choices.changes, "data"), "data"))
+    source_class = sources.find(name)
+    return source_class(override(source_class.Options(), _part(choices.changes, "data"), "data"))
 
 
 def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
@@ -116,7 +116,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     batch_size = convert(choices.changes.get("batch_size", BATCH_SIZE), int, "batch_size")
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1, not {batch_size}.")
-    sweep = _sweep(choices)
+    sweep = _sweep_sizes(choices)
     dtype = str(choices.changes.get("dtype", "bfloat16" if device.startswith("cuda") else "float32"))
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -154,7 +154,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)
 
 
-def _sweep(choices: Choices) -> tuple[int, ...]:
+def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
     """The further batch sizes whose speed is measured."""
     sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
     if any(size < 1 for size in sizes):
@@ -171,10 +171,10 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     from benchmarks.metrics.core import selection  # not at the top: what trains and times imports no metric
 
     task = tasks.find(choices.need_task())
-    known = registry.names()
+    systems = registry.names()
     for name in choices.system:
-        if name not in known:
-            raise unknown("system", name, known)
+        if name not in systems:
+            raise unknown("system", name, systems)
     names = tuple(dict.fromkeys((*(choices.system or task.systems), *task.floors)))
     generation_settings.check_words(choices.setting, names)
     source = choices.source or task.sources[0]
@@ -212,18 +212,18 @@ def _contestant(name: str, choices: Choices, task: Task) -> Contestant:
     if system.trained and "budget" in choices.changes:
         recipe = dataclasses.replace(recipe, budget=convert(choices.changes["budget"], Budget, "budget"))
     recipe = change_recipe(name, system, recipe, _part(mine, "recipe"), task.limits)
-    chosen = generation_settings.choose(name, system, choices.setting)
+    run_settings = generation_settings.choose(name, system, choices.setting)
     if "capture" in choices.changes:
-        having = {n: setting for n, setting in chosen.items() if "capture" in generation_settings.fields(setting)}
-        chosen |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
-    chosen = generation_settings.change(name, system, chosen, mine, choices.steps)
+        having = {n: setting for n, setting in run_settings.items() if "capture" in generation_settings.fields(setting)}
+        run_settings |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}
+    run_settings = generation_settings.change(name, system, run_settings, mine, choices.steps)
     return Contestant(
         name,
         system,
         preset,
         recipe,
         recipe.budget if system.trained else None,
-        chosen,
+        run_settings,
         getattr(system, "method", name),
         _external_weights(name, system, recipe),
     )
@@ -250,7 +250,7 @@ def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
         raise
     except Exception:  # a fault of the system, which its cells will meet again and be marked with
         return
-    if isinstance(system, Particular):
+    if isinstance(system, ValidatesSetting):
         for name, setting in generation_settings.with_steps(contestant.settings, steps).items():
             try:
                 system.check_setting(setting)
@@ -261,11 +261,11 @@ def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
 def _keys(name: str, system: type[System], preset: str, task: Task) -> list[str]:
     """Every key of `--set` for one system that has an effect."""
     recipe, prefix = system.presets[preset], f"{name}.recipe."
-    found = list(keys(recipe, prefix, recipe_keys(system, recipe, task.limits, prefix)))
+    every = list(keys(recipe, prefix, recipe_keys(system, recipe, task.limits, prefix)))
     for setting_name, setting in generation_settings.available(system).items():
         for prefix in (f"{name}.setting.", f"{name}.settings.{setting_name}."):
-            found += keys(setting, prefix, keys_of(setting, prefix))
-    return found
+            every += keys(setting, prefix, keys_of(setting, prefix))
+    return every
 
 
 def unequal_budgets(plan: Plan) -> str | None:

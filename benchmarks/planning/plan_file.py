@@ -51,7 +51,7 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
     """
     if old is None:
         return new
-    before, now = dict(_chosen(old)), dict(_chosen(new))
+    before, now = dict(_stored_choices(old)), dict(_stored_choices(new))
     both = [name for name in new["systems"] if name in old["systems"]]
     for key in dict.fromkeys((*before, *now)):
         shared = key in before and key in now
@@ -64,8 +64,8 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
             )
     systems = {**old["systems"]}
     for name, system in new["systems"].items():
-        known = systems.get(name, system)
-        systems[name] = {**known, "settings": {**known["settings"], **system["settings"]}}
+        earlier = systems.get(name, system)
+        systems[name] = {**earlier, "settings": {**earlier["settings"], **system["settings"]}}
     cells = list(dict.fromkeys((*old["cells"], *new["cells"])))
     commands = list(dict.fromkeys((*old.get("commands", ()), *new["commands"])))
     evaluators = {**old.get("evaluators", {}), **new["evaluators"]}
@@ -77,7 +77,7 @@ def command_of(choices: Choices) -> str:
     return shlex.join(["python", "-m", "benchmarks", "run", *as_flags(choices)])
 
 
-def _chosen(plan: Json) -> list[tuple[str, Any]]:
+def _stored_choices(plan: Json) -> list[tuple[str, Any]]:
     """The stored choices under the keys the user knows them by."""
     task = plan["task"]
     pairs: list[tuple[str, Any]] = [("task", task["name"]), ("task.version", task["version"])]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError, unknown
-from benchmarks.planning.overrides import Word, convert, flatten, split_assignment
+from benchmarks.planning.overrides import CliValue, convert, flatten, split_assignment
 
 GENERAL_KEYS = ("budget", "batch_size", "sweep", "dtype", "capture")
 
@@ -90,10 +90,10 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
                 changes.update(flatten(value, f"{key}."))
             else:
                 changes[key] = value
-    for key, given in flags.items():
-        if given is not None:
-            text = Word(",".join(given)) if isinstance(given, list | tuple) else given
-            values[key] = convert(Word(text) if isinstance(text, str) else text, hints[key], f"--{key}")
+    for key, typed in flags.items():
+        if typed is not None:
+            text = CliValue(",".join(typed)) if isinstance(typed, list | tuple) else typed
+            values[key] = convert(CliValue(text) if isinstance(text, str) else text, hints[key], f"--{key}")
     changes.update(split_assignment(text) for text in assignments)
     return Choices(**values, changes=changes)
 
@@ -112,10 +112,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"Cannot read the configuration {path} ({error.strerror or error}).") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
-    known = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
+    sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
     for key in table:
-        if key not in known:
-            raise unknown(f"key in {path}", key, known)
+        if key not in sections:
+            raise unknown(f"key in {path}", key, sections)
     return table
 
 

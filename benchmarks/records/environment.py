@@ -36,20 +36,20 @@ _CLOCKS = {
 _ACCELERATOR_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # of NVIDIA, of WSL, of AMD
 
 
-def find_device(wanted: str) -> str:
+def find_device(name: str) -> str:
     """A real device: "auto" takes CUDA where it is, and the CPU otherwise.
 
     Raises:
         UserError: the device is not there, or its name is none.
     """
-    kind, _, index = wanted.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (wanted != kind and not (kind == "cuda" and index.isdigit())):
-        raise unknown("device", wanted, ("auto", "cpu", "cuda"))
+    kind, _, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (name != kind and not (kind == "cuda" and index.isdigit())):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
     count = 0 if kind == "cpu" else _cuda_devices()
     if kind == "cuda" and int(index or 0) >= count:
         there = f"{count} CUDA device{'s' if count != 1 else ''}"
-        raise UserError(f"The device {wanted} is not there (found {there}); use --device cpu or --device auto.")
-    return ("cuda" if count else "cpu") if kind == "auto" else wanted
+        raise UserError(f"The device {name} is not there (found {there}); use --device cpu or --device auto.")
+    return ("cuda" if count else "cpu") if kind == "auto" else name
 
 
 def _cuda_devices() -> int:
@@ -81,13 +81,13 @@ def packages() -> dict[str, str]:
     """The versions of the packages whose version can change a text or a timing; what is not installed is left out."""
     from importlib import metadata
 
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @cache

@@ -119,12 +119,12 @@ def digest(documents: Sequence[Document]) -> Json:
 
 def write_documents(run: Path, documents: Sequence[Document]) -> Json:
     """Keep documents, so that scoring and reports need no source; returns their digest."""
-    known = digest(documents)
-    path = run / "documents" / f"{known['sha256']}.jsonl"
+    about = digest(documents)
+    path = run / "documents" / f"{about['sha256']}.jsonl"
     if not path.exists():
         make_folder(path.parent, StoreError)
         write_bytes(path, "".join(_lines(documents)).encode(), StoreError)
-    return known
+    return about
 
 
 def read_documents(run: Path, sha256: str) -> list[Document]:
@@ -141,13 +141,13 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
 
 def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
     """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest."""
-    known = digest(documents)
-    path = _learnt(run, known["sha256"])
+    about = digest(documents)
+    path = _learnt(run, about["sha256"])
     if not path.exists():
         make_folder(path.parent, StoreError)
         rows = "".join(f"{json.dumps(document.target)}\n" for document in documents)
         write_bytes(path, gzip.compress(rows.encode(), mtime=0), StoreError)
-    return known
+    return about
 
 
 def is_learnt(run: Path, sha256: str) -> bool:
@@ -230,8 +230,8 @@ def is_generated(folder: Path) -> bool:
     header = read_header(folder)
     if header is None or header.status != "done":
         return False
-    wanted: int = header.documents["test"]["count"]
-    return count_samples(folder) == wanted
+    asked: int = header.documents["test"]["count"]
+    return count_samples(folder) == asked
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:

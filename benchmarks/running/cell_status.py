@@ -21,7 +21,7 @@ from cosmos.io.files import write_bytes
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
 
 
-class Voice(Protocol):
+class ProgressReporter(Protocol):
     """Who tells the user what goes on."""
 
     def say(self, text: str) -> None:
@@ -34,11 +34,11 @@ class Voice(Protocol):
 
 
 @dataclass
-class Outcome:
+class CellStatus:
     """One line for each cell of a run that did not come to its end."""
 
     run: Path
-    voice: Voice
+    voice: ProgressReporter
     failed: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 

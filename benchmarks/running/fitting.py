@@ -37,8 +37,8 @@ def check(run: Path, planned: PlannedCell, task: Task) -> None:
     path = store.fit_file(run, cell.checkpoint_id)
     if not path.exists():
         return
-    known = _read(path)
-    differing = [key for key, value in _inputs(planned).items() if known["inputs"].get(key) != value]
+    stored = _read(path)
+    differing = [key for key, value in _inputs(planned).items() if stored["inputs"].get(key) != value]
     if differing:
         raise UserError(f"{path} is of another {' and '.join(differing)}; delete it and its folder, and run again.")
     folder = store.checkpoint_folder(run, cell.checkpoint_id)
@@ -54,9 +54,9 @@ def check(run: Path, planned: PlannedCell, task: Task) -> None:
 def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:
     """Train, or take training up where it was interrupted."""
     cell, contestant = planned.cell, planned.contestant
-    known = training_of(run, cell.checkpoint_id)
-    if known is not None:
-        return known
+    earlier = training_of(run, cell.checkpoint_id)
+    if earlier is not None:
+        return earlier
     folder = store.checkpoint_folder(run, cell.checkpoint_id)
     make_folder(folder, StoreError)
     system = contestant.system(contestant.recipe, task.limits)
@@ -88,8 +88,8 @@ def documents_of(run: Path, checkpoint_id: str) -> Mapping[str, Json]:
 
 def made_with(run: Path, checkpoint_id: str) -> Json:
     """The code and the machine that made a finished checkpoint."""
-    made: Json = _read(store.fit_file(run, checkpoint_id))["made_with"]
-    return made
+    origin: Json = _read(store.fit_file(run, checkpoint_id))["made_with"]
+    return origin
 
 
 def _read(path: Path) -> Json:
@@ -99,12 +99,12 @@ def _read(path: Path) -> Json:
         UserError: it is damaged, or of a newer schema.
     """
     remedy = "delete this file, and run again: a checkpoint that is whole is not trained again"
-    known = read_json(path, remedy)
-    check_schema(known.get("schema"), str(path))
+    stored = read_json(path, remedy)
+    check_schema(stored.get("schema"), str(path))
     fields = {field.name for field in dataclasses.fields(Training)}
-    if not known.keys() >= _KEYS or set(known["training"]) != fields:
+    if not stored.keys() >= _KEYS or set(stored["training"]) != fields:
         raise UserError(f"{path} is damaged; {remedy}.")
-    return known
+    return stored
 
 
 def _inputs(planned: PlannedCell) -> Json:

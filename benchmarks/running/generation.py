@@ -86,7 +86,7 @@ def _generate(
 ) -> Json:
     """`generate`, if memory holds as many texts at once."""
     size, protocol = conditions.batch_size, conditions.protocol
-    known, stored = store.read_samples(folder), store.read_timings(folder)
+    stored_samples, stored = store.read_samples(folder), store.read_timings(folder)
     clock, load = Clock(conditions.device), OtherLoad()
     groups = batches(requests, size)
     ids = [tuple(request.id for request in group) for group in groups]
@@ -94,9 +94,11 @@ def _generate(
     done = {timing.index for timing in timings if timing.kind == "batch"}
     larger = any(timing.kind == "batch" and not _stays(timing, ids) for timing in stored)
     if larger:  # and so are the batches that the samples came from
-        known = known[: size * next(index for index in range(len(groups) + 1) if index not in done)]
+        stored_samples = stored_samples[: size * next(index for index in range(len(groups) + 1) if index not in done)]
     todo = [
-        index for index in range(len(groups)) if index not in done or len(known) < index * size + len(groups[index])
+        index
+        for index in range(len(groups))
+        if index not in done or len(stored_samples) < index * size + len(groups[index])
     ]
     # Before what is on disk is touched, as this is where memory runs out.
     warm_ups = list(_warm_up(system, setting, [groups[index] for index in todo], clock, protocol))
@@ -104,16 +106,16 @@ def _generate(
     rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
     warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
     if larger:
-        write_lines(folder / store.SAMPLES, map(vars, known))
+        write_lines(folder / store.SAMPLES, map(vars, stored_samples))
     if len(timings) < len(stored):
         write_lines(folder / store.TIMINGS, map(vars, timings))
-    changed, kept = 0, list(known)
+    changed, records = 0, list(stored_samples)
     # What is on disk is in memory too, so that it is not read again; and `vars` copies nothing, as `to_json` would.
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
         def keep(kind: Literal["warmup", "batch", "latency", "sweep"], index: int, call: Call) -> None:
-            made = tuple(sample.id for sample in call.samples)
-            timings.append(TimingRecord(kind, index, made, call.seconds, call.calls))
+            ids = tuple(sample.id for sample in call.samples)
+            timings.append(TimingRecord(kind, index, ids, call.seconds, call.calls))
             times.append([vars(timings[-1])])
 
         for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
@@ -121,10 +123,10 @@ def _generate(
         for index in todo:
             call = timed(system, groups[index], setting, clock)
             rows = _records(groups[index], call)
-            had = known[index * size :][: len(rows)]
+            had = stored_samples[index * size :][: len(rows)]
             changed += sum(old != new for old, new in zip(had, rows, strict=False))
             samples.append(map(vars, rows[len(had) :]))
-            kept += rows[len(had) :]
+            records += rows[len(had) :]
             keep("batch", index, call)
             progress((index + 1) / (len(groups) + 1))
         alone = {}
@@ -132,18 +134,20 @@ def _generate(
             keep("latency", index, call)
             alone[call.samples[0].id] = call.samples[0].text
         differing = 0
-        texts = {sample.id: sample.text for sample in kept}
-        for index, call in enumerate(_sweep(system, setting, requests, conditions.sweep, clock, protocol, say)):
+        texts = {sample.id: sample.text for sample in records}
+        for index, call in enumerate(
+            _time_other_sizes(system, setting, requests, conditions.sweep, clock, protocol, say)
+        ):
             keep("sweep", index, call)
             differing += sum(texts[sample.id] != sample.text for sample in call.samples)
     progress(1.0)
-    said = verdict.judge(kept, timings, alone, changed, load.share(), conditions.rules)
+    said = verdict.judge(records, timings, alone, changed, load.share(), conditions.rules)
     if conditions.sweep:
         said["sweep_differing"] = differing
     return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}
 
 
-def _sweep(
+def _time_other_sizes(
     system: System,
     setting: Any,
     requests: Sequence[Request],
@@ -192,10 +196,10 @@ def _stays(timing: TimingRecord, ids: Sequence[tuple[str, ...]]) -> bool:
     return timing.kind == "warmup"
 
 
-def _check(known: Sequence[SampleRecord], requests: Sequence[Request], folder: Path) -> None:
+def _check(samples: Sequence[SampleRecord], requests: Sequence[Request], folder: Path) -> None:
     """See that the samples on disk answer the first requests."""
-    wanted = [(request.id, request.seed) for request in requests[: len(known)]]
-    if [(sample.id, sample.seed) for sample in known] != wanted:
+    asked = [(request.id, request.seed) for request in requests[: len(samples)]]
+    if [(sample.id, sample.seed) for sample in samples] != asked:
         raise UserError(f"{folder / store.SAMPLES} answers other requests; delete {folder} and run again.")
 
 

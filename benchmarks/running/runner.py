@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from baselines import registry
 from baselines.contract import Corpus, Document, Request, System, UserError
 from benchmarks.data import source as sources
-from benchmarks.data.source import Described, WithPassages
+from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import generation_settings, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.planning.run_config import Choices
@@ -20,7 +20,7 @@ from benchmarks.records import environment, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, scoring
-from benchmarks.running.cell_status import ERROR, Outcome, Voice, label
+from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
 from benchmarks.seeds import request_seed
 from benchmarks.timing import memory, probes
@@ -38,7 +38,7 @@ and on ten thousand long documents it would cost more than a training at nano.""
 
 
 @runtime_checkable
-class Answered(Protocol):
+class NeedsReferences(Protocol):
     """A floor that is told the answers: the reference. Whatever trains is told nothing."""
 
     def answers(self, answers: Mapping[str, str]) -> None:
@@ -47,15 +47,15 @@ class Answered(Protocol):
 
 
 @runtime_checkable
-class Briefed(Protocol):
+class NeedsTrueDistribution(Protocol):
     """A system that is told the law of the source: the oracle."""
 
-    def law(self, draw: Callable[[str | None, int], str]) -> None:
+    def law(self, sample: Callable[[str | None, int], str]) -> None:
         """Take `draw(source, seed)`, a target from P(target | source)."""
         ...
 
 
-def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", "score")) -> Outcome:
+def run(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "generate", "score")) -> CellStatus:
     """Carry out some stages of a plan.
 
     Raises:
@@ -68,7 +68,7 @@ def run(plan: Plan, voice: Voice, stages: Sequence[Stage] = ("fit", "generate", 
     with locked(plan.folder):
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
         asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _Sweep(plan, voice, stages, asked)
+        sweep = _RunExecution(plan, voice, stages, asked)
         sweep.check()
         store.write_plan(plan.folder, described)
         for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
@@ -84,21 +84,21 @@ def command_of(plan: Plan, cell: Cell) -> str:
 
     choices = plan.choices
     prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
-    kept = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
+    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
     named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
     alone: Choices = dataclasses.replace(
-        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=kept
+        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=changes
     )
     return plan_file.command_of(alone)
 
 
-class _Sweep:
+class _RunExecution:
     """The state of one command at work."""
 
-    def __init__(self, plan: Plan, voice: Voice, stages: Sequence[Stage], asked: Selection) -> None:
+    def __init__(self, plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], asked: Selection) -> None:
         self.plan, self.voice, self.stages, self.asked = plan, voice, stages, asked
         self.run_folder = plan.folder
-        self.outcome = Outcome(plan.folder, voice)
+        self.outcome = CellStatus(plan.folder, voice)
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -108,13 +108,13 @@ class _Sweep:
     def corpus(self) -> Corpus:
         task = self.plan.task.name
         source = self.plan.source
-        passages = source.passages(task) if isinstance(source, WithPassages) else ()
+        passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
         return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
 
     @cached_property
     def content(self) -> Json:
         source = self.plan.source
-        return source.content(self.plan.task.name) if isinstance(source, Described) else {}
+        return source.content(self.plan.task.name) if isinstance(source, HasProvenance) else {}
 
     def folder(self, cell: Cell) -> Path:
         return store.cell_folder(self.run_folder, cell.id)
@@ -122,15 +122,17 @@ class _Sweep:
     def check(self) -> None:
         """Refuse what cannot work, before anything heavy is loaded."""
         for planned in self.plan.cells:
-            if issubclass(planned.contestant.system, Briefed) and not isinstance(self.plan.source, sources.Lawful):
+            if issubclass(planned.contestant.system, NeedsTrueDistribution) and not isinstance(
+                self.plan.source, sources.HasTrueDistribution
+            ):
                 raise UserError(
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
                 )
-        known = store.digest(self.tests)
+        digest = store.digest(self.tests)
         for planned in self.plan.cells:
             header = store.header_of(self.folder(planned.cell), planned.cell)
-            if header is not None and header.documents.get("test", known) != known:
+            if header is not None and header.documents.get("test", digest) != digest:
                 raise UserError(
                     f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
                 )
@@ -143,8 +145,8 @@ class _Sweep:
 
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""
-        known = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
-        return known is None and bool(self.pending(group))
+        training = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
+        return training is None and bool(self.pending(group))
 
     def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
         cell = group[0].cell
@@ -197,7 +199,7 @@ class _Sweep:
         """Leave a header that says what is being made."""
         cell = planned.cell
         old = store.read_header(self.folder(cell))
-        made = environment.made_with(cell.device)
+        origin = environment.made_with(cell.device)
         header = Header(
             cell=cell,
             status="started",
@@ -205,20 +207,20 @@ class _Sweep:
             command=command_of(self.plan, cell),
             method=planned.contestant.method,
             external_weights=planned.contestant.external_weights,
-            **made,
+            **origin,
             content=self.content,
             documents={"test": self.documents},
-            earlier=() if old is None else self.earlier(old, made),
+            earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
         (self.folder(cell) / ERROR).unlink(missing_ok=True)
 
-    def earlier(self, old: Header, made: Json) -> tuple[Json, ...]:
+    def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""
         if store.count_samples(self.folder(old.cell)) == 0:
             return ()
         before = {"commit": old.commit, "dirty": old.dirty, "packages": old.packages, "device": old.device}
-        return old.earlier if environment.alike(before, made) else (*old.earlier, before)
+        return old.earlier if environment.alike(before, origin) else (*old.earlier, before)
 
     def fit(self, planned: PlannedCell) -> None:
         cell = planned.cell
@@ -239,10 +241,10 @@ class _Sweep:
         cell, contestant = planned.cell, planned.contestant
         system = contestant.system(contestant.recipe, self.plan.task.limits)
         system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
-        if isinstance(system, Answered) and not contestant.system.trained:
+        if isinstance(system, NeedsReferences) and not contestant.system.trained:
             system.answers({document.id: document.target for document in self.tests})
-        if isinstance(system, Briefed) and not contestant.system.trained:
-            assert isinstance(self.plan.source, sources.Lawful)
+        if isinstance(system, NeedsTrueDistribution) and not contestant.system.trained:
+            assert isinstance(self.plan.source, sources.HasTrueDistribution)
             system.law(self.plan.source.law(self.plan.task.name))
         return system
 
@@ -307,6 +309,6 @@ class _Sweep:
     def remember(self, header: Header) -> None:
         """Keep the texts learnt from where an earlier version of this project did not."""
         train = header.documents.get("train")
-        kept = train is None or store.is_learnt(self.run_folder, train["sha256"])
-        if not kept and store.digest(self.corpus.train) == train:
+        stored = train is None or store.is_learnt(self.run_folder, train["sha256"])
+        if not stored and store.digest(self.corpus.train) == train:
             store.write_learnt(self.run_folder, self.corpus.train)

@@ -49,7 +49,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
     train = header.documents.get("train")
-    batch = judgement.Batch(
+    batch = judgement.MetricInput(
         header.cell.task,
         header.cell.source,
         [by_id[sample.id] for sample in samples],
@@ -65,9 +65,9 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         sparing=asked.sparing,
     )
     old = {score.metric: score for score in store.read_scores(folder)}
-    kept = old | {new.metric: new for new in fresh if not _spared(new, old.get(new.metric))}
+    merged = old | {new.metric: new for new in fresh if not _spared(new, old.get(new.metric))}
     places = {metric: place for place, metric in enumerate(asked.order)}
-    store.write_scores(folder, sorted(kept.values(), key=lambda score: places.get(score.metric, len(places))))
+    store.write_scores(folder, sorted(merged.values(), key=lambda score: places.get(score.metric, len(places))))
 
 
 def _spared(new: Score, old: Score | None) -> bool:

@@ -40,9 +40,9 @@ def measure(device: str, dtype: str) -> Ceilings:
 
 def _seconds(run: Callable[[], object], clock: Clock) -> float:
     """The median of several runs, each timed alone, after two that do not count."""
-    found = []
+    durations = []
     for _ in range(2 + REPEATS):
         started = clock.now()
         run()
-        found.append(clock.now() - started)
-    return statistics.median(found[2:])
+        durations.append(clock.now() - started)
+    return statistics.median(durations[2:])

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from baselines import registry
-from baselines.contract import Limits, Untrained, UserError, unknown
+from baselines.contract import Limits, SupportsRandomWeights, UserError, unknown
 from benchmarks.planning import generation_settings
 from benchmarks.planning.ignored_keys import change_recipe
 from benchmarks.planning.overrides import plain
@@ -51,7 +51,7 @@ TRAINING = (("cosmos-16", "autoencoder"), ("cosmos-full", "diffusion"))  # syste
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedScores:
     """What a command asks for.
 
     Attributes:
@@ -85,7 +85,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlannedTiming:
     """One thing to measure: the record's subject and the Python values its JSON was made of.
 
     For training, `setting` is the name of the stage.
@@ -97,32 +97,32 @@ class Entry:
     setting: Any
 
 
-def entries(wanted: Wanted, device: str, dtype: str) -> list[Entry]:
+def entries(options: RequestedScores, device: str, dtype: str) -> list[PlannedTiming]:
     """Everything to measure, in order.
 
     Raises:
         UserError: an unknown name or key, a system that cannot be timed without a training.
     """
-    lines = _lines(wanted.choices)
+    lines = _lines(options.choices)
     names = {line.system for line in lines}
-    _check_keys(wanted.choices.changes, names)
-    generation_settings.check_words(wanted.choices.setting, tuple(names))
-    generation_settings.check_names(wanted.choices.setting, map(_system, names))
-    made: list[Entry] = []
+    _check_keys(options.choices.changes, names)
+    generation_settings.check_words(options.choices.setting, tuple(names))
+    generation_settings.check_names(options.choices.setting, map(_system, names))
+    planned: list[PlannedTiming] = []
     for system, group in groupby(lines, key=lambda line: line.system):
-        made += (entry for line in group for entry in _generations(line, wanted, device, dtype))
-        made += _trainings(system, wanted, device, dtype) if wanted.training else ()
-    return list({entry.subject.key: entry for entry in made}.values())
+        planned += (entry for line in group for entry in _generations(line, options, device, dtype))
+        planned += _trainings(system, options, device, dtype) if options.training else ()
+    return list({entry.subject.key: entry for entry in planned}.values())
 
 
 def _lines(choices: Choices) -> list[Line]:
     """The lines of the systems named, or all; with the settings and steps named in place of their own."""
-    known = {line.system for line in LINES}
+    listed = {line.system for line in LINES}
     lines = [line for line in LINES if not choices.system or line.system in choices.system]
-    lines += [Line(name) for name in choices.system if name not in known]
+    lines += [Line(name) for name in choices.system if name not in listed]
     for line in lines:
         system = _system(line.system)
-        if not issubclass(system, Untrained):
+        if not issubclass(system, SupportsRandomWeights):
             raise UserError(f"The system '{line.system}' cannot be timed without a training; leave it out.")
         presets = _system(line.system).presets
         if choices.system and choices.preset not in presets:
@@ -138,8 +138,8 @@ def _lines(choices: Choices) -> list[Line]:
 
 
 def _system(name: str) -> type[Any]:
-    found: type[Any] = registry.find(name)
-    return found
+    system: type[Any] = registry.find(name)
+    return system
 
 
 def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
@@ -153,63 +153,63 @@ def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
             raise UserError(f"{key} has no effect: every way that --capture names is measured; set that.")
 
 
-def _recipe(name: str, wanted: Wanted) -> Any:
-    system, preset = _system(name), wanted.choices.preset
+def _recipe(name: str, options: RequestedScores) -> Any:
+    system, preset = _system(name), options.choices.preset
     prefix = f"{name}.recipe."
-    mine = {k.removeprefix(prefix): v for k, v in wanted.choices.changes.items() if k.startswith(prefix)}
-    return change_recipe(name, system, system.presets[preset], mine, Limits(0, wanted.length))
+    mine = {k.removeprefix(prefix): v for k, v in options.choices.changes.items() if k.startswith(prefix)}
+    return change_recipe(name, system, system.presets[preset], mine, Limits(0, options.length))
 
 
-def _generations(line: Line, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
-    system, recipe = _system(line.system), _recipe(line.system, wanted)
-    words = tuple(f"{line.system}:{name}" for name in line.settings) or wanted.choices.setting
-    chosen = generation_settings.with_steps(generation_settings.choose(line.system, system, words), line.steps)
+def _generations(line: Line, options: RequestedScores, device: str, dtype: str) -> Iterator[PlannedTiming]:
+    system, recipe = _system(line.system), _recipe(line.system, options)
+    words = tuple(f"{line.system}:{name}" for name in line.settings) or options.choices.setting
+    run_settings = generation_settings.with_steps(generation_settings.choose(line.system, system, words), line.steps)
     prefix = f"{line.system}."
     mine = {
         k.removeprefix(prefix): v
-        for k, v in wanted.choices.changes.items()
+        for k, v in options.choices.changes.items()
         if k.startswith(prefix) and not k.startswith(f"{prefix}recipe.")
     }
-    for name, setting in generation_settings.change(line.system, system, chosen, mine).items():
-        for capture in wanted.capture or (_best(setting, device),):
+    for name, setting in generation_settings.change(line.system, system, run_settings, mine).items():
+        for capture in options.capture or (_best(setting, device),):
             captured = with_capture(setting, capture)
-            for batch in wanted.batches if captured is not None else ():
+            for batch in options.batches if captured is not None else ():
                 subject = Subject(
                     kind="generation",
                     system=line.system,
-                    preset=wanted.choices.preset,
+                    preset=options.choices.preset,
                     recipe=plain(recipe),
                     what=name,
                     values=plain(captured),
                     batch=batch,
-                    length=wanted.length,
-                    vocabulary=wanted.vocabulary,
+                    length=options.length,
+                    vocabulary=options.vocabulary,
                     dtype=dtype,
                     device=device,
                 )
-                yield Entry(subject, system, recipe, captured)
+                yield PlannedTiming(subject, system, recipe, captured)
 
 
-def _trainings(name: str, wanted: Wanted, device: str, dtype: str) -> Iterator[Entry]:
+def _trainings(name: str, options: RequestedScores, device: str, dtype: str) -> Iterator[PlannedTiming]:
     for system, stage in TRAINING:
         if system != name:
             continue
-        recipe = _recipe(system, wanted)
+        recipe = _recipe(system, options)
         config = getattr(recipe, STAGES[stage].training)
         subject = Subject(
             kind="training",
             system=system,
-            preset=wanted.choices.preset,
+            preset=options.choices.preset,
             recipe=plain(recipe),
             what=stage,
             values=plain(config),
             batch=config.batch_size,
-            length=wanted.length,
-            vocabulary=wanted.vocabulary,
+            length=options.length,
+            vocabulary=options.vocabulary,
             dtype=dtype,
             device=device,
         )
-        yield Entry(subject, _system(system), recipe, stage)
+        yield PlannedTiming(subject, _system(system), recipe, stage)
 
 
 def _best(setting: Any, device: str) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from baselines.contract import Request
 from benchmarks.seeds import request_seed
-from benchmarks.speed.work import Work, arguments, count
+from benchmarks.speed.work import NetworkWork, arguments, count
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.protocol import Call, Protocol, timed, warm_up
 
@@ -36,7 +36,7 @@ class Bench:
     """A system with random weights, and what has been found out about it.
 
     Attributes:
-        system: ready to generate (`baselines.contract.Untrained`).
+        system: ready to generate (`baselines.contract.SupportsRandomWeights`).
         length: positions of a text, the given first one included.
         seconds: how long repeats of one entry may go on.
     """
@@ -45,13 +45,13 @@ class Bench:
     length: int
     device: str
     seconds: float
-    _works: dict[Any, Work] = field(default_factory=dict)
+    _works: dict[Any, NetworkWork] = field(default_factory=dict)
     _parts: dict[Any, dict[str, float]] = field(default_factory=dict)
 
     def requests(self, batch: int) -> list[Request]:
         return [Request(str(n), None, request_seed(0, str(n)), self.length - 1) for n in range(batch)]
 
-    def work(self, setting: Any) -> Work:
+    def work(self, setting: Any) -> NetworkWork:
         """What one text costs, counted once per setting; the calls are those of a batch of any size."""
         plain = uncaptured(setting)
         if plain not in self._works:
@@ -59,7 +59,7 @@ class Bench:
             self._works[plain] = count(self.system.networks(), lambda: self.system.generate(one, plain))
         return self._works[plain]
 
-    def weight_bytes(self, work: Work) -> float:
+    def weight_bytes(self, work: NetworkWork) -> float:
         """Bytes of weights that all calls of one batch read, each weight once a call."""
         sizes = {name: _bytes(network) for name, network in self.system.networks().items()}
         return float(sum(sizes[name] * calls for name, calls in work.calls.items()))
@@ -73,10 +73,10 @@ class Bench:
 
         empty(self.device)
         warm = [done.seconds for done in warm_up(call, Protocol(warmups=(2, 5), warmup_seconds=self.seconds))]
-        found: list[float] = []
-        while len(found) < LEAST or (sum(found) < self.seconds and len(found) < MOST):
-            found.append(call().seconds)
-        return Durations(tuple(warm), tuple(found), peak_bytes(self.device))
+        durations: list[float] = []
+        while len(durations) < LEAST or (sum(durations) < self.seconds and len(durations) < MOST):
+            durations.append(call().seconds)
+        return Durations(tuple(warm), tuple(durations), peak_bytes(self.device))
 
     def parts(self, setting: Any, batch: int) -> dict[str, float]:
         """Seconds of one call of each network, in the middle of its work, as the setting captures it.
@@ -88,10 +88,10 @@ class Bench:
         key = (short, capture, batch)
         if key not in self._parts:
             requests = self.requests(batch)
-            known = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
+            calls = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
             self._parts[key] = {
-                name: self._call_seconds(self.system.repeated(name, part.given, part.named, capture))
-                for name, part in known.items()
+                name: self._call_seconds(self.system.repeated(name, part.positional, part.named, capture))
+                for name, part in calls.items()
             }
         return self._parts[key]
 
@@ -103,13 +103,13 @@ class Bench:
             call()
             least = max(1e-6, clock.now() - started)
         size = max(1, min(200, int(PART_SHARE * self.seconds / PART_BLOCKS / least)))
-        found = []
+        means = []
         for _ in range(PART_BLOCKS):
             started = clock.now()
             for _ in range(size):
                 call()
-            found.append((clock.now() - started) / size)
-        return statistics.median(found)
+            means.append((clock.now() - started) / size)
+        return statistics.median(means)
 
 
 def capture_of(setting: Any) -> str:

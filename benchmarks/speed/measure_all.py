@@ -10,18 +10,25 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from baselines.contract import Limits, Particular, UserError
+from baselines.contract import Limits, UserError, ValidatesSetting
 from benchmarks.records.environment import alike, made_with, now
 from benchmarks.records.files import Appender, StoreError, locked
 from benchmarks.records.schema import Json
-from benchmarks.running.cell_status import Voice
+from benchmarks.running.cell_status import ProgressReporter
 from benchmarks.speed import ceilings, measure, schema, training_steps
-from benchmarks.speed.lines import Entry, Wanted
-from benchmarks.speed.schema import Measured, Speed
+from benchmarks.speed.lines import PlannedTiming, RequestedScores
+from benchmarks.speed.schema import Speed, SpeedRecord
 from cosmos.io.files import make_folder
 
 
-def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dtype: str, voice: Voice) -> Speed:
+def run(
+    entries: Sequence[PlannedTiming],
+    options: RequestedScores,
+    folder: Path,
+    device: str,
+    dtype: str,
+    voice: ProgressReporter,
+) -> Speed:
     """Measure what the folder does not hold yet. An entry that fails is recorded with its reason and ends nothing.
 
     Raises:
@@ -30,38 +37,46 @@ def run(entries: Sequence[Entry], wanted: Wanted, folder: Path, device: str, dty
     """
     make_folder(folder, StoreError)
     with locked(folder):
-        known = schema.read(folder)
-        made = made_with(device)
-        if known.ceilings is not None and not alike(known.ceilings.made, made):
+        earlier = schema.read_records(folder)
+        origin = made_with(device)
+        if earlier.ceilings is not None and not alike(earlier.ceilings.made, origin):
             raise UserError(f"{folder} was measured with other code or on another machine; choose another with --out.")
         with Appender(folder / schema.FILE) as file:
-            if known.ceilings is None:
+            if earlier.ceilings is None:
                 voice.say("measuring what the machine can do")
                 file.append([schema.to_line(ceilings.measure(device, dtype))])
-            todo = [entry for entry in entries if entry.subject.key not in known.keys]
-            for number, record in enumerate(_measured(todo, wanted, device, dtype), start=1):
+            todo = [entry for entry in entries if entry.subject.key not in earlier.keys]
+            for number, record in enumerate(_measured(todo, options, device, dtype), start=1):
                 file.append([schema.to_line(record)])
                 voice.say(f"{number}/{len(todo)} {_told(record)}")
-    return schema.read(folder)
+    return schema.read_records(folder)
 
 
-def _measured(todo: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
+def _measured(
+    todo: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
+) -> Iterator[SpeedRecord]:
     """Records in order; a system is built once for all entries that follow each other."""
     for _, group in groupby(todo, key=lambda entry: (entry.subject.kind, entry.subject.system, entry.recipe)):
         same = list(group)
-        found = _trainings if same[0].subject.kind == "training" else _generations
-        made: Json | None = None
-        for record in found(same, wanted, device, dtype):
-            made = made or made_with(device)  # right after work, so that clocks are those of work; it asks a program
-            yield replace(record, made=made, method=getattr(same[0].system, "method", record.subject.system))
+        measure_all = _trainings if same[0].subject.kind == "training" else _generations
+        origin: Json | None = None
+        for record in measure_all(same, options, device, dtype):
+            origin = origin or made_with(
+                device
+            )  # right after work, so that clocks are those of work; it asks a program
+            yield replace(record, made=origin, method=getattr(same[0].system, "method", record.subject.system))
 
 
-def _trainings(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
-    yield from (_guarded(entry, partial(_steps, entry, wanted, device)) for entry in same)
+def _trainings(
+    same: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
+) -> Iterator[SpeedRecord]:
+    yield from (_guarded(entry, partial(_steps, entry, options, device)) for entry in same)
 
 
-def _generations(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str) -> Iterator[Measured]:
-    bench = _guarded(same[0], partial(_bench, same[0], wanted, device, dtype))
+def _generations(
+    same: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
+) -> Iterator[SpeedRecord]:
+    bench = _guarded(same[0], partial(_bench, same[0], options, device, dtype))
     for entry in same:
         if isinstance(bench, measure.Bench):
             yield _guarded(entry, partial(_generation, entry, bench))
@@ -72,7 +87,7 @@ def _generations(same: Sequence[Entry], wanted: Wanted, device: str, dtype: str)
 Found = TypeVar("Found")
 
 
-def _guarded(entry: Entry, what: Callable[[], Found]) -> Found | Measured:
+def _guarded(entry: PlannedTiming, what: Callable[[], Found]) -> Found | SpeedRecord:
     """What `what` returns, or a record that says why it did not."""
     try:
         return what()
@@ -91,20 +106,20 @@ def _reason(error: Exception) -> str:
     return f"out of memory ({short})" if "out of memory" in str(error) else short
 
 
-def _failed(entry: Entry, reason: str) -> Measured:
-    return Measured(entry.subject, "failed", now(), {}, reason)
+def _failed(entry: PlannedTiming, reason: str) -> SpeedRecord:
+    return SpeedRecord(entry.subject, "failed", now(), {}, reason)
 
 
-def _bench(entry: Entry, wanted: Wanted, device: str, dtype: str) -> measure.Bench:
+def _bench(entry: PlannedTiming, options: RequestedScores, device: str, dtype: str) -> measure.Bench:
     """The entry's system, ready to generate."""
-    system = entry.system(entry.recipe, Limits(0, wanted.length))
-    system.untrained(wanted.vocabulary, seed=0, device=device, dtype=dtype)
-    return measure.Bench(system, wanted.length, device, wanted.seconds)
+    system = entry.system(entry.recipe, Limits(0, options.length))
+    system.untrained(options.vocabulary, seed=0, device=device, dtype=dtype)
+    return measure.Bench(system, options.length, device, options.seconds)
 
 
-def _generation(entry: Entry, bench: measure.Bench) -> Measured:
+def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
     subject, setting = entry.subject, entry.setting
-    if isinstance(bench.system, Particular):
+    if isinstance(bench.system, ValidatesSetting):
         bench.system.check_setting(setting)
     work, batch = bench.work(setting), subject.batch
     taken = bench.generation(setting, batch)
@@ -113,7 +128,7 @@ def _generation(entry: Entry, bench: measure.Bench) -> Measured:
         parts = bench.parts(setting, batch)
     except Exception as error:  # the whole was measured all the same
         reason = f"no single call was timed: {_reason(error)}"
-    return Measured(
+    return SpeedRecord(
         subject,
         "done",
         now(),
@@ -131,12 +146,12 @@ def _generation(entry: Entry, bench: measure.Bench) -> Measured:
     )
 
 
-def _steps(entry: Entry, wanted: Wanted, device: str) -> Measured:
+def _steps(entry: PlannedTiming, options: RequestedScores, device: str) -> SpeedRecord:
     subject, stage = entry.subject, training_steps.STAGES[entry.setting]
     taken = training_steps.measure(
-        entry.system, entry.recipe, stage, length=wanted.length, vocabulary=wanted.vocabulary, device=device
+        entry.system, entry.recipe, stage, length=options.length, vocabulary=options.vocabulary, device=device
     )
-    return Measured(
+    return SpeedRecord(
         subject,
         "done",
         now(),
@@ -149,7 +164,7 @@ def _steps(entry: Entry, wanted: Wanted, device: str) -> Measured:
     )
 
 
-def _told(record: Measured) -> str:
+def _told(record: SpeedRecord) -> str:
     subject = record.subject
     if record.status == "failed":
         result = f"failed: {record.reason}"

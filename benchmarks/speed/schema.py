@@ -67,7 +67,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Measured:
+class SpeedRecord:
     """One measurement.
 
     Attributes:
@@ -107,20 +107,20 @@ class Speed:
     """All records of a folder."""
 
     ceilings: Ceilings | None
-    measured: tuple[Measured, ...]
+    measured: tuple[SpeedRecord, ...]
 
     @property
     def keys(self) -> set[str]:
         return {record.subject.key for record in self.measured}
 
 
-def to_line(record: Ceilings | Measured) -> Json:
+def to_line(record: Ceilings | SpeedRecord) -> Json:
     """A record as one JSON line."""
     kind = "ceilings" if isinstance(record, Ceilings) else record.subject.kind
     return {"schema": SCHEMA, "kind": kind, **asdict(record)}
 
 
-def read(folder: Path) -> Speed:
+def read_records(folder: Path) -> Speed:
     """All records of a folder, in the order in which they were measured.
 
     Raises:
@@ -144,7 +144,7 @@ def from_lines(lines: Iterable[Json], where: Path) -> Speed:
                 values["subject"] = Subject(**values["subject"])
                 values.setdefault("method", method_by_name(values["subject"].system))  # schema 1
                 values |= {name: tuple(values[name]) for name in ("seconds", "preparation")}
-                measured.append(Measured(**values))
+                measured.append(SpeedRecord(**values))
         except (TypeError, KeyError) as error:
             raise UserError(f"{where} holds a line that is no record of speed ({error}); delete it.") from error
     return Speed(ceilings, tuple(measured))

@@ -18,7 +18,7 @@ WARM_STEPS, BLOCKS, BLOCK_STEPS = 8, 6, 4  # the first steps compile; then block
 
 
 @dataclass(frozen=True)
-class Stage:
+class TimedStage:
     """One stage of a training: its name as `fit` tells it, its configuration's in the recipe, and whether it comes
     first."""
 
@@ -29,8 +29,8 @@ class Stage:
 
 # The two stages of Cosmos, by name.
 STAGES = {
-    "autoencoder": Stage("autoencoder", "autoencoder_training", True),
-    "diffusion": Stage("diffusion", "diffusion_training", False),
+    "autoencoder": TimedStage("autoencoder", "autoencoder_training", True),
+    "diffusion": TimedStage("diffusion", "diffusion_training", False),
 }
 SHARE = "autoencoder_share"
 
@@ -66,22 +66,22 @@ class _Watch:
         return ends[0] - begun, blocks
 
 
-def measure(system: type[Any], recipe: Any, stage: Stage, *, length: int, vocabulary: int, device: str) -> Steps:
+def measure(system: type[Any], recipe: Any, stage: TimedStage, *, length: int, vocabulary: int, device: str) -> Steps:
     """Train a few steps of one stage (and one of the other) in a folder that is thrown away."""
     empty(device)
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
         limits = Limits(0, length)
         batch = getattr(recipe, stage.training).batch_size
-        made, corpus = system(recipe, limits).rehearsal(vocabulary, batch, Path(folder) / "encoder")
+        short, corpus = system(recipe, limits).rehearsal(vocabulary, batch, Path(folder) / "encoder")
         steps = WARM_STEPS + BLOCKS * BLOCK_STEPS
         share = steps / (steps + 1) if stage.first else 1 / (steps + 1)
-        made = dataclasses.replace(made, **{SHARE: share})
+        short = dataclasses.replace(short, **{SHARE: share})
         for other in STAGES.values():
-            config = getattr(made, other.training)
+            config = getattr(short, other.training)
             if other is not stage and hasattr(config, "compile"):  # its only step is not worth that
-                made = dataclasses.replace(made, **{other.training: override(config, {"compile": False}, "training")})
+                short = dataclasses.replace(short, **{other.training: override(config, {"compile": False}, "training")})
         watch = _Watch(stage.name, steps, Clock(device))
-        fitted = system(made, limits).fit(
+        fitted = system(short, limits).fit(
             corpus, Budget(steps + 1, "steps"), Path(folder) / "fit", seed=0, device=device, progress=watch
         )
     preparation, seconds = watch.result()

@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing.probes import counting
 
-COUNTED_CALLS = 3  # of each network, whose operations are counted; see `Work`
+COUNTED_CALLS = 3  # of each network, whose operations are counted; see `NetworkWork`
 
 
 @dataclass
-class Work:
+class NetworkWork:
     """What networks did.
 
     Operations are counted in the first three calls of a network only, since counting is slow. The calls after those are
@@ -76,15 +76,15 @@ def watched(networks: Mapping[str, Any], around: Around) -> Iterator[None]:
             network._compiled_call_impl = before[name]
 
 
-def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Work:
+def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> NetworkWork:
     """Run `generate` once, without capture, and count what its networks do.
 
     Where calls are counted that another network makes in its place (in plain `generate` of a transformer), nothing is
     seen of them; then everything that a second run does is counted, which takes longer.
     """
-    work = Work({}, {name: [] for name in networks})
+    work = NetworkWork({}, {name: [] for name in networks})
 
-    def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def around(name: str, call: Callable[[], Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if len(work.first_flops[name]) == COUNTED_CALLS:
             with _Attended() as attended:
                 out = call()
@@ -125,7 +125,7 @@ class _Attended(TorchFunctionMode):
 class Arguments:
     """What a network was called with; tensors are copies."""
 
-    given: tuple[Any, ...]
+    positional: tuple[Any, ...]
     named: dict[str, Any]
 
 
@@ -142,20 +142,20 @@ def arguments(
         have). A network is left out that is handed an object of its own, such as a cache that grows, or in whose
         place another is called.
     """
-    found: dict[str, Arguments] = {}
+    calls_of: dict[str, Arguments] = {}
     place = dict.fromkeys(networks, 0)
 
-    def around(name: str, call: Callable[[], Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def around(name: str, call: Callable[[], Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if place[name] in (0, 1, calls[name] // 2):
-            found.pop(name, None)
+            calls_of.pop(name, None)
             with suppress(_OwnObjectError):
-                found[name] = Arguments(_copied(given), _copied(named))
+                calls_of[name] = Arguments(_copied(positional), _copied(named))
         place[name] += 1
         return call()
 
     with watched(networks, around):
         generate()
-    return found
+    return calls_of
 
 
 class _OwnObjectError(Exception):

@@ -101,8 +101,8 @@ def _resampled_sums(rows: Array, seed: int, draws: int) -> Iterator[Array]:
     step = max(1, _CHUNK // n)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        chosen = generator.integers(0, n, size=(size, n))
-        flat = (chosen + n * np.arange(size)[:, None]).ravel()
+        drawn = generator.integers(0, n, size=(size, n))
+        flat = (drawn + n * np.arange(size)[:, None]).ravel()
         counts = np.bincount(flat, minlength=size * n).reshape(size, n)  # how often each text is in each draw
         yield counts @ rows
 

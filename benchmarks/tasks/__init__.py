@@ -41,8 +41,8 @@ class Task:
     note: str
 
 
-def _fault(found: object) -> str | None:
-    return None if isinstance(found, Task) else "is no benchmarks.tasks.Task"
+def _fault(candidate: object) -> str | None:
+    return None if isinstance(candidate, Task) else "is no benchmarks.tasks.Task"
 
 
 _TASKS = Registry(

@@ -46,8 +46,8 @@ def total(networks: Mapping[str, Any]) -> Network:
 
 
 def _count(parameters: Iterable[Any]) -> Network:
-    found = list(parameters)
-    return Network(sum(p.numel() for p in found), sum(p.numel() for p in found if p.requires_grad))
+    every = list(parameters)
+    return Network(sum(p.numel() for p in every), sum(p.numel() for p in every if p.requires_grad))
 
 
 class OtherLoad:

@@ -52,8 +52,10 @@ def timed(system: System, requests: Sequence[Request], setting: Any, clock: Cloc
         started = clock.now()
         samples = system.generate(requests, setting)
         seconds = clock.now() - started
-    wanted, made = [request.id for request in requests], [sample.id for sample in samples]
-    assert wanted == made, f"the system must answer every request in order: asked {wanted[:3]}..., got {made[:3]}..."
+    asked, answered = [request.id for request in requests], [sample.id for sample in samples]
+    assert asked == answered, (
+        f"the system must answer every request in order: asked {asked[:3]}..., got {answered[:3]}..."
+    )
     return Call(tuple(samples), seconds, calls)
 
 

@@ -59,12 +59,12 @@ def device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        wanted = torch.device(name)
+        parsed = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.") from error
-    if wanted.type not in ("cpu", "cuda"):
+    if parsed.type not in ("cpu", "cuda"):
         raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.")
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+    if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
         raise UserError(f"The device '{name}' is not there; use cpu.")
     return name
 

@@ -33,7 +33,7 @@ examples:
   python -m cosmos VERB --help                              the flags of a verb"""
 
 
-class Parser(argparse.ArgumentParser):
+class CosmosParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one sentence, and whose help is the verb's own text."""
 
     def __init__(self, verb: str, doc: str) -> None:
@@ -71,7 +71,7 @@ def _run(words: Sequence[str]) -> int:
     if words[0] not in VERBS:
         raise unknown("verb", words[0], VERBS)
     module = _module(words[0])
-    parser = Parser(words[0], module.__doc__)
+    parser = CosmosParser(words[0], module.__doc__)
     module.add_arguments(parser)
     arguments, extra = parser.parse_known_args(words[1:])
     if extra:

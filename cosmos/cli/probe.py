@@ -41,9 +41,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     pipeline = Pipeline.load(arguments.model, device=device(arguments.device))
     make_folder(arguments.out)
-    found = probe(pipeline, targets, sources, arguments.seed)
-    write_json(arguments.out / "probes.json", found)
-    figure(found, arguments.out / "probes.png")
+    results = probe(pipeline, targets, sources, arguments.seed)
+    write_json(arguments.out / "probes.json", results)
+    figure(results, arguments.out / "probes.png")
     print(arguments.out / "probes.json")
     print(arguments.out / "probes.png")
     return 0

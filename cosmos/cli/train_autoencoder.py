@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    chosen = recipe(arguments.preset)
-    share = budget(arguments.budget, chosen.budget.part(chosen.autoencoder_share))
+    preset = recipe(arguments.preset)
+    share = budget(arguments.budget, preset.budget.part(preset.autoencoder_share))
     from cosmos.text.files import read_texts
 
     texts = read_texts(arguments.data)
@@ -48,12 +48,12 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.training.config import TrainingRun
 
     where = device(arguments.device)
-    corruption = chosen.model.corruption
+    corruption = preset.model.corruption
     if arguments.corruption is not None:
         if arguments.corruption not in LADDER:
             raise unknown("corruption", arguments.corruption, LADDER)
         corruption = LADDER[arguments.corruption]
-    encoder = TextEncoder(arguments.encoder or encoder_name(chosen.model.text_encoder, MINILM), where)
+    encoder = TextEncoder(arguments.encoder or encoder_name(preset.model.text_encoder, MINILM), where)
     vocabulary = Vocabulary.of([*texts.targets, *(texts.sources or [])], str(encoder.folder))
     longest = int(vocabulary.encode(texts.targets, encoder.positions).mask.sum(1).max())
     limit = arguments.max_tokens or min(longest, encoder.positions)
@@ -61,16 +61,16 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"--max-tokens must lie between 3 and the encoder's {encoder.positions} positions, not {limit}."
         )
-    latents = arguments.latents or chosen.model.autoencoder.latents
-    sizes = replace(chosen.model.autoencoder, max_tokens=limit, latents=latents)
-    chosen = replace(chosen, model=replace(chosen.model, autoencoder=sizes, corruption=corruption))
+    latents = arguments.latents or preset.model.autoencoder.latents
+    sizes = replace(preset.model.autoencoder, max_tokens=limit, latents=latents)
+    preset = replace(preset, model=replace(preset.model, autoencoder=sizes, corruption=corruption))
     with progress_bars() as progress:
         pipeline, stage = train_autoencoder(
             texts.targets,
             held_out,
             encoder,
             vocabulary,
-            chosen,
+            preset,
             share,
             TrainingRun(arguments.out / "training", arguments.seed, where, progress),
         )

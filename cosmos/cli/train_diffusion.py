@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    chosen = recipe(arguments.preset)
-    share = budget(arguments.budget, chosen.budget.part(1.0 - chosen.autoencoder_share))
+    preset = recipe(arguments.preset)
+    share = budget(arguments.budget, preset.budget.part(1.0 - preset.autoencoder_share))
     from cosmos.text.files import Texts, read_texts
 
     texts = read_texts(arguments.data)
@@ -49,17 +49,17 @@ def main(arguments: argparse.Namespace) -> int:
     encoder = pipeline.encoder
     if encoder is None:
         raise UserError(f"{arguments.autoencoder} names no text encoder, so no text can be read; train it anew.")
-    config = chosen.model.denoiser
+    config = preset.model.denoiser
     if texts.sources is not None:
         longest = max(len(row) for row in encoder.ids(texts.sources, encoder.positions)[0])
         config = replace(config, max_source_tokens=arguments.max_source_tokens or longest)
-        chosen = replace(chosen, model=replace(chosen.model, denoiser=config))
+        preset = replace(preset, model=replace(preset.model, denoiser=config))
     with progress_bars() as progress:
         pipeline, stage = train_diffusion(
             pipeline,
             texts,
             held_out,
-            chosen,
+            preset,
             share,
             TrainingRun(arguments.out / "training", arguments.seed, where, progress),
         )

@@ -1,4 +1,4 @@
-"""What the two stages train on (`cosmos.training.batches.Batches`): states with tokens, and latents with states of
+"""What the two stages train on (`cosmos.training.batches.Dataset`): states with tokens, and latents with states of
 sources.
 
 Batches are trimmed to their longest text. Axis legend in `cosmos.models.blocks`.
@@ -17,7 +17,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.batches import Rows
 
 
-class TextRows:
+class TextDataset:
     """Texts for the autoencoder: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L].
 
     Raises:
@@ -39,10 +39,10 @@ class TextRows:
         return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
 
 
-class JoinedRows:
-    """The rows of two lists of texts, one after the other; batches are as those of `TextRows`."""
+class JoinedDataset:
+    """The rows of two lists of texts, one after the other; batches are as those of `TextDataset`."""
 
-    def __init__(self, first: TextRows, second: TextRows) -> None:
+    def __init__(self, first: TextDataset, second: TextDataset) -> None:
         self.parts = (first, second)
 
     def __len__(self) -> int:
@@ -50,13 +50,13 @@ class JoinedRows:
 
     def batch(self, index: Tensor) -> Rows:
         later = index >= len(self.parts[0])
-        found = [part.batch(places) for part, places in self._places(index, later) if len(places)]
-        length = max(rows["tokens"].shape[1] for rows in found)
-        wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in found]
+        batches = [part.batch(places) for part, places in self._places(index, later) if len(places)]
+        length = max(rows["tokens"].shape[1] for rows in batches)
+        wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in batches]
         order = later.long().argsort(stable=True).argsort()  # from the first part's rows, then the second's, to ours
         return {name: torch.cat([rows[name] for rows in wide])[order] for name in wide[0]}
 
-    def _places(self, index: Tensor, later: Tensor) -> list[tuple[TextRows, Tensor]]:
+    def _places(self, index: Tensor, later: Tensor) -> list[tuple[TextDataset, Tensor]]:
         first, second = self.parts
         return [(first, index[~later]), (second, index[later] - len(first))]
 
@@ -68,7 +68,7 @@ def _widened(value: Tensor, length: int) -> Tensor:
     return fresh
 
 
-class LatentRows:
+class LatentDataset:
     """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask."""
 
     def __init__(self, latents: Tensor, sources: CachedStates | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from cosmos.data.datasets import TextRows
+from cosmos.data.datasets import TextDataset
 from cosmos.data.state_cache import CachedStates, cache_states, states_key
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
@@ -26,7 +26,7 @@ def first_process_first(device: str) -> AbstractContextManager[None]:
 class EncodedTexts:
     """States and tokens of targets, and the states of their sources, where they have any."""
 
-    targets: TextRows
+    targets: TextDataset
     key: str  # a hash of the targets, their limit and the encoder
     sources: CachedStates | None
 
@@ -78,7 +78,7 @@ class Encoding:
             UserError: no texts, or the folder cannot be written.
         """
         states, key = self._states(texts.targets, self.max_tokens)
-        rows = TextRows(states, texts.targets, self.vocabulary, self.max_tokens)
+        rows = TextDataset(states, texts.targets, self.vocabulary, self.max_tokens)
         sources = None if texts.sources is None else self._states(texts.sources, self.max_source_tokens)[0]
         return EncodedTexts(rows, key, sources)
 

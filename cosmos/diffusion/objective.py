@@ -10,13 +10,13 @@ from torch import Tensor
 
 from cosmos.config import DiffusionConfig
 from cosmos.diffusion.schedule import Schedule, make_schedule
-from cosmos.models.denoiser import Condition, Denoiser, Source
-from cosmos.runtime.rng import Seeds
+from cosmos.models.denoiser import Condition, Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG
 
 FIRST_TIME = 1e-5  # t is drawn from [FIRST_TIME, 1]
 
 
-def draw_times(seeds: Seeds, stratified: bool) -> Tensor:
+def sample_times(seeds: CounterRNG, stratified: bool) -> Tensor:
     """float64 t [B] in [FIRST_TIME, 1]: uniform, or one in each of B equal strata, which lowers the loss's variance.
 
     Strata are those of the rows at hand: with several processes each covers [0, 1] with its own share of the batch.
@@ -45,7 +45,7 @@ def self_conditioned_rows(rows: int, share: float, device: torch.device) -> Tens
     return torch.searchsorted(due, torch.arange(1, math.floor(rows * share) + 1, device=device, dtype=due.dtype))
 
 
-class Draw(NamedTuple):
+class NoisedExample(NamedTuple):
     """One training example per text, ready for the network to be called with it."""
 
     noisy: Tensor  # z_t [B, N, C]
@@ -55,7 +55,9 @@ class Draw(NamedTuple):
     condition: Condition | None
 
 
-def draw(model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None) -> Draw:
+def noised_example(
+    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None = None
+) -> NoisedExample:
     """Noise clean latents [B, N, C] and prepare self-conditioning; arguments as in `diffusion_loss`.
 
     Per text ("sample"), the earlier estimate is computed for a fixed share of the rows, by place
@@ -67,7 +69,7 @@ def draw(model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds
     every step, whatever the coin says, so all steps do the same work: they can be recorded and have one price.
     """
     schedule = make_schedule(config.schedule)
-    t = draw_times(seeds, config.times == "stratified")
+    t = sample_times(seeds, config.times == "stratified")
     noise = seeds.normal(*latents.shape[1:], dtype=latents.dtype)
     # Both are drawn even where unused, so that streams do not depend on the configuration.
     coin = seeds.uniform()[0] < config.self_condition_share
@@ -86,11 +88,11 @@ def draw(model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds
                 estimate = estimate.to(earlier.dtype).index_copy(0, rows, earlier)
         # Older torch keeps the weights autocast has cast above, and would use them below without their gradients.
         torch.clear_autocast_cache()
-    return Draw(noisy, t, noise, estimate, condition)
+    return NoisedExample(noisy, t, noise, estimate, condition)
 
 
 def diffusion_loss(
-    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: Seeds, source: Source | None = None
+    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None = None
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
 
@@ -99,13 +101,13 @@ def diffusion_loss(
         seeds: one stream per text; time, noise, coin and source dropout come from it.
         source: what the texts are conditioned on; `hidden` is drawn here.
     """
-    error = squared_error(estimated(model, draw(model, latents, config, seeds, source)), latents)
+    error = squared_error(estimated(model, noised_example(model, latents, config, seeds, source)), latents)
     return error.sum(), error.new_full((), len(latents))
 
 
-def estimated(model: Denoiser, drawn: Draw) -> Tensor:
+def estimated(model: Denoiser, example: NoisedExample) -> Tensor:
     """The clean latents' estimate [B, N, C] of an example."""
-    estimate: Tensor = model(drawn.noisy, drawn.t, drawn.estimate, drawn.condition)
+    estimate: Tensor = model(example.noisy, example.t, example.estimate, example.condition)
     return estimate
 
 

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
 from cosmos.diffusion.schedule import BETA_LIMIT, Schedule, make_schedule
 from cosmos.io.errors import UserError
-from cosmos.models.denoiser import Condition, Denoiser, Source
-from cosmos.runtime.rng import Seeds, normal_like
+from cosmos.models.denoiser import Condition, Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG, normal_like
 
 Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
-Generator = torch.Generator | Seeds
+Generator = torch.Generator | CounterRNG
 
 START_NOISE = 5 * math.tan(math.pi * 0.95 / 2)
 """sigma/alpha where a grid in log-SNR starts (t = 0.95 at d = 5), as log-SNR at t = 1 is minus infinity."""
@@ -125,9 +125,11 @@ def ddim_rule(grid: Grid, i: int) -> Coefficients:
 def ddpm_rule(grid: Grid, i: int) -> Coefficients:
     """The posterior q(x' | x, x_0 = D): ancestral sampling."""
     ratio = (grid.sigma[i + 1] / grid.sigma[i]) ** 2
-    kept = grid.alpha[i] / grid.alpha[i + 1]
-    added = 1 - kept**2  # variance of x given x'
-    return Coefficients(kept * ratio, grid.alpha[i + 1] * added / grid.sigma[i] ** 2, math.sqrt(ratio * added))
+    ratio_of_alphas = grid.alpha[i] / grid.alpha[i + 1]
+    added = 1 - ratio_of_alphas**2  # variance of x given x'
+    return Coefficients(
+        ratio_of_alphas * ratio, grid.alpha[i + 1] * added / grid.sigma[i] ** 2, math.sqrt(ratio * added)
+    )
 
 
 def _extrapolation(grid: Grid, i: int) -> tuple[float, float]:
@@ -174,10 +176,10 @@ def heun(denoise: Denoise, x: Tensor, grid: Grid) -> Solved:
     """Heun's method on the probability-flow ODE, two calls a step; both get the estimate of the step before."""
     estimate = None
     for i in range(grid.steps):
-        step, given = grid.t[i + 1] - grid.t[i], estimate
-        first = _drift(x, denoise(x, grid.t[i], given), grid, i)
+        step, earlier = grid.t[i + 1] - grid.t[i], estimate
+        first = _drift(x, denoise(x, grid.t[i], earlier), grid, i)
         reached = x + step * first
-        estimate = denoise(reached, grid.t[i + 1], given)
+        estimate = denoise(reached, grid.t[i + 1], earlier)
         x = x + step / 2 * (first + _drift(reached, estimate, grid, i + 1))
     assert estimate is not None
     return Solved(x, x, estimate)
@@ -227,7 +229,7 @@ def sample_latents(
     diffusion: DiffusionConfig,
     setting: SamplerSetting,
     seeds: Tensor,
-    source: Source | None = None,
+    source: SourceStates | None = None,
     compiled: bool = False,
 ) -> Tensor:
     """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
@@ -241,14 +243,14 @@ def sample_latents(
         UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
     """
     check_self_guidance(setting, diffusion)
-    schedule, generator = make_schedule(diffusion.schedule), Seeds(seeds, compiled)
+    schedule, generator = make_schedule(diffusion.schedule), CounterRNG(seeds, compiled)
     condition = None if source is None else denoiser.encode_condition(source)
-    informed = diffusion.self_conditioned
-    denoise = with_network(denoiser, condition, self_conditioned=informed)
+    self_conditioned = diffusion.self_conditioned
+    denoise = with_network(denoiser, condition, self_conditioned=self_conditioned)
     if condition is not None and setting.guidance != 1.0:
-        free = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=informed)
-        denoise = guided(denoise, free, setting.guidance, setting.guidance_window, schedule)
-    denoise = self_guided(denoise, setting.self_guidance)
+        uncond = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=self_conditioned)
+        denoise = cfg(denoise, uncond, setting.guidance, setting.guidance_window, schedule)
+    denoise = self_conditioning_guidance(denoise, setting.self_guidance)
     start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
     return sample(denoise, start, setting, schedule, generator)
 
@@ -263,14 +265,14 @@ def with_network(denoiser: nn.Module, condition: Condition | None = None, *, sel
     def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
         # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
         withheld = estimate is None or not self_conditioned
-        given = torch.zeros_like(x, dtype=dtype) if withheld else estimate.to(dtype)
+        earlier = torch.zeros_like(x, dtype=dtype) if withheld else estimate.to(dtype)
         time = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
-        return denoiser(x.to(dtype), time, given, condition).to(x.dtype)
+        return denoiser(x.to(dtype), time, earlier, condition).to(x.dtype)
 
     return denoise
 
 
-def guided(
+def cfg(
     conditional: Denoise, unconditional: Denoise, weight: float, window: tuple[float, float], schedule: Schedule
 ) -> Denoise:
     """Classifier-free guidance: unconditional + weight * (conditional - unconditional) inside a window of sigma/alpha.
@@ -281,31 +283,31 @@ def guided(
     low, high = (_time_of_noise(schedule, noise) for noise in window)
 
     def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-        wanted = conditional(x, t, estimate)
+        cond = conditional(x, t, estimate)
         if weight == 1.0 or not low <= t <= high:
-            return wanted
-        free = unconditional(x, t, estimate)
-        return free + weight * (wanted - free)
+            return cond
+        uncond = unconditional(x, t, estimate)
+        return uncond + weight * (cond - uncond)
 
     return denoise
 
 
-def self_guided(denoise: Denoise, weight: float) -> Denoise:
+def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
     """Guidance by self-conditioning: D(x, t, none) + weight * (D(x, t, estimate) - D(x, t, none)).
 
     Without an estimate, as in a solver's first step, and at weight 1 everywhere, it is D at the cost of one call. With
-    `guided` it commutes, both being linear in the same four predictions; it stands outside, where it is one wrapper and
+    `cfg` it commutes, both being linear in the same four predictions; it stands outside, where it is one wrapper and
     not one for either half.
     """
     if weight == 1.0:
         return denoise
 
     def pulled(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-        wanted = denoise(x, t, estimate)
+        with_estimate = denoise(x, t, estimate)
         if estimate is None:
-            return wanted
-        free = denoise(x, t, None)
-        return free + weight * (wanted - free)
+            return with_estimate
+        without_estimate = denoise(x, t, None)
+        return without_estimate + weight * (with_estimate - without_estimate)
 
     return pulled
 

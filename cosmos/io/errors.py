@@ -14,9 +14,9 @@ class UserError(ValueError):
     """A mistake the user can mend; the message is one sentence that says how."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not among `known`, with the nearest names first."""
-    names = sorted(known)
+def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
+    """The error for a name that is not among `options`, with the nearest names first."""
+    names = sorted(options)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
     return UserError(f"Unknown {kind} '{name}'; {hint}")

@@ -25,7 +25,7 @@ _OURS = "cosmos"  # the one metadata key: with several, safetensors writes them 
 
 
 @dataclass(frozen=True)
-class Header:
+class SafetensorsHeader:
     """What a safetensors file says of itself: name -> shape, name -> dtype code, and what `save` was told to note."""
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -33,7 +33,7 @@ class Header:
     notes: Mapping[str, Any]
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> SafetensorsHeader:
     """Read and verify the header; no weight is read.
 
     Raises:
@@ -52,10 +52,10 @@ def read_header(path: Path) -> Header:
             f"{path} is not a safetensors file, or it is truncated or damaged ({error}); restore it from a copy, or "
             "train or convert it again."
         ) from error
-    return Header(shapes, dtypes, notes)
+    return SafetensorsHeader(shapes, dtypes, notes)
 
 
-def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> Header:
+def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> SafetensorsHeader:
     """Verify that the file holds exactly the expected names and shapes.
 
     Raises:

@@ -17,7 +17,7 @@ from cosmos.config import AutoencoderConfig, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
 from cosmos.models.corruption import corrupt
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 
 class Positions(nn.Embedding):
@@ -175,7 +175,7 @@ class Autoencoder(nn.Module):
 
 
 def autoencoder_loss(
-    model: Autoencoder, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: Seeds | None
+    model: Autoencoder, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: CounterRNG | None
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy + weight * MSE(hidden, clean states), summed over tokens, and the number of tokens.
 

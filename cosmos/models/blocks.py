@@ -66,9 +66,9 @@ class Rotary(nn.Module):
         assert stop <= self.cos.shape[0], f"position {stop} beyond the rotary table of {self.cos.shape[0]}"
         return turn(x, self.cos[start:stop], self.sin[start:stop])
 
-    def at(self, place: Tensor) -> tuple[Tensor, Tensor]:
-        """What `turn` needs for x [B, H, D] of one position per row, at `place` int64 [B]: each [B, 1, D]."""
-        return self.cos[place][:, None], self.sin[place][:, None]
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """What `turn` needs for x [B, H, D] of one position per row, at `positions` int64 [B]: each [B, 1, D]."""
+        return self.cos[positions][:, None], self.sin[positions][:, None]
 
 
 class SelfAttention(nn.Module):

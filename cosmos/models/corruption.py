@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cosmos.config import CorruptionConfig
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 
 class Corruption(NamedTuple):
@@ -25,19 +25,19 @@ class Corruption(NamedTuple):
     keep: Tensor | None  # bool [B, N, C], False where a latent number becomes zero; None: nothing is zeroed
 
 
-def drop_tokens(mask: Tensor, rate: float, seeds: Seeds) -> Tensor:
+def drop_tokens(mask: Tensor, rate: float, seeds: CounterRNG) -> Tensor:
     """Hide each token with chance `rate`: bool [B, L] -> bool [B, L]. Dropping acts through the compressor's mask."""
     return mask & (seeds.uniform(mask.shape[1]) >= rate)
 
 
-def add_noise(states: Tensor, keep: float, seeds: Seeds) -> Tensor:
+def add_noise(states: Tensor, keep: float, seeds: CounterRNG) -> Tensor:
     """keep * h + sqrt(1 - keep^2) * eps, which holds the variance of standardised states [B, L, T]."""
     noise = seeds.normal(*states.shape[1:], dtype=states.dtype)
     return keep * states + math.sqrt(1.0 - keep**2) * noise
 
 
 def corrupt(
-    states: Tensor, mask: Tensor, latents: tuple[int, int], config: CorruptionConfig, seeds: Seeds
+    states: Tensor, mask: Tensor, latents: tuple[int, int], config: CorruptionConfig, seeds: CounterRNG
 ) -> Corruption:
     """Draw the corruption of each text from its own stream.
 

@@ -33,7 +33,7 @@ from cosmos.models.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention,
 MAX_PERIOD = 10.0  # of the time embedding, whose argument is t in [0, 1] itself
 
 
-class Source(NamedTuple):
+class SourceStates(NamedTuple):
     """What a text is conditioned on, before the source encoder."""
 
     states: Tensor  # standardised states of the frozen text encoder [B, S, T]
@@ -52,7 +52,7 @@ class Condition(NamedTuple):
         return Condition(self.mask[index], tuple((keys[index], values[index]) for keys, values in self.keys_values))
 
 
-class Block(nn.Module):
+class DenoiserBlock(nn.Module):
     """Pre-norm self-attention, cross-attention where there is a condition, and SwiGLU, each residual."""
 
     def __init__(self, config: DenoiserConfig, conditional: bool) -> None:
@@ -91,7 +91,7 @@ class SourceEncoder(nn.Module):
         super().__init__()
         self.project = project(source_width, config.width)
         self.rotary = Rotary(config.width // config.heads, config.max_source_tokens)
-        self.blocks = nn.ModuleList(Block(config, conditional=False) for _ in range(config.source_layers))
+        self.blocks = nn.ModuleList(DenoiserBlock(config, conditional=False) for _ in range(config.source_layers))
         self.output_norm = RMSNorm(config.width)
         placed = config.release_condition or config.positions
         self.positions = nn.Embedding(config.max_source_tokens, config.width) if placed else None
@@ -126,7 +126,7 @@ class Denoiser(nn.Module):
         self.estimate_shift = nn.Linear(inner, config.layers * width)
         self.rotary = Rotary(width // config.heads, config.latents)
         conditional = config.source_width is not None
-        self.blocks = nn.ModuleList(Block(config, conditional) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(DenoiserBlock(config, conditional) for _ in range(config.layers))
         if config.output_norm:
             self.output = nn.Sequential(project(width, inner), RMSNorm(inner))
         else:
@@ -135,7 +135,7 @@ class Denoiser(nn.Module):
             self.source_encoder = SourceEncoder(config, config.source_width)
             self.null_source = nn.Parameter(torch.zeros(width))
 
-    def encode_condition(self, source: Source) -> Condition:
+    def encode_condition(self, source: SourceStates) -> Condition:
         """Encode sources once, for use at every step. A hidden or empty source becomes the learned null source."""
         present = source.mask.any(1)  # [B]
         if source.hidden is not None:

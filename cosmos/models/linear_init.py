@@ -57,14 +57,14 @@ def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens:
     r = tokens_per_latent(config)
     assert r is not None, "sizes without room for a linear start"
     codes = torch.Generator().manual_seed(seed)
-    kept = config.latent_width // r  # K
+    directions_per_token = config.latent_width // r  # K
     h, t = states[mask], tokens[mask]  # [tokens, T], [tokens]
     autoencoder.eval()
     decompressor = autoencoder.decompressor
     _quiet(autoencoder.compressor)
     _quiet(decompressor, decompressor.embedding_feed_forward[-1])
-    _start_compressor(autoencoder.compressor, config, _directions(h, t, kept), r, codes)
-    _start_decompressor(autoencoder, kept, r, codes)
+    _start_compressor(autoencoder.compressor, config, _directions(h, t, directions_per_token), r, codes)
+    _start_decompressor(autoencoder, directions_per_token, r, codes)
     _fit_read_out(autoencoder, states, mask, h, t)
 
 
@@ -90,8 +90,8 @@ def _directions(h: Tensor, t: Tensor, count: int) -> Tensor:
     values, vectors = torch.linalg.eigh(total)
     whiten = vectors * values.rsqrt() @ vectors.T
     best = torch.linalg.eigh(whiten @ between @ whiten).eigenvectors[:, -count:].flip(1)
-    found = (whiten @ best).T
-    return found / (h @ found.T).std(0)[:, None]
+    directions = (whiten @ best).T
+    return directions / (h @ directions.T).std(0)[:, None]
 
 
 def _quiet(half: Compressor | Decompressor, *more: nn.Linear) -> None:
@@ -110,9 +110,9 @@ def _quiet(half: Compressor | Decompressor, *more: nn.Linear) -> None:
 def _start_compressor(
     compressor: Compressor, config: AutoencoderConfig, directions: Tensor, r: int, codes: torch.Generator
 ) -> None:
-    kept, size = len(directions), config.width // config.heads
+    directions_per_token, size = len(directions), config.width // config.heads
     compressor.from_text.weight.zero_()
-    compressor.from_text.weight[:kept] = directions
+    compressor.from_text.weight[:directions_per_token] = directions
     compressor.to_latent.weight.copy_(torch.eye(config.latent_width, config.width))
     attention = compressor.layers[0].attention
     query, _, key, value = _maps(attention)
@@ -126,10 +126,17 @@ def _start_compressor(
         key[rows] = _map(places, code)
         query[rows] = _map(queries, code[(latent * r + slot).clamp_max(config.max_tokens - 1)])
         done = part * size
-        _carry(value, attention.out.weight, head * size, done, slot * kept + done, min(size, kept - done))
+        _carry(
+            value,
+            attention.out.weight,
+            head * size,
+            done,
+            slot * directions_per_token + done,
+            min(size, directions_per_token - done),
+        )
 
 
-def _start_decompressor(autoencoder: Autoencoder, kept: int, r: int, codes: torch.Generator) -> None:
+def _start_decompressor(autoencoder: Autoencoder, directions_per_token: int, r: int, codes: torch.Generator) -> None:
     decompressor, config = autoencoder.decompressor, autoencoder.config
     size = config.width // config.heads
     decompressor.from_latent.weight.copy_(torch.eye(config.width, config.latent_width))
@@ -148,7 +155,14 @@ def _start_decompressor(autoencoder: Autoencoder, kept: int, r: int, codes: torc
         mine = (place % r == slot)[:, None].to(latent.device)
         query[rows] = _map(places, torch.where(mine, latent[(place // r).clamp_max(config.latents - 1)], own))
         done = part * size
-        _carry(value, attention.out.weight, head * size, slot * kept + done, done, min(size, kept - done))
+        _carry(
+            value,
+            attention.out.weight,
+            head * size,
+            slot * directions_per_token + done,
+            done,
+            min(size, directions_per_token - done),
+        )
 
 
 def _fit_read_out(autoencoder: Autoencoder, states: Tensor, mask: Tensor, h: Tensor, t: Tensor) -> None:

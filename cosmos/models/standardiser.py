@@ -26,10 +26,10 @@ class Standardiser(nn.Module):
     @classmethod
     def of(cls, statistics: Statistics) -> Standardiser:
         """One with the statistics of `CachedStates.statistics`."""
-        made = cls(len(statistics.mean))
-        made.mean.copy_(statistics.mean)
-        made.std.copy_(statistics.std)
-        return made
+        standardiser = cls(len(statistics.mean))
+        standardiser.mean.copy_(statistics.mean)
+        standardiser.std.copy_(statistics.std)
+        return standardiser
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states [B, L, T] and mask bool [B, L] -> standardised states [B, L, T]."""

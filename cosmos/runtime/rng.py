@@ -1,6 +1,6 @@
 """Noise that depends on a text's own seed and on nothing else.
 
-`Seeds` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the
+`CounterRNG` is a counter-based generator: every number is a hash of (seed of the row, number of the draw, place in the
 row), so a text gets the same noise alone or in a batch of a thousand, on any device, in any order, and the draws are
 plain tensor arithmetic that a captured graph can hold. The hash is the finaliser of SplitMix64 (Steele, Lea and
 Flood, 2014), applied twice; normals come from the Box-Muller transform.
@@ -53,7 +53,7 @@ def _hash(stream: Tensor, place: Tensor) -> Tensor:
     return _mix(_mix(stream)[:, None] + place)
 
 
-class Seeds:
+class CounterRNG:
     """One stream of random numbers per row. Each draw advances all streams together.
 
     Args:
@@ -70,9 +70,9 @@ class Seeds:
     def __len__(self) -> int:
         return self.keys.shape[0]
 
-    def rows(self, index: Tensor) -> Seeds:
+    def rows(self, index: Tensor) -> CounterRNG:
         """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
-        part = object.__new__(Seeds)
+        part = object.__new__(CounterRNG)
         part.keys, part.draws, part.compiled = self.keys[index], self.draws, self.compiled
         return part
 
@@ -97,9 +97,9 @@ class Seeds:
         return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
 
 
-def normal_like(x: Tensor, generator: torch.Generator | Seeds) -> Tensor:
+def normal_like(x: Tensor, generator: torch.Generator | CounterRNG) -> Tensor:
     """Standard normal noise of the shape, dtype and device of `x`, shape [B, ...]."""
-    if isinstance(generator, Seeds):
+    if isinstance(generator, CounterRNG):
         return generator.normal(*x.shape[1:], dtype=x.dtype)
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 

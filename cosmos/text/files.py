@@ -33,12 +33,12 @@ def read_texts(path: Path) -> Texts:
     if path.suffix not in readers:
         raise UserError(f"Cannot tell what {path} holds; give a .txt, .jsonl or .parquet file.")
     try:
-        found = readers[path.suffix](path)
+        texts = readers[path.suffix](path)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read {path} ({getattr(error, 'strerror', None) or error}).") from error
-    if not found.targets:
+    if not texts.targets:
         raise UserError(f"{path} holds no text.")
-    return found
+    return texts
 
 
 def read_sources(path: Path) -> Sequence[str]:
@@ -47,23 +47,23 @@ def read_sources(path: Path) -> Sequence[str]:
     Raises:
         UserError: as `read_texts`.
     """
-    found = read_texts(path)
-    return found.targets if found.sources is None else found.sources
+    texts = read_texts(path)
+    return texts.targets if texts.sources is None else texts.sources
 
 
 def pieces(passages: Iterable[str], words: int) -> list[str]:
     """Passages cut into runs of whole sentences of at most so many words; a longer sentence is a piece by itself."""
-    found: list[str] = []
+    pieces: list[str] = []
     for passage in passages:
         run: list[str] = []
         for sentence in _SENTENCE_END.split(passage.strip()):
             count = len(sentence.split())
             if run and sum(len(part.split()) for part in run) + count > words:
-                found.append(" ".join(run))
+                pieces.append(" ".join(run))
                 run = []
             run.append(sentence)
-        found.append(" ".join(run))
-    return [piece for piece in found if piece]
+        pieces.append(" ".join(run))
+    return [piece for piece in pieces if piece]
 
 
 def _plain(path: Path) -> Texts:
@@ -94,8 +94,8 @@ def _parquet(path: Path) -> Texts:
         table = parquet.read_table(path)
     except pyarrow.ArrowInvalid as error:
         raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
-    wanted = [name for name in ("text", "source", "target") if name in table.column_names]
-    return _columns(path, table.select(wanted).to_pylist())
+    columns = [name for name in ("text", "source", "target") if name in table.column_names]
+    return _columns(path, table.select(columns).to_pylist())
 
 
 def _columns(path: Path, rows: Iterable[Mapping[str, Any]]) -> Texts:

@@ -124,9 +124,9 @@ class Vocabulary:
 
     def _decode(self, row: list[int]) -> Decoded:
         finished = SEP in row
-        kept = row[: row.index(SEP)] if finished else row
-        pieces = [self.pieces[i] for i in kept if len(SPECIALS) <= i < len(self.pieces)]
-        return Decoded(detokenise(pieces), len(kept) + finished, finished)
+        before_end = row[: row.index(SEP)] if finished else row
+        pieces = [self.pieces[i] for i in before_end if len(SPECIALS) <= i < len(self.pieces)]
+        return Decoded(detokenise(pieces), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
         """Write all that is needed to encode and decode, as JSON."""

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 Rows = dict[str, Tensor]
 """Tensors by name, whose first axis is B."""
@@ -39,7 +39,7 @@ class Batch(Rows):
         return Batch(moved, self.static_shapes)
 
 
-class Batches(Protocol):
+class Dataset(Protocol):
     """A data set that can be indexed; gives tensors on the CPU, which may lie in memory-mapped files."""
 
     def __len__(self) -> int: ...
@@ -49,7 +49,7 @@ class Batches(Protocol):
         ...
 
 
-class TensorBatches:
+class TensorDataset:
     """Tensors with one row per example, all of the same length.
 
     Args:
@@ -73,12 +73,12 @@ def hashed(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big") >> 2
 
 
-def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: bool = False) -> Seeds:
+def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: bool = False) -> CounterRNG:
     """One stream each for places start ... stop - 1 of a batch whose number is `base`, a value of `hashed`."""
-    return Seeds(torch.arange(start, stop, device=device) + base, compiled)
+    return CounterRNG(torch.arange(start, stop, device=device) + base, compiled)
 
 
-class Order:
+class EpochSampler:
     """The order of the data: an endless row of permutations, one per (seed, epoch).
 
     Args:
@@ -108,7 +108,7 @@ class Order:
         return torch.cat(pieces)
 
 
-class Ahead:
+class Prefetcher:
     """The batches of consecutive steps; those of coming ones are put together by a thread while a GPU is busy.
 
     Args:

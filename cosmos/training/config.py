@@ -40,13 +40,13 @@ class TrainingConfig:
     keep: Keep = "last"  # which weights are returned, by validation loss
     precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
     compile: bool = False  # the repeated blocks of the network, on a GPU; takes a minute or two of the budget
-    record: bool = False  # steps as CUDA graphs, on one GPU: small networks wait for launches otherwise
+    cuda_graph: bool = False  # steps as CUDA graphs, on one GPU: small networks wait for launches otherwise
     checkpoint_seconds: float = 20.0  # shortest time between resume points
 
     def __post_init__(self) -> None:
-        for kind, name, known in (("keep", self.keep, Keep), ("precision", self.precision, Precision)):
-            if name not in get_args(known):
-                raise unknown(kind, name, get_args(known))
+        for kind, name, options in (("keep", self.keep, Keep), ("precision", self.precision, Precision)):
+            if name not in get_args(options):
+                raise unknown(kind, name, get_args(options))
         within = {
             "batch_size must be at least 1": self.batch_size >= 1,
             "learning_rate must be positive": 0 < self.learning_rate < math.inf,
@@ -60,18 +60,18 @@ class TrainingConfig:
             "validations must not be negative": self.validations >= 0,
             "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
         }
-        for rule, kept in within.items():
-            if not kept:
+        for rule, holds in within.items():
+            if not holds:
                 raise UserError(f"Training cannot run: {rule}, not {getattr(self, rule.split()[0])}.")
 
     def ignored_keys(self) -> dict[str, str]:
         """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
-        found = {}
+        reasons = {}
         if self.warmup_steps is not None:
-            found["warmup_share"] = "the warm-up is counted in steps; set {}warmup_steps, or set that to none"
+            reasons["warmup_share"] = "the warm-up is counted in steps; set {}warmup_steps, or set that to none"
         if self.validations == 0:
-            found["keep"] = "no validation loss is measured; set {}validations above 0"
-        return found
+            reasons["keep"] = "no validation loss is measured; set {}validations above 0"
+        return reasons
 
 
 @dataclass(frozen=True)

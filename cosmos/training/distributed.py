@@ -45,10 +45,10 @@ class Processes:
             return value
         return float(self.total(torch.tensor(0.0 if self.rank else value, dtype=torch.float64, device=self.device)))
 
-    def precision(self, wanted: Precision) -> Precision:
+    def precision(self, asked: Precision) -> Precision:
         """What "auto" means here: bfloat16 on a GPU that has it; float32 on a CPU, where few have it in hardware."""
-        if wanted != "auto":
-            return wanted
+        if asked != "auto":
+            return asked
         return "bfloat16" if self.device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
@@ -75,14 +75,14 @@ def find_processes(device: str) -> Processes:
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 
-    wanted = torch.device(device)
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+    asked = torch.device(device)
+    if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
         raise UserError(f"The device '{device}' is not there; use cpu.")
     accelerator = Accelerator(
         # Only where processes must be told to meet over gloo: accelerate allows one choice in a process's life.
-        cpu=wanted.type == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1,
+        cpu=asked.type == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1,
         mixed_precision="no",  # one choice as well, while stages may differ: the loop uses torch.autocast
         device_placement=False,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    return Processes(accelerator, accelerator.device if accelerator.num_processes > 1 else wanted)
+    return Processes(accelerator, accelerator.device if accelerator.num_processes > 1 else asked)

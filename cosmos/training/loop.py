@@ -5,9 +5,9 @@ the weights, validation under that average, and resume points. Processes, their 
 accelerate's.
 
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
-(seed, epoch); noise is one `Seeds` stream per row from (seed, step, place in the global batch); dropout is seeded from
-(seed, step, process). Nothing else is random, so a run that was killed and called again ends with the same bytes on the
-CPU when its budget is in steps or FLOPs.
+(seed, epoch); noise is one `CounterRNG` stream per row from (seed, step, place in the global batch); dropout is seeded
+from (seed, step, process). Nothing else is random, so a run that was killed and called again ends with the same bytes
+on the CPU when its budget is in steps or FLOPs.
 
 Axis legend: B rows of the global batch.
 """
@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
 from cosmos.runtime import compilation
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Ahead, Batch, Batches, Order, Rows, TensorBatches, hashed, row_seeds
+from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, TensorDataset, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
 from cosmos.training.distributed import Processes, find_processes
@@ -40,18 +40,18 @@ from cosmos.training.step import OptimiserStep
 
 __all__ = [
     "Batch",
-    "Batches",
+    "Dataset",
     "Loss",
     "Progress",
     "Rows",
-    "TensorBatches",
+    "TensorDataset",
     "TrainingConfig",
     "TrainingResult",
     "silent",
     "train",
 ]
 
-Loss = Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]]
+Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
 whole global batch, so rows with more tokens count for more where the weight counts tokens."""
 
@@ -63,7 +63,7 @@ CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
 def train(
     model: nn.Module,
     loss: Loss,
-    data: Batches,
+    data: Dataset,
     *,
     config: TrainingConfig,
     budget: Budget,
@@ -71,7 +71,7 @@ def train(
     seed: int,
     device: str,
     stage: str,
-    validation: Batches | None = None,
+    validation: Dataset | None = None,
     validation_loss: Loss | None = None,
     progress: Progress = silent,
 ) -> TrainingResult:
@@ -82,7 +82,7 @@ def train(
     `accelerate launch` the processes share each batch.
 
     Args:
-        loss: see `Loss`; it is given the rows of one process and `Seeds` with one stream per row.
+        loss: see `Loss`; it is given the rows of one process and `CounterRNG` with one stream per row.
         validation: measured with `validation_loss` (default: `loss`) in evaluation mode, under the averaged weights.
         stage: name of the files left in `workdir`, such as "autoencoder".
 
@@ -116,8 +116,8 @@ def train(
     forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
     blocks = compilation.compile_blocks({"": model}, training=True) if run.step.compiled else None
     compiled = nullcontext() if blocks is None else compilation.compiled(blocks)
-    chosen = torch.cuda.device(run.device) if on_gpu else nullcontext()
-    with chosen, forked, compiled, run.ahead:
+    on_device = torch.cuda.device(run.device) if on_gpu else nullcontext()
+    with on_device, forked, compiled, run.ahead:
         _loop(run, progress)
     trained = run.finish()
     processes.accelerator.wait_for_everyone()
@@ -152,13 +152,13 @@ def _loop(run: _Run, progress: Progress) -> None:
 class _Job:
     """What is asked."""
 
-    data: Batches
+    data: Dataset
     config: TrainingConfig
     budget: Budget
     workdir: Path
     seed: int
     stage: str
-    validation: Batches | None
+    validation: Dataset | None
     validation_loss: Loss
     arguments: dict[str, Any]
 
@@ -189,7 +189,7 @@ class _Run:
         self.job, self.model, self.processes, self.device = job, model.to(processes.device), processes, processes.device
         self.step = OptimiserStep(model, config, processes, job.seed)
         self.best: list[Tensor] | None = None
-        self.order = Order(len(job.data), job.seed)
+        self.order = EpochSampler(len(job.data), job.seed)
         self.points = resume.ResumePoints(job.workdir, job.stage)
         began = time.perf_counter()
         self.counters = self._restored()
@@ -198,7 +198,7 @@ class _Run:
             self.counters.flops_per_step = flops_per_step(self.step, loss, self._rows, job.budget, epoch)
         self.steps = total_steps(job.budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(loss, self.counters.step, self.counters.running)
-        self.ahead = Ahead(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
+        self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
         processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
         log = job.workdir / f"{job.stage}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from cosmos.runtime.flops import measure_flops
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training.batches import Batch, Rows, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import total_steps
@@ -30,7 +30,7 @@ COUNTED_FOR_SECONDS = 4  # where time is the budget, the price goes into the rec
 
 def flops_per_step(
     step: OptimiserStep,
-    loss: Callable[[nn.Module, Batch, Seeds], tuple[Tensor, Tensor]],
+    loss: Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]],
     batch: Callable[[int], Rows],
     budget: Budget,
     epoch: int,
@@ -78,8 +78,8 @@ def flops_per_step(
             assert steps is not None
             sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
             most = min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
-            chosen = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
-            flops |= {number: counted(number) for number in chosen if number not in flops}
+            counted_steps = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
+            flops |= {number: counted(number) for number in counted_steps if number not in flops}
             mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
     return together(mean)
 

@@ -137,9 +137,9 @@ class Log:
     def __init__(self, path: Path, length: int) -> None:
         self.path = path
         with saving(path):
-            kept = path.read_bytes()[:length] if path.exists() else b""
-            kept = kept[: kept.rfind(b"\n") + 1]  # a file shorter than remembered may end in part of a line
-            write_bytes(path, kept)
+            content = path.read_bytes()[:length] if path.exists() else b""
+            content = content[: content.rfind(b"\n") + 1]  # a file shorter than remembered may end in part of a line
+            write_bytes(path, content)
             self._file = path.open("ab", buffering=0)
 
     def write(self, **line: object) -> None:

@@ -21,7 +21,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
 from cosmos.training.batches import Batch, Rows, hashed
 from cosmos.training.config import TrainingConfig
@@ -32,7 +32,7 @@ GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further on
 
 def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
     """Whether the steps of a training are recorded there."""
-    return config.record and device.type == "cuda" and processes == 1
+    return config.cuda_graph and device.type == "cuda" and processes == 1
 
 
 class OptimiserStep:
@@ -116,7 +116,7 @@ class OptimiserStep:
     def _run(self, rows: Rows) -> None:
         batch = Batch(rows, static_shapes=self.recorded).to(self.device)
         with self.autocast():
-            total, weight = self.objective(batch, Seeds(self.rows + self.noise, self.compiled))
+            total, weight = self.objective(batch, CounterRNG(self.rows + self.noise, self.compiled))
         sums = self.processes.total(torch.stack((total.detach(), weight)))
         weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
         # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.

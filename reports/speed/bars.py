@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from benchmarks.records.schema import canonical_json
-from benchmarks.speed.schema import Ceilings, Measured, Speed
+from benchmarks.speed.schema import Ceilings, Speed, SpeedRecord
 from reports.numbers import significant
 from reports.table import Bar
 
@@ -30,12 +30,12 @@ def quantile(seconds: Sequence[float], share: float = 0.5) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
-def per_second(record: Measured, count: int) -> float:
+def per_second(record: SpeedRecord, count: int) -> float:
     """How many of something that one batch makes are made in a second."""
     return count / quantile(record.seconds)
 
 
-def excess(record: Measured) -> float | None:
+def excess(record: SpeedRecord) -> float | None:
     """How much longer a batch takes than its network calls by themselves, as a share; None if one was not timed."""
     called = {name: count for name, count in record.calls.items() if count}
     if not called or any(name not in record.parts for name in called):
@@ -43,7 +43,7 @@ def excess(record: Measured) -> float | None:
     return quantile(record.seconds) / sum(count * record.parts[name] for name, count in called.items()) - 1.0
 
 
-def shares(record: Measured, ceilings: Ceilings | None) -> tuple[float, float] | None:
+def shares(record: SpeedRecord, ceilings: Ceilings | None) -> tuple[float, float] | None:
     """Shares of the matrix ceiling and of the copy ceiling (0 where no bytes were counted)."""
     if ceilings is None or record.flops is None:
         return None
@@ -58,7 +58,7 @@ def bars(speed: Speed) -> tuple[Bar, ...]:
     return (*_static(done), *_steps(done), *_parts(done), *_training(done, speed.ceilings))
 
 
-def latents(record: Measured) -> int | None:
+def latents(record: SpeedRecord) -> int | None:
     """The latents of a Cosmos recipe: one for every position where nothing is compressed."""
     model = record.subject.recipe.get("model")
     if record.subject.recipe.get("full"):
@@ -66,43 +66,43 @@ def latents(record: Measured) -> int | None:
     return None if model is None else int(model["autoencoder"]["latents"])
 
 
-def _static(done: Sequence[Measured]) -> Iterator[Bar]:
+def _static(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
     """The fastest served decoding against `generate`, for every way to choose tokens that both were measured with."""
     own = [record for record in done if record.subject.system == "gpt2" and record.subject.kind == "generation"]
     plain = [record for record in own if "capture" not in record.subject.values]
     for batch, asked in STATIC_RATIO.items():
-        found = {}
+        ratios = {}
         for slow in (record for record in plain if record.subject.batch == batch):
             served = [r for r in own if "capture" in r.subject.values and _alike(r, slow)]
             if served:
                 fast = min(quantile(record.seconds) for record in served)
-                found[slow.subject.what] = quantile(slow.seconds) / fast
+                ratios[slow.subject.what] = quantile(slow.seconds) / fast
         what = f"static cache against generate at batch {batch}"
-        if not found:
+        if not ratios:
             yield Bar(what, f"{asked:g} times as fast", "", "not measured")
-        for setting, ratio in found.items():
+        for setting, ratio in ratios.items():
             yield _bar(f"{what} ({setting})", f"{asked:g} times as fast", ratio, "times", least=asked)
 
 
-def _alike(served: Measured, plain: Measured) -> bool:
+def _alike(served: SpeedRecord, plain: SpeedRecord) -> bool:
     """Whether two settings choose tokens alike, at the same batch."""
     values = {key: served.subject.values.get(key) for key in plain.subject.values}
     same = canonical_json(values) == canonical_json(plain.subject.values)
     return same and served.subject.batch == plain.subject.batch
 
 
-def _steps(done: Sequence[Measured]) -> Iterator[Bar]:
+def _steps(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
     for (count, batch), asked in STEP_MS.items():
-        found = [
+        milliseconds = [
             1e3 * record.parts["denoiser"]
             for record in _cosmos(done, "generation")
             if latents(record) == count and record.subject.batch == batch and "denoiser" in record.parts
         ]
         what = f"one denoiser call of Cosmos with {count} latents at batch {batch}"
-        yield _bar(what, f"at most {asked:g} ms", min(found, default=None), "ms", most=asked)
+        yield _bar(what, f"at most {asked:g} ms", min(milliseconds, default=None), "ms", most=asked)
 
 
-def _parts(done: Sequence[Measured]) -> Iterator[Bar]:
+def _parts(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
     """The worst of all batches of Cosmos."""
     best: dict[tuple[int | None, str, int], tuple[float, float]] = {}
     for record in _cosmos(done, "generation"):  # of several captures the fastest counts
@@ -117,19 +117,21 @@ def _parts(done: Sequence[Measured]) -> Iterator[Bar]:
     yield _bar(what, f"at most {100 * BEYOND_PARTS:g} % longer", value, "%", most=100 * BEYOND_PARTS)
 
 
-def _training(done: Sequence[Measured], ceilings: Ceilings | None) -> Iterator[Bar]:
+def _training(done: Sequence[SpeedRecord], ceilings: Ceilings | None) -> Iterator[Bar]:
     for (stage, count), asked in TRAINING_SHARE.items():
-        found = [
+        shares_of = [
             100 * share[0]
             for record in _cosmos(done, "training")
             if record.subject.what == stage and latents(record) == count
             if (share := shares(record, ceilings)) is not None
         ]
         what = f"training step of the {stage} stage of Cosmos with {count} latents"
-        yield _bar(what, f"{100 * asked:g} % of the matrix ceiling", max(found, default=None), "%", least=100 * asked)
+        yield _bar(
+            what, f"{100 * asked:g} % of the matrix ceiling", max(shares_of, default=None), "%", least=100 * asked
+        )
 
 
-def _cosmos(done: Sequence[Measured], kind: str) -> list[Measured]:
+def _cosmos(done: Sequence[SpeedRecord], kind: str) -> list[SpeedRecord]:
     return [r for r in done if r.method == "cosmos" and r.subject.kind == kind]
 
 

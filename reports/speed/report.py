@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.contract import UserError
-from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Measured, Speed, read
+from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
 from reports.numbers import NOTHING, counted, listed, significant
 from reports.speed.bars import bars, excess, per_second, quantile, shares
-from reports.table import Bar, Block, Cell, Column, Row, Table
+from reports.table import Bar, Column, Row, RowGroup, Table, TableCell
 
 REMARKS = (
     f"All networks have {WEIGHTS}: no quality may be read from this table, and a system that is fast here may write "
@@ -52,34 +52,34 @@ TRAINING = (
 
 def tables(speed: Speed) -> tuple[Table, ...]:
     """A table of generating, by batch size, and one of training steps; those that have rows."""
-    made = []
+    tables = []
     generated = [record for record in speed.measured if record.subject.kind == "generation"]
     if generated:
         sizes = sorted({record.subject.batch for record in generated})
         blocks = tuple(
-            Block(
+            RowGroup(
                 f"batch of {counted(size, 'text')}",
                 tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
             )
             for size in sizes
         )
         caption = f"Generating with {WEIGHTS}, {_conditions(generated)}"
-        made.append(Table("speed", caption, GENERATION, blocks, REMARKS))
+        tables.append(Table("speed", caption, GENERATION, blocks, REMARKS))
     trained = [record for record in speed.measured if record.subject.kind == "training"]
     if trained:
-        block = Block("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
+        block = RowGroup("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
         caption = f"Training with {WEIGHTS} and made-up texts, {_conditions(trained)}"
-        made.append(Table("speed-training", caption, TRAINING, (block,)))
-    return tuple(made)
+        tables.append(Table("speed-training", caption, TRAINING, (block,)))
+    return tuple(tables)
 
 
-def _conditions(records: Sequence[Measured]) -> str:
+def _conditions(records: Sequence[SpeedRecord]) -> str:
     subjects = [record.subject for record in records]
     presets, lengths, kinds = ({getattr(s, name) for s in subjects} for name in ("preset", "length", "dtype"))
     return f"preset {listed(sorted(presets))}, {listed(map(str, sorted(lengths)))} positions, {listed(sorted(kinds))}"
 
 
-def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
+def _generation(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
     subject = record.subject
     detail = f"{subject.what}, {subject.capture}" if subject.capture != "off" else subject.what
     if record.status != "done":
@@ -90,7 +90,7 @@ def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
         _cell(sum(record.preparation)),
         _cell(per_second(record, subject.batch)),
         _cell(per_second(record, record.tokens)),
-        Cell(next(iter(record.calls.values())), " + ".join(f"{count:,}" for count in record.calls.values())),
+        TableCell(next(iter(record.calls.values())), " + ".join(f"{count:,}" for count in record.calls.values())),
         _parts(record),
         _cell(None if beyond is None else 100 * beyond),
         _memory(record),
@@ -101,7 +101,7 @@ def _generation(record: Measured, ceilings: Ceilings | None) -> Row:
     return Row(subject.system, detail, "", cells)
 
 
-def _training(record: Measured, ceilings: Ceilings | None) -> Row:
+def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
     subject = record.subject
     detail = f"{subject.what}, batch {subject.batch}"
     if record.status != "done":
@@ -118,45 +118,45 @@ def _training(record: Measured, ceilings: Ceilings | None) -> Row:
     return Row(subject.system, detail, "", cells)
 
 
-def _times(record: Measured) -> Cell:
+def _times(record: SpeedRecord) -> TableCell:
     low, middle, high = (1e3 * quantile(record.seconds, share) for share in (0.1, 0.5, 0.9))
     few = (f"only {counted(len(record.seconds), 'repeat')}",) if len(record.seconds) < 5 else ()
-    return Cell(middle, significant(middle), f"[{significant(low)}, {significant(high)}]", few)
+    return TableCell(middle, significant(middle), f"[{significant(low)}, {significant(high)}]", few)
 
 
-def _parts(record: Measured) -> Cell:
+def _parts(record: SpeedRecord) -> TableCell:
     """Milliseconds of one call of each network, in the order of the calls."""
-    found = [record.parts.get(name) for name in record.calls]
-    if all(seconds is None for seconds in found):
+    seconds_of = [record.parts.get(name) for name in record.calls]
+    if all(seconds is None for seconds in seconds_of):
         return _cell(None, record.reason or "the call is handed an object that cannot be given twice")
-    text = " + ".join(NOTHING if seconds is None else significant(1e3 * seconds) for seconds in found)
-    return Cell(None if found[0] is None else 1e3 * found[0], text)
+    text = " + ".join(NOTHING if seconds is None else significant(1e3 * seconds) for seconds in seconds_of)
+    return TableCell(None if seconds_of[0] is None else 1e3 * seconds_of[0], text)
 
 
-def _memory(record: Measured) -> Cell:
+def _memory(record: SpeedRecord) -> TableCell:
     return _cell(None if record.peak_bytes is None else record.peak_bytes / 1e9, "measured on a GPU alone")
 
 
-def _cell(value: float | None, why: str = "") -> Cell:
+def _cell(value: float | None, why: str = "") -> TableCell:
     if value is None:
-        return Cell(None, NOTHING, notes=(why,) if why else ())
-    return Cell(value, significant(value))
+        return TableCell(None, NOTHING, notes=(why,) if why else ())
+    return TableCell(value, significant(value))
 
 
-def _missing(record: Measured, detail: str, count: int) -> Row:
-    first = Cell(None, NOTHING, notes=(f"failed: {record.reason}",))
-    return Row(record.subject.system, detail, "", (first, *(Cell(None, NOTHING) for _ in range(count - 1))))
+def _missing(record: SpeedRecord, detail: str, count: int) -> Row:
+    first = TableCell(None, NOTHING, notes=(f"failed: {record.reason}",))
+    return Row(record.subject.system, detail, "", (first, *(TableCell(None, NOTHING) for _ in range(count - 1))))
 
 
 def facts(speed: Speed) -> tuple[str, ...]:
     """Machine, code and ceilings, in sentences."""
-    found = []
+    sentences = []
     if (ceilings := speed.ceilings) is not None:
         device, commit = ceilings.made["device"], ceilings.made["commit"]
         memory = f", {device['memory_bytes'] / 1e9:.0f} GB" if device.get("memory_bytes") else ""
         changed = " with uncommitted changes" if ceilings.made["dirty"] else ""
         versions = ceilings.made["packages"]
-        found += [
+        sentences += [
             f"Device: {device['name']}{memory}; commit {commit or 'unknown'}{changed}; "
             + ", ".join(f"{name} {versions[name]}" for name in ("torch", "transformers") if name in versions),
             f"Ceilings, measured: {ceilings.matrix_flops_per_second / 1e12:.3g} TFLOP/s of a {ceilings.dtype} matrix "
@@ -165,8 +165,8 @@ def facts(speed: Speed) -> tuple[str, ...]:
         ]
     clocks = [c for r in speed.measured if (c := r.made["device"].get("sm_clock_mhz")) is not None]
     if clocks:
-        found.append(f"Clock right after measurements: {min(clocks):.0f} to {max(clocks):.0f} MHz")
-    return tuple(found)
+        sentences.append(f"Clock right after measurements: {min(clocks):.0f} to {max(clocks):.0f} MHz")
+    return tuple(sentences)
 
 
 def write(folder: Path) -> dict[str, Path]:
@@ -180,16 +180,16 @@ def write(folder: Path) -> dict[str, Path]:
     from reports.writing import save
 
     speed = _read(folder)
-    made, held, told = tables(speed), bars(speed), facts(speed)
+    every, held, told = tables(speed), bars(speed), facts(speed)
     text = [f"# Speed with {WEIGHTS}", *(f"- {markdown.escape(fact)}" for fact in told)]
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
-    for table in made:
+    for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
     head = "% Needs \\usepackage{booktabs}.\n"
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
-        "latex": save(folder / "speed.tex", head + "\n".join(latex.table(table) for table in made)),
-        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, made)),
+        "latex": save(folder / "speed.tex", head + "\n".join(latex.table(table) for table in every)),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every)),
     }
 
 
@@ -198,14 +198,14 @@ def terminal(folder: Path) -> str:
     speed = _read(folder)
     lines: list[str] = []
     for table in tables(speed):
-        shown = [i for i, column in enumerate(table.columns) if column.title in _SHOWN]
+        columns = [i for i, column in enumerate(table.columns) if column.title in _SHOWN]
         names = [f"{row.title} {row.detail}" for block in table.blocks for row in block.rows]
         width = max(map(len, names))
-        lines += ["", table.caption, _aligned("", [_head(table.columns[i]) for i in shown], width)]
+        lines += ["", table.caption, _aligned("", [_head(table.columns[i]) for i in columns], width)]
         for block in table.blocks:
             lines.append(block.title)
             for row in block.rows:
-                cells = [row.cells[i] for i in shown]
+                cells = [row.cells[i] for i in columns]
                 why = next((f"  {note}" for note in row.cells[0].notes if row.cells[0].value is None), "")
                 name = f"{row.title} {row.detail}"
                 lines.append(name.ljust(width) + why if why else _aligned(name, [c.text for c in cells], width))
@@ -226,7 +226,7 @@ def _aligned(name: str, cells: Sequence[str], width: int) -> str:
 
 
 def _read(folder: Path) -> Speed:
-    speed = read(folder)
+    speed = read_records(folder)
     if not speed.measured:
         raise UserError(f"{folder / FILE} holds no measurement yet; run `python -m benchmarks speed` first.")
     return speed

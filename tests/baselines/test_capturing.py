@@ -47,7 +47,7 @@ CELLS = [(name, setting) for name in SYSTEMS for setting in distinct(name)]
 def claimed(system: Any, setting: Any) -> int:
     """Network calls of a setting, as its own words have them."""
     if isinstance(setting, Unmasking) and setting.sampler != "ancestral":
-        return min(setting.steps, system.loaded_shape["canvas"])
+        return min(setting.steps, system.loaded_shape["length"])
     if system.name == "diffuseq":
         from baselines.embedding_diffusion.diffuseq import SCHEDULE
 
@@ -98,7 +98,7 @@ def test_texts_and_calls_are_the_same_when_captured(
     ("name", "setting"),
     [cell for cell in CELLS if cell[0] in ("mdlm", "sedd", "duo", "diffuseq") and not cell[1].startswith("threshold")],
 )
-def test_a_loop_over_a_canvas_waits_for_nothing(name: str, setting: str, systems: dict[str, Any]) -> None:
+def test_a_loop_over_a_sequence_waits_for_nothing(name: str, setting: str, systems: dict[str, Any]) -> None:
     """On the meta device there is no data, so any branch or copy that needs a value raises."""
     if (where := f"{name} on meta") not in systems:
         systems[where] = made(name)
@@ -110,5 +110,5 @@ def test_a_loop_over_a_canvas_waits_for_nothing(name: str, setting: str, systems
         torch.zeros(2, 1, dtype=torch.int64, device="meta"),
     )
     with torch.inference_mode():
-        tokens = captured(system, system.draw, "off", few_steps(name, setting))(seeds, source)
-    assert tokens.shape == (2, system.loaded_shape["canvas"])
+        tokens = captured(system, system.sample, "off", few_steps(name, setting))(seeds, source)
+    assert tokens.shape == (2, system.loaded_shape["length"])

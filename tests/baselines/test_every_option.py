@@ -25,11 +25,11 @@ from torch import nn
 from baselines import registry
 from baselines.contract import Budget, Corpus, Limits, Request, Sample, UserError
 from benchmarks.planning.generation_settings import available
-from benchmarks.planning.overrides import Word, keys, override
+from benchmarks.planning.overrides import CliValue, keys, override
 from benchmarks.planning.plan import Contestant, make
 from benchmarks.planning.run_config import gather
 from cosmos.runtime import flops
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text import tokenizer
 from cosmos.training import loop
 from cosmos.training.loop import Trained, TrainingConfig
@@ -95,7 +95,7 @@ class Spy:
             torch.default_generator.manual_seed(0)
             for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
                 parameter.add_(0.1 * torch.randn(parameter.shape))
-            total, _ = loss(model.train(), batch, Seeds(torch.arange(ROWS)))
+            total, _ = loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
         model.eval()
         self.begun.append(
             Begun(given["stage"], given["config"], given["budget"], len(data), shapes, weights, float(total))
@@ -245,7 +245,7 @@ def test_every_key_of_a_recipe_counts_or_is_refused(
 
     def forced(key: str, word: str) -> list[Begun]:
         try:
-            recipe = override(base.recipe, {key: Word(word)}, "")
+            recipe = override(base.recipe, {key: CliValue(word)}, "")
         except UserError:  # not a value of this key
             return expected
         return begun(spy, dataclasses.replace(base, recipe=recipe), LIMITS[task], next(folders))
@@ -309,7 +309,7 @@ def test_every_key_of_a_setting_counts_or_is_refused(
         [small] = planned(name, task, {**given, **brief}, flag).settings.values()
 
         def forced(key: str, word: str, small: Any = small) -> list[Sample]:
-            return system.generate(requests, override(small, {key: Word(word)}, ""))
+            return system.generate(requests, override(small, {key: CliValue(word)}, ""))
 
         refused = check(small, prefix, system.generate(requests, small), asked, forced, encoders[1])
         print("".join(f"\n{task} {text}" for text in refused.values()))
@@ -345,7 +345,7 @@ def test_the_training_loop_reads_every_field(tmp_path: Path) -> None:
     def counts(start: TrainingConfig, key: str, words: list[str]) -> bool:
         for number, word in enumerate(words):
             try:
-                changed = override(start, {key: Word(word)}, "")
+                changed = override(start, {key: CliValue(word)}, "")
             except UserError:  # not a value of this key
                 continue
             if outcome(changed, f"{start.keep}-{key}-{number}") != expected:

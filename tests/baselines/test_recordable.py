@@ -20,8 +20,8 @@ from baselines.common.token_rows import encode_pairs
 from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget
 from baselines.token_diffusion import mdlm, sedd
-from baselines.token_diffusion.system import CanvasModel
-from cosmos.runtime.rng import Seeds
+from baselines.token_diffusion.system import TokenDenoiser
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import SEP, Vocabulary
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.step import OptimiserStep
@@ -63,7 +63,7 @@ def test_a_step_waits_for_nothing(name: str, tmp_path: Path, monkeypatch: pytest
             run(self, rows)
 
     monkeypatch.setattr(OptimiserStep, "_run", watched)
-    kind(with_training(kind.presets["nano"], record=True, batch_size=8), LIMITS).fit(
+    kind(with_training(kind.presets["nano"], cuda_graph=True, batch_size=8), LIMITS).fit(
         CORPUS, Budget(6, "steps"), tmp_path, seed=0, device="cpu"
     )
     assert watch.seen > 100
@@ -106,20 +106,20 @@ def change(model: nn.Module, loss: AnyShapes) -> float:
 def test_static_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     bound, time_width = {"mdlm": (mdlm.bound, 0), "sedd": (sedd.absorb_bound, 16)}[name]
-    model = CanvasModel(TrunkConfig(32, 2, 2, 64, time_width=time_width), 300, 20, 12, 1)
-    canvas = torch.randint(5, 300, (16, 20))
-    canvas[torch.arange(20) >= torch.randint(1, 20, (16, 1))] = SEP
-    rows, t = {"canvas": canvas, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
+    model = TokenDenoiser(TrunkConfig(32, 2, 2, 64, time_width=time_width), 300, 20, 12, 1)
+    sequence = torch.randint(5, 300, (16, 20))
+    sequence[torch.arange(20) >= torch.randint(1, 20, (16, 1))] = SEP
+    rows, t = {"sequence": sequence, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
     # Nothing keeps what the network says of open positions from growing, and it must not reach the gradient.
-    masked = Seeds(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
-    read = model.read
+    masked = CounterRNG(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
+    read = model.lm_head
 
     def wild(states: Tensor) -> Tensor:
         return read(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
 
     shapes: list[torch.Size] = []
-    monkeypatch.setattr(model, "read", lambda states: shapes.append(states.shape) or wild(states))
-    assert change(model, lambda static: bound(model, Batch(rows, static), t, Seeds(torch.arange(16)))) < 1e-5
+    monkeypatch.setattr(model, "lm_head", lambda states: shapes.append(states.shape) or wild(states))
+    assert change(model, lambda static: bound(model, Batch(rows, static), t, CounterRNG(torch.arange(16)))) < 1e-5
     assert [len(shape) for shape in shapes] == [3, 2], "static shapes read every position, others the masked ones"
 
 
@@ -136,11 +136,11 @@ def test_placed_targets_are_those_of_joined_rows() -> None:
     found = []
     for record in (False, True):
         preset = kind.presets["nano"]
-        recipe = replace(preset, dropout=0.0, training=replace(preset.training, record=record, batch_size=8))
+        recipe = replace(preset, dropout=0.0, training=replace(preset.training, cuda_graph=record, batch_size=8))
         torch.manual_seed(0)
         system = kind(recipe, LIMITS)
         model = system.build({"vocabulary": 64, **system.shape(pairs)})
         batch = system.batches(pairs, {}).batch(torch.tensor([3, 0, 11, 7, 19]))
         assert ("places" in batch) == record
-        found.append(value_and_gradient(model, partial(system.losses()[0], model, batch, Seeds(torch.arange(5)))))
+        found.append(value_and_gradient(model, partial(system.losses()[0], model, batch, CounterRNG(torch.arange(5)))))
     assert difference(*found) < 1e-5

@@ -14,13 +14,13 @@ import pytest
 
 from baselines import registry
 from baselines.autoregressive.gpt2 import GPT2System
-from baselines.common.system import Rival, TrainedSystem
+from baselines.common.system import TokenSystem, TrainedSystem
 from baselines.common.transformer import trunk_of
 from baselines.contract import Budget, NoSetting, UserError
 from baselines.latent_diffusion.tencdm import TEncDMSystem
 from baselines.reference.trivial import CopySystem
 from baselines.token_diffusion.mdlm import MDLMSystem
-from baselines.token_diffusion.system import CanvasRecipe
+from baselines.token_diffusion.system import TokenDiffusionRecipe
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.metrics.core import metric_names as metrics
@@ -106,11 +106,11 @@ def test_an_outside_class_must_meet_the_contract(
         registry.find("mine")
 
 
-class _Own(Rival):
+class _Own(TokenSystem):
     """As much of a token system as the registry looks at."""
 
     presets: ClassVar[dict[str, Any]] = {
-        "nano": CanvasRecipe(trunk_of("nano", 64), 0, TrainingConfig(), Budget(1, "steps"))
+        "nano": TokenDiffusionRecipe(trunk_of("nano", 64), 0, TrainingConfig(), Budget(1, "steps"))
     }
     settings: ClassVar[dict[str, Any]] = {"default": NoSetting()}
 

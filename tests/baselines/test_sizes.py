@@ -33,7 +33,7 @@ def network(name: str, preset: str, conditional: bool) -> nn.Module:
     with torch.device("meta"):
         system: Any = registry.find(name)
         built = system(system.presets[preset], Limits(source_tokens, 24)).build(
-            {"vocabulary": 640, "canvas": 24, "text_width": text_width}
+            {"vocabulary": 640, "length": 24, "text_width": text_width}
         )
     return built.denoiser if isinstance(built, LatentNetworks) else built
 

@@ -22,7 +22,7 @@ from baselines.latent_diffusion.ld4lg import LD4LGRecipe, LD4LGSystem
 from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.latent_diffusion.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.token_diffusion.mdlm import MDLMSystem, Unmasking
-from baselines.token_diffusion.system import CanvasModel, CanvasRecipe
+from baselines.token_diffusion.system import TokenDenoiser, TokenDiffusionRecipe
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.runtime import compilation
 from cosmos.text.vocabulary import PAD
@@ -33,7 +33,7 @@ from tiny_systems import CORPUS, DOCUMENTS, LIMITS, REQUESTS, TRAINING, all_name
 BUDGET = Budget(60, "steps")
 RIVALS: dict[str, tuple[type[TrainedSystem], Any]] = {
     "gpt2": (GPT2System, GPT2Recipe(32, 2, 2, 128, 0.1, dataclasses.replace(TRAINING, keep="best"), BUDGET)),
-    "mdlm": (MDLMSystem, CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, BUDGET)),
+    "mdlm": (MDLMSystem, TokenDiffusionRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, BUDGET)),
     "diffuseq": (DiffuSeqSystem, DiffuSeqRecipe(16, TrunkConfig(32, 2, 2, 64, time_width=8), TRAINING, BUDGET)),
     "tencdm": (
         TEncDMSystem,
@@ -70,7 +70,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "tencdm": {"decoder_layers": 2},
     "ld4lg": {"decoder_layers": 2},
 }
-STAGES = {"tencdm": ("reader", "denoiser"), "ld4lg": ("reader", "denoiser")}  # of others: one, of their name
+STAGES = {"tencdm": ("decoder", "denoiser"), "ld4lg": ("decoder", "denoiser")}  # of others: one, of their name
 SETTINGS = [
     ("gpt2", Decoding(greedy=True)),
     ("gpt2", Decoding(temperature=0.8, top_p=0.9)),
@@ -215,7 +215,7 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
     ("name", "setting", "calls"),
     [
         ("mdlm", Unmasking("ancestral", 5), 5),
-        ("mdlm", Unmasking("confidence", 20), 10),  # a canvas of ten positions
+        ("mdlm", Unmasking("confidence", 20), 10),  # a sequence of ten positions
         ("diffuseq", EmbeddingSampling("ddim", 5), 5),
         ("diffuseq", EmbeddingSampling("dpmpp_2m", 5, "log_snr", final_x0=True, candidates=3), 18),
         ("tencdm", LatentSamplingSetting("release", 5), 5),
@@ -337,9 +337,9 @@ def test_a_checkpoint_of_another_configuration_is_refused(
         lambda: Decoding(temperature=0.0),
         lambda: Decoding(top_p=1.5),
         lambda: Unmasking("ancestral", 0),
-        lambda: make("tencdm", reader_share=1.0),
+        lambda: make("tencdm", decoder_share=1.0),
         lambda: make("tencdm", encoding_share=0.0),
-        lambda: make("ld4lg", reader_share=0.0),
+        lambda: make("ld4lg", decoder_share=0.0),
         lambda: make("ld4lg", decoder_layers=0),
         lambda: make("diffuseq", embedding=0),
     ],
@@ -349,10 +349,10 @@ def test_recipes_and_settings_out_of_range_are_refused(bad: Callable[[], object]
         bad()
 
 
-def test_a_canvas_model_sees_the_source_and_no_padding() -> None:
+def test_a_sequence_model_sees_the_source_and_no_padding() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = CanvasModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, canvas=3, source=20, source_layers=1)
+        model = TokenDenoiser(TrunkConfig(16, 2, 2, 32), vocabulary=12, length=3, source=20, source_layers=1)
 
     def logits(source: Tensor) -> Tensor:
         return model(torch.tensor([[4, 9, 4]]), model.encode(source))
@@ -365,10 +365,10 @@ def test_a_canvas_model_sees_the_source_and_no_padding() -> None:
     assert (logits(source) - logits(source.flip(1))).abs().max() > 1e-3
 
 
-def test_an_unconditional_canvas_model_tells_masked_positions_apart() -> None:
+def test_an_unconditional_sequence_model_tells_masked_positions_apart() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = CanvasModel(TrunkConfig(16, 2, 2, 32), vocabulary=12, canvas=3, source=0, source_layers=1)
+        model = TokenDenoiser(TrunkConfig(16, 2, 2, 32), vocabulary=12, length=3, source=0, source_layers=1)
     assert model.encode(torch.full((1, 1), 3)) is None
     logits = model(torch.full((1, 3), 4), None)
     assert (logits[:, 0] - logits[:, 1]).abs().max() > 1e-3

@@ -93,7 +93,7 @@ def test_read_out_cuts_at_the_first_end_token_and_says_what_never_ended(pipeline
     names = {piece: i for i, piece in enumerate(pipeline.vocabulary.pieces)}
     anna, broke, dot = names["anna"], names["broke"], names["."]
     rows = torch.tensor([[anna, broke, dot, SEP, anna, SEP], [anna] * 6, [SEP, anna, broke, PAD, PAD, PAD]])
-    written = pipeline.read(rows)
+    written = pipeline.detokenise(rows)
     assert [tuple(w) for w in written] == [("anna broke.", 3, True), (" ".join(["anna"] * 6), 6, False), ("", 0, True)]
 
 

@@ -61,11 +61,11 @@ def test_a_denoiser_that_knows_no_estimates_is_called_once_a_point(pipeline: Pip
     calls: list[int] = []
     hook = pipeline.denoiser.register_forward_hook(lambda *_: calls.append(1))
     probe(pipeline, TARGETS[:2], SOURCES[:2], config=CONFIG)
-    informed = len(calls)
+    self_conditioned = len(calls)
     blind = replace(pipeline, diffusion=replace(pipeline.diffusion, self_conditioning="off"))
     probe(blind, TARGETS[:2], SOURCES[:2], config=CONFIG)
     hook.remove()
-    assert informed - (len(calls) - informed) == CONFIG.mixtures  # at the one time above 0
+    assert self_conditioned - (len(calls) - self_conditioned) == CONFIG.mixtures  # at the one time above 0
 
 
 def test_json_and_figure(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop
 from cosmos.training.budget import Budget
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import Batch, TensorBatches, TrainingConfig, TrainingResult, train
+from cosmos.training.loop import Batch, TensorDataset, TrainingConfig, TrainingResult, train
 from cosmos.training.resume import ResumePoints
 
 ROWS, WIDTH = 50, 6
@@ -62,13 +62,13 @@ def tiny(dropout: float = 0.2) -> Tiny:
         return Tiny(dropout)
 
 
-def data(rows: int = ROWS) -> TensorBatches:
+def data(rows: int = ROWS) -> TensorDataset:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(rows, WIDTH, generator=generator)
-    return TensorBatches({"x": x, "y": x.flip(1), "weight": torch.rand(rows, generator=generator) + 0.5})
+    return TensorDataset({"x": x, "y": x.flip(1), "weight": torch.rand(rows, generator=generator) + 0.5})
 
 
-def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """Weighted squared error under noise, calling a method that is not `forward`."""
     noisy = batch["x"] + 0.1 * seeds.normal(WIDTH)
     error = (model.predict(noisy) - batch["y"]).square().mean(1)  # type: ignore[operator]

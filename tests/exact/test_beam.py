@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.cached_network import CachedGPT2
-from baselines.autoregressive.decoding import AT_ONCE, Pace, Server
+from baselines.autoregressive.decoding import AT_ONCE, CompactionPolicy, KVCacheDecoder
 from baselines.contract import UserError
 from cosmos.text.vocabulary import PAD, SEP
 
@@ -31,12 +31,14 @@ def model() -> GPT2LMHeadModel:
         return GPT2LMHeadModel(config).eval().requires_grad_(False)
 
 
-def find(model: GPT2LMHeadModel, prompts: Tensor, setting: Beam, pace: Pace = AT_ONCE, steps: int = L) -> Tensor:
+def find(
+    model: GPT2LMHeadModel, prompts: Tensor, setting: Beam, compaction: CompactionPolicy = AT_ONCE, steps: int = L
+) -> Tensor:
     network, count = CachedGPT2(model), len(prompts)
-    server = Server("gpt2", network, count * setting.beams, 3 + L)
+    kv_decoder = KVCacheDecoder("gpt2", network, count * setting.beams, 3 + L)
     with torch.inference_mode():
-        network(prompts[:, :-1], server.of_rows(count))
-    return search(server, prompts[:, -1], torch.full((count,), 2), 2, steps, setting, pace)
+        network(prompts[:, :-1], kv_decoder.of_rows(count))
+    return search(kv_decoder, prompts[:, -1], torch.full((count,), 2), 2, steps, setting, compaction)
 
 
 def every_text(model: GPT2LMHeadModel, prompt: Tensor) -> dict[tuple[int, ...], float]:
@@ -54,9 +56,11 @@ def every_text(model: GPT2LMHeadModel, prompt: Tensor) -> dict[tuple[int, ...], 
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])
-@pytest.mark.parametrize("pace", [AT_ONCE, Pace(8, 32)])
-def test_a_beam_that_holds_every_text_finds_the_best(model: GPT2LMHeadModel, penalty: float, pace: Pace) -> None:
-    found = find(model, PROMPTS, Beam(V**L, penalty), pace).tolist()
+@pytest.mark.parametrize("compaction", [AT_ONCE, CompactionPolicy(8, 32)])
+def test_a_beam_that_holds_every_text_finds_the_best(
+    model: GPT2LMHeadModel, penalty: float, compaction: CompactionPolicy
+) -> None:
+    found = find(model, PROMPTS, Beam(V**L, penalty), compaction).tolist()
     for row, prompt in zip(found, PROMPTS, strict=True):
         known = every_text(model, prompt)
         best = max(known, key=lambda text: known[text] / len(text) ** penalty)
@@ -108,13 +112,13 @@ class Known(nn.Module):
         super().__init__()
         self.ends = nn.Parameter(torch.tensor(ends, dtype=torch.float64))
 
-    def room(self, rows: int, positions: int) -> list[Tensor]:
+    def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
         return [torch.zeros(rows, positions)]
 
-    def forward(self, tokens: Tensor, room: list[Tensor], place: Tensor, reach: int) -> Tensor:
+    def forward(self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor, attended_length: int) -> Tensor:
         p = torch.full((len(tokens), V), 1e-30, dtype=torch.float64)
-        p[:, SEP] = self.ends[place]
-        p[:, 1] = 1.0 - self.ends[place]
+        p[:, SEP] = self.ends[positions]
+        p[:, 1] = 1.0 - self.ends[positions]
         return p.log()
 
 
@@ -125,9 +129,9 @@ class Known(nn.Module):
     [(0.0, 1), (0.5, 1), (1.0, 3)],
 )
 def test_length_penalty_by_hand(penalty: float, length: int) -> None:
-    server = Server("known", Known([0.5, 0.4, 0.9]), 2, 3)  # type: ignore[arg-type]
+    kv_decoder = KVCacheDecoder("known", Known([0.5, 0.4, 0.9]), 2, 3)  # type: ignore[arg-type]
     start = torch.tensor([SEP])
-    found = search(server, start, torch.tensor([0]), 0, 3, Beam(2, penalty))[0].tolist()
+    found = search(kv_decoder, start, torch.tensor([0]), 0, 3, Beam(2, penalty))[0].tolist()
     assert found == [*[1] * (length - 1), SEP, *[PAD] * (3 - length)]
 
 
@@ -140,8 +144,8 @@ def test_the_search_goes_on_only_while_it_can_matter() -> None:
         calls += 1
 
     network.register_forward_hook(count)
-    server = Server("known", network, 2, 5)  # type: ignore[arg-type]
-    found = search(server, torch.tensor([SEP]), torch.tensor([0]), 0, 5, Beam(2, 0.0))
+    kv_decoder = KVCacheDecoder("known", network, 2, 5)  # type: ignore[arg-type]
+    found = search(kv_decoder, torch.tensor([SEP]), torch.tensor([0]), 0, 5, Beam(2, 0.0))
     assert found[0].tolist() == [SEP, PAD, PAD, PAD, PAD]
     assert calls == 1, "no other text can reach 0.999"
 

@@ -13,19 +13,27 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from baselines.autoregressive import decoding
 from baselines.autoregressive.cached_network import CachedGPT2
-from baselines.autoregressive.decoding import AT_ONCE, IN_BLOCKS, Choice, Decoding, Pace, Server, choose
+from baselines.autoregressive.decoding import (
+    AT_ONCE,
+    IN_BLOCKS,
+    Choice,
+    CompactionPolicy,
+    Decoding,
+    KVCacheDecoder,
+    choose,
+)
 from baselines.autoregressive.gpt2 import target_nll
 from baselines.autoregressive.hf_generate import PlainGenerate, generate
 from baselines.common.sampling import nucleus
 from baselines.common.token_rows import left_pad, lengths
 from cosmos.runtime.call_count import CallCount
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP
 
 V, STEPS, LONGEST = 12, 40, 24
-NEVER = Pace(1000, None)  # no row leaves the batch
-SMALL_BLOCKS = Pace(3, 2)
-PACES = pytest.mark.parametrize("pace", [AT_ONCE, IN_BLOCKS, SMALL_BLOCKS, NEVER])
+NEVER = CompactionPolicy(1000, None)  # no row leaves the batch
+SMALL_BLOCKS = CompactionPolicy(3, 2)
+COMPACTIONS = pytest.mark.parametrize("compaction", [AT_ONCE, IN_BLOCKS, SMALL_BLOCKS, NEVER])
 UNCONDITIONAL = torch.full((60, 1), SEP)
 
 
@@ -58,21 +66,25 @@ def prompts() -> Tensor:
 
 
 def serve(
-    model: GPT2LMHeadModel, prompts: Tensor, setting: Decoding, pace: Pace | None = None, seeds: Tensor | None = None,
+    model: GPT2LMHeadModel,
+    prompts: Tensor,
+    setting: Decoding,
+    compaction: CompactionPolicy | None = None,
+    seeds: Tensor | None = None,
     steps: int = STEPS,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     cached, ends = CachedGPT2(model), lengths(prompts) - 1
-    server = Server("gpt2", cached, len(prompts), model.config.n_positions)
+    kv_decoder = KVCacheDecoder("gpt2", cached, len(prompts), model.config.n_positions)
     furthest = int(ends.max())
     with torch.inference_mode():
-        cached(prompts[:, :furthest], server.room)
+        cached(prompts[:, :furthest], kv_decoder.kv_cache)
     last = prompts.gather(1, ends[:, None])[:, 0]
-    streams = Seeds(torch.arange(len(prompts)) if seeds is None else seeds)
-    return server.decode(last, ends, furthest, steps, setting, streams, pace=pace)
+    streams = CounterRNG(torch.arange(len(prompts)) if seeds is None else seeds)
+    return kv_decoder.decode(last, ends, furthest, steps, setting, streams, compaction=compaction)
 
 
 def plain(model: GPT2LMHeadModel, prompts: Tensor, setting: Choice) -> Tensor:
-    written = generate(model, prompts, STEPS, setting, Seeds(torch.arange(len(prompts))))
+    written = generate(model, prompts, STEPS, setting, CounterRNG(torch.arange(len(prompts))))
     return torch.nn.functional.pad(written, (0, STEPS - written.shape[1]), value=PAD)
 
 
@@ -81,19 +93,23 @@ def ending(written: Tensor) -> set[int]:
     return {row.index(SEP) for row in written.tolist() if SEP in row}
 
 
-@PACES
-def test_greedy_is_that_of_generate_token_for_token(model: GPT2LMHeadModel, prompts: Tensor, pace: Pace) -> None:
+@COMPACTIONS
+def test_greedy_is_that_of_generate_token_for_token(
+    model: GPT2LMHeadModel, prompts: Tensor, compaction: CompactionPolicy
+) -> None:
     expected = plain(model, prompts, PlainGenerate(greedy=True))
     assert len(ending(expected)) > 8, "rows end at many steps, so that some leave the batch and some do not"
-    assert torch.equal(serve(model, prompts, Decoding(greedy=True), pace), expected)
+    assert torch.equal(serve(model, prompts, Decoding(greedy=True), compaction), expected)
     assert len({tuple(row) for row in expected.tolist()}) > 30
 
 
-@PACES
-def test_draws_are_those_of_generate_token_for_token(model: GPT2LMHeadModel, prompts: Tensor, pace: Pace) -> None:
+@COMPACTIONS
+def test_draws_are_those_of_generate_token_for_token(
+    model: GPT2LMHeadModel, prompts: Tensor, compaction: CompactionPolicy
+) -> None:
     for prompt in (prompts, UNCONDITIONAL):
         expected = plain(model, prompt, PlainGenerate(temperature=0.8, top_p=0.9))
-        assert torch.equal(serve(model, prompt, Decoding(temperature=0.8, top_p=0.9), pace), expected)
+        assert torch.equal(serve(model, prompt, Decoding(temperature=0.8, top_p=0.9), compaction), expected)
         assert len(ending(expected)) > 4
 
 
@@ -104,14 +120,14 @@ def test_unconditional_greedy_is_that_of_generate(model: GPT2LMHeadModel) -> Non
 
 def test_what_the_room_held_before_is_not_seen(model: GPT2LMHeadModel, prompts: Tensor) -> None:
     setting, cached = Decoding(greedy=True), CachedGPT2(model)
-    server = Server("gpt2", cached, len(prompts), model.config.n_positions)
+    kv_decoder = KVCacheDecoder("gpt2", cached, len(prompts), model.config.n_positions)
     ends = lengths(prompts) - 1
     with torch.inference_mode():
-        for part in server.room:
+        for part in kv_decoder.kv_cache:
             part.normal_(generator=torch.Generator().manual_seed(3))
-        cached(prompts[:, : LONGEST - 1], server.room)
+        cached(prompts[:, : LONGEST - 1], kv_decoder.kv_cache)
     last = prompts.gather(1, ends[:, None])[:, 0]
-    written = server.decode(last, ends, LONGEST - 1, STEPS, setting, Seeds(torch.arange(len(prompts))))
+    written = kv_decoder.decode(last, ends, LONGEST - 1, STEPS, setting, CounterRNG(torch.arange(len(prompts))))
     assert torch.equal(written, serve(model, prompts, setting))
 
 
@@ -137,27 +153,27 @@ def test_cached_logits_equal_uncached_ones(prompts: Tensor, monkeypatch: pytest.
 def test_a_step_made_twice_is_a_step_made_once(model: GPT2LMHeadModel, prompts: Tensor) -> None:
     """What warms up a captured step, and records it, makes it several times."""
     cached, ends = CachedGPT2(model), lengths(prompts) - 1
-    room = cached.room(len(prompts), LONGEST + STEPS)
-    cached(prompts[:, :-1], room)
+    kv_cache = cached.kv_cache(len(prompts), LONGEST + STEPS)
+    cached(prompts[:, :-1], kv_cache)
     last = prompts.gather(1, ends[:, None])[:, 0]
-    first = cached(last, room, ends, 32)
-    kept = [part.clone() for part in room]
-    assert torch.equal(first, cached(last, room, ends, 32))
-    assert all(torch.equal(*pair) for pair in zip(room, kept, strict=True))
+    first = cached(last, kv_cache, ends, 32)
+    kept = [part.clone() for part in kv_cache]
+    assert torch.equal(first, cached(last, kv_cache, ends, 32))
+    assert all(torch.equal(*pair) for pair in zip(kv_cache, kept, strict=True))
 
 
-@PACES
+@COMPACTIONS
 @pytest.mark.parametrize("setting", [Decoding(greedy=True), Decoding(), Decoding(temperature=0.7, top_p=0.8)])
 def test_a_row_does_not_depend_on_the_others(
-    model: GPT2LMHeadModel, prompts: Tensor, setting: Decoding, pace: Pace
+    model: GPT2LMHeadModel, prompts: Tensor, setting: Decoding, compaction: CompactionPolicy
 ) -> None:
     seeds = torch.arange(len(prompts)) + 100
-    together = serve(model, prompts, setting, pace, seeds)
+    together = serve(model, prompts, setting, compaction, seeds)
     order = torch.randperm(len(prompts), generator=torch.Generator().manual_seed(2))
-    assert torch.equal(serve(model, prompts[order], setting, pace, seeds[order]), together[order])
+    assert torch.equal(serve(model, prompts[order], setting, compaction, seeds[order]), together[order])
     for row in range(0, len(prompts), 15):
         prompt = prompts[row][prompts[row] != PAD][None]
-        assert torch.equal(serve(model, prompt, setting, pace, seeds[row : row + 1])[0], together[row])
+        assert torch.equal(serve(model, prompt, setting, compaction, seeds[row : row + 1])[0], together[row])
 
 
 def test_a_longer_limit_changes_no_token_before_it(model: GPT2LMHeadModel, prompts: Tensor) -> None:
@@ -165,10 +181,12 @@ def test_a_longer_limit_changes_no_token_before_it(model: GPT2LMHeadModel, promp
 
 
 @pytest.mark.parametrize(
-    ("setting", "pace"),
+    ("setting", "compaction"),
     [(Decoding(), AT_ONCE), (Decoding(temperature=1.5), IN_BLOCKS), (Decoding(top_p=0.9), IN_BLOCKS)],
 )
-def test_samples_have_the_frequencies_of_the_enumerated_language(setting: Decoding, pace: Pace) -> None:
+def test_samples_have_the_frequencies_of_the_enumerated_language(
+    setting: Decoding, compaction: CompactionPolicy
+) -> None:
     size, length, count, prompt = 4, 4, 8_000, [1, SEP]
     toy = network(size, 7, positions=8, scale=0.25).double()
     texts = torch.tensor(list(itertools.product(range(size), repeat=length)))  # [256, L]
@@ -187,7 +205,7 @@ def test_samples_have_the_frequencies_of_the_enumerated_language(setting: Decodi
         expected[outcome] = expected.get(outcome, 0.0) + count * probability
 
     observed = dict.fromkeys(expected, 0)
-    for row in serve(toy, torch.tensor(prompt).expand(count, -1), setting, pace, steps=length).tolist():
+    for row in serve(toy, torch.tensor(prompt).expand(count, -1), setting, compaction, steps=length).tolist():
         observed[tuple(row)] += 1
     assert all(observed[outcome] == 0 for outcome, n in expected.items() if n == 0)
     common = [outcome for outcome, n in expected.items() if n >= 5]
@@ -202,16 +220,18 @@ def test_samples_have_the_frequencies_of_the_enumerated_language(setting: Decodi
 def test_every_token_is_one_call_and_none_follows_the_last_end(model: GPT2LMHeadModel, prompts: Tensor) -> None:
     calls: list[int] = []
     cached = CachedGPT2(model)
-    server = Server("gpt2", cached, len(prompts), model.config.n_positions)
+    kv_decoder = KVCacheDecoder("gpt2", cached, len(prompts), model.config.n_positions)
     ends = lengths(prompts) - 1
     cached.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
     last = prompts.gather(1, ends[:, None])[:, 0]
 
-    def decode(rows: Tensor, pace: Pace) -> Tensor:
+    def decode(rows: Tensor, compaction: CompactionPolicy) -> Tensor:
         calls.clear()
         with torch.inference_mode():
-            cached(prompts[rows, : LONGEST - 1], server.of_rows(len(rows)))
-        return server.decode(last[rows], ends[rows], LONGEST - 1, STEPS, Decoding(), Seeds(rows), pace=pace)
+            cached(prompts[rows, : LONGEST - 1], kv_decoder.of_rows(len(rows)))
+        return kv_decoder.decode(
+            last[rows], ends[rows], LONGEST - 1, STEPS, Decoding(), CounterRNG(rows), compaction=compaction
+        )
 
     everyone = torch.arange(len(prompts))
     texts = [row.index(SEP) + 1 if SEP in row else STEPS for row in decode(everyone, AT_ONCE).tolist()]
@@ -220,9 +240,9 @@ def test_every_token_is_one_call_and_none_follows_the_last_end(model: GPT2LMHead
     assert len(ended) > 8 and longest % 8
     decode(ended, AT_ONCE)
     assert len(calls) == longest + 1
-    decode(ended, Pace(8, None))
+    decode(ended, CompactionPolicy(8, None))
     assert len(calls) == -(-longest // 8) * 8 + 1
-    decode(everyone, Pace(8, 8))
+    decode(everyone, CompactionPolicy(8, 8))
     assert set(calls) <= {60, 32, 16, 8}
     assert len(set(calls)) > 1
 
@@ -239,9 +259,9 @@ def test_few_sizes_and_reaches_are_captured(model: GPT2LMHeadModel) -> None:
     assert IN_BLOCKS.all_sizes(512) == [512, 256, 128, 64, 32]
     cached = CachedGPT2(model)
     for positions, reaches in ((20, {32}), (128, {32, 64, 96, 128}), (576, {160, 320, 480, 640})):
-        server = Server("gpt2", cached, 1, positions)
-        assert {server.reach(place) for place in range(positions)} == reaches
-        assert server.positions == max(reaches) == server.room[0].shape[1]
+        kv_decoder = KVCacheDecoder("gpt2", cached, 1, positions)
+        assert {kv_decoder.attended_length(position) for position in range(positions)} == reaches
+        assert kv_decoder.positions == max(reaches) == kv_decoder.kv_cache[0].shape[1]
 
 
 def test_every_step_is_captured_before_decoding(
@@ -251,7 +271,7 @@ def test_every_step_is_captured_before_decoding(
     recorded: set[Any] = set()
     fresh: list[Any] = []
 
-    def captured(owner: Server, function: Any, capture: str, *constants: Any) -> Any:
+    def captured(owner: KVCacheDecoder, function: Any, capture: str, *constants: Any) -> Any:
         def run(*inputs: Tensor) -> Tensor:
             key = (constants, tuple((tuple(value.shape), value.dtype) for value in inputs))
             fresh.extend({key} - recorded)
@@ -265,20 +285,20 @@ def test_every_step_is_captured_before_decoding(
     for setting in (Decoding(capture="graph"), Decoding(greedy=True, capture="graph")):
         cached, ends = CachedGPT2(model), lengths(prompts) - 1
         cached.register_forward_hook(counter)
-        server = Server("gpt2", cached, len(prompts), model.config.n_positions)
-        server.prepare(setting, len(prompts))
+        kv_decoder = KVCacheDecoder("gpt2", cached, len(prompts), model.config.n_positions)
+        kv_decoder.prepare(setting, len(prompts))
         assert counter.calls == 0
         assert len(fresh) == 2 * 2  # 60 or 32 rows, 32 or 64 positions
         fresh.clear()
         with torch.inference_mode():
-            cached(prompts[:, : LONGEST - 1], server.room)
+            cached(prompts[:, : LONGEST - 1], kv_decoder.kv_cache)
         last = prompts.gather(1, ends[:, None])[:, 0]
-        streams = Seeds(torch.arange(len(prompts)))
-        written = server.decode(last, ends, LONGEST - 1, STEPS, setting, streams)
+        streams = CounterRNG(torch.arange(len(prompts)))
+        written = kv_decoder.decode(last, ends, LONGEST - 1, STEPS, setting, streams)
         assert not fresh
         assert counter.calls > 1
         counter.calls = 0
-        server.prepare(setting, len(prompts))
+        kv_decoder.prepare(setting, len(prompts))
         assert counter.calls == 0 and not fresh
         monkeypatch.undo()
         assert torch.equal(written, serve(model, prompts, Decoding(greedy=setting.greedy)))

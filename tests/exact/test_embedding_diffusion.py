@@ -13,7 +13,7 @@ from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noise
 from cosmos.config import SamplerSetting
 from cosmos.diffusion.samplers import network_calls, sample
 from cosmos.diffusion.schedule import log_snr_rate
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 SCHEDULE = Sqrt()
 TIMES = torch.linspace(0, 1, 401, dtype=torch.float64)
@@ -125,7 +125,7 @@ def test_samplers_reach_the_words_in_their_shares(solver: str, steps: int, grid:
     calls: list[float] = []
     setting = SamplerSetting(solver, steps, grid, END_NOISE, final_x0=True)  # type: ignore[arg-type]
     count = 20_000
-    seeds = Seeds(torch.arange(count))
+    seeds = CounterRNG(torch.arange(count))
     start = seeds.normal(1, 2, dtype=torch.float64)
     x = sample(exact_denoiser(words, chances, calls), start, setting, SCHEDULE, seeds)  # type: ignore[arg-type]
     assert len(calls) == steps + 1 == network_calls(setting, SCHEDULE)  # type: ignore[arg-type]

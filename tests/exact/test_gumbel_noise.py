@@ -11,7 +11,7 @@ from torch import Tensor
 
 from baselines.token_diffusion.masked import LogLinear
 from baselines.token_diffusion.masked_samplers import ancestral
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 # A language of one token, as unlike in frequency as words are: a common one, some others, and a tail of which each has
 # 1e-5. In T steps a token opens with 1e-5 / T a step, while uniform numbers in float32 lie 2^-24 = 6e-8 apart.
@@ -65,13 +65,15 @@ def test_single_precision_gumbel_noise_loses_rare_tokens_and_two_stage_draws_do_
     rows, mask = 4000, int(SIZES.sum())
     word = torch.cat([(SHARES / SIZES).repeat_interleave(SIZES), torch.zeros(1)]).log().float()
 
-    def predict(canvas: Tensor) -> Tensor:
-        return word.expand(*canvas.shape, len(word))
+    def predict(sequence: Tensor) -> Tensor:
+        return word.expand(*sequence.shape, len(word))
 
     two_stage = torch.zeros(len(SIZES), dtype=torch.float64)
     for start in range(0, rows, 250):
-        canvas, seeds = torch.full((250, 1), mask), Seeds(torch.arange(start, start + 250))
-        texts = ancestral(predict, canvas, steps=T, schedule=LogLinear(eps=0.0), mask_id=mask, seeds=seeds, cached=True)
+        sequence, seeds = torch.full((250, 1), mask), CounterRNG(torch.arange(start, start + 250))
+        texts = ancestral(
+            predict, sequence, steps=T, schedule=LogLinear(eps=0.0), mask_id=mask, seeds=seeds, cached=True
+        )
         two_stage += group_counts(texts[:, 0])
     single, double = (emulated_gumbel_noise(digits, rows) for digits in (24, 53))
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.autoregressive.decoding import Server
+from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from cosmos.config import AutoencoderConfig
 from cosmos.runtime import compilation
@@ -36,8 +36,8 @@ def latents() -> Tensor:
     return torch.randn(4, 3, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
 
 
-def serve(decoder: LatentDecoder) -> Server:
-    return Server("reader", decoder, 4, 9)
+def serve(decoder: LatentDecoder) -> KVCacheDecoder:
+    return KVCacheDecoder("decoder", decoder, 4, 9)
 
 
 def test_the_probabilities_of_all_texts_sum_to_one(decoder: LatentDecoder, latents: Tensor) -> None:
@@ -69,20 +69,20 @@ def test_a_step_is_compiled_in_pieces_that_blocks_share(
 def test_word_by_word_is_all_at_once(decoder: LatentDecoder, latents: Tensor) -> None:
     tokens = torch.randint(V, (4, 8), generator=torch.Generator().manual_seed(7))
     at_once = decoder.teach(tokens, latents)
-    room = decoder.room(4, 8)
-    decoder.remember(latents, room)
-    for place in range(8):
-        step = decoder(tokens[:, place], room, torch.full((4,), place), 8)
-        assert (step - at_once[:, place]).abs().max() < 1e-12
+    kv_cache = decoder.kv_cache(4, 8)
+    decoder.remember(latents, kv_cache)
+    for position in range(8):
+        step = decoder(tokens[:, position], kv_cache, torch.full((4,), position), 8)
+        assert (step - at_once[:, position]).abs().max() < 1e-12
     other = decoder.teach(tokens.flip(0), latents)
     assert (other - at_once).abs().max() > 1e-3
 
 
 def test_the_decoder_looks_at_every_latent(decoder: LatentDecoder, latents: Tensor) -> None:
     tokens = torch.tensor([[CLS, 5, 4]]).expand(4, -1)
-    for place in range(3):
+    for position in range(3):
         moved = latents.clone()
-        moved[:, place] += 1.0
+        moved[:, position] += 1.0
         assert (decoder.teach(tokens, moved) - decoder.teach(tokens, latents)).abs().amax((1, 2)).min() > 1e-4
     swapped = decoder.teach(tokens, latents.flip(1))
     assert (swapped - decoder.teach(tokens, latents)).abs().max() > 1e-4, "latents have places"
@@ -91,10 +91,10 @@ def test_the_decoder_looks_at_every_latent(decoder: LatentDecoder, latents: Tens
 def test_greedy_writes_what_teaching_calls_most_probable(decoder: LatentDecoder, latents: Tensor) -> None:
     written = greedy(serve(decoder), latents, 8, V)
     for row, latent in zip(written, latents, strict=True):
-        for place in range(8):
-            given = torch.cat([torch.tensor([CLS]), row[:place]])[None]
-            assert row[place] == decoder.teach(given, latent[None])[0, -1].argmax()
-            if row[place] == SEP or (row[place:] == PAD).all():
+        for position in range(8):
+            given = torch.cat([torch.tensor([CLS]), row[:position]])[None]
+            assert row[position] == decoder.teach(given, latent[None])[0, -1].argmax()
+            if row[position] == SEP or (row[position:] == PAD).all():
                 break
         alone = greedy(serve(decoder), latent[None], 8, V)[0]
         end = row.tolist().index(SEP) + 1 if SEP in row.tolist() else 8

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import LogLinear, Schedule
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.masked_samplers import ancestral, dense_rank, first_hitting, opening_steps, threshold
 from baselines.token_diffusion.remasking import Loop, Rule, most_remasking, opening_share, remask
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 3
 MASK = V
@@ -34,16 +34,16 @@ class Counted:
 
     def __init__(self, joint: Tensor) -> None:
         self.seen = list[Tensor]()
-        canvases = torch.tensor(list(itertools.product(range(V + 1), repeat=L)))  # [64, L]: all there are
-        agrees = ((canvases[:, None] == WORDS) | (canvases[:, None] == MASK)).all(-1)  # [64, 27]
+        sequences = torch.tensor(list(itertools.product(range(V + 1), repeat=L)))  # [64, L]: all there are
+        agrees = ((sequences[:, None] == WORDS) | (sequences[:, None] == MASK)).all(-1)  # [64, 27]
         onehot = torch.nn.functional.one_hot(WORDS, V).double()  # [27, L, V]
         logits = torch.einsum("bn,nlv->blv", agrees * joint, onehot).log()
-        logits = torch.where((canvases == MASK)[..., None], logits, torch.zeros_like(logits))
+        logits = torch.where((sequences == MASK)[..., None], logits, torch.zeros_like(logits))
         self.logits = torch.cat([logits, torch.full_like(logits[..., :1], 50.0)], -1)
 
-    def __call__(self, canvas: Tensor) -> Tensor:
-        self.seen.append(canvas)
-        return self.logits[canvas @ torch.tensor([(V + 1) ** 2, V + 1, 1])]
+    def __call__(self, sequence: Tensor) -> Tensor:
+        self.seen.append(sequence)
+        return self.logits[sequence @ torch.tensor([(V + 1) ** 2, V + 1, 1])]
 
 
 def masks(count: int) -> Tensor:
@@ -64,16 +64,22 @@ def test_the_cache_changes_no_text_and_saves_calls(joint: Tensor) -> None:
     for steps in (1, 2, 3, 7, 200):
         plain, cached = Counted(joint), Counted(joint)
         given = {"steps": steps, "schedule": LogLinear(), "mask_id": MASK}
-        first = ancestral(plain, masks(60), seeds=Seeds(torch.arange(60)), **given)
-        second = ancestral(cached, masks(60), seeds=Seeds(torch.arange(60)), cached=True, **given)
+        first = ancestral(plain, masks(60), seeds=CounterRNG(torch.arange(60)), **given)
+        second = ancestral(cached, masks(60), seeds=CounterRNG(torch.arange(60)), cached=True, **given)
         assert torch.equal(first, second)
         assert len(plain.seen) == steps and len(cached.seen) == min(steps, L)
 
 
-def test_the_cache_never_calls_a_row_twice_with_the_same_canvas(joint: Tensor) -> None:
+def test_the_cache_never_calls_a_row_twice_with_the_same_sequence(joint: Tensor) -> None:
     predict = Counted(joint)
     ancestral(
-        predict, masks(40), steps=500, schedule=LogLinear(), mask_id=MASK, seeds=Seeds(torch.arange(40)), cached=True
+        predict,
+        masks(40),
+        steps=500,
+        schedule=LogLinear(),
+        mask_id=MASK,
+        seeds=CounterRNG(torch.arange(40)),
+        cached=True,
     )
     for before, after in itertools.pairwise(predict.seen):
         done = (after != MASK).all(1)
@@ -94,7 +100,7 @@ def test_dense_rank_counts_smaller_values() -> None:
 def test_first_hitting_draws_the_joint_as_ancestral_sampling_does_in_the_limit(joint: Tensor) -> None:
     count = 10_000
     hit = frequencies(
-        first_hitting(Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=Seeds(torch.arange(count)))
+        first_hitting(Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(torch.arange(count)))
     )
     assert abs(chi_square(hit, count * joint)) < 4
     fine = frequencies(
@@ -104,7 +110,7 @@ def test_first_hitting_draws_the_joint_as_ancestral_sampling_does_in_the_limit(j
             steps=10_000,
             schedule=LogLinear(),
             mask_id=MASK,
-            seeds=Seeds(count + torch.arange(count)),
+            seeds=CounterRNG(count + torch.arange(count)),
             cached=True,
         )
     )
@@ -117,11 +123,13 @@ def test_first_hitting_opens_an_even_share_per_call() -> None:
     for length, steps in ((7, 3), (5, 5), (4, 9), (6, 1)):
         seen: list[int] = []
 
-        def predict(canvas: Tensor, seen: list[int] = seen) -> Tensor:
-            seen.append(int((canvas[0] == 2).sum()))
-            return torch.zeros(*canvas.shape, 3)
+        def predict(sequence: Tensor, seen: list[int] = seen) -> Tensor:
+            seen.append(int((sequence[0] == 2).sum()))
+            return torch.zeros(*sequence.shape, 3)
 
-        out = first_hitting(predict, torch.full((2, length), 2), steps=steps, mask_id=2, seeds=Seeds(torch.arange(2)))
+        out = first_hitting(
+            predict, torch.full((2, length), 2), steps=steps, mask_id=2, seeds=CounterRNG(torch.arange(2))
+        )
         calls = min(steps, length)
         assert seen == [length - length * call // calls for call in range(calls)]
         assert bool((out < 2).all())
@@ -130,7 +138,7 @@ def test_first_hitting_opens_an_even_share_per_call() -> None:
 def test_what_is_given_stays_in_every_sampler(joint: Tensor) -> None:
     start = masks(50)
     start[:, 1] = 2
-    seeds = Seeds(torch.arange(50))
+    seeds = CounterRNG(torch.arange(50))
     for texts in (
         ancestral(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True),
         first_hitting(Counted(joint), start, steps=L, mask_id=MASK, seeds=seeds),
@@ -144,13 +152,15 @@ def test_the_error_of_ancestral_steps_falls_and_one_token_per_call_has_none(join
     count = 20_000
     error = {}
     for steps in (1, 2, 8):
-        seeds = Seeds(torch.arange(count))
+        seeds = CounterRNG(torch.arange(count))
         texts = ancestral(
             Counted(joint), masks(count), steps=steps, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True
         )
         error[steps] = float((frequencies(texts) / count - joint).abs().sum() / 2)
     assert error[1] > error[2] > error[8]
-    hit = first_hitting(Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=Seeds(count + torch.arange(count)))
+    hit = first_hitting(
+        Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(count + torch.arange(count))
+    )
     assert float((frequencies(hit) / count - joint).abs().sum() / 2) < error[8]
     assert abs(chi_square(frequencies(hit), count * joint)) < 4
 
@@ -159,9 +169,9 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
     seen: list[Tensor] = []
     sure = torch.tensor([0.2, 3.0, 1.0, 2.9, 0.1])
 
-    def predict(canvas: Tensor) -> Tensor:
-        seen.append(canvas)
-        return torch.stack([torch.zeros(5), sure, torch.full((5,), 9.0)], -1)[None].expand(len(canvas), 5, 3)
+    def predict(sequence: Tensor) -> Tensor:
+        seen.append(sequence)
+        return torch.stack([torch.zeros(5), sure, torch.full((5,), 9.0)], -1)[None].expand(len(sequence), 5, 3)
 
     end = threshold(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
     assert [row[0].tolist() for row in seen] == [
@@ -180,7 +190,7 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
 
 
 @pytest.mark.parametrize("schedule", [LogLinear(), Loop(), Loop(on=0.7, off=0.2, held=0.6)])
-def test_remasking_keeps_the_share_of_open_tokens(schedule: Schedule) -> None:
+def test_remasking_keeps_the_share_of_open_tokens(schedule: TokenSchedule) -> None:
     """q(x_s | x_0) follows from q(x_t | x_0) for any sigma that leaves a distribution."""
     grid = torch.linspace(0.999, 0.0, 40, dtype=torch.float64)
     for t, s in itertools.pairwise(grid):
@@ -198,27 +208,27 @@ def test_remasking_keeps_the_share_of_open_tokens(schedule: Schedule) -> None:
 WORD = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0]], dtype=torch.float64)  # [positions, V + 1]
 
 
-def remasked(rule: Rule, schedule: Schedule, count: int, steps: int) -> list[Tensor]:
+def remasked(rule: Rule, schedule: TokenSchedule, count: int, steps: int) -> list[Tensor]:
     """What every call saw of texts of two independent positions, and the texts at the end."""
     seen: list[Tensor] = []
 
-    def predict(canvas: Tensor) -> Tensor:
-        seen.append(canvas)
-        return WORD.log().expand(len(canvas), 2, 4)
+    def predict(sequence: Tensor) -> Tensor:
+        seen.append(sequence)
+        return WORD.log().expand(len(sequence), 2, 4)
 
-    start, seeds = torch.full((count, 2), 3), Seeds(torch.arange(count))
+    start, seeds = torch.full((count, 2), 3), CounterRNG(torch.arange(count))
     texts = remask(predict, start, steps=steps, schedule=schedule, mask_id=3, seeds=seeds, rule=rule, eta=0.4)
     assert bool((texts < 3).all()) and len(seen) == steps
     return [*seen, texts]
 
 
-def has_the_marginals(canvas: Tensor, alpha: float) -> None:
+def has_the_marginals(sequence: Tensor, alpha: float) -> None:
     """The share of open tokens is alpha, and open tokens have their own frequencies."""
-    count, opened = len(canvas), canvas != 3
+    count, opened = len(sequence), sequence != 3
     spread = 5 * math.sqrt(count * max(alpha * (1 - alpha), 1e-9)) + 1e-6
     for position in range(2):
         assert abs(int(opened[:, position].sum()) - count * alpha) <= spread
-        have = torch.bincount(canvas[:, position][opened[:, position]], minlength=3)[:3].double()
+        have = torch.bincount(sequence[:, position][opened[:, position]], minlength=3)[:3].double()
         if (total := float(have.sum())) > 500:
             expected = total * WORD[position, :3]
             assert float(((have - expected) ** 2 / expected).sum()) < 23  # 1 in 100,000
@@ -226,12 +236,12 @@ def has_the_marginals(canvas: Tensor, alpha: float) -> None:
 
 @pytest.mark.parametrize("rule", ["cap", "rescale", "loop"])
 def test_remasking_keeps_the_marginals_while_it_runs(rule: Rule) -> None:
-    schedule: Schedule = Loop() if rule == "loop" else EXACT
+    schedule: TokenSchedule = Loop() if rule == "loop" else EXACT
     steps = 10
-    canvases = remasked(rule, schedule, 8_000, steps)
-    for step, canvas in enumerate(canvases):
-        has_the_marginals(canvas, float(schedule.alpha(torch.tensor(1 - step / steps, dtype=torch.float64))))
-    taken = [bool(((before != 3) & (after == 3)).any()) for before, after in itertools.pairwise(canvases)]
+    sequences = remasked(rule, schedule, 8_000, steps)
+    for step, sequence in enumerate(sequences):
+        has_the_marginals(sequence, float(schedule.alpha(torch.tensor(1 - step / steps, dtype=torch.float64))))
+    taken = [bool(((before != 3) & (after == 3)).any()) for before, after in itertools.pairwise(sequences)]
     assert any(taken), "some open token was masked again"
 
 
@@ -241,10 +251,10 @@ def test_confidence_remasking_takes_back_one_share_of_each_text() -> None:
     open as in ancestral sampling. By what is masked again the share of open tokens falls short of alpha.
     """
     count, steps = 10_000, 10
-    canvases = remasked("conf", EXACT, count, steps)
-    has_the_marginals(canvases[1], 1 / steps)
+    sequences = remasked("conf", EXACT, count, steps)
+    has_the_marginals(sequences[1], 1 / steps)
     short = 0
-    for step, (before, after) in enumerate(itertools.pairwise(canvases)):
+    for step, (before, after) in enumerate(itertools.pairwise(sequences)):
         alpha_t, alpha_s = (EXACT.alpha(torch.tensor(1 - k / steps, dtype=torch.float64)) for k in (step, step + 1))
         masked = before == 3
         some = int((~masked).any(1).sum())
@@ -262,13 +272,13 @@ def test_confidence_remasking_takes_back_the_least_certain() -> None:
     word = torch.tensor([[0.99, 0.01, 0.0], [0.5, 0.5, 0.0]], dtype=torch.float64)
     taken, last = torch.zeros(2), torch.zeros(0)
 
-    def predict(canvas: Tensor) -> Tensor:
+    def predict(sequence: Tensor) -> Tensor:
         nonlocal last
         if len(last):
             both = (last != 2).all(1)
-            taken.add_(((last != 2) & (canvas == 2))[both].sum(0))
-        last = canvas
-        return word.log().expand(len(canvas), 2, 3)
+            taken.add_(((last != 2) & (sequence == 2))[both].sum(0))
+        last = sequence
+        return word.log().expand(len(sequence), 2, 3)
 
     count = 5_000
     remask(
@@ -277,7 +287,7 @@ def test_confidence_remasking_takes_back_the_least_certain() -> None:
         steps=30,
         schedule=EXACT,
         mask_id=2,
-        seeds=Seeds(torch.arange(count)),
+        seeds=CounterRNG(torch.arange(count)),
         rule="conf",
     )
     expected = 1 / (1 + math.exp(-(0.99 - 0.5)))  # of those masked again, the share of the uncertain position
@@ -292,12 +302,17 @@ def test_no_remasking_is_ancestral_sampling(joint: Tensor) -> None:
         steps=4,
         schedule=EXACT,
         mask_id=MASK,
-        seeds=Seeds(torch.arange(count)),
+        seeds=CounterRNG(torch.arange(count)),
         rule="cap",
         eta=0.0,
     )
     plain = ancestral(
-        Counted(joint), masks(count), steps=4, schedule=EXACT, mask_id=MASK, seeds=Seeds(count + torch.arange(count))
+        Counted(joint),
+        masks(count),
+        steps=4,
+        schedule=EXACT,
+        mask_id=MASK,
+        seeds=CounterRNG(count + torch.arange(count)),
     )
     first, second = frequencies(texts), frequencies(plain)
     statistic = float(((first - second) ** 2 / (first + second)).sum())
@@ -312,7 +327,7 @@ def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
         steps=steps,
         schedule=EXACT,
         mask_id=MASK,
-        seeds=Seeds(torch.arange(count)),
+        seeds=CounterRNG(torch.arange(count)),
         rule="cap",
         eta=1 / steps,
     )
@@ -330,6 +345,6 @@ def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
     ],
 )
 def test_a_row_does_not_depend_on_the_others(sampler: Callable[..., Tensor], joint: Tensor) -> None:
-    together = sampler(Counted(joint), masks(12), Seeds(torch.arange(12)))
+    together = sampler(Counted(joint), masks(12), CounterRNG(torch.arange(12)))
     for row in range(12):
-        assert torch.equal(sampler(Counted(joint), masks(1), Seeds(torch.tensor([row]))), together[row : row + 1])
+        assert torch.equal(sampler(Counted(joint), masks(1), CounterRNG(torch.tensor([row]))), together[row : row + 1])

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import LogLinear, Schedule, mask_out, token_nll, weight
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule, mask_out, token_nll, weight
 from baselines.token_diffusion.masked_samplers import ancestral, confidence
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 3
 MASK = V  # the mask comes after the words
@@ -38,23 +38,23 @@ def joint() -> Tensor:
 
 
 def exact_model(joint: Tensor) -> Callable[[Tensor], Tensor]:
-    """The conditionals p(x_i | open positions) of the joint as a network: canvas [B, L] -> logits [B, L, V + 1].
+    """The conditionals p(x_i | open positions) of the joint as a network: sequence [B, L] -> logits [B, L, V + 1].
 
     The mask gets a huge logit and open positions get nonsense, both of which SUBS must overrule.
     """
 
-    def predict(canvas: Tensor) -> Tensor:
-        agrees = ((canvas[:, None] == WORDS) | (canvas[:, None] == MASK)).all(-1)  # [B, 27]
+    def predict(sequence: Tensor) -> Tensor:
+        agrees = ((sequence[:, None] == WORDS) | (sequence[:, None] == MASK)).all(-1)  # [B, 27]
         weights = agrees * joint  # [B, 27]
         onehot = torch.nn.functional.one_hot(WORDS, V).double()  # [27, L, V]
         logits = torch.einsum("bn,nlv->blv", weights, onehot).log()
-        logits = torch.where((canvas == MASK)[..., None], logits, torch.zeros_like(logits))
+        logits = torch.where((sequence == MASK)[..., None], logits, torch.zeros_like(logits))
         return torch.cat([logits, torch.full_like(logits[..., :1], 50.0)], -1)
 
     return predict
 
 
-def bound(schedule: Schedule, joint: Tensor, nodes: int = 60) -> Tensor:
+def bound(schedule: TokenSchedule, joint: Tensor, nodes: int = 60) -> Tensor:
     """The likelihood bound of every text, [27]: Gauss-Legendre over t, all mask sets enumerated."""
     points, shares = np.polynomial.legendre.leggauss(nodes)
     times = torch.tensor((points + 1) / 2)
@@ -102,9 +102,14 @@ def test_the_default_schedule_weighs_by_one_over_t() -> None:
 
 def draw(joint: Tensor, steps: int, count: int) -> Tensor:
     """Frequencies of all texts among `count` draws of the ancestral sampler, [27]."""
-    canvas = torch.full((count, L), MASK)
+    sequence = torch.full((count, L), MASK)
     texts = ancestral(
-        exact_model(joint), canvas, steps=steps, schedule=LogLinear(), mask_id=MASK, seeds=Seeds(torch.arange(count))
+        exact_model(joint),
+        sequence,
+        steps=steps,
+        schedule=LogLinear(),
+        mask_id=MASK,
+        seeds=CounterRNG(torch.arange(count)),
     )
     places = texts @ torch.tensor([V * V, V, 1])
     return torch.bincount(places, minlength=len(WORDS)).double()
@@ -136,9 +141,9 @@ def test_confidence_opens_the_surest_positions_first() -> None:
     seen: list[Tensor] = []
     sure = torch.tensor([0.2, 3.0, 1.0, 2.0])  # the logit of word 1 at each position
 
-    def predict(canvas: Tensor) -> Tensor:
-        seen.append(canvas)
-        return torch.stack([torch.zeros(4), sure, torch.full((4,), 9.0)], -1)[None].expand(len(canvas), 4, 3)
+    def predict(sequence: Tensor) -> Tensor:
+        seen.append(sequence)
+        return torch.stack([torch.zeros(4), sure, torch.full((4,), 9.0)], -1)[None].expand(len(sequence), 4, 3)
 
     start = torch.full((2, 4), 2)
     start[1, 1] = 0  # a position that is given
@@ -151,13 +156,13 @@ def test_confidence_opens_the_surest_positions_first() -> None:
 def test_samplers_leave_no_mask_and_call_as_often_as_they_say(joint: Tensor, steps: int) -> None:
     calls = 0
 
-    def predict(canvas: Tensor) -> Tensor:
+    def predict(sequence: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
-        return exact_model(joint)(canvas)
+        return exact_model(joint)(sequence)
 
     start = torch.full((7, L), MASK)
-    seeds = Seeds(torch.arange(7))
+    seeds = CounterRNG(torch.arange(7))
     texts = ancestral(predict, start, steps=steps, schedule=LogLinear(), mask_id=MASK, seeds=seeds)
     assert calls == steps and bool((texts < MASK).all())
     texts = confidence(predict, start, steps=steps, mask_id=MASK)

@@ -20,7 +20,7 @@ from baselines.token_diffusion.score_samplers import (
     sample_absorb,
     sample_uniform,
 )
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 2
 MASK = V
@@ -115,18 +115,18 @@ def noisy_joint(joint: Tensor, alpha: float) -> Tensor:
     return torch.einsum("ab,ax,by->xy", table, kernel(alpha), kernel(alpha)).flatten()
 
 
-def uniform_log_scores(joint: Tensor, canvas: Tensor, alpha: float) -> Tensor:
+def uniform_log_scores(joint: Tensor, sequence: Tensor, alpha: float) -> Tensor:
     """Exact log p_t(y) / p_t(x) for texts y that differ from x in one position, [B, L, V]."""
     table = noisy_joint(joint, alpha).view(V, V)
-    here = table[canvas[:, 0], canvas[:, 1]]
-    scores = torch.stack([table[:, canvas[:, 1]].T, table[canvas[:, 0]]], 1)  # [B, L, V]
+    here = table[sequence[:, 0], sequence[:, 1]]
+    scores = torch.stack([table[:, sequence[:, 1]].T, table[sequence[:, 0]]], 1)  # [B, L, V]
     return (scores / here[:, None, None]).log()
 
 
-def absorb_log_scores(joint: Tensor, canvas: Tensor, alpha: Tensor) -> Tensor:
+def absorb_log_scores(joint: Tensor, sequence: Tensor, alpha: Tensor) -> Tensor:
     """Exact log-scores of the absorbing process: log alpha / (1 - alpha) + log p(token | open tokens), [B, L, V +
     1]."""
-    agrees = ((canvas[:, None] == WORDS) | (canvas[:, None] == MASK)).all(-1)  # [B, 9]
+    agrees = ((sequence[:, None] == WORDS) | (sequence[:, None] == MASK)).all(-1)  # [B, 9]
     onehot = torch.nn.functional.one_hot(WORDS, V).double()
     posterior = torch.einsum("bn,nlv->blv", agrees * joint, onehot)
     logs = (posterior / posterior.sum(-1, keepdim=True)).log() + absorb_log_ratio(alpha)[:, None, None]
@@ -223,20 +223,20 @@ def exact_uniform(joint: Tensor, steps: int, step: Step) -> Tensor:
 
 @pytest.mark.parametrize("step", ["analytic", "euler"])
 def test_uniform_samples_have_the_frequencies_of_their_steps_which_reach_the_joint(joint: Tensor, step: Step) -> None:
-    def predict(canvas: Tensor, t: Tensor) -> Tensor:
+    def predict(sequence: Tensor, t: Tensor) -> Tensor:
         assert float(t.min()) == float(t.max())
-        return uniform_log_scores(joint, canvas, float(SHORT.alpha(t[0])))
+        return uniform_log_scores(joint, sequence, float(SHORT.alpha(t[0])))
 
     count = 10_000
     for steps in (1, 5):
-        given = {"length": L, "vocabulary": V, "schedule": SHORT, "seeds": Seeds(torch.arange(count))}
+        given = {"length": L, "vocabulary": V, "schedule": SHORT, "seeds": CounterRNG(torch.arange(count))}
         observed = frequencies(sample_uniform(predict, steps=steps, step=step, **given))
         assert abs(chi_square(observed, count * exact_uniform(joint, steps, step))) < 4
     errors = [float((exact_uniform(joint, steps, step) - joint).abs().sum() / 2) for steps in (8, 64, 512, 2048)]
     assert errors == sorted(errors, reverse=True) and errors[-1] < 0.01
 
 
-STATES = torch.tensor(list(itertools.product(range(V + 1), repeat=L)))  # [16, 2] every canvas
+STATES = torch.tensor(list(itertools.product(range(V + 1), repeat=L)))  # [16, 2] every sequence
 
 
 def exact_absorb(joint: Tensor, steps: int, step: Step) -> Tensor:
@@ -262,12 +262,12 @@ def exact_absorb(joint: Tensor, steps: int, step: Step) -> Tensor:
 
 @pytest.mark.parametrize("step", ["analytic", "euler"])
 def test_absorb_samples_have_the_frequencies_of_their_steps_which_reach_the_joint(joint: Tensor, step: Step) -> None:
-    def predict(canvas: Tensor, t: Tensor) -> Tensor:
-        return absorb_log_scores(joint, canvas, LogLinear().alpha(t))
+    def predict(sequence: Tensor, t: Tensor) -> Tensor:
+        return absorb_log_scores(joint, sequence, LogLinear().alpha(t))
 
     count = 10_000
     for steps in (1, 5):
-        given = {"schedule": LogLinear(), "mask_id": MASK, "seeds": Seeds(torch.arange(count))}
+        given = {"schedule": LogLinear(), "mask_id": MASK, "seeds": CounterRNG(torch.arange(count))}
         texts = sample_absorb(predict, torch.full((count, L), MASK), steps=steps, step=step, **given)
         assert abs(chi_square(frequencies(texts), count * exact_absorb(joint, steps, step))) < 4
     errors = [float((exact_absorb(joint, steps, step) - joint).abs().sum() / 2) for steps in (1, 4, 16, 256)]
@@ -279,15 +279,15 @@ def test_one_analytic_absorb_step_opens_like_the_exact_kernel() -> None:
     clean, schedule = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64), LogLinear(eps=1e-3)
     seen: list[Tensor] = []
 
-    def predict(canvas: Tensor, t: Tensor) -> Tensor:
-        seen.append(canvas)
+    def predict(sequence: Tensor, t: Tensor) -> Tensor:
+        seen.append(sequence)
         logs = clean.log() + absorb_log_ratio(schedule.alpha(t))[:, None, None]  # [B, 1, V]
         return torch.cat([logs, torch.zeros_like(logs[..., :1])], -1)
 
     count = 20_000
     start = torch.full((count, 1), MASK)
     texts = sample_absorb(
-        predict, start, steps=2, step="analytic", schedule=schedule, mask_id=MASK, seeds=Seeds(torch.arange(count))
+        predict, start, steps=2, step="analytic", schedule=schedule, mask_id=MASK, seeds=CounterRNG(torch.arange(count))
     )
     assert len(seen) == 2
     half = torch.bincount(seen[1][:, 0], minlength=V + 1).double()

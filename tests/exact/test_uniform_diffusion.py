@@ -18,10 +18,10 @@ from baselines.token_diffusion.gaussian_duality import (
     same_noise,
     signal_to_alpha,
 )
-from baselines.token_diffusion.masked import LogLinear, Schedule
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.uniform import posterior, redraw, token_bound
 from baselines.token_diffusion.uniform_samplers import ancestral
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 2
 WORDS = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [9, 2]
@@ -50,18 +50,18 @@ def kernel(alpha: Tensor | float) -> Tensor:
     return alpha * torch.eye(V, dtype=torch.float64) + (1 - alpha) / V
 
 
-def posteriors(joint: Tensor, canvas: Tensor, alpha: Tensor, leave_one_out: bool) -> Tensor:
+def posteriors(joint: Tensor, sequence: Tensor, alpha: Tensor, leave_one_out: bool) -> Tensor:
     """p(clean token | noisy tokens), of the others alone or of all of them, [B, L, V]."""
     table, noise = joint.view(V, V), kernel(alpha)
-    first = table @ noise[:, canvas[:, 1]]  # [V, B]: p(x_1, z_2)
-    second = table.T @ noise[:, canvas[:, 0]]
+    first = table @ noise[:, sequence[:, 1]]  # [V, B]: p(x_1, z_2)
+    second = table.T @ noise[:, sequence[:, 0]]
     found = torch.stack([first.T, second.T], 1)  # [B, L, V]
     if not leave_one_out:
-        found = found * noise[:, canvas].permute(1, 2, 0)
+        found = found * noise[:, sequence].permute(1, 2, 0)
     return found / found.sum(-1, keepdim=True)
 
 
-def bound(joint: Tensor, schedule: Schedule, leave_one_out: bool = True, nodes: int = 60) -> float:
+def bound(joint: Tensor, schedule: TokenSchedule, leave_one_out: bool = True, nodes: int = 60) -> float:
     """The bound averaged over the data: Gauss-Legendre over t, all clean and noisy texts enumerated."""
     points, shares = np.polynomial.legendre.leggauss(nodes)
     total = 0.0
@@ -130,7 +130,7 @@ def test_the_reverse_step_is_bayes_rule() -> None:
 
 def test_redrawn_tokens_have_the_kernels_frequencies() -> None:
     count = 30_000
-    noisy = redraw(torch.full((count, 1), 2), torch.full((count,), 0.4), V, Seeds(torch.arange(count)))
+    noisy = redraw(torch.full((count, 1), 2), torch.full((count,), 0.4), V, CounterRNG(torch.arange(count)))
     expected = count * kernel(0.4)[2]
     assert float(((torch.bincount(noisy[:, 0]) - expected) ** 2 / expected).sum()) < 23
 
@@ -154,12 +154,12 @@ def sample(joint: Tensor, count: int, steps: int, **more: bool | float) -> tuple
     """Frequencies of all texts, [9], and the number of network calls."""
     calls = 0
 
-    def predict(canvas: Tensor, alpha: Tensor) -> Tensor:
+    def predict(sequence: Tensor, alpha: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
-        return posteriors(joint, canvas, alpha[0], leave_one_out=True).log()
+        return posteriors(joint, sequence, alpha[0], leave_one_out=True).log()
 
-    given = {"length": L, "vocabulary": V, "schedule": EXACT, "seeds": Seeds(torch.arange(count))}
+    given = {"length": L, "vocabulary": V, "schedule": EXACT, "seeds": CounterRNG(torch.arange(count))}
     texts = ancestral(predict, steps=steps, **given, **more)
     return torch.bincount(texts @ torch.tensor([V, 1]), minlength=len(WORDS)).double(), calls
 
@@ -193,10 +193,10 @@ def test_a_greedy_tail_ends_in_the_most_probable_tokens(joint: Tensor) -> None:
 
 def test_a_row_does_not_depend_on_the_others(joint: Tensor) -> None:
     def texts(seeds: Tensor, **more: bool | float) -> Tensor:
-        def predict(canvas: Tensor, alpha: Tensor) -> Tensor:
-            return posteriors(joint, canvas, alpha[0], leave_one_out=True).log()
+        def predict(sequence: Tensor, alpha: Tensor) -> Tensor:
+            return posteriors(joint, sequence, alpha[0], leave_one_out=True).log()
 
-        return ancestral(predict, length=L, vocabulary=V, steps=5, schedule=EXACT, seeds=Seeds(seeds), **more)  # type: ignore[arg-type]
+        return ancestral(predict, length=L, vocabulary=V, steps=5, schedule=EXACT, seeds=CounterRNG(seeds), **more)  # type: ignore[arg-type]
 
     for more in ({}, {"greedy_tail": True}, {"top_p": 0.7}):
         together = texts(torch.arange(10), **more)
@@ -212,7 +212,7 @@ def test_the_largest_gaussian_entry_agrees_as_often_as_alpha_says(vocabulary: in
         gamma = gamma_at(alpha, vocabulary)
         assert float(signal_to_alpha(torch.tensor(gamma), vocabulary)[0]) == pytest.approx(alpha, abs=1e-6)
         clean = torch.arange(length).expand(count, length) % vocabulary
-        noise = noise_for(clean, vocabulary, Seeds(torch.arange(count)))
+        noise = noise_for(clean, vocabulary, CounterRNG(torch.arange(count)))
         found = gaussian_tokens(clean, torch.full((count,), gamma), noise).argmax(-1)
         agree = alpha + (1 - alpha) / vocabulary
         spread = math.sqrt(agree * (1 - agree) / clean.numel())

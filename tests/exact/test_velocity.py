@@ -10,9 +10,9 @@ from torch import Tensor
 
 from baselines.latent_diffusion.ld4lg import COSINE, VelocityDenoiser, clean_of, velocity, velocity_loss
 from cosmos.config import DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
-from cosmos.diffusion.objective import diffuse, diffusion_loss, draw
+from cosmos.diffusion.objective import diffuse, diffusion_loss, noised_example
 from cosmos.diffusion.samplers import sample
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 CONFIG = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2, output_norm=False)
 DIFFUSION = DiffusionConfig(ScheduleConfig("cosine"), self_conditioning="off")
@@ -58,11 +58,11 @@ def test_a_call_gives_the_clean_estimate_of_its_velocity() -> None:
 
 def test_the_loss_is_that_of_the_estimate_over_the_variance() -> None:
     model, clean = denoiser(), normal(4, 6, 3, 4)
-    t = draw(model, clean, DIFFUSION, Seeds(torch.arange(6))).t
+    t = noised_example(model, clean, DIFFUSION, CounterRNG(torch.arange(6))).t
     for row in range(6):
         rows = clean[row : row + 1]
-        on_velocity = velocity_loss(model, rows, DIFFUSION, Seeds(torch.arange(row, row + 1)))
-        on_clean = diffusion_loss(model, rows, DIFFUSION, Seeds(torch.arange(row, row + 1)))
+        on_velocity = velocity_loss(model, rows, DIFFUSION, CounterRNG(torch.arange(row, row + 1)))
+        on_clean = diffusion_loss(model, rows, DIFFUSION, CounterRNG(torch.arange(row, row + 1)))
         variance = COSINE.sigma(t[row]).square()
         assert float(on_velocity[0].detach() * variance) == pytest.approx(float(on_clean[0].detach()), rel=1e-4)
         assert float(on_velocity[1]) == 1.0
@@ -76,6 +76,6 @@ def test_the_last_ancestral_step_returns_the_last_estimate() -> None:
         return seen[-1]
 
     setting = SamplerSetting("ddpm", steps=250, end_noise=1e-4)
-    x = sample(denoise, normal(5, 2, 3, 4), setting, COSINE, Seeds(torch.arange(2)))
+    x = sample(denoise, normal(5, 2, 3, 4), setting, COSINE, CounterRNG(torch.arange(2)))
     assert len(seen) == 250
     assert (x - seen[-1]).abs().max() < 1e-3

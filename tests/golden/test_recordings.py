@@ -15,12 +15,12 @@ from torch import nn
 
 from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig, SamplerSetting, SolverName
 from cosmos.diffusion.objective import diffusion_loss
-from cosmos.diffusion.samplers import guided, sample, with_network
+from cosmos.diffusion.samplers import cfg, sample, with_network
 from cosmos.diffusion.schedule import Tangent
 from cosmos.models.autoencoder import Autoencoder, autoencoder_loss
 from cosmos.models.corruption import corrupt
-from cosmos.models.denoiser import Denoiser, Source
-from cosmos.runtime.rng import Seeds, normal_like
+from cosmos.models.denoiser import Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG, normal_like
 
 RECORDING = Path(__file__).with_name("cosmos_tiny.safetensors")
 TOLERANCE, SAMPLER_TOLERANCE = 1e-5, 1e-4  # the latter over several steps; sums are rounded otherwise elsewhere
@@ -62,7 +62,7 @@ def outputs(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         "corrupted.keep": drawn.keep.float(),
         "autoencoder_loss": autoencoder_loss(autoencoder, states, tokens, mask, LADDER["latent"], streams())[0],
     }
-    source = Source(states[:, :5], mask[:, :5], torch.tensor([False, True, False]))
+    source = SourceStates(states[:, :5], mask[:, :5], torch.tensor([False, True, False]))
     x, t = normal_like(torch.empty(3, 3, 6), streams()), torch.tensor([0.1, 0.5, 0.9])
     condition = conditional.encode_condition(source._replace(hidden=None))
     found["conditional"] = conditional(x, t, x.flip(1), conditional.encode_condition(source))
@@ -73,7 +73,7 @@ def outputs(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for solver in get_args(SolverName):
         setting = SamplerSetting(solver, 5, "log_snr", final_x0=solver.startswith("dpmpp"))
         found[f"sample.{solver}"] = sample(with_network(release), wide, setting, schedule, streams())
-    denoise = guided(
+    denoise = cfg(
         with_network(conditional, condition),
         with_network(conditional, conditional.null_condition(3)),
         2.0,
@@ -84,8 +84,8 @@ def outputs(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"out.{name}": value.clone().contiguous() for name, value in found.items()}
 
 
-def streams() -> Seeds:
-    return Seeds(torch.tensor([3, 14, 159]))
+def streams() -> CounterRNG:
+    return CounterRNG(torch.tensor([3, 14, 159]))
 
 
 def record() -> None:

@@ -18,7 +18,7 @@ from cosmos.diffusion.samplers import ddpm_rule, euler_sde_rule, grid_at, solve,
 from cosmos.diffusion.schedule import BETA_LIMIT, Tangent
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
-from cosmos.models.denoiser import Denoiser, Source
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.pretrained import from_pretrained, read_config
 from cosmos.release import convert, convert_autoencoder, convert_denoiser
 
@@ -106,14 +106,14 @@ def test_denoiser_with_a_condition(golden, converted):
         from_pretrained(Denoiser, converted / "denoiser_cond.out" / "denoiser"),
         part(golden, "case.denoiser_cond."),
     )
-    condition = network.encode_condition(Source(case["cond"], case["cond_mask"].bool()))
+    condition = network.encode_condition(SourceStates(case["cond"], case["cond_mask"].bool()))
     assert difference(network(case["x_t"], case["t"], case["self_cond"], condition), case["x_0"]) < 1e-5
 
 
 def test_the_flag_is_what_reproduces_the_condition(golden, sizes):
     case = part(golden, "case.denoiser_cond.")
     network = convert_denoiser(part(golden, "denoiser_cond."), 4, sizes["head_size"], release_condition=False)
-    condition = network.encode_condition(Source(case["cond"], case["cond_mask"].bool()))
+    condition = network.encode_condition(SourceStates(case["cond"], case["cond_mask"].bool()))
     assert difference(network(case["x_t"], case["t"], case["self_cond"], condition), case["x_0"]) > 1e-2
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from baselines.autoregressive.cached_network import CachedGPT2
-from baselines.autoregressive.decoding import IN_BLOCKS, Decoding, Pace, Server
+from baselines.autoregressive.decoding import IN_BLOCKS, CompactionPolicy, Decoding, KVCacheDecoder
 from baselines.autoregressive.hf_generate import PlainGenerate, generate
 from baselines.common.token_rows import lengths
 from benchmarks.timing.probes import counting
 from cosmos.runtime.capture import Capture
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD, SEP
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -47,46 +47,48 @@ def ragged(rows: int) -> Tensor:
     return prompts
 
 
-def write(server: Server, prompts: Tensor, setting: Decoding, pace: Pace = IN_BLOCKS) -> Tensor:
+def write(
+    kv_decoder: KVCacheDecoder, prompts: Tensor, setting: Decoding, compaction: CompactionPolicy = IN_BLOCKS
+) -> Tensor:
     ends = lengths(prompts) - 1
     furthest, last = int(ends.max()), prompts.gather(1, ends[:, None])[:, 0].cuda()
-    streams = Seeds(torch.arange(len(prompts), device="cuda"))
-    server.prepare(setting, len(prompts))
+    streams = CounterRNG(torch.arange(len(prompts), device="cuda"))
+    kv_decoder.prepare(setting, len(prompts))
     with torch.inference_mode():
-        server.network(prompts[:, :furthest].cuda(), server.of_rows(len(prompts)))  # type: ignore[call-arg]
-    return server.decode(last, ends.cuda(), furthest, STEPS, setting, streams, pace=pace)
+        kv_decoder.network(prompts[:, :furthest].cuda(), kv_decoder.of_rows(len(prompts)))  # type: ignore[call-arg]
+    return kv_decoder.decode(last, ends.cuda(), furthest, STEPS, setting, streams, compaction=compaction)
 
 
 def captured(setting: Decoding, capture: Capture) -> Decoding:
     return Decoding(setting.greedy, setting.temperature, setting.top_p, capture=capture)
 
 
-def serve(dtype: torch.dtype) -> Server:
-    return Server("gpt2", CachedGPT2(network(dtype)), ROWS, LONGEST + STEPS)
+def serve(dtype: torch.dtype) -> KVCacheDecoder:
+    return KVCacheDecoder("gpt2", CachedGPT2(network(dtype)), ROWS, LONGEST + STEPS)
 
 
 @SETTINGS
 @pytest.mark.parametrize(("dtype", "allowed"), [(torch.float64, 0), (torch.float32, 2)])
 def test_captured_steps_write_what_uncaptured_ones_do(setting: Decoding, dtype: torch.dtype, allowed: int) -> None:
     """In float32 other kernels round otherwise, so that a row in a hundred may turn elsewhere."""
-    server, prompts = serve(dtype), ragged(ROWS)
-    expected = write(server, prompts, setting)
+    kv_decoder, prompts = serve(dtype), ragged(ROWS)
+    expected = write(kv_decoder, prompts, setting)
     assert len({tuple(row) for row in expected.tolist()}) > ROWS // 4
     for capture in CAPTURES:
         for _ in range(2):  # what a replay left behind is not seen by the next
-            found = write(server, prompts, captured(setting, capture))
+            found = write(kv_decoder, prompts, captured(setting, capture))
             assert int((found != expected).any(1).sum()) <= allowed, capture
-    alone = write(server, prompts[:1], captured(setting, "graph"))
+    alone = write(kv_decoder, prompts[:1], captured(setting, "graph"))
     assert allowed or torch.equal(alone[0], expected[0])
 
 
 @SETTINGS
 def test_it_writes_what_generate_does(setting: Decoding) -> None:
-    server, prompts = serve(torch.float64), ragged(ROWS)
+    kv_decoder, prompts = serve(torch.float64), ragged(ROWS)
     plain = PlainGenerate(setting.greedy, setting.temperature, setting.top_p)
-    seeds = Seeds(torch.arange(ROWS, device="cuda"))
+    seeds = CounterRNG(torch.arange(ROWS, device="cuda"))
     theirs = generate(network(torch.float64), prompts.cuda(), STEPS, plain, seeds)
-    found = write(server, prompts, captured(setting, "graph"))[:, : theirs.shape[1]]
+    found = write(kv_decoder, prompts, captured(setting, "graph"))[:, : theirs.shape[1]]
     same = (found == theirs).all(1)
     # Their logits are rounded to float32 before a draw, so a row in a hundred may turn elsewhere.
     assert int(same.sum()) >= ROWS - (0 if setting.greedy else 1)
@@ -106,24 +108,24 @@ def no_waiting() -> Iterator[None]:
 @SETTINGS
 @pytest.mark.parametrize("capture", ["off", *CAPTURES])
 def test_the_host_waits_at_looks_alone(setting: Decoding, capture: Capture) -> None:
-    server, prompts = serve(torch.bfloat16), ragged(ROWS)
-    chosen, never = captured(setting, capture), Pace(STEPS, 32)
-    write(server, prompts, chosen, never)
+    kv_decoder, prompts = serve(torch.bfloat16), ragged(ROWS)
+    chosen, never = captured(setting, capture), CompactionPolicy(STEPS, 32)
+    write(kv_decoder, prompts, chosen, never)
     ends = lengths(prompts) - 1
-    last, place = prompts.gather(1, ends[:, None])[:, 0].cuda(), ends.cuda()
-    streams = Seeds(torch.arange(ROWS, device="cuda"))
+    last, positions = prompts.gather(1, ends[:, None])[:, 0].cuda(), ends.cuda()
+    streams = CounterRNG(torch.arange(ROWS, device="cuda"))
     with no_waiting():
-        server.decode(last, place, LONGEST - 1, STEPS, chosen, streams, pace=never)
+        kv_decoder.decode(last, positions, LONGEST - 1, STEPS, chosen, streams, compaction=never)
     with pytest.raises(RuntimeError), no_waiting():
-        server.decode(last, place, LONGEST - 1, STEPS, chosen, streams, pace=Pace(8, 32))
+        kv_decoder.decode(last, positions, LONGEST - 1, STEPS, chosen, streams, compaction=CompactionPolicy(8, 32))
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_replayed_steps_are_counted(capture: Capture) -> None:
-    server, prompts, setting = serve(torch.float64), ragged(ROWS), Decoding()
-    with counting(server.networks()) as plain:
-        expected = write(server, prompts, setting)
-    with counting(server.networks()) as replayed:
-        assert torch.equal(write(server, prompts, captured(setting, capture)), expected)
+    kv_decoder, prompts, setting = serve(torch.float64), ragged(ROWS), Decoding()
+    with counting(kv_decoder.networks()) as plain:
+        expected = write(kv_decoder, prompts, setting)
+    with counting(kv_decoder.networks()) as replayed:
+        assert torch.equal(write(kv_decoder, prompts, captured(setting, capture)), expected)
     assert plain == replayed
     assert plain["gpt2"] > STEPS // 2

@@ -75,7 +75,7 @@ def no_waiting() -> Iterator[None]:
 def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made: Any) -> None:
     system, chosen = made(name, device), few_steps(name, setting)
     if isinstance(chosen, ThresholdUnmasking):
-        pytest.skip("looks at the canvas every eighth call, as its setting says")
+        pytest.skip("looks at the sequence every eighth call, as its setting says")
     seeds = torch.arange(4, device=device)
     loop, inputs = {
         "cosmos": lambda: (system.tokens, (seeds,)),

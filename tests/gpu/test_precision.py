@@ -11,8 +11,8 @@ from torch import Tensor
 from cosmos.config import LADDER, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.models.autoencoder import Autoencoder, autoencoder_loss
-from cosmos.models.denoiser import Denoiser, Source
-from cosmos.runtime.rng import Seeds
+from cosmos.models.denoiser import Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG
 
 pytestmark = pytest.mark.gpu
 
@@ -36,9 +36,9 @@ def numbers(device: str, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape))).to(device)
 
 
-def source(device: str) -> Source:
+def source(device: str) -> SourceStates:
     mask = torch.arange(16, device=device) < torch.arange(9, 9 + ROWS, device=device)[:, None]
-    return Source(numbers(device, ROWS, 16, TEXT), mask)
+    return SourceStates(numbers(device, ROWS, 16, TEXT), mask)
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def test_a_call_of_the_denoiser(device: str) -> None:
     x, estimate, t = numbers(device, ROWS, 8, 32), numbers(device, ROWS, 8, 32) * 0.5, torch.full((1,), 0.4).to(device)
     given = source(device)
     wanted = single(x, t, estimate, single.encode_condition(given))
-    told = half.encode_condition(Source(given.states.bfloat16(), given.mask))
+    told = half.encode_condition(SourceStates(given.states.bfloat16(), given.mask))
     assert 1e-5 < relative_error(half(x.bfloat16(), t, estimate.bfloat16(), told), wanted) < 0.03
 
 
@@ -71,8 +71,10 @@ def test_the_losses_under_autocast(device: str) -> None:
     mask = source(device).mask
 
     def losses() -> list[Tensor]:
-        first = autoencoder_loss(autoencoder, states, tokens, mask, LADDER["latent"], Seeds(seeds))
-        second = diffusion_loss(denoiser, numbers(device, ROWS, 8, 32), DiffusionConfig(), Seeds(seeds), source(device))
+        first = autoencoder_loss(autoencoder, states, tokens, mask, LADDER["latent"], CounterRNG(seeds))
+        second = diffusion_loss(
+            denoiser, numbers(device, ROWS, 8, 32), DiffusionConfig(), CounterRNG(seeds), source(device)
+        )
         return [first[0] / first[1], second[0] / second[1]]
 
     wanted = losses()

@@ -40,7 +40,7 @@ def test_recorded_steps_train_the_same_weights(
     found = []
     for record in (False, True):
         folder = tmp_path / str(record)
-        recipe = with_training(kind.presets["nano"], record=record, precision="float32", learning_rate=1e-4)
+        recipe = with_training(kind.presets["nano"], cuda_graph=record, precision="float32", learning_rate=1e-4)
         if hasattr(recipe, "start_linear"):  # its eigenvectors have other signs in every run on a GPU
             recipe = replace(recipe, start_linear=False)
         kind(recipe, Limits(24, 24)).fit(corpus, Budget(STEPS, "steps"), folder, seed=1, device=device)

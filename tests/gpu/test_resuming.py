@@ -11,7 +11,7 @@ import pytest
 from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget, Corpus, Document, Limits
 from baselines.token_diffusion.mdlm import MDLMSystem
-from baselines.token_diffusion.system import CanvasRecipe
+from baselines.token_diffusion.system import TokenDiffusionRecipe
 from cosmos.training.config import TrainingConfig
 
 pytestmark = pytest.mark.gpu
@@ -25,8 +25,8 @@ TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, valid
 @pytest.mark.parametrize("record", [False, True])
 def test_a_killed_training_ends_with_the_same_bytes(record: bool, device: str, tmp_path: Path) -> None:
     def fit(folder: Path, progress: Any) -> None:
-        training = replace(TRAINING, record=record)
-        recipe = CanvasRecipe(TrunkConfig(32, 2, 2, 64), 0, training, Budget(30, "steps"))
+        training = replace(TRAINING, cuda_graph=record)
+        recipe = TokenDiffusionRecipe(TrunkConfig(32, 2, 2, 64), 0, training, Budget(30, "steps"))
         corpus = Corpus(DOCUMENTS[:9], DOCUMENTS[9:])
         MDLMSystem(recipe, Limits(0, 12)).fit(
             corpus, Budget(30, "steps"), folder, seed=1, device=device, progress=progress

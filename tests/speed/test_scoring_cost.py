@@ -36,7 +36,7 @@ def test_a_thousand_texts(tmp_path):
     def score(wanted):
         started, worked = time.perf_counter(), time.process_time()
         found = metrics.score(
-            metrics.Batch("detox", "local", documents, texts, training=training),
+            metrics.MetricInput("detox", "local", documents, texts, training=training),
             wanted,
             cache=tmp_path,
             evaluators=chosen,

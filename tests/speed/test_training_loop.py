@@ -13,7 +13,7 @@ from torch import nn
 
 from cosmos.training import loop as training
 from cosmos.training.budget import Budget
-from cosmos.training.loop import TensorBatches, TrainingConfig, train
+from cosmos.training.loop import TensorDataset, TrainingConfig, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import units
@@ -24,7 +24,7 @@ STEP_UNITS = 16.0  # of `calibration`, a step; 10.3 were measured
 @pytest.mark.slow
 def test_the_loop_itself_costs_little_a_step(tmp_path: Path) -> None:
     """Beyond what a plain loop takes for the same steps."""
-    rows, config = TensorBatches({"x": torch.randn(4096, 8)}), TrainingConfig(batch_size=32)
+    rows, config = TensorDataset({"x": torch.randn(4096, 8)}), TrainingConfig(batch_size=32)
     steps, names = 300, itertools.count()
 
     def square(model: nn.Module, batch: training.Batch, seeds: object) -> tuple[torch.Tensor, torch.Tensor]:

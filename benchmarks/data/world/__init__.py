@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.data.world.documents import detox, questions, stories, stream, summaries
 from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.judging import (
-    Judgement,
+    DetoxJudgement,
     draw_polite,
     facts,
     is_member,
@@ -66,7 +66,7 @@ from benchmarks.data.world.texts import canonical
 
 VERSION = "1"
 
-JUDGES: Mapping[str, Callable[[str, Any], Judgement | StoryJudgement | QuestionJudgement | SummaryJudgement]] = (
+JUDGES: Mapping[str, Callable[[str, Any], DetoxJudgement | StoryJudgement | QuestionJudgement | SummaryJudgement]] = (
     MappingProxyType(
         {
             "story": lambda output, source: judge_story(output),
@@ -85,7 +85,7 @@ __all__ = [
     "JUDGES",
     "LAWS",
     "VERSION",
-    "Judgement",
+    "DetoxJudgement",
     "QuestionJudgement",
     "StoryJudgement",
     "SummaryJudgement",

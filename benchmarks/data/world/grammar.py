@@ -40,7 +40,7 @@ class Node(ABC):
         """Append a random wording of `env` to `out`; True if a mark was met."""
 
     @abstractmethod
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         """All readings of a wording that begins at `start`, given the bindings so far."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Node(ABC):
     def readings(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         """`read`, at once empty where the next token cannot begin this node."""
         if self.nullable or (start < len(tokens) and tokens[start] in self.first):
-            return self.read(tokens, start, env)
+            return self.parse(tokens, start, env)
         return []
 
 
@@ -76,7 +76,7 @@ class Say(Node):
         out.extend(self.words)
         return False
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         end = start + len(self.words)
         return [(end, env, 1.0, False)] if tokens[start:end] == self.words else []
 
@@ -112,24 +112,24 @@ class Seq(Node):
             marked |= part.realise(env, stream, out)
         return marked
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
-        found: list[Reading] = [(start, env, 1.0, False)]
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+        partial: list[Reading] = [(start, env, 1.0, False)]
         for part in self.parts:
-            found = [
+            partial = [
                 (end, bound, p * q, marked or mark)
-                for at, known, p, marked in found
-                for end, bound, q, mark in part.readings(tokens, at, known)
+                for at, bound_before, p, marked in partial
+                for end, bound, q, mark in part.readings(tokens, at, bound_before)
             ]
-            if not found:
+            if not partial:
                 break
-        return found
+        return partial
 
     def wordings(self, env: Env) -> list[tuple[Tokens, float, bool]]:
-        found: list[tuple[Tokens, float, bool]] = [((), 1.0, False)]
+        partial: list[tuple[Tokens, float, bool]] = [((), 1.0, False)]
         for part in self.parts:
             tails = part.wordings(env)
-            found = [(h + t, p * q, m or n) for h, p, m in found for t, q, n in tails]
-        return found
+            partial = [(h + t, p * q, m or n) for h, p, m in partial for t, q, n in tails]
+        return partial
 
     def unmarked(self, env: Env) -> float:
         result = 1.0
@@ -160,7 +160,7 @@ class Pick(Node):
                 return part.realise(env, stream, out)
         raise AssertionError("weights of a Pick do not add up")
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         return [
             (end, bound, p * weight / self.total, mark)
             for weight, part in self.options
@@ -191,15 +191,15 @@ class Cases(Node):
     def realise(self, env: Env, stream: Stream, out: list[str]) -> bool:
         return self.cases[env[self.variable]].realise(env, stream, out)
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         if self.variable in env:
             part = self.cases.get(env[self.variable])
             return part.readings(tokens, start, env) if part else []
-        found: list[Reading] = []
+        readings: list[Reading] = []
         for value, part in self.cases.items():
             if part.nullable or (start < len(tokens) and tokens[start] in part.first):
-                found += part.read(tokens, start, {**env, self.variable: value})
-        return found
+                readings += part.parse(tokens, start, {**env, self.variable: value})
+        return readings
 
     def wordings(self, env: Env) -> list[tuple[Tokens, float, bool]]:
         return self.cases[env[self.variable]].wordings(env)
@@ -232,7 +232,7 @@ class Word(Node):
         out.extend(self.forms[env[self.variable]])
         return False
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         if self.variable in env:
             form = self.forms.get(env[self.variable])
             if form is None or tokens[start : start + len(form)] != form:
@@ -270,8 +270,8 @@ class Mark(Node):
         self.part.realise(env, stream, out)
         return True
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
-        return [(end, bound, p, True) for end, bound, p, _ in self.part.read(tokens, start, env)]
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+        return [(end, bound, p, True) for end, bound, p, _ in self.part.parse(tokens, start, env)]
 
     def wordings(self, env: Env) -> list[tuple[Tokens, float, bool]]:
         return [(t, p, True) for t, p, _ in self.part.wordings(env)]
@@ -295,7 +295,7 @@ class Sides(Node):
     def realise(self, env: Env, stream: Stream, out: list[str]) -> bool:
         raise AssertionError("take a side first")
 
-    def read(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
+    def parse(self, tokens: Tokens, start: int, env: Env) -> list[Reading]:
         raise AssertionError("take a side first")
 
     def wordings(self, env: Env) -> list[tuple[Tokens, float, bool]]:

@@ -15,13 +15,13 @@ from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.detox import language
 from benchmarks.data.world.grammar import Env, Mark, Tokens
 from benchmarks.data.world.meaning import Facts, Frame
-from benchmarks.data.world.pairs import Pairs
+from benchmarks.data.world.pairs import LanguagePairs
 from benchmarks.data.world.texts import tokens_of
 from benchmarks.data.world.trees import parts
 from benchmarks.data.world.wording import Wording
 
 _LONGEST_PHRASE = max(map(len, lex.RUDE_PHRASES))
-_PAIRS = Pairs(language, "rude sentence")
+_PAIRS = LanguagePairs(language, "rude sentence")
 
 log_prob_source = _PAIRS.log_prob_source
 log_prob_target = _PAIRS.log_prob_target
@@ -30,7 +30,7 @@ draw_polite = _PAIRS.draw_target
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class DetoxJudgement:
     """An output against its source.
 
     rude: rude words and phrases left. in_language: the output is a neutral sentence of the language. kept, lost: facts
@@ -90,14 +90,14 @@ def is_member(text: str) -> bool:
 def facts(text: str) -> Facts | None:
     """The facts that a sentence of the language states, (role, value) with synonyms as one; None for other texts."""
     tokens = tokens_of(text)
-    found = _neutral_facts(tokens)
-    return _rude_facts(tokens) if found is None else found
+    neutral = _neutral_facts(tokens)
+    return _rude_facts(tokens) if neutral is None else neutral
 
 
 def rudeness(text: str) -> tuple[str, ...]:
     """The rude words and phrases in any text, in order; a phrase counts once, its words not again."""
     tokens = tokens_of(text)
-    found: list[str] = []
+    phrases: list[str] = []
     at = 0
     while at < len(tokens):
         for length in range(_LONGEST_PHRASE, 1, -1):
@@ -106,12 +106,12 @@ def rudeness(text: str) -> tuple[str, ...]:
         else:
             length = 1
         if length > 1 or tokens[at] in lex.RUDE_WORDS:
-            found.append(" ".join(tokens[at : at + length]))
+            phrases.append(" ".join(tokens[at : at + length]))
         at += length
-    return tuple(found)
+    return tuple(phrases)
 
 
-def judge(output: str, source: str) -> Judgement:
+def judge(output: str, source: str) -> DetoxJudgement:
     """Judge any output against the source that it was made from.
 
     An output that is a sentence of the language, neutral or rude, states what the grammar reads in it. Any other
@@ -123,14 +123,14 @@ def judge(output: str, source: str) -> Judgement:
     Raises:
         UserError: the source is no sentence of the language.
     """
-    wanted = facts(source)
-    if wanted is None:
+    asked = facts(source)
+    if asked is None:
         raise UserError(f"'{source}' is no sentence of the world, so nothing can be judged against it.")
     stated = facts(output)
     if stated is not None:
-        kept, invented = len(wanted & stated), len(stated - wanted)
+        stated_count, invented = len(asked & stated), len(stated - asked)
     else:
         tokens = tokens_of(output)
-        kept = sum(wording().states(tokens, fact) for fact in wanted)
-        invented = sum(not found & wanted for found in wording().named(tokens).values())
-    return Judgement(rudeness(output), is_neutral(output), kept, len(wanted) - kept, invented)
+        stated_count = sum(wording().states(tokens, fact) for fact in asked)
+        invented = sum(not piece_facts & asked for piece_facts in wording().named(tokens).values())
+    return DetoxJudgement(rudeness(output), is_neutral(output), stated_count, len(asked) - stated_count, invented)

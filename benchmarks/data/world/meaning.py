@@ -142,19 +142,19 @@ class Frame:
 
     def read_source(self, tokens: Tokens) -> list[tuple[Env, float]]:
         """The meanings that `tokens` may have as a source, with P(meaning, tokens | frame)."""
-        found = []
+        meanings = []
         for end, env, p, marked in self.source.readings(tokens, 0, {}):
             if marked and end == len(tokens) and (prior := self.probability(env)):
-                found.append((env, prior * p / (1.0 - self.source.unmarked(env))))
-        return found
+                meanings.append((env, prior * p / (1.0 - self.source.unmarked(env))))
+        return meanings
 
     def read_target(self, tokens: Tokens) -> list[tuple[Env, float]]:
         """The meanings that `tokens` may have as a target, with P(meaning, tokens | frame)."""
-        found = []
+        meanings = []
         for end, env, p, _ in self.target.readings(tokens, 0, {}):
             if end == len(tokens) and (prior := self.probability(env)):
-                found.append((env, prior * p))
-        return found
+                meanings.append((env, prior * p))
+        return meanings
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ def vocabulary(side: str = "") -> frozenset[str]:
 @cache
 def lengths(side: str) -> tuple[int, int]:
     """Numbers of words between which every sentence of a side lies; see `trees.span`."""
-    found = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in found), max(high for _, high in found)
+    spans = [span(frame.on(side)) for frame in language().frames]
+    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 @cache

@@ -17,7 +17,7 @@ from benchmarks.data.world.texts import plain, tokens_of
 _PARTS = 1 << 53  # of 1, as fine as floats are
 
 
-class Pairs:
+class LanguagePairs:
     """What the grammar knows of the pairs of one language, built when first asked."""
 
     def __init__(self, language: Callable[[], Language], what: str) -> None:
@@ -26,7 +26,7 @@ class Pairs:
         self._targets = lru_cache(maxsize=1 << 12)(lambda source: language().targets(source))
         self._read = lru_cache(maxsize=1 << 12)(lambda source: tuple(language().read_source(source)))
 
-    def read(self, source: str) -> tuple[Frame, Env]:
+    def meaning(self, source: str) -> tuple[Frame, Env]:
         """The meaning of a source.
 
         Raises:

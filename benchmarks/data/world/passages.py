@@ -68,8 +68,8 @@ class Kind:
 @cache
 def kinds() -> Mapping[str, Kind]:
     """All kinds of facts by their past tense."""
-    found = (*_possessions(), *_doings(), *_journeys())
-    return {kind.past: kind for kind in found}
+    every = (*_possessions(), *_doings(), *_journeys())
+    return {kind.past: kind for kind in every}
 
 
 def _possessions() -> tuple[Kind, ...]:

@@ -10,7 +10,7 @@ from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Seq, Sides, Tokens, Value, Word
 from benchmarks.data.world.lexicon import Words, canonical_value
 from benchmarks.data.world.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
-from benchmarks.data.world.pairs import Pairs
+from benchmarks.data.world.pairs import LanguagePairs
 from benchmarks.data.world.passages import WHO, Kind, kinds, subject
 from benchmarks.data.world.phrases import same
 from benchmarks.data.world.texts import tokens_of
@@ -28,7 +28,7 @@ def language() -> Language:
     return Language(tuple(_passage(size, weight) for size, weight in _SIZES.items()))
 
 
-_PAIRS = Pairs(language, "passage with an answer")
+_PAIRS = LanguagePairs(language, "passage with an answer")
 
 log_prob_passage = _PAIRS.log_prob_source
 log_prob_question = _PAIRS.log_prob_target
@@ -141,21 +141,21 @@ def _statement(slot: int) -> Node:
 
 def _answer(slot: int) -> Node:
     """The answer as the passage says it; which kind of fact it belongs to shows only there."""
-    found: dict[str, Node] = {WHO: Word(f"{slot}.who", same(lex.NAMES))}
-    found |= {role: Word(f"{slot}.{at}", same(values)) for role, (at, values) in _answers().items()}
-    return Cases("asked", found)
+    roles: dict[str, Node] = {WHO: Word(f"{slot}.who", same(lex.NAMES))}
+    roles |= {role: Word(f"{slot}.{at}", same(values)) for role, (at, values) in _answers().items()}
+    return Cases("asked", roles)
 
 
 @cache
 def _answers() -> Mapping[str, tuple[int, Words]]:
     """Role -> which of its fact's roles it is, and its values in facts of any kind."""
-    found: dict[str, tuple[int, Words]] = {}
+    roles: dict[str, tuple[int, Words]] = {}
     for kind in kinds().values():
         for at, (role, values) in enumerate(kind.roles.items()):
-            place, known = found.get(role, (at, ()))
+            place, earlier = roles.get(role, (at, ()))
             assert place == at, f"{role} is the first role of one kind and the second of another"
-            found[role] = (at, (*known, *values))
-    return found
+            roles[role] = (at, (*earlier, *values))
+    return roles
 
 
 def _asked(slot: int) -> Node:
@@ -215,20 +215,20 @@ def passage_facts(source: str) -> tuple[Facts, ...]:
     Raises:
         UserError: the text is no source of the language.
     """
-    _, env = _PAIRS.read(source)
+    _, env = _PAIRS.meaning(source)
     return tuple(_as_facts(fact) for fact in _told(env))
 
 
 def _told(env: Env) -> list[Mapping[str, Value]]:
-    found: list[Mapping[str, Value]] = []
+    facts: list[Mapping[str, Value]] = []
     who = ""
     slot = 1
     while (name := env.get(f"{slot}.kind")) is not None:
         who = env[f"{slot}.who"] or who
         roles = {role: env[f"{slot}.{at}"] for at, role in enumerate(kinds()[name].roles)}
-        found.append({"kind": name, WHO: who, **roles})
+        facts.append({"kind": name, WHO: who, **roles})
         slot += 1
-    return found
+    return facts
 
 
 def _as_facts(env: Mapping[str, Value]) -> Facts:
@@ -244,20 +244,20 @@ def judge_question(output: str, source: str) -> QuestionJudgement:
     Raises:
         UserError: the source is no source of the language.
     """
-    _, env = _PAIRS.read(source)
+    _, env = _PAIRS.meaning(source)
     told = _told(env)
     fact, asked = told[int(env["slot"]) - 1], env["asked"]
     needed = _stating(fact, asked, kinds()[fact["kind"]].needed(asked))
     allowed = _stating(fact, asked, (role for role in fact if role not in ("kind", asked)))
     stated = question_facts(output)
     if stated is None:
-        kept, invented = _by_words(tokens_of(output), needed, allowed)
-        return QuestionJudgement(False, False, False, kept, len(needed) - kept, invented)
-    kept, invented = len(needed & stated), len(stated - allowed)
+        needed_stated, invented = _by_words(tokens_of(output), needed, allowed)
+        return QuestionJudgement(False, False, False, needed_stated, len(needed) - needed_stated, invented)
+    needed_stated, invented = len(needed & stated), len(stated - allowed)
     plain = frozenset(item for item in stated if item[0] != "asked")
     answerable = any(plain <= _as_facts(other) for other in told)
-    right = kept == len(needed) and not invented
-    return QuestionJudgement(True, answerable, right, kept, len(needed) - kept, invented)
+    right = needed_stated == len(needed) and not invented
+    return QuestionJudgement(True, answerable, right, needed_stated, len(needed) - needed_stated, invented)
 
 
 def _stating(fact: Mapping[str, Value], asked: str, roles: Iterable[str]) -> Facts:
@@ -270,7 +270,7 @@ def _by_words(tokens: Tokens, needed: Facts, allowed: Facts) -> tuple[int, int]:
     wording = _wording()
     return (
         sum(wording.states(tokens, fact) for fact in needed),
-        sum(not found & allowed for found in wording.named(tokens).values()),
+        sum(not piece_facts & allowed for piece_facts in wording.named(tokens).values()),
     )
 
 
@@ -282,5 +282,5 @@ def question_vocabulary() -> frozenset[str]:
 
 def question_lengths(side: str) -> tuple[int, int]:
     """Numbers of words between which every text of a side lies; "answer:" and "context:" are none."""
-    found = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in found), max(high for _, high in found)
+    spans = [span(frame.on(side)) for frame in language().frames]
+    return min(low for low, _ in spans), max(high for _, high in spans)

@@ -103,17 +103,17 @@ def story_vocabulary() -> frozenset[str]:
 
 def story_lengths() -> tuple[int, int]:
     """Numbers of words between which every story lies."""
-    found = [span(frame.target) for frame in language().frames]
-    return min(low for low, _ in found), max(high for _, high in found)
+    spans = [span(frame.target) for frame in language().frames]
+    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def judge_story(text: str) -> StoryJudgement:
     """Judge any text as a story, sentence by sentence."""
     tokens = tokens_of(text)
     sentences = _sentences(tokens)
-    found = [(frame, [_envs(move, sentences) for move in _moves(frame)]) for frame in language().frames]
-    grammatical = sum(any(move[at] for _, plot in found for move in plot) for at in range(len(sentences)))
-    placed = [(frame, [envs for at, move in enumerate(plot) for envs in move[at : at + 1]]) for frame, plot in found]
+    moves = [(frame, [_envs(move, sentences) for move in _moves(frame)]) for frame in language().frames]
+    grammatical = sum(any(move[at] for _, plot in moves for move in plot) for at in range(len(sentences)))
+    placed = [(frame, [envs for at, move in enumerate(plot) for envs in move[at : at + 1]]) for frame, plot in moves]
     ordered = len(sentences) == len(MOVES) and any(all(plot) for _, plot in placed)
     linked = max(_linked(frame, plot) for frame, plot in placed)
     return StoryJudgement(bool(_readings(tokens)), len(sentences), grammatical, ordered, linked)
@@ -121,13 +121,13 @@ def judge_story(text: str) -> StoryJudgement:
 
 def _sentences(tokens: Tokens) -> list[Tokens]:
     """Tokens up to and with each full stop, and what is left over."""
-    found: list[Tokens] = []
+    sentences: list[Tokens] = []
     start = 0
     for at, token in enumerate(tokens, 1):
         if token == _END or at == len(tokens):
-            found.append(tokens[start:at])
+            sentences.append(tokens[start:at])
             start = at
-    return found
+    return sentences
 
 
 def _moves(frame: Frame) -> tuple[Node, ...]:
@@ -145,10 +145,10 @@ def _linked(frame: Frame, placed: list[list[Env]]) -> int:
     together: list[tuple[int, Env]] = [(0, {})]
     for envs in placed:
         together += [
-            (count + 1, {**known, **env})
-            for count, known in together
+            (count + 1, {**shared, **env})
+            for count, shared in together
             for env in envs
-            if _agree(known, env) and _possible(frame, {**known, **env})
+            if _agree(shared, env) and _possible(frame, {**shared, **env})
         ]
     return max(count for count, _ in together)
 

@@ -9,7 +9,7 @@ from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Pick, Seq, Sides, Tokens, Value, Word
 from benchmarks.data.world.lexicon import canonical_value
 from benchmarks.data.world.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
-from benchmarks.data.world.pairs import Pairs
+from benchmarks.data.world.pairs import LanguagePairs
 from benchmarks.data.world.phrases import same
 from benchmarks.data.world.report_events import CLOCK, DAYS, WEATHER, Event, events, minor
 from benchmarks.data.world.templates import choices
@@ -28,7 +28,7 @@ def language() -> Language:
     return Language(tuple(_report(event) for event in events()))
 
 
-_PAIRS = Pairs(language, "report")
+_PAIRS = LanguagePairs(language, "report")
 
 log_prob_report = _PAIRS.log_prob_source
 log_prob_summary = _PAIRS.log_prob_target
@@ -137,7 +137,7 @@ def report_facts(source: str) -> Facts:
     Raises:
         UserError: the text is no report of the language.
     """
-    frame, env = _PAIRS.read(source)
+    frame, env = _PAIRS.meaning(source)
     return frame.facts(env)
 
 
@@ -150,18 +150,20 @@ def judge_summary(output: str, source: str) -> SummaryJudgement:
     Raises:
         UserError: the source is no report of the language.
     """
-    frame, env = _PAIRS.read(source)
-    everything, wanted = frame.facts(env), event_facts(frame, env)
+    frame, env = _PAIRS.meaning(source)
+    everything, asked = frame.facts(env), event_facts(frame, env)
     stated = summary_facts(output)
     if stated is not None:
-        kept, invented = len(wanted & stated), len(stated - wanted)
-        right = kept == len(wanted) and not invented
-        return SummaryJudgement(True, right, kept, len(wanted) - kept, 0, invented)
-    tokens, known = tokens_of(output), tokens_of(source)
-    others = [(piece, found) for piece, found in _wording().named(tokens).items() if not found & wanted]
-    aside = sum(bool(found & everything) or _contains(known, piece) for piece, found in others)
-    kept = sum(_wording().states(tokens, fact) for fact in wanted)
-    return SummaryJudgement(False, False, kept, len(wanted) - kept, aside, len(others) - aside)
+        asked_stated, invented = len(asked & stated), len(stated - asked)
+        right = asked_stated == len(asked) and not invented
+        return SummaryJudgement(True, right, asked_stated, len(asked) - asked_stated, 0, invented)
+    tokens, source_tokens = tokens_of(output), tokens_of(source)
+    others = [
+        (piece, piece_facts) for piece, piece_facts in _wording().named(tokens).items() if not piece_facts & asked
+    ]
+    aside = sum(bool(piece_facts & everything) or _contains(source_tokens, piece) for piece, piece_facts in others)
+    asked_stated = sum(_wording().states(tokens, fact) for fact in asked)
+    return SummaryJudgement(False, False, asked_stated, len(asked) - asked_stated, aside, len(others) - aside)
 
 
 def _contains(tokens: Tokens, piece: Tokens) -> bool:
@@ -176,5 +178,5 @@ def summary_vocabulary() -> frozenset[str]:
 
 def summary_lengths(side: str) -> tuple[int, int]:
     """Numbers of words between which every text of a side lies."""
-    found = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in found), max(high for _, high in found)
+    spans = [span(frame.on(side)) for frame in language().frames]
+    return min(low for low, _ in spans), max(high for _, high in spans)

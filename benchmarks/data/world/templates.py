@@ -18,8 +18,8 @@ def fill(text: str, parts: Mapping[str, Node]) -> Node:
 
 def _filled(text: str, parts: Mapping[str, Node]) -> Node:
     pieces = _PART.split(text)  # words, name, words, name, ..., words
-    found = [parts[piece] if at % 2 else node(piece) for at, piece in enumerate(pieces) if at % 2 or piece.strip()]
-    return found[0] if len(found) == 1 else Seq(*found)
+    nodes = [parts[piece] if at % 2 else node(piece) for at, piece in enumerate(pieces) if at % 2 or piece.strip()]
+    return nodes[0] if len(nodes) == 1 else Seq(*nodes)
 
 
 def choices(variable: str, texts: Iterable[str], parts: Mapping[str, Node]) -> Node:

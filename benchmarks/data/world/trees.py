@@ -66,8 +66,8 @@ def span(tree: Node) -> tuple[int, int]:
 
 def deciding(frame: Frame) -> set[str]:
     """Variables on which others depend, or which decide what follows. Given those, all others are independent."""
-    found = {parent for variable in frame.variables for parent in variable.parents}
-    return found | {
+    parents = {parent for variable in frame.variables for parent in variable.parents}
+    return parents | {
         tree.variable
         for tree in parts(frame.surface)
         if isinstance(tree, Cases) and variables_of(tree) != {tree.variable}

@@ -20,14 +20,14 @@ class Wording:
     """
 
     def __init__(self, spoken: Iterable[tuple[Node, Iterable[str]]], silent: Iterable[Tokens] = ()) -> None:
-        found: dict[Fact, set[Tokens]] = {}
+        wordings: dict[Fact, set[Tokens]] = {}
         for tree, stated in spoken:
             names = frozenset(stated)
             for part in parts(tree):
                 if isinstance(part, Cases | Word) and part.variable in names:
                     for value, piece in _pieces(part):
-                        found.setdefault((part.variable, canonical_value(value)), set()).add(piece)
-        self.forms: dict[Fact, frozenset[Tokens]] = {fact: frozenset(pieces) for fact, pieces in found.items()}
+                        wordings.setdefault((part.variable, canonical_value(value)), set()).add(piece)
+        self.forms: dict[Fact, frozenset[Tokens]] = {fact: frozenset(pieces) for fact, pieces in wordings.items()}
         self._by_first_word = _index(self.forms, silent)
 
     def states(self, tokens: Tokens, fact: Fact) -> bool:
@@ -42,25 +42,25 @@ class Wording:
     def named(self, tokens: Tokens) -> dict[Tokens, Facts]:
         """The pieces in a text that state facts, each with those it may state: from the left, at each place the
         longest."""
-        found: dict[Tokens, Facts] = {}
+        named: dict[Tokens, Facts] = {}
         at = 0
         while at < len(tokens):
             for piece, facts in self._by_first_word.get(tokens[at], ()):
                 if tokens[at : at + len(piece)] == piece:
                     if facts:
-                        found[piece] = facts
+                        named[piece] = facts
                     at += len(piece)
                     break
             else:
                 at += 1
-        return found
+        return named
 
 
 def _pieces(part: Cases | Word) -> Iterator[tuple[Value, Tokens]]:
     if isinstance(part, Word):
-        found = list(part.forms.items())
+        forms = list(part.forms.items())
     elif variables_of(part) == {part.variable}:
-        found = [
+        forms = [
             (value, piece)
             for value, case in part.cases.items()
             for piece, _, _ in case.wordings({part.variable: value})
@@ -68,7 +68,7 @@ def _pieces(part: Cases | Word) -> Iterator[tuple[Value, Tokens]]:
     else:
         return
     # A value of "" states nothing, and punctuation that opens a clause is no part of what states its fact.
-    for value, piece in found:
+    for value, piece in forms:
         bare = piece[1:] if piece[:1] == (",",) else piece
         if bare and value:
             yield value, bare
@@ -85,4 +85,4 @@ def _index(
     result: dict[str, list[tuple[Tokens, Facts]]] = {}
     for piece, facts in sorted(meanings.items(), key=lambda item: (-len(item[0]), item[0])):
         result.setdefault(piece[0], []).append((piece, frozenset(facts)))
-    return {word: tuple(found) for word, found in result.items()}
+    return {word: tuple(entries) for word, entries in result.items()}

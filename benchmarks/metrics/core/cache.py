@@ -48,16 +48,16 @@ class Vectors:
         keys = {text: _key(maker, text) for text in texts}
         if self._folder is None:
             _make_room(connection, len(keys))
-        missing = sorted(set(keys) - set(_known(connection, keys)))
+        missing = sorted(set(keys) - set(_stored_vectors(connection, keys)))
         for some, vectors in make(missing) if missing else ():
             rows = [
                 (keys[text], np.asarray(vector, dtype=np.float32).tobytes())
                 for text, vector in zip(some, vectors, strict=True)
             ]
             _write(connection, "insert or replace into vectors values (?, ?)", rows, self._folder)
-        found = _known(connection, keys)
-        assert len(found) == len(keys), f"{maker} gave no vector for {len(keys) - len(found)} texts"
-        return np.stack([np.frombuffer(found[text], dtype=np.float32) for text in texts]).astype(np.float64)
+        stored = _stored_vectors(connection, keys)
+        assert len(stored) == len(keys), f"{maker} gave no vector for {len(keys) - len(stored)} texts"
+        return np.stack([np.frombuffer(stored[text], dtype=np.float32) for text in texts]).astype(np.float64)
 
 
 class Scores:
@@ -131,15 +131,15 @@ def _open(folder: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _known(connection: sqlite3.Connection, keys: dict[str, bytes]) -> dict[str, bytes]:
+def _stored_vectors(connection: sqlite3.Connection, keys: dict[str, bytes]) -> dict[str, bytes]:
     """The vectors kept of these texts."""
     texts = {key: text for text, key in keys.items()}
-    found = {}
+    vectors = {}
     for some in _pieces(list(texts), _AT_ONCE):
         marks = ",".join("?" * len(some))
         for key, vector in connection.execute(f"select key, vector from vectors where key in ({marks})", some):
-            found[texts[key]] = vector
-    return found
+            vectors[texts[key]] = vector
+    return vectors
 
 
 def _pieces(keys: list[bytes], size: int) -> Iterator[list[bytes]]:
@@ -147,9 +147,9 @@ def _pieces(keys: list[bytes], size: int) -> Iterator[list[bytes]]:
         yield keys[start : start + size]
 
 
-def _make_room(connection: sqlite3.Connection, wanted: int) -> None:
+def _make_room(connection: sqlite3.Connection, rows: int) -> None:
     (held,) = connection.execute("select count(*) from vectors").fetchone()
-    if held and held + wanted > _IN_MEMORY:
+    if held and held + rows > _IN_MEMORY:
         connection.execute("delete from vectors")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import evaluators as judges
 from benchmarks.metrics.core.cache import Scores, Vectors, code_hash, texts_hash
-from benchmarks.metrics.core.metric import Absent, Availability, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import Absent, Availability, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.metric_names import find, names
 from benchmarks.metrics.core.signature import judge, sign, sign_product
 from benchmarks.records.schema import Score, Signature, identity
@@ -30,7 +30,7 @@ REASONS = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
 
 
 def score(
-    batch: Batch,
+    batch: MetricInput,
     metrics: Sequence[str],
     *,
     cache: Path | None = None,
@@ -51,11 +51,11 @@ def score(
     """
     documents, texts = len(batch.documents), len(batch.texts)
     assert documents == texts, f"{texts} texts for {documents} documents"
-    wanted = [find(name) for name in metrics]
-    chosen = dict(evaluators or {})
-    judges.check(chosen)
-    scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), chosen, Scores(cache), frozenset(sparing))
-    return [scoring.score(metric) for metric in wanted]
+    asked = [find(name) for name in metrics]
+    models = dict(evaluators or {})
+    judges.check(models)
+    scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), models, Scores(cache), frozenset(sparing))
+    return [scoring.score(metric) for metric in asked]
 
 
 def available(source_name: str, evaluators: Mapping[str, str] | None = None) -> list[Availability]:
@@ -88,8 +88,8 @@ class _Outcome:
 class _Scoring:
     """The scores of one batch so far."""
 
-    def __init__(self, batch: Batch, chosen: Mapping[str, str], kept: Scores, sparing: Collection[str]) -> None:
-        self.batch, self.chosen, self.kept, self.sparing = batch, chosen, kept, sparing
+    def __init__(self, batch: MetricInput, models: Mapping[str, str], cache: Scores, sparing: Collection[str]) -> None:
+        self.batch, self.models, self.cache, self.sparing = batch, models, cache, sparing
         self.done: dict[str, Score] = {}
         self.inputs: dict[bool, str] = {}
 
@@ -100,19 +100,19 @@ class _Scoring:
 
     def _single(self, metric: Metric) -> Score:
         evaluator = metric.evaluator(self.batch.source)
-        hint = _hint(metric, evaluator, self.chosen)
+        hint = _hint(metric, evaluator, self.models)
         if hint or evaluator is None:
             return self._finish(metric, _Outcome(sign(metric, evaluator), reason=hint))
-        models = {role: _present(judges.find(role, self.chosen)) for role in evaluator.models}
+        models = {role: _present(judges.find(role, self.models)) for role in evaluator.models}
         key = self._key(metric, evaluator, models)
-        found = self.kept.get(key)
-        if found is None and metric.name in self.sparing and (reason := self._costly(metric.name, models)):
+        outcome = self.cache.get(key)
+        if outcome is None and metric.name in self.sparing and (reason := self._costly(metric.name, models)):
             return self._finish(metric, _Outcome(sign(metric, evaluator, models=models), reason=reason))
-        if found is None:
-            found = self._measure(metric, evaluator, models)
-            if found.value is not None:
-                self.kept.put(key, found)
-        return found
+        if outcome is None:
+            outcome = self._measure(metric, evaluator, models)
+            if outcome.value is not None:
+                self.cache.put(key, outcome)
+        return outcome
 
     def _costly(self, name: str, models: Mapping[str, judges.Located]) -> str:
         """Why a metric takes too long to be run unasked, or nothing if it does not."""
@@ -157,8 +157,8 @@ class _Scoring:
             measured = evaluator.measure(replace(self.batch, models=models))
             return self._finish(metric, _Outcome(sign(metric, evaluator, measured, models), measured))
         except Absent as absent:
-            known = str(absent).startswith(REASONS)
-            return null(str(absent) if known else f"failed: it gives no known reason: {absent}")
+            classified = str(absent).startswith(REASONS)
+            return null(str(absent) if classified else f"failed: it gives no known reason: {absent}")
         except Exception as error:  # whatever breaks in a library must not lose the other scores, and is shown here
             return null(f"failed: {type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -250,7 +250,7 @@ def _summarise(
     return measured.total, entered, None if limits is None else (limits.low, limits.high, limits.level)
 
 
-def _hint(metric: Metric, evaluator: Evaluator | None, chosen: Mapping[str, str]) -> str:
+def _hint(metric: Metric, evaluator: Evaluator | None, evaluators: Mapping[str, str]) -> str:
     """Why a metric cannot run, or nothing if it can. Looks for packages and models without importing any."""
     if evaluator is None:
         return metric.absent or "not run: nobody judges texts of this source by it"
@@ -258,9 +258,9 @@ def _hint(metric: Metric, evaluator: Evaluator | None, chosen: Mapping[str, str]
     if missing:
         return f"missing evaluator: {', '.join(missing)} is not installed; add it with: {evaluator.command}"
     for role in evaluator.models:
-        if judges.find(role, chosen) is None:
-            wanted = judges.wanted_for(role, chosen)
-            return f"missing evaluator: {wanted} is not on this machine; add it with: {judges.command(wanted)}"
+        if judges.find(role, evaluators) is None:
+            name = judges.model_for(role, evaluators)
+            return f"missing evaluator: {name} is not on this machine; add it with: {judges.command(name)}"
     return ""
 
 
@@ -269,16 +269,18 @@ def _present(model: judges.Located | None) -> judges.Located:
     return model
 
 
-def _available(metric: Metric, source: str, chosen: Mapping[str, str]) -> Availability:
+def _available(metric: Metric, source: str, evaluators: Mapping[str, str]) -> Availability:
     if metric.parts:
-        parts = [_available(find(name), source, chosen) for name in metric.parts]
+        parts = [_available(find(name), source, evaluators) for name in metric.parts]
         evaluator = " + ".join(dict.fromkeys(part.evaluator for part in parts))
         missing = [(part.metric, part.hint) for part in parts if not part.works]
         hint = _missing_parts(metric.name, missing) if missing else ""
     else:
         who = metric.evaluator(source)
-        found = {role: judges.find(role, chosen) for role in (who.models if who else ())}
-        models = [judges.wanted_for(role, chosen) if model is None else model.name for role, model in found.items()]
+        located = {role: judges.find(role, evaluators) for role in (who.models if who else ())}
+        models = [
+            judges.model_for(role, evaluators) if model is None else model.name for role, model in located.items()
+        ]
         evaluator = judge(who, list(dict.fromkeys(models)))
-        hint = _hint(metric, who, chosen)
+        hint = _hint(metric, who, evaluators)
     return Availability(metric=metric.name, evaluator=evaluator, works=not hint, hint=hint)

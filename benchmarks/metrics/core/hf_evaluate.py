@@ -17,7 +17,7 @@ from typing import Any
 from baselines.contract import UserError
 from benchmarks.evaluators.cache_paths import weights_hash
 from benchmarks.evaluators.suppress_output import quiet
-from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Batch, Evaluator, Measured, Metric
+from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import library
 
 PREFIX = "evaluate:"
@@ -29,11 +29,13 @@ def metric(name: str) -> Metric:
     Raises:
         UserError: the name is empty, or looks like a folder that is not there.
     """
-    wanted, _, key = name.removeprefix(PREFIX).partition("#")
-    folder = Path(wanted).expanduser()
-    if not wanted or (not folder.exists() and (wanted.startswith((".", "~", "/")) or wanted.count("/") > 1)):
-        raise UserError(f"There is no metric for evaluate at '{wanted}'; write evaluate:NAME or evaluate:FOLDER.")
-    called = folder.resolve().stem if folder.exists() else wanted
+    module_name, _, key = name.removeprefix(PREFIX).partition("#")
+    folder = Path(module_name).expanduser()
+    if not module_name or (
+        not folder.exists() and (module_name.startswith((".", "~", "/")) or module_name.count("/") > 1)
+    ):
+        raise UserError(f"There is no metric for evaluate at '{module_name}'; write evaluate:NAME or evaluate:FOLDER.")
+    called = folder.resolve().stem if folder.exists() else module_name
     return Metric(
         name=name,
         summary=f"{f'{key} of ' if key else ''}{called} as the library evaluate has it, blank texts as it takes them.",
@@ -41,7 +43,7 @@ def metric(name: str) -> Metric:
         evaluators={
             ANYWHERE: Evaluator(
                 name=lambda: f"{library('evaluate')} {called}{_version(folder)}",
-                measure=_measure(wanted, key),
+                measure=_measure(module_name, key),
                 modules=("evaluate",),
                 command=INSTALL_EVAL,
             )
@@ -56,13 +58,13 @@ def _version(folder: Path) -> str:
     return f" {weights_hash(folder if folder.is_dir() else folder.parent)[:8]}"
 
 
-def _measure(wanted: str, key: str) -> Callable[[Batch], Measured]:
-    def measure(batch: Batch) -> Measured:
+def _measure(module_name: str, key: str) -> Callable[[MetricInput], Measured]:
+    def measure(batch: MetricInput) -> Measured:
         with tempfile.TemporaryDirectory() as scratch, quiet():
-            module = _load(wanted, scratch)
-            found = module.compute(**_inputs(module, batch))
-        chosen, value = _chosen(found or {}, key, module.name)
-        options = {"result": chosen}
+            module = _load(module_name, scratch)
+            results = module.compute(**_inputs(module, batch))
+        result, value = _result(results or {}, key, module.name)
+        options = {"result": result}
         if isinstance(value, list):
             return Measured(values=tuple(float(one) for one in value), options=options)
         return Measured(total=float(value), options=options)
@@ -70,21 +72,21 @@ def _measure(wanted: str, key: str) -> Callable[[Batch], Measured]:
     return measure
 
 
-def _load(wanted: str, scratch: str) -> Any:
+def _load(module_name: str, scratch: str) -> Any:
     import evaluate
 
     try:
-        return evaluate.load(wanted, cache_dir=scratch, keep_in_memory=True)
+        return evaluate.load(module_name, cache_dir=scratch, keep_in_memory=True)
     except (FileNotFoundError, ConnectionError) as error:
-        if Path(wanted).expanduser().exists():
+        if Path(module_name).expanduser().exists():
             raise
         raise Absent(
-            f"missing evaluator: evaluate does not have {wanted} on this machine; add it with: "
-            f"python -c \"import evaluate; evaluate.load('{wanted}')\""
+            f"missing evaluator: evaluate does not have {module_name} on this machine; add it with: "
+            f"python -c \"import evaluate; evaluate.load('{module_name}')\""
         ) from error
 
 
-def _inputs(module: Any, batch: Batch) -> dict[str, list[Any]]:
+def _inputs(module: Any, batch: MetricInput) -> dict[str, list[Any]]:
     """Texts, and references in the form that the metric declares."""
     formats = module.features if isinstance(module.features, list) else [module.features]
     several = any(type(one["references"]).__name__ != "Value" for one in formats if "references" in one)
@@ -96,15 +98,15 @@ def _inputs(module: Any, batch: Batch) -> dict[str, list[Any]]:
     return out
 
 
-def _chosen(found: Mapping[str, Any], key: str, name: str) -> tuple[str, Any]:
+def _result(results: Mapping[str, Any], key: str, name: str) -> tuple[str, Any]:
     """The result that is asked for: by its key, else that with the metric's name, else the only number."""
     if key:
-        if key not in found:
-            raise ValueError(f"{name} gives {', '.join(found)}, and no {key}")
-        return key, found[key]
-    if name in found:
-        return name, found[name]
-    numbers = [one for one, value in found.items() if isinstance(value, int | float) or hasattr(value, "dtype")]
+        if key not in results:
+            raise ValueError(f"{name} gives {', '.join(results)}, and no {key}")
+        return key, results[key]
+    if name in results:
+        return name, results[name]
+    numbers = [one for one, value in results.items() if isinstance(value, int | float) or hasattr(value, "dtype")]
     if len(numbers) != 1:
-        raise ValueError(f"{name} gives {', '.join(found)}; choose one with {PREFIX}{name}#KEY")
-    return numbers[0], found[numbers[0]]
+        raise ValueError(f"{name} gives {', '.join(results)}; choose one with {PREFIX}{name}#KEY")
+    return numbers[0], results[numbers[0]]

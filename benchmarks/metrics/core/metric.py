@@ -1,7 +1,7 @@
 """What a metric is: a definition, and one evaluator per source that can judge by it.
 
-A metric is a frozen value, its evaluators are functions from a `Batch` to `Measured`. A metric that is a product of
-others, text by text, only names them. Standard library only: names and availability are known before anything heavy.
+A metric is a frozen value, its evaluators are functions from a `MetricInput` to `Measured`. A metric that is a product
+of others, text by text, only names them. Standard library only: names and availability are known before anything heavy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INSTALL_EVAL = "pip install -c constraints.txt -e '.[eval]'"
 
 
 @dataclass(frozen=True)
-class Batch:
+class MetricInput:
     """The texts of one system: `texts[i]` answers `documents[i]`.
 
     Attributes:
@@ -88,7 +88,7 @@ class Evaluator:
     """
 
     name: Callable[[], str]
-    measure: Callable[[Batch], Measured]
+    measure: Callable[[MetricInput], Measured]
     modules: tuple[str, ...] = ()
     command: str = INSTALL
     models: tuple[str, ...] = ()

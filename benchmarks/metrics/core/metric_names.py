@@ -72,8 +72,8 @@ _METRICS = {
 }
 
 
-def _fault(found: object) -> str | None:
-    return None if isinstance(found, Metric) else "is no benchmarks.metrics.core.metric.Metric"
+def _fault(candidate: object) -> str | None:
+    return None if isinstance(candidate, Metric) else "is no benchmarks.metrics.core.metric.Metric"
 
 
 _REGISTRY = Registry("metric", "cosmos_bench.metrics", _METRICS, _fault)

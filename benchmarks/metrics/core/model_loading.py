@@ -38,14 +38,14 @@ def load_tokenizer(folder: Path) -> Any:
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Places of texts in batches of like length, at most `budget` tokens each with padding, one text at least."""
-    chosen: list[int] = []
+    places: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if chosen and (len(chosen) + 1) * lengths[index] > budget:
-            yield chosen
-            chosen = []
-        chosen.append(index)
-    if chosen:
-        yield chosen
+        if places and (len(places) + 1) * lengths[index] > budget:
+            yield places
+            places = []
+        places.append(index)
+    if places:
+        yield places
 
 
 def padded(ids: Sequence[Sequence[int]], fill: int, device: str) -> tuple[Any, Any]:
@@ -65,5 +65,5 @@ def in_batches(
     texts: Sequence[str], ids: Sequence[Sequence[int]], budget: int, run: Any
 ) -> Iterable[tuple[list[str], Array]]:
     """Give texts to a network in batches of like length: `run(places)` gives their vectors, shape (batch, k)."""
-    for chosen in batches([len(those) for those in ids], budget):
-        yield [texts[index] for index in chosen], run(chosen)
+    for places in batches([len(those) for those in ids], budget):
+        yield [texts[index] for index in places], run(places)

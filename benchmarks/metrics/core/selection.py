@@ -83,7 +83,7 @@ def chosen_evaluators(changes: Mapping[str, object]) -> dict[str, str]:
     Raises:
         UserError: an unknown role, or neither a known name nor a folder.
     """
-    found: dict[str, str] = {}
+    models: dict[str, str] = {}
     for key, value in changes.items():
         head, _, role = key.partition(".")
         if head == PREFIX:
@@ -93,6 +93,6 @@ def chosen_evaluators(changes: Mapping[str, object]) -> dict[str, str]:
                 raise UserError(f"{key} must be the name or folder of a model, not {value!r}.")
             # A folder is looked for from where this command runs, and a later one may run elsewhere.
             folder = Path(value).expanduser()
-            found[role] = str(folder.resolve()) if folder.is_dir() else str(value)
-    judges.check(found)
-    return found
+            models[role] = str(folder.resolve()) if folder.is_dir() else str(value)
+    judges.check(models)
+    return models

@@ -58,13 +58,13 @@ def test_a_search_costs_one_call_per_token_and_limit(system: GPT2System) -> None
 
 def test_the_room_is_kept_from_batch_to_batch_and_grows(system: GPT2System) -> None:
     setting = Decoding(greedy=True)
-    system.server = None
+    system.kv_decoder = None
     small = system.generate(REQUESTS[:2], setting)
-    first: Any = system.server
+    first: Any = system.kv_decoder
     assert system.generate(REQUESTS[:1], setting) == small[:1]
-    assert system.server is first
+    assert system.kv_decoder is first
     assert system.generate(REQUESTS, setting)[:2] == small
-    assert system.server is not first and system.server.rows == len(REQUESTS)
+    assert system.kv_decoder is not first and system.kv_decoder.rows == len(REQUESTS)
 
 
 @pytest.mark.parametrize("setting", [Decoding(greedy=True), Decoding(), Decoding(top_p=0.9)])
@@ -72,7 +72,7 @@ def test_compiled_steps_write_the_same(setting: Decoding, system: GPT2System, mo
     monkeypatch.setattr(
         compilation, "BACKEND", "eager"
     )  # traces whole blocks, which must not break, and compiles nothing
-    system.server = None
+    system.kv_decoder = None
     assert texts(system.generate(REQUESTS, replace(setting, capture="compile"))) == texts(
         system.generate(REQUESTS, setting)
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from baselines.common.sampling import categorical, nucleus
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 
 def test_frequencies_are_the_probabilities() -> None:
     probabilities = torch.tensor([0.5, 0.0, 0.2, 0.25, 0.05])
-    tokens = categorical(probabilities.expand(40_000, 5), Seeds(torch.arange(40_000)).uniform())
+    tokens = categorical(probabilities.expand(40_000, 5), CounterRNG(torch.arange(40_000)).uniform())
     observed = torch.bincount(tokens, minlength=5).double()
     assert observed[1] == 0
     expected = 40_000 * probabilities.double()

@@ -200,7 +200,7 @@ def test_without_compression_there_is_a_latent_for_every_position(encoder: Path,
     system = CosmosFullSystem(recipe, LIMITS)
     fit(system, tmp_path, Budget(8, "steps"))
     system.load(tmp_path, device="cpu", dtype="float32")
-    shape = system.model.reader.config
+    shape = system.model.decoder.config
     assert shape.latents == shape.max_tokens > recipe.model.autoencoder.latents
     assert len(system.generate(REQUESTS[:2], QUICK)) == 2
 

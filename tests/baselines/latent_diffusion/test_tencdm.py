@@ -9,11 +9,17 @@ import pytest
 import torch
 
 from baselines.contract import UserError
-from baselines.latent_diffusion.tencdm import DECODER_TIMES, StateDecoder, TEncDMSystem, noise_for_decoder, read_error
+from baselines.latent_diffusion.tencdm import (
+    DECODER_TIMES,
+    StateDecoder,
+    TEncDMSystem,
+    decoder_cross_entropy,
+    noise_for_decoder,
+)
 from cosmos.config import DenoiserConfig
 from cosmos.diffusion.schedule import Tangent, make_schedule
-from cosmos.models.denoiser import Source
-from cosmos.runtime.rng import Seeds
+from cosmos.models.denoiser import SourceStates
+from cosmos.runtime.rng import CounterRNG
 
 SCHEDULE = Tangent(9.0)
 CONFIG = DenoiserConfig(latents=6, latent_width=8, width=16, layers=2, heads=2, source_width=8, source_layers=1)
@@ -22,15 +28,15 @@ CONFIG = DenoiserConfig(latents=6, latent_width=8, width=16, layers=2, heads=2, 
 def test_the_decoder_is_trained_on_the_forward_process_at_early_times() -> None:
     rows = 20_000
     states = torch.full((rows, 1, 8), 3.0, dtype=torch.float64)
-    noisy = noise_for_decoder(states, SCHEDULE, Seeds(torch.arange(rows)))
-    t = DECODER_TIMES * Seeds(torch.arange(rows)).uniform()  # the first draw of each stream
+    noisy = noise_for_decoder(states, SCHEDULE, CounterRNG(torch.arange(rows)))
+    t = DECODER_TIMES * CounterRNG(torch.arange(rows)).uniform()  # the first draw of each stream
     assert 0.0 < float(t.min()) < 1e-4 and 0.1499 < float(t.max()) < 0.15
     alpha, sigma = SCHEDULE.alpha(t)[:, None, None], SCHEDULE.sigma(t)[:, None, None]
     noise = (noisy - alpha * states) / sigma
     assert abs(float(noise.mean())) < 4 / math.sqrt(noise.numel())
     assert abs(float(noise.var()) - 1) < 6 / math.sqrt(noise.numel())
-    assert not torch.equal(noise_for_decoder(states[:2], SCHEDULE, Seeds(torch.tensor([7, 8]))), noisy[:2])
-    assert torch.equal(noise_for_decoder(states[5:6], SCHEDULE, Seeds(torch.tensor([5]))), noisy[5:6])
+    assert not torch.equal(noise_for_decoder(states[:2], SCHEDULE, CounterRNG(torch.tensor([7, 8]))), noisy[:2])
+    assert torch.equal(noise_for_decoder(states[5:6], SCHEDULE, CounterRNG(torch.tensor([5]))), noisy[5:6])
 
 
 def test_the_sampler_stops_within_the_noise_the_decoder_knows() -> None:
@@ -52,22 +58,22 @@ def decoder() -> StateDecoder:
 
 
 def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() -> None:
-    reader, generator = decoder().requires_grad_(True), torch.Generator().manual_seed(5)
+    network, generator = decoder().requires_grad_(True), torch.Generator().manual_seed(5)
     states = torch.randn(2, 6, 8, generator=generator).requires_grad_(True)
-    source = Source(torch.randn(2, 4, 8, generator=generator), torch.ones(2, 4, dtype=torch.bool))
+    source = SourceStates(torch.randn(2, 4, 8, generator=generator), torch.ones(2, 4, dtype=torch.bool))
     mask = torch.tensor([[True] * 6, [True] * 2 + [False] * 4])
     tokens = torch.randint(0, 12, (2, 6), generator=generator).masked_fill(~mask, 0)
-    found = read_error(reader, states, source, {"tokens": tokens, "mask": mask})
+    found = decoder_cross_entropy(network, states, source, {"tokens": tokens, "mask": mask})
     with torch.no_grad():
-        every = torch.log_softmax(reader(states, source), -1)
+        every = torch.log_softmax(network(states, source), -1)
     for row, length in enumerate((6, 2)):
         wanted = -every[row, :length].gather(-1, tokens[row, :length, None]).mean()
         assert found[row].item() == pytest.approx(wanted.item(), rel=1e-5)
     found.sum().backward()
     assert states.grad is not None and float(states.grad.abs().sum()) > 0
-    assert all(parameter.grad is None for parameter in reader.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
     with pytest.raises(UserError, match="must not be negative"):
-        dataclasses.replace(TEncDMSystem.presets["nano"], reader_weight=-1.0)
+        dataclasses.replace(TEncDMSystem.presets["nano"], decoder_weight=-1.0)
 
 
 def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> None:
@@ -75,11 +81,11 @@ def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> Non
     states = torch.randn(2, 6, 8, generator=generator)
     given = torch.randn(2, 4, 8, generator=generator)
     mask = torch.tensor([[True, True, True, False], [True, True, False, False]])
-    logits = model(states, Source(given, mask))
+    logits = model(states, SourceStates(given, mask))
     assert logits.shape == (2, 6, 12)
     padded = torch.where(mask[..., None], given, 99.0)
-    assert (model(states, Source(padded, mask)) - logits).abs().max() < 1e-5
-    assert (model(states, Source(given + 1.0, mask)) - logits).abs().max() > 1e-3
+    assert (model(states, SourceStates(padded, mask)) - logits).abs().max() < 1e-5
+    assert (model(states, SourceStates(given + 1.0, mask)) - logits).abs().max() > 1e-3
     moved = states.clone()
     moved[:, 5] += 1.0
-    assert (model(moved, Source(given, mask)) - logits)[:, 0].abs().max() > 1e-4
+    assert (model(moved, SourceStates(given, mask)) - logits)[:, 0].abs().max() > 1e-4

@@ -14,7 +14,7 @@ from baselines.contract import Budget, UserError
 from baselines.token_diffusion import masked_samplers
 from baselines.token_diffusion.masked_settings import Remasking, ThresholdUnmasking, Unmasking
 from baselines.token_diffusion.mdlm import MDLMSystem
-from baselines.token_diffusion.system import CanvasRecipe
+from baselines.token_diffusion.system import TokenDiffusionRecipe
 from cosmos.runtime import compilation
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -25,18 +25,18 @@ from tiny_systems import CORPUS, LIMITS, REQUESTS, TRAINING, count_calls
 def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
     folder = tmp_path_factory.mktemp("mdlm")
     budget = Budget(40, "steps")
-    system = MDLMSystem(CanvasRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, budget), LIMITS)
+    system = MDLMSystem(TokenDiffusionRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, budget), LIMITS)
     system.fit(CORPUS, budget, folder, seed=1, device="cpu")
     system.load(folder, device="cpu", dtype="float32")
     return system
 
 
-CANVAS = 10  # positions of the canvas: the longest target with its end, and the margin
+LENGTH = 10  # positions of the sequence: the longest target with its end, and the margin
 UNMASKING: list[tuple[Any, int]] = [
     (Unmasking("cached", 4), 4),
-    (Unmasking("cached", 50), CANVAS),
+    (Unmasking("cached", 50), LENGTH),
     (Unmasking("first_hitting", 3, top_p=0.8), 3),
-    (Unmasking("first_hitting", 50), CANVAS),
+    (Unmasking("first_hitting", 50), LENGTH),
     (Remasking("cap", 6, eta=0.1, top_p=0.9), 6),
     (Remasking("rescale", 6, eta=0.3), 6),
     (Remasking("conf", 12), 12),
@@ -46,13 +46,13 @@ UNMASKING: list[tuple[Any, int]] = [
 
 @pytest.mark.parametrize(("setting", "calls"), UNMASKING)
 def test_mdlm_calls_its_network_as_often_as_the_setting_says(setting: Any, calls: int, mdlm: MDLMSystem) -> None:
-    assert mdlm.loaded_shape["canvas"] == CANVAS
+    assert mdlm.loaded_shape["length"] == LENGTH
     assert count_calls(mdlm, setting) == calls
 
 
 def test_a_threshold_calls_at_most_as_often_as_the_setting_says(mdlm: MDLMSystem) -> None:
-    calls = [count_calls(mdlm, ThresholdUnmasking(CANVAS, threshold)) for threshold in (1.0, 0.6, 0.01)]
-    assert calls == sorted(calls, reverse=True) and calls[0] <= CANVAS and calls[-1] == 1
+    calls = [count_calls(mdlm, ThresholdUnmasking(LENGTH, threshold)) for threshold in (1.0, 0.6, 0.01)]
+    assert calls == sorted(calls, reverse=True) and calls[0] <= LENGTH and calls[-1] == 1
     assert count_calls(mdlm, ThresholdUnmasking(2, 1.0)) == 2
 
 
@@ -62,10 +62,10 @@ def test_calls_that_would_open_nothing_are_not_made(
 ) -> None:
     monkeypatch.setattr(masked_samplers, "LOOK_EVERY_ON_CPU", 50)  # as where a look is dear
     monkeypatch.setattr(compilation, "BACKEND", "eager")
-    for kind in (Unmasking("confidence", CANVAS), ThresholdUnmasking(CANVAS, 1.0)):
+    for kind in (Unmasking("confidence", LENGTH), ThresholdUnmasking(LENGTH, 1.0)):
         enough = dataclasses.replace(kind, capture=capture)
         more = dataclasses.replace(enough, steps=50)
-        assert count_calls(mdlm, more) == count_calls(mdlm, enough) == CANVAS
+        assert count_calls(mdlm, more) == count_calls(mdlm, enough) == LENGTH
         assert mdlm.generate(REQUESTS, more) == mdlm.generate(REQUESTS, enough)
 
 
@@ -74,7 +74,7 @@ def test_texts_are_the_same_where_all_positions_are_worked_on(
     setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = mdlm.generate(REQUESTS, setting)
-    monkeypatch.setattr(masked_samplers, "counts_freely", lambda canvas: False)  # as on an accelerator
+    monkeypatch.setattr(masked_samplers, "can_index_by_mask", lambda sequence: False)  # as on an accelerator
     assert mdlm.generate(REQUESTS, setting) == few
 
 

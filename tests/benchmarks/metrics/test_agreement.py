@@ -15,7 +15,7 @@ from sacrebleu import corpus_bleu, corpus_chrf
 from baselines.contract import Document
 from benchmarks import metrics
 from benchmarks.evaluators import locate_model
-from benchmarks.metrics.core.metric import Batch
+from benchmarks.metrics.core.metric import MetricInput
 from benchmarks.metrics.similarity import cosines, embed
 
 WORDS = ["the", "a", "old", "red", "car", "house", "runs", "sleeps", "quickly", "never", ".", ",", "and", "idiot"]
@@ -38,7 +38,7 @@ def documents(texts):
 
 
 def score(name, documents, texts, roles=None):
-    [found] = metrics.score(metrics.Batch("detox", "local", documents, texts), [name], evaluators=roles)
+    [found] = metrics.score(metrics.MetricInput("detox", "local", documents, texts), [name], evaluators=roles)
     assert found.reason is None, found.reason
     return found
 
@@ -209,7 +209,9 @@ def test_bertscore_at_a_layer_that_a_network_lacks_is_null(documents, texts, rol
     folder = shutil.copytree(roles["bertscore"], tmp_path / "bert-base-uncased")  # of three layers
     chosen = documents[:4], texts[:4]
     taking = {"paper_bertscore_rescaled": str(folder)}
-    [failed] = metrics.score(metrics.Batch("detox", "local", *chosen), ["legacy_bertscore_rescaled"], evaluators=taking)
+    [failed] = metrics.score(
+        metrics.MetricInput("detox", "local", *chosen), ["legacy_bertscore_rescaled"], evaluators=taking
+    )
     assert failed.reason.startswith("failed: AssertionError: Invalid num_layers")
 
 
@@ -221,7 +223,7 @@ def test_similarity_does_not_depend_on_batches(texts):
         from benchmarks.metrics.core import cache
 
         cache._open.cache_clear()
-        return Batch("detox", "local", [], [], models={"similarity": locate_model("minilm")})
+        return MetricInput("detox", "local", [], [], models={"similarity": locate_model("minilm")})
 
     together = cosines(fresh(), some, some[::-1])
     alone = np.concatenate([cosines(fresh(), [a], [b]) for a, b in zip(some, some[::-1], strict=True)])
@@ -250,7 +252,7 @@ def test_paradetox_s_own_similarity_is_the_cosine_of_mean_vectors(tmp_path):
     torch.save(content, tmp_path / "sim.pt")
     documents = [Document("0", "the cat sat", "x", ("x",)), Document("1", "the cat sat", "x", ("x",))]
     [found] = metrics.score(
-        metrics.Batch("detox", "local", documents, ["The cat sat", "a dog ran"]),
+        metrics.MetricInput("detox", "local", documents, ["The cat sat", "a dog ran"]),
         ["sim"],
         evaluators={"similarity": str(tmp_path)},
     )

@@ -12,7 +12,7 @@ import pytest
 
 from baselines.contract import Document
 from benchmarks import metrics
-from benchmarks.data.world import Judgement
+from benchmarks.data.world import DetoxJudgement
 from benchmarks.metrics import exact, legacy
 from benchmarks.metrics.core import evaluate
 from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric
@@ -48,7 +48,7 @@ def score(name, case, roles=None, source="local"):
         for i, (asked, answers) in enumerate(zip(sources, references, strict=True))
     ]
     [found] = metrics.score(
-        metrics.Batch("detox", source, documents, case["texts"], training=case.get("training")),
+        metrics.MetricInput("detox", source, documents, case["texts"], training=case.get("training")),
         [name],
         evaluators=roles,
     )
@@ -70,7 +70,7 @@ def test_similarity_by_the_packaged_encoder(case):
 @pytest.mark.parametrize("case", load("exact"))
 def test_views_of_a_reading(case):
     """What the exact metrics make of the grammar's reading; the reading itself is tested with the grammar."""
-    judgement = Judgement(tuple(case["rude"]), case["member"], case["kept"], case["lost"], case["invented"])
+    judgement = DetoxJudgement(tuple(case["rude"]), case["member"], case["kept"], case["lost"], case["invented"])
     reading = exact.Reading(case["member"], judgement)
     for view in ("polite", "grammatical", "faithful", "kept_share"):
         assert getattr(exact, view)(reading) == pytest.approx(case[view], abs=case["tolerance"]), view
@@ -128,7 +128,7 @@ def test_product_of_parts(name, case, monkeypatch):
     assert tuple(parts) == metrics.find(name).parts
     monkeypatch.setattr(evaluate, "find", lambda wanted: parts.get(wanted) or metrics.find(wanted))
     documents = [Document(str(i), "a source", "a target", ("a target",)) for i in range(len(case["values"]))]
-    [found] = metrics.score(metrics.Batch("detox", "world", documents, ["a text"] * len(documents)), [name])
+    [found] = metrics.score(metrics.MetricInput("detox", "world", documents, ["a text"] * len(documents)), [name])
     assert found.values == pytest.approx(tuple(case["values"]), abs=case["tolerance"])
     assert found.value == pytest.approx(case["value"], abs=case["tolerance"])
     assert found.n == case.get("n", len(documents))

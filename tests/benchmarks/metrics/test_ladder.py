@@ -107,7 +107,7 @@ def climb(names, task="detox", draw=world.detox):
     }
     values = {name: {} for name in names}
     for rung, texts in rungs.items():
-        for found in metrics.score(metrics.Batch(task, "world", documents, texts), names):
+        for found in metrics.score(metrics.MetricInput(task, "world", documents, texts), names):
             assert found.reason is None, found.reason
             values[found.metric][rung] = found.value
     print(f"\n{task:20}" + "".join(f"{rung:>11}" for rung in rungs))

@@ -60,7 +60,9 @@ def training():
 def by_name(roles, training):
     def score(documents, texts, names=NAMES, source="world", seed=0):
         found = metrics.score(
-            metrics.Batch("detox", source, documents, texts, seed=seed, training=training), names, evaluators=roles
+            metrics.MetricInput("detox", source, documents, texts, seed=seed, training=training),
+            names,
+            evaluators=roles,
         )
         return {score.metric: score for score in found}
 
@@ -124,14 +126,14 @@ def test_the_oracle_of_the_other_tasks_is_at_the_ceiling(task, draw, names, seen
     documents = draw("test", 12)
     targets = [document.target for document in documents]
     for name in names:
-        [best] = metrics.score(metrics.Batch(task, "world", documents, targets), [name])
+        [best] = metrics.score(metrics.MetricInput(task, "world", documents, targets), [name])
         assert best.value == best.low == 1.0, (name, best.reason)
         mixed = [" ".join(reversed(t.split())) for t in targets] if task == "story" else targets[1:] + targets[:1]
-        [worse] = metrics.score(metrics.Batch(task, "world", documents, mixed), [name])
-        [blank] = metrics.score(metrics.Batch(task, "world", documents, [" "] * 12), [name])
+        [worse] = metrics.score(metrics.MetricInput(task, "world", documents, mixed), [name])
+        [blank] = metrics.score(metrics.MetricInput(task, "world", documents, [" "] * 12), [name])
         assert blank.value == 0.0
         assert (worse.value < 0.9) == (name in seen), (name, worse.value)
-    [none] = metrics.score(metrics.Batch(task, "world", documents, targets), ["exact_rudeness"])
+    [none] = metrics.score(metrics.MetricInput(task, "world", documents, targets), ["exact_rudeness"])
     assert none.reason == f"not run: the grammar judges detox by this, not {task}"
 
 

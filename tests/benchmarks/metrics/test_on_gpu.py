@@ -25,7 +25,7 @@ def test_a_gpu_judges_as_the_cpu_does(name, roles):
         cache._open.cache_clear()
         model_loading.load.cache_clear()
         [found[device]] = metrics.score(
-            metrics.Batch("detox", "local", documents, texts, device=device), [name], evaluators=roles
+            metrics.MetricInput("detox", "local", documents, texts, device=device), [name], evaluators=roles
         )
     assert found["cuda"].reason is None
     assert found["cuda"].value == pytest.approx(found["cpu"].value, rel=1e-3, abs=1e-3)

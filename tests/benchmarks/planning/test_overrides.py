@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from baselines.contract import Budget, UserError
-from benchmarks.planning.overrides import Word, keys, override, plain, split_assignment
+from benchmarks.planning.overrides import CliValue, keys, override, plain, split_assignment
 from benchmarks.records.schema import canonical_json
 
 
@@ -58,7 +58,7 @@ class Outer:
     ],
 )
 def test_a_word_is_read_as_the_type_of_its_field(key: str, word: str, value: Any) -> None:
-    changed: Any = override(Outer(), {key: Word(word)}, "x.recipe")
+    changed: Any = override(Outer(), {key: CliValue(word)}, "x.recipe")
     for part in key.split("."):
         changed = getattr(changed, part)
     assert changed == value
@@ -68,27 +68,27 @@ def test_a_word_is_read_as_the_type_of_its_field(key: str, word: str, value: Any
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("width", Word("four"), "x.recipe.width must be a whole number, not 'four'"),
-        ("width", Word("4.0"), "a whole number"),
+        ("width", CliValue("four"), "x.recipe.width must be a whole number, not 'four'"),
+        ("width", CliValue("4.0"), "a whole number"),
         ("width", "4", "a whole number"),
         ("width", True, "a whole number"),
         ("width", 0, "width must be positive"),
-        ("inner.rate", Word("nan"), "x.recipe.inner.rate must be a number"),
-        ("inner.pair", Word("1"), "a list of 2 values, each a number"),
+        ("inner.rate", CliValue("nan"), "x.recipe.inner.rate must be a number"),
+        ("inner.pair", CliValue("1"), "a list of 2 values, each a number"),
         ("inner.pair", [1, "a"], "a list of 2 values"),
-        ("bias", Word("yes"), "true or false"),
+        ("bias", CliValue("yes"), "true or false"),
         ("bias", 1, "true or false"),
         ("name", 3, "must be text"),
-        ("decay", Word("much"), "a number or none"),
-        ("kind", Word("fancyy"), "Unknown value of x.recipe.kind 'fancyy'; did you mean fancy?"),
+        ("decay", CliValue("much"), "a number or none"),
+        ("kind", CliValue("fancyy"), "Unknown value of x.recipe.kind 'fancyy'; did you mean fancy?"),
         ("sizes", 3, "a list of values, each a whole number"),
-        ("budget", Word("3 apples"), "300steps"),
+        ("budget", CliValue("3 apples"), "300steps"),
         ("budget", 3, "a budget such as 300steps"),
-        ("widht", Word("3"), "did you mean x.recipe.width"),
-        ("inner.rat", Word("3"), "x.recipe.inner.rate"),
-        ("width.deep", Word("3"), "Unknown option 'x.recipe.width.deep'"),
-        ("inner", Word("3"), "set one of x.recipe.inner.rate, x.recipe.inner.pair"),
-        ("budget.amount", Word("3"), "Unknown option"),
+        ("widht", CliValue("3"), "did you mean x.recipe.width"),
+        ("inner.rat", CliValue("3"), "x.recipe.inner.rate"),
+        ("width.deep", CliValue("3"), "Unknown option 'x.recipe.width.deep'"),
+        ("inner", CliValue("3"), "set one of x.recipe.inner.rate, x.recipe.inner.pair"),
+        ("budget.amount", CliValue("3"), "Unknown option"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_is_expected(key: str, value: Any, said: str) -> None:

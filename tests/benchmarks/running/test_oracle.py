@@ -54,7 +54,7 @@ def test_the_oracle_answers_every_task_with_draws_of_the_source(task: str, quiet
     assert {(s.text, s.tokens, s.finished) for s in null.samples} == {("", 0, True)}
     documents, texts = documents_of(task), [sample.text for sample in oracle.samples]
     for name in CEILINGS[task]:
-        (score,) = metrics.score(metrics.Batch(task, "world", documents, texts), [name])
+        (score,) = metrics.score(metrics.MetricInput(task, "world", documents, texts), [name])
         assert score.value == 1.0, name
     assert len({sample.text for sample in oracle.samples}) == len(oracle.samples)
     again = done(task, "oracle,null", tmp_path / "again", quiet)

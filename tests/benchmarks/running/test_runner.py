@@ -334,7 +334,7 @@ def test_an_interrupt_leaves_a_run_that_can_go_on(
 
 
 def test_the_command_in_a_header_makes_the_same_cell(planned: Make, quiet: Any, toys: None) -> None:
-    from benchmarks.cli.flags import Parser, add_run_flags, choices_of, parse
+    from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of, parse
     from benchmarks.planning.plan import make
 
     plan = planned(
@@ -346,7 +346,7 @@ def test_the_command_in_a_header_makes_the_same_cell(planned: Make, quiet: Any, 
     }  # fmt: skip
     for planned_cell in plan.cells:
         words = runner.command_of(plan, planned_cell.cell).split()
-        parser = Parser("run", "")
+        parser = BenchmarksParser("run", "")
         add_run_flags(parser)
         again = make(choices_of(parse(parser, words[4:])), "cpu")
         assert planned_cell.cell in [p.cell for p in again.cells]

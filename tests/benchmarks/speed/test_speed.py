@@ -34,8 +34,10 @@ def speed(folder: Path, *words: str) -> int:
     return main(["speed", *SMALL, "--out", str(folder), *words])
 
 
-def wanted(*batches: int, **flags: str) -> lines.Wanted:
-    return lines.Wanted(gather(flags), batches or (1,), length=16, vocabulary=300, seconds=0.01, training=False)
+def wanted(*batches: int, **flags: str) -> lines.RequestedScores:
+    return lines.RequestedScores(
+        gather(flags), batches or (1,), length=16, vocabulary=300, seconds=0.01, training=False
+    )
 
 
 # -- what is counted ----------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ def test_a_call_that_hands_on_an_object_is_left_out() -> None:
 
 
 def test_the_table_has_every_trained_system_and_what_the_bars_need() -> None:
-    made = lines.entries(lines.Wanted(gather({"preset": "nano"})), "cpu", "float32")
+    made = lines.entries(lines.RequestedScores(gather({"preset": "nano"})), "cpu", "float32")
     subjects = [entry.subject for entry in made]
     assert {s.system for s in subjects} == {
         "cosmos-16", "cosmos-full", "gpt2", "mdlm", "duo", "sedd", "tencdm", "ld4lg", "diffuseq",
@@ -185,7 +187,7 @@ FOUR = ("--system", "gpt2,cosmos,mdlm,ld4lg", "--batch", "1,3", "--no-training")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, schema.Speed]:
     folder = tmp_path_factory.mktemp("speed")
     assert speed(folder, *FOUR) == 0
-    return folder, schema.read(folder)
+    return folder, schema.read_records(folder)
 
 
 def test_a_run_measures_every_system_and_says_that_weights_are_random(
@@ -204,7 +206,7 @@ def test_a_run_measures_every_system_and_says_that_weights_are_random(
     assert by["gpt2", 1].calls == {"gpt2": 15}
     assert by["mdlm", 3].calls == {"mdlm": 2}
     assert by["cosmos", 1].calls == {"denoiser": 2, "decompressor": 1}
-    assert by["ld4lg", 1].calls["reader"] == 15
+    assert by["ld4lg", 1].calls["decoder"] == 15
     assert set(by["cosmos", 3].parts) == {"denoiser", "decompressor"}
     assert by["cosmos", 3].flops == 3 * (by["cosmos", 1].flops or 0)
     for name in ("speed.md", "speed.tex", "speed.html"):
@@ -220,7 +222,7 @@ def test_what_is_on_disk_is_not_measured_again(measured: tuple[Path, schema.Spee
     assert speed(folder, *FOUR) == 0
     after = (folder / schema.FILE).read_bytes().splitlines(keepends=True)
     assert after[: len(kept)] == kept != lines_before
-    assert {r.subject.key for r in schema.read(folder).measured} == found.keys
+    assert {r.subject.key for r in schema.read_records(folder).measured} == found.keys
     assert len(after) == len(lines_before)
 
 
@@ -244,7 +246,9 @@ class Told:
     def progress(self, stage: str, share: float, loss: float | None) -> None: ...
 
 
-def run(folder: Path, entries: Sequence[lines.Entry], asked: lines.Wanted) -> tuple[schema.Speed, list[str]]:
+def run(
+    folder: Path, entries: Sequence[lines.PlannedTiming], asked: lines.RequestedScores
+) -> tuple[schema.Speed, list[str]]:
     voice = Told()
     return runs.run(entries, asked, folder, "cpu", "float32", voice), voice.lines
 
@@ -328,7 +332,7 @@ def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pyte
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / schema.FILE).write_text('{"schema":1,"kind":"generation"}\n')
     with pytest.raises(UserError, match=r"speed.jsonl holds a line that is no record"):
-        schema.read(tmp_path)
+        schema.read_records(tmp_path)
     (tmp_path / schema.FILE).write_text('{"schema":99,"kind":"ceilings"}\n')
     with pytest.raises(UserError, match="schema 99"):
-        schema.read(tmp_path)
+        schema.read_records(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cosmos.data.datasets import JoinedRows, TextRows
+from cosmos.data.datasets import JoinedDataset, TextDataset
 from cosmos.data.state_cache import cache_states
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
@@ -26,10 +26,10 @@ def test_joined_rows_are_those_of_one_list(index: list[int], tmp_path: Path) -> 
     first, second = TARGETS[:9], SOURCES[:5]
     vocabulary = Vocabulary.of([*first, *second], str(encoder.folder))
 
-    def rows(name: str, texts: list[str]) -> TextRows:
-        return TextRows(cache_states(encoder, texts, tmp_path / name, LIMIT), texts, vocabulary, LIMIT)
+    def rows(name: str, texts: list[str]) -> TextDataset:
+        return TextDataset(cache_states(encoder, texts, tmp_path / name, LIMIT), texts, vocabulary, LIMIT)
 
-    joined = JoinedRows(rows("first", first), rows("second", second))
+    joined = JoinedDataset(rows("first", first), rows("second", second))
     one = rows("one", [*first, *second])
     assert len(joined) == len(one) == 14
     found, wanted = (given.batch(torch.tensor(index)) for given in (joined, one))

@@ -9,11 +9,18 @@ import pytest
 import torch
 
 from cosmos.config import DenoiserConfig, DiffusionConfig
-from cosmos.diffusion.objective import FIRST_TIME, diffuse, diffusion_loss, draw, draw_times, self_conditioned_rows
+from cosmos.diffusion.objective import (
+    FIRST_TIME,
+    diffuse,
+    diffusion_loss,
+    noised_example,
+    sample_times,
+    self_conditioned_rows,
+)
 from cosmos.diffusion.schedule import Tangent
 from cosmos.io.errors import UserError
-from cosmos.models.denoiser import Condition, Denoiser, Source
-from cosmos.runtime.rng import Seeds
+from cosmos.models.denoiser import Condition, Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG
 
 CONFIG = DiffusionConfig()
 SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2)
@@ -27,7 +34,7 @@ class Recorder:
         self.conditions: list[Condition | None] = []
         self.hidden: torch.Tensor | None = None
 
-    def encode_condition(self, source: Source) -> Condition:
+    def encode_condition(self, source: SourceStates) -> Condition:
         self.hidden = source.hidden
         return Condition(source.mask[:, None, None], ((source.states, 2 * source.states),))
 
@@ -37,8 +44,8 @@ class Recorder:
         return 0.5 * estimate + 1.0
 
 
-def seeds(count: int) -> Seeds:
-    return Seeds(torch.arange(count))
+def seeds(count: int) -> CounterRNG:
+    return CounterRNG(torch.arange(count))
 
 
 def latents(count: int) -> torch.Tensor:
@@ -46,10 +53,10 @@ def latents(count: int) -> torch.Tensor:
 
 
 def test_times_are_uniform_or_one_to_a_stratum():
-    uniform = draw_times(seeds(20_000), stratified=False)
+    uniform = sample_times(seeds(20_000), stratified=False)
     assert uniform.min() >= FIRST_TIME and uniform.max() <= 1
     assert torch.allclose(uniform.sort().values, torch.linspace(0, 1, 20_000).double(), atol=0.02)
-    strata = (draw_times(seeds(50), stratified=True) * 50).long()
+    strata = (sample_times(seeds(50), stratified=True) * 50).long()
     assert torch.equal(strata, torch.arange(50))
 
 
@@ -85,21 +92,21 @@ def test_self_conditioned_rows_are_those_of_one_process_where_two_share_a_batch(
 
 def test_only_self_conditioned_rows_are_computed_twice():
     recorder, x = Recorder(), latents(6)
-    given = Source(torch.arange(6.0)[:, None, None].expand(6, 2, 5), torch.ones(6, 2, dtype=torch.bool))
-    drawn = draw(recorder, x, CONFIG, seeds(6), given)
+    given = SourceStates(torch.arange(6.0)[:, None, None].expand(6, 2, 5), torch.ones(6, 2, dtype=torch.bool))
+    example = noised_example(recorder, x, CONFIG, seeds(6), given)
     ((noisy, t, zeros),) = recorder.calls
-    assert torch.equal(noisy, drawn.noisy[1::2]) and torch.equal(t, drawn.t[1::2]) and not zeros.any()
+    assert torch.equal(noisy, example.noisy[1::2]) and torch.equal(t, example.t[1::2]) and not zeros.any()
     assert torch.equal(recorder.conditions[0].keys_values[0][1], 2 * given.states[1::2])
-    assert torch.equal(recorder.conditions[0].mask, drawn.condition.mask[1::2])
-    assert torch.equal(drawn.estimate, (torch.arange(6) % 2).float()[:, None, None].expand(6, 3, 4))
-    assert len(drawn.condition.mask) == 6
+    assert torch.equal(recorder.conditions[0].mask, example.condition.mask[1::2])
+    assert torch.equal(example.estimate, (torch.arange(6) % 2).float()[:, None, None].expand(6, 3, 4))
+    assert len(example.condition.mask) == 6
 
 
 def test_both_halves_of_a_stratified_batch_cover_all_times():
     config = dataclasses.replace(CONFIG, times="stratified")
-    drawn = draw(Recorder(), latents(32), config, seeds(32))
-    conditioned = drawn.estimate.flatten(1).any(1)
-    for times in (drawn.t[conditioned], drawn.t[~conditioned]):
+    example = noised_example(Recorder(), latents(32), config, seeds(32))
+    conditioned = example.estimate.flatten(1).any(1)
+    for times in (example.t[conditioned], example.t[~conditioned]):
         assert torch.equal((times * 16).long(), torch.arange(16))  # one in each of sixteen strata
 
 
@@ -114,7 +121,7 @@ def test_the_release_tosses_one_coin_for_the_batch():
     tossed = []
     for i in range(200):
         recorder = Recorder()
-        diffusion_loss(recorder, latents(3), config, Seeds(torch.arange(3) + 100 * i))
+        diffusion_loss(recorder, latents(3), config, CounterRNG(torch.arange(3) + 100 * i))
         estimate = recorder.calls[1][2]
         assert (estimate == estimate[0, 0, 0]).all()
         tossed.append(float(estimate[0, 0, 0]))
@@ -123,7 +130,7 @@ def test_the_release_tosses_one_coin_for_the_batch():
 
 def test_sources_are_withheld_at_their_rate():
     recorder = Recorder()
-    given = Source(torch.zeros(4000, 2, 5), torch.ones(4000, 2, dtype=torch.bool))
+    given = SourceStates(torch.zeros(4000, 2, 5), torch.ones(4000, 2, dtype=torch.bool))
     diffusion_loss(recorder, latents(4000), CONFIG, seeds(4000), given)
     assert [len(condition.mask) for condition in recorder.conditions] == [2000, 4000]
     assert recorder.hidden.float().mean() == pytest.approx(0.1, abs=0.02)
@@ -135,7 +142,7 @@ def test_sources_are_withheld_at_their_rate():
 def test_a_text_has_the_same_loss_in_any_batch(conditioned):
     torch.manual_seed(0)
     network, x, config = Denoiser(SIZES), latents(4), dataclasses.replace(CONFIG, self_condition_share=conditioned)
-    alone = [diffusion_loss(network, x[i : i + 1], config, Seeds(torch.tensor([i])))[0] for i in range(4)]
+    alone = [diffusion_loss(network, x[i : i + 1], config, CounterRNG(torch.tensor([i])))[0] for i in range(4)]
     together, _ = diffusion_loss(network, x, config, seeds(4))
     assert torch.allclose(sum(alone), together, rtol=1e-5)
 
@@ -145,7 +152,7 @@ def test_every_weight_gets_a_gradient_under_autocast(mode):
     """The pass without gradient must not leave its cast weights behind for the pass with one."""
     torch.manual_seed(0)
     network = Denoiser(dataclasses.replace(SIZES, source_width=5, source_layers=1))
-    given = Source(torch.randn(4, 2, 5), torch.ones(4, 2, dtype=torch.bool))
+    given = SourceStates(torch.randn(4, 2, 5), torch.ones(4, 2, dtype=torch.bool))
     config = dataclasses.replace(CONFIG, self_conditioning=mode)
     with torch.autocast("cpu", torch.bfloat16):
         total, _ = diffusion_loss(network, latents(4), config, seeds(4), given)
@@ -162,7 +169,7 @@ def test_the_estimate_is_made_without_gradient():
     found = network.from_latent.weight.grad.clone()
     # By hand: the same, with the first estimate given as a constant.
     stream = seeds(4)
-    t = draw_times(stream, False)
+    t = sample_times(stream, False)
     noisy = diffuse(x, t, stream.normal(3, 4), Tangent())
     with torch.no_grad():
         estimate = network(noisy, t.float())
@@ -177,7 +184,7 @@ def test_it_learns():
     x = latents(1).expand(64, -1, -1)  # one point: the best estimate is that point
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     for step in range(150):
-        total, weight = diffusion_loss(network, x, CONFIG, Seeds(torch.arange(64) + 64 * step))
+        total, weight = diffusion_loss(network, x, CONFIG, CounterRNG(torch.arange(64) + 64 * step))
         optimiser.zero_grad()
         (total / weight).backward()
         optimiser.step()

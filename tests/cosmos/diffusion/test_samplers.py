@@ -19,20 +19,20 @@ from cosmos.config import (
 )
 from cosmos.diffusion.samplers import (
     START_NOISE,
+    cfg,
     check_self_guidance,
-    guided,
     make_grid,
     network_calls,
     sample,
-    self_guided,
+    self_conditioning_guidance,
     solve,
     with_network,
 )
 from cosmos.diffusion.schedule import Linear, Tangent
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Decompressor
-from cosmos.models.denoiser import Denoiser, Source
-from cosmos.runtime.rng import Seeds, normal_like
+from cosmos.models.denoiser import Denoiser, SourceStates
+from cosmos.runtime.rng import CounterRNG, normal_like
 
 SCHEDULE = Tangent(5.0)
 SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2, source_width=5, source_layers=1)
@@ -59,8 +59,8 @@ class Counter:
         return self.results[-1]
 
 
-def seeds(*values: int) -> Seeds:
-    return Seeds(torch.tensor(values))
+def seeds(*values: int) -> CounterRNG:
+    return CounterRNG(torch.tensor(values))
 
 
 def noise(count: int = 2) -> torch.Tensor:
@@ -76,7 +76,7 @@ def network(seed: int = 0) -> Denoiser:
 
 def source(network: Denoiser, count: int = 2):
     states = torch.randn(count, 6, 5, generator=torch.Generator().manual_seed(1))
-    return network.encode_condition(Source(states, torch.ones(count, 6, dtype=torch.bool)))
+    return network.encode_condition(SourceStates(states, torch.ones(count, 6, dtype=torch.bool)))
 
 
 def test_the_release_grid():
@@ -142,11 +142,11 @@ class TestEverySetting:
         """On the meta device there are no values: whatever asked for one would raise."""
         with torch.device("meta"):
             denoiser = Denoiser(SIZES)
-            x, streams = torch.empty(2, 3, 4), Seeds(torch.empty(2, dtype=torch.int64))
-            states = Source(torch.empty(2, 6, 5), torch.empty(2, 6, dtype=torch.bool))
+            x, streams = torch.empty(2, 3, 4), CounterRNG(torch.empty(2, dtype=torch.int64))
+            states = SourceStates(torch.empty(2, 6, 5), torch.empty(2, 6, dtype=torch.bool))
         conditional = with_network(denoiser, denoiser.encode_condition(states))
         free = with_network(denoiser, denoiser.null_condition(2))
-        result = sample(guided(conditional, free, 2.0, (1.0, 9.0), SCHEDULE), x, setting, SCHEDULE, streams)
+        result = sample(cfg(conditional, free, 2.0, (1.0, 9.0), SCHEDULE), x, setting, SCHEDULE, streams)
         assert result.shape == x.shape and result.device.type == "meta"
 
 
@@ -212,7 +212,7 @@ class TestGuidance:
         with torch.no_grad():
             conditional = with_network(denoiser, source(denoiser))
             free = with_network(denoiser, denoiser.null_condition(2))
-            denoise = guided(conditional, free, weight, window, SCHEDULE)
+            denoise = cfg(conditional, free, weight, window, SCHEDULE)
             return sample(denoise, noise(), SamplerSetting(solver="ddim", steps=steps), SCHEDULE)
 
     def test_weight_one_is_the_conditional_model_and_zero_the_unconditional(self):
@@ -233,7 +233,7 @@ class TestGuidance:
     def test_calls_are_those_of_the_window(self, solver):
         setting = SamplerSetting(solver=solver, steps=8, guidance=2.0, guidance_window=(2.0, 30.0), final_x0=True)
         conditional, free = Counter(), Counter()
-        denoise = guided(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
+        denoise = cfg(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
         sample(denoise, noise(), setting, SCHEDULE)
         assert len(conditional.times) + len(free.times) == network_calls(setting, SCHEDULE)
         ratio = [5 * math.tan(math.pi * t / 2) for t in free.times]
@@ -243,7 +243,7 @@ class TestGuidance:
         def constant(value: float):
             return lambda x, t, estimate: torch.full_like(x, value)
 
-        denoise = guided(constant(3.0), constant(1.0), 1.5, (0.0, math.inf), SCHEDULE)
+        denoise = cfg(constant(3.0), constant(1.0), 1.5, (0.0, math.inf), SCHEDULE)
         assert torch.equal(denoise(noise(), 0.5, None), torch.full((2, 3, 4), 4.0))
 
 
@@ -252,7 +252,7 @@ class TestSelfGuidance:
     def run(setting: SamplerSetting, weight: float, **given: bool) -> torch.Tensor:
         denoiser = network()
         with torch.no_grad():
-            denoise = self_guided(with_network(denoiser, source(denoiser), **given), weight)
+            denoise = self_conditioning_guidance(with_network(denoiser, source(denoiser), **given), weight)
             return sample(denoise, noise(), setting, SCHEDULE, seeds(1, 2))
 
     @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.solver}-{s.grid}-{s.final_x0}")
@@ -268,7 +268,7 @@ class TestSelfGuidance:
     @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.solver}-{s.grid}-{s.final_x0}")
     def test_calls_are_as_claimed_and_the_first_step_has_no_second_one(self, setting, weight):
         counter = Counter()
-        sample(self_guided(counter, weight), noise(), setting, SCHEDULE, seeds(1, 2))
+        sample(self_conditioning_guidance(counter, weight), noise(), setting, SCHEDULE, seeds(1, 2))
         plain = network_calls(setting, SCHEDULE)
         first = 2 if setting.solver == "heun" else 1
         assert len(counter.times) == network_calls(replace(setting, self_guidance=weight), SCHEDULE)
@@ -284,30 +284,30 @@ class TestSelfGuidance:
             solver, steps, guidance=2.0, guidance_window=(2.0, 30.0), final_x0=True, self_guidance=3.0
         )
         conditional, free = Counter(), Counter()
-        denoise = guided(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
-        sample(self_guided(denoise, setting.self_guidance), noise(), setting, SCHEDULE)
+        denoise = cfg(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
+        sample(self_conditioning_guidance(denoise, setting.self_guidance), noise(), setting, SCHEDULE)
         assert len(conditional.times) + len(free.times) == network_calls(setting, SCHEDULE)
 
     def test_a_line_through_both_predictions(self):
         def constant(x, t, estimate):
             return torch.full_like(x, 1.0 if estimate is None else 3.0)
 
-        denoise = self_guided(constant, 1.5)
+        denoise = self_conditioning_guidance(constant, 1.5)
         assert torch.equal(denoise(noise(), 0.5, noise()), torch.full((2, 3, 4), 4.0))
         assert torch.equal(denoise(noise(), 0.5, None), torch.full((2, 3, 4), 1.0))
 
     def test_it_commutes_with_guidance(self):
         denoiser = network().double()
         x, estimate = noise().double(), noise().double().flip(1)
-        states = Source(noise().double().new_ones(2, 6, 5), torch.ones(2, 6, dtype=torch.bool))
+        states = SourceStates(noise().double().new_ones(2, 6, 5), torch.ones(2, 6, dtype=torch.bool))
         with torch.no_grad():
             halves = (
                 with_network(denoiser, denoiser.encode_condition(states)),
                 with_network(denoiser, denoiser.null_condition(2)),
             )
-            outside = self_guided(guided(*halves, 2.0, (0.0, math.inf), SCHEDULE), 3.0)
-            inside = guided(*(self_guided(half, 3.0) for half in halves), 2.0, (0.0, math.inf), SCHEDULE)
-            plain = guided(*halves, 2.0, (0.0, math.inf), SCHEDULE)
+            outside = self_conditioning_guidance(cfg(*halves, 2.0, (0.0, math.inf), SCHEDULE), 3.0)
+            inside = cfg(*(self_conditioning_guidance(half, 3.0) for half in halves), 2.0, (0.0, math.inf), SCHEDULE)
+            plain = cfg(*halves, 2.0, (0.0, math.inf), SCHEDULE)
             assert torch.allclose(outside(x, 0.5, estimate), inside(x, 0.5, estimate), rtol=1e-12, atol=1e-12)
             assert not torch.allclose(outside(x, 0.5, estimate), plain(x, 0.5, estimate), atol=1e-3)
 
@@ -322,7 +322,7 @@ class TestSelfGuidance:
 def test_a_bfloat16_network_leaves_the_state_in_float32():
     denoiser = network().bfloat16()
     with torch.no_grad():
-        states = Source(torch.randn(2, 6, 5).bfloat16(), torch.ones(2, 6, dtype=torch.bool))
+        states = SourceStates(torch.randn(2, 6, 5).bfloat16(), torch.ones(2, 6, dtype=torch.bool))
         denoise = with_network(denoiser, denoiser.encode_condition(states))
         assert sample(denoise, noise(), SamplerSetting(steps=3), SCHEDULE, seeds(1, 2)).dtype == torch.float32
 

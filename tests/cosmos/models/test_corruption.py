@@ -8,13 +8,13 @@ import torch
 from cosmos.config import LADDER, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.corruption import add_noise, corrupt, drop_tokens
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 TEXTS, LENGTH, WIDTH, LATENTS = 4000, 20, 6, (3, 5)
 
 
-def seeds(count: int = TEXTS, first: int = 0) -> Seeds:
-    return Seeds(torch.arange(first, first + count))
+def seeds(count: int = TEXTS, first: int = 0) -> CounterRNG:
+    return CounterRNG(torch.arange(first, first + count))
 
 
 def texts(count: int = TEXTS) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from cosmos.config import PRESETS, DenoiserConfig
 from cosmos.io.errors import UserError
-from cosmos.models.denoiser import Denoiser, Source, denoiser_flops, source_flops
+from cosmos.models.denoiser import Denoiser, SourceStates, denoiser_flops, source_flops
 from cosmos.runtime.flops import measure_flops
 
 CONFIG = DenoiserConfig(latents=5, latent_width=6, width=16, layers=4, heads=2)
@@ -39,9 +39,9 @@ def inputs(config: DenoiserConfig, count: int = 4) -> tuple[torch.Tensor, torch.
     return torch.randn(shape, generator=generator), times, torch.randn(shape, generator=generator)
 
 
-def source(count: int = 4, length: int = 7) -> Source:
+def source(count: int = 4, length: int = 7) -> SourceStates:
     states = torch.randn(count, length, 10, generator=torch.Generator().manual_seed(2))
-    return Source(states, torch.arange(length) < (length - torch.arange(count))[:, None])
+    return SourceStates(states, torch.arange(length) < (length - torch.arange(count))[:, None])
 
 
 def parameters(config: DenoiserConfig) -> int:
@@ -105,7 +105,7 @@ def test_long_skips_join_mirror_images():
 class TestCondition:
     network = model(CONDITIONAL)
 
-    def predict(self, given: Source) -> torch.Tensor:
+    def predict(self, given: SourceStates) -> torch.Tensor:
         return self.network(*inputs(CONDITIONAL), self.network.encode_condition(given))
 
     def test_it_matters(self):
@@ -115,7 +115,9 @@ class TestCondition:
     def test_pads_and_batch_mates_do_not(self):
         whole, given = self.predict(source()), source()
         x, t, estimate = inputs(CONDITIONAL)
-        alone = self.network.encode_condition(Source(given.states[2:3, :5], given.mask[2:3, :5]))  # row 2 has 5 tokens
+        alone = self.network.encode_condition(
+            SourceStates(given.states[2:3, :5], given.mask[2:3, :5])
+        )  # row 2 has 5 tokens
         result = self.network(x[2:3], t[2:3], estimate[2:3], alone)
         assert torch.allclose(result, whole[2:3], atol=1e-5)
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from cosmos.runtime import compilation
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 
 
 @pytest.mark.skipif(not compilation.has_compiler(), reason="compiling needs a C++ compiler")
 def test_compiled_noise_is_the_same_noise() -> None:
     def draws(compiled: bool) -> list[torch.Tensor]:
-        seeds = Seeds(torch.arange(3), compiled)
+        seeds = CounterRNG(torch.arange(3), compiled)
         return [seeds.uniform(5), seeds.normal(70, 3), seeds.uniform(), seeds.normal(2)]
 
     torch._dynamo.reset()

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from cosmos.runtime.rng import Seeds, normal_like
+from cosmos.runtime.rng import CounterRNG, normal_like
 
 
-def streams(count: int, first: int = 0) -> Seeds:
-    return Seeds(torch.arange(first, first + count))
+def streams(count: int, first: int = 0) -> CounterRNG:
+    return CounterRNG(torch.arange(first, first + count))
 
 
 def test_uniform_fills_the_interval_evenly() -> None:
@@ -44,14 +44,14 @@ def test_streams_places_and_draws_are_uncorrelated(pair: str) -> None:
 
 
 def test_a_text_gets_the_same_noise_in_any_batch() -> None:
-    batch = Seeds(torch.tensor([3, 5, 8]))
-    alone = Seeds(torch.tensor([5]))
+    batch = CounterRNG(torch.tensor([3, 5, 8]))
+    alone = CounterRNG(torch.tensor([5]))
     for shape in ((4,), (2, 3)):
         assert torch.equal(batch.normal(*shape)[1], alone.normal(*shape)[0])
 
 
 def test_rows_keep_their_place_in_the_stream() -> None:
-    seeds = Seeds(torch.tensor([3, 5, 8]))
+    seeds = CounterRNG(torch.tensor([3, 5, 8]))
     seeds.uniform(2)
     part = seeds.rows(torch.tensor([True, False, True]))
     assert torch.equal(part.uniform(2), seeds.uniform(2)[[0, 2]])
@@ -59,7 +59,7 @@ def test_rows_keep_their_place_in_the_stream() -> None:
 
 def test_normal_like_follows_shape_and_dtype_for_both_generators() -> None:
     x = torch.empty(3, 2, 4, dtype=torch.float64)
-    for generator in (Seeds(torch.arange(3)), torch.Generator().manual_seed(0)):
+    for generator in (CounterRNG(torch.arange(3)), torch.Generator().manual_seed(0)):
         noise = normal_like(x, generator)
         assert noise.shape == x.shape
         assert noise.dtype == x.dtype
@@ -68,4 +68,4 @@ def test_normal_like_follows_shape_and_dtype_for_both_generators() -> None:
 def test_the_numbers_never_change() -> None:
     """Texts of published runs must be made again by every later version."""
     recorded = torch.tensor([-0.397916, 0.028062, -0.135361, 1.787760])
-    assert torch.allclose(Seeds(torch.tensor([5])).normal(4), recorded, atol=1e-5)
+    assert torch.allclose(CounterRNG(torch.tensor([5])).normal(4), recorded, atol=1e-5)

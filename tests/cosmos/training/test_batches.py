@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cosmos.training.batches import Ahead, Rows
+from cosmos.training.batches import Prefetcher, Rows
 
 
 @pytest.mark.parametrize("depth", [0, 3])
@@ -16,7 +16,7 @@ def test_batches_come_in_the_order_of_the_steps(depth: int) -> None:
         made.append(step)
         return {"x": torch.tensor([step])}
 
-    with Ahead(make, 5, depth) as ahead:
+    with Prefetcher(make, 5, depth) as ahead:
         assert [int(ahead.take()["x"]) for _ in range(4)] == [5, 6, 7, 8]
     assert made == list(range(5, 5 + len(made))) and len(made) <= 4 + depth
 
@@ -28,7 +28,7 @@ def test_an_error_reaches_whoever_asks_for_the_batch(depth: int) -> None:
             raise OSError("the disk is gone")
         return {}
 
-    with Ahead(make, 0, depth) as ahead:
+    with Prefetcher(make, 0, depth) as ahead:
         ahead.take()
         with pytest.raises(OSError, match="the disk is gone"):
             ahead.take()

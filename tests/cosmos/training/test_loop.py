@@ -22,7 +22,7 @@ from torch import nn
 import cosmos
 from cosmos.io.errors import UserError
 from cosmos.training import loop
-from cosmos.training.batches import Order, hashed, row_seeds
+from cosmos.training.batches import EpochSampler, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import learning_rate, total_steps
 from cosmos.training.loop import TrainingConfig, train
@@ -171,7 +171,7 @@ def test_a_damaged_resume_point_falls_back_to_the_one_before(tmp_path: Path) -> 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_good_point(tmp_path: Path) -> None:
     noise = row_seeds(hashed(3, "noise", 26), 0, 8, torch.device("cpu")).keys  # of step 27, from 1
 
-    def bad(model: nn.Module, batch: loop.Batch, seeds: loop.Seeds) -> tuple[torch.Tensor, torch.Tensor]:
+    def bad(model: nn.Module, batch: loop.Batch, seeds: loop.CounterRNG) -> tuple[torch.Tensor, torch.Tensor]:
         total, weight = loss(model, batch, seeds)
         return total * (math.inf if torch.equal(seeds.keys, noise) else 1.0), weight
 
@@ -253,7 +253,7 @@ def test_the_optimiser_the_average_and_clipping_are_those_of_a_plain_loop(tmp_pa
         plain.parameters(), betas=config.betas, eps=config.eps, weight_decay=0.1, foreach=False
     )
     average = {name: value.clone() for name, value in plain.named_parameters()}
-    order, rows = Order(tiny_training.ROWS, 3), data()
+    order, rows = EpochSampler(tiny_training.ROWS, 3), data()
     for step in range(12):
         batch = rows.batch(order.rows(8 * step, 8 * step + 8))
         total, weight = loss(plain, batch, row_seeds(hashed(3, "noise", step), 0, 8, torch.device("cpu")))
@@ -364,14 +364,14 @@ def test_validation_does_not_change_training(tmp_path: Path) -> None:
 
 
 def test_every_epoch_is_a_permutation_and_batches_cross_epochs() -> None:
-    order = Order(10, seed=5)
+    order = EpochSampler(10, seed=5)
     rows = torch.cat([order.rows(start, start + 7) for start in range(0, 70, 7)])
     for epoch in rows.view(7, 10):
         assert epoch.sort().values.tolist() == list(range(10))
     assert not torch.equal(rows[:10], rows[10:20])
-    assert torch.equal(Order(10, seed=5).rows(33, 36), rows[33:36])  # from anywhere, without what came before
-    assert not torch.equal(Order(10, seed=6).rows(0, 10), rows[:10])
-    assert Order(3, seed=0).rows(0, 8).numel() == 8
+    assert torch.equal(EpochSampler(10, seed=5).rows(33, 36), rows[33:36])  # from anywhere, without what came before
+    assert not torch.equal(EpochSampler(10, seed=6).rows(0, 10), rows[:10])
+    assert EpochSampler(3, seed=0).rows(0, 8).numel() == 8
 
 
 def test_noise_of_a_row_does_not_depend_on_how_the_batch_is_shared() -> None:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosmos.runtime.rng import Seeds
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop, pricing
-from cosmos.training.batches import Batch, Order
+from cosmos.training.batches import Batch, EpochSampler
 from cosmos.training.budget import Budget
 from cosmos.training.loop import TrainingConfig, train
 
@@ -39,14 +39,14 @@ class Trimmed:
         return {"x": torch.ones(len(index), int(self.lengths[index].max()), WIDTH)}
 
 
-def loss(model: nn.Module, batch: Batch, seeds: Seeds) -> tuple[Tensor, Tensor]:
+def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """One product forward and one backward for every position, dropout, and no more."""
     return nn.functional.dropout(model(batch["x"]), 0.5, model.training).square().sum(), torch.tensor(1.0)
 
 
 def position_flops(steps: range) -> float:
     """What the positions of these steps cost, on average over the steps, in closed form."""
-    order, rows = Order(ROWS, SEED), Trimmed()
+    order, rows = EpochSampler(ROWS, SEED), Trimmed()
     lengths = [rows.batch(order.rows(8 * step, 8 * step + 8))["x"].shape[1] for step in steps]
     return 2 * 2 * 8 * WIDTH * WIDTH * statistics.fmean(lengths)
 

@@ -11,7 +11,7 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.records.files import write_lines
-from benchmarks.speed.schema import FILE, Ceilings, Measured, Speed, Subject, read, to_line
+from benchmarks.speed.schema import FILE, Ceilings, Speed, SpeedRecord, Subject, read_records, to_line
 from reports.speed import report
 from reports.speed.bars import bars, excess, quantile, shares
 
@@ -33,7 +33,7 @@ def record(
     kind: Any = "generation",
     recipe: Mapping[str, Any] | None = None,
     **more: Any,
-) -> Measured:
+) -> SpeedRecord:
     subject = Subject(
         kind=kind,
         system=system,
@@ -47,10 +47,12 @@ def record(
         dtype="bfloat16",
         device="cuda",
     )
-    return Measured(subject, "done", "2026-01-01", MADE, seconds=(seconds,) * 5, preparation=(1.0,), **more)
+    return SpeedRecord(subject, "done", "2026-01-01", MADE, seconds=(seconds,) * 5, preparation=(1.0,), **more)
 
 
-def cosmos(latents: int, batch: int, seconds: float, step: float, calls: int = 10, capture: str = "graph") -> Measured:
+def cosmos(
+    latents: int, batch: int, seconds: float, step: float, calls: int = 10, capture: str = "graph"
+) -> SpeedRecord:
     return record(
         f"ours-{latents}",
         f"release-{calls}",
@@ -67,12 +69,12 @@ def cosmos(latents: int, batch: int, seconds: float, step: float, calls: int = 1
     )
 
 
-def training(stage: str, latents: int, seconds: float, **recipe: Any) -> Measured:
+def training(stage: str, latents: int, seconds: float, **recipe: Any) -> SpeedRecord:
     sizes = {"model": {"autoencoder": {"latents": latents}}, **recipe}
     return record(f"ours-{latents}", stage, 512, seconds, kind="training", recipe=sizes, flops=1e14, method="cosmos")
 
 
-def verdicts(*measured: Measured) -> dict[str, tuple[str, str]]:
+def verdicts(*measured: SpeedRecord) -> dict[str, tuple[str, str]]:
     return {bar.what: (bar.verdict, bar.measured) for bar in bars(Speed(CEILINGS, measured))}
 
 
@@ -132,9 +134,9 @@ def test_a_record_of_before_methods_is_read_by_the_name_of_its_system(system: st
     old = {**to_line(record(system, "greedy", 1, 0.1)), "schema": 1}
     del old["method"]
     write_lines(tmp_path / FILE, [old])
-    assert [one.method for one in read(tmp_path).measured] == [method]
+    assert [one.method for one in read_records(tmp_path).measured] == [method]
     write_lines(tmp_path / FILE, [to_line(record("cosmos-like", "greedy", 1, 0.1, method="mine"))])
-    assert [one.method for one in read(tmp_path).measured] == ["mine"]
+    assert [one.method for one in read_records(tmp_path).measured] == ["mine"]
 
 
 def test_other_presets_are_not_judged() -> None:
@@ -167,7 +169,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_records_come_back_as_they_were_written(folder: Path) -> None:
-    found = read(folder)
+    found = read_records(folder)
     assert found.ceilings == CEILINGS
     assert found.measured[0] == cosmos(16, 1, 0.0115, 0.001)
 

@@ -44,8 +44,8 @@ def reported() -> Frame:
                 "place",
                 "thing",
                 {
-                    machine: Chances(dict.fromkeys(found, 1) | {"": len(found) // 2})
-                    for machine, found in places.items()
+                    machine: Chances(dict.fromkeys(spots, 1) | {"": len(spots) // 2})
+                    for machine, spots in places.items()
                 },
             ),
             dependent(
@@ -210,11 +210,15 @@ def weather() -> Frame:
         (
             fixed("quality", even(effects)),
             fixed("pointer", Chances({"this": 3, "that": 1})),
-            dependent("effect", "quality", {quality: even(found) for quality, found in texts.items()}),
+            dependent("effect", "quality", {quality: even(effect_texts) for quality, effect_texts in texts.items()}),
             dependent(
                 "room",
                 "effect",
-                {text: even(homes if text in asleep else rooms) for found in texts.values() for text in found},
+                {
+                    text: even(homes if text in asleep else rooms)
+                    for effect_texts in texts.values()
+                    for text in effect_texts
+                },
             ),
         ),
         Seq(
@@ -225,7 +229,7 @@ def weather() -> Frame:
             Word("pointer", same(("this", "that"))),
             thing("room", rooms, 3),
             ", so",
-            Word("effect", same(text for found in texts.values() for text in found)),
+            Word("effect", same(text for effect_texts in texts.values() for text in effect_texts)),
             ".",
         ),
         ("quality", "pointer", "room", "effect"),

@@ -159,7 +159,7 @@ def habit() -> Frame:
             *person("who", ANYONE),
             fixed("kind", Chances({"plays": 1, "acts": 2})),
             dependent("activity", "kind", {"plays": even(lex.INSTRUMENTS), "acts": even(acts)}),
-            dependent("place", "activity", {act: even(found) for act, found in places.items()}),
+            dependent("place", "activity", {act: even(spots) for act, spots in places.items()}),
             fixed("comment", even(["annoying", "unkind", ""])),
         ),
         Seq(

@@ -89,7 +89,7 @@ def arriving() -> Frame:
             pronoun("who", "end"),
             fixed("place", even(scenes)),
             dependent("thing", "place", {place: even(things) for place, things in scenes.items()}),
-            dependent("state", "thing", {thing: even(found) for thing, found in states.items()}),
+            dependent("state", "thing", {thing: even(conditions) for thing, conditions in states.items()}),
         ),
         Seq(
             "when",
@@ -99,7 +99,7 @@ def arriving() -> Frame:
             ", the",
             thing("thing", states),
             "was",
-            Word("state", same(word for found in states.values() for word in found)),
+            Word("state", same(word for conditions in states.values() for word in conditions)),
             Cases(
                 "end",
                 {

@@ -54,8 +54,8 @@ class Plot:
         good = {answer for answers in self.meets.values() for answer in answers}
         end_of = dict.fromkeys(good, "well") | dict.fromkeys(self.gives_up, "badly")
         answers = {
-            obstacle: Chances(dict.fromkeys(found, 3) | dict.fromkeys(self.gives_up, 1))
-            for obstacle, found in self.meets.items()
+            obstacle: Chances(dict.fromkeys(helpers, 3) | dict.fromkeys(self.gives_up, 1))
+            for obstacle, helpers in self.meets.items()
         }
         return Frame(
             self.name,

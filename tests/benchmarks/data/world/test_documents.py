@@ -91,7 +91,7 @@ def test_references_judge_perfectly_and_begin_with_the_target(documents: dict[st
         facts = world.facts(doc.source)
         assert facts is not None
         for text in doc.references:
-            assert world.judge(text, doc.source) == world.Judgement((), True, len(facts), 0, 0)
+            assert world.judge(text, doc.source) == world.DetoxJudgement((), True, len(facts), 0, 0)
 
 
 def test_no_meaning_is_in_two_splits(documents: dict[str, list[Document]]) -> None:

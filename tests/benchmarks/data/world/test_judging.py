@@ -8,7 +8,7 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.data import world
-from benchmarks.data.world import Judgement, judge
+from benchmarks.data.world import DetoxJudgement, judge
 from benchmarks.data.world.detox import language
 from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.judging import wording
@@ -36,49 +36,49 @@ def test_the_facts_of_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        pytest.param(TARGET, Judgement((), True, 7, 0, 0), id="right"),
-        pytest.param(TARGET.replace("annoying", "a pity"), Judgement((), True, 7, 0, 0), id="another wording"),
-        pytest.param(f"  {TARGET.upper()} ", Judgement((), True, 7, 0, 0), id="casing"),
+        pytest.param(TARGET, DetoxJudgement((), True, 7, 0, 0), id="right"),
+        pytest.param(TARGET.replace("annoying", "a pity"), DetoxJudgement((), True, 7, 0, 0), id="another wording"),
+        pytest.param(f"  {TARGET.upper()} ", DetoxJudgement((), True, 7, 0, 0), id="casing"),
         pytest.param(
             "My  neighbour left the ladder in the garden again , which is annoying .",
-            Judgement((), True, 7, 0, 0),
+            DetoxJudgement((), True, 7, 0, 0),
             id="spacing",
         ),
-        pytest.param(SOURCE, Judgement(("stupid", "damn", "sucks"), False, 7, 0, 0), id="copy"),
+        pytest.param(SOURCE, DetoxJudgement(("stupid", "damn", "sucks"), False, 7, 0, 0), id="copy"),
         pytest.param(
-            SOURCE.replace("stupid ", ""), Judgement(("damn", "sucks"), False, 7, 0, 0), id="insult left elsewhere"
+            SOURCE.replace("stupid ", ""), DetoxJudgement(("damn", "sucks"), False, 7, 0, 0), id="insult left elsewhere"
         ),
         pytest.param(
             TARGET.replace("my neighbour", "my stupid neighbour"),
-            Judgement(("stupid",), False, 7, 0, 0),
+            DetoxJudgement(("stupid",), False, 7, 0, 0),
             id="insult left in a neutral sentence",
         ),
-        pytest.param(TARGET.replace(" again", ""), Judgement((), True, 6, 1, 0), id="fact dropped"),
-        pytest.param(TARGET.replace("neighbour", "cousin"), Judgement((), True, 6, 1, 1), id="person exchanged"),
-        pytest.param(TARGET.replace("my", "your"), Judgement((), True, 6, 1, 1), id="owner exchanged"),
+        pytest.param(TARGET.replace(" again", ""), DetoxJudgement((), True, 6, 1, 0), id="fact dropped"),
+        pytest.param(TARGET.replace("neighbour", "cousin"), DetoxJudgement((), True, 6, 1, 1), id="person exchanged"),
+        pytest.param(TARGET.replace("my", "your"), DetoxJudgement((), True, 6, 1, 1), id="owner exchanged"),
         pytest.param(
             "my neighbour left the ladder in the garden last night, which is annoying.",
-            Judgement((), True, 6, 1, 1),
+            DetoxJudgement((), True, 6, 1, 1),
             id="time exchanged",
         ),
-        pytest.param("", Judgement((), False, 0, 7, 0), id="empty"),
-        pytest.param(". , .", Judgement((), False, 0, 7, 0), id="punctuation"),
-        pytest.param("ladder the my neighbour", Judgement((), False, 3, 4, 0), id="word salad"),
+        pytest.param("", DetoxJudgement((), False, 0, 7, 0), id="empty"),
+        pytest.param(". , .", DetoxJudgement((), False, 0, 7, 0), id="punctuation"),
+        pytest.param("ladder the my neighbour", DetoxJudgement((), False, 3, 4, 0), id="word salad"),
         pytest.param(
             "garden ladder hammer the hammer",
-            Judgement((), False, 1, 6, 2),
+            DetoxJudgement((), False, 1, 6, 2),
             id="salad with a hammer and a garden to water",
         ),
-        pytest.param(TARGET[:-1], Judgement((), False, 7, 0, 0), id="no full stop"),
-        pytest.param(TARGET.replace("left the", "left"), Judgement((), False, 7, 0, 0), id="a word missing"),
+        pytest.param(TARGET[:-1], DetoxJudgement((), False, 7, 0, 0), id="no full stop"),
+        pytest.param(TARGET.replace("left the", "left"), DetoxJudgement((), False, 7, 0, 0), id="a word missing"),
         pytest.param(
-            "my neighbour neighbour left left the ladder", Judgement((), False, 4, 3, 0), id="stutter and cut"
+            "my neighbour neighbour left left the ladder", DetoxJudgement((), False, 4, 3, 0), id="stutter and cut"
         ),
-        pytest.param("please fix the roof at once.", Judgement((), True, 0, 7, 3), id="another sentence"),
-        pytest.param("[MASK] ✓ 5 %", Judgement((), False, 0, 7, 0), id="other signs"),
+        pytest.param("please fix the roof at once.", DetoxJudgement((), True, 0, 7, 3), id="another sentence"),
+        pytest.param("[MASK] ✓ 5 %", DetoxJudgement((), False, 0, 7, 0), id="other signs"),
     ],
 )
-def test_judging(output: str, expected: Judgement) -> None:
+def test_judging(output: str, expected: DetoxJudgement) -> None:
     assert judge(output, SOURCE) == expected
 
 
@@ -86,7 +86,7 @@ def test_synonyms_state_one_fact_but_are_another_wording() -> None:
     source = "oliver hid the damn couch in the cellar yesterday."
     assert not math.isfinite(world.log_prob_source(source))
     source = "oliver left the damn couch in the cellar yesterday."
-    assert judge("oliver left the sofa in the basement yesterday.", source) == Judgement((), True, 5, 0, 0)
+    assert judge("oliver left the sofa in the basement yesterday.", source) == DetoxJudgement((), True, 5, 0, 0)
     assert world.log_prob_target("oliver left the sofa in the basement yesterday.", source) == -math.inf
     assert math.isclose(
         world.log_prob_target("oliver left the couch in the cellar yesterday.", source), 0, abs_tol=1e-12
@@ -124,10 +124,10 @@ def test_rudeness_finds_phrases_before_words_in_any_text() -> None:
 
 
 def test_left_rudeness_in_told_sentences() -> None:
-    assert judge("anna stole my wallet yesterday, which was not kind.", TOLD) == Judgement((), True, 6, 0, 0)
-    assert judge("anna stole my wallet yesterday, what a jerk.", TOLD) == Judgement(("jerk",), False, 6, 0, 0)
+    assert judge("anna stole my wallet yesterday, which was not kind.", TOLD) == DetoxJudgement((), True, 6, 0, 0)
+    assert judge("anna stole my wallet yesterday, what a jerk.", TOLD) == DetoxJudgement(("jerk",), False, 6, 0, 0)
     swapped = judge("my wallet stole anna yesterday", TOLD)
-    assert swapped == Judgement((), False, 5, 1, 0)
+    assert swapped == DetoxJudgement((), False, 5, 1, 0)
 
 
 def test_canonical_is_what_is_judged() -> None:

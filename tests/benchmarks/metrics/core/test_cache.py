@@ -24,7 +24,7 @@ TEXTS = [f"a dog sat on {i} mats" for i in range(40)]
 
 
 def score(names, roles, cache, texts=TEXTS, **more):
-    batch = metrics.Batch("detox", "local", DOCUMENTS, texts, **more)
+    batch = metrics.MetricInput("detox", "local", DOCUMENTS, texts, **more)
     return metrics.score(batch, names, cache=cache, evaluators=roles)
 
 
@@ -126,7 +126,7 @@ def test_another_text_model_seed_reference_or_training_is_another_score(roles, t
     assert [a == b for a, b in zip(first, other, strict=True)] == [True, True, False]
     assert score(["perplexity"], roles, tmp_path, seed=1)[0].low != first[0].low
     documents = [Document(d.id, d.source, "x y", ("x y",)) for d in DOCUMENTS]
-    [bleu] = metrics.score(metrics.Batch("detox", "local", documents, TEXTS), ["bleu"], cache=tmp_path)
+    [bleu] = metrics.score(metrics.MetricInput("detox", "local", documents, TEXTS), ["bleu"], cache=tmp_path)
     assert bleu.value != first[1].value
 
 

@@ -27,7 +27,7 @@ STATUSES = ("not run: ", "missing evaluator: ", "failed: ", "too few: ")
 
 
 def score(name, documents=DOCUMENTS, texts=TEXTS, source="local", task="detox", roles=None):
-    [found] = metrics.score(metrics.Batch(task, source, documents, texts), [name], evaluators=roles)
+    [found] = metrics.score(metrics.MetricInput(task, source, documents, texts), [name], evaluators=roles)
     return found
 
 
@@ -48,7 +48,7 @@ def add(monkeypatch):
 
 def test_unknown_metric_names_the_nearest():
     with pytest.raises(UserError, match=r"Unknown metric 'rogue_l'; did you mean rouge_l"):
-        metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), ["bleu", "rogue_l"])
+        metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), ["bleu", "rogue_l"])
     with pytest.raises(UserError, match="Unknown metric"):
         metrics.find("")
 
@@ -63,8 +63,8 @@ def test_every_name_leads_to_a_metric_of_that_name():
 
 def test_scores_come_in_the_order_asked_for():
     names = ["length", "bleu", "copy_rate"]
-    assert [s.metric for s in metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), names)] == names
-    assert metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), []) == []
+    assert [s.metric for s in metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), names)] == names
+    assert metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), []) == []
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
         raise RuntimeError("out of\nmemory")
 
     add("broken", fail)
-    first, second = metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), ["broken", "length"])
+    first, second = metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), ["broken", "length"])
     assert (first.value, first.reason) == (None, "failed: RuntimeError: out of memory")
     assert second.value == 3.5
 
@@ -200,7 +200,9 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
 )
 def test_what_is_no_score_is_no_number_and_takes_no_other_with_it(add, tmp_path, measured, reason):
     add("wild", lambda batch: measured)
-    first, second = metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), ["wild", "length"], cache=tmp_path)
+    first, second = metrics.score(
+        metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), ["wild", "length"], cache=tmp_path
+    )
     assert (first.value, first.values, first.n, first.reason) == (None, None, 0, f"failed: {reason}")
     assert second.value == 3.5
 
@@ -237,7 +239,7 @@ def every(roles):
 
     def score_all(documents=DOCUMENTS, texts=TEXTS, source="local"):
         return metrics.score(
-            metrics.Batch("detox", source, documents, texts, training=["the tea is cold now"]),
+            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"]),
             metrics.names(),
             evaluators=roles,
         )
@@ -278,7 +280,7 @@ def test_one_text_has_a_value_and_no_interval():
 
 def test_unlike_numbers_of_texts_and_documents_are_our_fault():
     with pytest.raises(AssertionError, match="1 texts for 2 documents"):
-        metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS[:1]), ["length"])
+        metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS[:1]), ["length"])
 
 
 def test_signatures_are_equal_for_equal_judges_and_differ_otherwise(every):

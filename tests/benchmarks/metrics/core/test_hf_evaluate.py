@@ -52,7 +52,7 @@ def script(tmp_path, monkeypatch):
 
 
 def score(name):
-    [found] = metrics.score(metrics.Batch("detox", "local", DOCUMENTS, TEXTS), [name])
+    [found] = metrics.score(metrics.MetricInput("detox", "local", DOCUMENTS, TEXTS), [name])
     return found
 
 
@@ -127,14 +127,14 @@ def test_a_metric_of_another_package_is_an_entry_point(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     assert metrics.names()[-1] == "shouting"
     [found] = metrics.score(
-        metrics.Batch("detox", "local", DOCUMENTS, ["a!", "b", "c!"]), ["shouting"], cache=tmp_path / "cache"
+        metrics.MetricInput("detox", "local", DOCUMENTS, ["a!", "b", "c!"]), ["shouting"], cache=tmp_path / "cache"
     )
     assert found.value == pytest.approx(2 / 3, abs=1e-6)
     assert found.signature.evaluator == "loud 1.0"
     (tmp_path / "loud_metric.py").write_text(OUTSIDE.replace('"!" in', '"!" not in'))
     sys.modules.pop("loud_metric")
     [changed] = metrics.score(
-        metrics.Batch("detox", "local", DOCUMENTS, ["a!", "b", "c!"]), ["shouting"], cache=tmp_path / "cache"
+        metrics.MetricInput("detox", "local", DOCUMENTS, ["a!", "b", "c!"]), ["shouting"], cache=tmp_path / "cache"
     )
     assert changed.value == pytest.approx(1 / 3, abs=1e-6)  # though it has the same name and version
     (info / "entry_points.txt").write_text("[cosmos_bench.metrics]\nshouting = no_such_module:X\n")
