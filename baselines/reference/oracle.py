@@ -30,5 +30,5 @@ class OracleSystem(Floor):
         self.sample = sample
 
     def text(self, request: Request) -> str:
-        assert hasattr(self, "draw"), "the harness gives the law first"
+        assert hasattr(self, "sample"), "the harness gives the law first"
         return self.sample(request.source, request.seed)

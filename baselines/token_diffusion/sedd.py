@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
 from baselines.common.transformer import trunk_of
-from baselines.contract import Budget, unknown
+from baselines.contract import Budget, UserError, unknown
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule, mask_out
 from baselines.token_diffusion.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
 from baselines.token_diffusion.score_samplers import Step, sample_absorb, sample_uniform
@@ -151,6 +151,11 @@ class SEDDSystem(TokenDiffusionSystem):
     @staticmethod
     def external_weights(recipe: SEDDRecipe) -> Sequence[str]:
         return ()
+
+    def check_setting(self, setting: Scoring) -> None:
+        """Refuse Euler steps under absorbing transitions: alpha is linear in t there, so they are the analytic ones."""
+        if setting.step == "euler" and self.recipe.transition == "absorb":
+            raise UserError("Under absorbing transitions an Euler step is the analytic one; use step=analytic.")
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)

@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     from benchmarks.speed import lines, measure_all
 
-    options = lines.RequestedScores(choices, training=arguments.training, **flag_values)
+    options = lines.SpeedOptions(choices, training=arguments.training, **flag_values)
     entries = lines.entries(options, device, dtype)
     folder = Path(choices.out or f"runs/speed-{choices.preset}")
     speed = measure_all.run(entries, options, folder, device, dtype, ConsoleReporter())
@@ -77,14 +77,14 @@ _DTYPES = ("float32", "bfloat16")
 
 
 def _options_given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The flags that were given, as values of the fields of `RequestedScores`."""
+    """The flags that were given, as values of the fields of `SpeedOptions`."""
     import typing
 
     from benchmarks.planning.overrides import CliValue, convert
-    from benchmarks.speed.lines import RequestedScores
+    from benchmarks.speed.lines import SpeedOptions
 
-    hints = typing.get_type_hints(RequestedScores)
-    assert set(_FLAGS) <= {field.name for field in dataclasses.fields(RequestedScores)}
+    hints = typing.get_type_hints(SpeedOptions)
+    assert set(_FLAGS) <= {field.name for field in dataclasses.fields(SpeedOptions)}
     return {
         name: convert(CliValue(text), hints[name], f"--{flag}")
         for name, (flag, _, _) in _FLAGS.items()

@@ -98,7 +98,9 @@ def change(
             changed |= {n: override(changed[n], {rest: value}, f"{name}.setting") for n in having}
             places[key] = having
         elif part == "settings":
-            setting, _, inner = rest.partition(".")
+            # A name may hold dots, as "nucleus-0.9" does.
+            setting = next((n for n in available(system) if rest.startswith(f"{n}.")), rest.partition(".")[0])
+            inner = rest.removeprefix(f"{setting}.")
             if setting not in changed:
                 if setting in available(system):
                     raise UserError(f"The setting {setting} of {name} is not run; add --setting {name}:{setting}.")

@@ -53,4 +53,4 @@ def change_recipe(name: str, system: type[System], recipe: Any, changes: Mapping
 def _declared(declares: Any, prefix: str) -> dict[str, str]:
     if not isinstance(declares, DeclaresIgnoredKeys):
         return {}
-    return {prefix + key: why.format(prefix) for key, why in declares.ignored_keys().items()}
+    return {prefix + key: why.replace("{}", prefix) for key, why in declares.ignored_keys().items()}

@@ -51,7 +51,7 @@ TRAINING = (("cosmos-16", "autoencoder"), ("cosmos-full", "diffusion"))  # syste
 
 
 @dataclass(frozen=True)
-class RequestedScores:
+class SpeedOptions:
     """What a command asks for.
 
     Attributes:
@@ -97,7 +97,7 @@ class PlannedTiming:
     setting: Any
 
 
-def entries(options: RequestedScores, device: str, dtype: str) -> list[PlannedTiming]:
+def entries(options: SpeedOptions, device: str, dtype: str) -> list[PlannedTiming]:
     """Everything to measure, in order.
 
     Raises:
@@ -153,14 +153,14 @@ def _check_keys(changes: Mapping[str, Any], names: Collection[str]) -> None:
             raise UserError(f"{key} has no effect: every way that --capture names is measured; set that.")
 
 
-def _recipe(name: str, options: RequestedScores) -> Any:
+def _recipe(name: str, options: SpeedOptions) -> Any:
     system, preset = _system(name), options.choices.preset
     prefix = f"{name}.recipe."
     mine = {k.removeprefix(prefix): v for k, v in options.choices.changes.items() if k.startswith(prefix)}
     return change_recipe(name, system, system.presets[preset], mine, Limits(0, options.length))
 
 
-def _generations(line: Line, options: RequestedScores, device: str, dtype: str) -> Iterator[PlannedTiming]:
+def _generations(line: Line, options: SpeedOptions, device: str, dtype: str) -> Iterator[PlannedTiming]:
     system, recipe = _system(line.system), _recipe(line.system, options)
     words = tuple(f"{line.system}:{name}" for name in line.settings) or options.choices.setting
     run_settings = generation_settings.with_steps(generation_settings.choose(line.system, system, words), line.steps)
@@ -190,7 +190,7 @@ def _generations(line: Line, options: RequestedScores, device: str, dtype: str) 
                 yield PlannedTiming(subject, system, recipe, captured)
 
 
-def _trainings(name: str, options: RequestedScores, device: str, dtype: str) -> Iterator[PlannedTiming]:
+def _trainings(name: str, options: SpeedOptions, device: str, dtype: str) -> Iterator[PlannedTiming]:
     for system, stage in TRAINING:
         if system != name:
             continue

@@ -16,14 +16,14 @@ from benchmarks.records.files import Appender, StoreError, locked
 from benchmarks.records.schema import Json
 from benchmarks.running.cell_status import ProgressReporter
 from benchmarks.speed import ceilings, measure, schema, training_steps
-from benchmarks.speed.lines import PlannedTiming, RequestedScores
+from benchmarks.speed.lines import PlannedTiming, SpeedOptions
 from benchmarks.speed.schema import Speed, SpeedRecord
 from cosmos.io.files import make_folder
 
 
 def run(
     entries: Sequence[PlannedTiming],
-    options: RequestedScores,
+    options: SpeedOptions,
     folder: Path,
     device: str,
     dtype: str,
@@ -52,9 +52,7 @@ def run(
     return schema.read_records(folder)
 
 
-def _measured(
-    todo: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
-) -> Iterator[SpeedRecord]:
+def _measured(todo: Sequence[PlannedTiming], options: SpeedOptions, device: str, dtype: str) -> Iterator[SpeedRecord]:
     """Records in order; a system is built once for all entries that follow each other."""
     for _, group in groupby(todo, key=lambda entry: (entry.subject.kind, entry.subject.system, entry.recipe)):
         same = list(group)
@@ -67,14 +65,12 @@ def _measured(
             yield replace(record, made=origin, method=getattr(same[0].system, "method", record.subject.system))
 
 
-def _trainings(
-    same: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
-) -> Iterator[SpeedRecord]:
+def _trainings(same: Sequence[PlannedTiming], options: SpeedOptions, device: str, dtype: str) -> Iterator[SpeedRecord]:
     yield from (_guarded(entry, partial(_steps, entry, options, device)) for entry in same)
 
 
 def _generations(
-    same: Sequence[PlannedTiming], options: RequestedScores, device: str, dtype: str
+    same: Sequence[PlannedTiming], options: SpeedOptions, device: str, dtype: str
 ) -> Iterator[SpeedRecord]:
     bench = _guarded(same[0], partial(_bench, same[0], options, device, dtype))
     for entry in same:
@@ -110,7 +106,7 @@ def _failed(entry: PlannedTiming, reason: str) -> SpeedRecord:
     return SpeedRecord(entry.subject, "failed", now(), {}, reason)
 
 
-def _bench(entry: PlannedTiming, options: RequestedScores, device: str, dtype: str) -> measure.Bench:
+def _bench(entry: PlannedTiming, options: SpeedOptions, device: str, dtype: str) -> measure.Bench:
     """The entry's system, ready to generate."""
     system = entry.system(entry.recipe, Limits(0, options.length))
     system.untrained(options.vocabulary, seed=0, device=device, dtype=dtype)
@@ -146,7 +142,7 @@ def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
     )
 
 
-def _steps(entry: PlannedTiming, options: RequestedScores, device: str) -> SpeedRecord:
+def _steps(entry: PlannedTiming, options: SpeedOptions, device: str) -> SpeedRecord:
     subject, stage = entry.subject, training_steps.STAGES[entry.setting]
     taken = training_steps.measure(
         entry.system, entry.recipe, stage, length=options.length, vocabulary=options.vocabulary, device=device

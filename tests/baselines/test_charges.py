@@ -16,7 +16,7 @@ from cosmos.runtime.flops import measure_flops
 from cosmos.training import resume
 from cosmos.training.step import OptimiserStep
 
-TRAINED = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained]
+TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and "nano" in registry.find(n).presets]
 STEPS = 30  # of all stages together; the longest make ten times as many as are counted to know the price
 
 

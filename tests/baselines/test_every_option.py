@@ -32,7 +32,8 @@ from cosmos.runtime import flops
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text import tokenizer
 from cosmos.training import loop
-from cosmos.training.loop import Trained, TrainingConfig
+from cosmos.training.config import TrainingResult
+from cosmos.training.loop import Batch, TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
@@ -85,12 +86,12 @@ class Spy:
         self.begun: list[Begun] = []
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, loss: Any, data: Any, **given: Any) -> Trained:
+    def __call__(self, model: nn.Module, loss: Any, data: Any, **given: Any) -> TrainingResult:
         Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
         weights = sum(float(value.double().abs().sum()) for value in tensors.values())
-        batch = data.batch(torch.arange(ROWS) % len(data))
+        batch = Batch(data.batch(torch.arange(ROWS) % len(data)))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
@@ -100,7 +101,7 @@ class Spy:
         self.begun.append(
             Begun(given["stage"], given["config"], given["budget"], len(data), shapes, weights, float(total))
         )
-        return Trained(steps=1, seconds=0.0, flops=1.0, validation_loss=1.0, best_share=1.0, history=())
+        return TrainingResult(1, 0.0, 1.0, 1.0, {"best_share": 1.0, "validation_losses": []})
 
 
 @pytest.fixture
@@ -114,7 +115,6 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
 
     found = Spy()
     everywhere(loop.train, found)
-    everywhere(flops.step_flops, lambda loss, device: 1e6)
     everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
     everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", READ_ENCODER)

@@ -15,7 +15,7 @@ from torch import nn
 
 from baselines import registry
 from baselines.contract import Limits
-from baselines.latent_diffusion.system import LatentNetworks
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks
 from cosmos.config import PRESETS
 from cosmos.training.config import TrainingConfig
 
@@ -31,10 +31,10 @@ def network(name: str, preset: str, conditional: bool) -> nn.Module:
     text_width = PRESETS[preset].autoencoder.text_width
     source_tokens = SOURCE_TOKENS if conditional else 0
     with torch.device("meta"):
-        system: Any = registry.find(name)
-        built = system(system.presets[preset], Limits(source_tokens, 24)).build(
-            {"vocabulary": 640, "length": 24, "text_width": text_width}
-        )
+        kind: Any = registry.find(name)
+        system = kind(kind.presets[preset], Limits(source_tokens, 24))
+        length = system.positions(24) if issubclass(kind, LatentDiffusionSystem) else 24
+        built = system.build({"vocabulary": 640, "length": length, "text_width": text_width})
     return built.denoiser if isinstance(built, LatentNetworks) else built
 
 

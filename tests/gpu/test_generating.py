@@ -81,7 +81,7 @@ def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made
         "cosmos": lambda: (system.tokens, (seeds,)),
         "tencdm": lambda: (system.latents, (seeds,)),
         "ld4lg": lambda: (system.latents, (seeds,)),
-    }.get(name, lambda: (system.draw, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()
+    }.get(name, lambda: (system.sample, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()
     with torch.inference_mode():
         wanted = loop(chosen, *inputs)  # libraries set themselves up
         with no_waiting():
@@ -149,14 +149,14 @@ def test_a_recording_that_does_not_fit_leaves_the_system_as_it_was(
     device: str, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system, chosen = made("mdlm", device), replace(few_steps("mdlm", "ancestral-32"), capture="graph")
-    wanted, draw = system.generate(requests(3), chosen), type(system).draw
+    wanted, draw = system.generate(requests(3), chosen), type(system).sample
 
     def too_much(self: Any, setting: Any, seeds: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         if len(seeds) == 7:
             torch.empty(1 << 50, dtype=torch.uint8, device=device)
         return draw(self, setting, seeds, source)
 
-    monkeypatch.setattr(type(system), "draw", too_much)
+    monkeypatch.setattr(type(system), "sample", too_much)
     with pytest.raises(torch.OutOfMemoryError):
         system.generate(requests(7), chosen)
     assert system.generate(requests(3), chosen) == wanted

@@ -92,7 +92,7 @@ def test_a_source_padded_to_its_limit_gives_the_same_texts(
 ) -> None:
     monkeypatch.setattr(compilation, "BACKEND", "eager")
     compiled = dataclasses.replace(setting, capture="compile")
-    assert mdlm.given(REQUESTS[:3], "compile")[1].shape[1] == LIMITS.source_tokens
+    assert mdlm.inputs(REQUESTS[:3], "compile")[1].shape[1] == LIMITS.source_tokens
     assert mdlm.generate(REQUESTS, compiled) == mdlm.generate(REQUESTS, setting)
     assert count_calls(mdlm, compiled) == count_calls(mdlm, setting)
 

@@ -271,6 +271,13 @@ def test_dtype_capture_and_sweep_are_for_all(planned: Make) -> None:
             "towards a source, and this task has none",
         ),
         ({"system": ["diffuseq"]}, ["diffuseq.setting.guidance=2"], "'diffuseq' has no guidance"),
+        (
+            {"system": ["diffuseq"]},
+            ["diffuseq.setting.grid=time"],
+            "where this solver is not defined; set grid=log_snr",
+        ),
+        ({"system": ["diffuseq"]}, ["diffuseq.setting.end_noise=0.01"], "least noise is 0.1"),
+        ({"system": ["sedd"], "setting": ["euler-32"]}, [], "an Euler step is the analytic one"),
         ({"system": ["sedd"]}, ["sedd.recipe.trunk.time_width=0"], "'sedd' needs a trunk with a time input"),
         ({"system": ["mdlm"]}, ["mdlm.recipe.trunk.time_width=8"], "'mdlm' needs a trunk without a time input"),
     ],
@@ -298,7 +305,7 @@ def test_what_a_system_has_nothing_for_is_refused(flags: dict[str, Any], changes
         ("mdlm", ["training.validations=0", "training.keep=best"], "set mdlm.recipe.training.validations above 0."),
         ("duo", ["distillation.share=0", "distillation.training.eps=1e-3"], "duo.recipe.distillation.share above 0."),
         ("duo", ["curriculum_share=0", "temperature=0.1"], "set duo.recipe.curriculum_share above 0."),
-        ("gpt2", ["pretrained=mine", "width=64"], "sizes are those of the pretrained mine"),
+        ("gpt2", ["pretrained=mine", "width=192"], "sizes are those of the pretrained mine"),
     ],
 )  # fmt: skip
 def test_a_key_that_has_no_effect_is_refused_with_the_one_that_works(
@@ -323,6 +330,7 @@ def test_a_key_changes_the_settings_in_which_it_has_an_effect(toys: None) -> Non
         made("settings.greedy.top_p=0.5")
     with pytest.raises(UserError, match=r"gpt2.setting.top_p has no effect: .* set gpt2.setting.greedy=false"):
         made("setting.greedy=true", "setting.top_p=0.5")
+    assert made("settings.nucleus-0.9.top_p=0.5")["nucleus-0.9"].top_p == 0.5
     assert made("settings.greedy.top_p=0.5", "settings.greedy.greedy=false")["greedy"].top_p == 0.5
 
 

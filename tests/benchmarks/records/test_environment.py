@@ -15,7 +15,7 @@ from benchmarks.records import environment
 
 def test_the_cpu_is_found_without_torch() -> None:
     code = (
-        "import sys; from benchmarks import environment as e; e.find_device('cpu'); e.packages(); e.commit();"
+        "import sys; from benchmarks.records import environment as e; e.find_device('cpu'); e.packages(); e.commit();"
         "e.describe_device('cpu'); print('torch' in sys.modules)"
     )
     root = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def git(folder: Path, *words: str) -> None:
 
 def copy_of(folder: Path) -> Path:
     """The module as another checkout would hold it."""
-    path = folder / "benchmarks" / "environment.py"
+    path = folder / "benchmarks" / "records" / "environment.py"
     path.parent.mkdir(parents=True)
     path.write_bytes(Path(environment.__file__).read_bytes())
     return path

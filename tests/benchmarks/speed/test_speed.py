@@ -34,10 +34,8 @@ def speed(folder: Path, *words: str) -> int:
     return main(["speed", *SMALL, "--out", str(folder), *words])
 
 
-def wanted(*batches: int, **flags: str) -> lines.RequestedScores:
-    return lines.RequestedScores(
-        gather(flags), batches or (1,), length=16, vocabulary=300, seconds=0.01, training=False
-    )
+def wanted(*batches: int, **flags: str) -> lines.SpeedOptions:
+    return lines.SpeedOptions(gather(flags), batches or (1,), length=16, vocabulary=300, seconds=0.01, training=False)
 
 
 # -- what is counted ----------------------------------------------------------------------------------------------
@@ -98,9 +96,9 @@ def test_arguments_are_copies_of_the_call_half_way() -> None:
 
     found = work.arguments(networks, generate, {"net": 9})
     values.zero_()
-    assert found["net"].given[0].tolist() == [4.0]
+    assert found["net"].positional[0].tolist() == [4.0]
     shorter = work.arguments(networks, lambda: [network(torch.full((1,), n)) for n in range(3)], {"net": 200})
-    assert shorter["net"].given[0].tolist() == [1]
+    assert shorter["net"].positional[0].tolist() == [1]
 
 
 def test_a_call_that_hands_on_an_object_is_left_out() -> None:
@@ -116,7 +114,7 @@ def test_a_call_that_hands_on_an_object_is_left_out() -> None:
 
 
 def test_the_table_has_every_trained_system_and_what_the_bars_need() -> None:
-    made = lines.entries(lines.RequestedScores(gather({"preset": "nano"})), "cpu", "float32")
+    made = lines.entries(lines.SpeedOptions(gather({"preset": "nano"})), "cpu", "float32")
     subjects = [entry.subject for entry in made]
     assert {s.system for s in subjects} == {
         "cosmos-16", "cosmos-full", "gpt2", "mdlm", "duo", "sedd", "tencdm", "ld4lg", "diffuseq",
@@ -247,7 +245,7 @@ class Told:
 
 
 def run(
-    folder: Path, entries: Sequence[lines.PlannedTiming], asked: lines.RequestedScores
+    folder: Path, entries: Sequence[lines.PlannedTiming], asked: lines.SpeedOptions
 ) -> tuple[schema.Speed, list[str]]:
     voice = Told()
     return runs.run(entries, asked, folder, "cpu", "float32", voice), voice.lines

@@ -49,5 +49,5 @@ def test_costs_add_up_and_are_taken_off_in_a_budgets_unit() -> None:
     assert Budget(10, "seconds").after(cost, "This") == Budget(8.0, "seconds")
     assert Budget(1e10, "flops").after(cost, "This") == Budget(6e9, "flops")
     assert Budget(5, "steps").after(cost, "This") == Budget(5, "steps")  # which pay for training alone
-    with pytest.raises(UserError, match="This costs 4e\\+09flops, which uses up the budget of 4000000000flops"):
+    with pytest.raises(UserError, match="This costs 4e\\+09flops, which uses up the budget of 4e\\+09flops"):
         Budget(4e9, "flops").after(cost, "This")

@@ -66,8 +66,8 @@ JUDGES = ("torch", "transformers", "tokenizers", "sacrebleu", "rouge_score")
 AGAIN = f"""
 import json, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from test_keeping import MANY, TEXTS, score
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_cache import MANY, TEXTS, score
 found = score(MANY, json.loads(sys.argv[1]), Path(sys.argv[2]), training=TEXTS[:30])
 print(json.dumps([[one.value for one in found], [name for name in {JUDGES} if name in sys.modules]]))
 """

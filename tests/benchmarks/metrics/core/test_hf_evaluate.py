@@ -138,5 +138,5 @@ def test_a_metric_of_another_package_is_an_entry_point(tmp_path, monkeypatch):
     )
     assert changed.value == pytest.approx(1 / 3, abs=1e-6)  # though it has the same name and version
     (info / "entry_points.txt").write_text("[cosmos_bench.metrics]\nshouting = no_such_module:X\n")
-    with pytest.raises(UserError, match="The metric 'shouting' of another package cannot be loaded"):
+    with pytest.raises(UserError, match="The metric 'shouting' of the package loud cannot be loaded"):
         metrics.find("shouting")
