@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_texts, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus, Document
-from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
+from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import (
     LatentDiffusionSystem,
     LatentNetworks,
@@ -59,44 +58,36 @@ class CosmosSystem(LatentDiffusionSystem):
     method: ClassVar[str] = "cosmos"  # whatever the number of latents
     decoder_name: ClassVar[str] = "decompressor"
     presets: ClassVar[Mapping[str, Any]] = RECIPES
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-20": DPMPP_2M,
-            "release-200": LatentSamplingSetting(),
-        }
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-50": replace(DPMPP_2M, steps=50),
-            "dpmpp_2m-10": replace(DPMPP_2M, steps=10),
-            "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
-            "guided-20": replace(DPMPP_2M, guidance=1.5),
-            "release-guided-200": LatentSamplingSetting(guidance=1.5),
-        }
-    )
+    settings: ClassVar[Mapping[str, Any]] = {"dpmpp_2m-20": DPMPP_2M, "release-200": LatentSamplingSetting()}
+    other_settings: ClassVar[Mapping[str, Any]] = {
+        "dpmpp_2m-50": replace(DPMPP_2M, steps=50),
+        "dpmpp_2m-10": replace(DPMPP_2M, steps=10),
+        "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
+        "guided-20": replace(DPMPP_2M, guidance=1.5),
+        "release-guided-200": LatentSamplingSetting(guidance=1.5),
+    }
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        """The frozen encoder, whose states are learnt from."""
         return (recipe.model.text_encoder,)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
-        recipe, sizes = self.recipe, self.recipe.model.autoencoder
-        return {
-            **shared_keys("model.", recipe.budget, self.limits),
-            **autoencoder_keys("model.", full=recipe.full),
-            **linear_start_keys(recipe.start_linear, sizes, self.limits, full=recipe.full),
-        }
+        recipe: Recipe = self.recipe
+        sizes, start = recipe.model.autoencoder, recipe.start_linear
+        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
 
     def two_stages(self) -> TwoStageRecipe:
         recipe: Recipe = self.recipe
         return TwoStageRecipe(
-            recipe.model.text_encoder,
-            recipe.model.diffusion,
-            (recipe.autoencoder_training, recipe.diffusion_training),
-            recipe.autoencoder_share,
-            recipe.encoding_share,
+            text_encoder=recipe.model.text_encoder,
+            denoiser=recipe.model.denoiser,
+            decoder_layers=recipe.model.autoencoder.layers,
+            diffusion=recipe.model.diffusion,
+            decoder_training=recipe.autoencoder_training,
+            denoiser_training=recipe.diffusion_training,
+            decoder_share=recipe.autoencoder_share,
+            budget=recipe.budget,
+            encoding_share=recipe.encoding_share,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -150,7 +141,6 @@ class CosmosSystem(LatentDiffusionSystem):
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
-        """Whether the start was linear, and how well validation texts come back from their latents."""
         noted = {"start_linear": self._starts_linearly(model)}
         if corpus.validation is None:
             return noted
@@ -185,7 +175,6 @@ class CosmosSystem(LatentDiffusionSystem):
         return str(read_json(folder / MODEL / ABOUT)["fingerprint"])
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
-        """What to fit on to time training steps; see `baselines.contract.SupportsTrainingBenchmark`."""
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
         made_up = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
@@ -195,33 +184,28 @@ class CosmosSystem(LatentDiffusionSystem):
 
 def _with_latents(latents: int) -> Mapping[str, Recipe]:
     """The presets that have room for so many latents, with them."""
-    room = {name: recipe for name, recipe in RECIPES.items() if latents <= recipe.model.autoencoder.max_tokens}
-    return MappingProxyType({name: with_latents(recipe, latents) for name, recipe in room.items()})
+    return {
+        name: with_latents(recipe, latents)
+        for name, recipe in RECIPES.items()
+        if latents <= recipe.model.autoencoder.max_tokens
+    }
 
 
 class Cosmos8System(CosmosSystem):
-    """Cosmos with 8 latents."""
-
     name: ClassVar[str] = "cosmos-8"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(8)
 
 
 class Cosmos16System(CosmosSystem):
-    """Cosmos with 16 latents."""
-
     name: ClassVar[str] = "cosmos-16"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(16)
 
 
 class Cosmos32System(CosmosSystem):
-    """Cosmos with 32 latents."""
-
     name: ClassVar[str] = "cosmos-32"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(32)
 
 
 class CosmosFullSystem(CosmosSystem):
-    """Cosmos without compression: a latent for every position."""
-
     name: ClassVar[str] = "cosmos-full"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({n: replace(r, full=True) for n, r in RECIPES.items()})
+    presets: ClassVar[Mapping[str, Any]] = {name: replace(recipe, full=True) for name, recipe in RECIPES.items()}

@@ -31,25 +31,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.static_shapes import summed_nll
-from baselines.contract import Budget, UserError
-from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
+from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
-from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
+from baselines.latent_diffusion.system import (
+    LatentDiffusionSystem,
+    LatentNetworks,
+    LatentSamplingSetting,
+    TwoStageRecipe,
+)
+from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
-from cosmos.recipes import RECIPES, check_shares
+from cosmos.recipes import RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
@@ -58,31 +61,16 @@ from cosmos.text.vocabulary import SEP
 from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import TrainingConfig
 
 COSINE = Tangent(1.0)
 
 
-@dataclass(frozen=True)
-class LD4LGRecipe:
-    """Sizes and training of one preset; vocabulary, lengths and source are set to suit the task."""
+@dataclass(frozen=True, kw_only=True)
+class LD4LGRecipe(TwoStageRecipe):
+    """The autoencoder's vocabulary and lengths are set to suit the task."""
 
-    text_encoder: str
     autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
-    decoder_layers: int
-    denoiser: DenoiserConfig
-    diffusion: DiffusionConfig
-    decoder_training: TrainingConfig
-    denoiser_training: TrainingConfig
-    decoder_share: float  # of the budget that encoding leaves
-    budget: Budget
-    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
-
-    def __post_init__(self) -> None:
-        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
-        if self.decoder_layers < 1:
-            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
 
 class LatentAutoencoder(nn.Module):
@@ -148,79 +136,48 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
-def _like_cosmos(
-    preset: str,
-    decoder_layers: int,
-    budget: Budget,
-    d: float = 1.0,
-    decoder_share: float = 0.3,
-) -> LD4LGRecipe:
-    """The sizes and the training of a Cosmos preset, with this paper's objective.
-
-    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
-    """
-    cosmos = RECIPES[preset]
-    return LD4LGRecipe(
-        text_encoder=cosmos.model.text_encoder,
-        autoencoder=cosmos.model.autoencoder,
-        decoder_layers=decoder_layers,
-        denoiser=replace(cosmos.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
-        diffusion=DiffusionConfig(
-            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=cosmos.model.diffusion.source_dropout
-        ),
-        decoder_training=cosmos.autoencoder_training,
-        denoiser_training=cosmos.diffusion_training,
-        decoder_share=decoder_share,
-        budget=budget,
-        start_linear=cosmos.start_linear,
-    )
-
-
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
     name: ClassVar[str] = "ld4lg"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, decoder_share=0.4),
-            "small": _like_cosmos("small", 6, Budget(600, "seconds")),
-            "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
-        }
-    )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
-            "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
-        }
-    )
-
+    presets: ClassVar[Mapping[str, Any]] = {
+        name: LD4LGRecipe.like_cosmos(
+            name,
+            d,
+            decoder_layers=layers,
+            decoder_share=share,
+            autoencoder=RECIPES[name].model.autoencoder,
+            start_linear=RECIPES[name].start_linear,
+        )
+        # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
+        for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
+    }
+    settings: ClassVar[Mapping[str, Any]] = {
+        "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+        "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
+    }
     kv_decoder: KVCacheDecoder | None = None
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         recipe: LD4LGRecipe = self.recipe
-        return {
-            **shared_keys("", recipe.budget, self.limits),
-            **autoencoder_keys(""),
-            **linear_start_keys(recipe.start_linear, recipe.autoencoder, self.limits),
-        }
+        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, start_linear=recipe.start_linear)
 
     def positions(self, longest: int) -> int:
-        return max(
-            self.recipe.autoencoder.latents, super().positions(longest)
-        )  # a latent stands for a position at least
+        """As others', and one for each latent at least."""
+        return max(self.recipe.autoencoder.latents, super().positions(longest))
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: LD4LGRecipe = self.recipe
-        width = shape["text_width"]
         sizes = replace(
-            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["length"]
+            recipe.autoencoder,
+            text_width=shape["text_width"],
+            vocabulary=shape["vocabulary"],
+            max_tokens=shape["length"],
         )
         denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
-        autoencoder_module = LatentAutoencoder(sizes, recipe.decoder_layers)
-        return LatentNetworks(
-            width, autoencoder_module, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
-        )
+        autoencoder = LatentAutoencoder(sizes, recipe.decoder_layers)
+        velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
+        return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
 
     def decoder(self) -> LatentDecoder:
         return self.model.decoder.decoder
@@ -230,11 +187,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         model.decoder.decoder.tokens.weight[SEP] = 0.0
 
     def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
-        autoencoder: LatentAutoencoder = model.decoder
-        if self.recipe.start_linear and tokens_per_latent(autoencoder.config) is not None:
+        if self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None:
             first = first_texts(corpus.train.targets, model.standardiser)
-            linear_start_compressor(autoencoder.compressor, autoencoder.config, *first, seed)
-            autoencoder.decoder.align()
+            linear_start_compressor(model.decoder.compressor, model.decoder.config, *first, seed)
+            model.decoder.decoder.align()
 
     def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
@@ -244,8 +200,7 @@ class LD4LGSystem(LatentDiffusionSystem):
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
-        validation = corpus.validation
-        held_out = None if validation is None else validation.targets
+        held_out = None if corpus.validation is None else corpus.validation.targets
         return TrainingStage("decoder", model.decoder, loss, corpus.train.targets, held_out)
 
     def second_stage(

@@ -3,8 +3,7 @@
 The best that any sampler can do where many answers are right: its distance from the references is what chance leaves,
 and its likelihood is the source's own entropy. `reference` returns the one answer on file instead.
 
-The law comes from outside, as the answers of `reference` do: this package knows no data. The harness calls `law`
-before `generate`.
+The law comes from outside, since this package knows no data: the harness calls `law` before `generate`.
 """
 
 from __future__ import annotations
@@ -26,9 +25,7 @@ class OracleSystem(Floor):
     needs_source: ClassVar[bool] = False
 
     def law(self, sample: Law) -> None:
-        """Take the distribution."""
         self.sample = sample
 
     def text(self, request: Request) -> str:
-        assert hasattr(self, "draw"), "the harness gives the law first"
         return self.sample(request.source, request.seed)

@@ -1,10 +1,7 @@
 """Systems that are no models: what a score is worth only shows beside them.
 
-`copy` returns the source, `lead` its first sentence, `unigram` draws words without looking at it, `retrieval` returns
-the target of the nearest training source, `reference` returns the test document's own target. `null` returns nothing at
-once: what it costs is what the harness costs. Their own tokens are words. All accept every
-preset: the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is
-written to the work directory as JSON.
+Their tokens are words. All accept every preset: the one recipe is under "any", and a caller takes
+`presets.get(name, presets["any"])`. What a floor learns is written to the work directory as JSON.
 """
 
 from __future__ import annotations
@@ -23,20 +20,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from baselines.contract import (
-    Budget,
-    Corpus,
-    Limits,
-    NoSetting,
-    Progress,
-    Request,
-    Sample,
-    TrainingResult,
-    UserError,
-    silent,
-)
+from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.runtime.rng import CounterRNG
+from cosmos.training.config import silent
 
 _LEARNT = "floor.json"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
@@ -58,33 +45,29 @@ class Floor:
 
     @staticmethod
     def external_weights(recipe: NoSetting) -> Sequence[str]:
-        """None: a floor has no weights."""
         return ()
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Write what the floor learns of the training documents; costs no budget."""
-        started = time.monotonic()
-        stored = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
-        if stored is None:
+        if not (workdir / _LEARNT).exists():
+            started = time.monotonic()
             learnt = self.learn(corpus)
-            stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             make_folder(workdir)
+            stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             write_json(workdir / _LEARNT, stored)
+        seconds = self._stored(workdir)["seconds"]
         progress("fit", 1.0, None)
-        return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes={})
+        return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})
 
     def check(self, checkpoint: Path) -> None:
-        """Raise `UserError` unless `fit` has left a readable file of this floor."""
-        _read_learnt(self, checkpoint)
+        self._stored(checkpoint)
 
     def load(self, checkpoint: Path, *, device: str, dtype: str) -> None:
-        """Read what was learnt."""
-        self.use(_read_learnt(self, checkpoint)["learnt"])
+        self.use(self._stored(checkpoint)["learnt"])
 
     def networks(self) -> Mapping[str, Any]:
-        """None: a floor calls no network."""
         return {}
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
@@ -93,9 +76,9 @@ class Floor:
         for request in requests:
             text = self.text(request)
             words = text.split()
-            cut = len(words) > request.max_tokens
-            cut_text = " ".join(words[: request.max_tokens]) if cut else text
-            samples.append(Sample(request.id, cut_text, min(len(words), request.max_tokens), not cut))
+            kept = words[: request.max_tokens]
+            finished = len(kept) == len(words)
+            samples.append(Sample(request.id, text if finished else " ".join(kept), len(kept), finished))
         return samples
 
     def learn(self, corpus: Corpus) -> Any:
@@ -107,21 +90,28 @@ class Floor:
 
     def text(self, request: Request) -> str:
         """The answer to one request."""
-        raise AssertionError("every floor says its own text")
+        raise NotImplementedError
+
+    def _stored(self, folder: Path) -> dict[str, Any]:
+        path = folder / _LEARNT
+        stored = read_json(path)
+        if stored.get("system") != _name(self) or "learnt" not in stored:
+            raise UserError(f"{path} was not written by the system '{_name(self)}'; fit it again elsewhere.")
+        return stored
 
 
 class CopySystem(Floor):
     """The source, unchanged."""
 
     def text(self, request: Request) -> str:
-        return _source(self, request)
+        return str(request.source)
 
 
 class LeadSystem(Floor):
     """The first sentence of the source, a floor of summaries that is hard to beat on news."""
 
     def text(self, request: Request) -> str:
-        return first_sentence(_source(self, request))
+        return first_sentence(str(request.source))
 
 
 class NullSystem(Floor):
@@ -170,22 +160,20 @@ class RetrievalSystem(Floor):
     def use(self, learnt: Any) -> None:
         self.targets: list[str] = learnt["targets"]
         bags = [Counter(_words(source)) for source in learnt["sources"]]
-        count = len(bags)
         texts = Counter(itertools.chain.from_iterable(bags))  # in how many texts a word occurs
-        self.idf = {word: 1.0 + math.log((1 + count) / (1 + texts[word])) for word in texts}
-        norms = [math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items())) for bag in bags]
-        weights_of: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in texts}
-        for index, (bag, norm) in enumerate(zip(bags, norms, strict=True)):
+        self.idf = {word: 1.0 + math.log((1 + len(bags)) / (1 + texts[word])) for word in texts}
+        weights_of: dict[str, list[tuple[int, float]]] = {word: [] for word in texts}
+        for index, bag in enumerate(bags):
+            norm = math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items()))
             for word, n in bag.items():
-                weights_of[word][0].append(index)
-                weights_of[word][1].append(n * self.idf[word] / norm)
-        self.postings: dict[str, tuple[Tensor, Tensor]] = {
-            word: (torch.tensor(places), torch.tensor(weights, dtype=torch.float64))
-            for word, (places, weights) in weights_of.items()
-        }
+                weights_of[word].append((index, n * self.idf[word] / norm))
+        self.postings: dict[str, tuple[Tensor, Tensor]] = {}
+        for word, posted in weights_of.items():
+            places, weights = zip(*posted, strict=True)
+            self.postings[word] = torch.tensor(places), torch.tensor(weights, dtype=torch.float64)
 
     def text(self, request: Request) -> str:
-        return self.targets[self.nearest(_source(self, request))]
+        return self.targets[self.nearest(str(request.source))]
 
     def nearest(self, source: str) -> int:
         """The index of the nearest training source."""
@@ -208,9 +196,8 @@ class ReferenceSystem(Floor):
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
         """The targets of the requests' documents."""
-        assert all(request.id in self.targets for request in requests), "the harness gives every answer first"
-        texts = [self.targets[request.id] for request in requests]
-        return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]
+        texts = [(request.id, self.targets[request.id]) for request in requests]
+        return [Sample(number, text, len(text.split()), True) for number, text in texts]
 
 
 def first_sentence(text: str) -> str:
@@ -230,11 +217,6 @@ def _name(floor: Floor) -> str:
     return type(floor).__name__.removesuffix("System").lower()
 
 
-def _source(floor: Floor, request: Request) -> str:
-    assert request.source is not None, f"{_name(floor)} answers a source"
-    return request.source
-
-
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.lower())
 
@@ -247,10 +229,3 @@ def _distribution(counts: Sequence[Sequence[Any]]) -> tuple[list[Any], list[int]
 def _sample_index(sums: list[int], uniform: float) -> int:
     """The index at which the running sums pass `uniform` times the total."""
     return min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)
-
-
-def _read_learnt(floor: Floor, folder: Path) -> dict[str, Any]:
-    stored = read_json(folder / _LEARNT)
-    if stored.get("system") != _name(floor) or "learnt" not in stored:
-        raise UserError(f"{folder / _LEARNT} was not written by the system '{_name(floor)}'; fit it again elsewhere.")
-    return stored
