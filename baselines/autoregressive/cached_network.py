@@ -59,11 +59,8 @@ class CachedGPT2(nn.Module):
         """One further token per row, or the prompts that come before it.
 
         Args:
-            tokens: int64 [B] at `positions`, whose successors are asked for; or, without positions, prompts [B, S] from
-                position 0 on, which only fill the cache. What stands in their padding is written over later.
-
-        Returns:
-            logits [B, V]; nothing for prompts.
+            tokens: int64 [B] at `positions`: returns logits [B, V] of what follows. Or, without positions, prompts
+                [B, S] from position 0 on, which only fill the cache; their padding is written over later.
         """
         if positions is None:
             return self._read(tokens, kv_cache)

@@ -1,14 +1,11 @@
 """Cosmos behind the contract: the package `cosmos` itself, trained in its two stages under one budget.
 
-The paper's autoencoder learns from Wikipedia or OpenWebText, not from the task. Here it learns from the task's own
-targets and, where the corpus has passages, from those too, in runs of whole sentences about as long as the longest
-target; what is longer, a long sentence among them, is cut.
+The paper's autoencoder learns from Wikipedia or OpenWebText. Here it learns from the task's own targets and, where the
+corpus has passages, from those too, in runs of whole sentences about as long as the longest target; what is longer, a
+long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
 
-A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
-
-How much is compressed is what the method is about, so it comes as contestants of their own, which one run can compare:
-`cosmos` with the preset's number of latents, `cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent
-for every position.
+How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
+`cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
 """
 
 from __future__ import annotations
@@ -24,19 +21,13 @@ from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_texts, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus, Document
 from baselines.latent_diffusion.ignored_keys import ignored_keys
-from baselines.latent_diffusion.system import (
-    LatentDiffusionSystem,
-    LatentNetworks,
-    LatentSamplingSetting,
-    TwoStageRecipe,
-)
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import Preset
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.io.files import read_json
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
-from cosmos.pipeline import ABOUT, Pipeline, check
+from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
 from cosmos.stages import TrainingStage, autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
@@ -76,9 +67,9 @@ class CosmosSystem(LatentDiffusionSystem):
         sizes, start = recipe.model.autoencoder, recipe.start_linear
         return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
 
-    def two_stages(self) -> TwoStageRecipe:
+    def two_stages(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
-        return TwoStageRecipe(
+        return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
             denoiser=recipe.model.denoiser,
             decoder_layers=recipe.model.autoencoder.layers,
@@ -99,7 +90,7 @@ class CosmosSystem(LatentDiffusionSystem):
             max_tokens=shape["length"],
             latents=shape["length"] if self.recipe.full else model.autoencoder.latents,
         )
-        denoiser = self.denoiser_sizes(model.denoiser, sizes.latents, sizes.latent_width, shape)
+        denoiser = self.denoiser_sizes(sizes.latents, sizes.latent_width, shape)
         return LatentNetworks(shape["text_width"], Autoencoder(sizes), Denoiser(denoiser))
 
     def fresh(self, shape: Mapping[str, int], seed: int) -> LatentNetworks:
@@ -123,28 +114,26 @@ class CosmosSystem(LatentDiffusionSystem):
         tokens = self.positions(max(map(len, targets))) - 2  # besides [CLS] and [SEP]
         return pieces(corpus.passages, max(1, int(tokens / TOKENS_PER_WORD)))
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.decoder, *first_texts(corpus.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(data.train.targets, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
-        return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, corpus)
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
+        return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.decoder, model.standardiser, data, run)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
-    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
+    def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         noted = {"start_linear": self._starts_linearly(model)}
-        if corpus.validation is None:
+        if data.validation is None:
             return noted
-        return noted | reconstruction(model.decoder, model.standardiser, corpus.validation.targets)
+        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
 
     def decoder(self) -> nn.Module:
         return self.model.decoder.decompressor
@@ -170,9 +159,6 @@ class CosmosSystem(LatentDiffusionSystem):
         model = LatentNetworks(sizes.text_width, pipeline.autoencoder, pipeline.denoiser)
         model.standardiser = pipeline.standardiser
         return shape, pipeline.vocabulary, model
-
-    def trained_with(self, folder: Path) -> str:
-        return str(read_json(folder / MODEL / ABOUT)["fingerprint"])
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens

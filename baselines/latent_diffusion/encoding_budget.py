@@ -12,12 +12,12 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from cosmos.data.encoding import first_process_first
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.text.encoder import TextEncoder
+from cosmos.training.config import TrainingRun
 
 VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents
 _TRAIN_SHARE = 1.0 - VALIDATION_SHARE
@@ -34,8 +34,7 @@ def affordable(
     *,
     share: float,
     batch_size: int,
-    workdir: Path,
-    device: str,
+    run: TrainingRun,
 ) -> Corpus:
     """The first training and validation documents whose texts can be encoded within a share of the budget, and the
     first passages that what training documents leave of it pays for.
@@ -43,15 +42,15 @@ def affordable(
     Args:
         share: of the budget, the most that encoding may cost; `VALIDATION_SHARE` of it is for validation.
         batch_size: the largest of training.
-        workdir: where the choice is kept, so that a fit that was killed makes the same again.
+        run: in whose folder the choice is kept, so that a fit that was killed makes the same again.
 
     Raises:
         UserError: the share does not pay for a single document, or for no passage where there are some.
     """
-    path = workdir / CHOICE
-    with first_process_first(device):
+    path = run.workdir / CHOICE
+    with first_process_first(run.device):
         if not path.exists():
-            make_folder(workdir)
+            make_folder(run.workdir)
             write_json(path, _choice(corpus, encoder, limits, budget, share, batch_size))
     counts = read_json(path)
     if counts["train"] == 0:
@@ -119,10 +118,14 @@ def _rows(encoder: TextEncoder, documents: Sequence[Document], limits: Limits) -
 
 def _speed(encoder: TextEncoder, columns: Sequence[Sequence[Sequence[int]]]) -> float:
     """FLOPs of encoding in a second, measured once the encoder is warm."""
-    for _ in range(2):
-        started = time.perf_counter()
+
+    def encode() -> None:
         for rows in columns:
             for group in encoder.groups(rows):
                 for states in encoder.states([rows[i] for i in group]):
                     states.cpu()  # so that the device is waited for
+
+    encode()
+    started = time.perf_counter()
+    encode()
     return sum(map(encoder.flops, columns)) / (time.perf_counter() - started)

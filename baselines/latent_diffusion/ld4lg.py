@@ -4,19 +4,15 @@ A Perceiver compresses a frozen encoder's states into a few latents of fixed nor
 latents writes the text word by word (greedily here; teacher-forced in training, cross-entropy alone); a diffusion
 model, given the source's frozen states, makes latents. It predicts the velocity v = alpha eps - sigma x_0 (Salimans
 and Ho, 2022, arXiv:2202.00512) under a plain mean squared error on the cosine schedule alpha = cos(pi t/2), with
-self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there). From x and v follow x_0 =
-alpha x - sigma v and eps = sigma x + alpha v.
+self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there).
 
 Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
 DPM-Solver++(2M) in 20 steps.
 
 This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
-same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
-schedule.
-
-At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code can (`scale`
-0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the compressor and the
-decoder's attention begin as in `cosmos.models.linear_init`, as Cosmos's.
+same name. At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code
+can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the
+compressor and the decoder's attention begin as in `cosmos.models.linear_init`, as Cosmos's.
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
@@ -39,12 +35,7 @@ from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.static_shapes import summed_nll
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
-from baselines.latent_diffusion.system import (
-    LatentDiffusionSystem,
-    LatentNetworks,
-    LatentSamplingSetting,
-    TwoStageRecipe,
-)
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -66,7 +57,7 @@ COSINE = Tangent(1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LD4LGRecipe(TwoStageRecipe):
+class LD4LGRecipe(LatentRecipe):
     """The autoencoder's vocabulary and lengths are set to suit the task."""
 
     autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
@@ -89,20 +80,13 @@ class LatentAutoencoder(nn.Module):
 
 def velocity(clean: Tensor, noise: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """v = alpha eps - sigma x_0; clean and noise [B, N, C], t [B]."""
-    alpha, sigma = _levels(t, clean, schedule)
-    return alpha * noise - sigma * clean
+    return clean_of(noise, clean, t, schedule)
 
 
 def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """x_0 = alpha x - sigma v."""
-    alpha, sigma = _levels(t, noisy, schedule)
-    return alpha * noisy - sigma * velocity
-
-
-def _levels(t: Tensor, like: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """alpha and sigma at t [B], as [B, 1, 1] in the dtype of `like`."""
     wide = t.double()[:, None, None]
-    return schedule.alpha(wide).to(like.dtype), schedule.sigma(wide).to(like.dtype)
+    return schedule.alpha(wide).to(noisy.dtype) * noisy - schedule.sigma(wide).to(noisy.dtype) * velocity
 
 
 class VelocityDenoiser(Denoiser):
@@ -174,7 +158,7 @@ class LD4LGSystem(LatentDiffusionSystem):
             vocabulary=shape["vocabulary"],
             max_tokens=shape["length"],
         )
-        denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
+        denoiser = self.denoiser_sizes(sizes.latents, sizes.latent_width, shape)
         autoencoder = LatentAutoencoder(sizes, recipe.decoder_layers)
         velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
         return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
@@ -186,13 +170,13 @@ class LD4LGSystem(LatentDiffusionSystem):
         """A logit of zero is never the largest of a whole vocabulary's."""
         model.decoder.decoder.tokens.weight[SEP] = 0.0
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         if self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None:
-            first = first_texts(corpus.train.targets, model.standardiser)
+            first = first_texts(data.train.targets, model.standardiser)
             linear_start_compressor(model.decoder.compressor, model.decoder.config, *first, seed)
             model.decoder.decoder.align()
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
             mask, tokens = batch["mask"], batch["tokens"]
@@ -200,18 +184,15 @@ class LD4LGSystem(LatentDiffusionSystem):
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
-        held_out = None if corpus.validation is None else corpus.validation.targets
-        return TrainingStage("decoder", model.decoder, loss, corpus.train.targets, held_out)
+        held_out = None if data.validation is None else data.validation.targets
+        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.decoder, model.standardiser, data, run)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """The most probable tokens, word by word, from latents of a captured call."""
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)

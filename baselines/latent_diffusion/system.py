@@ -1,15 +1,14 @@
 """Latent diffusion behind the contract: what Cosmos, TEncDM and LD4LG share. A system adds its networks and its losses.
 
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
-where texts are compressed, what compresses them), then the denoiser. The budget pays for everything. Encoding the texts
-comes first, of as many documents as `encoding_share` of it pays for (`baselines.latent_diffusion.encoding_budget`);
-what is left is split between the stages, and each pays from its part for what is computed for it before it trains: a
-linear start, latents.
+where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
+as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
+between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
 
-A decoder emits a fixed number of positions: that of the longest training target, rounded up to a multiple of four,
-within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
+to a multiple of four, within the task's limit.
 
-Networks, losses, caches and the training loop are those of `cosmos`. Axis legend in `cosmos.models.blocks`.
+Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class LatentSamplingSetting(SamplerSetting, Capturable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoStageRecipe:
+class LatentRecipe:
     """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
 
     text_encoder: str
@@ -114,33 +113,26 @@ class LatentDiffusionSystem(TrainedSystem):
     def external_weights(recipe: Any) -> Sequence[str]:
         return (recipe.text_encoder,)
 
-    # -- what a system adds -------------------------------------------------------------------------------------------
-
-    def two_stages(self) -> TwoStageRecipe:
+    def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
-        recipe: TwoStageRecipe = self.recipe
-        return recipe
+        return self.recipe
 
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         """All networks, with fresh weights; `shape` holds "vocabulary", "length" (positions) and "text_width"."""
 
     @abstractmethod
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         """The stage after which tokens can be decoded."""
 
     @abstractmethod
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         """The denoiser's, once the first has ended, and what it pays for before it trains."""
 
-    def denoiser_sizes(
-        self, sizes: DenoiserConfig, latents: int, latent_width: int, shape: Mapping[str, int]
-    ) -> DenoiserConfig:
-        """Those of a recipe, made to suit what is diffused and the task's sources."""
+    def denoiser_sizes(self, latents: int, latent_width: int, shape: Mapping[str, int]) -> DenoiserConfig:
+        """Those of the recipe, made to suit what is diffused and the task's sources."""
         return replace(
-            sizes,
+            self.two_stages().denoiser,
             latents=latents,
             latent_width=latent_width,
             source_width=shape["text_width"] if self.limits.source_tokens > 0 else None,
@@ -159,10 +151,10 @@ class LatentDiffusionSystem(TrainedSystem):
         """Texts of another corpus, for the first stage; here none."""
         return ()
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         """Better first weights than random ones; here none."""
 
-    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
+    def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         """What else is worth noting of a training; here nothing."""
         return {}
 
@@ -172,12 +164,6 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
         checkpoint.save_networks(folder, self.name, vocabulary, model)
-
-    def trained_with(self, folder: Path) -> str:
-        """The fingerprint of the text encoder that a checkpoint was trained with."""
-        return str(checkpoint.notes(folder)["text_encoder"])
-
-    # -- the contract -------------------------------------------------------------------------------------------------
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
@@ -189,7 +175,6 @@ class LatentDiffusionSystem(TrainedSystem):
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
         recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
-        trainings = recipe.decoder_training, recipe.denoiser_training
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
         learnt = affordable(
             replace(corpus, passages=self.passages(corpus, encoder)),
@@ -197,9 +182,8 @@ class LatentDiffusionSystem(TrainedSystem):
             self.limits,
             budget,
             share=recipe.encoding_share,
-            batch_size=max(training.batch_size for training in trainings),
-            workdir=run.workdir,
-            device=device,
+            batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
+            run=run,
         )
         encoding, data = self._encoded(corpus, learnt, encoder, run)
         vocabulary, targets = encoding.vocabulary, data.train.targets
@@ -211,10 +195,10 @@ class LatentDiffusionSystem(TrainedSystem):
         start = measured(lambda: self.start(model, data, encoder, seed), run)
         part = left.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
-        first = train_stage(stage, trainings[0], part, run)
+        first = train_stage(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
         part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train_stage(next_stage, trainings[1], part, run)
+        second = train_stage(next_stage, recipe.denoiser_training, part, run)
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
@@ -263,9 +247,9 @@ class LatentDiffusionSystem(TrainedSystem):
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
-            if self.encoder.fingerprint != self.trained_with(checkpoint_folder):
-                other = f"was trained with another text encoder than {self.encoder.folder}; fit it elsewhere."
-                raise UserError(f"{checkpoint_folder} {other}")
+            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder)["text_encoder"]:
+                other = f"another text encoder than {self.encoder.folder}"
+                raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
 
     def ready(
         self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
@@ -316,19 +300,13 @@ class LatentDiffusionSystem(TrainedSystem):
         return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
-
-        Args:
-            seeds: int64 [B].
-            source: none, or standardised states [B, S, T] and mask bool [B, S].
-        """
+        """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
         states, diffusion = SourceStates(*source) if source else None, self.two_stages().diffusion
         return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
 
     def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
-        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S]; nothing for an
-        unconditional model. S is that of the longest source, or the limit if fixed: a recording is for one shape.
-        """
+        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing. S is
+        that of the longest source, or the limit if fixed: a recording is for one shape."""
         if self.encoder is None:
             return ()
         limit = self.limits.source_tokens

@@ -36,15 +36,10 @@ from torch.nn import functional
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
-from baselines.latent_diffusion.system import (
-    LatentDiffusionSystem,
-    LatentNetworks,
-    LatentSamplingSetting,
-    TwoStageRecipe,
-)
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
-from cosmos.diffusion.objective import diffuse, diffusion_loss, estimated, noised_example, squared_error
+from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
@@ -61,7 +56,7 @@ END_TIME = 0.05  # where sampling stops
 
 
 @dataclass(frozen=True, kw_only=True)
-class TEncDMRecipe(TwoStageRecipe):
+class TEncDMRecipe(LatentRecipe):
     """The denoiser's width and heads are the decoder's too."""
 
     decoder_weight: float = 0.0  # of the decoder's cross-entropy on the denoiser's estimate, beside the squared error
@@ -90,10 +85,8 @@ class StateDecoder(nn.Module):
         x = self.from_text(states)
         seen = None if source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
-            if source is None:
-                x = block(x, self.rotary)
-            else:
-                x = block(x, self.rotary, None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            told = () if source is None else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            x = block(x, self.rotary, *told)
         return self.head(self.norm(x))
 
 
@@ -104,8 +97,8 @@ def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> 
 
 
 def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch) -> Tensor:
-    """Mean cross-entropy per token of what a decoder makes of states [B, L, T], in nats: [B]. The decoder is not
-    trained by it; what follows the end counts nothing."""
+    """Mean cross-entropy per token, up to the end, of what a decoder makes of states [B, L, T], in nats: [B]. The
+    decoder is not trained by it."""
     frozen = {name: value.detach() for name, value in decoder.named_parameters()}
     logits = torch.func.functional_call(decoder, frozen, (states, source))  # [B, L, V]
     tokens, mask = batch["tokens"], batch["mask"]
@@ -172,51 +165,41 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
-        config = self.denoiser_sizes(recipe.denoiser, shape["length"], shape["text_width"], shape)
+        config = self.denoiser_sizes(shape["length"], shape["text_width"], shape)
         decoder = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
         return LatentNetworks(shape["text_width"], decoder, Denoiser(config))
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
         def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
             states, source = self._inputs(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
             return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
 
-        return self._stage("decoder", model, model.decoder, loss, corpus)
+        return self._stage("decoder", model, loss, data)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         weight = self.recipe.decoder_weight
 
-        def loss(denoiser: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            assert isinstance(denoiser, Denoiser)
+        def loss(denoiser: Denoiser, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             states, source = self._inputs(model, batch)
-            if weight == 0:
-                return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
             estimate = estimated(denoiser, noised_example(denoiser, states, self.recipe.diffusion, seeds, source))
-            read = decoder_cross_entropy(model.decoder, estimate, source, batch)
-            errors = squared_error(estimate, states) + weight * read
+            errors = squared_error(estimate, states)
+            if weight > 0:
+                errors = errors + weight * decoder_cross_entropy(model.decoder, estimate, source, batch)
             return errors.sum(), errors.new_full((), len(errors))
 
-        return self._stage("denoiser", model, model.denoiser, loss, corpus), Cost()
+        return self._stage("denoiser", model, loss, data), Cost()
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)
 
     @staticmethod
-    def _stage(
-        name: str, model: LatentNetworks, network: nn.Module, loss: Loss, corpus: EncodedCorpus
-    ) -> TrainingStage:
-        train, held_out = (
-            None if texts is None else StateDataset(texts, model.denoiser.config.latents)
-            for texts in (corpus.train, corpus.validation)
-        )
-        assert train is not None
-        return TrainingStage(name, network, loss, train, held_out)
+    def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
+        length, held_out = model.denoiser.config.latents, data.validation
+        validation = None if held_out is None else StateDataset(held_out, length)
+        return TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

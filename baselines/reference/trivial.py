@@ -135,13 +135,20 @@ class UnigramSystem(Floor):
         return {"words": [[w, words[w]] for w in sorted(words)], "lengths": [[n, lengths[n]] for n in sorted(lengths)]}
 
     def use(self, learnt: Any) -> None:
-        self.words, self.word_sums = _distribution(learnt["words"])
-        self.lengths, self.length_sums = _distribution(learnt["lengths"])
+        self.tables: dict[str, tuple[list[Any], list[int]]] = {
+            name: ([value for value, _ in counts], list(itertools.accumulate(count for _, count in counts)))
+            for name, counts in learnt.items()
+        }
 
     def text(self, request: Request) -> str:
         noise = CounterRNG(torch.tensor([request.seed]))
-        length = self.lengths[_sample_index(self.length_sums, float(noise.uniform(1)))]
-        return " ".join(self.words[_sample_index(self.word_sums, u)] for u in noise.uniform(length)[0].tolist())
+        length = self._drawn("lengths", float(noise.uniform(1)))
+        return " ".join(self._drawn("words", u) for u in noise.uniform(length)[0].tolist())
+
+    def _drawn(self, table: str, uniform: float) -> Any:
+        """The value at which the running sums of its table pass `uniform` times the total."""
+        values, sums = self.tables[table]
+        return values[min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)]
 
 
 class RetrievalSystem(Floor):
@@ -192,7 +199,7 @@ class ReferenceSystem(Floor):
 
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id; the harness calls this before `generate`."""
-        self.targets = dict(answers)
+        self.targets = answers
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
         """The targets of the requests' documents."""
@@ -219,13 +226,3 @@ def _name(floor: Floor) -> str:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.lower())
-
-
-def _distribution(counts: Sequence[Sequence[Any]]) -> tuple[list[Any], list[int]]:
-    """Values, and the running sums of their counts."""
-    return [value for value, _ in counts], list(itertools.accumulate(count for _, count in counts))
-
-
-def _sample_index(sums: list[int], uniform: float) -> int:
-    """The index at which the running sums pass `uniform` times the total."""
-    return min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)
