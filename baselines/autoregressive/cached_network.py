@@ -1,5 +1,4 @@
-"""GPT-2 with keys and values in a preallocated cache: Hugging Face's weights, called as
-`baselines.autoregressive.decoding` serves them.
+"""GPT-2 with keys and values in a preallocated cache, as `baselines.autoregressive.decoding` serves it.
 
 A view of a `GPT2LMHeadModel`, whose parameters it shares: the same function with fewer and larger kernels (one matrix
 for queries, keys and values that are stored as they come; the fused GELU; no mask made anew in every layer).
@@ -29,8 +28,7 @@ class AfterAttention(nn.Module):
         self.next_norm, self.next_map = next_norm, next_map
 
     def forward(self, x: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """The stream and what was attended to [..., W] -> the stream, and queries, keys, values of the next layer
-        [..., 3 * W] (or logits, after the last one)."""
+        """The stream and what was attended to [..., W] -> the stream, and the next layer's map of it (or logits)."""
         x = x + self.out(attended)
         x = x + self.outer(functional.gelu(self.inner(self.norm(x)), approximate="tanh"))
         return x, self.next_map(self.next_norm(x))

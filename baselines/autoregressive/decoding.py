@@ -134,10 +134,7 @@ def compaction_policy(device: torch.device, capture: Capture = "off") -> Compact
 
 
 class KVCacheDecoder:
-    """A network, of a name as in `System.networks`, with a cache for up to `rows` texts of `positions` tokens.
-
-    Captured steps live as long as it does.
-    """
+    """A network, of a name as in `System.networks`, with a cache for up to `rows` texts of `positions` tokens."""
 
     def __init__(self, name: str, network: CachedNetwork, rows: int, positions: int) -> None:
         assert isinstance(network, nn.Module)
@@ -174,10 +171,7 @@ class KVCacheDecoder:
         positions: Tensor,
         *uniform: Tensor,
     ) -> Tensor:
-        """One token further: int64 [B] at `positions` -> the next [B], below the vocabulary's size if that is not None.
-
-        `uniform` is one float64 [B] where tokens are drawn.
-        """
+        """One token further, below `vocabulary_size`: int64 [B] at `positions` -> [B]; `uniform` [B] unless greedy."""
         logits = self.network(tokens, self.of_rows(len(tokens)), positions, attended_length)
         return choose(logits[:, :vocabulary_size], setting, *uniform, compiled=setting.compiled)
 
@@ -187,10 +181,7 @@ class KVCacheDecoder:
 
     @torch.inference_mode()
     def prepare(self, setting: Decoding, rows: int, vocabulary_size: int | None = None) -> None:
-        """Capture every step that a batch of so many rows may need, so that none is captured while it is timed.
-
-        The cache is written to, and the calls are not counted.
-        """
+        """Capture every step that so many rows may need, uncounted, before anything is timed; writes to the cache."""
         key = (setting, vocabulary_size, rows)
         if setting.capture == "off" or key in self._prepared:
             return

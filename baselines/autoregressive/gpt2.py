@@ -10,11 +10,10 @@ a length penalty (Wu et al., 2016, without their coverage term). "sample" alone 
 
 Departures from the paper, and why: sizes and the tokenizer are those of the comparison, and the width inside the
 feed-forward layers is set so that networks compared have as many parameters; weight decay is on all parameters, as for
-every system here; attention's own weights are not dropped, as in the trunk of its rivals, for no fast kernel of a CPU
-could. No pretraining, unless the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are
-that one's, limits are counted in its tokens, and a row is not to be ranked with systems that learnt from the task
-alone. On small corpora an autoregressive model overfits long before its budget is used, so there is dropout and the
-weights kept are those of the best validation loss.
+every system here; attention's own weights are not dropped, for no fast kernel of a CPU could. No pretraining, unless
+the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are that one's, limits are counted
+in its tokens, and a row is not to be ranked with systems that learnt from the task alone. On small corpora an
+autoregressive model overfits long before its budget is used, so there is dropout, and the best weights are kept.
 """
 
 from __future__ import annotations
@@ -122,8 +121,8 @@ def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Ten
 class TargetPositionDataset(TokenDataset):
     """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
 
-    Adds `places`, int64 [M], those of the B * (L - 1) positions that predict a token of a target, and `wanted`, int64
-    [M], the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
+    `places`, int64 [M], are those of the B * (L - 1) positions that predict a token of a target, `wanted` the tokens. M
+    is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
@@ -191,11 +190,9 @@ class GPT2System(TokenSystem):
         return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)
 
     def positions(self) -> int:
-        """Those that the longest row needs."""
         return max(1, self.limits.source_tokens) + self.limits.target_tokens
 
     def shape(self, train: TokenPairs) -> dict[str, int]:
-        """The sizes of a pretrained network; others' are known."""
         if (name := self.recipe.pretrained) is None:
             return {}
         sizes = gpt2_pretrained.sizes(name)
@@ -210,19 +207,12 @@ class GPT2System(TokenSystem):
         own = {name: getattr(self.recipe, name) for name in ("width", "layers", "heads", "inner")}
         sizes = own | {"positions": self.positions()} | shape
         config = GPT2Config(
-            vocab_size=sizes["vocabulary"],
-            n_positions=sizes["positions"],
-            n_embd=sizes["width"],
-            n_layer=sizes["layers"],
-            n_head=sizes["heads"],
-            n_inner=sizes["inner"],
-            resid_pdrop=self.recipe.dropout,
-            embd_pdrop=self.recipe.dropout,
-            attn_pdrop=0.0,
+            vocab_size=sizes["vocabulary"], n_positions=sizes["positions"], n_embd=sizes["width"],
+            n_layer=sizes["layers"], n_head=sizes["heads"], n_inner=sizes["inner"],
+            resid_pdrop=self.recipe.dropout, embd_pdrop=self.recipe.dropout, attn_pdrop=0.0,
             activation_function="gelu_pytorch_tanh",  # "gelu_new" in one kernel
-            bos_token_id=SEP,
-            eos_token_id=SEP,
-        )
+            bos_token_id=SEP, eos_token_id=SEP,
+        )  # fmt: skip
         return GPT2LMHeadModel(config)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:

@@ -1,9 +1,9 @@
 """How many documents a system on a frozen encoder learns from: the first ones, as many as it can pay to have encoded.
 
-Encoding is part of what a budget pays for, and long sources cost more than a small budget has. So a recipe says what
-share of its budget encoding may cost at most. Its FLOPs follow from the numbers of tokens alone, before anything is
-encoded; where the budget is in seconds, encoding a few documents tells how many FLOPs a second has. A budget in steps
-pays for training alone, and then no more documents are encoded than training will look at.
+Encoding is part of what a budget pays for, and long sources cost more than a small budget has, so a recipe limits its
+share. Its FLOPs follow from the numbers of tokens alone; where the budget is in seconds, encoding a few documents tells
+how many FLOPs a second has. A budget in steps pays for training alone, and then no more documents are encoded than
+training will look at.
 """
 
 from __future__ import annotations
@@ -27,14 +27,7 @@ CHOICE = "documents.json"
 
 
 def affordable(
-    corpus: Corpus,
-    encoder: TextEncoder,
-    limits: Limits,
-    budget: Budget,
-    *,
-    share: float,
-    batch_size: int,
-    run: TrainingRun,
+    whole: Corpus, encoder: TextEncoder, limits: Limits, budget: Budget, share: float, batch_size: int, run: TrainingRun
 ) -> Corpus:
     """The first training and validation documents whose texts can be encoded within a share of the budget, and the
     first passages that what training documents leave of it pays for.
@@ -51,20 +44,20 @@ def affordable(
     with first_process_first(run.device):
         if not path.exists():
             make_folder(run.workdir)
-            write_json(path, _choice(corpus, encoder, limits, budget, share, batch_size))
+            write_json(path, _choice(whole, encoder, limits, budget, share, batch_size))
     counts = read_json(path)
     if counts["train"] == 0:
         raise UserError(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
-    if corpus.passages and not counts.get("passages"):
+    if whole.passages and not counts.get("passages"):
         raise UserError(
-            f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(corpus.train)} "
+            f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(whole.train)} "
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
             "or no data.passages."
         )
-    return Corpus(**{name: part[: counts.get(name, 0)] for name, part in vars(corpus).items()})
+    return Corpus(**{name: part[: counts.get(name, 0)] for name, part in vars(whole).items()})
 
 
 def _choice(

@@ -18,12 +18,11 @@ def ignored_keys(
     full: bool = False,
     part: str = "",
 ) -> dict[str, str]:
-    """See `baselines.contract.DeclaresIgnoredKeys`.
+    """See `baselines.contract.DeclaresIgnoredKeys`; `full` is a latent for every position.
 
     Args:
-        sizes: of the autoencoder whose latents are diffused; None: an encoder's states are.
-        start_linear: whether a linear start is wanted; the sizes may leave no room for one, however long texts are.
-        full: a latent for every position.
+        sizes: of the autoencoder whose latents are diffused, which may leave no room for a linear start; None: there is
+            none, and an encoder's states are.
         part: the part of a recipe that holds the networks' sizes, with its dot: empty, or "model.".
     """
     encoder, every = f"set {{}}{part}text_encoder", "there is a latent for every position"

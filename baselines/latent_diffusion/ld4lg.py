@@ -9,10 +9,9 @@ self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos h
 Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
 DPM-Solver++(2M) in 20 steps.
 
-This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
-same name. At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code
-can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the
-compressor and the decoder's attention begin as in `cosmos.models.linear_init`, as Cosmos's.
+This isolates the decoder: all else is of the size and the training of the Cosmos preset of the same name. At `nano`
+the schedule's log-SNR is shifted, as the authors' code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which
+the source and not x tells the words); and the compressor and the decoder's attention begin linearly, as Cosmos's do.
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
@@ -36,7 +35,7 @@ from baselines.common.static_shapes import summed_nll
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
-from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig
+from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
@@ -70,8 +69,7 @@ class LatentAutoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig, decoder_layers: int) -> None:
         super().__init__()
         self.config = config
-        self.compressor = Compressor(config)
-        self.decoder = LatentDecoder(config, decoder_layers)
+        self.compressor, self.decoder = Compressor(config), LatentDecoder(config, decoder_layers)
 
     def compress(self, states: Tensor, mask: Tensor) -> Tensor:
         """Standardised states [B, L, T] and bool mask [B, L] -> raw latents [B, N, C]."""
@@ -102,16 +100,11 @@ class VelocityDenoiser(Denoiser):
         return clean_of(x, self.predict(x, t, estimate, condition), t, self.schedule)
 
     def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
-        """The velocity [B, N, C]."""
         return super().forward(x, t, estimate, condition)
 
 
 def velocity_loss(
-    model: VelocityDenoiser,
-    latents: Tensor,
-    config: DiffusionConfig,
-    seeds: CounterRNG,
-    source: SourceStates | None = None,
+    model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
     example = noised_example(model, latents, config, seeds, source)
@@ -126,16 +119,12 @@ class LD4LGSystem(LatentDiffusionSystem):
     name: ClassVar[str] = "ld4lg"
     presets: ClassVar[Mapping[str, Any]] = {
         name: LD4LGRecipe.like_cosmos(
-            name,
-            d,
-            decoder_layers=layers,
-            decoder_share=share,
-            autoencoder=RECIPES[name].model.autoencoder,
+            name, d, decoder_layers=layers, decoder_share=share, autoencoder=PRESETS[name].autoencoder,
             start_linear=RECIPES[name].start_linear,
         )
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
-    }
+    }  # fmt: skip
     settings: ClassVar[Mapping[str, Any]] = {
         "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
         "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
@@ -152,12 +141,8 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: LD4LGRecipe = self.recipe
-        sizes = replace(
-            recipe.autoencoder,
-            text_width=shape["text_width"],
-            vocabulary=shape["vocabulary"],
-            max_tokens=shape["length"],
-        )
+        of_texts = {"text_width": shape["text_width"], "vocabulary": shape["vocabulary"], "max_tokens": shape["length"]}
+        sizes = replace(recipe.autoencoder, **of_texts)
         denoiser = self.denoiser_sizes(sizes.latents, sizes.latent_width, shape)
         autoencoder = LatentAutoencoder(sizes, recipe.decoder_layers)
         velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))

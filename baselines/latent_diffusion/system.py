@@ -94,8 +94,6 @@ class LatentRecipe:
 class LatentNetworks(nn.Module):
     """All that a checkpoint holds; `decoder` is what the first stage trains, of a type that the system knows."""
 
-    decoder: Any
-
     def __init__(self, text_width: int, decoder: nn.Module, denoiser: Denoiser) -> None:
         super().__init__()
         self.standardiser = Standardiser(text_width)
@@ -291,11 +289,10 @@ class LatentDiffusionSystem(TrainedSystem):
         return samples_from_tokens(requests, tokens, self.vocabulary)
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """Compact tokens int64 [B, L], without [CLS]; arguments as in `latents`. Here one captured call makes them."""
+        """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""
         return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
 
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """The most probable token at every position after [CLS], int64 [B, L], as a function of tensors."""
         latents = self.latents(setting, seeds, *source)
         return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
 

@@ -14,10 +14,9 @@ Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiG
 parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is
 self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
 part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
-At nano the loss of the denoiser, in training and validation, has besides 4 times the cross-entropy of the trained
-decoder on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a
-network of that width the mean of the states and no text, exact_j 0.01 on `world`. And no source is withheld at nano, as
-Cosmos has it there, so there is nothing to guide by.
+At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its estimate (an anchor as
+that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that width the mean of the
+states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide by.
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """

@@ -12,9 +12,8 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -33,10 +32,10 @@ _TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt",
 class Floor:
     """What all floors share: one recipe, one setting, no network."""
 
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"any": NoSetting()})
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"default": NoSetting()})
+    presets: ClassVar[Mapping[str, Any]] = {"any": NoSetting()}
+    settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
-    needs_source: ClassVar[bool] = True
+    needs_source: ClassVar[bool] = False
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits
@@ -103,12 +102,16 @@ class Floor:
 class CopySystem(Floor):
     """The source, unchanged."""
 
+    needs_source: ClassVar[bool] = True
+
     def text(self, request: Request) -> str:
         return str(request.source)
 
 
 class LeadSystem(Floor):
     """The first sentence of the source, a floor of summaries that is hard to beat on news."""
+
+    needs_source: ClassVar[bool] = True
 
     def text(self, request: Request) -> str:
         return first_sentence(str(request.source))
@@ -117,16 +120,12 @@ class LeadSystem(Floor):
 class NullSystem(Floor):
     """Nothing, at once. Run it to measure the harness, not to compare."""
 
-    needs_source: ClassVar[bool] = False
-
     def text(self, request: Request) -> str:
         return ""
 
 
 class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
-
-    needs_source: ClassVar[bool] = False
 
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
         targets = [document.target.split() for document in corpus.train]
@@ -155,13 +154,13 @@ class RetrievalSystem(Floor):
     """The target of the nearest training source; the lowest index wins among equals.
 
     Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the
-    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training weigh in no product and change no
-    order. Sums run over words in alphabetical order, in float64, one request at a time: equal bags of words get equal
-    numbers.
+    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training change no order. Sums run over
+    words in alphabetical order, in float64: equal bags of words get equal numbers.
     """
 
+    needs_source: ClassVar[bool] = True
+
     def learn(self, corpus: Corpus) -> dict[str, list[str]]:
-        assert all(document.source is not None for document in corpus.train)
         return {"sources": [str(d.source) for d in corpus.train], "targets": [d.target for d in corpus.train]}
 
     def use(self, learnt: Any) -> None:
@@ -195,16 +194,27 @@ class RetrievalSystem(Floor):
 class ReferenceSystem(Floor):
     """The test document's own target: the best any system can do. Never cut."""
 
-    needs_source: ClassVar[bool] = False
-
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id; the harness calls this before `generate`."""
         self.targets = answers
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
-        """The targets of the requests' documents."""
         texts = [(request.id, self.targets[request.id]) for request in requests]
         return [Sample(number, text, len(text.split()), True) for number, text in texts]
+
+
+class OracleSystem(Floor):
+    """A draw from P(target | source), which a built-in source knows exactly: the best that any sampler can do.
+
+    Its distance from the references is what chance leaves, and its likelihood is the source's own entropy.
+    """
+
+    def law(self, sample: Callable[[str | None, int], str]) -> None:
+        """Take `sample(source, seed)`, a text drawn from it (P(target) where the source is None); as `answers`."""
+        self.sample = sample
+
+    def text(self, request: Request) -> str:
+        return self.sample(request.source, request.seed)
 
 
 def first_sentence(text: str) -> str:
