@@ -146,7 +146,7 @@ SYSTEMS = Registry(
         "unigram": "baselines.reference.trivial:UnigramSystem",
         "retrieval": "baselines.reference.trivial:RetrievalSystem",
         "reference": "baselines.reference.trivial:ReferenceSystem",
-        "oracle": "baselines.reference.oracle:OracleSystem",
+        "oracle": "baselines.reference.trivial:OracleSystem",
         "null": "baselines.reference.trivial:NullSystem",
     },
     _fault,

@@ -83,5 +83,5 @@ def search(
         # An unended text can at best end at the limit with no further loss.
         if (step + 1) % compaction.every == 0 and bool((scores[:, 0] / steps**setting.length_penalty <= best).all()):
             break
-    cut = scores[:, 0] / steps**setting.length_penalty > best
-    return torch.where(cut[:, None], texts[:, 0], winners)
+    cut = scores[:, :1] / steps**setting.length_penalty > best[:, None]
+    return torch.where(cut, texts[:, 0], winners)

@@ -1,5 +1,4 @@
-"""GPT-2 with keys and values in a preallocated cache: Hugging Face's weights, called as
-`baselines.autoregressive.decoding` serves them.
+"""GPT-2 with keys and values in a preallocated cache, as `baselines.autoregressive.decoding` serves it.
 
 A view of a `GPT2LMHeadModel`, whose parameters it shares: the same function with fewer and larger kernels (one matrix
 for queries, keys and values that are stored as they come; the fused GELU; no mask made anew in every layer).
@@ -29,8 +28,7 @@ class AfterAttention(nn.Module):
         self.next_norm, self.next_map = next_norm, next_map
 
     def forward(self, x: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """The stream and what was attended to [..., W] -> the stream, and queries, keys, values of the next layer
-        [..., 3 * W] (or logits, after the last one)."""
+        """The stream and what was attended to [..., W] -> the stream, and the next layer's map of it (or logits)."""
         x = x + self.out(attended)
         x = x + self.outer(functional.gelu(self.inner(self.norm(x)), approximate="tanh"))
         return x, self.next_map(self.next_norm(x))
@@ -59,11 +57,8 @@ class CachedGPT2(nn.Module):
         """One further token per row, or the prompts that come before it.
 
         Args:
-            tokens: int64 [B] at `positions`, whose successors are asked for; or, without positions, prompts [B, S] from
-                position 0 on, which only fill the cache. What stands in their padding is written over later.
-
-        Returns:
-            logits [B, V]; nothing for prompts.
+            tokens: int64 [B] at `positions`: returns logits [B, V] of what follows. Or, without positions, prompts
+                [B, S] from position 0 on, which only fill the cache; their padding is written over later.
         """
         if positions is None:
             return self._read(tokens, kv_cache)

@@ -1,10 +1,8 @@
-"""Autoregressive decoding as it is served: keys and values in a preallocated cache, one step of fixed shapes, rare
-looks.
+"""Autoregressive decoding as it is served: keys and values in a preallocated cache, steps of fixed shapes, rare looks.
 
-The cache is allocated once and written in place, so the shapes and addresses a step works on do not change and the step
-(network, temperature, nucleus, draw) can be captured (`cosmos.runtime.capture`). Nothing waits for the device but a
-look, every few tokens, at which rows have ended; those then leave the batch. Prompts are read beforehand, apart from
-the steps.
+The cache is allocated once and written in place, so the step (network, temperature, nucleus, draw) can be captured
+(`cosmos.runtime.capture`). Nothing waits for the device but a look, every few tokens, at which rows have ended; those
+then leave the batch. Prompts are read beforehand, apart from the steps.
 
 Rows are padded on the right and every row has a position of its own, so prompts may be ragged: a row writes over its
 padding as it goes on, and never sees beyond its position. A step attends to the first `attended_length` positions of
@@ -51,7 +49,6 @@ class Choice:
         check_top_p(self.top_p)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         why = "the most probable token is taken; set {}greedy=false"
         return {"temperature": why, "top_p": why} if self.greedy else {}
 
@@ -62,16 +59,12 @@ class Decoding(Choice, Capturable):
 
 
 def choose(logits: Tensor, setting: Choice, uniform: Tensor | None = None, compiled: bool = False) -> Tensor:
-    """The next token of each row, int64 [B].
+    """The next token of each row, int64 [B], from logits [B, V] and, unless greedy, `uniform` float64 in (0, 1), [B].
 
-    Args:
-        logits: [B, V]; taken in float32 at least, and masses are summed in float64.
-        uniform: float64 in (0, 1), [B]; not for greedy.
-        compiled: whether the draw runs compiled (`cosmos.runtime.compilation.compiled_if`).
+    Logits are taken in float32 at least, and masses are summed in float64. `compiled`: whether the draw runs compiled.
     """
     if setting.greedy:
         return logits.argmax(-1)
-    assert uniform is not None
     wide = torch.promote_types(logits.dtype, torch.float32)
     nucleus_logits = nucleus(logits.to(wide) / setting.temperature, setting.top_p)
     return compiled_if(compiled, categorical)(nucleus_logits.double().softmax(-1), uniform)
@@ -93,15 +86,9 @@ def locate(positions: Tensor, attended_length: int, dtype: torch.dtype) -> Decod
 
 
 def attend(query: Tensor, fresh: Tensor, cache: Tensor, at: DecodingPositions) -> Tensor:
-    """Attention of one position per row to itself and those before it.
+    """Attention of one position per row to itself and those before it: query [B, H, D] -> [B, H * D].
 
-    Args:
-        query: [B, H, D].
-        fresh: key and value of that position, [B, 2, H, D]; they are written to `cache`.
-        cache: keys and values, [B, P, 2, H, D].
-
-    Returns:
-        [B, H * D].
+    Its key and value, `fresh` [B, 2, H, D], are first written to the cache [B, P, 2, H, D].
     """
     cache[at.rows, at.positions] = fresh
     keys, values = cache[:, : at.mask.shape[-1]].permute(2, 0, 3, 1, 4)  # each [B, H, P, D], no copy
@@ -114,38 +101,27 @@ class CachedNetwork(Protocol):
 
     def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
         """Zeros to keep what later steps need of earlier ones; the first axis of each tensor is rows."""
-        ...
 
     def __call__(self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor, attended_length: int) -> Tensor:
-        """Tokens int64 [B] at `positions` int64 [B], all below `attended_length` -> logits of the tokens after them [B,
-        V].
+        """Tokens int64 [B] at `positions` int64 [B], all below `attended_length` -> logits of what follows them [B, V].
 
         Fills the cache at `positions` and changes nothing else, so a repeated call does what one call does.
         """
-        ...
 
 
 @dataclass(frozen=True)
 class CompactionPolicy:
-    """How often ended rows are looked for, and to which sizes a batch may shrink.
+    """How often ended rows are looked for, and to which sizes a batch may shrink."""
 
-    Attributes:
-        every: steps between looks, each of which waits for the device.
-        sizes: the batch shrinks to powers of two from this on, as every size is captured by itself; None: to any.
-    """
-
-    every: int
-    sizes: int | None
+    every: int  # steps between looks, each of which waits for the device
+    sizes: int | None  # to powers of two from this on, as every size is captured by itself; None: to any
 
     def shrink(self, going: int, rows: int) -> int:
         """The rows to keep of `rows` when `going` have not ended."""
-        if self.sizes is None:
-            return going
-        return min(rows, max(self.sizes, 1 << (going - 1).bit_length()))
+        return going if self.sizes is None else min(rows, max(self.sizes, 1 << (going - 1).bit_length()))
 
     def all_sizes(self, rows: int) -> list[int]:
-        """Every size a batch of `rows` may have in time, where these are few."""
-        assert self.sizes is not None
+        """Every size a batch of `rows` may have in time."""
         return sorted({self.shrink(going, rows) for going in range(1, rows + 1)}, reverse=True)
 
 
@@ -158,11 +134,7 @@ def compaction_policy(device: torch.device, capture: Capture = "off") -> Compact
 
 
 class KVCacheDecoder:
-    """A network with a cache for up to `rows` texts of `positions` tokens; captured steps live as long as it does.
-
-    Args:
-        name: the network's, as `System.networks` has it.
-    """
+    """A network, of a name as in `System.networks`, with a cache for up to `rows` texts of `positions` tokens."""
 
     def __init__(self, name: str, network: CachedNetwork, rows: int, positions: int) -> None:
         assert isinstance(network, nn.Module)
@@ -180,21 +152,14 @@ class KVCacheDecoder:
         cls, existing: KVCacheDecoder | None, name: str, network: CachedNetwork, rows: int, positions: int
     ) -> KVCacheDecoder:
         """The decoder there is, if it is this network's and large enough, or another."""
-        if (
-            existing is not None
-            and existing.network is network
-            and existing.rows >= rows
-            and existing.positions >= positions
-        ):
+        if existing and existing.network is network and existing.rows >= rows and existing.positions >= positions:
             return existing
-        return cls(name, network, max(rows, existing.rows if existing is not None else 0), positions)
+        return cls(name, network, max(rows, existing.rows if existing else 0), positions)
 
     def networks(self) -> dict[str, Any]:
-        """The one network."""
         return {self.name: self.network}
 
     def of_rows(self, rows: int) -> list[Tensor]:
-        """The cache of the first rows."""
         return [part[:rows] for part in self.kv_cache]
 
     def step(
@@ -206,12 +171,7 @@ class KVCacheDecoder:
         positions: Tensor,
         *uniform: Tensor,
     ) -> Tensor:
-        """One token further: tokens int64 [B] at `positions` -> the next ones [B].
-
-        Args:
-            vocabulary_size: tokens from this number on are never chosen; None: there are none.
-            uniform: one float64 [B] where tokens are drawn.
-        """
+        """One token further, below `vocabulary_size`: int64 [B] at `positions` -> [B]; `uniform` [B] unless greedy."""
         logits = self.network(tokens, self.of_rows(len(tokens)), positions, attended_length)
         return choose(logits[:, :vocabulary_size], setting, *uniform, compiled=setting.compiled)
 
@@ -221,10 +181,7 @@ class KVCacheDecoder:
 
     @torch.inference_mode()
     def prepare(self, setting: Decoding, rows: int, vocabulary_size: int | None = None) -> None:
-        """Capture every step that a batch of so many rows may need, so that none is captured while it is timed.
-
-        The cache is written to, and the calls are not counted.
-        """
+        """Capture every step that so many rows may need, uncounted, before anything is timed; writes to the cache."""
         key = (setting, vocabulary_size, rows)
         if setting.capture == "off" or key in self._prepared:
             return
@@ -245,7 +202,7 @@ class KVCacheDecoder:
         furthest: int,
         steps: int,
         setting: Decoding,
-        seeds: CounterRNG,
+        seeds: CounterRNG | None,
         *,
         vocabulary_size: int | None = None,
         compaction: CompactionPolicy | None = None,
@@ -255,9 +212,9 @@ class KVCacheDecoder:
         The cache holds what is before `tokens`; with capture on, call `prepare` before that is filled.
 
         Args:
-            tokens: the last token of each text so far, int64 [B].
-            positions: its position, int64 [B].
+            tokens, positions: the last token of each text so far and its position, int64 [B].
             furthest: the largest position, known without asking the device.
+            seeds: may be None for greedy.
 
         Returns:
             int64 [B, steps], [PAD] after the end token of each row.
@@ -268,9 +225,8 @@ class KVCacheDecoder:
         written = torch.full((len(tokens), steps), PAD, device=self.device)
         rows = torch.arange(len(tokens), device=self.device)  # those still in the batch
         for step in range(steps):
-            run = captured(
-                self, self.step, setting.capture, setting, vocabulary_size, self.attended_length(furthest + step)
-            )
+            attended_length = self.attended_length(furthest + step)
+            run = captured(self, self.step, setting.capture, setting, vocabulary_size, attended_length)
             tokens = run(tokens, positions, *(noise[:, step] for noise in uniform))
             written[rows, step] = tokens
             positions = positions + 1

@@ -5,19 +5,15 @@ the target counts in the loss, which is the exact negative log-likelihood. Netwo
 before each layer, tied embeddings.
 
 Generation: greedy, or draws at a temperature from the nucleus (Holtzman et al., 2020), served from a preallocated cache
-(`baselines.autoregressive.decoding`); Hugging Face's own `generate`, because papers compare with that
-(`baselines.autoregressive.hf_generate`); beam search with a length penalty (`baselines.autoregressive.beam`; Wu et al.,
-2016, without their coverage term). Temperature 1 without a nucleus, "sample", is the one that gives unbiased samples of
-the model.
+(`baselines.autoregressive.decoding`); Hugging Face's own `generate`, because papers compare with that; beam search with
+a length penalty (Wu et al., 2016, without their coverage term). "sample" alone gives unbiased samples of the model.
 
 Departures from the paper, and why: sizes and the tokenizer are those of the comparison, and the width inside the
 feed-forward layers is set so that networks compared have as many parameters; weight decay is on all parameters, as for
-every system here; attention's own weights are not dropped, as in the trunk of its rivals, for no fast kernel of a CPU
-could. No pretraining, unless the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are
-that one's, limits are counted in its tokens, and a row is not to be ranked with systems that learnt from the task
-alone. On small corpora an autoregressive model overfits long before its budget is used, so there is dropout and the
-weights kept are those of the best validation loss (the budget's share at that point is `best_share` in the
-notes of `TrainingResult`).
+every system here; attention's own weights are not dropped, for no fast kernel of a CPU could. No pretraining, unless
+the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are that one's, limits are counted
+in its tokens, and a row is not to be ranked with systems that learnt from the task alone. On small corpora an
+autoregressive model overfits long before its budget is used, so there is dropout, and the best weights are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -72,7 +67,6 @@ class GPT2Recipe:
             raise UserError(f"The dropout of GPT-2 must lie in [0, 1), not at {self.dropout:g}.")
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         why = f"sizes are those of the pretrained {self.pretrained}; set {{}}pretrained=none"
         return {} if self.pretrained is None else dict.fromkeys(("width", "layers", "heads", "inner"), why)
 
@@ -88,8 +82,7 @@ def hidden_states(model: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
     for block in network.h:
         output = block(states)
         states = output if isinstance(output, Tensor) else output[0]  # by the version of transformers
-    normed: Tensor = network.ln_f(states)
-    return normed
+    return network.ln_f(states)
 
 
 def predicts_target(tokens: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
@@ -99,15 +92,13 @@ def predicts_target(tokens: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
 
 
 def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihood of the targets, in nats.
+    """Negative log-likelihood in nats of token 1, 2, ... of each row, and where targets are, both [B, L - 1].
+
+    It is zero outside targets, and in float32 or the network's dtype if that is wider.
 
     Args:
         tokens: joined rows, int64 [B, L], padded on the right, which a causal network does not see.
         starts, ends: where targets begin, and the position after their last token, int64 [B].
-
-    Returns:
-        nll [B, L - 1] of token 1, 2, ... of each row, zero outside targets, in float32 or the network's dtype if that
-        is wider; and where targets are, bool [B, L - 1].
     """
     states = hidden_states(model, tokens[:, :-1])  # [B, L - 1, W]
     counts = predicts_target(tokens, starts, ends)
@@ -119,7 +110,6 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
 
 def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.loop.Loss`)."""
-    assert isinstance(model, GPT2LMHeadModel)
     if "places" not in batch:
         nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
         return nll.sum(), counts.sum()
@@ -131,8 +121,8 @@ def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Ten
 class TargetPositionDataset(TokenDataset):
     """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
 
-    Adds `places`, int64 [M], those of the B * (L - 1) positions that predict a token of a target, and `wanted`, int64
-    [M], the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
+    `places`, int64 [M], are those of the B * (L - 1) positions that predict a token of a target, `wanted` the tokens. M
+    is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
@@ -152,71 +142,45 @@ class GPT2System(TokenSystem):
     """GPT-2 behind the contract."""
 
     name: ClassVar[str] = "gpt2"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": GPT2Recipe(
-                width=96,
-                layers=4,
-                heads=6,
-                inner=704,
-                dropout=0.1,
-                training=replace(NANO, learning_rate=2e-3, validations=4, keep="best"),
-                budget=Budget(3e12, "flops"),
+    presets: ClassVar[Mapping[str, Any]] = {
+        "nano": GPT2Recipe(
+            width=96, layers=4, heads=6, inner=704, dropout=0.1, budget=Budget(3e12, "flops"),
+            training=replace(NANO, learning_rate=2e-3, validations=4, keep="best"),
+        ),
+        "small": GPT2Recipe(
+            width=384, layers=12, heads=6, inner=2688, dropout=0.1, budget=Budget(600, "seconds"),
+            training=replace(SMALL, betas=(0.9, 0.95), weight_decay=0.1),
+        ),
+        "base": GPT2Recipe(
+            width=768, layers=12, heads=12, inner=5504, dropout=0.1, budget=Budget(300_000, "steps"),
+            training=TrainingConfig(
+                compile=True, batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000,
+                betas=(0.9, 0.95), weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
             ),
-            "small": GPT2Recipe(
-                width=384,
-                layers=12,
-                heads=6,
-                inner=2688,
-                dropout=0.1,
-                training=replace(SMALL, betas=(0.9, 0.95), weight_decay=0.1),
-                budget=Budget(600, "seconds"),
+        ),
+        "pretrained": GPT2Recipe(
+            width=768, layers=12, heads=12, inner=3072, dropout=0.1, budget=Budget(600, "seconds"),
+            training=TrainingConfig(
+                batch_size=64, learning_rate=5e-5, betas=(0.9, 0.999), weight_decay=0.01, validations=20, keep="best"
             ),
-            "base": GPT2Recipe(
-                width=768,
-                layers=12,
-                heads=12,
-                inner=5504,
-                dropout=0.1,
-                training=TrainingConfig(
-                    compile=True,
-                    batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000, betas=(0.9, 0.95),
-                    weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
-                ),
-                budget=Budget(300_000, "steps"),
-            ),
-            "pretrained": GPT2Recipe(
-                width=768,
-                layers=12,
-                heads=12,
-                inner=3072,
-                dropout=0.1,
-                training=TrainingConfig(
-                    batch_size=64, learning_rate=5e-5, betas=(0.9, 0.999), weight_decay=0.01, validations=20,
-                    keep="best",
-                ),
-                budget=Budget(600, "seconds"),
-                pretrained="openai-community/gpt2",
-            ),
-        }
-    )  # fmt: skip
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"greedy": Decoding(greedy=True), "sample": Decoding(), "nucleus-0.9": Decoding(top_p=0.9)}
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "beam-4": Beam(4),
-            "generate-greedy": PlainGenerate(greedy=True),
-            "generate-sample": PlainGenerate(),
-        }
-    )
+            pretrained="openai-community/gpt2",
+        ),
+    }  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = {
+        "greedy": Decoding(greedy=True),
+        "sample": Decoding(),
+        "nucleus-0.9": Decoding(top_p=0.9),
+    }
+    other_settings: ClassVar[Mapping[str, Any]] = {
+        "beam-4": Beam(4),
+        "generate-greedy": PlainGenerate(greedy=True),
+        "generate-sample": PlainGenerate(),
+    }
     kv_decoder: KVCacheDecoder | None = None
 
     @staticmethod
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
         return () if recipe.pretrained is None else (recipe.pretrained,)
-
-    # -- training -----------------------------------------------------------------------------------------------------
 
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
         pretrained = self.recipe.pretrained
@@ -226,13 +190,10 @@ class GPT2System(TokenSystem):
         return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)
 
     def positions(self) -> int:
-        """Those that the longest row needs."""
         return max(1, self.limits.source_tokens) + self.limits.target_tokens
 
     def shape(self, train: TokenPairs) -> dict[str, int]:
-        """The sizes of a pretrained network; others' are known."""
-        name = self.recipe.pretrained
-        if name is None:
+        if (name := self.recipe.pretrained) is None:
             return {}
         sizes = gpt2_pretrained.sizes(name)
         if sizes["positions"] < self.positions():
@@ -243,32 +204,23 @@ class GPT2System(TokenSystem):
         return sizes
 
     def build(self, shape: Mapping[str, int]) -> GPT2LMHeadModel:
-        recipe: GPT2Recipe = self.recipe
-        return GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=shape["vocabulary"],
-                n_positions=shape.get("positions", self.positions()),
-                n_embd=shape.get("width", recipe.width),
-                n_layer=shape.get("layers", recipe.layers),
-                n_head=shape.get("heads", recipe.heads),
-                n_inner=shape.get("inner", recipe.inner),
-                resid_pdrop=recipe.dropout,
-                embd_pdrop=recipe.dropout,
-                attn_pdrop=0.0,
-                activation_function="gelu_pytorch_tanh",  # "gelu_new" in one kernel
-                bos_token_id=SEP,
-                eos_token_id=SEP,
-            )
-        )
+        own = {name: getattr(self.recipe, name) for name in ("width", "layers", "heads", "inner")}
+        sizes = own | {"positions": self.positions()} | shape
+        config = GPT2Config(
+            vocab_size=sizes["vocabulary"], n_positions=sizes["positions"], n_embd=sizes["width"],
+            n_layer=sizes["layers"], n_head=sizes["heads"], n_inner=sizes["inner"],
+            resid_pdrop=self.recipe.dropout, embd_pdrop=self.recipe.dropout, attn_pdrop=0.0,
+            activation_function="gelu_pytorch_tanh",  # "gelu_new" in one kernel
+            bos_token_id=SEP, eos_token_id=SEP,
+        )  # fmt: skip
+        return GPT2LMHeadModel(config)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         if self.recipe.pretrained is not None:
-            assert isinstance(model, GPT2LMHeadModel)
             gpt2_pretrained.copy_weights(self.recipe.pretrained, model, vocabulary)
 
     def never_end(self, model: nn.Module) -> None:
         """The first number of the last hidden state is the same at every position, and the end token alone reads it."""
-        assert isinstance(model, GPT2LMHeadModel)
         table, norm = model.transformer.wte.weight, model.transformer.ln_f
         norm.weight[0], norm.bias[0] = 0.0, 100.0
         table[:, 0], table[SEP] = 0.0, 0.0
@@ -282,8 +234,6 @@ class GPT2System(TokenSystem):
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss
 
-    # -- generation ---------------------------------------------------------------------------------------------------
-
     def ready(
         self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
     ) -> None:
@@ -296,7 +246,6 @@ class GPT2System(TokenSystem):
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:
-        """One text per request; all go through the network as one batch."""
         if not requests:
             return []
         prompts, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
@@ -324,10 +273,8 @@ class GPT2System(TokenSystem):
                 return hf_generate.generate(self.model, prompts, steps, setting, streams)
             finally:
                 hook.remove()
-        beams = setting.beams if isinstance(setting, Beam) else 1
-        self.kv_decoder = kv_decoder = KVCacheDecoder.of(
-            self.kv_decoder, self.name, self.network, count * beams, self.model.config.n_positions
-        )  # fmt: skip
+        rows, positions = count * (setting.beams if isinstance(setting, Beam) else 1), self.model.config.n_positions
+        self.kv_decoder = kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.name, self.network, rows, positions)
         if isinstance(setting, Decoding):
             kv_decoder.prepare(setting, count)
         if furthest > 0:

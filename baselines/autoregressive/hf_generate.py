@@ -1,7 +1,6 @@
 """Hugging Face's own `generate` with its growing cache: what papers compare with, and no measure of what is fast.
 
-Draws come from the requests' seeds like all others, by a logits processor that leaves one token per row, so a text is
-the one that `baselines.autoregressive.decoding` writes.
+Draws come from the requests' seeds, so a text is the one that `baselines.autoregressive.decoding` writes.
 """
 
 from __future__ import annotations
@@ -36,18 +35,11 @@ class _SampledToken(LogitsProcessor):
 
 @torch.inference_mode()
 def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choice, seeds: CounterRNG) -> Tensor:
-    """Continue prompts by up to `steps` tokens.
-
-    Args:
-        prompts: int64 [B, S], padded on the right.
-
-    Returns:
-        int64 [B, at most `steps`], [PAD] after the end token of each row.
-    """
+    """Continue prompts int64 [B, S], padded on the right: int64 [B, at most `steps`], [PAD] after each end token."""
     tokens = left_pad(prompts)
     start = tokens.shape[1]
     draw = [] if setting.greedy else [_SampledToken(setting, seeds.uniform(steps), start)]
-    written: Tensor = model.generate(
+    written = model.generate(
         tokens,
         attention_mask=(tokens != PAD).long(),
         logits_processor=LogitsProcessorList(draw),

@@ -56,11 +56,7 @@ class BytePairs(Vocabulary):
 
 
 def tokenizer_of(name: str) -> BytePairs:
-    """The tokenizer of a pretrained GPT-2, by folder or name in the local cache.
-
-    Raises:
-        UserError: see `find`.
-    """
+    """The tokenizer of a pretrained GPT-2, by folder or name in the local cache; errors as of `find`."""
     return BytePairs(load_tokenizer(find(name)))
 
 
@@ -72,9 +68,9 @@ def find(name: str) -> Path:
     """
     folder = find_model(name, "GPT-2")
     config = read_json(folder / "config.json")
-    plain = {"model_type": "gpt2", "activation_function": "gelu_new"}
     usual = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
-    for key, value in (plain | usual).items():
+    plain = {"model_type": "gpt2", "activation_function": "gelu_new"} | usual
+    for key, value in plain.items():
         if config.get(key, usual.get(key, "gelu_new")) != value:
             raise UserError(f"The model in {folder} is no plain GPT-2 ({key} is {config.get(key)!r}); give another.")
     if not (folder / WEIGHTS).is_file():
@@ -88,14 +84,9 @@ def find(name: str) -> Path:
 def sizes(name: str) -> dict[str, int]:
     """Width, layers, heads, width inside the feed-forward layers, and positions of a pretrained GPT-2."""
     config = read_json(find(name) / "config.json")
-    width = int(config["n_embd"])
-    return {
-        "width": width,
-        "layers": int(config["n_layer"]),
-        "heads": int(config["n_head"]),
-        "inner": int(config.get("n_inner") or 4 * width),
-        "positions": int(config["n_positions"]),
-    }
+    keys = {"width": "n_embd", "layers": "n_layer", "heads": "n_head", "positions": "n_positions"}
+    found = {size: int(config[key]) for size, key in keys.items()}
+    return found | {"inner": int(config.get("n_inner") or 4 * found["width"])}
 
 
 def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> None:
@@ -109,9 +100,8 @@ def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> N
     expected = model.transformer.state_dict()
     strange = [key for key, value in expected.items() if key not in stored or stored[key].shape[1:] != value.shape[1:]]
     if strange:
-        raise UserError(
-            f"{path} lacks '{strange[0]}' of the shape that its configuration says; restore it from a copy."
-        )
+        wanted = f"'{strange[0]}' of the shape that its configuration says"
+        raise UserError(f"{path} lacks {wanted}; restore it from a copy.")
     table = stored["wte.weight"]
     rows = table.mean(0).repeat(model.config.vocab_size, 1)
     there = vocabulary.to_full < len(table)

@@ -1,14 +1,11 @@
 """Cosmos behind the contract: the package `cosmos` itself, trained in its two stages under one budget.
 
-The paper's autoencoder learns from Wikipedia or OpenWebText, not from the task. Here it learns from the task's own
-targets and, where the corpus has passages, from those too, in runs of whole sentences about as long as the longest
-target; what is longer, a long sentence among them, is cut.
+The paper's autoencoder learns from Wikipedia or OpenWebText. Here it learns from the task's own targets and, where the
+corpus has passages, from those too, in runs of whole sentences about as long as the longest target; what is longer, a
+long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
 
-A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
-
-How much is compressed is what the method is about, so it comes as contestants of their own, which one run can compare:
-`cosmos` with the preset's number of latents, `cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent
-for every position.
+How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
+`cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -24,20 +20,14 @@ from torch import Tensor, nn
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_texts, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus, Document
-from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
-from baselines.latent_diffusion.system import (
-    LatentDiffusionSystem,
-    LatentNetworks,
-    LatentSamplingSetting,
-    TwoStageRecipe,
-)
+from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import Preset
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.io.files import read_json
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
-from cosmos.pipeline import ABOUT, Pipeline, check
+from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
 from cosmos.stages import TrainingStage, autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
@@ -59,44 +49,36 @@ class CosmosSystem(LatentDiffusionSystem):
     method: ClassVar[str] = "cosmos"  # whatever the number of latents
     decoder_name: ClassVar[str] = "decompressor"
     presets: ClassVar[Mapping[str, Any]] = RECIPES
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-20": DPMPP_2M,
-            "release-200": LatentSamplingSetting(),
-        }
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-50": replace(DPMPP_2M, steps=50),
-            "dpmpp_2m-10": replace(DPMPP_2M, steps=10),
-            "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
-            "guided-20": replace(DPMPP_2M, guidance=1.5),
-            "release-guided-200": LatentSamplingSetting(guidance=1.5),
-        }
-    )
+    settings: ClassVar[Mapping[str, Any]] = {"dpmpp_2m-20": DPMPP_2M, "release-200": LatentSamplingSetting()}
+    other_settings: ClassVar[Mapping[str, Any]] = {
+        "dpmpp_2m-50": replace(DPMPP_2M, steps=50),
+        "dpmpp_2m-10": replace(DPMPP_2M, steps=10),
+        "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
+        "guided-20": replace(DPMPP_2M, guidance=1.5),
+        "release-guided-200": LatentSamplingSetting(guidance=1.5),
+    }
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        """The frozen encoder, whose states are learnt from."""
         return (recipe.model.text_encoder,)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
-        recipe, sizes = self.recipe, self.recipe.model.autoencoder
-        return {
-            **shared_keys("model.", recipe.budget, self.limits),
-            **autoencoder_keys("model.", full=recipe.full),
-            **linear_start_keys(recipe.start_linear, sizes, self.limits, full=recipe.full),
-        }
-
-    def two_stages(self) -> TwoStageRecipe:
         recipe: Recipe = self.recipe
-        return TwoStageRecipe(
-            recipe.model.text_encoder,
-            recipe.model.diffusion,
-            (recipe.autoencoder_training, recipe.diffusion_training),
-            recipe.autoencoder_share,
-            recipe.encoding_share,
+        sizes, start = recipe.model.autoencoder, recipe.start_linear
+        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
+
+    def two_stages(self) -> LatentRecipe:
+        recipe: Recipe = self.recipe
+        return LatentRecipe(
+            text_encoder=recipe.model.text_encoder,
+            denoiser=recipe.model.denoiser,
+            decoder_layers=recipe.model.autoencoder.layers,
+            diffusion=recipe.model.diffusion,
+            decoder_training=recipe.autoencoder_training,
+            denoiser_training=recipe.diffusion_training,
+            decoder_share=recipe.autoencoder_share,
+            budget=recipe.budget,
+            encoding_share=recipe.encoding_share,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -108,7 +90,7 @@ class CosmosSystem(LatentDiffusionSystem):
             max_tokens=shape["length"],
             latents=shape["length"] if self.recipe.full else model.autoencoder.latents,
         )
-        denoiser = self.denoiser_sizes(model.denoiser, sizes.latents, sizes.latent_width, shape)
+        denoiser = self.denoiser_sizes(sizes.latents, sizes.latent_width, shape)
         return LatentNetworks(shape["text_width"], Autoencoder(sizes), Denoiser(denoiser))
 
     def fresh(self, shape: Mapping[str, int], seed: int) -> LatentNetworks:
@@ -132,29 +114,26 @@ class CosmosSystem(LatentDiffusionSystem):
         tokens = self.positions(max(map(len, targets))) - 2  # besides [CLS] and [SEP]
         return pieces(corpus.passages, max(1, int(tokens / TOKENS_PER_WORD)))
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.decoder, *first_texts(corpus.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(data.train.targets, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
-        return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, corpus)
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
+        return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.decoder, model.standardiser, data, run)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
-    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
-        """Whether the start was linear, and how well validation texts come back from their latents."""
+    def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         noted = {"start_linear": self._starts_linearly(model)}
-        if corpus.validation is None:
+        if data.validation is None:
             return noted
-        return noted | reconstruction(model.decoder, model.standardiser, corpus.validation.targets)
+        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
 
     def decoder(self) -> nn.Module:
         return self.model.decoder.decompressor
@@ -181,11 +160,7 @@ class CosmosSystem(LatentDiffusionSystem):
         model.standardiser = pipeline.standardiser
         return shape, pipeline.vocabulary, model
 
-    def trained_with(self, folder: Path) -> str:
-        return str(read_json(folder / MODEL / ABOUT)["fingerprint"])
-
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
-        """What to fit on to time training steps; see `baselines.contract.SupportsTrainingBenchmark`."""
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
         made_up = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
@@ -195,33 +170,28 @@ class CosmosSystem(LatentDiffusionSystem):
 
 def _with_latents(latents: int) -> Mapping[str, Recipe]:
     """The presets that have room for so many latents, with them."""
-    room = {name: recipe for name, recipe in RECIPES.items() if latents <= recipe.model.autoencoder.max_tokens}
-    return MappingProxyType({name: with_latents(recipe, latents) for name, recipe in room.items()})
+    return {
+        name: with_latents(recipe, latents)
+        for name, recipe in RECIPES.items()
+        if latents <= recipe.model.autoencoder.max_tokens
+    }
 
 
 class Cosmos8System(CosmosSystem):
-    """Cosmos with 8 latents."""
-
     name: ClassVar[str] = "cosmos-8"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(8)
 
 
 class Cosmos16System(CosmosSystem):
-    """Cosmos with 16 latents."""
-
     name: ClassVar[str] = "cosmos-16"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(16)
 
 
 class Cosmos32System(CosmosSystem):
-    """Cosmos with 32 latents."""
-
     name: ClassVar[str] = "cosmos-32"
     presets: ClassVar[Mapping[str, Any]] = _with_latents(32)
 
 
 class CosmosFullSystem(CosmosSystem):
-    """Cosmos without compression: a latent for every position."""
-
     name: ClassVar[str] = "cosmos-full"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({n: replace(r, full=True) for n, r in RECIPES.items()})
+    presets: ClassVar[Mapping[str, Any]] = {name: replace(recipe, full=True) for name, recipe in RECIPES.items()}

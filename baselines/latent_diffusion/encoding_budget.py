@@ -1,9 +1,9 @@
 """How many documents a system on a frozen encoder learns from: the first ones, as many as it can pay to have encoded.
 
-Encoding is part of what a budget pays for, and long sources cost more than a small budget has. So a recipe says what
-share of its budget encoding may cost at most. Its FLOPs follow from the numbers of tokens alone, before anything is
-encoded; where the budget is in seconds, encoding a few documents tells how many FLOPs a second has. A budget in steps
-pays for training alone, and then no more documents are encoded than training will look at.
+Encoding is part of what a budget pays for, and long sources cost more than a small budget has, so a recipe limits its
+share. Its FLOPs follow from the numbers of tokens alone; where the budget is in seconds, encoding a few documents tells
+how many FLOPs a second has. A budget in steps pays for training alone, and then no more documents are encoded than
+training will look at.
 """
 
 from __future__ import annotations
@@ -12,30 +12,22 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from cosmos.data.encoding import first_process_first
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.text.encoder import TextEncoder
+from cosmos.training.config import TrainingRun
 
 VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents
+_TRAIN_SHARE = 1.0 - VALIDATION_SHARE
 _CHUNK = 512  # documents that are cut into tokens at once
 _TIMED = 64  # documents that are encoded to learn how fast that is
 CHOICE = "documents.json"
-_PARTS = ("train", "validation", "passages")
 
 
 def affordable(
-    corpus: Corpus,
-    encoder: TextEncoder,
-    limits: Limits,
-    budget: Budget,
-    *,
-    share: float,
-    batch_size: int,
-    workdir: Path,
-    device: str,
+    whole: Corpus, encoder: TextEncoder, limits: Limits, budget: Budget, share: float, batch_size: int, run: TrainingRun
 ) -> Corpus:
     """The first training and validation documents whose texts can be encoded within a share of the budget, and the
     first passages that what training documents leave of it pays for.
@@ -43,40 +35,39 @@ def affordable(
     Args:
         share: of the budget, the most that encoding may cost; `VALIDATION_SHARE` of it is for validation.
         batch_size: the largest of training.
-        workdir: where the choice is kept, so that a fit that was killed makes the same again.
+        run: in whose folder the choice is kept, so that a fit that was killed makes the same again.
 
     Raises:
         UserError: the share does not pay for a single document, or for no passage where there are some.
     """
-    path = workdir / CHOICE
-    with first_process_first(device):
+    path = run.workdir / CHOICE
+    with first_process_first(run.device):
         if not path.exists():
-            make_folder(workdir)
-            write_json(path, _choice(corpus, encoder, limits, budget, share, batch_size))
+            make_folder(run.workdir)
+            write_json(path, _choice(whole, encoder, limits, budget, share, batch_size))
     counts = read_json(path)
     if counts["train"] == 0:
         raise UserError(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
-    if corpus.passages and not counts.get("passages"):
+    if whole.passages and not counts.get("passages"):
         raise UserError(
-            f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(corpus.train)} "
+            f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(whole.train)} "
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
             "or no data.passages."
         )
-    parts = (corpus.train, corpus.validation, corpus.passages)
-    return Corpus(*(part[: counts.get(name, 0)] for name, part in zip(_PARTS, parts, strict=True)))
+    return Corpus(**{name: part[: counts.get(name, 0)] for name, part in vars(whole).items()})
 
 
 def _choice(
     corpus: Corpus, encoder: TextEncoder, limits: Limits, budget: Budget, share: float, batch_size: int
 ) -> dict[str, int]:
-    parts = {"train": (corpus.train, 1.0 - VALIDATION_SHARE), "validation": (corpus.validation, VALIDATION_SHARE)}
+    parts = {"train": (corpus.train, _TRAIN_SHARE), "validation": (corpus.validation, VALIDATION_SHARE)}
     if budget.unit == "steps":
-        seen = budget.amount * batch_size / (1.0 - VALIDATION_SHARE)
+        seen = budget.amount * batch_size / _TRAIN_SHARE
         counts = {name: min(len(documents), max(1, round(seen * part))) for name, (documents, part) in parts.items()}
-        rest = max(0, round(seen * (1.0 - VALIDATION_SHARE)) - counts["train"])
+        rest = max(0, round(seen * _TRAIN_SHARE) - counts["train"])
         return counts | {"passages": min(len(corpus.passages), rest)}
     flops = budget.amount * share
     if budget.unit == "seconds":
@@ -84,42 +75,38 @@ def _choice(
     counts = {name: _count(encoder, documents, limits, flops * part) for name, (documents, part) in parts.items()}
     counts["passages"] = 0
     if corpus.passages and counts["train"] == len(corpus.train):
-        spent = sum(encoder.flops(column) for column in _rows(encoder, corpus.train, limits))
+        rest = flops * _TRAIN_SHARE - sum(map(encoder.flops, _rows(encoder, corpus.train, limits)))
         passages = [Document("", None, passage, ()) for passage in corpus.passages]
-        rest = flops * (1.0 - VALIDATION_SHARE) - spent
         counts["passages"] = _count(encoder, passages, replace(limits, source_tokens=0), rest)
     return counts
 
 
 def _count(encoder: TextEncoder, documents: Sequence[Document], limits: Limits, flops: float) -> int:
     """How many of the first documents can be encoded for so much, padding included."""
-    columns: list[list[list[int]]] = [[] for _ in _limits(limits)]
+    columns: list[list[list[int]]] = []
     unpadded = 0.0
     for start in range(0, len(documents), _CHUNK):
-        for column, rows in zip(columns, _rows(encoder, documents[start : start + _CHUNK], limits), strict=True):
-            column += rows
-            unpadded += sum(encoder.flops([row]) for row in rows)
+        chunk = _rows(encoder, documents[start : start + _CHUNK], limits)
+        columns = [done + rows for done, rows in zip(columns, chunk, strict=True)] if columns else chunk
+        unpadded += sum(encoder.flops([row]) for rows in chunk for row in rows)
         if unpadded > flops:
             break
 
     def cost(count: int) -> float:
         return sum(encoder.flops(column[:count]) for column in columns)
 
-    affordable_count = bisect_right(range(1, len(columns[0]) + 1), flops, key=cost)
-    while affordable_count and cost(affordable_count) > flops:  # one document more can be padded less
-        affordable_count -= 1
-    return affordable_count
-
-
-def _limits(limits: Limits) -> tuple[int, ...]:
-    """The longest target and, where the task has sources, the longest source."""
-    return (limits.target_tokens, limits.source_tokens) if limits.source_tokens else (limits.target_tokens,)
+    count = bisect_right(range(1, len(columns[0]) + 1), flops, key=cost) if columns else 0
+    while count and cost(count) > flops:  # one document more can be padded less
+        count -= 1
+    return count
 
 
 def _rows(encoder: TextEncoder, documents: Sequence[Document], limits: Limits) -> list[list[list[int]]]:
     """Token ids of the texts that are encoded together: the targets, and the sources where the task has any."""
-    texts = [[document.target for document in documents], [str(document.source) for document in documents]]
-    return [encoder.ids(column, longest)[0] for column, longest in zip(texts, _limits(limits), strict=False)]
+    columns = [encoder.ids([document.target for document in documents], limits.target_tokens)[0]]
+    if limits.source_tokens:
+        columns.append(encoder.ids([str(document.source) for document in documents], limits.source_tokens)[0])
+    return columns
 
 
 def _speed(encoder: TextEncoder, columns: Sequence[Sequence[Sequence[int]]]) -> float:

@@ -4,19 +4,14 @@ A Perceiver compresses a frozen encoder's states into a few latents of fixed nor
 latents writes the text word by word (greedily here; teacher-forced in training, cross-entropy alone); a diffusion
 model, given the source's frozen states, makes latents. It predicts the velocity v = alpha eps - sigma x_0 (Salimans
 and Ho, 2022, arXiv:2202.00512) under a plain mean squared error on the cosine schedule alpha = cos(pi t/2), with
-self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there). From x and v follow x_0 =
-alpha x - sigma v and eps = sigma x + alpha v.
+self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos has it there).
 
 Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
 DPM-Solver++(2M) in 20 steps.
 
-This isolates the decoder: compressor, denoiser, their sizes and their training are those of the Cosmos preset of the
-same name, so what differs is who writes (word by word, or all positions at once), and the paper's objective and
-schedule.
-
-At `nano` two things make up for a short training: the schedule's log-SNR is shifted, as the authors' code can (`scale`
-0.2, so sigma/alpha = 5 tan(pi t/2), noise at which the source and not x tells the words); and the compressor and the
-decoder's attention begin as in `cosmos.models.linear_init`, as Cosmos's.
+This isolates the decoder: all else is of the size and the training of the Cosmos preset of the same name. At `nano`
+the schedule's log-SNR is shifted, as the authors' code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which
+the source and not x tells the words); and the compressor and the decoder's attention begin linearly, as Cosmos's do.
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
@@ -31,25 +26,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.static_shapes import summed_nll
-from baselines.contract import Budget, UserError
-from baselines.latent_diffusion.ignored_keys import autoencoder_keys, linear_start_keys, shared_keys
+from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
-from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
-from cosmos.recipes import RECIPES, check_shares
+from cosmos.recipes import RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
@@ -58,31 +51,16 @@ from cosmos.text.vocabulary import SEP
 from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import TrainingConfig
 
 COSINE = Tangent(1.0)
 
 
-@dataclass(frozen=True)
-class LD4LGRecipe:
-    """Sizes and training of one preset; vocabulary, lengths and source are set to suit the task."""
+@dataclass(frozen=True, kw_only=True)
+class LD4LGRecipe(LatentRecipe):
+    """The autoencoder's vocabulary and lengths are set to suit the task."""
 
-    text_encoder: str
     autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
-    decoder_layers: int
-    denoiser: DenoiserConfig
-    diffusion: DiffusionConfig
-    decoder_training: TrainingConfig
-    denoiser_training: TrainingConfig
-    decoder_share: float  # of the budget that encoding leaves
-    budget: Budget
-    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
-
-    def __post_init__(self) -> None:
-        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
-        if self.decoder_layers < 1:
-            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
 
 class LatentAutoencoder(nn.Module):
@@ -91,8 +69,7 @@ class LatentAutoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig, decoder_layers: int) -> None:
         super().__init__()
         self.config = config
-        self.compressor = Compressor(config)
-        self.decoder = LatentDecoder(config, decoder_layers)
+        self.compressor, self.decoder = Compressor(config), LatentDecoder(config, decoder_layers)
 
     def compress(self, states: Tensor, mask: Tensor) -> Tensor:
         """Standardised states [B, L, T] and bool mask [B, L] -> raw latents [B, N, C]."""
@@ -101,20 +78,13 @@ class LatentAutoencoder(nn.Module):
 
 def velocity(clean: Tensor, noise: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """v = alpha eps - sigma x_0; clean and noise [B, N, C], t [B]."""
-    alpha, sigma = _levels(t, clean, schedule)
-    return alpha * noise - sigma * clean
+    return clean_of(noise, clean, t, schedule)
 
 
 def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """x_0 = alpha x - sigma v."""
-    alpha, sigma = _levels(t, noisy, schedule)
-    return alpha * noisy - sigma * velocity
-
-
-def _levels(t: Tensor, like: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """alpha and sigma at t [B], as [B, 1, 1] in the dtype of `like`."""
     wide = t.double()[:, None, None]
-    return schedule.alpha(wide).to(like.dtype), schedule.sigma(wide).to(like.dtype)
+    return schedule.alpha(wide).to(noisy.dtype) * noisy - schedule.sigma(wide).to(noisy.dtype) * velocity
 
 
 class VelocityDenoiser(Denoiser):
@@ -130,16 +100,11 @@ class VelocityDenoiser(Denoiser):
         return clean_of(x, self.predict(x, t, estimate, condition), t, self.schedule)
 
     def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
-        """The velocity [B, N, C]."""
         return super().forward(x, t, estimate, condition)
 
 
 def velocity_loss(
-    model: VelocityDenoiser,
-    latents: Tensor,
-    config: DiffusionConfig,
-    seeds: CounterRNG,
-    source: SourceStates | None = None,
+    model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion_loss`."""
     example = noised_example(model, latents, config, seeds, source)
@@ -148,79 +113,40 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
-def _like_cosmos(
-    preset: str,
-    decoder_layers: int,
-    budget: Budget,
-    d: float = 1.0,
-    decoder_share: float = 0.3,
-) -> LD4LGRecipe:
-    """The sizes and the training of a Cosmos preset, with this paper's objective.
-
-    `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
-    """
-    cosmos = RECIPES[preset]
-    return LD4LGRecipe(
-        text_encoder=cosmos.model.text_encoder,
-        autoencoder=cosmos.model.autoencoder,
-        decoder_layers=decoder_layers,
-        denoiser=replace(cosmos.model.denoiser, output_norm=False, positions=True),  # a velocity has no fixed norm
-        diffusion=DiffusionConfig(
-            schedule=ScheduleConfig("tan", d), times="stratified", source_dropout=cosmos.model.diffusion.source_dropout
-        ),
-        decoder_training=cosmos.autoencoder_training,
-        denoiser_training=cosmos.diffusion_training,
-        decoder_share=decoder_share,
-        budget=budget,
-        start_linear=cosmos.start_linear,
-    )
-
-
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
     name: ClassVar[str] = "ld4lg"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": _like_cosmos("nano", 2, Budget(3e12, "flops"), d=5.0, decoder_share=0.4),
-            "small": _like_cosmos("small", 6, Budget(600, "seconds")),
-            "base": _like_cosmos("base", 12, Budget(300_000, "steps")),
-        }
-    )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
-            "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
-        }
-    )
-
+    presets: ClassVar[Mapping[str, Any]] = {
+        name: LD4LGRecipe.like_cosmos(
+            name, d, decoder_layers=layers, decoder_share=share, autoencoder=PRESETS[name].autoencoder,
+            start_linear=RECIPES[name].start_linear,
+        )
+        # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
+        for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
+    }  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = {
+        "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", end_noise=0.05, final_x0=True),
+        "ddpm-250": LatentSamplingSetting("ddpm", steps=250, end_noise=1e-4),
+    }
     kv_decoder: KVCacheDecoder | None = None
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         recipe: LD4LGRecipe = self.recipe
-        return {
-            **shared_keys("", recipe.budget, self.limits),
-            **autoencoder_keys(""),
-            **linear_start_keys(recipe.start_linear, recipe.autoencoder, self.limits),
-        }
+        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, start_linear=recipe.start_linear)
 
     def positions(self, longest: int) -> int:
-        return max(
-            self.recipe.autoencoder.latents, super().positions(longest)
-        )  # a latent stands for a position at least
+        """As others', and one for each latent at least."""
+        return max(self.recipe.autoencoder.latents, super().positions(longest))
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: LD4LGRecipe = self.recipe
-        width = shape["text_width"]
-        sizes = replace(
-            recipe.autoencoder, text_width=width, vocabulary=shape["vocabulary"], max_tokens=shape["length"]
-        )
-        denoiser = self.denoiser_sizes(recipe.denoiser, sizes.latents, sizes.latent_width, shape)
-        autoencoder_module = LatentAutoencoder(sizes, recipe.decoder_layers)
-        return LatentNetworks(
-            width, autoencoder_module, VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
-        )
+        of_texts = {"text_width": shape["text_width"], "vocabulary": shape["vocabulary"], "max_tokens": shape["length"]}
+        sizes = replace(recipe.autoencoder, **of_texts)
+        denoiser = self.denoiser_sizes(sizes.latents, sizes.latent_width, shape)
+        autoencoder = LatentAutoencoder(sizes, recipe.decoder_layers)
+        velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
+        return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
 
     def decoder(self) -> LatentDecoder:
         return self.model.decoder.decoder
@@ -229,14 +155,13 @@ class LD4LGSystem(LatentDiffusionSystem):
         """A logit of zero is never the largest of a whole vocabulary's."""
         model.decoder.decoder.tokens.weight[SEP] = 0.0
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
-        autoencoder: LatentAutoencoder = model.decoder
-        if self.recipe.start_linear and tokens_per_latent(autoencoder.config) is not None:
-            first = first_texts(corpus.train.targets, model.standardiser)
-            linear_start_compressor(autoencoder.compressor, autoencoder.config, *first, seed)
-            autoencoder.decoder.align()
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+        if self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None:
+            first = first_texts(data.train.targets, model.standardiser)
+            linear_start_compressor(model.decoder.compressor, model.decoder.config, *first, seed)
+            model.decoder.decoder.align()
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
             mask, tokens = batch["mask"], batch["tokens"]
@@ -244,19 +169,15 @@ class LD4LGSystem(LatentDiffusionSystem):
             logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
-        validation = corpus.validation
-        held_out = None if validation is None else validation.targets
-        return TrainingStage("decoder", model.decoder, loss, corpus.train.targets, held_out)
+        held_out = None if data.validation is None else data.validation.targets
+        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, corpus, run)
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
+        latents = corpus_latents(model.decoder, model.standardiser, data, run)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """The most probable tokens, word by word, from latents of a captured call."""
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)

@@ -14,18 +14,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.autoregressive.decoding import Decoding, DecodingPositions, KVCacheDecoder, attend, locate
+from baselines.autoregressive.decoding import Decoding, KVCacheDecoder, attend, locate
 from cosmos.config import AutoencoderConfig
 from cosmos.models.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, turn
 from cosmos.runtime.capture import Capture
-from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import CLS
 
 ALIGNED = 2.0  # how much more than by chance a position looks at its latent
 
 
 class DecoderBlock(nn.Module):
-    """Causal self-attention, cross-attention to latents, feed-forward; each residual."""
+    """Causal self-attention, cross-attention to latents, feed-forward; each residual.
+
+    A step, of one position per row, is `before` and `after` its attention to earlier tokens.
+    """
 
     compiles: ClassVar[tuple[str, ...]] = ("before", "after")  # of a step; see `cosmos.runtime.compilation`
 
@@ -42,27 +44,14 @@ class DecoderBlock(nn.Module):
         x = x + self.cross_attention(self.cross_norm(x), latent_kv)
         return x + self.feed_forward(x)
 
-    def step(
-        self, x: Tensor, cos: Tensor, sin: Tensor, latent_kv: Tensor, cache: Tensor, at: DecodingPositions
-    ) -> Tensor:
-        """One position per row: x [B, W] -> [B, W].
-
-        Args:
-            cos, sin: the rotary turn of those positions, each [B, 1, D].
-            latent_kv: keys and values of the latents, [B, 2, H, N, D].
-            cache: those of the tokens, [B, P, 2, H, D]; written at this position.
-        """
-        query, fresh = self.before(x, cos, sin)
-        return self.after(x, attend(query, fresh, cache, at), latent_kv)
-
     def before(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """What a step attends with: the query [B, H, D], and key and value [B, 2, H, D]."""
+        """x [B, W], turned by cos and sin, each [B, 1, D] -> the query [B, H, D], and key and value [B, 2, H, D]."""
         mapped = self.attention.to_qkv(self.norm(x)).unflatten(-1, (3, self.attention.heads, -1))  # [B, 3, H, D]
         query, key, value = mapped.unbind(1)
         return turn(query, cos, sin), torch.stack((turn(key, cos, sin), value), 1)
 
     def after(self, x: Tensor, attended: Tensor, latent_kv: Tensor) -> Tensor:
-        """What a step does with what it attended to, [B, W] -> [B, W]; it depends on the number of rows alone."""
+        """What was attended to [B, W], and keys and values of the latents [B, 2, H, N, D] -> [B, W]."""
         x = x + self.attention.out(attended)
         x = x + self.cross_attention(self.cross_norm(x)[:, None], (latent_kv[:, 0], latent_kv[:, 1]))[:, 0]
         return x + self.feed_forward(x)
@@ -88,11 +77,8 @@ class LatentDecoder(nn.Module):
 
     @torch.no_grad()
     def align(self) -> None:
-        """Let each position look at the latent that `cosmos.models.linear_init` gives the next token to, from the
-        start.
-
-        The position and its latent get the same vector, and keys are made as queries are.
-        """
+        """Let each position look from the start at the latent that `cosmos.models.linear_init` gives the next token:
+        both get the same vector, and keys are made as queries are."""
         latents, positions = len(self.latent_positions), len(self.positions)
         each = -(-positions // latents)
         nexts = (torch.arange(positions, device=self.positions.device) + 1).clamp_max(positions - 1)
@@ -109,22 +95,21 @@ class LatentDecoder(nn.Module):
         return [block.cross_attention.keys_values(states) for block in self.blocks]
 
     def forward(self, tokens: Tensor, kv_cache: list[Tensor], positions: Tensor, attended_length: int) -> Tensor:
-        """One step: tokens int64 [B] at `positions` int64 [B] -> logits of the next ones [B, V]; a network call of
-        generation. See `baselines.autoregressive.decoding.CachedNetwork`."""
+        """One step, a network call of generation, as `baselines.autoregressive.decoding.CachedNetwork` has it."""
         x = self.tokens(tokens) + self.positions[positions]  # [B, W]
         (cos, sin), at = self.rotary.at(positions), locate(positions, attended_length, x.dtype)
         token_caches, latent_caches = kv_cache[: len(self.blocks)], kv_cache[len(self.blocks) :]
         for block, token_cache, latent_kv in zip(self.blocks, token_caches, latent_caches, strict=True):
-            x = block.step(x, cos, sin, latent_kv, token_cache, at)
+            query, fresh = block.before(x, cos, sin)
+            x = block.after(x, attend(query, fresh, token_cache, at), latent_kv)
         return self.lm_head(x)
 
     def kv_cache(self, rows: int, positions: int) -> list[Tensor]:
-        """Keys and values of the tokens for every block [rows, positions, 2, H, D], then of the latents
-        [rows, 2, H, N, D]."""
-        table, heads = self.tokens.weight, self.blocks[0].attention.heads
-        size, latents = table.shape[1] // heads, len(self.latent_positions)
-        caches = [table.new_zeros(rows, positions, 2, heads, size) for _ in self.blocks]
-        return caches + [table.new_zeros(rows, 2, heads, latents, size) for _ in self.blocks]
+        """Of every block, for tokens [rows, positions, 2, H, D], then for latents [rows, 2, H, N, D]."""
+        zeros, heads = self.tokens.weight.new_zeros, self.blocks[0].attention.heads
+        latents, size = len(self.latent_positions), self.latent_positions.shape[1] // heads
+        caches = [zeros(rows, positions, 2, heads, size) for _ in self.blocks]
+        return caches + [zeros(rows, 2, heads, latents, size) for _ in self.blocks]
 
     def remember(self, latents: Tensor, kv_cache: list[Tensor]) -> None:
         """Fill the cache's part for latents [B, N, C]."""
@@ -150,15 +135,12 @@ def greedy(
     """The most probable token after token: int64 [B, steps], [PAD] after the end token.
 
     Args:
-        kv_decoder: of a `LatentDecoder`, with a cache for as many rows.
+        kv_decoder: of a `LatentDecoder`.
         latents: raw [B, N, C], in the decoder's dtype.
         vocabulary_size: tokens from this number on are never chosen; they only fill the table.
     """
-    setting, count, device = Decoding(greedy=True, capture=capture), len(latents), latents.device
+    setting, count = Decoding(greedy=True, capture=capture), len(latents)
     kv_decoder.prepare(setting, count, vocabulary_size)
-    decoder = kv_decoder.network
-    assert isinstance(decoder, LatentDecoder)
-    decoder.remember(latents, kv_decoder.of_rows(count))
-    start = torch.full((count,), CLS, device=device)
-    nobody = CounterRNG(torch.zeros_like(start))  # nothing is drawn
-    return kv_decoder.decode(start, torch.zeros_like(start), 0, steps, setting, nobody, vocabulary_size=vocabulary_size)
+    kv_decoder.network.remember(latents, kv_decoder.of_rows(count))
+    start = torch.full((count,), CLS, device=latents.device)
+    return kv_decoder.decode(start, torch.zeros_like(start), 0, steps, setting, None, vocabulary_size=vocabulary_size)

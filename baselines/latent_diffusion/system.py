@@ -1,15 +1,14 @@
 """Latent diffusion behind the contract: what Cosmos, TEncDM and LD4LG share. A system adds its networks and its losses.
 
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
-where texts are compressed, what compresses them), then the denoiser. The budget pays for everything. Encoding the texts
-comes first, of as many documents as `encoding_share` of it pays for (`baselines.latent_diffusion.encoding_budget`);
-what is left is split between the stages, and each pays from its part for what is computed for it before it trains: a
-linear start, latents.
+where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
+as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
+between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
 
-A decoder emits a fixed number of positions: that of the longest training target, rounded up to a multiple of four,
-within the task's limit. The checkpoint keeps it; positions that no text needs would cost without use.
+A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
+to a multiple of four, within the task's limit.
 
-Networks, losses, caches and the training loop are those of `cosmos`. Axis legend in `cosmos.models.blocks`.
+Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +27,14 @@ from torch import Tensor, nn
 from baselines.common import checkpoint
 from baselines.common.system import TrainedSystem
 from baselines.common.token_rows import samples_from_tokens
-from baselines.contract import Budget, Corpus, Document, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
+from cosmos.recipes import RECIPES, check_shares
 from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import TrainingStage, measured, train_stage
 from cosmos.text.encoder import TextEncoder
@@ -53,21 +53,46 @@ class LatentSamplingSetting(SamplerSetting, Capturable):
     """How to generate: the sampler, and whether its loop is captured."""
 
 
-@dataclass(frozen=True)
-class TwoStageRecipe:
-    """What the recipes of all these systems say, whatever their fields are called."""
+@dataclass(frozen=True, kw_only=True)
+class LatentRecipe:
+    """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
 
     text_encoder: str
+    denoiser: DenoiserConfig
+    decoder_layers: int
     diffusion: DiffusionConfig
-    trainings: tuple[TrainingConfig, TrainingConfig]
-    first_share: float  # of the budget that encoding leaves
-    encoding_share: float
+    decoder_training: TrainingConfig
+    denoiser_training: TrainingConfig
+    decoder_share: float  # of the budget that encoding leaves
+    budget: Budget
+    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+
+    def __post_init__(self) -> None:
+        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
+        if self.decoder_layers < 1:
+            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+
+    @classmethod
+    def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
+        """Encoder, sizes, trainings and budget of a Cosmos preset, for what has no fixed norm, as a velocity or states.
+
+        Noise has sigma/alpha = d tan(pi t/2); `changes` are all other fields, and those that differ.
+        """
+        cosmos, model = RECIPES[preset], PRESETS[preset]
+        dropped = model.diffusion.source_dropout
+        values: dict[str, Any] = {
+            "text_encoder": model.text_encoder,
+            "denoiser": replace(model.denoiser, output_norm=False, positions=True),
+            "diffusion": DiffusionConfig(ScheduleConfig(d=d), times="stratified", source_dropout=dropped),
+            "decoder_training": cosmos.autoencoder_training,
+            "denoiser_training": cosmos.diffusion_training,
+            "budget": cosmos.budget,
+        }
+        return cls(**values | changes)
 
 
 class LatentNetworks(nn.Module):
     """All that a checkpoint holds; `decoder` is what the first stage trains, of a type that the system knows."""
-
-    decoder: Any
 
     def __init__(self, text_width: int, decoder: nn.Module, denoiser: Denoiser) -> None:
         super().__init__()
@@ -84,46 +109,31 @@ class LatentDiffusionSystem(TrainedSystem):
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        """The frozen encoder, whose states are learnt from."""
         return (recipe.text_encoder,)
 
-    # -- what a system adds -------------------------------------------------------------------------------------------
-
-    def two_stages(self) -> TwoStageRecipe:
-        """What the recipe says of both stages."""
-        recipe = self.recipe
-        return TwoStageRecipe(
-            recipe.text_encoder,
-            recipe.diffusion,
-            (recipe.decoder_training, recipe.denoiser_training),
-            recipe.decoder_share,
-            recipe.encoding_share,
-        )
+    def two_stages(self) -> LatentRecipe:
+        """The recipe, under the names that all these systems share."""
+        return self.recipe
 
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
-        """All networks, with fresh weights; `shape` holds "vocabulary", "sequence" (positions) and "text_width"."""
+        """All networks, with fresh weights; `shape` holds "vocabulary", "length" (positions) and "text_width"."""
 
     @abstractmethod
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         """The stage after which tokens can be decoded."""
 
     @abstractmethod
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         """The denoiser's, once the first has ended, and what it pays for before it trains."""
 
-    def denoiser_sizes(
-        self, sizes: DenoiserConfig, latents: int, latent_width: int, shape: Mapping[str, int]
-    ) -> DenoiserConfig:
-        """Those of a recipe, made to suit what is diffused and the task's sources."""
-        conditional = self.limits.source_tokens > 0
+    def denoiser_sizes(self, latents: int, latent_width: int, shape: Mapping[str, int]) -> DenoiserConfig:
+        """Those of the recipe, made to suit what is diffused and the task's sources."""
         return replace(
-            sizes,
+            self.two_stages().denoiser,
             latents=latents,
             latent_width=latent_width,
-            source_width=shape["text_width"] if conditional else None,
+            source_width=shape["text_width"] if self.limits.source_tokens > 0 else None,
             max_source_tokens=max(1, self.limits.source_tokens),
         )
 
@@ -139,10 +149,10 @@ class LatentDiffusionSystem(TrainedSystem):
         """Texts of another corpus, for the first stage; here none."""
         return ()
 
-    def start(self, model: LatentNetworks, corpus: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
+    def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         """Better first weights than random ones; here none."""
 
-    def notes(self, model: LatentNetworks, corpus: EncodedCorpus) -> Mapping[str, Any]:
+    def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         """What else is worth noting of a training; here nothing."""
         return {}
 
@@ -151,19 +161,11 @@ class LatentDiffusionSystem(TrainedSystem):
         return self.model.decoder
 
     def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
-        """Write the vocabulary and the networks."""
         checkpoint.save_networks(folder, self.name, vocabulary, model)
-
-    def trained_with(self, folder: Path) -> str:
-        """The fingerprint of the text encoder that a checkpoint was trained with."""
-        return str(checkpoint.notes(folder)["text_encoder"])
-
-    # -- the contract -------------------------------------------------------------------------------------------------
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
-        """Train both stages within the budget and leave a checkpoint; see the contract."""
         arguments = checkpoint.inputs(corpus, budget, seed)
         done = checkpoint.finished(workdir, self.configured, arguments)
         if done is not None:
@@ -172,56 +174,47 @@ class LatentDiffusionSystem(TrainedSystem):
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
         recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
-        affordable_corpus = affordable(
+        learnt = affordable(
             replace(corpus, passages=self.passages(corpus, encoder)),
             encoder,
             self.limits,
             budget,
             share=recipe.encoding_share,
-            batch_size=max(training.batch_size for training in recipe.trainings),
-            workdir=run.workdir,
-            device=device,
+            batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
+            run=run,
         )
-        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
-        vocabulary = Vocabulary.of([*seen, *affordable_corpus.passages], str(encoder.folder))
-        targets = [document.target for document in affordable_corpus.train]
-        longest = int(vocabulary.encode(targets, self.limits.target_tokens).mask.sum(1).max())
-        positions = self.positions(longest)
-        shape = {"vocabulary": vocabulary.padded_size, "length": positions, "text_width": encoder.width}
-
-        encoding = Encoding(encoder, vocabulary, positions, self.limits.source_tokens, run)
-        texts = [self._texts(documents) for documents in (affordable_corpus.train, affordable_corpus.validation)]
-        data = encoding.corpus(*texts, affordable_corpus.passages)
+        encoding, data = self._encoded(corpus, learnt, encoder, run)
+        vocabulary, targets = encoding.vocabulary, data.train.targets
+        shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, seed)
-        model.standardiser = Standardiser.of(data.train.targets.states.statistics())
+        model.standardiser = Standardiser.of(targets.states.statistics())
         model.to(find_processes(device).device)
         start = measured(lambda: self.start(model, data, encoder, seed), run)
-        part = left.part(recipe.first_share).after(start, "The linear start")
+        part = left.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
-        first = train_stage(stage, recipe.trainings[0], part, run)
+        first = train_stage(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.first_share).after(prepared, "Computing the latents")
-        second = train_stage(next_stage, recipe.trainings[1], part, run)
+        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
+        second = train_stage(next_stage, recipe.denoiser_training, part, run)
 
         cost = Cost.total([data.cost, start, prepared])
-        states = data.train.targets.states
         fitted = TrainingResult(
             steps=first.steps + second.steps,
             seconds=first.seconds + second.seconds + cost.seconds,
             flops=first.flops + second.flops + cost.flops,
             validation_loss=second.validation_loss,
             notes={
-                "documents": len(affordable_corpus.train),
-                "validation_documents": len(affordable_corpus.validation),
-                "passages": len(affordable_corpus.passages),
+                "documents": len(learnt.train),
+                "validation_documents": len(learnt.validation),
+                "passages": len(learnt.passages),
                 stage.name: asdict(first),
                 next_stage.name: asdict(second),
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
                 "text_encoder": encoder.fingerprint,
-                "cut_targets": states.cut,
+                "cut_targets": targets.states.cut,
                 "cut_sources": 0 if data.train.sources is None else data.train.sources.cut,
                 **shape,
                 **self.notes(model, data),
@@ -233,16 +226,28 @@ class LatentDiffusionSystem(TrainedSystem):
         shutil.rmtree(run.workdir)  # caches and logs: large, and never read again
         return fitted
 
+    def _encoded(
+        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun
+    ) -> tuple[Encoding, EncodedCorpus]:
+        """Texts that are learnt from with their states, under the vocabulary of all documents."""
+        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
+        vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        source_tokens = self.limits.source_tokens
+        train, validation = (
+            Texts([d.target for d in documents], [str(d.source) for d in documents] if source_tokens else None)
+            for documents in (learnt.train, learnt.validation)
+        )
+        longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
+        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run)
+        return encoding, encoding.corpus(train, validation, learnt.passages)
+
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
-        """Read the checkpoint, with the text encoder where requests have sources."""
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
-            if self.encoder.fingerprint != self.trained_with(checkpoint_folder):
-                raise UserError(
-                    f"{checkpoint_folder} was trained with another text encoder than {self.encoder.folder}; "
-                    "fit it elsewhere."
-                )
+            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder)["text_encoder"]:
+                other = f"another text encoder than {self.encoder.folder}"
+                raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
 
     def ready(
         self, shape: Mapping[str, int], vocabulary: Vocabulary, model: nn.Module, *, device: str, dtype: str
@@ -259,11 +264,10 @@ class LatentDiffusionSystem(TrainedSystem):
     def text_width(self) -> int:
         """That of the encoder's states, without loading it."""
         encoder = self.two_stages().text_encoder
-        widths = (preset.autoencoder.text_width for preset in PRESETS.values() if preset.text_encoder == encoder)
-        width = next(widths, None)
-        if width is None:
-            raise UserError(f"The width of the encoder '{encoder}' is not known without loading it; choose a preset's.")
-        return width
+        for preset in PRESETS.values():
+            if preset.text_encoder == encoder:
+                return preset.autoencoder.text_width
+        raise UserError(f"The width of the encoder '{encoder}' is not known without loading it; choose a preset's.")
 
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
@@ -273,11 +277,9 @@ class LatentDiffusionSystem(TrainedSystem):
         return networks
 
     def check_setting(self, setting: LatentSamplingSetting) -> None:
-        """Refuse guidance where there is nothing to guide by."""
         check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
 
     def generate(self, requests: Sequence[Request], setting: LatentSamplingSetting) -> list[Sample]:
-        """One text per request; all go through the networks as one batch."""
         if not requests:
             return []
         with torch.inference_mode():
@@ -287,33 +289,21 @@ class LatentDiffusionSystem(TrainedSystem):
         return samples_from_tokens(requests, tokens, self.vocabulary)
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """Compact tokens int64 [B, L], without [CLS]; arguments as in `latents`. Here one captured call makes them."""
+        """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""
         return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
 
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """The most probable token at every position after [CLS], int64 [B, L], as a function of tensors."""
         latents = self.latents(setting, seeds, *source)
         return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
-        """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
-
-        Args:
-            seeds: int64 [B].
-            source: none, or standardised states [B, S, T] and mask bool [B, S].
-        """
-        states = SourceStates(*source) if source else None
-        diffusion = self.two_stages().diffusion
+        """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
+        states, diffusion = SourceStates(*source) if source else None, self.two_stages().diffusion
         return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
 
-    def _texts(self, documents: Sequence[Document]) -> Texts:
-        sources = [str(document.source) for document in documents] if self.limits.source_tokens > 0 else None
-        return Texts([document.target for document in documents], sources)
-
     def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
-        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S]; nothing for an
-        unconditional model. S is that of the longest source, or the limit if fixed: a recording is for one shape.
-        """
+        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing. S is
+        that of the longest source, or the limit if fixed: a recording is for one shape."""
         if self.encoder is None:
             return ()
         limit = self.limits.source_tokens

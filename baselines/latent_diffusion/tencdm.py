@@ -3,9 +3,8 @@
 What Cosmos is to be compared with for its claim that compression costs nothing: same frozen encoder, same denoiser, but
 one latent per token. The forward process x_t = alpha x_0 + sigma eps has sigma/alpha = d tan(pi t/2) with d = 9, larger
 than for compressed latents; the network predicts x_0 under a plain mean squared error, with self-conditioning, and
-attends to the source's frozen states. A light decoder of three layers (one at nano) reads all positions at once. It is
-trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean, and
-attends to the source too.
+attends to the source's frozen states. A light decoder reads all positions at once and attends to the source too; it is
+trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean.
 
 Sampling: the paper's Euler-Maruyama on the reverse SDE in 50 equal steps of t, from 1 to 0.05, of which the last mean
 is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better and faster at nano and so comes first.
@@ -15,10 +14,9 @@ Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiG
 parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is
 self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
 part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
-At nano the loss of the denoiser, in training and validation, has besides 4 times the cross-entropy of the trained
-decoder on its estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a
-network of that width the mean of the states and no text, exact_j 0.01 on `world`. And no source is withheld at nano, as
-Cosmos has it there, so there is nothing to guide by.
+At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its estimate (an anchor as
+that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that width the mean of the
+states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide by.
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """
@@ -28,7 +26,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -37,15 +34,15 @@ from torch.nn import functional
 
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
-from baselines.latent_diffusion.ignored_keys import shared_keys
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentSamplingSetting
-from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig, SolverName
+from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
-from cosmos.diffusion.objective import diffuse, diffusion_loss, estimated, noised_example, squared_error
+from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
-from cosmos.recipes import NANO, RECIPES, SMALL, SMALL_DENOISER, check_shares
+from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import TrainingStage, source_of
 from cosmos.training.batches import Batch, Rows
@@ -57,27 +54,16 @@ DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.05  # where sampling stops
 
 
-@dataclass(frozen=True)
-class TEncDMRecipe:
-    """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
+@dataclass(frozen=True, kw_only=True)
+class TEncDMRecipe(LatentRecipe):
+    """The denoiser's width and heads are the decoder's too."""
 
-    text_encoder: str
-    denoiser: DenoiserConfig  # its width and heads are the decoder's too
-    decoder_layers: int
-    diffusion: DiffusionConfig
-    decoder_training: TrainingConfig
-    denoiser_training: TrainingConfig
-    decoder_share: float  # of the budget that encoding leaves
-    budget: Budget
-    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     decoder_weight: float = 0.0  # of the decoder's cross-entropy on the denoiser's estimate, beside the squared error
 
     def __post_init__(self) -> None:
-        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
+        super().__post_init__()
         if not self.decoder_weight >= 0:
             raise UserError(f"The weight of the decoder's cross-entropy must not be negative: {self.decoder_weight:g}.")
-        if self.decoder_layers < 1:
-            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
 
 
 class StateDecoder(nn.Module):
@@ -98,10 +84,8 @@ class StateDecoder(nn.Module):
         x = self.from_text(states)
         seen = None if source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
-            if source is None:
-                x = block(x, self.rotary)
-            else:
-                x = block(x, self.rotary, None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            told = () if source is None else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            x = block(x, self.rotary, *told)
         return self.head(self.norm(x))
 
 
@@ -112,8 +96,8 @@ def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> 
 
 
 def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch) -> Tensor:
-    """Mean cross-entropy per token of what a decoder makes of states [B, L, T], in nats: [B]. The decoder is not
-    trained by it; what follows the end counts nothing."""
+    """Mean cross-entropy per token, up to the end, of what a decoder makes of states [B, L, T], in nats: [B]. The
+    decoder is not trained by it."""
     frozen = {name: value.detach() for name, value in decoder.named_parameters()}
     logits = torch.func.functional_call(decoder, frozen, (states, source))  # [B, L, V]
     tokens, mask = batch["tokens"], batch["mask"]
@@ -132,51 +116,12 @@ class StateDataset:
 
     def batch(self, index: Tensor) -> Rows:
         states, mask = self.targets.states.rows(index, self.length)
-        tokens = self.targets.tokens[index]
-        tokens = functional.pad(tokens, (0, self.length - tokens.shape[1]))  # [PAD] is 0
+        tokens = functional.pad(self.targets.tokens[index], (0, self.length - self.targets.tokens.shape[1]))  # [PAD]: 0
         rows = {"states": states, "mask": mask, "tokens": tokens}
         if self.sources is not None:
             source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
             rows |= {"source": source, "source_mask": source_mask}
         return rows
-
-
-def _like_cosmos(
-    preset: str,
-    decoder_layers: int,
-    decoder_training: TrainingConfig,
-    denoiser_training: TrainingConfig,
-    decoder_share: float,
-    budget: Budget,
-    feed_forward: float = 4,
-    **changes: Any,
-) -> TEncDMRecipe:
-    """The encoder and the denoiser of a Cosmos preset, with this paper's schedule and objective.
-
-    `feed_forward` makes up for the maps of states, which where they are wider than latents are larger; `changes` are
-    further fields of the recipe.
-    """
-    model = RECIPES[preset].model
-    return TEncDMRecipe(
-        text_encoder=model.text_encoder,
-        denoiser=replace(
-            model.denoiser,
-            output_norm=False,  # states have no fixed norm
-            positions=True,
-            feed_forward=feed_forward,
-        ),
-        decoder_layers=decoder_layers,
-        diffusion=DiffusionConfig(
-            schedule=ScheduleConfig(d=9.0),
-            times="stratified",
-            source_dropout=model.diffusion.source_dropout,
-        ),
-        decoder_training=decoder_training,
-        denoiser_training=denoiser_training,
-        decoder_share=decoder_share,
-        budget=budget,
-        **changes,
-    )
 
 
 def _euler(solver: SolverName = "release", **changes: Any) -> LatentSamplingSetting:
@@ -188,114 +133,72 @@ class TEncDMSystem(LatentDiffusionSystem):
     """TEncDM behind the contract."""
 
     name: ClassVar[str] = "tencdm"
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": _like_cosmos(
-                "nano",
-                1,
-                NANO,
-                replace(NANO, learning_rate=4e-3),
-                0.12,
-                Budget(3e12, "flops"),
-                feed_forward=7 / 3,
-                encoding_share=0.25,
-                decoder_weight=4.0,
+    presets: ClassVar[Mapping[str, Any]] = {
+        "nano": TEncDMRecipe.like_cosmos(
+            "nano", 9.0, decoder_layers=1, decoder_share=0.12, encoding_share=0.25, decoder_weight=4.0,
+            denoiser=replace(PRESETS["nano"].denoiser, feed_forward=7 / 3),  # states need larger maps than latents do
+            denoiser_training=replace(NANO, learning_rate=4e-3),
+        ),
+        "small": TEncDMRecipe.like_cosmos("small", 9.0, decoder_layers=3, decoder_share=0.1),
+        # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
+        "base": TEncDMRecipe.like_cosmos(
+            "base", 9.0, decoder_layers=3, decoder_share=0.05, budget=Budget(210_000, "steps"),
+            decoder_training=TrainingConfig(compile=True, batch_size=64, learning_rate=1e-4, ema_decay=None),
+            denoiser_training=TrainingConfig(
+                compile=True, batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
+                weight_decay=0.01, ema_decay=0.9999,
             ),
-            "small": _like_cosmos(
-                "small",
-                3,
-                SMALL,
-                SMALL_DENOISER,
-                0.1,
-                Budget(600, "seconds"),
-            ),
-            # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
-            "base": _like_cosmos(
-                "base",
-                3,
-                TrainingConfig(compile=True, batch_size=64, learning_rate=1e-4, ema_decay=None),
-                TrainingConfig(
-                    compile=True,
-                    batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
-                    weight_decay=0.01, ema_decay=0.9999,
-                ),
-                0.05,
-                Budget(210_000, "steps"),
-            ),
-        }
-    )  # fmt: skip
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
-            "euler-50": _euler(),
-        }
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "euler-guided-50": _euler(guidance=1.5),
-            "euler-ode-50": _euler("euler_ode"),
-        }
-    )
+        ),
+    }  # fmt: skip
+    settings: ClassVar[Mapping[str, Any]] = {
+        "dpmpp_2m-20": LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True),
+        "euler-50": _euler(),
+    }
+    other_settings: ClassVar[Mapping[str, Any]] = {
+        "euler-guided-50": _euler(guidance=1.5),
+        "euler-ode-50": _euler("euler_ode"),
+    }
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
-        return {
-            **shared_keys("", self.recipe.budget, self.limits),
-            "denoiser.latents": "there is a latent for every position",
-            "denoiser.latent_width": "it is the encoder's width; set {}text_encoder",
-        }
+        return ignored_keys(self.recipe.budget, self.limits)
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
-        config = self.denoiser_sizes(recipe.denoiser, shape["length"], shape["text_width"], shape)
+        config = self.denoiser_sizes(shape["length"], shape["text_width"], shape)
         decoder = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
         return LatentNetworks(shape["text_width"], decoder, Denoiser(config))
 
-    def first_stage(self, model: LatentNetworks, corpus: EncodedCorpus) -> TrainingStage:
+    def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
         def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            """Cross-entropy of the tokens of noised states, and their number; what follows the end is not read."""
             states, source = self._inputs(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
-            tokens, mask = batch["tokens"], batch["mask"]
-            return summed_nll(logits, tokens, mask, batch.static_shapes), mask.sum()
+            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
 
-        return self._stage("decoder", model, model.decoder, loss, corpus)
+        return self._stage("decoder", model, loss, data)
 
-    def second_stage(
-        self, model: LatentNetworks, corpus: EncodedCorpus, run: TrainingRun
-    ) -> tuple[TrainingStage, Cost]:
+    def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         weight = self.recipe.decoder_weight
 
-        def loss(denoiser: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            assert isinstance(denoiser, Denoiser)
+        def loss(denoiser: Denoiser, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             states, source = self._inputs(model, batch)
-            if weight == 0:
-                return diffusion_loss(denoiser, states, self.recipe.diffusion, seeds, source)
             estimate = estimated(denoiser, noised_example(denoiser, states, self.recipe.diffusion, seeds, source))
-            errors = squared_error(estimate, states) + weight * decoder_cross_entropy(
-                model.decoder, estimate, source, batch
-            )
+            errors = squared_error(estimate, states)
+            if weight > 0:
+                errors = errors + weight * decoder_cross_entropy(model.decoder, estimate, source, batch)
             return errors.sum(), errors.new_full((), len(errors))
 
-        return self._stage("denoiser", model, model.denoiser, loss, corpus), Cost()
+        return self._stage("denoiser", model, loss, data), Cost()
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)
 
     @staticmethod
-    def _stage(
-        name: str, model: LatentNetworks, network: nn.Module, loss: Loss, corpus: EncodedCorpus
-    ) -> TrainingStage:
-        sequence, validation = model.denoiser.config.latents, corpus.validation
-        return TrainingStage(
-            name,
-            network,
-            loss,
-            StateDataset(corpus.train, sequence),
-            None if validation is None else StateDataset(validation, sequence),
-        )
+    def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
+        length, held_out = model.denoiser.config.latents, data.validation
+        validation = None if held_out is None else StateDataset(held_out, length)
+        return TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

@@ -1,10 +1,7 @@
 """Systems that are no models: what a score is worth only shows beside them.
 
-`copy` returns the source, `lead` its first sentence, `unigram` draws words without looking at it, `retrieval` returns
-the target of the nearest training source, `reference` returns the test document's own target. `null` returns nothing at
-once: what it costs is what the harness costs. Their own tokens are words. All accept every
-preset: the one recipe is under "any", and a caller takes `presets.get(name, presets["any"])`. What a floor learns is
-written to the work directory as JSON.
+Their tokens are words. All accept every preset: the one recipe is under "any", and a caller takes
+`presets.get(name, presets["any"])`. What a floor learns is written to the work directory as JSON.
 """
 
 from __future__ import annotations
@@ -15,28 +12,17 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from baselines.contract import (
-    Budget,
-    Corpus,
-    Limits,
-    NoSetting,
-    Progress,
-    Request,
-    Sample,
-    TrainingResult,
-    UserError,
-    silent,
-)
+from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.runtime.rng import CounterRNG
+from cosmos.training.config import silent
 
 _LEARNT = "floor.json"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
@@ -46,10 +32,10 @@ _TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt",
 class Floor:
     """What all floors share: one recipe, one setting, no network."""
 
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType({"any": NoSetting()})
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({"default": NoSetting()})
+    presets: ClassVar[Mapping[str, Any]] = {"any": NoSetting()}
+    settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
-    needs_source: ClassVar[bool] = True
+    needs_source: ClassVar[bool] = False
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits
@@ -58,33 +44,29 @@ class Floor:
 
     @staticmethod
     def external_weights(recipe: NoSetting) -> Sequence[str]:
-        """None: a floor has no weights."""
         return ()
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Write what the floor learns of the training documents; costs no budget."""
-        started = time.monotonic()
-        stored = _read_learnt(self, workdir) if (workdir / _LEARNT).exists() else None
-        if stored is None:
+        if not (workdir / _LEARNT).exists():
+            started = time.monotonic()
             learnt = self.learn(corpus)
-            stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             make_folder(workdir)
+            stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             write_json(workdir / _LEARNT, stored)
+        seconds = self._stored(workdir)["seconds"]
         progress("fit", 1.0, None)
-        return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes={})
+        return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})
 
     def check(self, checkpoint: Path) -> None:
-        """Raise `UserError` unless `fit` has left a readable file of this floor."""
-        _read_learnt(self, checkpoint)
+        self._stored(checkpoint)
 
     def load(self, checkpoint: Path, *, device: str, dtype: str) -> None:
-        """Read what was learnt."""
-        self.use(_read_learnt(self, checkpoint)["learnt"])
+        self.use(self._stored(checkpoint)["learnt"])
 
     def networks(self) -> Mapping[str, Any]:
-        """None: a floor calls no network."""
         return {}
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
@@ -93,9 +75,9 @@ class Floor:
         for request in requests:
             text = self.text(request)
             words = text.split()
-            cut = len(words) > request.max_tokens
-            cut_text = " ".join(words[: request.max_tokens]) if cut else text
-            samples.append(Sample(request.id, cut_text, min(len(words), request.max_tokens), not cut))
+            kept = words[: request.max_tokens]
+            finished = len(kept) == len(words)
+            samples.append(Sample(request.id, text if finished else " ".join(kept), len(kept), finished))
         return samples
 
     def learn(self, corpus: Corpus) -> Any:
@@ -107,27 +89,36 @@ class Floor:
 
     def text(self, request: Request) -> str:
         """The answer to one request."""
-        raise AssertionError("every floor says its own text")
+        raise NotImplementedError
+
+    def _stored(self, folder: Path) -> dict[str, Any]:
+        path = folder / _LEARNT
+        stored = read_json(path)
+        if stored.get("system") != _name(self) or "learnt" not in stored:
+            raise UserError(f"{path} was not written by the system '{_name(self)}'; fit it again elsewhere.")
+        return stored
 
 
 class CopySystem(Floor):
     """The source, unchanged."""
 
+    needs_source: ClassVar[bool] = True
+
     def text(self, request: Request) -> str:
-        return _source(self, request)
+        return str(request.source)
 
 
 class LeadSystem(Floor):
     """The first sentence of the source, a floor of summaries that is hard to beat on news."""
 
+    needs_source: ClassVar[bool] = True
+
     def text(self, request: Request) -> str:
-        return first_sentence(_source(self, request))
+        return first_sentence(str(request.source))
 
 
 class NullSystem(Floor):
     """Nothing, at once. Run it to measure the harness, not to compare."""
-
-    needs_source: ClassVar[bool] = False
 
     def text(self, request: Request) -> str:
         return ""
@@ -136,8 +127,6 @@ class NullSystem(Floor):
 class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
 
-    needs_source: ClassVar[bool] = False
-
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
         targets = [document.target.split() for document in corpus.train]
         words = Counter(itertools.chain.from_iterable(targets))
@@ -145,47 +134,52 @@ class UnigramSystem(Floor):
         return {"words": [[w, words[w]] for w in sorted(words)], "lengths": [[n, lengths[n]] for n in sorted(lengths)]}
 
     def use(self, learnt: Any) -> None:
-        self.words, self.word_sums = _distribution(learnt["words"])
-        self.lengths, self.length_sums = _distribution(learnt["lengths"])
+        self.tables: dict[str, tuple[list[Any], list[int]]] = {
+            name: ([value for value, _ in counts], list(itertools.accumulate(count for _, count in counts)))
+            for name, counts in learnt.items()
+        }
 
     def text(self, request: Request) -> str:
         noise = CounterRNG(torch.tensor([request.seed]))
-        length = self.lengths[_sample_index(self.length_sums, float(noise.uniform(1)))]
-        return " ".join(self.words[_sample_index(self.word_sums, u)] for u in noise.uniform(length)[0].tolist())
+        length = self._drawn("lengths", float(noise.uniform(1)))
+        return " ".join(self._drawn("words", u) for u in noise.uniform(length)[0].tolist())
+
+    def _drawn(self, table: str, uniform: float) -> Any:
+        """The value at which the running sums of its table pass `uniform` times the total."""
+        values, sums = self.tables[table]
+        return values[min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)]
 
 
 class RetrievalSystem(Floor):
     """The target of the nearest training source; the lowest index wins among equals.
 
     Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the
-    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training weigh in no product and change no
-    order. Sums run over words in alphabetical order, in float64, one request at a time: equal bags of words get equal
-    numbers.
+    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training change no order. Sums run over
+    words in alphabetical order, in float64: equal bags of words get equal numbers.
     """
 
+    needs_source: ClassVar[bool] = True
+
     def learn(self, corpus: Corpus) -> dict[str, list[str]]:
-        assert all(document.source is not None for document in corpus.train)
         return {"sources": [str(d.source) for d in corpus.train], "targets": [d.target for d in corpus.train]}
 
     def use(self, learnt: Any) -> None:
         self.targets: list[str] = learnt["targets"]
         bags = [Counter(_words(source)) for source in learnt["sources"]]
-        count = len(bags)
         texts = Counter(itertools.chain.from_iterable(bags))  # in how many texts a word occurs
-        self.idf = {word: 1.0 + math.log((1 + count) / (1 + texts[word])) for word in texts}
-        norms = [math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items())) for bag in bags]
-        weights_of: dict[str, tuple[list[int], list[float]]] = {word: ([], []) for word in texts}
-        for index, (bag, norm) in enumerate(zip(bags, norms, strict=True)):
+        self.idf = {word: 1.0 + math.log((1 + len(bags)) / (1 + texts[word])) for word in texts}
+        weights_of: dict[str, list[tuple[int, float]]] = {word: [] for word in texts}
+        for index, bag in enumerate(bags):
+            norm = math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items()))
             for word, n in bag.items():
-                weights_of[word][0].append(index)
-                weights_of[word][1].append(n * self.idf[word] / norm)
-        self.postings: dict[str, tuple[Tensor, Tensor]] = {
-            word: (torch.tensor(places), torch.tensor(weights, dtype=torch.float64))
-            for word, (places, weights) in weights_of.items()
-        }
+                weights_of[word].append((index, n * self.idf[word] / norm))
+        self.postings: dict[str, tuple[Tensor, Tensor]] = {}
+        for word, posted in weights_of.items():
+            places, weights = zip(*posted, strict=True)
+            self.postings[word] = torch.tensor(places), torch.tensor(weights, dtype=torch.float64)
 
     def text(self, request: Request) -> str:
-        return self.targets[self.nearest(_source(self, request))]
+        return self.targets[self.nearest(str(request.source))]
 
     def nearest(self, source: str) -> int:
         """The index of the nearest training source."""
@@ -200,17 +194,27 @@ class RetrievalSystem(Floor):
 class ReferenceSystem(Floor):
     """The test document's own target: the best any system can do. Never cut."""
 
-    needs_source: ClassVar[bool] = False
-
     def answers(self, answers: Mapping[str, str]) -> None:
         """Take the targets by document id; the harness calls this before `generate`."""
-        self.targets = dict(answers)
+        self.targets = answers
 
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
-        """The targets of the requests' documents."""
-        assert all(request.id in self.targets for request in requests), "the harness gives every answer first"
-        texts = [self.targets[request.id] for request in requests]
-        return [Sample(r.id, text, len(text.split()), True) for r, text in zip(requests, texts, strict=True)]
+        texts = [(request.id, self.targets[request.id]) for request in requests]
+        return [Sample(number, text, len(text.split()), True) for number, text in texts]
+
+
+class OracleSystem(Floor):
+    """A draw from P(target | source), which a built-in source knows exactly: the best that any sampler can do.
+
+    Its distance from the references is what chance leaves, and its likelihood is the source's own entropy.
+    """
+
+    def law(self, sample: Callable[[str | None, int], str]) -> None:
+        """Take `sample(source, seed)`, a text drawn from it (P(target) where the source is None); as `answers`."""
+        self.sample = sample
+
+    def text(self, request: Request) -> str:
+        return self.sample(request.source, request.seed)
 
 
 def first_sentence(text: str) -> str:
@@ -230,27 +234,5 @@ def _name(floor: Floor) -> str:
     return type(floor).__name__.removesuffix("System").lower()
 
 
-def _source(floor: Floor, request: Request) -> str:
-    assert request.source is not None, f"{_name(floor)} answers a source"
-    return request.source
-
-
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.lower())
-
-
-def _distribution(counts: Sequence[Sequence[Any]]) -> tuple[list[Any], list[int]]:
-    """Values, and the running sums of their counts."""
-    return [value for value, _ in counts], list(itertools.accumulate(count for _, count in counts))
-
-
-def _sample_index(sums: list[int], uniform: float) -> int:
-    """The index at which the running sums pass `uniform` times the total."""
-    return min(bisect.bisect_right(sums, uniform * sums[-1]), len(sums) - 1)
-
-
-def _read_learnt(floor: Floor, folder: Path) -> dict[str, Any]:
-    stored = read_json(folder / _LEARNT)
-    if stored.get("system") != _name(floor) or "learnt" not in stored:
-        raise UserError(f"{folder / _LEARNT} was not written by the system '{_name(floor)}'; fit it again elsewhere.")
-    return stored

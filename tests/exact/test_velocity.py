@@ -61,7 +61,7 @@ def test_the_loss_is_that_of_the_estimate_over_the_variance() -> None:
     t = noised_example(model, clean, DIFFUSION, CounterRNG(torch.arange(6))).t
     for row in range(6):
         rows = clean[row : row + 1]
-        on_velocity = velocity_loss(model, rows, DIFFUSION, CounterRNG(torch.arange(row, row + 1)))
+        on_velocity = velocity_loss(model, rows, DIFFUSION, CounterRNG(torch.arange(row, row + 1)), None)
         on_clean = diffusion_loss(model, rows, DIFFUSION, CounterRNG(torch.arange(row, row + 1)))
         variance = COSINE.sigma(t[row]).square()
         assert float(on_velocity[0].detach() * variance) == pytest.approx(float(on_clean[0].detach()), rel=1e-4)

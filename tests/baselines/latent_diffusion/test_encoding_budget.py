@@ -15,6 +15,7 @@ from baselines.latent_diffusion.encoding_budget import CHOICE, VALIDATION_SHARE,
 from cosmos.data.state_cache import cache_states
 from cosmos.runtime.flops import measure_flops
 from cosmos.text.encoder import TextEncoder
+from cosmos.training.config import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "cosmos"))
 from tiny_cosmos import WORDS, tiny_encoder
@@ -38,7 +39,7 @@ CORPUS = Corpus([document(n) for n in range(300)], [document(n) for n in range(3
 
 
 def choose(encoder: TextEncoder, folder: Path, budget: Budget, **changes: Any) -> Corpus:
-    values: dict[str, Any] = {"share": 0.5, "batch_size": 4, "workdir": folder, "device": "cpu", **changes}
+    values: dict[str, Any] = {"share": 0.5, "batch_size": 4, "run": TrainingRun(folder, 0, "cpu"), **changes}
     return affordable(values.pop("corpus", CORPUS), encoder, values.pop("limits", LIMITS), budget, **values)
 
 
