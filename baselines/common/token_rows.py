@@ -44,7 +44,6 @@ def _encode(texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> tu
 
 
 def encode_pairs(documents: Sequence[Document], vocabulary: Vocabulary, limits: Limits) -> TokenPairs:
-    """Encode documents within the limits."""
     sources, cut_sources = encode_sources([document.source for document in documents], vocabulary, limits)
     targets, cut_targets = _encode([document.target for document in documents], vocabulary, limits.target_tokens)
     return TokenPairs(sources, targets, cut_sources, cut_targets)
@@ -91,7 +90,6 @@ class TokenDataset:
         return len(next(iter(self.tensors.values())))
 
     def batch(self, index: Tensor) -> Rows:
-        """The rows at `index`."""
         rows = {name: tensor[index] for name, tensor in self.tensors.items()}
         return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
 

@@ -45,10 +45,8 @@ class TrunkConfig:
 
 
 def trunk_of(preset: str, inner: int, time_width: int = 0, dropout: float = 0.0) -> TrunkConfig:
-    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads.
-
-    `inner` is to be chosen such that the parameters of what is called at every step are as many, too.
-    """
+    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads; `inner` is to be chosen such
+    that what is called at every step has as many parameters, too."""
     sizes = PRESETS[preset].denoiser
     return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width, dropout=dropout)
 
@@ -81,7 +79,6 @@ class _TrunkBlock(nn.Module):
         source_mask: Tensor | None,
     ) -> Tensor:
         if self.shift is not None:
-            assert time is not None
             x = x + self.shift(time)[:, None]  # [B, 1, W]
         x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
         if source is not None:
