@@ -1,7 +1,6 @@
 """What Duo is trained on: the bound, the bound with softened inputs, and consistency along a Gaussian path.
 
-Sources: UDLM (Schiff et al., 2024) and Duo (Sahoo et al., 2025); see `baselines.token_diffusion.duo` and the functions
-of arrays in `baselines.token_diffusion.uniform` and `baselines.token_diffusion.gaussian_duality`.
+Sources: UDLM (Schiff et al., 2024) and Duo (Sahoo et al., 2025); see `baselines.token_diffusion.duo`.
 
 Axis legend: B rows (texts), L sequence positions, V tokens.
 """
@@ -49,19 +48,10 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
 
 
 def consistency(
-    student: TokenDenoiser,
-    teacher: TokenDenoiser,
-    batch: Batch,
-    noisier: Tensor,
-    cleaner: Tensor,
-    noise: Tensor,
+    student: TokenDenoiser, teacher: TokenDenoiser, batch: Batch, noisier: Tensor, cleaner: Tensor, noise: Tensor
 ) -> Tensor:
-    """KL(student at the noisier text || teacher at the cleaner text of the same path), [B, L].
-
-    Args:
-        noisier, cleaner: gamma of either, [B].
-        noise: standard normal [B, L, V], the path.
-    """
+    """KL(student at the noisier text || teacher at the cleaner one), [B, L], by the gamma [B] of either, along the path
+    of `noise` [B, L, V]."""
     sequence, size = batch["sequence"], noise.shape[-1]
 
     def predict(model: TokenDenoiser, gamma: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from cosmos.models.blocks import Rotary
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capture, captured
 from cosmos.runtime.rng import CounterRNG
-from cosmos.text.vocabulary import PAD, SEP
+from cosmos.text.vocabulary import MASK, PAD, SEP
 from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
 
 EARLIEST = 1e-3  # losses draw t from [EARLIEST, 1], as the authors' codes do
@@ -53,7 +53,7 @@ class TokenDiffusionRecipe:
     budget: Budget
 
 
-def presets(
+def presets_of(
     recipe: Callable[..., Any],
     inner: tuple[int, int, int],
     base_steps: int,
@@ -86,7 +86,7 @@ def presets(
 class TokenDenoiser(nn.Module):
     """Logits at every sequence position, given the noisy sequence, the source, and the time where the trunk takes one.
 
-    The source, of at most `source` tokens (0: an unconditional model), is encoded once per text, by bidirectional blocks
+    The source, of at most `source` tokens (0: an unconditional model), is encoded once per text by bidirectional blocks
     of its own, and every block of the trunk attends to it. Sequence and source each count positions from 0; so a word
     of the target is near its counterpart in the source. Rotary positions are relative, and cannot tell equal rows apart
     without a source: the sequence has learned absolute ones besides, as Cosmos has.
@@ -226,6 +226,10 @@ class TokenDiffusionSystem(TokenSystem):
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
         """One sequence, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
         return captured(self, self.sample, setting.capture, setting)(seeds, source)
+
+    def masks(self, rows: int) -> Tensor:
+        """An empty sequence for each row, int64 [B, L]."""
+        return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
 
     @abstractmethod
     def sample(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:

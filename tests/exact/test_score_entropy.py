@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 
 from baselines.token_diffusion.masked import LogLinear, mask_out, weight
-from baselines.token_diffusion.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
-from baselines.token_diffusion.score_samplers import (
+from baselines.token_diffusion.score_entropy import (
+    Geometric,
     Step,
+    absorb_entropy,
+    absorb_log_ratio,
     analytic_uniform,
     euler_uniform,
+    rate,
     sample_absorb,
     sample_uniform,
+    uniform_entropy,
 )
 from cosmos.runtime.rng import CounterRNG
 

@@ -19,8 +19,7 @@ from baselines.token_diffusion.gaussian_duality import (
     signal_to_alpha,
 )
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
-from baselines.token_diffusion.uniform import posterior, redraw, token_bound
-from baselines.token_diffusion.uniform_samplers import ancestral
+from baselines.token_diffusion.uniform import ancestral, posterior, redraw, token_bound
 from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 2
