@@ -109,11 +109,8 @@ def _fault(outside: object) -> str | None:
 
 
 def _declares_weights(outside: type) -> bool:
-    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance.
-
-    What a trained one inherits from a class of this package is said of that class alone, which cannot know what another
-    adds to it.
-    """
+    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance. What a trained
+    one inherits from a class of this package does not count: it cannot know what another adds."""
     said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
     if said_by is None or not isinstance(vars(said_by)["external_weights"], staticmethod | classmethod):
         return False

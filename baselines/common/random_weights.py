@@ -1,22 +1,20 @@
-"""What stands in for a training where speed alone is measured: a vocabulary, an encoder and texts, all made up; and one
-network call again and again. See `baselines.contract.SupportsRandomWeights`.
+"""What stands in for a training where speed alone is measured: a vocabulary, an encoder and texts, all made up. See
+`baselines.contract.SupportsRandomWeights`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.contract import UserError
-from cosmos.runtime.capture import Capture, captured
 from cosmos.text.vocabulary import PAD, SPECIALS, Vocabulary
 
 CONTINUED = 5  # one piece in so many continues a word, about as in BERT's table (5,828 of 30,522)
@@ -79,17 +77,9 @@ def made_up_texts(vocabulary: Vocabulary, count: int, tokens: int) -> list[str]:
     return texts
 
 
-def _run(call: Callable[[], Any]) -> Tensor:
-    """One number of what the network returns: a recording hands out a copy, which shall cost nothing."""
+def first_number(call: Callable[[], Any]) -> Tensor:
+    """One number of what a network call returns: a recording hands out a copy, which shall cost nothing."""
     out = call()
     while not isinstance(out, Tensor):
         out = out[0]
     return out.flatten()[:1]
-
-
-def repeated(
-    owner: Any, network: nn.Module, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
-) -> Callable[[], object]:
-    """See `baselines.contract.SupportsRandomWeights.repeated`; `owner` as for `cosmos.runtime.capture.captured`."""
-    # A partial is hashed by identity, and a recording is of exactly these tensors.
-    return torch.inference_mode()(captured(owner, _run, capture, partial(network, *arguments, **keywords)))

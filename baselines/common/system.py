@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from baselines.common import checkpoint
-from baselines.common.random_weights import made_up_vocabulary, repeated
+from baselines.common.random_weights import first_number, made_up_vocabulary
 from baselines.common.token_rows import TokenPairs, encode_pairs
 from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
-from cosmos.runtime.capture import Capture, CapturedCalls
+from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
@@ -74,7 +74,9 @@ class TrainedSystem(ABC):
     def repeated(
         self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
     ) -> Callable[[], object]:
-        return repeated(self, self.networks()[network], arguments, keywords, capture)
+        # A partial is hashed by identity, and a recording is of exactly these tensors.
+        call = partial(self.networks()[network], *arguments, **keywords)
+        return torch.inference_mode()(captured(self, first_number, capture, call))
 
     def longest(self) -> dict[str, int]:
         """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""
@@ -127,7 +129,7 @@ class TokenSystem(TrainedSystem):
         return stage(loss=self.losses()[0], config=self.recipe.training, budget=budget, stage=self.name)
 
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
-        """The vocabulary of training texts; by default the tokens they have of the tokenizer that systems share."""
+        """By default the tokens that training texts have of the tokenizer that systems share."""
         return Vocabulary.of(texts)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:

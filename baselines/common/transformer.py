@@ -1,8 +1,7 @@
-"""The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
+"""The one transformer that rivals share, so that they differ in nothing else: pre-norm blocks of bidirectional rotary
+self-attention and SwiGLU, with or without a time input and cross-attention to a source.
 
-Layers, and so kernels, are those of Cosmos (`cosmos.models.blocks`). Bidirectional, with or without a time input and
-cross-attention to a source, so that rivals can differ in nothing else. (`gpt2` is the published network, by whose
-layers its served cache is laid out.)
+Layers, and so kernels, are those of Cosmos (`cosmos.models.blocks`). (`gpt2` is the published network.)
 
 Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
 """
@@ -99,10 +98,8 @@ class Trunk(nn.Module):
         self.config = config
 
     def source_kv(self, states: Tensor, seen: Tensor, rotate: Rotate) -> SourceKV:
-        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True.
-
-        Keys are turned by their positions as queries are, so a block can look for what stands at its own place.
-        """
+        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True. Keys are turned
+        by their positions as queries are, so a block can look for what stands at its own place."""
         pairs = tuple(block.cross_attention.keys_values(states, rotate) for block in self.blocks)
         return SourceKV(seen[:, None, None], pairs)
 

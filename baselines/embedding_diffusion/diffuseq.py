@@ -141,7 +141,7 @@ def hard_times(uniform: Tensor) -> Tensor:
 
 
 def training_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-    """All terms, summed over the sequence, and its positions (`cosmos.training.loop.Loss`)."""
+    """The whole loss, summed over the positions of the sequence, and their number (`cosmos.training.loop.Loss`)."""
     assert isinstance(model, EmbeddingDenoiser)
     total = terms(model, batch, hard_times(sample_times(seeds, stratified=True)), seeds).total()
     return total.sum(), total.new_full((), total.numel())
@@ -177,7 +177,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         return {"trunk.cross_attention": why, "trunk.causal": why}
 
     def losses(self) -> tuple[Loss, Loss]:
-        """Both are the whole loss per position of the sequence; no likelihood bound is computed."""
+        """Both are the whole loss; no likelihood bound is computed."""
         return training_loss, training_loss
 
     @torch.inference_mode()

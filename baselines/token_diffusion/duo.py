@@ -17,9 +17,8 @@ comparison (`baselines.token_diffusion.system`; stage 1 holds the rate that stag
 1 - alpha enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on
 gamma, which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
 between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer, to fit
-the budget, and every setting samples the distilled weights (`distillation.share=0` trains undistilled ones). Noise of
-shape [B, L, V] is affordable with the small vocabularies here. V counts the rows of the (padded) vocabulary; a row
-without a token is learnt to be noise and never read.
+the budget, and every setting samples the distilled weights (`distillation.share=0` trains undistilled ones). V counts
+the rows of the (padded) vocabulary; a row without a token is learnt to be noise and never read.
 
 Axis legend: B rows (texts), S source positions, L sequence positions, V tokens.
 """
@@ -95,8 +94,7 @@ class DuoRecipe(TokenDiffusionRecipe):
 
 @dataclass(frozen=True)
 class Revising(Capturable):
-    """How to generate: steps (each one network call), whether the last takes the most probable tokens, and the mass of
-    the nucleus that the others draw from."""
+    """How to generate; see `baselines.token_diffusion.uniform.ancestral`."""
 
     steps: int
     greedy_tail: bool = False
@@ -120,7 +118,7 @@ class DuoSystem(TokenDiffusionSystem):
         (480, 1792, 3584),
         1_050_000,
         source_layers=(0, 6, 12),
-        distillation=(
+        distillation=(  # their shares, rounds, parts and trainings
             Distillation(0.15, 3, 32, replace(DISTILLATION, batch_size=32, learning_rate=5e-4, ema_decay=0.9)),
             Distillation(0.15, 4, 64, replace(DISTILLATION, cuda_graph=True, learning_rate=1e-4, ema_decay=0.99)),
             # The paper's five rounds of 10,000 steps.

@@ -19,8 +19,6 @@ import math
 import torch
 from torch import Tensor
 
-from cosmos.runtime.rng import CounterRNG
-
 NODES, HALF_WIDTH = 512, 10.0  # of the integral over a standard normal
 AUTHORS_VOCABULARY = 30_522
 
@@ -63,8 +61,3 @@ def gaussian_tokens(clean: Tensor, gamma: Tensor, noise: Tensor) -> Tensor:
     noisy = noise * spread[:, None, None].to(noise.dtype)
     shift = signal[:, None, None].to(noise.dtype).expand(*clean.shape, 1)
     return noisy.scatter_add(-1, clean[..., None], shift)
-
-
-def noise_for(clean: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
-    """Standard normal noise for every token at every position, float32 [B, L, V]."""
-    return seeds.normal(clean.shape[1], vocabulary)

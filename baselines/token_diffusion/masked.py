@@ -61,8 +61,3 @@ def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Ten
     """
     nll = -forbid_mask(logits, mask_id).log_softmax(-1).gather(-1, clean[..., None])[..., 0]
     return torch.where(noisy == mask_id, nll, 0.0)
-
-
-def mask_out(clean: Tensor, masked: Tensor, mask_id: int) -> Tensor:
-    """The noisy sequence: `clean` [B, L] with the mask where `masked` [B, L]."""
-    return clean.masked_fill(masked, mask_id)

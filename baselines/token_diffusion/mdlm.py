@@ -2,8 +2,7 @@
 
 Tokens of a sequence (`baselines.token_diffusion.system`) are masked independently, and the network predicts the clean
 ones. Under SUBS (section 3.2.3) the bound is a weighted cross-entropy of masked tokens (equation 10). Objective and
-samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.masked_settings`; no time input (the paper's
-own default).
+samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.masked_settings`; no time input, as there.
 
 Departures, and why: the sequence ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
 never learn to stop), and the source, which the paper has none of, is never masked; the trunk (RMS norm, SwiGLU, tied
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
 from baselines.common.transformer import SourceKV
-from baselines.token_diffusion.masked import LogLinear, mask_out, token_nll, weight
+from baselines.token_diffusion.masked import LogLinear, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
 from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
 from baselines.token_diffusion.system import (
@@ -46,12 +45,11 @@ SCHEDULE = LogLinear()
 
 
 def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-    """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`); padding is part of what is
-    predicted."""
+    """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`)."""
     assert isinstance(model, TokenDenoiser)
     sequence = batch["sequence"]
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
-    noisy = mask_out(sequence, masked, MASK)
+    noisy = sequence.masked_fill(masked, MASK)
     read = positions_to_score(masked, batch.static_shapes)  # an open position costs nothing
     logits = model.lm_head(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
     nll = token_nll(logits, noisy[read], sequence[read], MASK)

@@ -111,7 +111,7 @@ def _own(scores: Tensor, noisy: Tensor) -> Tensor:
 
 
 def euler_uniform(scores: Tensor, noisy: Tensor, amount: Tensor | float) -> Tensor:
-    """What the token at hand, int64 [...], is after an Euler step of rate * length = `amount`; as scores [..., V]."""
+    """What a token, int64 [...], is after an Euler step of rate * length = `amount`: probabilities [..., V]."""
     own = _own(scores, noisy)
     moves = (amount / scores.shape[-1] * scores).masked_fill(own, 0.0)
     return moves + own * (1.0 - moves.sum(-1, keepdim=True)).clamp_min(0.0)

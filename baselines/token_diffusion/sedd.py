@@ -1,10 +1,9 @@
 """The score-entropy rival: SEDD (Lou, Meng and Ermon, 2024, arXiv:2310.16834), absorbing or uniform.
 
 The network gives logarithms of the ratios p_t(y) / p_t(x) of texts that differ in one token. Objective and samplers:
-`baselines.token_diffusion.score_entropy`. Noise is the authors':
-log-linear for absorbing transitions, geometric for uniform ones. As theirs, the absorbing network's outputs are shifted
-by log(alpha / (1 - alpha)) - log(V - 1), so that outputs of order one are right at every noise level, and the entry of
-the token at hand is zero.
+`baselines.token_diffusion.score_entropy`. Noise is the authors': log-linear for absorbing transitions, geometric for
+uniform ones. As theirs, the absorbing network's outputs are shifted by log(alpha / (1 - alpha)) - log(V - 1), so that
+outputs of order one are right at every noise level, and the entry of the token at hand is zero.
 
 Departures, and why: the sequence, the trunk, tokenizer and the schedule of the rate are those of the comparison
 (`baselines.token_diffusion.system`); time enters as t itself and is added in every block, not by adaLN of sigma, as in
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
 from baselines.contract import unknown
-from baselines.token_diffusion.masked import LogLinear, TokenSchedule, mask_out
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.score_entropy import (
     Geometric,
     Step,
@@ -90,7 +89,7 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -
     sequence, schedule = batch["sequence"], SCHEDULES["absorb"]
     alpha = schedule.alpha(t)
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
-    states = model.states(mask_out(sequence, masked, MASK), model.encode(batch["source"]), t)
+    states = model.states(sequence.masked_fill(masked, MASK), model.encode(batch["source"]), t)
     read = positions_to_score(masked, batch.static_shapes)
     logits = model.lm_head(states[read]).float()  # [masked, V] or [B, L, V]
     logits = torch.where(masked[read][..., None], logits, 0.0)  # nothing keeps those of open positions from overflowing

@@ -61,13 +61,8 @@ def presets_of(
     time_width: tuple[int, int, int] = (16, 64, 128),
     **own: tuple[Any, Any, Any],
 ) -> Mapping[str, Any]:
-    """The recipes "nano", "small" and "base" of a method: what it shares with the others, and `own` fields of its own.
-
-    Args:
-        recipe: makes one from its fields.
-        inner, time_width: of the trunks.
-        base_steps, base_training: the budget and the training of the method's paper.
-    """
+    """The recipes "nano", "small" and "base" of a method, of class `recipe` with fields of its `own`, and trunks with
+    these `inner` and `time_width`; the last has the budget and the training of the method's paper."""
     budgets = Budget(3e12, "flops"), Budget(600, "seconds"), Budget(base_steps, "steps")
     trainings, dropouts = (NANO, SMALL, base_training), (0.0, 0.1, 0.1)
     return MappingProxyType(
@@ -135,10 +130,8 @@ class TokenDenoiser(nn.Module):
 
 def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     """Losses from a bound at given times: for training, one time per row, one from each of B equal strata of
-    [EARLIEST, 1]; for validation, several times per row, one from each of as many strata.
-
-    Where several processes share a batch, each has strata of its own, as in the authors' codes.
-    """
+    [EARLIEST, 1] (B rows of a process, as in the authors' codes); for validation, several per row, one from each of as
+    many strata."""
 
     def training(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         return bound(model, batch, spread(strata(batch["sequence"], seeds)), seeds)
@@ -228,7 +221,7 @@ class TokenDiffusionSystem(TokenSystem):
         return captured(self, self.sample, setting.capture, setting)(seeds, source)
 
     def masks(self, rows: int) -> Tensor:
-        """An empty sequence for each row, int64 [B, L]."""
+        """Masked sequences, int64 [B, L]."""
         return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
 
     @abstractmethod
