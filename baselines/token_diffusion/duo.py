@@ -30,20 +30,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.common.sampling import check_top_p
 from baselines.contract import Budget, TrainingResult, UserError
 from baselines.token_diffusion.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
 from baselines.token_diffusion.gaussian_duality import same_noise
-from baselines.token_diffusion.system import (
-    TokenDenoiser,
-    TokenDiffusionRecipe,
-    TokenDiffusionSystem,
-    at_strata,
-    presets_of,
-)
+from baselines.token_diffusion.system import TokenDiffusionRecipe, TokenDiffusionSystem, at_strata, presets_of
 from baselines.token_diffusion.uniform import ancestral
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
@@ -53,6 +48,9 @@ from cosmos.training.loop import Loss, TrainingConfig
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
 DISTILLATION_GAMMA = (-4.0, -1.0)
 DISTILLATION = TrainingConfig(batch_size=128, ema_decay=0.999, validations=1)
+PAPER_DISTILLATION = replace(  # of five rounds of 10,000 steps
+    DISTILLATION, compile=True, learning_rate=6e-5, final_learning_rate=6e-5, warmup_steps=500
+)
 
 
 @dataclass(frozen=True)
@@ -121,13 +119,7 @@ class DuoSystem(TokenDiffusionSystem):
         distillation=(  # their shares, rounds, parts and trainings
             Distillation(0.15, 3, 32, replace(DISTILLATION, batch_size=32, learning_rate=5e-4, ema_decay=0.9)),
             Distillation(0.15, 4, 64, replace(DISTILLATION, cuda_graph=True, learning_rate=1e-4, ema_decay=0.99)),
-            # The paper's five rounds of 10,000 steps.
-            Distillation(
-                50_000 / 1_050_000,
-                5,
-                512,
-                replace(DISTILLATION, compile=True, learning_rate=6e-5, final_learning_rate=6e-5, warmup_steps=500),
-            ),
+            Distillation(50_000 / 1_050_000, 5, 512, PAPER_DISTILLATION),
         ),
     )
     settings = MappingProxyType({"greedy_tail-16": Revising(16, greedy_tail=True), "ancestral-32": Revising(32)})
@@ -141,9 +133,8 @@ class DuoSystem(TokenDiffusionSystem):
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 
-    def optimise(self, model: nn.Module, budget: Budget, stage: Callable[..., TrainingResult]) -> TrainingResult:
+    def optimise(self, model: Any, budget: Budget, stage: Callable[..., TrainingResult]) -> TrainingResult:
         """The three stages; see the module's docstring. Each is resumable, and a finished one is read back."""
-        assert isinstance(model, TokenDenoiser)
         recipe: DuoRecipe = self.recipe
         config, distillation, size = recipe.training, recipe.distillation, model.tokens.num_embeddings
         stages: list[tuple[TrainingResult, float]] = []

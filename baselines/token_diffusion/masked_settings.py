@@ -78,12 +78,7 @@ MaskedSetting = Unmasking | ThresholdUnmasking | Remasking
 
 
 def unmask(
-    setting: MaskedSetting,
-    predict: Predict,
-    sequence: Tensor,
-    schedule: TokenSchedule,
-    mask_id: int,
-    seeds: CounterRNG,
+    setting: MaskedSetting, predict: Predict, sequence: Tensor, schedule: TokenSchedule, mask_id: int, seeds: CounterRNG
 ) -> Tensor:
     """Open a masked sequence, int64 [B, L], as the setting says."""
     shared: dict[str, Any] = {"predict": predict, "sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
