@@ -12,31 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from cosmos.io.errors import UserError, unknown
-from cosmos.runtime.call_count import CallCount
-from cosmos.training.budget import Budget
-from cosmos.training.config import Progress, TrainingResult, silent
-
-__all__ = [
-    "Budget",
-    "CallCount",
-    "Corpus",
-    "DeclaresIgnoredKeys",
-    "Document",
-    "Limits",
-    "NoSetting",
-    "Progress",
-    "Request",
-    "Sample",
-    "SupportsRandomWeights",
-    "SupportsTrainingBenchmark",
-    "System",
-    "TrainingResult",
-    "UserError",
-    "ValidatesSetting",
-    "silent",
-    "unknown",
-]
+from cosmos.io.errors import UserError as UserError
+from cosmos.io.errors import unknown as unknown
+from cosmos.runtime.call_count import CallCount as CallCount
+from cosmos.training.budget import Budget as Budget
+from cosmos.training.config import Progress as Progress
+from cosmos.training.config import TrainingResult as TrainingResult
+from cosmos.training.config import silent as silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +38,7 @@ class Document:
 class Corpus:
     """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`.
 
-    `passages` are texts of another corpus, for the first stage of a method that learns how texts are represented from
-    one; a method without such a stage leaves them alone.
+    `passages` are texts of another corpus, for a method whose first stage learns from one how texts are represented.
     """
 
     train: Sequence[Document]
@@ -127,20 +108,12 @@ class System(Protocol):
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        """Names of all weights learnt elsewhere that a recipe uses, frozen or to begin with; none: all it has is
-        trained from scratch. Reports rank the two apart, by what records keep of this.
-        """
+        """Names of all weights learnt elsewhere that a recipe uses, frozen or to begin with; none: trained from
+        scratch. Reports rank the two apart."""
         ...
 
     def fit(
-        self,
-        corpus: Corpus,
-        budget: Budget,
-        workdir: Path,
-        *,
-        seed: int,
-        device: str,
-        progress: Progress = silent,
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Train and leave a checkpoint in `workdir`.
 
@@ -161,13 +134,11 @@ class System(Protocol):
         ...
 
     def networks(self) -> Mapping[str, Any]:
-        """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself.
+        """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself; none: a floor.
 
-        Calls are counted by a forward hook, a `CallCount`. A system that replays CUDA graphs, in which no hook is
-        called, adds their calls to it (`cosmos.runtime.call_count`), as `cosmos.runtime.capture` does.
-
-        The first is the one whose calls are the number of function evaluations (NFE) of the system; frozen networks are
-        those whose parameters do not require gradients. Empty for floors.
+        The calls of the first are the number of function evaluations (NFE) of the system. They are counted by a forward
+        hook, a `CallCount`, to which a system that replays CUDA graphs adds those of the graphs, as
+        `cosmos.runtime.capture` does. Networks are frozen whose parameters do not require gradients.
         """
         ...
 
@@ -178,7 +149,7 @@ class System(Protocol):
 
 @runtime_checkable
 class ValidatesSetting(Protocol):
-    """What a system may offer besides: refusing a setting that its recipe or its task has nothing for."""
+    """Refuses a setting that the recipe or the task has nothing for."""
 
     def check_setting(self, setting: Any) -> None:
         """Raise `UserError` if texts could be generated with the setting, but not such as its name promises."""
@@ -187,7 +158,7 @@ class ValidatesSetting(Protocol):
 
 @runtime_checkable
 class DeclaresIgnoredKeys(Protocol):
-    """What a system, a recipe or a part of one, or a setting may offer besides: which of its keys have no effect.
+    """Says, as a system, a recipe or a part of one, or a setting, which of its keys have no effect.
 
     Those are what is overwritten, as a width that follows from another network, and what other values leave unread.
     Setting one is refused before anything is loaded, so that no record says what did not happen.
@@ -204,13 +175,13 @@ class DeclaresIgnoredKeys(Protocol):
 
 @runtime_checkable
 class SupportsRandomWeights(Protocol):
-    """What a trained system may offer besides: being timed without a training (`python -m benchmarks speed`)."""
+    """Can be timed without a training (`python -m benchmarks speed`)."""
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
         """Make ready to generate, as `load` does, with random weights and a made-up vocabulary of `tokens` tokens.
 
-        All sizes are those of the recipe and of texts as long as the limits allow, and generating costs what such texts
-        cost: the end token is never chosen where it would end the work. Of the texts themselves nothing may be read.
+        Sizes are those of the recipe and of texts as long as the limits allow, and generating costs what such texts
+        cost: the end token is never chosen where it would end the work. The texts themselves mean nothing.
 
         Raises:
             UserError: the limits have sources, which random weights are not timed with.
@@ -226,14 +197,11 @@ class SupportsRandomWeights(Protocol):
 
 @runtime_checkable
 class SupportsTrainingBenchmark(Protocol):
-    """What a trained system may offer besides: having its training steps timed without data and without an encoder."""
+    """Can have its training steps timed without data and without an encoder."""
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Any, Corpus]:
-        """A recipe and documents to `fit` on, so that steps cost what they cost with real ones of full length.
-
-        Args:
-            tokens: of the made-up vocabulary.
-            texts: at least so many documents.
-            folder: where an encoder with random weights is left, which the recipe then names.
+        """A recipe and at least `texts` documents to `fit` on, so that steps cost what they cost with real ones of full
+        length; of a made-up vocabulary of `tokens`. In `folder` an encoder with random weights is left for the recipe
+        to name.
         """
         ...

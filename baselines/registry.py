@@ -43,7 +43,7 @@ class Registry:
         """All names, built-in ones first, then those of outside packages in alphabetical order.
 
         Raises:
-            UserError: an outside package takes a name that is taken.
+            UserError: an outside package takes a name that is already taken.
         """
         return tuple(self._places())
 
@@ -66,8 +66,7 @@ class Registry:
             outside = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise UserError(f"{offered} cannot be loaded: {error}.") from error
-        fault = self.fault(outside)
-        if fault is not None:
+        if (fault := self.fault(outside)) is not None:
             raise UserError(f"{offered} cannot be used: {target} {fault}.")
         return outside
 
@@ -110,11 +109,8 @@ def _fault(outside: object) -> str | None:
 
 
 def _declares_weights(outside: type) -> bool:
-    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance.
-
-    What a trained one inherits from a class of this package is said of that class alone, which cannot know what another
-    adds to it.
-    """
+    """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance. What a trained
+    one inherits from a class of this package does not count: it cannot know what another adds."""
     said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
     if said_by is None or not isinstance(vars(said_by)["external_weights"], staticmethod | classmethod):
         return False
@@ -151,22 +147,10 @@ SYSTEMS = Registry(
     },
     _fault,
 )
-
-
-def names() -> tuple[str, ...]:
-    """The names of all systems, built-in ones first.
-
-    Raises:
-        UserError: an outside package takes a name that is already taken.
-    """
-    return SYSTEMS.names()
+names = SYSTEMS.names
 
 
 def find(name: str) -> type[System]:
-    """The class of a system.
-
-    Raises:
-        UserError: the name is unknown or taken twice, or an outside class cannot be loaded or breaks the contract.
-    """
+    """The class of a system; see `Registry.find`."""
     system: type[System] = SYSTEMS.find(name)
     return system

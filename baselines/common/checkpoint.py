@@ -1,7 +1,6 @@
 """A trained rival on disk: config.json, vocabulary.json, weights.safetensors, and fit.json last.
 
-Every file is replaced atomically, and fit.json is written when all others are there: where it is, the checkpoint is
-whole.
+Every file is replaced atomically, so where fit.json is, the checkpoint is whole.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.sa
 def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
     """What decides the shape and training of a system, as JSON holds it; the budget is not part of it."""
     values = {key: value for key, value in asdict(recipe).items() if key != "budget"}
-    plain: dict[str, Any] = json.loads(json.dumps({"system": system, "recipe": values, "limits": asdict(limits)}))
-    return plain
+    return json.loads(json.dumps({"system": system, "recipe": values, "limits": asdict(limits)}))
 
 
 def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
@@ -54,8 +52,7 @@ def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str
         return None
     _same_configuration(folder, configured)
     stored = read_json(folder / FIT)
-    changed = [key for key in arguments if stored["inputs"].get(key) != arguments[key]]
-    if changed:
+    if changed := [key for key in arguments if stored["inputs"].get(key) != arguments[key]]:
         raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
     return TrainingResult(**stored["fitted"])
 
@@ -67,7 +64,6 @@ def save_configuration(folder: Path, configured: Mapping[str, Any], shape: Mappi
 
 
 def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.Module) -> None:
-    """Write the vocabulary and the weights of a checkpoint."""
     vocabulary.save(folder / VOCABULARY)
     safetensors.save(folder / WEIGHTS, resume.weights(model), {"system": system})
 
@@ -79,17 +75,13 @@ def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -
 
 def notes(folder: Path) -> Mapping[str, Any]:
     """What training has noted of a finished checkpoint."""
-    noted: Mapping[str, Any] = read_json(folder / FIT)["fitted"]["notes"]
-    return noted
+    return read_json(folder / FIT)["fitted"]["notes"]
 
 
 def check(
     folder: Path, configured: Mapping[str, Any], build: Callable[[Mapping[str, int]], nn.Module]
 ) -> dict[str, int]:
-    """Verify a checkpoint from its headers; returns its `shape`.
-
-    Args:
-        build: the network of a shape, without weights worth keeping; it is called on the meta device.
+    """Verify a checkpoint from its headers; returns its `shape`. `build` makes the network of one, on the meta device.
 
     Raises:
         UserError: missing, truncated, not safetensors, or of another configuration.
@@ -116,14 +108,12 @@ def check_finished(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
-    """Put the weights of a checked checkpoint into `model`."""
     resume.load_weights(model, safetensors.load(folder / WEIGHTS))
 
 
 def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
     stored = read_json(folder / CONFIG)
-    changed = [key for key in configured if stored.get(key) != configured[key]]
-    if changed:
+    if changed := [key for key in configured if stored.get(key) != configured[key]]:
         raise UserError(
             f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere."
         )

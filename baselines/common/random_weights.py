@@ -1,24 +1,20 @@
-"""What stands in for a training where speed alone is measured: a vocabulary, an encoder and texts, all made up; and one
-network call again and again.
-
-Systems with random weights write rubbish, but at the cost of real texts of full length; see
+"""What stands in for a training where speed alone is measured: a vocabulary, an encoder and texts, all made up. See
 `baselines.contract.SupportsRandomWeights`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.contract import UserError
-from cosmos.runtime.capture import Capture, captured
 from cosmos.text.vocabulary import PAD, SPECIALS, Vocabulary
 
 CONTINUED = 5  # one piece in so many continues a word, about as in BERT's table (5,828 of 30,522)
@@ -34,16 +30,15 @@ def made_up_vocabulary(tokens: int) -> Vocabulary:
         raise UserError(f"A vocabulary needs more than {len(SPECIALS)} tokens, not {tokens}.")
     own = range(tokens - len(SPECIALS))
     pieces = [*SPECIALS, *(f"##x{n}" if n % CONTINUED == CONTINUED - 1 else f"word{n}" for n in own)]
-    table = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocab=table, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return Vocabulary(tokenizer, pieces)
 
 
 def stand_in_encoder(vocabulary: Vocabulary, width: int, positions: int, folder: Path) -> None:
-    """Save a text encoder with random weights in `folder`, of one layer: for trainings in which it costs nothing that
-    is measured, since states are computed once and beforehand."""
+    """Save a text encoder with random weights in `folder`, of one layer: its states are computed before what is
+    measured."""
     from transformers import BertConfig, BertModel
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,17 +62,13 @@ def stand_in_encoder(vocabulary: Vocabulary, width: int, positions: int, folder:
 
 def made_up_texts(vocabulary: Vocabulary, count: int, tokens: int) -> list[str]:
     """At least `count` texts of so many tokens each, which together have every token of the vocabulary."""
-    own = len(vocabulary) - len(SPECIALS)
-    rows = max(count, -(-own // (tokens - 1)))
-    draw = random.Random(0)
-    order: list[int] = []
-    texts = []
-    for _ in range(rows):
-        words = [vocabulary.pieces[len(SPECIALS)]]  # so that no text begins with the rest of a word
+    own = vocabulary.pieces[len(SPECIALS) :]
+    draw, order, texts = random.Random(0), [], []
+    for _ in range(max(count, -(-len(own) // (tokens - 1)))):
+        words = [own[0]]  # so that no text begins with the rest of a word
         for _ in range(tokens - 1):
-            if not order:
-                order = draw.sample(range(own), own)
-            piece = vocabulary.pieces[len(SPECIALS) + order.pop()]
+            order = order or draw.sample(own, len(own))
+            piece = order.pop()
             if piece.startswith("##"):
                 words[-1] += piece.removeprefix("##")
             else:
@@ -86,30 +77,9 @@ def made_up_texts(vocabulary: Vocabulary, count: int, tokens: int) -> list[str]:
     return texts
 
 
-class _Call:
-    """The arguments of one network call; hashed by identity, since a recording is of exactly these tensors."""
-
-    def __init__(self, network: nn.Module, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
-        self.network, self.arguments, self.keywords = network, arguments, keywords
-
-
-def _run(call: _Call) -> Tensor:
-    """One number of what the network returns: a recording hands out a copy, which shall cost nothing."""
-    out = call.network(*call.arguments, **call.keywords)
+def first_number(call: Callable[[], Any]) -> Tensor:
+    """One number of what a network call returns: a recording hands out a copy, which shall cost nothing."""
+    out = call()
     while not isinstance(out, Tensor):
         out = out[0]
     return out.flatten()[:1]
-
-
-def repeated(
-    owner: Any, network: nn.Module, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
-) -> Callable[[], object]:
-    """See `baselines.contract.SupportsRandomWeights.repeated`; `owner` is what generating gives to
-    `cosmos.runtime.capture.captured`."""
-    run = captured(owner, _run, capture, _Call(network, arguments, keywords))
-
-    def call() -> object:
-        with torch.inference_mode():
-            return run()
-
-    return call

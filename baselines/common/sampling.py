@@ -25,11 +25,10 @@ def categorical(probabilities: Tensor, uniform: Tensor) -> Tensor:
 
     One number in float64 per draw suffices and nothing is truncated, unlike argmax(p / -log u) in single precision,
     which never yields tokens of small probability (Zheng et al., 2024, arXiv:2409.02908). It is found in two stages,
-    first the group of `GROUP` tokens, then the token: sums are cumulated in float64, but over a few hundred numbers a
-    draw and not over V.
+    first the group of `GROUP` tokens, then the token, so that sums in float64 are over few numbers and not over V.
 
     Args:
-        probabilities: [..., V], not negative; need not sum to one exactly. Each is taken as exact.
+        probabilities: [..., V], not negative; need not sum to one exactly.
         uniform: float64 in (0, 1), [...].
 
     Returns:
@@ -58,11 +57,7 @@ def nucleus(logits: Tensor, top_p: float) -> Tensor:
     """Logits with all but the nucleus at -inf: the fewest most probable tokens whose mass reaches `top_p`.
 
     The token that crosses `top_p` is kept (the convention of Hugging Face; Holtzman et al., 2020). Among equal
-    probabilities the lower id comes first.
-
-    Args:
-        logits: [..., V].
-        top_p: in (0, 1]; 1 keeps all.
+    probabilities the lower id comes first. Logits are [..., V]; a `top_p` of 1 keeps all.
     """
     if top_p >= 1.0:
         return logits

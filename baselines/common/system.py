@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,10 +13,10 @@ import torch
 from torch import nn
 
 from baselines.common import checkpoint
-from baselines.common.random_weights import made_up_vocabulary, repeated
+from baselines.common.random_weights import first_number, made_up_vocabulary
 from baselines.common.token_rows import TokenPairs, encode_pairs
 from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
-from cosmos.runtime.capture import Capture, CapturedCalls
+from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
@@ -38,22 +39,19 @@ class TrainedSystem(ABC):
     @staticmethod
     @abstractmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        """Names of the weights learnt elsewhere that a recipe uses; see the contract. Each system says it itself."""
+        """See the contract."""
 
     @abstractmethod
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         """All that is trained, with fresh weights; `shape` holds the sizes that come from the training data."""
 
     @abstractmethod
-    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
-        """One sample per request, in order."""
+    def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]: ...
 
     def check(self, checkpoint_folder: Path) -> None:
-        """Raise `UserError` unless the folder holds a whole checkpoint of this configuration; reads headers only."""
         checkpoint.check(checkpoint_folder, self.configured, self.build)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
-        """Read the checkpoint and make ready to generate."""
         self.ready(*self.read_checkpoint(checkpoint_folder), device=device, dtype=dtype)
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, nn.Module]:
@@ -64,7 +62,6 @@ class TrainedSystem(ABC):
         return shape, self.read_vocabulary(checkpoint_folder / checkpoint.VOCABULARY), model
 
     def untrained(self, tokens: int, *, seed: int, device: str, dtype: str) -> None:
-        """Make ready to generate with random weights; see `baselines.contract.SupportsRandomWeights`."""
         if self.limits.source_tokens > 0:
             raise UserError(f"Random weights of '{self.name}' are timed without sources; ask for 0 source tokens.")
         vocabulary = made_up_vocabulary(tokens)
@@ -77,8 +74,9 @@ class TrainedSystem(ABC):
     def repeated(
         self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
     ) -> Callable[[], object]:
-        """One network call, again and again; see `baselines.contract.SupportsRandomWeights`."""
-        return repeated(self, self.networks()[network], arguments, keywords, capture)
+        # A partial is hashed by identity, and a recording is of exactly these tensors.
+        call = partial(self.networks()[network], *arguments, **keywords)
+        return torch.inference_mode()(captured(self, first_number, capture, call))
 
     def longest(self) -> dict[str, int]:
         """The `shape`, besides "vocabulary", that texts as long as the limits allow would give."""
@@ -96,11 +94,9 @@ class TrainedSystem(ABC):
         self.model = model.to(self.device, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]).eval()
 
     def networks(self) -> Mapping[str, Any]:
-        """The one network."""
         return {self.name: self.model}
 
     def read_vocabulary(self, path: Path) -> Vocabulary:
-        """The vocabulary of a checkpoint."""
         return Vocabulary.load(path)
 
     def fresh(self, shape: Mapping[str, int], seed: int) -> nn.Module:
@@ -110,8 +106,6 @@ class TrainedSystem(ABC):
 
 class TokenSystem(TrainedSystem):
     """A trained token model behind the contract (`baselines.contract.System`)."""
-
-    # -- what a rival adds --------------------------------------------------------------------------------------------
 
     @abstractmethod
     def shape(self, train: TokenPairs) -> dict[str, int]:
@@ -129,48 +123,21 @@ class TokenSystem(TrainedSystem):
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
         return self.shape(TokenPairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
 
-    def optimise(
-        self,
-        model: nn.Module,
-        data: Dataset,
-        validation: Dataset,
-        budget: Budget,
-        workdir: Path,
-        *,
-        seed: int,
-        device: str,
-        progress: Progress,
-    ) -> TrainingResult:
-        """Train the network in place; killed and called again, it takes up where it was. Here in one stage."""
-        loss, validation_loss = self.losses()
-        return train(
-            model,
-            loss,
-            data,
-            config=self.recipe.training,
-            budget=budget,
-            workdir=workdir,
-            seed=seed,
-            device=device,
-            validation=validation,
-            validation_loss=validation_loss,
-            stage=self.name,
-            progress=progress,
-        )
+    def optimise(self, model: nn.Module, budget: Budget, stage: Callable[..., TrainingResult]) -> TrainingResult:
+        """Train the network in place, here in one stage: `stage` is `cosmos.training.loop.train`, given all but the
+        loss, the configuration, the budget and a name."""
+        return stage(loss=self.losses()[0], config=self.recipe.training, budget=budget, stage=self.name)
 
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
-        """The vocabulary of training texts; by default the tokens they have of the tokenizer that systems share."""
+        """By default the tokens that training texts have of the tokenizer that systems share."""
         return Vocabulary.of(texts)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         """Put weights learnt elsewhere into a fresh network."""
 
-    # -- the contract -------------------------------------------------------------------------------------------------
-
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
-        """Train within the budget and leave a checkpoint; see the contract."""
         arguments = checkpoint.inputs(corpus, budget, seed)
         done = checkpoint.finished(workdir, self.configured, arguments)
         if done is not None:
@@ -181,23 +148,23 @@ class TokenSystem(TrainedSystem):
         vocabulary = self.vocabulary_of(texts)
         pairs = encode_pairs(corpus.train, vocabulary, self.limits)
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
-        data = self.batches(pairs, shape)
-        validation = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
         model = self.fresh(shape, seed)
         self.begin(model, vocabulary)
-        trained = self.optimise(
-            model, data, validation, budget, workdir / "training", seed=seed, device=device, progress=progress
+        stage = partial(
+            train,
+            model,
+            data=self.batches(pairs, shape),
+            validation=self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape),
+            validation_loss=self.losses()[1],
+            workdir=workdir / "training",
+            seed=seed,
+            device=device,
+            progress=progress,
         )
-        fitted = replace(
-            trained,
-            notes={
-                **trained.notes,
-                "parameters": sum(value.numel() for value in resume.trainable(model).values()),
-                "cut_sources": pairs.cut_sources,
-                "cut_targets": pairs.cut_targets,
-                **shape,
-            },
-        )
+        trained = self.optimise(model, budget, stage)
+        parameters = sum(value.numel() for value in resume.trainable(model).values())
+        cut = {"cut_sources": pairs.cut_sources, "cut_targets": pairs.cut_targets}
+        fitted = replace(trained, notes={**trained.notes, "parameters": parameters, **cut, **shape})
         checkpoint.save_configuration(workdir, self.configured, shape)
         checkpoint.save_networks(workdir, self.name, vocabulary, model)
         checkpoint.finish(workdir, arguments, fitted)

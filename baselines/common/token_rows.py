@@ -44,7 +44,6 @@ def _encode(texts: Sequence[str], vocabulary: Vocabulary, max_tokens: int) -> tu
 
 
 def encode_pairs(documents: Sequence[Document], vocabulary: Vocabulary, limits: Limits) -> TokenPairs:
-    """Encode documents within the limits."""
     sources, cut_sources = encode_sources([document.source for document in documents], vocabulary, limits)
     targets, cut_targets = _encode([document.target for document in documents], vocabulary, limits.target_tokens)
     return TokenPairs(sources, targets, cut_sources, cut_targets)
@@ -61,8 +60,7 @@ def trim(tokens: Tensor) -> Tensor:
 
 
 def join(sources: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One row per pair, the target right after its source: int64 [B, S + L], and where the target begins and ends,
-    [B]."""
+    """Rows of a source and right after it the target, int64 [B, S + L], and where targets begin and end, [B]."""
     starts, ends = lengths(sources), lengths(sources) + lengths(targets)
     rows = torch.cat([sources, torch.full_like(targets, PAD)], 1)  # [B, S + L]
     place = starts[:, None] + torch.arange(targets.shape[1])  # [B, L]
@@ -77,11 +75,8 @@ def left_pad(tokens: Tensor) -> Tensor:
 
 
 class TokenDataset:
-    """Padded token rows (`cosmos.training.loop.Dataset`) whose batches are trimmed to their longest row.
-
-    Args:
-        tensors: name -> int64 [n, L] padded token rows, or [n].
-    """
+    """Tensors by name, int64 [n, L] padded token rows or [n] (`cosmos.training.loop.Dataset`); batches are trimmed to
+    their longest row."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         assert len({len(tensor) for tensor in tensors.values()}) == 1
@@ -91,7 +86,6 @@ class TokenDataset:
         return len(next(iter(self.tensors.values())))
 
     def batch(self, index: Tensor) -> Rows:
-        """The rows at `index`."""
         rows = {name: tensor[index] for name, tensor in self.tensors.items()}
         return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
 

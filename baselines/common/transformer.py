@@ -1,8 +1,7 @@
-"""The one transformer that rivals share: pre-norm blocks of rotary self-attention and SwiGLU.
+"""The one transformer that rivals share, so that they differ in nothing else: pre-norm blocks of bidirectional rotary
+self-attention and SwiGLU, with or without a time input and cross-attention to a source.
 
-Layers, and so kernels, are those of Cosmos (`cosmos.models.blocks`). Bidirectional, with or without a time input and
-cross-attention to a source, so that rivals can differ in nothing else. (`gpt2` is the published network, by whose
-layers its served cache is laid out.)
+Layers, and so kernels, are those of Cosmos (`cosmos.models.blocks`). (`gpt2` is the published network.)
 
 Axis legend: B rows (texts), L positions, S source positions, W width, H heads, D head size.
 """
@@ -45,10 +44,8 @@ class TrunkConfig:
 
 
 def trunk_of(preset: str, inner: int, time_width: int = 0, dropout: float = 0.0) -> TrunkConfig:
-    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads.
-
-    `inner` is to be chosen such that the parameters of what is called at every step are as many, too.
-    """
+    """A trunk as wide and as deep as the denoiser of a Cosmos preset, with as many heads; `inner` is to be chosen such
+    that what is called at every step has as many parameters, too."""
     sizes = PRESETS[preset].denoiser
     return TrunkConfig(sizes.width, sizes.layers, sizes.heads, inner, time_width=time_width, dropout=dropout)
 
@@ -81,7 +78,6 @@ class _TrunkBlock(nn.Module):
         source_mask: Tensor | None,
     ) -> Tensor:
         if self.shift is not None:
-            assert time is not None
             x = x + self.shift(time)[:, None]  # [B, 1, W]
         x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
         if source is not None:
@@ -102,10 +98,8 @@ class Trunk(nn.Module):
         self.config = config
 
     def source_kv(self, states: Tensor, seen: Tensor, rotate: Rotate) -> SourceKV:
-        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True.
-
-        Keys are turned by their positions as queries are, so a block can look for what stands at its own place.
-        """
+        """What blocks attend to of a source's states [B, S, W], seen where the boolean [B, S] is True. Keys are turned
+        by their positions as queries are, so a block can look for what stands at its own place."""
         pairs = tuple(block.cross_attention.keys_values(states, rotate) for block in self.blocks)
         return SourceKV(seen[:, None, None], pairs)
 

@@ -25,24 +25,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from baselines.common.token_rows import samples_from_tokens
-from baselines.common.transformer import Trunk, TrunkConfig, trunk_of
+from baselines.common.transformer import Trunk, TrunkConfig
 from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion.mbr import consensus
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
-from baselines.token_diffusion.system import TokenDiffusionSystem
+from baselines.token_diffusion.system import TokenDiffusionSystem, presets_of
 from cosmos.config import SamplerSetting
 from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
 from cosmos.models.blocks import Rotary
-from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD
@@ -52,6 +50,8 @@ from cosmos.training.loop import Batch, Loss, TrainingConfig
 SCHEDULE = Sqrt()
 WORD_NOISE = float(SCHEDULE.sigma(torch.zeros((), dtype=torch.float64)))  # sigma_0
 END_NOISE = WORD_NOISE / math.sqrt(1.0 - WORD_NOISE**2)  # sigma/alpha at t = 0, where sampling stops
+# That of the papers, up to 140,000 steps.
+PAPER_TRAINING = TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999)
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ class DiffuSeqRecipe:
 
 @dataclass(frozen=True)
 class EmbeddingSampling(SamplerSetting, Capturable):
-    """How to generate: the sampler, and of how many texts the one most like the others is kept."""
-
-    candidates: int = 1
+    candidates: int = 1  # texts of which the one most like the others is kept
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,8 +85,10 @@ class EmbeddingSampling(SamplerSetting, Capturable):
             raise UserError("A grid in time begins at pure noise, where this solver is not defined; set grid=log_snr.")
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")
+
+
+DPM_SOLVER = EmbeddingSampling("dpmpp_2m", steps=20, grid="log_snr", end_noise=END_NOISE, final_x0=True)
 
 
 class EmbeddingDenoiser(nn.Module):
@@ -150,7 +150,7 @@ def hard_times(uniform: Tensor) -> Tensor:
 
 
 def training_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-    """All terms, summed over the sequence, and its positions (`cosmos.training.loop.Loss`)."""
+    """The whole loss, summed over the positions of the sequence, and their number (`cosmos.training.loop.Loss`)."""
     assert isinstance(model, EmbeddingDenoiser)
     total = terms(model, batch, hard_times(sample_times(seeds, stratified=True)), seeds).total()
     return total.sum(), total.new_full((), total.numel())
@@ -159,66 +159,31 @@ def training_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Te
 class DiffuSeqSystem(TokenDiffusionSystem):
     """DiffuSeq behind the contract."""
 
-    name: ClassVar[str] = "diffuseq"
-    takes_time: ClassVar[bool | None] = True
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": DiffuSeqRecipe(
-                embedding=64,
-                trunk=trunk_of("nano", inner=448, time_width=16),
-                training=NANO,
-                budget=Budget(3e12, "flops"),
-            ),
-            "small": DiffuSeqRecipe(
-                embedding=128,
-                trunk=trunk_of("small", inner=1792, time_width=64, dropout=0.1),
-                training=SMALL,
-                budget=Budget(600, "seconds"),
-            ),
-            # The papers' training: batches of 2048 at a rate of 1e-4, up to 140,000 steps.
-            "base": DiffuSeqRecipe(
-                embedding=128,
-                trunk=trunk_of("base", inner=3584, time_width=128, dropout=0.1),
-                training=TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999),
-                budget=Budget(140_000, "steps"),
-            ),
-        }
-    )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"dpmpp_2m-20": EmbeddingSampling("dpmpp_2m", steps=20, grid="log_snr", end_noise=END_NOISE, final_x0=True)}
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    name = "diffuseq"
+    presets = presets_of(DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128))
+    settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
+    other_settings = MappingProxyType(
         {
             "ancestral-200": EmbeddingSampling("ddpm", steps=200, end_noise=END_NOISE, final_x0=True),
             "ddim-50": EmbeddingSampling("ddim", steps=50, end_noise=END_NOISE, final_x0=True),
-            "mbr10-dpmpp_2m-20": EmbeddingSampling(
-                "dpmpp_2m", steps=20, grid="log_snr", end_noise=END_NOISE, final_x0=True, candidates=10
-            ),
+            "mbr10-dpmpp_2m-20": replace(DPM_SOLVER, candidates=10),
         }
     )
 
-    @staticmethod
-    def external_weights(recipe: DiffuSeqRecipe) -> Sequence[str]:
-        return ()
-
     def build(self, shape: Mapping[str, int]) -> nn.Module:
-        sources = max(1, self.limits.source_tokens)
-        return EmbeddingDenoiser(
-            self.recipe.trunk, self.recipe.embedding, shape["vocabulary"], shape["length"], sources
-        )
+        sizes = shape["vocabulary"], shape["length"], max(1, self.limits.source_tokens)
+        return EmbeddingDenoiser(self.recipe.trunk, self.recipe.embedding, *sizes)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
-        why = "source and target are one sequence, all of which every position sees"
-        return {"trunk.cross_attention": why, "trunk.causal": why}
+        return {"trunk.cross_attention": "source and target are one sequence, all of which every position sees"}
 
     def losses(self) -> tuple[Loss, Loss]:
-        """Both are the whole loss per position of the sequence; no likelihood bound is computed."""
+        """Both are the whole loss; no likelihood bound is computed."""
         return training_loss, training_loss
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: EmbeddingSampling) -> list[Sample]:
-        """One text per request; all go through the network as one batch, candidates one batch after the other."""
+        """All go through the network as one batch, candidates one batch after the other."""
         if not requests:
             return []
         seeds, source = self.inputs(requests, setting.capture)
@@ -229,11 +194,11 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         candidates = [samples_from_tokens(requests, tokens, self.vocabulary) for tokens in drawn]
         if setting.candidates == 1:
             return candidates[0]
-        rows = [tokens.tolist() for tokens in drawn]
-        best = [
-            consensus([rows[k][i][: candidates[k][i].tokens] for k in range(len(rows))]) for i in range(len(requests))
-        ]
-        return [candidates[k][i] for i, k in enumerate(best)]
+        best = []
+        for samples, rows in zip(zip(*candidates, strict=True), torch.stack(drawn, 1).tolist(), strict=True):
+            texts = [row[: sample.tokens] for sample, row in zip(samples, rows, strict=True)]
+            best.append(samples[consensus(texts)])
+        return best
 
     def sample(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
         model, streams = self.model, CounterRNG(seeds, setting.compiled)

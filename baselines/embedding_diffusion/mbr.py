@@ -19,11 +19,10 @@ def sentence_bleu(text: Sequence[int], reference: Sequence[int]) -> float:
     logs = 0.0
     for n in range(1, LONGEST + 1):
         mine, theirs = _counted(text, n), _counted(reference, n)
-        right, all_of_them = (mine & theirs).total(), mine.total()
-        smooth = int(n > 1)
+        right, smooth = (mine & theirs).total(), int(n > 1)
         if right + smooth == 0:
             return 0.0
-        logs += math.log((right + smooth) / (all_of_them + smooth)) / LONGEST
+        logs += math.log((right + smooth) / (mine.total() + smooth)) / LONGEST
     return math.exp(logs + min(0.0, 1.0 - len(reference) / len(text)))
 
 

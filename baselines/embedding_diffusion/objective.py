@@ -1,8 +1,7 @@
 """Diffusion over learned word embeddings: schedule, partial noising, losses.
 
 Sources: Li et al., "Diffusion-LM Improves Controllable Text Generation" (2022, arXiv:2205.14217): the sqrt schedule
-and the losses; Gong et al., "DiffuSeq" (2022, arXiv:2210.08933): partial noising. Functions of arrays, so that exact
-toys and training run the same code.
+and the losses; Gong et al., "DiffuSeq" (2022, arXiv:2210.08933): partial noising.
 
 Axis legend: B rows (texts), L positions, E embedding width, V tokens.
 """
@@ -52,24 +51,15 @@ class Sqrt:
 
 
 def partially_noised(embedded: Tensor, is_target: Tensor, t: Tensor, noise: Tensor, schedule: Sqrt) -> Tensor:
-    """alpha x + sigma eps at target positions, x itself elsewhere.
-
-    Embedded and noise are [B, L, E], is_target bool [L], t [B].
-    """
+    """alpha x + sigma eps at target positions, x elsewhere; x and noise [B, L, E], is_target bool [L], t [B]."""
     wide = t.double()[:, None, None]
     noisy = schedule.alpha(wide).to(embedded.dtype) * embedded + schedule.sigma(wide).to(embedded.dtype) * noise
     return torch.where(is_target[:, None], noisy, embedded)
 
 
 def rounding_nll(vectors: Tensor, table: Tensor, bias: Tensor, tokens: Tensor) -> Tensor:
-    """-log p(token | vector) of the rounding head whose weights are the embeddings.
-
-    Args:
-        vectors: [..., E]. table: [V, E]. bias: [V]. tokens: int64 [...].
-
-    Returns:
-        nats, float32 [...].
-    """
+    """-log p(token | vector) of the rounding head whose weights are the embeddings, in nats, float32 [...]; vectors
+    [..., E], table [V, E], bias [V], tokens int64 [...]."""
     logits = (vectors @ table.T + bias).float()  # [..., V]
     return functional.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view(tokens.shape)
 

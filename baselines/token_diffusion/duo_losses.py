@@ -1,7 +1,6 @@
 """What Duo is trained on: the bound, the bound with softened inputs, and consistency along a Gaussian path.
 
-Sources: UDLM (Schiff et al., 2024) and Duo (Sahoo et al., 2025); see `baselines.token_diffusion.duo` and the functions
-of arrays in `baselines.token_diffusion.uniform` and `baselines.token_diffusion.gaussian_duality`.
+Sources: UDLM (Schiff et al., 2024) and Duo (Sahoo et al., 2025); see `baselines.token_diffusion.duo`.
 
 Axis legend: B rows (texts), L sequence positions, V tokens.
 """
@@ -11,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.token_diffusion.gaussian_duality import gaussian_tokens, noise_for, signal_to_alpha
+from baselines.token_diffusion.gaussian_duality import gaussian_tokens, signal_to_alpha
 from baselines.token_diffusion.masked import LogLinear
 from baselines.token_diffusion.system import TokenDenoiser, strata, target_tokens
 from baselines.token_diffusion.uniform import redraw, token_bound
@@ -39,7 +38,7 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
         sequence, size = batch["sequence"], model.tokens.num_embeddings
         gamma = low + (high - low) * strata(sequence, seeds)  # [B]
         alpha, slope = signal_to_alpha(gamma, size)
-        noisy = gaussian_tokens(sequence, gamma, noise_for(sequence, size, seeds))  # [B, L, V]
+        noisy = gaussian_tokens(sequence, gamma, seeds.normal(sequence.shape[1], size))  # [B, L, V]
         soft = (noisy / temperature).softmax(-1)
         log_probs = model(soft, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
         each = token_bound(log_probs, sequence, noisy.argmax(-1), alpha.float()[:, None].expand(sequence.shape))
@@ -49,19 +48,10 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
 
 
 def consistency(
-    student: TokenDenoiser,
-    teacher: TokenDenoiser,
-    batch: Batch,
-    noisier: Tensor,
-    cleaner: Tensor,
-    noise: Tensor,
+    student: TokenDenoiser, teacher: TokenDenoiser, batch: Batch, noisier: Tensor, cleaner: Tensor, noise: Tensor
 ) -> Tensor:
-    """KL(student at the noisier text || teacher at the cleaner text of the same path), [B, L].
-
-    Args:
-        noisier, cleaner: gamma of either, [B].
-        noise: standard normal [B, L, V], the path.
-    """
+    """KL(student at the noisier text || teacher at the cleaner one), [B, L], by the gamma [B] of either, along the path
+    of `noise` [B, L, V]."""
     sequence, size = batch["sequence"], noise.shape[-1]
 
     def predict(model: TokenDenoiser, gamma: Tensor) -> Tensor:
@@ -83,7 +73,7 @@ def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high:
         sequence = batch["sequence"]
         place = distance + (1.0 - distance) * strata(sequence, seeds)  # [B]
         noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
-        noise = noise_for(sequence, model.tokens.num_embeddings, seeds)
+        noise = seeds.normal(sequence.shape[1], model.tokens.num_embeddings)
         divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise)
         return divergence.sum(), target_tokens(sequence)
 

@@ -6,9 +6,8 @@ alpha is a function of a and V alone. So a Gaussian path gives discrete paths: i
 curriculum, and two noisy texts on one path for distillation. Noise is told by gamma = log((1 - a^2) / a^2), as there.
 
 Departures: alpha and its derivative are integrated by the trapezoidal rule for each gamma asked for (of spectral
-accuracy, and cheap beside a network), where the authors store a table; and noise is drawn for all V tokens.
-Vocabularies here have hundreds or a few thousand tokens, so [B, L, V] numbers are affordable and need none of their
-approximations.
+accuracy, and cheap beside a network), where the authors store a table; and noise is drawn for all V tokens, which the
+small vocabularies here make affordable, without their approximations.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """
@@ -19,8 +18,6 @@ import math
 
 import torch
 from torch import Tensor
-
-from cosmos.runtime.rng import CounterRNG
 
 NODES, HALF_WIDTH = 512, 10.0  # of the integral over a standard normal
 AUTHORS_VOCABULARY = 30_522
@@ -59,22 +56,8 @@ def same_noise(gamma: float, vocabulary: int) -> float:
 
 
 def gaussian_tokens(clean: Tensor, gamma: Tensor, noise: Tensor) -> Tensor:
-    """Noisy one-hot vectors w = a x + sqrt(1 - a^2) noise.
-
-    Args:
-        clean: int64 [B, L].
-        gamma: [B].
-        noise: standard normal [B, L, V].
-
-    Returns:
-        [B, L, V].
-    """
+    """Noisy one-hot vectors w = a x + sqrt(1 - a^2) noise [B, L, V] of clean tokens [B, L] at gamma [B]."""
     signal, spread = torch.sigmoid(-gamma).sqrt(), torch.sigmoid(gamma).sqrt()  # [B]
     noisy = noise * spread[:, None, None].to(noise.dtype)
     shift = signal[:, None, None].to(noise.dtype).expand(*clean.shape, 1)
     return noisy.scatter_add(-1, clean[..., None], shift)
-
-
-def noise_for(clean: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
-    """Standard normal noise for every token at every position, float32 [B, L, V]."""
-    return seeds.normal(clean.shape[1], vocabulary)

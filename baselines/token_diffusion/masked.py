@@ -1,28 +1,25 @@
 """Masked (absorbing-state) diffusion over tokens: schedule, SUBS parametrisation, likelihood bound.
 
 Source: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024, arXiv:2406.07524): the forward
-process, SUBS, and the continuous-time bound. Everything here is a function of arrays, so that exact toys and training
-run the same code.
+process, SUBS, and the continuous-time bound. All are functions of arrays: exact toys and training run the same code.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 class TokenSchedule(Protocol):
     """How likely a token is still open at time t in [0, 1]; falls from 1."""
 
-    def alpha(self, t: Tensor) -> Tensor:
-        """Probability that a token is open, the shape of `t`."""
-        ...
+    def alpha(self, t: Tensor) -> Tensor: ...
 
     def derivative(self, t: Tensor) -> Tensor:
         """d alpha / dt, negative."""
@@ -42,15 +39,19 @@ class LogLinear:
         return torch.full_like(t, self.eps - 1.0)
 
 
+def time_steps(steps: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Where each of `steps` equal steps of t from 1 to 0 begins and ends, float64 scalars."""
+    return list(itertools.pairwise(torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=device)))
+
+
 def weight(schedule: TokenSchedule, t: Tensor) -> Tensor:
     """What the summed cross-entropy of masked tokens counts at time t: -alpha'(t) / (1 - alpha(t))."""
     return -schedule.derivative(t) / (1.0 - schedule.alpha(t))
 
 
-def clean_log_probs(logits: Tensor, mask_id: int) -> Tensor:
-    """SUBS, first half: the clean token is never the mask. Logits [..., V] -> log-probabilities [..., V]."""
-    allowed = logits.index_fill(-1, torch.full((1,), mask_id, device=logits.device), -torch.inf)
-    return functional.log_softmax(allowed, dim=-1)
+def forbid_mask(logits: Tensor, mask_id: int) -> Tensor:
+    """SUBS, first half: the clean token is never the mask, so its logit, of [..., V], is -inf."""
+    return logits.index_fill(-1, torch.full((1,), mask_id, device=logits.device), -torch.inf)
 
 
 def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Tensor:
@@ -58,10 +59,5 @@ def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Ten
 
     Second half of SUBS: an open position predicts itself with probability one, so it costs nothing.
     """
-    nll = -clean_log_probs(logits, mask_id).gather(-1, clean[..., None])[..., 0]
+    nll = -forbid_mask(logits, mask_id).log_softmax(-1).gather(-1, clean[..., None])[..., 0]
     return torch.where(noisy == mask_id, nll, 0.0)
-
-
-def mask_out(clean: Tensor, masked: Tensor, mask_id: int) -> Tensor:
-    """The noisy sequence: `clean` [B, L] with the mask where `masked` [B, L]."""
-    return clean.masked_fill(masked, mask_id)

@@ -1,9 +1,9 @@
 """Samplers of masked diffusion, one plain function each; those that mask again are in
 `baselines.token_diffusion.remasking`.
 
-All take `predict`, a network call from a noisy sequence to logits over clean tokens, and a sequence that is open where
-a text is given and masked elsewhere. The network has no time input and opened tokens stay, so a sampler is no more than
-an order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
+All take `predict`, a network call, and a sequence int64 [B, L] that is open where a text is given and masked elsewhere,
+and return it with no mask left. The network has no time input and opened tokens stay, so a sampler is no more than an
+order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
 drawn before the first call, and the number of calls is known without a look at the data.
 
 Axis legend: B rows (texts), L positions, V tokens.
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from baselines.common.sampling import categorical, nucleus
 from baselines.common.static_shapes import can_index_by_mask
-from baselines.token_diffusion.masked import TokenSchedule, clean_log_probs
+from baselines.token_diffusion.masked import TokenSchedule, forbid_mask
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 
@@ -45,17 +45,12 @@ def ancestral(
 
     Each position draws in two stages: in which step it opens, then its token. That is the same distribution as a draw
     over tokens and the mask together at every step, without the loss of rare tokens that single-precision Gumbel
-    noise brings (Zheng et al., 2024). The last step ends at t = 0 and so opens whatever is left by a draw, not by an
-    argmax.
+    noise brings (Zheng et al., 2024). The last step ends at t = 0 and draws whatever is left.
 
     Args:
         top_p: draw tokens from the nucleus of this mass; 1 keeps the model's distribution.
-        cached: call the network only where the sequence has changed (Sahoo et al.), with the same texts.
-            Each row skips the steps in which none of its own positions opens, so that a batch saves as much as a
-            single text: min(steps, L) calls.
-
-    Returns:
-        The sequence with no mask left, int64 [B, L].
+        cached: call the network only where the sequence has changed (Sahoo et al.), with the same texts. Each row skips
+            the steps in which none of its own positions opens, so a batch takes min(steps, L) calls as a text does.
     """
     length = sequence.shape[1]
     turn = opening_steps(seeds.uniform(length), steps, schedule)
@@ -72,13 +67,7 @@ def first_hitting(
 
     Opening times of masked positions are independent and alike, so their order is a uniformly random one, and the times
     themselves reach neither network nor text. One position per call is the continuous-time process without error; more
-    than one is the paper's parallel variant.
-
-    Args:
-        steps: calls; more than there are positions are not made.
-
-    Returns:
-        The sequence with no mask left, int64 [B, L], after min(steps, L) calls.
+    than one is the paper's parallel variant. It takes min(steps, L) calls.
     """
     length = sequence.shape[1]
     calls = min(steps, length)
@@ -94,14 +83,8 @@ def confidence(predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, 
     """Open the most probable tokens where the network is surest, an even share of the sequence per call.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
-    temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens.
-
-    Args:
-        steps: calls; more than there are positions are not made, as they would open nothing.
-        compiled: whether what is done with logits runs compiled (`cosmos.runtime.compilation.compiled_if`).
-
-    Returns:
-        The sequence with no mask left, int64 [B, L]; rows may begin with different numbers of open positions.
+    temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens. It
+    takes min(steps, L) calls. `compiled` is for what is done with logits (`cosmos.runtime.compilation.compiled_if`).
     """
     hidden, calls = (sequence == mask_id).sum(1), min(steps, sequence.shape[1])  # [B]
     for call in range(calls):
@@ -116,8 +99,7 @@ def threshold(
     """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
     one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole sequence.
 
-    It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs, looked
-    at as `until_open` does.
+    It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs.
     """
     steps = min(steps, sequence.shape[1])
     few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold, compiled=compiled)
@@ -144,13 +126,8 @@ def threshold_steps(
 
 
 def until_open(few: Callable[[Tensor, Tensor, int], Tensor], sequence: Tensor, steps: int, mask_id: int) -> Tensor:
-    """Take steps until nothing is masked, `steps` at most.
-
-    Args:
-        few: `few(sequence, first, count)` takes `count` steps from the step `first` on, an int64 scalar. As many are
-            taken between two looks at the sequence: on the CPU one, elsewhere eight, because a look waits for the
-                device.
-    """
+    """Take steps until nothing is masked, `steps` at most: `few(sequence, first, count)` takes the `count` of them that
+    lie between two looks at the sequence, from the step `first` on, an int64 scalar."""
     every = LOOK_EVERY_ON_CPU if sequence.device.type == "cpu" else LOOK_EVERY
     for first in range(0, steps, every):
         sequence = few(sequence, torch.full((), first, device=sequence.device), min(every, steps - first))
@@ -172,29 +149,23 @@ def _open_surest(
     else:
         sureness, tokens = surest(logits, mask_id)
         sureness = sureness.masked_fill(~masked, -torch.inf)
-    order = sureness.argsort(dim=1, descending=True, stable=True)
-    rank = order.argsort(dim=1)  # [B, L], 0 is the surest
-    share = masked.sum(1) - most
-    if threshold is None:
-        opens = masked & (rank < share[:, None])
-    else:
-        opens = masked & ((rank < share.clamp_min(1)[:, None]) | (sureness >= math.log(threshold)))
-    return torch.where(opens, tokens, sequence)
+    rank = sureness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # [B, L], 0 is the surest
+    share = (masked.sum(1) - most)[:, None]
+    opens = rank < share if threshold is None else (rank < share.clamp_min(1)) | (sureness >= math.log(threshold))
+    return torch.where(masked & opens, tokens, sequence)
 
 
 def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
     """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
-    highest = clean_log_probs(logits.float(), mask_id).max(-1)
+    highest = forbid_mask(logits.float(), mask_id).log_softmax(-1).max(-1)
     return highest.values, highest.indices
 
 
 def opening_steps(uniform: Tensor, steps: int, schedule: TokenSchedule) -> Tensor:
     """In which of `steps` equal steps of t from 1 to 0 a position that is masked at t = 1 opens, int64 like `uniform`.
 
-    By the inverse of the distribution function: still masked at time s with probability (1 - alpha_s) / (1 - alpha_1).
-
-    Args:
-        uniform: float64 in (0, 1).
+    By the inverse of the distribution function at `uniform`, float64 in (0, 1): still masked at time s with probability
+    (1 - alpha_s) / (1 - alpha_1).
     """
     times = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64, device=uniform.device)
     masked = 1.0 - schedule.alpha(times)
@@ -214,15 +185,9 @@ def dense_rank(values: Tensor) -> Tensor:
 def open_in_turn(
     predict: Predict, sequence: Tensor, turn: Tensor, calls: int, mask_id: int, seeds: CounterRNG, top_p: float
 ) -> Tensor:
-    """Open each masked position at its own call with a draw from the prediction made there.
-
-    Args:
-        turn: the call, from 0, that opens a position, int64 [B, L]; what is open already has none.
-        seeds: one number per position is drawn, since each opens once.
-    """
+    """Open each masked position by a draw at its own call, `turn` from 0, int64 [B, L]."""
     uniform = seeds.uniform(sequence.shape[1])  # [B, L]
-    probable = compiled_if(seeds.compiled, clean_probabilities)
-    pick = compiled_if(seeds.compiled, categorical)
+    probable, pick = (compiled_if(seeds.compiled, function) for function in (clean_probabilities, categorical))
     for call in range(calls):
         logits = predict(sequence)
         opens = (sequence == mask_id) & (turn == call)
@@ -237,5 +202,4 @@ def open_in_turn(
 
 def clean_probabilities(logits: Tensor, mask_id: int, top_p: float) -> Tensor:
     """Probabilities of clean tokens, within the nucleus of mass `top_p`; [..., V] -> [..., V]."""
-    mask = torch.full((1,), mask_id, device=logits.device)
-    return nucleus(logits.float().index_fill(-1, mask, -torch.inf), top_p).softmax(-1)
+    return nucleus(forbid_mask(logits.float(), mask_id), top_p).softmax(-1)

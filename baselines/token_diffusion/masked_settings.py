@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor
 
@@ -23,8 +23,6 @@ Sampler = Literal["ancestral", "cached", "first_hitting", "confidence"]
 class Unmasking(Capturable):
     """Positions open once. `steps` network calls, but no more than there are positions, except by "ancestral"; "cached"
     is ancestral sampling without the calls that would repeat one, and gives the same texts.
-
-    Tokens are drawn from the nucleus of mass `top_p`; by "confidence" they are the most probable ones anyway.
     """
 
     sampler: Sampler
@@ -38,16 +36,13 @@ class Unmasking(Capturable):
         check_top_p(self.top_p)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
-        if self.sampler != "confidence":
-            return {}
-        return {"top_p": "by confidence the most probable tokens are taken; set another {}sampler, such as cached"}
+        why = "by confidence the most probable tokens are taken; set another {}sampler, such as cached"
+        return {"top_p": why} if self.sampler == "confidence" else {}
 
 
 @dataclass(frozen=True)
 class ThresholdUnmasking(Capturable):
-    """By confidence, and at once wherever the most probable token has at least the probability `threshold`; stops when
-    nothing is masked, after at most `steps` calls, and no more than there are positions."""
+    """See `baselines.token_diffusion.masked_samplers.threshold`."""
 
     steps: int
     threshold: float = 0.9
@@ -60,8 +55,7 @@ class ThresholdUnmasking(Capturable):
 
 @dataclass(frozen=True)
 class Remasking(Capturable):
-    """ReMDM: opened tokens may be masked again; `rule` and `eta` as in `baselines.token_diffusion.remasking.remask`.
-    One call a step."""
+    """ReMDM: opened tokens may be masked again; see `baselines.token_diffusion.remasking.remask`. One call a step."""
 
     rule: Rule
     steps: int
@@ -77,7 +71,6 @@ class Remasking(Capturable):
         check_top_p(self.top_p)
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         return {"eta": "the rule conf has none; set another {}rule, such as cap"} if self.rule == "conf" else {}
 
 
@@ -85,43 +78,18 @@ MaskedSetting = Unmasking | ThresholdUnmasking | Remasking
 
 
 def unmask(
-    setting: MaskedSetting,
-    predict: Predict,
-    sequence: Tensor,
-    *,
-    schedule: TokenSchedule,
-    mask_id: int,
-    seeds: CounterRNG,
+    setting: MaskedSetting, predict: Predict, sequence: Tensor, schedule: TokenSchedule, mask_id: int, seeds: CounterRNG
 ) -> Tensor:
     """Open a masked sequence, int64 [B, L], as the setting says."""
-    steps = setting.steps
+    shared: dict[str, Any] = {"predict": predict, "sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
     if isinstance(setting, ThresholdUnmasking):
-        return threshold(
-            predict, sequence, steps=steps, mask_id=mask_id, threshold=setting.threshold, compiled=setting.compiled
-        )
+        return threshold(**shared, threshold=setting.threshold, compiled=setting.compiled)
+    if isinstance(setting, Unmasking) and setting.sampler == "confidence":
+        return confidence(**shared, compiled=setting.compiled)
+    shared |= {"seeds": seeds, "top_p": setting.top_p}
     if isinstance(setting, Remasking):
-        return remask(
-            predict,
-            sequence,
-            steps=steps,
-            schedule=Loop() if setting.rule == "loop" else schedule,
-            mask_id=mask_id,
-            seeds=seeds,
-            rule=setting.rule,
-            eta=setting.eta,
-            top_p=setting.top_p,
-        )
-    if setting.sampler == "confidence":
-        return confidence(predict, sequence, steps=steps, mask_id=mask_id, compiled=setting.compiled)
+        path = Loop() if setting.rule == "loop" else schedule
+        return remask(**shared, schedule=path, rule=setting.rule, eta=setting.eta)
     if setting.sampler == "first_hitting":
-        return first_hitting(predict, sequence, steps=steps, mask_id=mask_id, seeds=seeds, top_p=setting.top_p)
-    return ancestral(
-        predict,
-        sequence,
-        steps=steps,
-        schedule=schedule,
-        mask_id=mask_id,
-        seeds=seeds,
-        top_p=setting.top_p,
-        cached=setting.sampler == "cached",
-    )
+        return first_hitting(**shared)
+    return ancestral(**shared, schedule=schedule, cached=setting.sampler == "cached")

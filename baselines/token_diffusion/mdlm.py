@@ -2,8 +2,7 @@
 
 Tokens of a sequence (`baselines.token_diffusion.system`) are masked independently, and the network predicts the clean
 ones. Under SUBS (section 3.2.3) the bound is a weighted cross-entropy of masked tokens (equation 10). Objective and
-samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.masked_settings`; no time input (the paper's
-own default).
+samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.masked_settings`; no time input, as there.
 
 Departures, and why: the sequence ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
 never learn to stop), and the source, which the paper has none of, is never masked; the trunk (RMS norm, SwiGLU, tied
@@ -17,29 +16,26 @@ Axis legend: B rows (texts), L sequence positions, V tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
-from baselines.common.transformer import SourceKV, trunk_of
-from baselines.contract import Budget
-from baselines.token_diffusion.masked import LogLinear, mask_out, token_nll, weight
+from baselines.common.transformer import SourceKV
+from baselines.token_diffusion.masked import LogLinear, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
 from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
 from baselines.token_diffusion.system import (
-    PAPER_TRAINING,
     TokenDenoiser,
     TokenDiffusionRecipe,
     TokenDiffusionSystem,
     at_strata,
+    presets_of,
     target_tokens,
 )
-from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
@@ -49,12 +45,11 @@ SCHEDULE = LogLinear()
 
 
 def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-    """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`); padding is part of what is
-    predicted."""
+    """One draw of the likelihood bound (`baselines.token_diffusion.system.Bound`)."""
     assert isinstance(model, TokenDenoiser)
     sequence = batch["sequence"]
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
-    noisy = mask_out(sequence, masked, MASK)
+    noisy = sequence.masked_fill(masked, MASK)
     read = positions_to_score(masked, batch.static_shapes)  # an open position costs nothing
     logits = model.lm_head(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
     nll = token_nll(logits, noisy[read], sequence[read], MASK)
@@ -65,35 +60,13 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple
 class MDLMSystem(TokenDiffusionSystem):
     """MDLM behind the contract."""
 
-    name: ClassVar[str] = "mdlm"
-    takes_time: ClassVar[bool | None] = False
-    presets: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {
-            "nano": TokenDiffusionRecipe(
-                trunk_of("nano", inner=480),
-                source_layers=0,
-                training=NANO,
-                budget=Budget(3e12, "flops"),
-            ),
-            "small": TokenDiffusionRecipe(
-                trunk_of("small", inner=1856, dropout=0.1),
-                source_layers=6,
-                training=SMALL,
-                budget=Budget(600, "seconds"),
-            ),
-            # The paper's training, of batches of 512 at a constant rate.
-            "base": TokenDiffusionRecipe(
-                trunk_of("base", inner=3712, dropout=0.1),
-                source_layers=12,
-                training=PAPER_TRAINING,
-                budget=Budget(1_000_000, "steps"),
-            ),
-        }
+    name = "mdlm"
+    takes_time = False
+    presets = presets_of(
+        TokenDiffusionRecipe, (480, 1856, 3712), 1_000_000, time_width=(0, 0, 0), source_layers=(0, 6, 12)
     )
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"confidence-24": Unmasking("confidence", 24), "cached-32": Unmasking("cached", 32)}
-    )
-    other_settings: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    settings = MappingProxyType({"confidence-24": Unmasking("confidence", 24), "cached-32": Unmasking("cached", 32)})
+    other_settings = MappingProxyType(
         {
             "ancestral-32": Unmasking("ancestral", 32),  # the texts of "cached-32", with calls that change nothing
             "cached-1000": Unmasking("cached", 1000),
@@ -108,17 +81,11 @@ class MDLMSystem(TokenDiffusionSystem):
         }
     )
 
-    @staticmethod
-    def external_weights(recipe: TokenDiffusionRecipe) -> Sequence[str]:
-        return ()
-
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 
     def tokens(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
-        """One sequence per text; where its end depends on the predictions, so many calls as lie between two looks are
-        captured together, and the looks are not.
-        """
+        """Where the end depends on the predictions, the calls between two looks are captured, and the looks are not."""
         if setting.capture == "off" or not isinstance(setting, ThresholdUnmasking):
             return super().tokens(setting, seeds, source)
         sequence = self.masks(len(seeds))
@@ -134,46 +101,18 @@ class MDLMSystem(TokenDiffusionSystem):
     def encode(self, source: Tensor) -> tuple[Tensor, ...]:
         """The encoded source as a row of tensors; none for an unconditional model."""
         source_kv = self.model.encode(source)
-        return (
-            ()
-            if source_kv is None
-            else (source_kv.mask, *(tensor for pair in source_kv.keys_values for tensor in pair))
-        )
+        return () if source_kv is None else (source_kv.mask, *itertools.chain(*source_kv.keys_values))
 
     def threshold_steps(
         self, setting: ThresholdUnmasking, count: int, sequence: Tensor, first: Tensor, *source_kv: Tensor
     ) -> Tensor:
         """`count` steps from the step `first` (a scalar) on; `source_kv` is from `encode`."""
-        source = (
-            SourceKV(source_kv[0], tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))) if source_kv else None
-        )
-
-        def predict(noisy: Tensor) -> Tensor:
-            logits: Tensor = self.model(noisy, source)
-            return logits
-
-        return threshold_steps(
-            predict,
-            sequence,
-            first,
-            count,
-            steps=setting.steps,
-            mask_id=MASK,
-            threshold=setting.threshold,
-            compiled=setting.compiled,
-        )
-
-    def masks(self, rows: int) -> Tensor:
-        """An empty sequence for each row, int64 [B, L]."""
-        return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
+        pairs = tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))
+        predict = partial(self.model, source_kv=SourceKV(source_kv[0], pairs) if source_kv else None)
+        rule = {"steps": setting.steps, "threshold": setting.threshold, "compiled": setting.compiled}
+        return threshold_steps(predict, sequence, first, count, mask_id=MASK, **rule)
 
     def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
-        source_kv = self.model.encode(source)
-
-        def predict(noisy: Tensor) -> Tensor:
-            logits: Tensor = self.model(noisy, source_kv)
-            return logits
-
-        sequence = self.masks(len(seeds))
+        predict = partial(self.model, source_kv=self.model.encode(source))
         streams = CounterRNG(seeds, setting.compiled)
-        return unmask(setting, predict, sequence, schedule=SCHEDULE, mask_id=MASK, seeds=streams)
+        return unmask(setting, predict, self.masks(len(seeds)), SCHEDULE, MASK, streams)

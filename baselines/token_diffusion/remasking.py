@@ -17,7 +17,6 @@ Axis legend: B rows (texts), L positions, V tokens.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical
-from baselines.token_diffusion.masked import TokenSchedule
+from baselines.token_diffusion.masked import TokenSchedule, time_steps
 from baselines.token_diffusion.masked_samplers import Predict, clean_probabilities
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
@@ -35,8 +34,7 @@ Rule = Literal["cap", "rescale", "conf", "loop"]
 
 @dataclass(frozen=True)
 class Loop:
-    """The schedule of rule "loop": open up to the share `held` by time `on`, stay there until `off`, then open the
-    rest."""
+    """The schedule of rule "loop": open the share `held` by time `on`, stay there until `off`, then open the rest."""
 
     on: float = 0.55
     off: float = 0.05
@@ -81,51 +79,30 @@ def remask(
     """The reverse process in `steps` equal steps of t from 1 to 0, with remasking.
 
     Args:
-        sequence: masked where a text is wanted; what is open is given and never masked.
-        schedule: its share of open tokens; for rule "loop" a `Loop`.
+        sequence: int64 [B, L], masked where a text is wanted; what is open is given and never masked.
+        schedule: for rule "loop" a `Loop`.
         rule: "cap": sigma = min(eta, most); "rescale": eta * most; "conf": most, shared among open tokens by the
             softmax of minus the probability that each had when it was drawn (eta is not used); "loop": min(eta, most)
             while `Loop` holds.
-
-    Returns:
-        The sequence with no mask left, int64 [B, L], after `steps` calls.
     """
     length, prompted = sequence.shape[1], sequence != mask_id
     certainty = torch.zeros(sequence.shape, dtype=torch.float64, device=sequence.device)
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
-    for t, s in itertools.pairwise(times):
+    for t, s in time_steps(steps, sequence.device):
         masked = sequence == mask_id
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        sigma = _sigma(rule, eta, schedule, t, alpha_t, alpha_s, certainty, ~masked & ~prompted)
+        most, own = most_remasking(alpha_t, alpha_s), ~masked & ~prompted
+        if rule == "conf":
+            shares = (-certainty).masked_fill(~own, -torch.inf).softmax(1)  # [B, L], nan in a row without such a token
+            sigma = most * torch.where(own, shares, 0.0)
+        else:
+            sigma = eta * most if rule == "rescale" else most.clamp_max(eta)
+            if rule == "loop":
+                sigma = torch.where(schedule.holds(t), sigma, 0.0)
         logits = predict(sequence)
         probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
         tokens = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
         drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
         moves = seeds.uniform(length) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
-        opens, closes = masked & moves, ~masked & ~prompted & moves
-        certainty = torch.where(opens, drawn, certainty)
-        sequence = torch.where(opens, tokens, sequence).masked_fill(closes, mask_id)
+        certainty = torch.where(masked & moves, drawn, certainty)
+        sequence = torch.where(masked & moves, tokens, sequence).masked_fill(own & moves, mask_id)
     return sequence
-
-
-def _sigma(
-    rule: Rule,
-    eta: float,
-    schedule: TokenSchedule,
-    t: Tensor,
-    alpha_t: Tensor,
-    alpha_s: Tensor,
-    certainty: Tensor,
-    own: Tensor,
-) -> Tensor:
-    """The probability of being masked again, float64, a scalar or [B, L]; `own` [B, L] are tokens drawn here."""
-    most = most_remasking(alpha_t, alpha_s)
-    if rule == "cap":
-        return most.clamp_max(eta)
-    if rule == "rescale":
-        return eta * most
-    if rule == "conf":
-        shares = (-certainty).masked_fill(~own, -torch.inf).softmax(1)  # [B, L], nan where a row has no such token
-        return most * torch.where(own, shares, 0.0)
-    assert isinstance(schedule, Loop)
-    return torch.where(schedule.holds(t), most.clamp_max(eta), 0.0)

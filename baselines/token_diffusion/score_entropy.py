@@ -1,4 +1,4 @@
-"""Discrete diffusion by ratios of probabilities: score entropy under absorbing and uniform noise.
+"""Discrete diffusion by ratios of probabilities, under absorbing and uniform noise: score entropy, and samplers.
 
 Source: Lou, Meng and Ermon, "Discrete Diffusion Modeling by Estimating the Ratios of the Data Distribution" (SEDD,
 2024, arXiv:2310.16834). A network estimates s(x, t)_y = p_t(y) / p_t(x) for texts y that differ from x in one token;
@@ -11,18 +11,34 @@ Noise is told by alpha = exp(-sigma), the probability that a token has met no no
 probability 1 - alpha; a uniform one is redrawn from all V tokens with that probability (the authors' convention: rates
 are divided by V).
 
-Axis legend: V tokens; `...` any axes, the same in all arguments.
+Samplers go from t = 1 to 0 in `steps` equal steps of one call each, which treat positions apart, given the sequence.
+Euler: the reverse rate at t times the step's length, first order. Analytic (the paper's Tweedie tau-leaping): with
+d = sigma_t - sigma_s, the entries of exp(-d Q) s times the column of exp(d Q) for the token at hand; exact for one
+position under the exact score, whatever the step. The last step is analytic under either, ends at no noise, leaves no
+mask, and draws. Departure: the authors stop at t = 1e-5 and take one more call from there, which they do not count.
+
+Axis legend: B rows (texts), L positions, V tokens; `...` any axes, the same in all arguments.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import TokenSchedule
+from baselines.common.sampling import categorical
+from baselines.token_diffusion.masked import TokenSchedule, forbid_mask, time_steps
+from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.rng import CounterRNG
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""Sequence int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
+
+Step = Literal["euler", "analytic"]
 
 
 @dataclass(frozen=True)
@@ -58,17 +74,10 @@ def absorb_entropy(log_scores: Tensor, clean: Tensor, alpha: Tensor, mask_id: in
     sum over y != mask of s_y - r log s_clean + r (log r - 1), with r = alpha / (1 - alpha). It is computed from
     log s - log r, of order one at every noise level. With s = r p for normalised p it is -r log p(clean): MDLM's loss.
 
-    Args:
-        log_scores: [..., V]; the entry of the mask is not read.
-        clean: int64 [...].
-        alpha: [...].
-
-    Returns:
-        [...].
+    Log-scores are [..., V], of which the entry of the mask is not read; clean tokens, alpha and the result [...].
     """
     log_ratio = absorb_log_ratio(alpha)
-    relative = log_scores - log_ratio[..., None]  # [..., V]
-    relative = relative.index_fill(-1, torch.full((1,), mask_id, device=relative.device), -torch.inf)
+    relative = forbid_mask(log_scores - log_ratio[..., None], mask_id)  # [..., V]
     return log_ratio.exp() * (relative.exp().sum(-1) - relative.gather(-1, clean[..., None])[..., 0] - 1.0)
 
 
@@ -78,19 +87,12 @@ def uniform_entropy(log_scores: Tensor, noisy: Tensor, clean: Tensor, alpha: Ten
     With c = (1 - alpha) / V and k = alpha + c, the ratios r_y = p(y | clean) / p(noisy | clean) of y != noisy are c / k
     where the token is still clean, otherwise k / c for the clean token and 1 for all others.
 
-    Args:
-        log_scores: [..., V]; the entry of the noisy token itself is not read.
-        noisy, clean: int64 [...].
-        alpha: [...].
-
-    Returns:
-        [...].
+    Log-scores are [..., V], of which the entry of the noisy token is not read; tokens, alpha and the result [...].
     """
     size = log_scores.shape[-1]
     changed = (1.0 - alpha) / size
     log_ratio = torch.log(changed) - torch.log(alpha + changed)  # [...], log of c / k
-    unchanged = noisy == clean
-    own = torch.zeros_like(log_scores, dtype=torch.bool).scatter(-1, noisy[..., None], True)  # [..., V]
+    own = _own(log_scores, noisy)
     scores = log_scores.exp().masked_fill(own, 0.0).sum(-1)
     logs = log_scores.masked_fill(own, 0.0).sum(-1)
     log_clean = log_scores.gather(-1, clean[..., None])[..., 0]
@@ -100,4 +102,76 @@ def uniform_entropy(log_scores: Tensor, noisy: Tensor, clean: Tensor, alpha: Ten
     # Where it is not: one ratio is k / c, the others are 1.
     back = torch.exp(-log_ratio)
     changed_one = scores - (logs - log_clean) - (size - 2) - back * log_clean + back * (-log_ratio - 1.0)
-    return torch.where(unchanged, whole, changed_one) / size
+    return torch.where(noisy == clean, whole, changed_one) / size
+
+
+def _own(scores: Tensor, noisy: Tensor) -> Tensor:
+    """True at the token at hand, bool [..., V]."""
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, noisy[..., None], True)
+
+
+def euler_uniform(scores: Tensor, noisy: Tensor, amount: Tensor | float) -> Tensor:
+    """What a token, int64 [...], is after an Euler step of rate * length = `amount`: probabilities [..., V]."""
+    own = _own(scores, noisy)
+    moves = (amount / scores.shape[-1] * scores).masked_fill(own, 0.0)
+    return moves + own * (1.0 - moves.sum(-1, keepdim=True)).clamp_min(0.0)
+
+
+def analytic_uniform(scores: Tensor, noisy: Tensor, grown: Tensor | float) -> Tensor:
+    """What the token at hand, int64 [...], is after an analytic step with `grown` = exp(d) = alpha_s / alpha_t.
+
+    Scores [..., V] are 1 at the token. The result [..., V] is not negative and sums to one under exact scores.
+    """
+    size = scores.shape[-1]
+    staggered = grown * scores + (1.0 - grown) / size * scores.sum(-1, keepdim=True)
+    own = _own(scores, noisy).to(scores.dtype)
+    return (staggered * (own / grown + (1.0 - 1.0 / grown) / size)).clamp_min(0.0)
+
+
+def sample_absorb(
+    predict: Predict,
+    sequence: Tensor,
+    *,
+    steps: int,
+    step: Step,
+    schedule: TokenSchedule,
+    mask_id: int,
+    seeds: CounterRNG,
+) -> Tensor:
+    """Open a masked sequence, int64 [B, L]; what is open stays.
+
+    A masked position opens with probability sum(scores) * (alpha_s / alpha_t - 1) if analytic, sum(scores) * rate *
+    length if Euler, at most 1, and then takes a token in proportion to its score: two-stage draws.
+    """
+    length = sequence.shape[1]
+    for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
+        scores = forbid_mask(predict(sequence, t.expand(len(sequence))), mask_id).exp()  # [B, L, V]
+        tokens = compiled_if(seeds.compiled, categorical)(scores, seeds.uniform(length))
+        uniform = seeds.uniform(length)
+        factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
+        opens = (uniform < scores.sum(-1).double() * factor) | (number == steps)
+        sequence = torch.where((sequence == mask_id) & opens, tokens, sequence)
+    return sequence
+
+
+def sample_uniform(
+    predict: Predict,
+    *,
+    length: int,
+    vocabulary: int,
+    steps: int,
+    step: Step,
+    schedule: TokenSchedule,
+    seeds: CounterRNG,
+) -> Tensor:
+    """Texts from uniform noise over V = `vocabulary` tokens, int64 [B, L]."""
+    sequence = (seeds.uniform(length) * vocabulary).long()
+    for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
+        scores = predict(sequence, t.expand(len(sequence))).double().exp()  # [B, L, V]
+        if step == "euler" and number < steps:
+            probabilities = euler_uniform(scores, sequence, rate(schedule, t) * (t - s))
+        else:
+            remaining = schedule.alpha(s) if number < steps else 1.0
+            probabilities = analytic_uniform(scores, sequence, remaining / schedule.alpha(t))
+        sequence = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
+    return sequence

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -20,12 +21,13 @@ from torch.nn import functional
 
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
-from baselines.common.transformer import SourceKV, Trunk, TrunkConfig
+from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
 from cosmos.models.blocks import Rotary
+from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capture, captured
 from cosmos.runtime.rng import CounterRNG
-from cosmos.text.vocabulary import PAD, SEP
+from cosmos.text.vocabulary import MASK, PAD, SEP
 from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
 
 EARLIEST = 1e-3  # losses draw t from [EARLIEST, 1], as the authors' codes do
@@ -51,17 +53,38 @@ class TokenDiffusionRecipe:
     budget: Budget
 
 
+def presets_of(
+    recipe: Callable[..., Any],
+    inner: tuple[int, int, int],
+    base_steps: int,
+    base_training: TrainingConfig = PAPER_TRAINING,
+    time_width: tuple[int, int, int] = (16, 64, 128),
+    **own: tuple[Any, Any, Any],
+) -> Mapping[str, Any]:
+    """The recipes "nano", "small" and "base" of a method, of class `recipe` with fields of its `own`, and trunks with
+    these `inner` and `time_width`; the last has the budget and the training of the method's paper."""
+    budgets = Budget(3e12, "flops"), Budget(600, "seconds"), Budget(base_steps, "steps")
+    trainings, dropouts = (NANO, SMALL, base_training), (0.0, 0.1, 0.1)
+    return MappingProxyType(
+        {
+            name: recipe(
+                trunk=trunk_of(name, inner[i], time_width[i], dropouts[i]),
+                training=trainings[i],
+                budget=budgets[i],
+                **{field: values[i] for field, values in own.items()},
+            )
+            for i, name in enumerate(("nano", "small", "base"))
+        }
+    )
+
+
 class TokenDenoiser(nn.Module):
     """Logits at every sequence position, given the noisy sequence, the source, and the time where the trunk takes one.
 
-    The source is encoded once per text, by bidirectional blocks of its own, and every block of the trunk attends to it.
-    Sequence and source each count positions from 0; so a word of the target is near its counterpart in the source,
-    however long either is. Rotary positions are relative, and cannot tell equal rows apart without a source: the
-    sequence has learned absolute ones besides, as Cosmos has.
-
-    Args:
-        config: sizes of the trunk, whose `cross_attention` is set to suit.
-        source: the most tokens of a source; 0 for an unconditional model.
+    The source, of at most `source` tokens (0: an unconditional model), is encoded once per text by bidirectional blocks
+    of its own, and every block of the trunk attends to it. Sequence and source each count positions from 0; so a word
+    of the target is near its counterpart in the source. Rotary positions are relative, and cannot tell equal rows apart
+    without a source: the sequence has learned absolute ones besides, as Cosmos has.
     """
 
     def __init__(self, config: TrunkConfig, vocabulary: int, length: int, source: int, source_layers: int) -> None:
@@ -71,9 +94,8 @@ class TokenDenoiser(nn.Module):
         self.positions = nn.Parameter(torch.empty(length, config.width).normal_(std=0.02))
         self.rotary = Rotary(config.width // config.heads, max(length, source))
         self.trunk = Trunk(config)
-        encoder = TrunkConfig(
-            config.width, source_layers, config.heads, SOURCE_INNER * config.width, dropout=config.dropout
-        )
+        inner = SOURCE_INNER * config.width
+        encoder = TrunkConfig(config.width, source_layers, config.heads, inner, dropout=config.dropout)
         self.source_encoder = Trunk(encoder) if source > 0 else None
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
@@ -89,7 +111,7 @@ class TokenDenoiser(nn.Module):
         return self.lm_head(self.states(sequence, source_kv, time))
 
     def encode(self, source: Tensor) -> SourceKV | None:
-        """Encode sources, int64 [B, S] padded with [PAD], for use at every step; None if the model takes none."""
+        """Sources, int64 [B, S] padded with [PAD], as every step uses them; None if the model takes none."""
         if self.source_encoder is None:
             return None
         seen = source != PAD
@@ -108,18 +130,15 @@ class TokenDenoiser(nn.Module):
 
 def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     """Losses from a bound at given times: for training, one time per row, one from each of B equal strata of
-    [EARLIEST, 1]; for validation, several times per row, one from each of as many strata.
-
-    Where several processes share a batch, each has strata of its own, as in the authors' codes.
-    """
+    [EARLIEST, 1] (B rows of a process, as in the authors' codes); for validation, several per row, one from each of as
+    many strata."""
 
     def training(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         return bound(model, batch, spread(strata(batch["sequence"], seeds)), seeds)
 
     def validation(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-        draws = []
-        for stratum in range(VALIDATION_TIMES):
-            draws.append(bound(model, batch, spread((stratum + seeds.uniform()) / VALIDATION_TIMES), seeds))
+        times = (spread((stratum + seeds.uniform()) / VALIDATION_TIMES) for stratum in range(VALIDATION_TIMES))
+        draws = [bound(model, batch, t, seeds) for t in times]
         return torch.stack([total for total, _ in draws]).mean(), draws[0][1]
 
     def spread(uniform: Tensor) -> Tensor:
@@ -139,24 +158,26 @@ def target_tokens(sequence: Tensor) -> Tensor:
 
 
 class TokenDiffusionSystem(TokenSystem):
-    """A rival that writes a whole sequence; it adds its losses and its sampler. Its recipes are a
-    `TokenDiffusionRecipe` or more.
+    """A rival that writes a whole sequence; it adds its losses and its sampler.
 
     Raises:
         UserError: a trunk with a time input where the method has none, or without where it needs one.
     """
 
-    takes_time: ClassVar[bool | None] = None  # whether the trunk must take the time; None: as it is
+    takes_time: ClassVar[bool] = True
 
     def __init__(self, recipe: Any, limits: Limits) -> None:
         width = recipe.trunk.time_width
-        if self.takes_time is not None and self.takes_time != (width > 0):
+        if self.takes_time != (width > 0):
             requirement = "a trunk with a time input" if self.takes_time else "a trunk without a time input"
             raise UserError(f"'{self.name}' needs {requirement}: trunk.time_width must not be {width}.")
         super().__init__(recipe, limits)
 
+    @staticmethod
+    def external_weights(recipe: Any) -> Sequence[str]:
+        return ()
+
     def ignored_keys(self) -> dict[str, str]:
-        """See `baselines.contract.DeclaresIgnoredKeys`."""
         reasons = {"trunk.cross_attention": "the trunk attends to a source where the task has one"}
         if self.limits.source_tokens == 0:
             reasons["source_layers"] = "the task has no source"
@@ -166,16 +187,13 @@ class TokenDiffusionSystem(TokenSystem):
         return {"length": min(self.limits.target_tokens - 1, train.targets.shape[1] + MARGIN)}
 
     def build(self, shape: Mapping[str, int]) -> nn.Module:
-        recipe: TokenDiffusionRecipe = self.recipe
-        return TokenDenoiser(
-            recipe.trunk, shape["vocabulary"], shape["length"], self.limits.source_tokens, recipe.source_layers
-        )
+        sizes = shape["vocabulary"], shape["length"], self.limits.source_tokens, self.recipe.source_layers
+        return TokenDenoiser(self.recipe.trunk, *sizes)
 
     def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
-        sequence = torch.full((len(pairs.targets), shape["length"]), SEP)
-        width = min(sequence.shape[1], pairs.targets.shape[1])
-        sequence[:, :width] = pairs.targets[:, :width].where(pairs.targets[:, :width] != PAD, SEP)
-        return TokenDataset({"source": pairs.sources, "sequence": sequence})
+        ended = pairs.targets.where(pairs.targets != PAD, SEP)
+        added = (0, shape["length"] - ended.shape[1])  # negative: cut
+        return TokenDataset({"source": pairs.sources, "sequence": functional.pad(ended, added, value=SEP)})
 
     def networks(self) -> Mapping[str, Any]:
         """The network that is called at every step, then the encoder of sources where it has one."""
@@ -192,7 +210,7 @@ class TokenDiffusionSystem(TokenSystem):
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
-        """One text per request; all go through the network as one batch."""
+        """All go through the network as one batch."""
         if not requests:
             return []
         tokens = self.tokens(setting, *self.inputs(requests, setting.capture))
@@ -201,6 +219,10 @@ class TokenDiffusionSystem(TokenSystem):
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
         """One sequence, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
         return captured(self, self.sample, setting.capture, setting)(seeds, source)
+
+    def masks(self, rows: int) -> Tensor:
+        """Masked sequences, int64 [B, L]."""
+        return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
 
     @abstractmethod
     def sample(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:

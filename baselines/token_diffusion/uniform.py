@@ -1,4 +1,4 @@
-"""Uniform-state diffusion over tokens: the likelihood bound and the reverse step, as functions of arrays.
+"""Uniform-state diffusion over tokens: the likelihood bound, the reverse step and the sampler, functions of arrays.
 
 Source: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (UDLM, 2024, arXiv:2412.10193), and
 Sahoo et al., "The Diffusion Duality" (Duo, 2025, arXiv:2506.10892), whose reduced form of the bound this is. A token is
@@ -8,20 +8,27 @@ The network's prediction is put into the posterior of the step, where the noisy 
 what it must learn is the distribution of the clean token given the noisy tokens at all *other* positions
 (leave-one-out), not given all of them. Then the bound, averaged over the data, is their entropy.
 
-Axis legend: V tokens; `...` any axes, the same in all arguments.
+Axis legend: B rows (texts), L positions, V tokens; `...` any axes, the same in all arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from baselines.common.sampling import categorical, nucleus
+from baselines.token_diffusion.masked import TokenSchedule, time_steps
+from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""Sequence int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
 
 
 def redraw(clean: Tensor, alpha: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
-    """The noisy tokens: each of `clean` [B, L] kept with probability alpha [B], redrawn from V = `vocabulary`
-    otherwise."""
+    """The noisy tokens: each of `clean` [B, L] kept with probability alpha [B], else redrawn from V = `vocabulary`."""
     redrawn = seeds.uniform(clean.shape[1]) < (1.0 - alpha)[:, None]
     tokens = (seeds.uniform(clean.shape[1]) * vocabulary).long()
     return torch.where(redrawn, tokens, clean)
@@ -81,3 +88,63 @@ def posterior(probabilities: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Te
         + (1.0 - between) * (1.0 - alpha_s) / size
     )
     return joint / (alpha_t * size * here + 1.0 - alpha_t)
+
+
+def ancestral(
+    predict: Predict,
+    *,
+    length: int,
+    vocabulary: int,
+    steps: int,
+    schedule: TokenSchedule,
+    seeds: CounterRNG,
+    greedy_tail: bool = False,
+    top_p: float = 1.0,
+) -> Tensor:
+    """The reverse process from uniform noise in `steps` equal steps of t from 1 to 0, one network call each.
+
+    Every step draws each token anew from its posterior. The last step ends at no noise: its posterior is
+    the predicted distribution times the likelihood of the noisy token.
+
+    Args:
+        greedy_tail: take the most probable token in the last step (Duo, 2025): as top-p does for autoregression, it
+            gives up variety for quality.
+        top_p: draw from the nucleus of this mass of each posterior.
+    """
+    sequence = (seeds.uniform(length) * vocabulary).long()
+    for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
+        alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
+        logits = predict(sequence, alpha_t.expand(len(sequence)))  # [B, L, V]
+        uniform = seeds.uniform(2, length)
+        if greedy_tail and number == steps:
+            sequence = posterior(logits.float().softmax(-1), sequence, alpha_t.float(), alpha_s.float()).argmax(-1)
+        elif top_p < 1.0:
+            chances = posterior(logits.double().softmax(-1), sequence, alpha_t, alpha_s)
+            chances = nucleus(chances.log(), top_p).softmax(-1)
+            sequence = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
+        else:
+            draw = compiled_if(seeds.compiled, sample_posterior)
+            sequence = draw(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+    return sequence
+
+
+def sample_posterior(
+    logits: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor, uniform: Tensor, other: Tensor
+) -> Tensor:
+    """Tokens from `posterior` [..., V], in two stages: it is a mixture of the token at hand, the prediction and a
+    uniform token, so only one of these is drawn from and no distribution over V is computed but the prediction.
+
+    `uniform` and `other`, float64 [...], are what the part and its token are drawn with.
+    """
+    size = logits.shape[-1]
+    probabilities = logits.float().softmax(-1)
+    here = probabilities.gather(-1, noisy[..., None])[..., 0].double()
+    between = alpha_t / alpha_s
+    stays = alpha_t * size * here + between - alpha_t
+    predicted = (alpha_s - alpha_t).expand_as(stays)
+    redrawn = (1.0 - between) * (1.0 - alpha_s)
+    threshold = uniform * (stays + predicted + redrawn)
+    tokens = torch.where(
+        threshold < stays + predicted, categorical(probabilities, other), (other * size).long().clamp_max(size - 1)
+    )
+    return torch.where(threshold < stays, noisy, tokens)

@@ -58,7 +58,7 @@ NOT_COMPARED = {
 # Keys that are refused by whoever is given them, in words of its own.
 REFUSED_BY_THE_SYSTEM = {"mdlm.recipe.trunk.time_width": "needs a trunk without a time input"}
 # Refused keys with which nothing would run.
-CANNOT_RUN = ("diffuseq.recipe.trunk.causal", "diffuseq.recipe.trunk.cross_attention")
+CANNOT_RUN = ("diffuseq.recipe.trunk.cross_attention",)
 
 
 READ_TOKENIZER = functools.cache(tokenizer.load_tokenizer)

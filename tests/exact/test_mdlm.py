@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import LogLinear, TokenSchedule, mask_out, token_nll, weight
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule, token_nll, weight
 from baselines.token_diffusion.masked_samplers import ancestral, confidence
 from cosmos.runtime.rng import CounterRNG
 
@@ -61,7 +61,7 @@ def bound(schedule: TokenSchedule, joint: Tensor, nodes: int = 60) -> Tensor:
     predict, total = exact_model(joint), torch.zeros(len(WORDS), dtype=torch.float64)
     for pattern in itertools.product([False, True], repeat=L):
         masked = torch.tensor(pattern).expand(len(WORDS), L)
-        noisy = mask_out(WORDS, masked, MASK)
+        noisy = WORDS.masked_fill(masked, MASK)
         nll = token_nll(predict(noisy), noisy, WORDS, MASK).sum(1)  # [27]
         alpha = schedule.alpha(times)
         chance = (1 - alpha) ** sum(pattern) * alpha ** (L - sum(pattern))  # of this mask set at each time

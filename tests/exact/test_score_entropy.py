@@ -11,14 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import LogLinear, mask_out, weight
-from baselines.token_diffusion.score_entropy import Geometric, absorb_entropy, absorb_log_ratio, rate, uniform_entropy
-from baselines.token_diffusion.score_samplers import (
+from baselines.token_diffusion.masked import LogLinear, weight
+from baselines.token_diffusion.score_entropy import (
+    Geometric,
     Step,
+    absorb_entropy,
+    absorb_log_ratio,
     analytic_uniform,
     euler_uniform,
+    rate,
     sample_absorb,
     sample_uniform,
+    uniform_entropy,
 )
 from cosmos.runtime.rng import CounterRNG
 
@@ -138,7 +142,7 @@ def test_the_absorb_bound_with_exact_scores_is_the_likelihood_of_every_text(join
     total = torch.zeros(len(WORDS), dtype=torch.float64)
     for pattern in itertools.product([False, True], repeat=L):
         masked = torch.tensor(pattern).expand(len(WORDS), L)
-        noisy = mask_out(WORDS, masked, MASK)
+        noisy = WORDS.masked_fill(masked, MASK)
         for t, share in zip(times, shares, strict=True):
             alpha = schedule.alpha(t)
             scores = absorb_log_scores(joint, noisy, alpha.expand(len(WORDS)))

@@ -14,13 +14,11 @@ from baselines.token_diffusion.gaussian_duality import (
     AUTHORS_VOCABULARY,
     gamma_at,
     gaussian_tokens,
-    noise_for,
     same_noise,
     signal_to_alpha,
 )
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
-from baselines.token_diffusion.uniform import posterior, redraw, token_bound
-from baselines.token_diffusion.uniform_samplers import ancestral
+from baselines.token_diffusion.uniform import ancestral, posterior, redraw, token_bound
 from cosmos.runtime.rng import CounterRNG
 
 V, L = 3, 2
@@ -212,7 +210,7 @@ def test_the_largest_gaussian_entry_agrees_as_often_as_alpha_says(vocabulary: in
         gamma = gamma_at(alpha, vocabulary)
         assert float(signal_to_alpha(torch.tensor(gamma), vocabulary)[0]) == pytest.approx(alpha, abs=1e-6)
         clean = torch.arange(length).expand(count, length) % vocabulary
-        noise = noise_for(clean, vocabulary, CounterRNG(torch.arange(count)))
+        noise = CounterRNG(torch.arange(count)).normal(clean.shape[1], vocabulary)
         found = gaussian_tokens(clean, torch.full((count,), gamma), noise).argmax(-1)
         agree = alpha + (1 - alpha) / vocabulary
         spread = math.sqrt(agree * (1 - agree) / clean.numel())
