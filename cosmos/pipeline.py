@@ -77,21 +77,13 @@ class Pipeline:
     # -- generation -------------------------------------------------------------------------------------------------
 
     def sample(
-        self,
-        sources: Sequence[str] | None,
-        seeds: Sequence[int],
-        setting: SamplerSetting,
-        capture: Capture = "off",
+        self, sources: Sequence[str] | None, seeds: Sequence[int], setting: SamplerSetting, capture: Capture = "off"
     ) -> list[Written]:
         """One text per seed; arguments and errors as in `sample_tokens`."""
         return self.detokenise(self.sample_tokens(sources, seeds, setting, capture))
 
     def sample_tokens(
-        self,
-        sources: Sequence[str] | None,
-        seeds: Sequence[int],
-        setting: SamplerSetting,
-        capture: Capture = "off",
+        self, sources: Sequence[str] | None, seeds: Sequence[int], setting: SamplerSetting, capture: Capture = "off"
     ) -> Tensor:
         """Compact tokens int64 [B, L - 1], without [CLS], of one text per seed, for as many sources where it has any.
 

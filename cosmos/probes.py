@@ -183,11 +183,7 @@ def _sampler(
 
 
 def _re_encoding(
-    pipeline: Pipeline,
-    denoiser: Denoiser,
-    source: list[Tensor] | None,
-    latents: Tensor,
-    seeds: Tensor,
+    pipeline: Pipeline, denoiser: Denoiser, source: list[Tensor] | None, latents: Tensor, seeds: Tensor
 ) -> dict[str, Any]:
     """Mean L2 distance per latent between standardised latents and those of the text read from them.
 

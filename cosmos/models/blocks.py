@@ -109,11 +109,7 @@ class CrossAttention(nn.Module):
         return key if rotary is None else rotary(key), value
 
     def forward(
-        self,
-        x: Tensor,
-        keys_values: tuple[Tensor, Tensor],
-        mask: Tensor | None = None,
-        rotary: Rotate | None = None,
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None = None, rotary: Rotate | None = None
     ) -> Tensor:
         """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
         query = split_heads(self.to_query(x), self.heads)

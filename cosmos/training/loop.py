@@ -356,10 +356,7 @@ class _Run:
             seconds=self.seconds(),
             flops=counters.step * counters.flops_per_step,
             validation_loss=(min(losses) if keep == "best" else losses[-1]) if losses else None,
-            notes={
-                "best_share": counters.best_share,
-                "validation_losses": [list(pair) for pair in counters.history],
-            },
+            notes={"best_share": counters.best_share, "validation_losses": [list(pair) for pair in counters.history]},
         )
         if self.log is not None:
             self.log.close()
