@@ -91,10 +91,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to other states, whose keys and values can be computed once and used at every step.
-
-    Positions are up to the states, unless queries and keys are both turned by theirs.
-    """
+    """Multi-head attention to other states, whose keys and values can be computed once and used at every step."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
