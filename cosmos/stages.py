@@ -146,8 +146,8 @@ def corpus_latents(
     def rows(texts: EncodedTexts, name: str) -> tuple[LatentDataset, Cost]:
         states, folder = texts.targets.states, run.workdir / name
         with first_process_first(run.device):
-            cached = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
-        return LatentDataset(cached.latents, texts.sources), Cost(cached.seconds, cached.flops)
+            latents, cost = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
+        return LatentDataset(latents, texts.sources), cost
 
     train_rows, cost = rows(corpus.train, "latents")
     if corpus.validation is None:

@@ -32,8 +32,7 @@ class EncodedTexts:
 
     @property
     def cost(self) -> Cost:
-        """That of all attempts at encoding them."""
-        return Cost.total([self.targets.states] if self.sources is None else [self.targets.states, self.sources])
+        return Cost.total(states.cost for states in (self.targets.states, self.sources) if states is not None)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.config import DenoiserConfig
+from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import LatentNormaliser
 from cosmos.models.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention, SwiGLU, project, sinusoid
 
@@ -134,6 +135,13 @@ class Denoiser(nn.Module):
         if config.source_width is not None:
             self.source_encoder = SourceEncoder(config, config.source_width)
             self.null_source = nn.Parameter(torch.zeros(width))
+
+    def check_sources(self, sources: Sequence[str] | None) -> None:
+        """Raise `UserError` where sources are missing or not wanted."""
+        if self.config.source_width is not None and sources is None:
+            raise UserError("This model needs a source for every text.")
+        if self.config.source_width is None and sources is not None:
+            raise UserError("This model takes no source.")
 
     def encode_condition(self, source: SourceStates) -> Condition:
         """Encode sources once, for use at every step. A hidden or empty source becomes the learned null source."""
