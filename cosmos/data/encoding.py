@@ -18,8 +18,7 @@ from cosmos.training.distributed import find_processes
 
 def first_process_first(device: str) -> AbstractContextManager[None]:
     """A block that the first process of a machine runs before the others, which then find the files it has made."""
-    first: AbstractContextManager[None] = find_processes(device).accelerator.local_main_process_first()
-    return first
+    return find_processes(device).accelerator.local_main_process_first()
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,6 @@ class Encoding:
         )
 
     def encoded(self, texts: Texts) -> EncodedTexts:
-        """Some texts, encoded unless they are there.
-
-        Raises:
-            UserError: no texts, or the folder cannot be written.
-        """
         states, key = self._states(texts.targets, self.max_tokens)
         rows = TextDataset(states, texts.targets, self.vocabulary, self.max_tokens)
         sources = None if texts.sources is None else self._states(texts.sources, self.max_source_tokens)[0]

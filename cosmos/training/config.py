@@ -19,7 +19,7 @@ Progress = Callable[[str, float, float | None], None]
 
 
 def silent(stage: str, share: float, loss: float | None) -> None:
-    """A `Progress` that shows nothing."""
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,6 @@ class TrainingRun:
     progress: Progress = silent
 
     def encoded(self, share: float) -> None:
-        """Tell how far the encoding of a list of texts is."""
         self.progress("encode", share, None)
 
 
