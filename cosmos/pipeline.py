@@ -39,7 +39,7 @@ ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardi
 
 
 class Written(NamedTuple):
-    """One text that was read out of latents."""
+    """A text that was read out of latents."""
 
     text: str
     tokens: int  # before the end token, [CLS] not counted
@@ -161,8 +161,7 @@ class Pipeline:
 
     def detokenise(self, tokens: Tensor) -> list[Written]:
         """Rows of compact tokens [B, L - 1] as texts: cut at the first end token, detokenised."""
-        decoded = self.vocabulary.decode(tokens)
-        return [Written(text, count - finished, finished) for text, count, finished in decoded]
+        return [Written(text, count - end, end) for text, count, end in self.vocabulary.decode(tokens)]
 
     # -- on disk ----------------------------------------------------------------------------------------------------
 
@@ -185,12 +184,11 @@ class Pipeline:
         save_pretrained(self.autoencoder, folder / "autoencoder")
         if self.denoiser is not None:
             save_pretrained(self.denoiser, folder / "denoiser")
-        encoder = self.encoder
-        packaged = encoder is not None and str(encoder.folder) == default_encoder()
+        place = None if self.encoder is None else str(self.encoder.folder)
         about = {
             "version": VERSION,
-            "text_encoder": None if encoder is None or packaged else str(encoder.folder),
-            "fingerprint": None if encoder is None else encoder.fingerprint,
+            "text_encoder": None if place is None or place == default_encoder() else place,
+            "fingerprint": None if self.encoder is None else self.encoder.fingerprint,
             "diffusion": None if self.diffusion is None else asdict(self.diffusion),
         }
         write_json(folder / ABOUT, about)

@@ -58,10 +58,7 @@ def probe(
     seed: int = 0,
     config: ProbeConfig = DEFAULTS,
 ) -> dict[str, Any]:
-    """All four probes, as JSON holds them.
-
-    Args:
-        texts: what the model may write. sources: what each was written for, where the model is conditional.
+    """All four probes of texts that the model may write (for these sources, where it is conditional), as JSON holds them.
 
     Raises:
         UserError: no denoiser or text encoder, fewer than two texts, sources missing or not wanted.
@@ -175,10 +172,8 @@ def _sampler(pipeline: Pipeline, source: list[Tensor] | None, seeds: Tensor, con
 
 
 def _re_encoding(pipeline: Pipeline, latents: Tensor, source: list[Tensor] | None, seeds: Tensor) -> dict[str, Any]:
-    """Mean L2 distance per latent between standardised latents and those of the text read from them.
-
-    For generated latents and, for scale, for those of real texts.
-    """
+    """Mean L2 distance per latent between standardised latents, generated ones and for scale those of real texts, and
+    those of the text read from them."""
     setting = SamplerSetting("dpmpp_2m", 20, "log_snr", final_x0=True)
     generated = pipeline.latents(setting, seeds, *(source or []))
     distances = {}

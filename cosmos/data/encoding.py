@@ -49,7 +49,7 @@ class EncodedCorpus:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How texts are encoded: with what, up to how many tokens, and where their states are kept.
+    """How texts are encoded: with what, and up to how many tokens.
 
     States lie in `run.workdir/states`, in a folder named after a hash of the texts. Called again after a kill, encoding
     goes on where it was, and texts that are there already cost what they cost the first time.

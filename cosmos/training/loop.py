@@ -239,7 +239,6 @@ class _Run:
             raise self._diverged("loss", bad)
 
     def interval(self, share: float, rate: float) -> None:
-        """End an interval: look at the losses, write a line."""
         self.check()
         if self.counters.running_steps == 0:  # just resumed
             return
@@ -309,7 +308,6 @@ class _Run:
         self.next_save = now + max(self.job.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
 
     def _restored(self) -> _Counters:
-        """Take up the newest resume point, where there is one."""
         point = self.points.load()
         if point is None:
             return _Counters()

@@ -54,7 +54,6 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `flatten_optimizer`."""
     state: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
         name, key = path.rsplit("/", 1)
