@@ -58,7 +58,7 @@ def probe(
     seed: int = 0,
     config: ProbeConfig = DEFAULTS,
 ) -> dict[str, Any]:
-    """All four probes of texts that the model may write (for these sources, where it is conditional), as JSON holds them.
+    """All four probes of texts that the model may write, each for its source if it is conditional, as JSON holds them.
 
     Raises:
         UserError: no denoiser or text encoder, fewer than two texts, sources missing or not wanted.

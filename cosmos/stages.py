@@ -148,8 +148,8 @@ def diffusion_stage(
     diffusion: DiffusionConfig,
     objective: DiffusionLoss = diffusion_loss,
 ) -> TrainingStage:
-    """The second stage, on standardised latents, given states of the sources, if any. The denoiser's latent normaliser is
-    fitted on these latents."""
+    """The second stage, on standardised latents, given states of the sources, if any. The denoiser's normaliser is
+    fitted on them."""
     denoiser.normaliser.fit(corpus.train.latents.split(1 << 12))
 
     def loss(model: Any, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
