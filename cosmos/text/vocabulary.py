@@ -115,13 +115,13 @@ class Vocabulary:
     def decode(self, tokens: Tensor | Sequence[Sequence[int]]) -> list[Decoded]:
         """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set
         as in English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
-        texts = []
-        for row in tokens.tolist() if isinstance(tokens, Tensor) else tokens:
-            finished = SEP in row
-            before_end = row[: row.index(SEP)] if finished else row
-            pieces = [self.pieces[i] for i in before_end if len(SPECIALS) <= i < len(self.pieces)]
-            texts.append(Decoded(detokenise(pieces), len(before_end) + finished, finished))
-        return texts
+        return [self._decode(row) for row in (tokens.tolist() if isinstance(tokens, Tensor) else tokens)]
+
+    def _decode(self, row: Sequence[int]) -> Decoded:
+        finished = SEP in row
+        before_end = row[: row.index(SEP)] if finished else row
+        pieces = [self.pieces[i] for i in before_end if len(SPECIALS) <= i < len(self.pieces)]
+        return Decoded(detokenise(pieces), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
         write_json(path, {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())})

@@ -161,7 +161,7 @@ def test_cut_texts_are_counted(encoder: TextEncoder, tmp_path: Path) -> None:
 
 def test_bad_input_is_said_in_one_sentence(encoder: TextEncoder, trained: Stages, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="position table of 4 rows"):
-        tiny_autoencoder(encoder, tmp_path, config=dataclasses.replace(AUTOENCODER, max_tokens=4))
+        tiny_autoencoder(encoder, tmp_path, autoencoder=dataclasses.replace(AUTOENCODER, max_tokens=4))
     with pytest.raises(UserError, match="3 sources do not pair"):
         tiny_diffusion(trained[0], tmp_path, texts=Texts(TARGETS[:20], SOURCES[:3]))
     wild = dataclasses.replace(TRAINING, learning_rate=1e30, clip_norm=1e30, ema_decay=None)
