@@ -22,7 +22,7 @@ from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, scoring
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
-from benchmarks.seeds import request_seed
+from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from baselines.contract import Request
-from benchmarks.seeds import request_seed
+from benchmarks.running.seeds import request_seed
 from benchmarks.speed.work import NetworkWork, arguments, count
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.protocol import Call, Protocol, timed, warm_up

@@ -16,7 +16,7 @@ from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan
 from benchmarks.records import environment, store
 from benchmarks.running import runner
-from benchmarks.seeds import request_seed
+from benchmarks.running.seeds import request_seed
 from reports.panels import panels
 
 Make = Callable[..., Plan]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from benchmarks.seeds import request_seed
+from benchmarks.running.seeds import request_seed
 
 
 def test_seeds_are_the_same_on_every_machine() -> None:
