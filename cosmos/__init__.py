@@ -7,35 +7,20 @@ Public names are loaded on first use, so importing the package costs nothing.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cosmos.config import SamplerSetting
-    from cosmos.io.errors import UserError
-    from cosmos.models.autoencoder import Autoencoder
-    from cosmos.models.denoiser import Denoiser
-    from cosmos.pipeline import Pipeline
-    from cosmos.pretrained import from_pretrained, save_pretrained
-    from cosmos.probes import probe
-    from cosmos.recipes import RECIPES
-    from cosmos.release import convert
-    from cosmos.text.encoder import TextEncoder
-    from cosmos.text.vocabulary import Vocabulary
-    from cosmos.train import train_autoencoder, train_diffusion
-    from cosmos.training.budget import Budget
+from typing import Any
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "Autoencoder": "autoencoder",
-    "Budget": "budget",
-    "Denoiser": "denoiser",
+    "Autoencoder": "models.autoencoder",
+    "Budget": "training.budget",
+    "Denoiser": "models.denoiser",
     "Pipeline": "pipeline",
     "RECIPES": "recipes",
     "SamplerSetting": "config",
-    "TextEncoder": "text_encoder",
-    "UserError": "errors",
-    "Vocabulary": "vocabulary",
+    "TextEncoder": "text.encoder",
+    "UserError": "io.errors",
+    "Vocabulary": "text.vocabulary",
     "convert": "release",
     "from_pretrained": "pretrained",
     "probe": "probes",
@@ -43,24 +28,7 @@ _PLACES = {
     "train_autoencoder": "train",
     "train_diffusion": "train",
 }
-
-__all__ = [
-    "RECIPES",
-    "Autoencoder",
-    "Budget",
-    "Denoiser",
-    "Pipeline",
-    "SamplerSetting",
-    "TextEncoder",
-    "UserError",
-    "Vocabulary",
-    "convert",
-    "from_pretrained",
-    "probe",
-    "save_pretrained",
-    "train_autoencoder",
-    "train_diffusion",
-]
+__all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

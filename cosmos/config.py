@@ -30,9 +30,6 @@ class AutoencoderConfig:
     """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
 
     A linear map stands only where two widths differ, so the authors' shapes have none.
-
-    Raises:
-        UserError: heads that do not divide the width.
     """
 
     text_width: int  # of the frozen text encoder's states
@@ -74,11 +71,8 @@ class CorruptionConfig:
     def ignored_keys(self) -> dict[str, str]:
         """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
         shares = {"drop_rate": "drop_share", "noise_keep": "noise_share", "latent_rate": "latent_share"}
-        return {
-            key: f"no text is corrupted so; set {{}}{share} above 0"
-            for key, share in shares.items()
-            if getattr(self, share) == 0
-        }
+        unused = {key: share for key, share in shares.items() if getattr(self, share) == 0}
+        return {key: f"no text is corrupted so; set {{}}{share} above 0" for key, share in unused.items()}
 
 
 LADDER: Mapping[str, CorruptionConfig] = {
@@ -92,11 +86,7 @@ LADDER: Mapping[str, CorruptionConfig] = {
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """Sizes of the denoiser; `source_width` None makes it unconditional.
-
-    Raises:
-        UserError: heads that do not divide the width, or an odd number of layers (long skips pair them).
-    """
+    """Sizes of the denoiser; `source_width` None makes it unconditional. Long skips pair the layers."""
 
     latents: int
     latent_width: int
@@ -118,7 +108,6 @@ class DenoiserConfig:
 
     @property
     def inner(self) -> int:
-        """Width inside the feed-forward."""
         return round(self.feed_forward * self.width)
 
 
@@ -130,7 +119,6 @@ class ScheduleConfig:
     d: float = 5.0
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `CorruptionConfig.ignored_keys`."""
         return {} if self.name == "tan" else {"d": f"the {self.name} schedule has none; set {{}}name=tan"}
 
 
@@ -154,10 +142,8 @@ class DiffusionConfig:
         return self.self_conditioning != "off"
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `CorruptionConfig.ignored_keys`."""
-        if self.self_conditioned:
-            return {}
-        return {"self_condition_share": "there is no self-conditioning; set {}self_conditioning=sample"}
+        reason = "there is no self-conditioning; set {}self_conditioning=sample"
+        return {} if self.self_conditioned else {"self_condition_share": reason}
 
 
 SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]
@@ -190,7 +176,6 @@ class SamplerSetting:
             raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
 
     def ignored_keys(self) -> dict[str, str]:
-        """See `CorruptionConfig.ignored_keys`."""
         reasons = {}
         if self.guidance == 1.0:
             reasons["guidance_window"] = "there is no guidance; set {}guidance to another number than 1"

@@ -32,14 +32,14 @@ from cosmos.pretrained import check_pretrained, from_pretrained, read_config, sa
 from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.tokenizer import default_encoder
-from cosmos.text.vocabulary import SEP, Vocabulary
+from cosmos.text.vocabulary import Vocabulary
 
 VERSION = 1
 ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
 
 
 class Written(NamedTuple):
-    """One text that was read out of latents."""
+    """A text that was read out of latents."""
 
     text: str
     tokens: int  # before the end token, [CLS] not counted
@@ -77,21 +77,13 @@ class Pipeline:
     # -- generation -------------------------------------------------------------------------------------------------
 
     def sample(
-        self,
-        sources: Sequence[str] | None,
-        seeds: Sequence[int],
-        setting: SamplerSetting,
-        capture: Capture = "off",
+        self, sources: Sequence[str] | None, seeds: Sequence[int], setting: SamplerSetting, capture: Capture = "off"
     ) -> list[Written]:
-        """One text per seed; arguments and errors as in `sample_tokens`."""
+        """`sample_tokens`, detokenised."""
         return self.detokenise(self.sample_tokens(sources, seeds, setting, capture))
 
     def sample_tokens(
-        self,
-        sources: Sequence[str] | None,
-        seeds: Sequence[int],
-        setting: SamplerSetting,
-        capture: Capture = "off",
+        self, sources: Sequence[str] | None, seeds: Sequence[int], setting: SamplerSetting, capture: Capture = "off"
     ) -> Tensor:
         """Compact tokens int64 [B, L - 1], without [CLS], of one text per seed, for as many sources where it has any.
 
@@ -106,11 +98,7 @@ class Pipeline:
         """
         if self.denoiser is None:
             raise UserError("This model has no denoiser yet; train the second stage with train-diffusion.")
-        conditional = self.denoiser.config.source_width is not None
-        if conditional != (sources is not None):
-            raise UserError(
-                "This model needs a source for every text." if conditional else "This model takes no source."
-            )
+        self.denoiser.check_sources(sources)
         inputs = [torch.tensor(seeds, dtype=torch.int64, device=self.device)]
         if sources is not None:
             assert len(sources) == len(seeds), "one source per seed"
@@ -121,11 +109,7 @@ class Pipeline:
 
     @torch.no_grad()
     def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor, compiled: bool = False) -> Tensor:
-        """Standardised latents [B, N, C]; see `cosmos.diffusion.samplers.sample_latents`.
-
-        Args:
-            source: none, or standardised states [B, S, T] and mask bool [B, S].
-        """
+        """Standardised latents [B, N, C]; `source` is none, or standardised states [B, S, T] and mask bool [B, S]."""
         assert self.denoiser is not None and self.diffusion is not None
         source_states = SourceStates(*self._cast(source)) if source else None
         return sample_latents(self.denoiser, self.diffusion, setting, seeds, source_states, compiled)
@@ -145,7 +129,6 @@ class Pipeline:
         return self.decompress(self.latents(setting, seeds, *source, compiled=compiled))
 
     def _cast(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Floating tensors in the networks' dtype."""
         dtype = next(self.autoencoder.parameters()).dtype
         return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
 
@@ -164,34 +147,21 @@ class Pipeline:
             return [self.standardiser(states.to(self.device), mask.to(self.device)), mask.to(self.device)]
 
     def reconstruct(self, texts: Sequence[str]) -> Reconstructed:
-        """Texts compressed and decompressed again.
-
-        Raises:
-            UserError: there is no text encoder.
-        """
-        if self.encoder is None:
-            raise UserError("Reconstruction needs the text encoder; load the model with its encoder.")
+        """Texts compressed and decompressed again; errors as in `encode`."""
         limit = self.autoencoder.config.max_tokens
-        _, cut = self.encoder.ids(texts, limit)
-        states, mask = self.encode(texts, limit)
+        states = self.encode(texts, limit)
         with torch.no_grad():
-            tokens = self._most_probable(self.autoencoder.compress(*self._cast((states, mask))))
-        return Reconstructed(self.detokenise(tokens), cut)
+            tokens = self._most_probable(self.autoencoder.compress(*self._cast(states)))
+        return Reconstructed(self.detokenise(tokens), self.encoder.ids(texts, limit)[1])
 
     def plain(self, texts: Sequence[str]) -> list[str]:
         """Texts as they would be read from their own tokens, cut to what the autoencoder reads: the best it can do."""
-        encoded = self.vocabulary.encode(texts, self.autoencoder.config.max_tokens)
-        return [decoded.text for decoded in self.vocabulary.decode(encoded.tokens)]
+        tokens = self.vocabulary.encode(texts, self.autoencoder.config.max_tokens).tokens
+        return [decoded.text for decoded in self.vocabulary.decode(tokens)]
 
     def detokenise(self, tokens: Tensor) -> list[Written]:
         """Rows of compact tokens [B, L - 1] as texts: cut at the first end token, detokenised."""
-        rows = tokens.tolist()
-        texts = [decoded.text for decoded in self.vocabulary.decode(rows)]
-        ends = [row.index(SEP) if SEP in row else None for row in rows]
-        return [
-            Written(text, len(row) if end is None else end, end is not None)
-            for text, row, end in zip(texts, rows, ends, strict=True)
-        ]
+        return [Written(text, count - end, end) for text, count, end in self.vocabulary.decode(tokens)]
 
     # -- on disk ----------------------------------------------------------------------------------------------------
 
@@ -211,22 +181,20 @@ class Pipeline:
         make_folder(folder)
         self.vocabulary.save(folder / VOCABULARY)
         safetensors.save(folder / STANDARDISER, self.standardiser.state_dict())
-        make_folder(folder / "autoencoder")
         save_pretrained(self.autoencoder, folder / "autoencoder")
         if self.denoiser is not None:
-            make_folder(folder / "denoiser")
             save_pretrained(self.denoiser, folder / "denoiser")
-        encoder = self.encoder
-        packaged = encoder is not None and str(encoder.folder) == default_encoder()
+        place = None if self.encoder is None else str(self.encoder.folder)
         about = {
             "version": VERSION,
-            "text_encoder": None if encoder is None or packaged else str(encoder.folder),
-            "fingerprint": None if encoder is None else encoder.fingerprint,
+            "text_encoder": None if place is None or place == default_encoder() else place,
+            "fingerprint": None if self.encoder is None else self.encoder.fingerprint,
             "diffusion": None if self.diffusion is None else asdict(self.diffusion),
         }
         write_json(folder / ABOUT, about)
 
     @classmethod
+    @torch.random.fork_rng(devices=[])  # networks are built with random weights before theirs are read
     def load(
         cls,
         folder: Path,
@@ -247,19 +215,6 @@ class Pipeline:
                 weight is read; or a text encoder that is not the one the model was trained with.
         """
         about = check(folder)
-        with torch.random.fork_rng(devices=[]):  # networks are built with random weights before theirs are read
-            return cls._load(folder, about, device, dtype, encoder, with_encoder)
-
-    @classmethod
-    def _load(
-        cls,
-        folder: Path,
-        about: Mapping[str, Any],
-        device: str,
-        dtype: torch.dtype,
-        encoder: TextEncoder | str | None,
-        with_encoder: bool,
-    ) -> Pipeline:
         autoencoder = from_pretrained(Autoencoder, folder / "autoencoder", device)
         standardiser = Standardiser(autoencoder.config.text_width)
         standardiser.load_state_dict(safetensors.load(folder / STANDARDISER))
@@ -267,20 +222,18 @@ class Pipeline:
         if about["diffusion"] is not None:
             denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
             denoiser.normaliser.float()  # latents stay float32 between the networks
-        text_encoder = None
-        if with_encoder and about["fingerprint"] is not None:
-            text_encoder = (
-                encoder if isinstance(encoder, TextEncoder) else TextEncoder(encoder or about["text_encoder"], device)
-            )
-            if text_encoder.fingerprint != about["fingerprint"]:
-                raise UserError(
-                    f"{folder} was trained with another text encoder than {text_encoder.folder}; give that one."
-                )
+        if not with_encoder or about["fingerprint"] is None:
+            encoder = None
+        else:
+            if not isinstance(encoder, TextEncoder):
+                encoder = TextEncoder(encoder or about["text_encoder"], device)
+            if encoder.fingerprint != about["fingerprint"]:
+                raise UserError(f"{folder} was trained with another text encoder than {encoder.folder}; give that one.")
         return cls(
             vocabulary=Vocabulary.load(folder / VOCABULARY),
             standardiser=standardiser.to(device),
             autoencoder=autoencoder.to(dtype),
-            encoder=text_encoder,
+            encoder=encoder,
             denoiser=denoiser,
             diffusion=None if about["diffusion"] is None else _diffusion(about["diffusion"]),
         )

@@ -33,11 +33,7 @@ def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[
 
 
 def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, dict[str, Any]]:
-    """Kind, configuration and extras of a folder.
-
-    Raises:
-        UserError: missing or unreadable, unknown kind or fields.
-    """
+    """Kind, configuration and extras of a folder; `UserError` where they are missing, unreadable or unknown."""
     path = folder / CONFIG
     content = read_json(path)
     if content.get("kind") not in _MODELS:
@@ -45,9 +41,7 @@ def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, 
     try:
         config = _MODELS[content["kind"]][1](**content["config"])
     except (TypeError, KeyError) as error:
-        raise UserError(
-            f"{path} does not fit this version's configuration ({error}); convert or train again."
-        ) from error
+        raise UserError(f"{path} does not fit this version's settings ({error}); convert or train again.") from error
     return content["kind"], config, dict(content.get("extra", {}))
 
 
@@ -58,20 +52,15 @@ def check_pretrained(folder: Path) -> None:
 
 
 def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Model:
-    """The `Autoencoder` or `Denoiser` of a folder, in evaluation mode.
-
-    Raises:
-        UserError: as `read_config`; another kind of model; weights missing, truncated, not safetensors, or of another
-            configuration.
-    """
+    """The `Autoencoder` or `Denoiser` of a folder, in evaluation mode; `UserError` where it is another kind of model,
+    or does not fit its weights."""
     kind, config, _ = read_config(folder)
     if _MODELS[kind][0] is not cls:
         raise UserError(
             f"{folder} holds the {kind}, where the {cls.__name__.lower()} is wanted; give the other folder."
         )
-    tensors = safetensors.load(folder / WEIGHTS, _shapes(kind, config), device)
     model = cls(config).to(device)
-    model.load_state_dict(tensors)
+    model.load_state_dict(safetensors.load(folder / WEIGHTS, _shapes(kind, config), device))
     return model.eval()
 
 

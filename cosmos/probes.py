@@ -25,12 +25,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cosmos.config import DiffusionConfig, SamplerSetting
+from cosmos.config import SamplerSetting
 from cosmos.diffusion.objective import diffuse
-from cosmos.diffusion.samplers import grid_at, make_grid, solve, with_network
+from cosmos.diffusion.samplers import Denoise, grid_at, make_grid, solve, with_network
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
-from cosmos.models.denoiser import Condition, Denoiser, SourceStates
+from cosmos.models.denoiser import SourceStates
 from cosmos.pipeline import Pipeline
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import SEP
@@ -58,34 +58,27 @@ def probe(
     seed: int = 0,
     config: ProbeConfig = DEFAULTS,
 ) -> dict[str, Any]:
-    """All four probes, as JSON holds them.
-
-    Args:
-        texts: what the model may write. sources: what each was written for, where the model is conditional.
+    """All four probes of texts that the model may write, each for its source if it is conditional, as JSON holds them.
 
     Raises:
         UserError: no denoiser or text encoder, fewer than two texts, sources missing or not wanted.
     """
-    denoiser, diffusion = pipeline.denoiser, pipeline.diffusion
-    if denoiser is None or diffusion is None or pipeline.encoder is None:
+    denoiser = pipeline.denoiser
+    if denoiser is None or pipeline.encoder is None:
         raise UserError("Probing needs a denoiser and the text encoder; give the model that train-diffusion has left.")
     if len(texts) < 2:
         raise UserError("Probing needs at least two texts.")
-    if (denoiser.config.source_width is not None) != (sources is not None):
-        conditional = denoiser.config.source_width is not None
-        raise UserError("This model needs a source for every text." if conditional else "This model takes no source.")
-    states, mask = pipeline.encode(texts, pipeline.autoencoder.config.max_tokens)
+    denoiser.check_sources(sources)
     seeds = torch.arange(len(texts), device=pipeline.device) + seed
     with torch.no_grad():
-        latents = denoiser.normaliser.standardise(pipeline.autoencoder.compress(states, mask))
+        latents = _latents(pipeline, texts)
         source = None if sources is None else pipeline.encode(sources, denoiser.config.max_source_tokens)
-        condition = None if source is None else denoiser.encode_condition(SourceStates(*source))
         return {
             "texts": len(texts),
-            "interpolation": _interpolation(pipeline, denoiser, diffusion, latents, source, seeds, config),
+            "interpolation": _interpolation(pipeline, latents, source, seeds, config),
             "decompressor": _decompressor(pipeline, latents, seeds, config),
-            "sampler": _sampler(denoiser, diffusion, condition, seeds, config),
-            "re_encoding": _re_encoding(pipeline, denoiser, source, latents, seeds),
+            "sampler": _sampler(pipeline, source, seeds, config),
+            "re_encoding": _re_encoding(pipeline, latents, source, seeds),
         }
 
 
@@ -96,6 +89,12 @@ def agreement(tokens: Tensor, others: Tensor) -> Tensor:
     return ((tokens == others) & seen).sum(-1) / length.clamp_min(1)
 
 
+def _latents(pipeline: Pipeline, texts: Sequence[str]) -> Tensor:
+    """Standardised latents of texts [B, N, C]."""
+    states = pipeline.encode(texts, pipeline.autoencoder.config.max_tokens)
+    return pipeline.denoiser.normaliser.standardise(pipeline.autoencoder.compress(*states))
+
+
 def _lengths(tokens: Tensor) -> Tensor:
     """Tokens up to and with the first end token [..., L] -> [...]; all of them where there is none."""
     ended = tokens == SEP
@@ -104,13 +103,7 @@ def _lengths(tokens: Tensor) -> Tensor:
 
 
 def _interpolation(
-    pipeline: Pipeline,
-    denoiser: Denoiser,
-    diffusion: DiffusionConfig,
-    latents: Tensor,
-    source: list[Tensor] | None,
-    seeds: Tensor,
-    config: ProbeConfig,
+    pipeline: Pipeline, latents: Tensor, source: list[Tensor] | None, seeds: Tensor, config: ProbeConfig
 ) -> dict[str, Any]:
     """Between each text and the next: agreement with the nearer end, and the largest jump between neighbours.
 
@@ -125,8 +118,7 @@ def _interpolation(
             mixed = (1 - share) * latents + share * latents.roll(-1, 0)
             near = None if source is None else [part if share <= 0.5 else part.roll(-1, 0) for part in source]
             if t > 0:
-                condition = None if near is None else denoiser.encode_condition(SourceStates(*near))
-                mixed = _denoised_once(denoiser, diffusion, mixed, t, condition, CounterRNG(seeds))
+                mixed = _denoised_once(pipeline, mixed, t, near, CounterRNG(seeds))
             rows.append(pipeline.decompress(mixed))
         nearer = [agreement(row, ends[share > 0.5]).mean() for row, share in zip(rows, shares, strict=True)]
         jumps = [1 - agreement(a, b) for a, b in itertools.pairwise(rows)]
@@ -135,18 +127,18 @@ def _interpolation(
     return result
 
 
+def _denoise(pipeline: Pipeline, source: list[Tensor] | None) -> Denoise:
+    condition = None if source is None else pipeline.denoiser.encode_condition(SourceStates(*source))
+    return with_network(pipeline.denoiser, condition, self_conditioned=pipeline.diffusion.self_conditioned)
+
+
 def _denoised_once(
-    denoiser: Denoiser,
-    diffusion: DiffusionConfig,
-    latents: Tensor,
-    t: float,
-    condition: Condition | None,
-    seeds: CounterRNG,
+    pipeline: Pipeline, latents: Tensor, t: float, source: list[Tensor] | None, seeds: CounterRNG
 ) -> Tensor:
     """Latents noised to time t and predicted, with one pass of self-conditioning where the denoiser knows it."""
+    diffusion, denoise = pipeline.diffusion, _denoise(pipeline, source)
     times = torch.full((len(latents),), t, device=latents.device)
     noisy = diffuse(latents, times, seeds.normal(*latents.shape[1:]), make_schedule(diffusion.schedule))
-    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     estimate = denoise(noisy, t, None)
     return denoise(noisy, t, estimate) if diffusion.self_conditioned else estimate
 
@@ -157,19 +149,16 @@ def _decompressor(pipeline: Pipeline, latents: Tensor, seeds: Tensor, config: Pr
     return {"sigma": list(config.noises), "agreement": torch.stack(agreements).tolist()}
 
 
-def _sampler(
-    denoiser: Denoiser, diffusion: DiffusionConfig, condition: Condition | None, seeds: Tensor, config: ProbeConfig
-) -> dict[str, Any]:
+def _sampler(pipeline: Pipeline, source: list[Tensor] | None, seeds: Tensor, config: ProbeConfig) -> dict[str, Any]:
     """DDIM with nu * noise added once, at the step nearest to t: mean squared shift of the last prediction.
 
     Self-conditioning starts afresh at that step, in the undisturbed run too.
     """
-    schedule = make_schedule(diffusion.schedule)
+    schedule, denoise = make_schedule(pipeline.diffusion.schedule), _denoise(pipeline, source)
     grid = make_grid(schedule, SamplerSetting("ddim", config.sampler_steps))
     times = torch.tensor(grid.t, dtype=torch.float64, device="cpu")
-    noise = CounterRNG(seeds)
-    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
-    start, kick = (noise.normal(denoiser.config.latents, denoiser.config.latent_width) for _ in range(2))
+    noise, sizes = CounterRNG(seeds), pipeline.denoiser.config
+    start, kick = (noise.normal(sizes.latents, sizes.latent_width) for _ in range(2))
     shifts: dict[str, list[float]] = {f"{nu:g}": [] for nu in config.kicks}
     for kick_time in config.kick_times:
         place = min(range(1, grid.steps), key=lambda i: abs(grid.t[i] - kick_time))
@@ -182,26 +171,16 @@ def _sampler(
     return {"t": list(config.kick_times), "mean_squared_shift": shifts}
 
 
-def _re_encoding(
-    pipeline: Pipeline,
-    denoiser: Denoiser,
-    source: list[Tensor] | None,
-    latents: Tensor,
-    seeds: Tensor,
-) -> dict[str, Any]:
-    """Mean L2 distance per latent between standardised latents and those of the text read from them.
-
-    For generated latents and, for scale, for those of real texts.
-    """
+def _re_encoding(pipeline: Pipeline, latents: Tensor, source: list[Tensor] | None, seeds: Tensor) -> dict[str, Any]:
+    """Mean L2 distance per latent between standardised latents, generated ones and for scale those of real texts, and
+    those of the text read from them."""
     setting = SamplerSetting("dpmpp_2m", 20, "log_snr", final_x0=True)
     generated = pipeline.latents(setting, seeds, *(source or []))
     distances = {}
     for name, originals in (("generated", generated), ("real", latents)):
         written = [result.text for result in pipeline.detokenise(pipeline.decompress(originals))]
-        states, mask = pipeline.encode(written, pipeline.autoencoder.config.max_tokens)
-        again = denoiser.normaliser.standardise(pipeline.autoencoder.compress(states, mask))
-        distances[name] = float((again - originals).square().sum(-1).sqrt().mean())
-    return {**distances, "norm_of_unit_variance": denoiser.config.latent_width**0.5}
+        distances[name] = float((_latents(pipeline, written) - originals).square().sum(-1).sqrt().mean())
+    return {**distances, "norm_of_unit_variance": pipeline.denoiser.config.latent_width**0.5}
 
 
 def figure(results: dict[str, Any], path: Path) -> None:

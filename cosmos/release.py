@@ -57,6 +57,33 @@ def _flatten(content: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
             yield from _flatten(part, f"{prefix}.{name}" if prefix else str(name))
 
 
+# Ours -> theirs, within a layer; where theirs are several, they are stacked.
+_FEED_FORWARD = {f"{i}.{kind}": f"ffd.{i}.{kind}" for i in (0, 1, 4) for kind in _PAIR}
+_PERCEIVER_LAYER = {
+    "attention.stream_norm.gain": "latent_attn.norm_latents.gamma",
+    "attention.memory_norm.gain": "latent_attn.norm_embeddings.gamma",
+    "attention.query_norm.gain": "latent_attn.query_norm.gamma",
+    "attention.key_norm.gain": "latent_attn.key_norm.gamma",
+    "attention.stream_to_qkv.weight": "latent_attn.latents_to_Q.weight latent_attn.latents_to_KV.weight",
+    "attention.memory_to_kv.weight": "latent_attn.embeddings_to_KV.weight",
+    "attention.out.weight": "latent_attn.projector_latents.weight",
+    **{f"feed_forward.{new}": f"ffn_latent.{old}" for new, old in _FEED_FORWARD.items()},
+}
+_LLAMA_BLOCK = {
+    "attention_norm.gain": "norm_self_attn.gamma",
+    "attention.to_qkv.weight": "self_attn.query.weight self_attn.key.weight self_attn.value.weight",
+    "attention.out.weight": "self_attn.o_proj.weight",
+    "feed_forward_norm.gain": "norm_mlp.gamma",
+    "feed_forward.to_gate_up.weight": "mlp.gate_proj.weight mlp.up_proj.weight",
+    "feed_forward.down.weight": "mlp.down_proj.weight",
+}
+_CROSS_ATTENTION = {
+    "cross_attention.to_query.weight": "cross_attn.query.weight",
+    "cross_attention.to_kv.weight": "cross_attn.key.weight cross_attn.value.weight",
+    "cross_attention.out.weight": "cross_attn.o_proj.weight",
+}
+
+
 class _Names:
     """Takes tensors out of a name -> tensor mapping and notices what was never asked for."""
 
@@ -71,20 +98,25 @@ class _Names:
         parts = [self.left.pop(name).float() for name in names]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def take_all(self, table: Mapping[str, str], ours: str, theirs: str) -> dict[str, Tensor]:
+        """The tensors of a table, whose names have these prefixes."""
+        return {f"{ours}{new}": self.take(*(f"{theirs}{old}" for old in olds.split())) for new, olds in table.items()}
+
+    def gate(self, ours: str, theirs: str) -> dict[str, Tensor]:
+        return {f"{ours}.{kind}": self.take(f"{theirs}.scale_mlp.{kind}").flatten() for kind in _PAIR}
+
     def count(self, prefix: str) -> int:
-        """How many numbered parts a prefix has."""
         return len({name[len(prefix) :].split(".")[0] for name in self.left if name.startswith(prefix)})
 
     def close(self) -> None:
         if self.left:
             raise UserError(
-                f"The checkpoint has '{sorted(self.left)[0]}', which this model does not; it cannot be converted."
+                f"The checkpoint has '{min(self.left)}', which this model does not; it cannot be converted."
             )
 
 
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str, drop: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    below = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return {name: tensor for name, tensor in below.items() if not name.startswith(drop)}
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) -> Autoencoder:
@@ -92,8 +124,8 @@ def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) ->
 
     `mask_token` is [MASK]'s row of the decoder's frozen word embedding, 103 in `bert-base-cased`.
     """
-    encoder = _Names(_with_prefix(tensors, "encoder.", drop=("text_encoder.",)))
-    decoder = _Names(_with_prefix(tensors, "decoder."))
+    trained = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.text_encoder.")}
+    encoder, decoder = (_Names(_with_prefix(trained, prefix)) for prefix in ("encoder.", "decoder."))
     ours: dict[str, Tensor] = {
         "compressor.queries": encoder.take("latents"),
         "compressor.query_norm.gain": encoder.take("latent_norm.gamma"),
@@ -105,21 +137,20 @@ def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) ->
     }
     layers = encoder.count("latent_layers.")
     for i in range(layers):
-        ours |= _perceiver_layer(encoder, f"latent_layers.{i}.", f"compressor.layers.{i}.")
-        ours |= _perceiver_layer(decoder, f"layers.{i}.", f"decompressor.layers.{i}.")
-        ours |= _gate(decoder, f"layers.{i}.attn_scale.", f"decompressor.layers.{i}.attention_gate.")
-        ours |= _gate(decoder, f"layers.{i}.ffn_scale.", f"decompressor.layers.{i}.feed_forward_gate.")
-    ours |= _feed_forward(decoder, "embedding_ffn.", "decompressor.embedding_feed_forward.")
-    ours |= _gate(decoder, "scale_embedding.", "decompressor.embedding_gate.")
+        ours |= encoder.take_all(_PERCEIVER_LAYER, f"compressor.layers.{i}.", f"latent_layers.{i}.")
+        ours |= decoder.take_all(_PERCEIVER_LAYER, f"decompressor.layers.{i}.", f"layers.{i}.")
+        ours |= decoder.gate(f"decompressor.layers.{i}.attention_gate", f"layers.{i}.attn_scale")
+        ours |= decoder.gate(f"decompressor.layers.{i}.feed_forward_gate", f"layers.{i}.ffn_scale")
+    ours |= decoder.take_all(_FEED_FORWARD, "decompressor.embedding_feed_forward.", "embedding_ffn.")
+    ours |= decoder.gate("decompressor.embedding_gate", "scale_embedding")
     encoder.close()
     decoder.close()
     latents, width = ours["compressor.queries"].shape
-    inner = ours["compressor.layers.0.feed_forward.1.weight"].shape[0]
-    rows, vocabulary = len(ours["compressor.positions.weight"]), len(ours["decompressor.head.weight"])
-    head_size = len(ours["compressor.layers.0.attention.query_norm.gain"])
     config = AutoencoderConfig(
-        text_width=width, latent_width=width, width=width, latents=latents, layers=layers, heads=width // head_size,
-        max_tokens=rows, vocabulary=vocabulary, feed_forward=inner // width,
+        text_width=width, latent_width=width, width=width, latents=latents, layers=layers,
+        heads=width // len(ours["compressor.layers.0.attention.query_norm.gain"]),
+        max_tokens=len(ours["compressor.positions.weight"]), vocabulary=len(ours["decompressor.head.weight"]),
+        feed_forward=len(ours["compressor.layers.0.feed_forward.1.weight"]) // width,
     )  # fmt: skip
     return _filled(Autoencoder(config), ours)
 
@@ -142,22 +173,21 @@ def convert_denoiser(
     conditional = "position_embeddings.weight" in names.left
     for i in range(layers):
         theirs = f"encoder.input_blocks.{i}." if i < half else f"encoder.output_blocks.{i - half}."
-        ours |= _llama_block(names, theirs, f"blocks.{i}.")
-        if conditional:
-            ours |= _cross_attention(names, f"{theirs}cross_attn.", f"blocks.{i}.cross_attention.")
+        table = {**_LLAMA_BLOCK, **_CROSS_ATTENTION} if conditional else _LLAMA_BLOCK
+        ours |= names.take_all(table, f"blocks.{i}.", theirs)
     ours["output.1.gain"] = names.take("encoder.output_norm.gamma")
     width = len(ours["output.1.gain"])
     source_layers = names.count("conditional_encoder.blocks.")
     positions = 0
     if conditional:
         for i in range(source_layers):
-            ours |= _llama_block(names, f"conditional_encoder.blocks.{i}.", f"source_encoder.blocks.{i}.")
+            ours |= names.take_all(_LLAMA_BLOCK, f"source_encoder.blocks.{i}.", f"conditional_encoder.blocks.{i}.")
         ours["source_encoder.output_norm.gain"] = names.take("conditional_encoder.output_norm.gamma")
         ours["null_source"] = torch.zeros(width)  # the authors have none, and never withhold a source
-        table = names.take("position_embeddings.weight")
-        positions = len(table)
+        places = names.take("position_embeddings.weight")
+        positions = len(places)
         if release_condition:
-            ours["source_encoder.positions.weight"] = table
+            ours["source_encoder.positions.weight"] = places
         else:
             ours |= {f"blocks.{i}.cross_norm.gain": torch.ones(width) for i in range(layers)}
     names.close()
@@ -198,9 +228,8 @@ def convert(
         written.append(target)
     estimator = _averaged(tensors)
     if estimator:
-        statistics = {
-            kind: tensors[f"latent_{kind}"].float() for kind in ("mean", "std") if f"latent_{kind}" in tensors
-        }
+        known = [kind for kind in ("mean", "std") if f"latent_{kind}" in tensors]
+        statistics = {kind: tensors[f"latent_{kind}"].float() for kind in known}
         count = statistics["mean"].shape[-2] if statistics else latents
         if count is None:
             raise UserError(f"{path} has no latent statistics; say how many latents it was trained with.")
@@ -225,57 +254,6 @@ def _averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             raise UserError("The checkpoint's moving average does not fit its score estimator.")
         estimator |= dict(zip(names, average, strict=True))
     return estimator
-
-
-def _perceiver_layer(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
-    attention = f"{theirs}latent_attn."
-    same_shape = {
-        "stream_norm": "norm_latents",
-        "memory_norm": "norm_embeddings",
-        "query_norm": "query_norm",
-        "key_norm": "key_norm",
-    }
-    return {
-        **{f"{ours}attention.{new}.gain": names.take(f"{attention}{old}.gamma") for new, old in same_shape.items()},
-        f"{ours}attention.stream_to_qkv.weight": names.take(
-            f"{attention}latents_to_Q.weight", f"{attention}latents_to_KV.weight"
-        ),
-        f"{ours}attention.memory_to_kv.weight": names.take(f"{attention}embeddings_to_KV.weight"),
-        f"{ours}attention.out.weight": names.take(f"{attention}projector_latents.weight"),
-        **_feed_forward(names, f"{theirs}ffn_latent.", f"{ours}feed_forward."),
-    }
-
-
-def _feed_forward(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
-    return {f"{ours}{i}.{kind}": names.take(f"{theirs}ffd.{i}.{kind}") for i in (0, 1, 4) for kind in _PAIR}
-
-
-def _gate(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
-    return {f"{ours}{kind}": names.take(f"{theirs}scale_mlp.{kind}").flatten() for kind in _PAIR}
-
-
-def _llama_block(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
-    attention = f"{theirs}self_attn."
-    return {
-        f"{ours}attention_norm.gain": names.take(f"{theirs}norm_self_attn.gamma"),
-        f"{ours}attention.to_qkv.weight": names.take(
-            *(f"{attention}{part}.weight" for part in ("query", "key", "value"))
-        ),
-        f"{ours}attention.out.weight": names.take(f"{attention}o_proj.weight"),
-        f"{ours}feed_forward_norm.gain": names.take(f"{theirs}norm_mlp.gamma"),
-        f"{ours}feed_forward.to_gate_up.weight": names.take(
-            f"{theirs}mlp.gate_proj.weight", f"{theirs}mlp.up_proj.weight"
-        ),
-        f"{ours}feed_forward.down.weight": names.take(f"{theirs}mlp.down_proj.weight"),
-    }
-
-
-def _cross_attention(names: _Names, theirs: str, ours: str) -> dict[str, Tensor]:
-    return {
-        f"{ours}to_query.weight": names.take(f"{theirs}query.weight"),
-        f"{ours}to_kv.weight": names.take(f"{theirs}key.weight", f"{theirs}value.weight"),
-        f"{ours}out.weight": names.take(f"{theirs}o_proj.weight"),
-    }
 
 
 def _filled(model: Model, tensors: Mapping[str, Tensor]) -> Model:

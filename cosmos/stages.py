@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,20 +62,8 @@ class TrainingStage:
 
 def train_stage(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
     """Train a stage's network in place until the budget is used; see `cosmos.training.loop.train`."""
-    return train(
-        stage.network,
-        stage.loss,
-        stage.data,
-        config=config,
-        budget=budget,
-        workdir=run.workdir,
-        seed=run.seed,
-        device=run.device,
-        stage=stage.name,
-        validation=stage.validation,
-        validation_loss=stage.validation_loss,
-        progress=run.progress,
-    )
+    asked = {"stage": stage.name, "validation": stage.validation, "validation_loss": stage.validation_loss}
+    return train(stage.network, stage.loss, stage.data, config=config, budget=budget, **asked, **vars(run))
 
 
 def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
@@ -99,7 +87,7 @@ def first_texts(rows: TextDataset, standardiser: Standardiser) -> tuple[Tensor, 
 
 
 def source_of(standardiser: Standardiser, batch: Batch) -> SourceStates | None:
-    """The standardised source of a batch; None where there is none."""
+    """The standardised source of a batch, if it has one."""
     if "source" not in batch:
         return None
     mask = batch["source_mask"]
@@ -129,8 +117,7 @@ def autoencoder_stage(
     )
 
 
-@dataclass(frozen=True)
-class CachedCorpus:
+class CachedCorpus(NamedTuple):
     """Clean latents of an encoded corpus, with the states of its sources, and what computing the latents cost."""
 
     train: LatentDataset
@@ -146,14 +133,12 @@ def corpus_latents(
     def rows(texts: EncodedTexts, name: str) -> tuple[LatentDataset, Cost]:
         states, folder = texts.targets.states, run.workdir / name
         with first_process_first(run.device):
-            cached = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
-        return LatentDataset(cached.latents, texts.sources), Cost(cached.seconds, cached.flops)
+            latents, cost = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
+        return LatentDataset(latents, texts.sources), cost
 
-    train_rows, cost = rows(corpus.train, "latents")
-    if corpus.validation is None:
-        return CachedCorpus(train_rows, None, cost)
-    validation, more = rows(corpus.validation, "validation_latents")
-    return CachedCorpus(train_rows, validation, Cost.total([cost, more]))
+    learnt, cost = rows(corpus.train, "latents")
+    held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
+    return CachedCorpus(learnt, held_out, Cost.total([cost, more]))
 
 
 def diffusion_stage(
@@ -163,8 +148,8 @@ def diffusion_stage(
     diffusion: DiffusionConfig,
     objective: DiffusionLoss = diffusion_loss,
 ) -> TrainingStage:
-    """The second stage, on standardised latents, given states of the sources, if any. The latent normaliser is fitted
-    on these latents and is part of the denoiser."""
+    """The second stage, on standardised latents, given states of the sources, if any. The denoiser's normaliser is
+    fitted on them."""
     denoiser.normaliser.fit(corpus.train.latents.split(1 << 12))
 
     def loss(model: Any, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:

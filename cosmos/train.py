@@ -36,6 +36,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
+from cosmos.training.resume import trainable
 
 
 def train_autoencoder(
@@ -47,10 +48,9 @@ def train_autoencoder(
     budget: Budget,
     run: TrainingRun,
 ) -> tuple[Pipeline, TrainingResult]:
-    """First stage: compressor and decompressor, on texts.
+    """First stage: compressor and decompressor, of the encoder's width and the vocabulary's size.
 
     Args:
-        recipe: the autoencoder's text width and vocabulary are set to those of the encoder and the vocabulary.
         budget: pays for encoding both lists of texts and for a linear start, then for training.
 
     Returns:
@@ -90,15 +90,13 @@ def train_diffusion(
 
     Args:
         pipeline: of the first stage, with its text encoder.
-        recipe: the denoiser's latents are those of the autoencoder; its source width is the text encoder's, or None.
         budget: pays for encoding targets and sources of both lists and for latents of the targets, then for training.
 
     Returns:
         The pipeline with its denoiser, and the notes `cut_targets`, `cut_sources` and shares of the cost.
 
     Raises:
-        UserError: no texts, sources and targets of unequal number, a budget that encoding them uses up, and whatever
-            `cosmos.training.loop.train` says.
+        UserError: as `train_autoencoder`, and sources and targets of unequal number.
     """
     encoder, autoencoder, standardiser = pipeline.encoder, pipeline.autoencoder, pipeline.standardiser
     assert encoder is not None, "the second stage reads texts, so the pipeline needs its text encoder"
@@ -111,11 +109,9 @@ def train_diffusion(
     autoencoder.to(here).eval().requires_grad_(False)
     standardiser.to(here)
     shape, diffusion = autoencoder.config, recipe.model.diffusion
+    source_width = None if sources is None else shape.text_width
     config = replace(
-        recipe.model.denoiser,
-        latents=shape.latents,
-        latent_width=shape.latent_width,
-        source_width=shape.text_width if sources is not None else None,
+        recipe.model.denoiser, latents=shape.latents, latent_width=shape.latent_width, source_width=source_width
     )
     encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run)
     corpus = encoding.corpus(texts, validation_texts)
@@ -129,7 +125,6 @@ def train_diffusion(
 
 
 def _cut(corpus: EncodedCorpus) -> dict[str, int]:
-    """How many texts were longer than their limit."""
     cut = {}
     for name, texts in (("", corpus.train), ("validation_", corpus.validation)):
         if texts is not None:
@@ -141,18 +136,10 @@ def _cut(corpus: EncodedCorpus) -> dict[str, int]:
 
 def _with_cost(trained: TrainingResult, cost: Cost, model: nn.Module, notes: Mapping[str, Any]) -> TrainingResult:
     """What a stage cost together with what it paid for before."""
-    return replace(
-        trained,
-        seconds=trained.seconds + cost.seconds,
-        flops=trained.flops + cost.flops,
-        notes={
-            **trained.notes,
-            "parameters": sum(value.numel() for value in model.parameters() if value.requires_grad),
-            "encoding_seconds": cost.seconds,
-            "encoding_flops": cost.flops,
-            **notes,
-        },
-    )
+    parameters = sum(value.numel() for value in trainable(model).values())
+    costs = {"parameters": parameters, "encoding_seconds": cost.seconds, "encoding_flops": cost.flops}
+    seconds, flops = trained.seconds + cost.seconds, trained.flops + cost.flops
+    return replace(trained, seconds=seconds, flops=flops, notes={**trained.notes, **costs, **notes})
 
 
 def encoder_name(name: str, packaged: str) -> str | None:

@@ -20,9 +20,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("authors", metavar="AUTHORS", type=Path, help="the authors' checkpoint")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write to")
-    parser.add_argument(
-        "--d", type=float, default=5.0, metavar="D", help="of the tangent schedule it was trained with (5)"
-    )
+    parser.add_argument("--d", type=float, default=5.0, metavar="D", help="of the tangent schedule of its training (5)")
     parser.add_argument("--latents", type=int, metavar="N", help="needed only where the file has no latent statistics")
     parser.add_argument("--head-size", type=int, default=64, metavar="N", help="width of an attention head (64)")
     parser.add_argument("--mask-token", type=int, default=103, metavar="ID", help="[MASK] in the tokenizer (103)")
@@ -32,15 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from cosmos.release import convert
 
-    written = convert(
-        arguments.authors,
-        arguments.out,
-        latents=arguments.latents,
-        head_size=arguments.head_size,
-        mask_token=arguments.mask_token,
-        d=arguments.d,
-        release_condition=not arguments.sensible_condition,
-    )
-    for folder in written:
-        print(folder)
+    given = {name: getattr(arguments, name) for name in ("latents", "head_size", "mask_token", "d")}
+    written = convert(arguments.authors, arguments.out, **given, release_condition=not arguments.sensible_condition)
+    print(*written, sep="\n")
     return 0

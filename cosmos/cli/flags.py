@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos.io.errors import UserError, unknown
-from cosmos.training.budget import Budget
 
 if TYPE_CHECKING:
+    from cosmos.pipeline import Pipeline
     from cosmos.recipes import Recipe
-    from cosmos.training.config import Progress
+    from cosmos.training.config import Progress, TrainingResult, TrainingRun
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags of both stages."""
+    """What both stages are told."""
+    parser.add_argument("data", metavar="DATA", type=Path, help="texts, or pairs, to learn from")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
     parser.add_argument("--validation", metavar="FILE", type=Path, help="held-out texts, of the same kind as DATA")
     parser.add_argument("--preset", default="nano", metavar="NAME", help="sizes and recipe: nano, small, base (nano)")
     parser.add_argument("--budget", metavar="AMOUNT", help="300steps, 90seconds or 5e12flops (the preset's share)")
@@ -31,11 +35,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of a preset.
-
-    Raises:
-        UserError: unknown name.
-    """
+    """The recipe of a preset, or `UserError`."""
     from cosmos.recipes import RECIPES
 
     if name not in RECIPES:
@@ -43,26 +43,30 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def budget(text: str | None, otherwise: Budget) -> Budget:
-    """The budget given on the command line, or the preset's."""
-    return otherwise if text is None else Budget.parse(text)
+def train(
+    arguments: argparse.Namespace, where: str, stage: Callable[[TrainingRun], tuple[Pipeline, TrainingResult]]
+) -> int:
+    """Train a stage under the eyes of its user, save what it has made and print what it cost."""
+    from cosmos.training.config import TrainingRun
+
+    with progress_bars() as progress:
+        pipeline, result = stage(TrainingRun(arguments.out / "training", arguments.seed, where, progress))
+    pipeline.save(arguments.out / "model")
+    print(json.dumps({"model": str(arguments.out / "model"), **asdict(result)}, indent=2))
+    return 0
 
 
 def device(name: str) -> str:
-    """A device by name; "auto" is CUDA where it is.
-
-    Raises:
-        UserError: no such kind of device, or it is not there.
-    """
+    """A device by name; "auto" is CUDA where it is. Raises `UserError` where there is none."""
     import torch
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         parsed = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.") from error
-    if parsed.type not in ("cpu", "cuda"):
+    except RuntimeError:
+        parsed = None
+    if parsed is None or parsed.type not in ("cpu", "cuda"):
         raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.")
     if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
         raise UserError(f"The device '{name}' is not there; use cpu.")

@@ -11,14 +11,7 @@ from typing import NoReturn
 
 from cosmos.io.errors import UserError, unknown
 
-VERBS = {
-    "train-autoencoder": "train_autoencoder",
-    "train-diffusion": "train_diffusion",
-    "sample": "sample",
-    "reconstruct": "reconstruct",
-    "convert": "convert",
-    "probe": "probe",
-}
+VERBS = ("train-autoencoder", "train-diffusion", "sample", "reconstruct", "convert", "probe")
 
 _HELP = """usage: python -m cosmos VERB [flags]
 
@@ -45,7 +38,6 @@ class CosmosParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage."""
         raise UserError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
 
@@ -79,9 +71,8 @@ def _run(words: Sequence[str]) -> int:
         if extra[0].startswith("-"):
             raise unknown(f"flag of {parser.prog}", extra[0].partition("=")[0], flags)
         raise UserError(f"Cannot place the word '{extra[0]}'; see {parser.prog} --help.")
-    code: int = module.main(arguments)
-    return code
+    return module.main(arguments)
 
 
 def _module(verb: str):  # type: ignore[no-untyped-def]
-    return importlib.import_module(f"cosmos.cli.{VERBS[verb]}")
+    return importlib.import_module(f"cosmos.cli.{verb.replace('-', '_')}")

@@ -31,9 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.limit < 2:
         raise UserError("--limit must be at least 2, as one probe goes from one text to another.")
-    texts = read_texts(arguments.texts)
-    targets = texts.targets[: arguments.limit]
-    sources = None if texts.sources is None else texts.sources[: arguments.limit]
+    targets, sources = (texts and texts[: arguments.limit] for texts in read_texts(arguments.texts))
 
     from cosmos.io.files import make_folder, write_json
     from cosmos.pipeline import Pipeline
@@ -44,6 +42,5 @@ def main(arguments: argparse.Namespace) -> int:
     results = probe(pipeline, targets, sources, arguments.seed)
     write_json(arguments.out / "probes.json", results)
     figure(results, arguments.out / "probes.png")
-    print(arguments.out / "probes.json")
-    print(arguments.out / "probes.png")
+    print(arguments.out / "probes.json", arguments.out / "probes.png", sep="\n")
     return 0

@@ -46,10 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
     if count < 1 or arguments.batch < 1:
         raise UserError("--count and --batch must be at least 1.")
     release = arguments.solver == "release"
-    setting = SamplerSetting(
-        arguments.solver, arguments.steps, "time" if release else "log_snr", final_x0=not release,
-        guidance=arguments.guidance,
-    )  # fmt: skip
+    grid = "time" if release else "log_snr"
+    setting = SamplerSetting(arguments.solver, arguments.steps, grid, final_x0=not release, guidance=arguments.guidance)
 
     from cosmos.io.files import write_bytes
     from cosmos.pipeline import Pipeline
@@ -60,19 +58,18 @@ def main(arguments: argparse.Namespace) -> int:
     for start in range(0, count, arguments.batch):
         stop = min(start + arguments.batch, count)
         part = None if sources is None else sources[start:stop]
-        seeds = [arguments.seed + i for i in range(start, stop)]
-        for place, written in enumerate(pipeline.sample(part, seeds, setting, arguments.capture), start):
-            row = {"source": None if sources is None else sources[place], "seed": arguments.seed + place}
-            lines.append(json.dumps({**row, **written._asdict()}, ensure_ascii=False) + "\n")
+        seeds = range(arguments.seed + start, arguments.seed + stop)
+        texts = pipeline.sample(part, seeds, setting, arguments.capture)
+        for source, seed, written in zip(part or [None] * len(seeds), seeds, texts, strict=True):
+            lines.append(json.dumps({"source": source, "seed": seed, **written._asdict()}, ensure_ascii=False) + "\n")
             unfinished += not written.finished
     if arguments.out is None:
         sys.stdout.writelines(lines)
     else:
         write_bytes(arguments.out, "".join(lines).encode())
-    if sources is not None and pipeline.encoder is not None and pipeline.denoiser is not None:
+    if sources is not None:
         limit = pipeline.denoiser.config.max_source_tokens
-        cut = pipeline.encoder.ids(sources, limit)[1]
-        if cut:
+        if cut := pipeline.encoder.ids(sources, limit)[1]:
             print(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.", file=sys.stderr)
     if unfinished:
         print(f"{unfinished} of {count} texts never ended and may be cut.", file=sys.stderr)

@@ -15,16 +15,12 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
-from cosmos.cli.flags import add_training_flags, budget, device, progress_bars, recipe
+from cosmos.cli.flags import add_training_flags, device, recipe, train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", type=Path, help="texts to learn from")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
     add_training_flags(parser)
     parser.add_argument("--encoder", metavar="NAME", help="frozen text encoder, a folder or cached name (the preset's)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longest text; longer ones are cut (that of DATA)")
@@ -33,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    preset = recipe(arguments.preset)
-    share = budget(arguments.budget, preset.budget.part(preset.autoencoder_share))
     from cosmos.text.files import read_texts
+    from cosmos.training.budget import Budget
+
+    preset = recipe(arguments.preset)
+    share = preset.budget.part(preset.autoencoder_share) if arguments.budget is None else Budget.parse(arguments.budget)
 
     texts = read_texts(arguments.data)
     held_out = read_texts(arguments.validation).targets if arguments.validation else []
@@ -45,7 +43,6 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.text.encoder import TextEncoder
     from cosmos.text.vocabulary import Vocabulary
     from cosmos.train import encoder_name, train_autoencoder
-    from cosmos.training.config import TrainingRun
 
     where = device(arguments.device)
     corruption = preset.model.corruption
@@ -64,16 +61,5 @@ def main(arguments: argparse.Namespace) -> int:
     latents = arguments.latents or preset.model.autoencoder.latents
     sizes = replace(preset.model.autoencoder, max_tokens=limit, latents=latents)
     preset = replace(preset, model=replace(preset.model, autoencoder=sizes, corruption=corruption))
-    with progress_bars() as progress:
-        pipeline, stage = train_autoencoder(
-            texts.targets,
-            held_out,
-            encoder,
-            vocabulary,
-            preset,
-            share,
-            TrainingRun(arguments.out / "training", arguments.seed, where, progress),
-        )
-    pipeline.save(arguments.out / "model")
-    print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
-    return 0
+    made_of = (texts.targets, held_out, encoder, vocabulary, preset, share)
+    return train(arguments, where, lambda run: train_autoencoder(*made_of, run))

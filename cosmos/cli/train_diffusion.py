@@ -14,33 +14,31 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from cosmos.cli.flags import add_training_flags, budget, device, progress_bars, recipe
+from cosmos.cli.flags import add_training_flags, device, recipe, train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", type=Path, help="texts, or pairs, to learn from")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
     parser.add_argument("--autoencoder", metavar="FOLDER", type=Path, required=True, help="the first stage's model")
     add_training_flags(parser)
     parser.add_argument("--max-source-tokens", type=int, metavar="N", help="longest source (that of DATA)")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    preset = recipe(arguments.preset)
-    share = budget(arguments.budget, preset.budget.part(1.0 - preset.autoencoder_share))
     from cosmos.text.files import Texts, read_texts
+    from cosmos.training.budget import Budget
 
+    preset = recipe(arguments.preset)
+    rest = preset.budget.part(1.0 - preset.autoencoder_share)
+    share = rest if arguments.budget is None else Budget.parse(arguments.budget)
     texts = read_texts(arguments.data)
     held_out = read_texts(arguments.validation) if arguments.validation else Texts([], None)
 
     from cosmos.io.errors import UserError
     from cosmos.pipeline import Pipeline
     from cosmos.train import train_diffusion
-    from cosmos.training.config import TrainingRun
 
     where = device(arguments.device)
     if arguments.validation and (held_out.sources is None) != (texts.sources is None):
@@ -49,20 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
     encoder = pipeline.encoder
     if encoder is None:
         raise UserError(f"{arguments.autoencoder} names no text encoder, so no text can be read; train it anew.")
-    config = preset.model.denoiser
     if texts.sources is not None:
         longest = max(len(row) for row in encoder.ids(texts.sources, encoder.positions)[0])
-        config = replace(config, max_source_tokens=arguments.max_source_tokens or longest)
+        config = replace(preset.model.denoiser, max_source_tokens=arguments.max_source_tokens or longest)
         preset = replace(preset, model=replace(preset.model, denoiser=config))
-    with progress_bars() as progress:
-        pipeline, stage = train_diffusion(
-            pipeline,
-            texts,
-            held_out,
-            preset,
-            share,
-            TrainingRun(arguments.out / "training", arguments.seed, where, progress),
-        )
-    pipeline.save(arguments.out / "model")
-    print(json.dumps({"model": str(arguments.out / "model"), **asdict(stage)}, indent=2))
-    return 0
+    return train(arguments, where, lambda run: train_diffusion(pipeline, texts, held_out, preset, share, run))

@@ -1,5 +1,4 @@
-"""What the two stages train on (`cosmos.training.batches.Dataset`): states with tokens, and latents with states of
-sources.
+"""What the two stages train on: states with tokens, and latents with states of sources.
 
 Batches are trimmed to their longest text. Axis legend in `cosmos.models.blocks`.
 """
@@ -49,16 +48,14 @@ class JoinedDataset:
         return sum(map(len, self.parts))
 
     def batch(self, index: Tensor) -> Rows:
-        later = index >= len(self.parts[0])
-        batches = [part.batch(places) for part, places in self._places(index, later) if len(places)]
+        first, second = self.parts
+        later = index >= len(first)
+        places = ((first, index[~later]), (second, index[later] - len(first)))
+        batches = [part.batch(rows) for part, rows in places if len(rows)]
         length = max(rows["tokens"].shape[1] for rows in batches)
         wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in batches]
         order = later.long().argsort(stable=True).argsort()  # from the first part's rows, then the second's, to ours
         return {name: torch.cat([rows[name] for rows in wide])[order] for name in wide[0]}
-
-    def _places(self, index: Tensor, later: Tensor) -> list[tuple[TextDataset, Tensor]]:
-        first, second = self.parts
-        return [(first, index[~later]), (second, index[later] - len(first))]
 
 
 def _widened(value: Tensor, length: int) -> Tensor:

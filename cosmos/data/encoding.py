@@ -18,8 +18,7 @@ from cosmos.training.distributed import find_processes
 
 def first_process_first(device: str) -> AbstractContextManager[None]:
     """A block that the first process of a machine runs before the others, which then find the files it has made."""
-    first: AbstractContextManager[None] = find_processes(device).accelerator.local_main_process_first()
-    return first
+    return find_processes(device).accelerator.local_main_process_first()
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ class EncodedTexts:
 
     @property
     def cost(self) -> Cost:
-        """That of all attempts at encoding them."""
-        return Cost.total([self.targets.states] if self.sources is None else [self.targets.states, self.sources])
+        return Cost.total(states.cost for states in (self.targets.states, self.sources) if states is not None)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class EncodedCorpus:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How texts are encoded: with what, up to how many tokens, and where their states are kept.
+    """How texts are encoded: with what, and up to how many tokens.
 
     States lie in `run.workdir/states`, in a folder named after a hash of the texts. Called again after a kill, encoding
     goes on where it was, and texts that are there already cost what they cost the first time.
@@ -72,11 +70,6 @@ class Encoding:
         )
 
     def encoded(self, texts: Texts) -> EncodedTexts:
-        """Some texts, encoded unless they are there.
-
-        Raises:
-            UserError: no texts, or the folder cannot be written.
-        """
         states, key = self._states(texts.targets, self.max_tokens)
         rows = TextDataset(states, texts.targets, self.vocabulary, self.max_tokens)
         sources = None if texts.sources is None else self._states(texts.sources, self.max_source_tokens)[0]

@@ -3,37 +3,25 @@
 Stored as float16: rounding moves a state by about 0.0002 of a dimension's standard deviation, a thousand times less
 than the noise that training adds to it, for half the disk and memory. Tokens of all texts lie end to end, unpadded.
 
-    states.npy             float16 [T, D], complete as soon as it has this name
-    states.json            key (hash of encoder, texts and limits), lengths, number of texts cut, what it cost
-    states.npy.partial     work begun
-    states.partial.json    how much of it is done
-
 Axis legend: B texts of a batch, L tokens, T tokens of all texts together, D width of the encoder.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from cosmos.data.array_cache import ArrayLayout, compute_array, has_array, open_array
 from cosmos.io.errors import UserError
-from cosmos.io.files import make_folder, read_json, saving, write_json
-from cosmos.runtime.flops import measure_flops
 from cosmos.text.encoder import TOKENS_PER_BATCH, Statistics, TextEncoder
+from cosmos.training.budget import Cost
 
-VARIANCE_FLOOR = (
-    1e-4  # MiniLM has dimensions that never change; dividing by their deviation would blow up rounding noise
-)
-_SAVE_SECONDS = 10.0  # longest work that a kill can lose
+VARIANCE_FLOOR = 1e-4  # MiniLM has dimensions that never change: divided by their deviation, rounding would blow up
 _CHUNK = 1 << 16  # tokens read at once for statistics
 
 
@@ -44,12 +32,12 @@ class CachedStates:
         flat: float16 [T, D], memory-mapped.
         lengths: int64 [number of texts], tokens of each, specials included.
         cut: how many texts were longer than the limit.
-        seconds, flops: what computing them cost, over all attempts.
+        cost: what computing them took, over all attempts.
     """
 
-    def __init__(self, flat: Tensor, lengths: Tensor, cut: int, seconds: float, flops: float) -> None:
+    def __init__(self, flat: Tensor, lengths: Tensor, cut: int, cost: Cost) -> None:
         assert len(flat) == int(lengths.sum())
-        self.flat, self.lengths, self.cut, self.seconds, self.flops = flat, lengths, cut, seconds, flops
+        self.flat, self.lengths, self.cut, self.cost = flat, lengths, cut, cost
         self.starts = lengths.cumsum(0) - lengths
 
     def __len__(self) -> int:
@@ -95,13 +83,12 @@ def open_states(folder: Path) -> CachedStates:
     Raises:
         UserError: they are missing or damaged.
     """
-    about = read_json(folder / "states.json")
-    try:
-        flat = np.load(folder / "states.npy", mmap_mode="c")  # copy on write: torch wants memory it could write to
+
+    def build(flat: Tensor, about: dict[str, Any]) -> CachedStates:
         lengths = torch.tensor(about["lengths"], dtype=torch.int64)
-        return CachedStates(torch.from_numpy(flat), lengths, about["cut"], about["seconds"], about["flops"])
-    except (OSError, ValueError, KeyError, AssertionError) as error:
-        raise UserError(f"The cached states in {folder} are damaged; delete that folder and run again.") from error
+        return CachedStates(flat, lengths, about["cut"], Cost(about["seconds"], about["flops"]))
+
+    return open_array(folder, "states", build)
 
 
 def cache_states(
@@ -111,10 +98,9 @@ def cache_states(
     max_tokens: int,
     progress: Callable[[float], None] = lambda share: None,
 ) -> CachedStates:
-    """States of `texts`, from `folder` if they are there already, else computed and left there.
-
-    Texts are run in groups of similar length. Killed and called again, it goes on with the groups that are missing.
-    States of other texts, another encoder or other limits in that folder are replaced.
+    """States of `texts`, from `states.npy` in `folder` if they are there already, else computed and left there
+    (`cosmos.data.array_cache`), in groups of similar length. Those of other texts, another encoder or other limits in
+    that folder are replaced.
 
     Args:
         max_tokens: longest text in tokens, specials included; longer texts are cut.
@@ -126,74 +112,13 @@ def cache_states(
     if not texts:
         raise UserError("There are no texts to encode; give at least one.")
     key = states_key(encoder, texts, max_tokens)
-    about, begun = folder / "states.json", folder / "states.partial.json"
-    if about.exists() and (folder / "states.npy").exists() and read_json(about).get("key") == key:
-        return open_states(folder)
-    make_folder(folder)
-    rows, cut = encoder.ids(texts, max_tokens)
-    lengths = torch.tensor([len(row) for row in rows])
-    partial = folder / "states.npy.partial"
-    done = _Done(key)
-    if begun.exists() and partial.exists() and (stored := read_json(begun)).get("key") == key:
-        done = _Done(**stored)
-    with saving(folder / "states.npy"):
-        about.unlink(missing_ok=True)  # it would speak of states that are about to be replaced
-        with partial.open("r+b" if done.groups else "w+b") as file:
-            for reached in _fill(encoder, rows, lengths, file, done, progress):
-                write_json(begun, asdict(reached))
-                done = reached
-        partial.replace(folder / "states.npy")
-        write_json(about, {**asdict(done), "lengths": lengths.tolist(), "cut": cut})
-        begun.unlink(missing_ok=True)
+    if not has_array(folder, "states", key):
+        rows, cut = encoder.ids(texts, max_tokens)
+        lengths = [len(row) for row in rows]
+
+        def compute(group: Sequence[int]) -> list[Tensor]:
+            return [states.half() for states in encoder.states([rows[i] for i in group])]
+
+        layout, notes = ArrayLayout(lengths, (encoder.width,), "<f2"), {"lengths": lengths, "cut": cut}
+        compute_array(folder, "states", key, layout, encoder.groups(rows), compute, progress, notes)
     return open_states(folder)
-
-
-@dataclass(frozen=True)
-class _Done:
-    """How much has been computed, and what it cost."""
-
-    key: str
-    groups: int = 0
-    seconds: float = 0.0
-    flops: float = 0.0
-
-
-def _fill(
-    encoder: TextEncoder,
-    rows: Sequence[Sequence[int]],
-    lengths: Tensor,
-    file: BinaryIO,
-    done: _Done,
-    progress: Callable[[float], None],
-) -> Iterator[_Done]:
-    """Compute the groups of rows that are missing and write each text's states to its place in an .npy file.
-
-    Yields how much is safely on disk, now and then and at the end.
-    """
-    file.seek(0)
-    shape = (int(lengths.sum()), encoder.width)
-    np.lib.format.write_array_header_2_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
-    starts = (file.tell() + (lengths.cumsum(0) - lengths) * encoder.width * 2).tolist()  # bytes
-    groups = encoder.groups(rows)
-    started = saved = time.perf_counter()
-    flops = done.flops
-    for number, group in enumerate(groups[done.groups :], done.groups + 1):
-        computed, cost = _computed(encoder, [rows[i] for i in group])
-        flops += cost
-        for place, states in zip(group, computed, strict=True):
-            # Written, not mapped: a full disk is then an error and not a signal that ends the process.
-            file.seek(starts[place])
-            file.write(states.half().cpu().numpy().tobytes())
-        progress(number / len(groups))
-        now = time.perf_counter()
-        if number == len(groups) or now - saved > _SAVE_SECONDS:
-            file.flush()
-            os.fsync(file.fileno())
-            saved = now
-            yield _Done(done.key, number, done.seconds + now - started, flops)
-
-
-def _computed(encoder: TextEncoder, rows: Sequence[Sequence[int]]) -> tuple[list[Tensor], float]:
-    """States of some rows, and the FLOPs they took."""
-    states: list[Tensor] = []
-    return states, measure_flops(lambda: states.extend(encoder.states(rows)))

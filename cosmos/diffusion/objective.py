@@ -97,9 +97,8 @@ def diffusion_loss(
     """Mean squared error of the estimate of each text, summed over texts, and the number of texts.
 
     Args:
-        latents: clean standardised latents [B, N, C].
-        seeds: one stream per text; time, noise, coin and source dropout come from it.
-        source: what the texts are conditioned on; `hidden` is drawn here.
+        latents: clean and standardised [B, N, C].
+        seeds: one stream per text; time, noise, coin and source dropout (`hidden` of the source) come from it.
     """
     error = squared_error(estimated(model, noised_example(model, latents, config, seeds, source)), latents)
     return error.sum(), error.new_full((), len(latents))
@@ -107,8 +106,7 @@ def diffusion_loss(
 
 def estimated(model: Denoiser, example: NoisedExample) -> Tensor:
     """The clean latents' estimate [B, N, C] of an example."""
-    estimate: Tensor = model(example.noisy, example.t, example.estimate, example.condition)
-    return estimate
+    return model(example.noisy, example.t, example.estimate, example.condition)
 
 
 def squared_error(estimate: Tensor, latents: Tensor) -> Tensor:

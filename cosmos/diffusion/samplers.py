@@ -14,6 +14,7 @@ legend in `cosmos.models.blocks`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,12 +125,9 @@ def ddim_rule(grid: Grid, i: int) -> Coefficients:
 
 def ddpm_rule(grid: Grid, i: int) -> Coefficients:
     """The posterior q(x' | x, x_0 = D): ancestral sampling."""
-    ratio = (grid.sigma[i + 1] / grid.sigma[i]) ** 2
-    ratio_of_alphas = grid.alpha[i] / grid.alpha[i + 1]
-    added = 1 - ratio_of_alphas**2  # variance of x given x'
-    return Coefficients(
-        ratio_of_alphas * ratio, grid.alpha[i + 1] * added / grid.sigma[i] ** 2, math.sqrt(ratio * added)
-    )
+    ratio, shrunk = (grid.sigma[i + 1] / grid.sigma[i]) ** 2, grid.alpha[i] / grid.alpha[i + 1]
+    added = 1 - shrunk**2  # variance of x given x'
+    return Coefficients(shrunk * ratio, grid.alpha[i + 1] * added / grid.sigma[i] ** 2, math.sqrt(ratio * added))
 
 
 def _extrapolation(grid: Grid, i: int) -> tuple[float, float]:
@@ -214,10 +212,7 @@ def sample(
 ) -> Tensor:
     """Latents [B, N, C] from noise x [B, N, C]: the last mean, or the prediction of one more call at the end noise.
 
-    The state keeps the dtype of x, which should be float32 whatever the network's is.
-
-    Raises:
-        UserError: see `make_grid`.
+    The state keeps the dtype of x, which should be float32 whatever the network's is. Errors as in `make_grid`.
     """
     grid = make_grid(schedule, setting)
     solved = solve(setting.solver, denoise, x, grid, generator)
@@ -232,12 +227,8 @@ def sample_latents(
     source: SourceStates | None = None,
     compiled: bool = False,
 ) -> Tensor:
-    """Standardised latents [B, N, C]: the whole sampling loop, a function of tensors that a graph can hold.
-
-    Args:
-        diffusion: the objective that the denoiser was trained with.
-        seeds: int64 [B]. source: standardised states in the denoiser's dtype, for a conditional one.
-        compiled: whether noise is drawn by compiled code.
+    """Standardised latents [B, N, C] for seeds int64 [B]: the whole sampling loop, a function of tensors that a graph
+    can hold. The source is in the denoiser's dtype; `compiled` says whether noise is drawn by compiled code.
 
     Raises:
         UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
@@ -245,10 +236,10 @@ def sample_latents(
     check_self_guidance(setting, diffusion)
     schedule, generator = make_schedule(diffusion.schedule), CounterRNG(seeds, compiled)
     condition = None if source is None else denoiser.encode_condition(source)
-    self_conditioned = diffusion.self_conditioned
-    denoise = with_network(denoiser, condition, self_conditioned=self_conditioned)
+    given = functools.partial(with_network, denoiser, self_conditioned=diffusion.self_conditioned)
+    denoise = given(condition)
     if condition is not None and setting.guidance != 1.0:
-        uncond = with_network(denoiser, denoiser.null_condition(len(seeds)), self_conditioned=self_conditioned)
+        uncond = given(denoiser.null_condition(len(seeds)))
         denoise = cfg(denoise, uncond, setting.guidance, setting.guidance_window, schedule)
     denoise = self_conditioning_guidance(denoise, setting.self_guidance)
     start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
@@ -315,19 +306,15 @@ def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
 def check_self_guidance(setting: SamplerSetting, diffusion: DiffusionConfig) -> None:
     """Raise `UserError` where a setting guides by an estimate and the denoiser knows none."""
     if setting.self_guidance != 1.0 and not diffusion.self_conditioned:
-        raise UserError(
-            "Self-guidance needs a denoiser that was trained with self-conditioning; leave self_guidance at 1."
-        )
+        raise UserError("Self-guidance needs a denoiser trained with self-conditioning; leave self_guidance at 1.")
 
 
 def check_guidance(setting: SamplerSetting, diffusion: DiffusionConfig, conditional: bool) -> None:
     """Raise `UserError` where a setting guides and there is nothing to guide by."""
     check_self_guidance(setting, diffusion)
-    if setting.guidance == 1.0:
-        return
-    if not conditional:
+    if setting.guidance != 1.0 and not conditional:
         raise UserError("Guidance is towards a source, and this task has none; leave the guided setting out.")
-    if diffusion.source_dropout == 0:
+    if setting.guidance != 1.0 and diffusion.source_dropout == 0:
         raise UserError(
             "Guidance needs a model that was trained with some of its sources withheld; "
             "leave the guided setting out, or train with a source_dropout above 0."

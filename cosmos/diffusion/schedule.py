@@ -78,7 +78,6 @@ class Linear:
     high: float = 20.0
 
     def _integral(self, t: Tensor) -> Tensor:
-        """Integral of beta from 0 to t."""
         return self.low * t + 0.5 * (self.high - self.low) * t.square()
 
     def alpha(self, t: Tensor) -> Tensor:
@@ -100,15 +99,8 @@ class Linear:
 
 
 def make_schedule(config: ScheduleConfig) -> Schedule:
-    """The schedule of a name.
-
-    Raises:
-        UserError: unknown name.
-    """
-    if config.name == "tan":
-        return Tangent(config.d)
-    if config.name == "cosine":
-        return Tangent(1.0)
-    if config.name == "linear":
-        return Linear()
-    raise unknown("schedule", config.name, ("tan", "cosine", "linear"))
+    """The schedule of a name, or `UserError`."""
+    schedules = {"tan": Tangent(config.d), "cosine": Tangent(1.0), "linear": Linear()}
+    if config.name not in schedules:
+        raise unknown("schedule", config.name, schedules)
+    return schedules[config.name]

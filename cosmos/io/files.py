@@ -20,17 +20,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WriteError(UserError):
-    """Something cannot be written: no space, no permission, a file where a folder should be.
+    """Something cannot be written: no space, no permission, a file where a folder should be."""
 
-    Class attributes:
-        remedy: what helps unless the disk is full; whoever writes elsewhere has a class of its own.
-    """
-
-    remedy: ClassVar[str] = "choose another folder"
+    remedy: ClassVar[str] = "choose another folder"  # unless the disk is full
 
     @classmethod
     def of(cls, path: Path, error: OSError) -> Self:
-        """What the operating system refused, in one sentence."""
         if error.errno in _FULL:
             said = f"There is no space left to write {path}; free some and run the same command again, nothing is lost."
             return cls(said)
@@ -39,11 +34,7 @@ class WriteError(UserError):
 
 @contextmanager
 def saving(path: Path, refusal: type[WriteError] = WriteError) -> Iterator[None]:
-    """Say an operating system's refusal to write `path` in one sentence.
-
-    Raises:
-        WriteError: of the class `refusal`.
-    """
+    """Raise an operating system's refusal to write `path` as the error `refusal`, in one sentence."""
     try:
         yield
     except OSError as error:
@@ -51,7 +42,6 @@ def saving(path: Path, refusal: type[WriteError] = WriteError) -> Iterator[None]
 
 
 def make_folder(path: Path, refusal: type[WriteError] = WriteError) -> None:
-    """Create a folder and its parents."""
     with saving(path, refusal):
         path.mkdir(parents=True, exist_ok=True)
 
@@ -99,7 +89,6 @@ def _sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes, refusal: type[WriteError] = WriteError) -> None:
-    """Replace a file as a whole."""
     with replacing(path, refusal) as fresh:
         fresh.write_bytes(data)
 
@@ -110,20 +99,13 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") -> dict[str, Any]:
-    """Read a JSON object.
-
-    Args:
-        remedy: what helps where the file is missing or damaged.
-
-    Raises:
-        UserError: the file is missing, truncated or not a JSON object.
-    """
+    """Read a JSON object, or raise `UserError` with what helps where it is missing or damaged."""
     try:
         value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise ValueError("not a JSON object")
     except OSError as error:
         raise UserError(f"Cannot read {path} ({error.strerror or error}); {remedy}.") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); {remedy}.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged (not a JSON object); {remedy}.")
     return value

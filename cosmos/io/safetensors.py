@@ -34,11 +34,7 @@ class SafetensorsHeader:
 
 
 def read_header(path: Path) -> SafetensorsHeader:
-    """Read and verify the header; no weight is read.
-
-    Raises:
-        UserError: no such file, not safetensors, or truncated.
-    """
+    """Read and verify the header, and no weight; `UserError` where there is no whole file of safetensors."""
     try:
         with path.open("rb"), safe_open(str(path), framework="np") as file:  # a file's own error says more than theirs
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -56,11 +52,7 @@ def read_header(path: Path) -> SafetensorsHeader:
 
 
 def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> SafetensorsHeader:
-    """Verify that the file holds exactly the expected names and shapes.
-
-    Raises:
-        UserError: as `read_header`, or another model's weights.
-    """
+    """The header, where the file holds exactly the expected names and shapes; else `UserError`."""
     header = read_header(path)
     missing, extra = expected.keys() - header.shapes.keys(), header.shapes.keys() - expected.keys()
     wrong = [name for name in expected.keys() & header.shapes.keys() if tuple(expected[name]) != header.shapes[name]]
@@ -75,11 +67,7 @@ def check(path: Path, expected: Mapping[str, tuple[int, ...]]) -> SafetensorsHea
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, which may lie on any device, and JSON of what is to be noted as one file, atomically.
-
-    Raises:
-        UserError: nothing could be written.
-    """
+    """Write tensors, which may lie on any device, and JSON of what is to be noted as one file, atomically."""
     from safetensors.torch import save_file
 
     owned = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
@@ -97,9 +85,6 @@ def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, devi
 
     They are copies, because tensors that lie in the file's mapping are aligned by chance, and sums may round by
     alignment.
-
-    Raises:
-        UserError: as `check`.
     """
     if expected is None:
         read_header(path)

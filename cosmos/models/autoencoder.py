@@ -21,10 +21,9 @@ from cosmos.runtime.rng import CounterRNG
 
 
 class Positions(nn.Embedding):
-    """Learned absolute positions, scaled by width^-0.5."""
+    """Learned absolute positions 0 to length - 1, scaled by width^-0.5: [length, W]."""
 
     def forward(self, length: int) -> Tensor:  # type: ignore[override]
-        """Rows 0 to length - 1: [length, W]."""
         return self.weight[:length] * self.embedding_dim**-0.5
 
 
@@ -115,8 +114,7 @@ class Decompressor(nn.Module):
         memory = self.from_latent(latents)
         memory = memory + self.positions(memory.shape[1])  # latents share the table of the tokens
         batch, length = len(latents), self.positions.num_embeddings
-        # Every position reads the same embedding, so it is mapped once; in training for each, as dropout is drawn for
-        # each.
+        # Every position reads the same embedding, so it is mapped once; in training for each, with its own dropout.
         start = self.from_text(self.mask_embedding).expand(*((batch, length) if self.training else (1, 1)), -1)
         start = self.embedding_gate(self.embedding_feed_forward(start))
         stream = (start + self.positions(length)).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
@@ -125,7 +123,6 @@ class Decompressor(nn.Module):
         return self.to_text(stream)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states and logits."""
         hidden = self.hidden(latents)
         return hidden, self.head(hidden)
 
@@ -152,9 +149,7 @@ class Autoencoder(nn.Module):
                 f"{config.latents} latents do not fit the position table of {config.max_tokens} rows; "
                 "ask for fewer latents or a larger max_tokens."
             )
-        self.config = config
-        self.compressor = Compressor(config)
-        self.decompressor = Decompressor(config)
+        self.config, self.compressor, self.decompressor = config, Compressor(config), Decompressor(config)
         if mask_embedding is not None:
             self.decompressor.mask_embedding.copy_(mask_embedding)
 
@@ -187,9 +182,8 @@ def autoencoder_loss(
     shape = (model.config.latents, model.config.latent_width)
     drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds)
     result = model(*drawn)
-    loss = functional.cross_entropy(result.logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view_as(
-        tokens
-    )
+    scores = result.logits.float().flatten(0, 1)  # [B * L, V]
+    loss = functional.cross_entropy(scores, tokens.flatten(), reduction="none").view_as(tokens)
     if config.mse_weight:
         loss = loss + config.mse_weight * (result.hidden.float() - states.float()).square().mean(-1)  # [B, L]
     return (loss * mask).sum(), mask.sum()
@@ -214,8 +208,7 @@ class LatentNormaliser(nn.Module):
     @torch.no_grad()
     def fit(self, chunks: Iterable[Tensor]) -> None:
         """Take the statistics of clean raw latents given in chunks [B, N, C]; the variance has a floor of 1e-4."""
-        count = 0
-        mean = torch.zeros_like(self.mean, dtype=torch.float64)
+        count, mean = 0, torch.zeros_like(self.mean, dtype=torch.float64)
         scatter = torch.zeros_like(mean)
         for chunk in chunks:
             part = chunk.to(mean)
@@ -236,36 +229,3 @@ class LatentNormaliser(nn.Module):
     def restore(self, latents: Tensor) -> Tensor:
         """Standardised -> raw, [B, N, C]."""
         return latents * self.std + self.mean
-
-
-def decompressor_flops(config: AutoencoderConfig) -> float:
-    """FLOPs of one decompressor call for one text in evaluation mode (a multiply and an add are two).
-
-    At `base` (N = 16, 128 positions): 28.6 GFLOP a text, of which the token head is 5.7; 14.6 TFLOP at batch 512, 15 ms
-    at the 989 TFLOP/s of an H100 in bfloat16. Weights are 126 M, 0.25 GB in bfloat16: 0.08 ms at 3.35 TB/s, the least
-    at batch 1. The logits of a batch of 512 are 3.8 GB in bfloat16: written once and read once, 2.3 ms.
-    """
-    width, length, latents = config.width, config.max_tokens, config.latents
-    layer = _layer_flops(config, length, latents)
-    ends = length * config.text_width * config.vocabulary + 2 * config.feed_forward * width**2
-    if config.text_width != width:
-        ends += (length + 1) * width * config.text_width
-    if config.latent_width != width:
-        ends += latents * width * config.latent_width
-    return config.layers * layer + 2.0 * ends
-
-
-def compressor_flops(config: AutoencoderConfig, length: int) -> float:
-    """FLOPs of one compressor call for one text of `length` positions."""
-    ends = 0
-    if config.text_width != config.width:
-        ends += length * config.width * config.text_width
-    if config.latent_width != config.width:
-        ends += config.latents * config.width * config.latent_width
-    return config.layers * _layer_flops(config, config.latents, length) + 2.0 * ends
-
-
-def _layer_flops(config: AutoencoderConfig, stream: int, memory: int) -> float:
-    """One layer: own and memory's matrices, the joint attention, the feed-forward."""
-    matrices = stream * (4 + 2 * config.feed_forward) * config.width**2 + memory * 2 * config.width**2
-    return 2.0 * (matrices + 2 * stream * (stream + memory) * config.width)

@@ -91,10 +91,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to other states, whose keys and values can be computed once and used at every step.
-
-    Positions are up to the states, unless queries and keys are both turned by theirs.
-    """
+    """Multi-head attention to other states, whose keys and values can be computed once and used at every step."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -109,11 +106,7 @@ class CrossAttention(nn.Module):
         return key if rotary is None else rotary(key), value
 
     def forward(
-        self,
-        x: Tensor,
-        keys_values: tuple[Tensor, Tensor],
-        mask: Tensor | None = None,
-        rotary: Rotate | None = None,
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None = None, rotary: Rotate | None = None
     ) -> Tensor:
         """x [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
         query = split_heads(self.to_query(x), self.heads)

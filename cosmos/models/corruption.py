@@ -42,9 +42,7 @@ def corrupt(
     """Draw the corruption of each text from its own stream.
 
     Args:
-        states: standardised states of the text encoder [B, L, T].
-        mask: bool [B, L], True on tokens.
-        latents: shape (N, C) of one text's latents.
+        states: standardised [B, L, T]. mask: bool [B, L], True on tokens. latents: shape (N, C) of one text's.
         seeds: one stream per text; the same number of draws is taken whatever they decide.
     """
     kind = seeds.uniform()  # [B]: the first share drops tokens, the next is noised, the rest stays clean

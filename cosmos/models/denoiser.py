@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.config import DenoiserConfig
+from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import LatentNormaliser
 from cosmos.models.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention, SwiGLU, project, sinusoid
 
@@ -135,6 +136,13 @@ class Denoiser(nn.Module):
             self.source_encoder = SourceEncoder(config, config.source_width)
             self.null_source = nn.Parameter(torch.zeros(width))
 
+    def check_sources(self, sources: Sequence[str] | None) -> None:
+        """Raise `UserError` where sources are missing or not wanted."""
+        if self.config.source_width is not None and sources is None:
+            raise UserError("This model needs a source for every text.")
+        if self.config.source_width is None and sources is not None:
+            raise UserError("This model takes no source.")
+
     def encode_condition(self, source: SourceStates) -> Condition:
         """Encode sources once, for use at every step. A hidden or empty source becomes the learned null source."""
         present = source.mask.any(1)  # [B]
@@ -156,25 +164,18 @@ class Denoiser(nn.Module):
     def forward(
         self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
     ) -> Tensor:
-        """Predict the clean latents.
-
-        Args:
-            x: noisy latents [B, N, C]. t: [B].
-            estimate: an earlier prediction [B, N, C]; None is the same as zeros.
-            condition: from `encode_condition`; None only for an unconditional model.
-        """
+        """`estimate` None is the same as zeros; `condition` is None for an unconditional model alone."""
         layers = self.config.layers
         of_time, of_estimate = (shift.chunk(layers, -1) for shift in self.shifts(t, estimate))
-        x = self.begin(x)
-        skips: list[Tensor] = []
+        x, skips = self.begin(x), []
         for index, block in enumerate(self.blocks):
             added = [of_time[index], of_estimate[index]]
             if index < layers // 2:
                 skips.append(x)
             else:
                 added.insert(0, skips.pop())
-            keys_values = None if condition is None else condition.keys_values[index]
-            x = block(x, self.rotary, None, keys_values, None if condition is None else condition.mask, added)
+            source = (None, None) if condition is None else (condition.keys_values[index], condition.mask)
+            x = block(x, self.rotary, None, *source, added)
         return self.output(x)
 
     def shifts(self, t: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -185,39 +186,5 @@ class Denoiser(nn.Module):
         return of_time, self.estimate_shift.bias if estimate is None else self.estimate_shift(estimate)
 
     def begin(self, x: Tensor) -> Tensor:
-        """Noisy latents [B, N, C] in the width of the blocks."""
         x = self.from_latent(x)
         return x if self.positions is None else x + self.positions.weight
-
-
-def denoiser_flops(config: DenoiserConfig, source_tokens: int = 0) -> float:
-    """FLOPs of one call for one text with an estimate (a multiply and an add are two), its source already encoded.
-
-    At `base`, 0.241 GFLOP a latent besides attention: 3.9 GFLOP a text at N = 16 and 31.4 at N = 128. What an H100
-    needs at least in bfloat16 (989 TFLOP/s, 3.35 TB/s), and what is asked of a step:
-        N = 16, batch 1:     0.26 GB of weights read, 0.08 ms; asked 0.45 ms, as some 130 kernels follow each other
-        N = 16, batch 512:   1.99 TFLOP, 2.0 ms; asked 5.0 ms, 40 % of the peak
-        N = 128, batch 512:  16.1 TFLOP, 16.3 ms; asked 32 ms, 51 % of the peak
-    """
-    width, latents, layers = config.width, config.latents, config.layers
-    block = latents * (4 * width + 3 * config.inner) * width + 2 * latents**2 * width
-    if config.source_width is not None:
-        block += latents * 2 * width**2 + 2 * latents * (1 + source_tokens) * width
-    time = 4 * width**2 + layers * width**2
-    ends = latents * config.latent_width * layers * width  # of the estimate
-    if config.latent_width != width:
-        ends += latents * config.latent_width * width
-    if config.latent_width != width or not config.output_norm:
-        ends += latents * config.latent_width * width
-    return 2.0 * (layers * block + time + ends)
-
-
-def source_flops(config: DenoiserConfig, source_tokens: int) -> float:
-    """FLOPs of encoding one source, once per text."""
-    assert config.source_width is not None, "an unconditional model has no source"
-    width = config.width
-    block = source_tokens * (4 * width + 3 * config.inner) * width + 2 * source_tokens**2 * width
-    ends = config.layers * (1 + source_tokens) * 2 * width**2  # every block's keys and values
-    if config.source_width != width:
-        ends += source_tokens * config.source_width * width
-    return 2.0 * (config.source_layers * block + ends)

@@ -27,10 +27,8 @@ RIDGE = 0.01  # relative, in both least-squares fits
 
 
 def tokens_per_latent(config: AutoencoderConfig) -> int | None:
-    """r, or None where the sizes leave no room for a linear start.
-
-    Half of the width carries content and half positions, and every slot needs heads of its own.
-    """
+    """r, or None where there is no room: half of the width is for content and half for positions, and every slot needs
+    heads of its own."""
     r = -(-config.max_tokens // config.latents)
     content, places = config.width // 2, config.width - config.width // 2
     fits = (
@@ -53,19 +51,12 @@ def linear_start(autoencoder: Autoencoder, states: Tensor, mask: Tensor, tokens:
         states: standardised states of some training texts [B, L, T]. mask: bool [B, L]. tokens: int64 [B, L].
         seed: of the codes by which attention finds positions.
     """
-    config = autoencoder.config
-    r = tokens_per_latent(config)
-    assert r is not None, "sizes without room for a linear start"
+    config, decompressor = autoencoder.eval().config, autoencoder.decompressor
     codes = torch.Generator().manual_seed(seed)
-    directions_per_token = config.latent_width // r  # K
-    h, t = states[mask], tokens[mask]  # [tokens, T], [tokens]
-    autoencoder.eval()
-    decompressor = autoencoder.decompressor
-    _quiet(autoencoder.compressor)
+    _start_compressor(autoencoder.compressor, config, states[mask], tokens[mask], codes)
     _quiet(decompressor, decompressor.embedding_feed_forward[-1])
-    _start_compressor(autoencoder.compressor, config, _directions(h, t, directions_per_token), r, codes)
-    _start_decompressor(autoencoder, directions_per_token, r, codes)
-    _fit_read_out(autoencoder, states, mask, h, t)
+    _start_decompressor(decompressor, config, codes)
+    _fit_read_out(autoencoder, states, mask, tokens[mask])
 
 
 @torch.no_grad()
@@ -73,11 +64,7 @@ def linear_start_compressor(
     compressor: Compressor, config: AutoencoderConfig, states: Tensor, mask: Tensor, tokens: Tensor, seed: int
 ) -> None:
     """The compressor's half of `linear_start`, for latents that something else decodes; arguments as there."""
-    r = tokens_per_latent(config)
-    assert r is not None, "sizes without room for a linear start"
-    _quiet(compressor)
-    directions = _directions(states[mask], tokens[mask], config.latent_width // r)
-    _start_compressor(compressor, config, directions, r, torch.Generator().manual_seed(seed))
+    _start_compressor(compressor, config, states[mask], tokens[mask], torch.Generator().manual_seed(seed))
 
 
 def _directions(h: Tensor, t: Tensor, count: int) -> Tensor:
@@ -108,11 +95,15 @@ def _quiet(half: Compressor | Decompressor, *more: nn.Linear) -> None:
 
 
 def _start_compressor(
-    compressor: Compressor, config: AutoencoderConfig, directions: Tensor, r: int, codes: torch.Generator
+    compressor: Compressor, config: AutoencoderConfig, h: Tensor, t: Tensor, codes: torch.Generator
 ) -> None:
-    directions_per_token, size = len(directions), config.width // config.heads
+    """h [tokens, T] and t [tokens] are all the texts' states and tokens."""
+    r = tokens_per_latent(config)
+    assert r is not None, "sizes without room for a linear start"
+    K, size = config.latent_width // r, config.width // config.heads
+    _quiet(compressor)
     compressor.from_text.weight.zero_()
-    compressor.from_text.weight[:directions_per_token] = directions
+    compressor.from_text.weight[:K] = _directions(h, t, K)
     compressor.to_latent.weight.copy_(torch.eye(config.latent_width, config.width))
     attention = compressor.layers[0].attention
     query, _, key, value = _maps(attention)
@@ -126,19 +117,12 @@ def _start_compressor(
         key[rows] = _map(places, code)
         query[rows] = _map(queries, code[(latent * r + slot).clamp_max(config.max_tokens - 1)])
         done = part * size
-        _carry(
-            value,
-            attention.out.weight,
-            head * size,
-            done,
-            slot * directions_per_token + done,
-            min(size, directions_per_token - done),
-        )
+        _carry(value, attention.out.weight, head * size, done, slot * K + done, min(size, K - done))
 
 
-def _start_decompressor(autoencoder: Autoencoder, directions_per_token: int, r: int, codes: torch.Generator) -> None:
-    decompressor, config = autoencoder.decompressor, autoencoder.config
-    size = config.width // config.heads
+def _start_decompressor(decompressor: Decompressor, config: AutoencoderConfig, codes: torch.Generator) -> None:
+    r = tokens_per_latent(config)
+    K, size = config.latent_width // r, config.width // config.heads
     decompressor.from_latent.weight.copy_(torch.eye(config.width, config.latent_width))
     attention = decompressor.layers[0].attention
     query, own_key, key, value = _maps(attention)
@@ -155,25 +139,18 @@ def _start_decompressor(autoencoder: Autoencoder, directions_per_token: int, r: 
         mine = (place % r == slot)[:, None].to(latent.device)
         query[rows] = _map(places, torch.where(mine, latent[(place // r).clamp_max(config.latents - 1)], own))
         done = part * size
-        _carry(
-            value,
-            attention.out.weight,
-            head * size,
-            slot * directions_per_token + done,
-            done,
-            min(size, directions_per_token - done),
-        )
+        _carry(value, attention.out.weight, head * size, slot * K + done, done, min(size, K - done))
 
 
-def _fit_read_out(autoencoder: Autoencoder, states: Tensor, mask: Tensor, h: Tensor, t: Tensor) -> None:
-    """The map to the text width fits the states, the head the tokens, each on what comes before it."""
-    decompressor = autoencoder.decompressor
+def _fit_read_out(autoencoder: Autoencoder, states: Tensor, mask: Tensor, t: Tensor) -> None:
+    """The map to the text width fits the states, the head the tokens t [tokens], each on what comes before it."""
+    decompressor, h = autoencoder.decompressor, states[mask]
     streams: list[Tensor] = []
     hook = decompressor.to_text.register_forward_pre_hook(lambda module, inputs: streams.append(inputs[0]))
     decompressor.hidden(autoencoder.compress(states, mask))
     hook.remove()
     stream = streams[0][:, : states.shape[1]][mask]  # [tokens, W]
-    decompressor.to_text.weight.copy_(_least_squares(stream, h))
+    decompressor.to_text.weight.copy_(_solve(stream, stream.T @ h))
     hidden = decompressor.to_text(stream)
     # One 1 per token, less its mean over tokens; its products are sums by token, so it is never made: V is large.
     by_token = torch.zeros(autoencoder.config.vocabulary, hidden.shape[1], dtype=h.dtype, device=h.device)
@@ -206,11 +183,6 @@ def _carry(value: Tensor, out: Tensor, head: int, source: int, target: int, coun
     along = torch.arange(max(0, count))
     value[head + along, source + along] = 1.0
     out[target + along, head + along] = GAIN
-
-
-def _least_squares(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """The ridge regression [b, a] of outputs [n, b] on inputs [n, a]."""
-    return _solve(inputs, inputs.T @ outputs)
 
 
 def _solve(inputs: Tensor, products: Tensor) -> Tensor:

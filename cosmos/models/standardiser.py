@@ -9,11 +9,7 @@ from cosmos.text.encoder import Statistics
 
 
 class Standardiser(nn.Module):
-    """(h - mean) / std per dimension (cosmos.md 1.1), zero where there is no token.
-
-    Args:
-        width: T, the text width.
-    """
+    """(h - mean) / std for each of the T dimensions (cosmos.md 1.1), zero where there is no token."""
 
     mean: Tensor
     std: Tensor
@@ -25,10 +21,8 @@ class Standardiser(nn.Module):
 
     @classmethod
     def of(cls, statistics: Statistics) -> Standardiser:
-        """One with the statistics of `CachedStates.statistics`."""
         standardiser = cls(len(statistics.mean))
-        standardiser.mean.copy_(statistics.mean)
-        standardiser.std.copy_(statistics.std)
+        standardiser.load_state_dict(statistics._asdict())
         return standardiser
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:

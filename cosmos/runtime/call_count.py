@@ -13,11 +13,7 @@ from typing import Any
 
 
 class CallCount:
-    """A forward hook that counts the calls of the network it is registered with.
-
-    Attributes:
-        calls: so far.
-    """
+    """A forward hook that counts the calls of the network it is registered with."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -27,7 +23,6 @@ class CallCount:
 
 
 def _counters(network: Any) -> list[CallCount]:
-    """Those that are registered with a `torch.nn.Module`."""
     return [hook for hook in network._forward_hooks.values() if isinstance(hook, CallCount)]
 
 

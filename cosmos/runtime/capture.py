@@ -38,8 +38,7 @@ class Capturable:
 
 
 class CapturedCalls:
-    """What is compiled and recorded for one owner: it lives as long as the owner keeps it, or until it has other
-    networks."""
+    """What is compiled and recorded for one owner, as long as the owner keeps it and has these networks."""
 
     _networks: dict[str, nn.Module] | None = None
     _methods: compilation.Compiled | None
@@ -72,7 +71,6 @@ class Owner(Protocol):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Every network that the function calls, by name."""
-        ...
 
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])

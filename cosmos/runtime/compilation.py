@@ -43,8 +43,7 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
-Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]
-"""Module, name of its method, and that method compiled."""
+Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]  # module, name of its method, and that method compiled
 
 
 def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) -> Compiled:

@@ -33,10 +33,11 @@ class CudaGraphCache:
     buffers that are filled before a replay, and outputs are copied out of the pool before another graph is replayed.
 
     Args:
-        capacity: graphs kept at once. networks: those that are called; counters registered with them count a replay's
-        calls (`cosmos.runtime.call_count`). device: where inputs are copied to from pinned memory; None: where they
-        are. updates_state: False for functions that may be called once too often: the first call of a shape warms up
-        and is
+        capacity: graphs kept at once.
+        networks: those that are called; counters registered with them count a replay's
+            calls (`cosmos.runtime.call_count`).
+        device: where inputs are copied to from pinned memory; None: where they are.
+        updates_state: False for functions that may be called once too often: the first call of a shape warms up and is
             recorded, and the graph that was not used for longest goes when there are too many. True where every call
             counts, as in training: the first of a shape is made as it is and is the warm-up, the second is recorded,
             graphs stay, and calls of further shapes are made as they are.
@@ -59,11 +60,7 @@ class CudaGraphCache:
         self._pool: Any = None
 
     def __call__(self, key: Hashable, function: Callable[..., Any], *inputs: Tensor) -> Any:
-        """`function(*inputs)`: nothing, a tensor or a tuple of them.
-
-        Args:
-            key: what the function does besides the shapes of its inputs; the same key is taken for the same function.
-        """
+        """`function(*inputs)`: nothing, a tensor or a tuple of them. The same key is taken for the same function."""
         key = (key, tuple((tuple(value.shape), value.dtype) for value in inputs))
         graph = self._graphs.get(key)
         if graph is None:
@@ -111,14 +108,7 @@ def warm_up(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
 def record(
     function: Callable[..., Any], inputs: tuple[Tensor, ...], pool: Any, error_mode: str
 ) -> tuple[Callable[[], None], Any, Any]:
-    """Record one call as a CUDA graph.
-
-    Args:
-        pool: of memory; None: one of its own.
-
-    Returns:
-        what replays it, the tensors that a replay fills, and the pool they lie in.
-    """
+    """Record one call as a CUDA graph: what replays it, the tensors that a replay fills, and their pool of memory."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, pool=pool, capture_error_mode=error_mode):
         output = function(*inputs)

@@ -54,12 +54,9 @@ def _hash(stream: Tensor, place: Tensor) -> Tensor:
 
 
 class CounterRNG:
-    """One stream of random numbers per row. Each draw advances all streams together.
+    """One stream of random numbers per row, of seeds int64 [B]. Each draw advances all streams together.
 
-    Args:
-        seeds: int64, shape [B], on the device where numbers are wanted.
-        compiled: whether what is done with the numbers runs compiled, and the integers are hashed so; the numbers are
-            the same.
+    With `compiled` the integers are hashed by compiled code, which gives the same numbers.
     """
 
     def __init__(self, seeds: Tensor, compiled: bool = False) -> None:
@@ -85,7 +82,7 @@ class CounterRNG:
         return compiled_if(self.compiled, _hash)(self.keys + draw, place * _GOLDEN)
 
     def uniform(self, *shape: int) -> Tensor:
-        """float64 in (0, 1), never 0 or 1, shape [B, *shape]."""
+        """float64 in (0, 1), never 0 or 1, [B, *shape]."""
         bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
         return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
 

@@ -19,13 +19,11 @@ def words(pieces: Sequence[str]) -> list[str]:
     """Join the pieces of each word: `##s` belongs to the piece before it."""
     joined: list[str] = []
     for piece in pieces:
-        if piece.startswith("##") and len(piece) > 2:
-            if joined:
-                joined[-1] += piece[2:]
-            else:
-                joined.append(piece[2:])
+        continues = piece.startswith("##") and len(piece) > 2
+        if continues and joined:
+            joined[-1] += piece[2:]
         else:
-            joined.append(piece)
+            joined.append(piece[2:] if continues else piece)
     return joined
 
 

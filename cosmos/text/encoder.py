@@ -1,4 +1,4 @@
-"""The frozen language encoder: hidden states of texts, their statistics, and a cache of them on disk.
+"""The frozen language encoder: hidden states of texts.
 
 Any BERT-like Hugging Face encoder works, by folder or by name in the local cache; the packaged MiniLM is the default.
 Its weights never change, so the states of training texts are computed once.
@@ -43,7 +43,7 @@ class Statistics(NamedTuple):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Transformers without its progress bars and advice, for the time of the block."""
+    """Transformers without its progress bars and advice."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -61,9 +61,7 @@ class TextEncoder:
     """A frozen encoder and its tokenizer.
 
     Args:
-        name: a folder, the name of a model in the local Hugging Face cache, or None for the packaged MiniLM.
-        device: where it runs.
-        precision: of the matrix products; states are float32 either way.
+        name: see `find_encoder`. precision: of the matrix products; states are float32 either way.
 
     Attributes:
         network: the `torch.nn.Module`, in evaluation mode, none of its parameters requires a gradient.
@@ -136,11 +134,8 @@ class TextEncoder:
         return table.weight[self._mask].detach().clone()
 
     def ids(self, texts: Sequence[str], max_tokens: int) -> tuple[list[list[int]], int]:
-        """The encoder's own token ids of each text, [CLS] and [SEP] included, and how many texts were cut.
-
-        Args:
-            max_tokens: longest result; longer texts lose their tail (and keep [SEP]).
-        """
+        """The encoder's own token ids of each text, [CLS] and [SEP] included, and how many texts were cut: longer ones
+        than `max_tokens` lose their tail (and keep [SEP])."""
         assert 2 < max_tokens <= self.positions, f"the encoder has {self.positions} positions, not {max_tokens}"
         rows = tokenize(self.tokenizer, texts)
         cut = sum(len(row) > max_tokens - 2 for row in rows)
@@ -155,9 +150,7 @@ class TextEncoder:
         tokens[mask] = torch.tensor([number for row in rows for number in row])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             result = self.network(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
-        return [
-            state[:length].float() for state, length in zip(result.last_hidden_state, lengths.tolist(), strict=True)
-        ]
+        return [state[: len(row)].float() for state, row in zip(result.last_hidden_state, rows, strict=True)]
 
     @staticmethod
     def groups(rows: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -170,12 +163,7 @@ class TextEncoder:
         return groups
 
     def encode(self, texts: Sequence[str], max_tokens: int, pad_to: int | None = None) -> States:
-        """Hidden states of texts, on the encoder's device.
-
-        Args:
-            max_tokens: longest text in tokens, specials included; longer texts lose their tail (and keep [SEP]).
-            pad_to: the width L; None: the longest of these texts.
-        """
+        """Hidden states of texts (see `ids`), on the encoder's device, padded to a width or to the longest of them."""
         rows, cut = self.ids(texts, max_tokens)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         width = pad_to or max((len(row) for row in rows), default=1)

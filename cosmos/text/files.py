@@ -42,11 +42,7 @@ def read_texts(path: Path) -> Texts:
 
 
 def read_sources(path: Path) -> Sequence[str]:
-    """The texts to condition on: the column `source`, else `text`, else the lines of a plain file.
-
-    Raises:
-        UserError: as `read_texts`.
-    """
+    """The texts to condition on: the column `source`, else `text`, else the lines of a plain file."""
     texts = read_texts(path)
     return texts.targets if texts.sources is None else texts.sources
 

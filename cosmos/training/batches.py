@@ -50,11 +50,7 @@ class Dataset(Protocol):
 
 
 class TensorDataset:
-    """Tensors with one row per example, all of the same length.
-
-    Args:
-        tensors: name -> tensor [n, ...].
-    """
+    """Tensors [n, ...] by name, with one row per example."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         lengths = {name: len(tensor) for name, tensor in tensors.items()}
@@ -79,11 +75,7 @@ def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: 
 
 
 class EpochSampler:
-    """The order of the data: an endless row of permutations, one per (seed, epoch).
-
-    Args:
-        length: n.
-    """
+    """The order of the data: an endless row of permutations of n, one per (seed, epoch)."""
 
     def __init__(self, length: int, seed: int) -> None:
         self.length, self.seed = length, seed

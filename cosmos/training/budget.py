@@ -5,21 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from cosmos.io.errors import UserError
 
 Unit = Literal["steps", "seconds", "flops"]
-
-
-class Paid(Protocol):
-    """Whatever says what it cost: cached states, cached latents, a `Cost`."""
-
-    @property
-    def seconds(self) -> float: ...
-
-    @property
-    def flops(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -30,8 +20,7 @@ class Cost:
     flops: float = 0.0
 
     @classmethod
-    def total(cls, parts: Iterable[Paid]) -> Cost:
-        """The sum of several."""
+    def total(cls, parts: Iterable[Cost]) -> Cost:
         paid = list(parts)
         return cls(sum(part.seconds for part in paid), sum(part.flops for part in paid))
 

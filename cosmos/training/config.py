@@ -19,7 +19,7 @@ Progress = Callable[[str, float, float | None], None]
 
 
 def silent(stage: str, share: float, loss: float | None) -> None:
-    """A `Progress` that shows nothing."""
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,6 @@ class TrainingConfig:
                 raise UserError(f"Training cannot run: {rule}, not {getattr(self, rule.split()[0])}.")
 
     def ignored_keys(self) -> dict[str, str]:
-        """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
         reasons = {}
         if self.warmup_steps is not None:
             reasons["warmup_share"] = "the warm-up is counted in steps; set {}warmup_steps, or set that to none"
@@ -84,7 +83,6 @@ class TrainingRun:
     progress: Progress = silent
 
     def encoded(self, share: float) -> None:
-        """Tell how far the encoding of a list of texts is."""
         self.progress("encode", share, None)
 
 

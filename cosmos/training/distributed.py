@@ -34,10 +34,7 @@ class Processes:
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over processes, in each of them."""
-        if self.count == 1:
-            return values
-        summed: Tensor = self.accelerator.reduce(values, "sum")
-        return summed
+        return values if self.count == 1 else self.accelerator.reduce(values, "sum")
 
     def agreed(self, value: float) -> float:
         """The first process's value, in each of them."""

@@ -31,25 +31,12 @@ from cosmos.io.files import make_folder
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, TensorDataset, hashed, row_seeds
+from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step
 from cosmos.training.step import OptimiserStep
-
-__all__ = [
-    "Batch",
-    "Dataset",
-    "Loss",
-    "Progress",
-    "Rows",
-    "TensorDataset",
-    "TrainingConfig",
-    "TrainingResult",
-    "silent",
-    "train",
-]
 
 Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
@@ -82,7 +69,7 @@ def train(
     `accelerate launch` the processes share each batch.
 
     Args:
-        loss: see `Loss`; it is given the rows of one process and `CounterRNG` with one stream per row.
+        loss: is given the rows of one process and `CounterRNG` with one stream per row.
         validation: measured with `validation_loss` (default: `loss`) in evaluation mode, under the averaged weights.
         stage: name of the files left in `workdir`, such as "autoencoder".
 
@@ -128,7 +115,6 @@ def train(
 
 
 def _loop(run: _Run, progress: Progress) -> None:
-    """Steps, validations and resume points until the budget is used."""
     counters = run.counters
     run.model.train()
     rate = 0.0
@@ -206,7 +192,6 @@ class _Run:
         self.next_save = self.counters.seconds + config.checkpoint_seconds
 
     def seconds(self) -> float:
-        """Seconds of the loop so far, over all attempts."""
         return time.perf_counter() - self.started
 
     def share(self) -> float:
@@ -224,12 +209,11 @@ class _Run:
         return int(share * self.job.config.validations)
 
     def _rows(self, step: int) -> Rows:
-        """This process's part of the batch of a step, ready to be moved."""
+        """This process's part of the batch of a step, in memory that a GPU can read by itself."""
         start = step * self.job.config.batch_size + self.step.first
         return self._pinned(self.job.data.batch(self.order.rows(start, start + len(self.step.rows))))
 
     def _pinned(self, batch: Rows) -> Rows:
-        """In memory that a GPU can read by itself, where there is one."""
         return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
 
     def advance(self, share: float) -> float:
@@ -250,12 +234,11 @@ class _Run:
         )
 
     def check(self) -> None:
-        """Raise if a loss or gradient has not been finite; this waits for the device."""
+        """Raise if a loss or gradient has not been finite; waits for the device."""
         if (bad := int(self.step.bad_step)) >= 0:
             raise self._diverged("loss", bad)
 
     def interval(self, share: float, rate: float) -> None:
-        """End an interval: look at the losses, write a line."""
         self.check()
         if self.counters.running_steps == 0:  # just resumed
             return
@@ -287,8 +270,7 @@ class _Run:
         assert data is not None
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         with self.averaged(), torch.no_grad(), self.step.autocast():
-            starts = range(0, len(data), size)[self.processes.rank :: self.processes.count]
-            for start in starts:
+            for start in range(0, len(data), size)[self.processes.rank :: self.processes.count]:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
                 base = hashed(self.job.seed, "validation")
@@ -313,9 +295,8 @@ class _Run:
         self.check()
         if self.log is not None:
             names = list(self.step.parameters)
-            counters = replace(
-                self.counters, seconds=begun, running=float(self.step.running), log_bytes=self.log.length()
-            )
+            running, log_bytes = float(self.step.running), self.log.length()
+            counters = replace(self.counters, seconds=begun, running=running, log_bytes=log_bytes)
             groups = {
                 "model": resume.weights(self.model),
                 "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
@@ -327,7 +308,6 @@ class _Run:
         self.next_save = now + max(self.job.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
 
     def _restored(self) -> _Counters:
-        """Take up the newest resume point, where there is one."""
         point = self.points.load()
         if point is None:
             return _Counters()
@@ -346,21 +326,14 @@ class _Run:
     def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.job.config.keep, self.counters
-        torch._foreach_copy_(
-            self.step.live, (self.best if keep == "best" else None) or self.step.average or self.step.live
-        )
+        kept = (self.best if keep == "best" else None) or self.step.average or self.step.live
+        torch._foreach_copy_(self.step.live, kept)
         self.model.eval()
         losses = [loss for _, loss in counters.history]
-        trained = TrainingResult(
-            steps=counters.step,
-            seconds=self.seconds(),
-            flops=counters.step * counters.flops_per_step,
-            validation_loss=(min(losses) if keep == "best" else losses[-1]) if losses else None,
-            notes={
-                "best_share": counters.best_share,
-                "validation_losses": [list(pair) for pair in counters.history],
-            },
-        )
+        kept_loss = (min(losses) if keep == "best" else losses[-1]) if losses else None
+        notes = {"best_share": counters.best_share, "validation_losses": [list(pair) for pair in counters.history]}
+        flops = counters.step * counters.flops_per_step
+        trained = TrainingResult(counters.step, self.seconds(), flops, kept_loss, notes)
         if self.log is not None:
             self.log.close()
             resume.finish(self.job.workdir, self.job.stage, resume.weights(self.model), self.job.arguments, trained)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch, Rows, hashed, row_seeds
+from cosmos.training.batches import Batch, Rows, hashed
 from cosmos.training.budget import Budget
 from cosmos.training.config import total_steps
 from cosmos.training.step import OptimiserStep
@@ -47,8 +47,7 @@ def flops_per_step(
 
     def counted(number: int) -> float:
         moved = Batch(batch(number), static_shapes=step.recorded).to(step.device)
-        last = step.first + len(step.rows)
-        seeds = row_seeds(hashed(step.seed, "noise", number), step.first, last, step.device)
+        seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
 
         def run() -> None:
             with step.autocast():
@@ -59,20 +58,17 @@ def flops_per_step(
         model.zero_grad(set_to_none=True)
         return flops
 
-    def size(number: int) -> int:
-        """Numbers in a batch, which grow with the length of its texts."""
+    def size(number: int) -> int:  # which grows with the length of its texts
         return sum(value.numel() for value in batch(number).values())
 
-    def together(flops: float) -> float:
-        """The sum over processes, which have a part of every batch each."""
+    def together(flops: float) -> float:  # processes have a part of every batch each
         return float(step.processes.total(torch.tensor(flops, dtype=torch.float64, device=step.device)))
 
     with torch.random.fork_rng(devices=[step.device] if step.device.type == "cuda" else []):  # dropout draws
         if budget.unit == "seconds":
             mean = statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS))
         else:
-            # Where the budget is in FLOPs, the price says how many steps there will be; that of one says about how
-            # many.
+            # Where the budget is in FLOPs, the price says how many steps there will be; that of one, about how many.
             flops = {0: counted(0)}
             steps = total_steps(budget, together(flops[0]))
             assert steps is not None

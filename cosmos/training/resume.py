@@ -54,21 +54,15 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer, names: list[str]) -> dic
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `flatten_optimizer`."""
-    place = {name: i for i, name in enumerate(names)}
     state: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
         name, key = path.rsplit("/", 1)
-        state.setdefault(place[name], {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        state.setdefault(names.index(name), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def check_arguments(stage: str, workdir: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to go on with other arguments than training began with.
-
-    Raises:
-        UserError: names each argument that differs, with both values.
-    """
+    """Refuse (`UserError`) to go on with other arguments than training began with."""
     now = json.loads(json.dumps(now))
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if keys:
@@ -88,11 +82,7 @@ class ResumePoints:
         self.fresh = workdir / f"{stage}.resume.safetensors.new"  # whole, and not yet the newest
 
     def save(self, groups: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
-        """Write a point, named groups of named tensors; the one before stays as `previous`.
-
-        Raises:
-            UserError: it could not be written (disk full); the points there were still are.
-        """
+        """Write a point, named groups of named tensors; those there were stay where it cannot be (`UserError`)."""
         tensors = {f"{group}/{name}": value for group, part in groups.items() for name, value in part.items()}
         remove_leftovers(self.fresh)
         safetensors.save(self.fresh, tensors, header)
@@ -102,11 +92,7 @@ class ResumePoints:
             self.fresh.replace(self.current)
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-        """The newest point that can be read; None if there is none at all.
-
-        Raises:
-            UserError: there are points but none is whole.
-        """
+        """The newest point that can be read; None if there is none at all. `UserError` where none is whole."""
         problem = None
         for path in (self.current, self.previous):
             if path.exists():
@@ -125,7 +111,6 @@ class ResumePoints:
         return None
 
     def remove(self) -> None:
-        """Delete all points: the stage is finished."""
         remove_leftovers(self.fresh)
         for path in (self.current, self.previous, self.fresh):
             path.unlink(missing_ok=True)
@@ -143,12 +128,10 @@ class Log:
             self._file = path.open("ab", buffering=0)
 
     def write(self, **line: object) -> None:
-        """Append one line."""
         with saving(self.path):
             self._file.write((json.dumps(line) + "\n").encode())
 
     def length(self) -> int:
-        """Bytes written so far."""
         return self._file.tell()
 
     def close(self) -> None:
@@ -164,11 +147,7 @@ def finish(
 
 
 def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> TrainingResult | None:
-    """What a finished stage cost, or None where it has not finished.
-
-    Raises:
-        UserError: it was trained with other arguments.
-    """
+    """What a finished stage cost, or None where it has not finished; errors as `check_arguments`."""
     path = workdir / f"{stage}.trained.json"
     if not path.exists():
         return None
@@ -178,5 +157,4 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trainin
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:
-    """Put the weights that a finished stage left into `model`."""
     load_weights(model, safetensors.load(workdir / f"{stage}.trained.safetensors"))

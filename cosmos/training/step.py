@@ -30,11 +30,6 @@ from cosmos.training.distributed import Objective, Processes
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
 
-def is_recorded(config: TrainingConfig, device: torch.device, processes: int) -> bool:
-    """Whether the steps of a training are recorded there."""
-    return config.cuda_graph and device.type == "cuda" and processes == 1
-
-
 class OptimiserStep:
     """What a step reads and moves, and the step itself.
 
@@ -42,6 +37,7 @@ class OptimiserStep:
         parameters: what is trained, by name. live: the same without their graph.
         average: the moving average of each, if there is one.
         optimizer: AdamW.
+        recorded: whether steps are CUDA graphs.
         compiled: whether noise is compiled, as the model's blocks are to be (`cosmos.runtime.compilation`).
         running: the sum of the losses since somebody set it to zero, float64.
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
@@ -53,7 +49,7 @@ class OptimiserStep:
         self.parameters = resume.trainable(model)
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
-        self.recorded = is_recorded(config, device, processes.count)
+        self.recorded = config.cuda_graph and device.type == "cuda" and processes.count == 1
         self.compiled = config.compile and device.type == "cuda" and compilation.has_compiler()
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
@@ -83,16 +79,11 @@ class OptimiserStep:
         self.running.fill_(running)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """bfloat16 in matrix products, or nothing."""
         precision = self.processes.precision(self.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def __call__(self, rows: Rows, step: int, rate: float) -> None:
-        """Step `step` (from 0) at a learning rate; does not wait for the device.
-
-        Args:
-            rows: B of them on the CPU, in pinned memory where the device is a GPU.
-        """
+        """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device."""
         self.noise.fill_(hashed(self.seed, "noise", step))
         dropout = hashed(self.seed, "dropout", step, self.processes.rank)
         torch.default_generator.manual_seed(dropout)

@@ -124,7 +124,7 @@ def test_stopped_anywhere_it_ends_with_the_same_bytes(
 
 def test_each_stage_pays_for_encoding_its_own_texts_out_of_its_budget(encoder: TextEncoder, tmp_path: Path) -> None:
     def states(texts: list[str], limit: int, name: str) -> float:
-        return cache_states(encoder, texts, tmp_path / name, limit).flops
+        return cache_states(encoder, texts, tmp_path / name, limit).cost.flops
 
     def latents(name: str) -> float:
         return float(read_json(tmp_path / "diffusion" / name / "latents.json")["flops"])

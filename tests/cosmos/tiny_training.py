@@ -24,9 +24,10 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop
+from cosmos.training.batches import Batch, TensorDataset
 from cosmos.training.budget import Budget
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import Batch, TensorDataset, TrainingConfig, TrainingResult, train
+from cosmos.training.loop import TrainingConfig, TrainingResult, train
 from cosmos.training.resume import ResumePoints
 
 ROWS, WIDTH = 50, 6

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from cosmos.training import loop as training
+from cosmos.training.batches import TensorDataset
 from cosmos.training.budget import Budget
-from cosmos.training.loop import TensorDataset, TrainingConfig, train
+from cosmos.training.loop import TrainingConfig, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import units

@@ -47,7 +47,7 @@ def cost(encoder: TextEncoder, documents: Any, folder: Path) -> float:
     """What is really paid for the states of sources and targets."""
     sources = cache_states(encoder, [d.source for d in documents], folder / "sources", LIMITS.source_tokens)
     targets = cache_states(encoder, [d.target for d in documents], folder / "targets", LIMITS.target_tokens)
-    return sources.flops + targets.flops
+    return sources.cost.flops + targets.cost.flops
 
 
 @pytest.mark.parametrize("lengths", [[5], [1, 31], [7] * 3, [30, 2, 19, 19, 6]])
@@ -106,7 +106,7 @@ def test_passages_are_paid_from_what_documents_leave(encoder: TextEncoder, tmp_p
     passages = [document(n).target for n in range(1000, 1200)]
     corpus = dataclasses.replace(CORPUS, passages=passages)
     documents = cost(encoder, CORPUS.train, tmp_path)
-    whole = sum(cache_states(encoder, passages, tmp_path / "passages", LIMITS.target_tokens).flops for _ in (0,))
+    whole = sum(cache_states(encoder, passages, tmp_path / "passages", LIMITS.target_tokens).cost.flops for _ in (0,))
     share = 1.0 - VALIDATION_SHARE
 
     def chosen(flops: float, name: str) -> Corpus:

@@ -14,8 +14,6 @@ from cosmos.models.autoencoder import (
     Autoencoder,
     LatentNormaliser,
     autoencoder_loss,
-    compressor_flops,
-    decompressor_flops,
     token_accuracy,
 )
 from cosmos.runtime.flops import measure_flops
@@ -180,6 +178,39 @@ def test_normaliser_in_chunks_is_that_of_the_whole():
     assert normaliser.std[0, 0] == pytest.approx(0.01)
     assert torch.allclose(normaliser.restore(normaliser.standardise(latents)), latents, atol=1e-5)
     assert set(normaliser.state_dict()) == {"mean", "std"}
+
+
+def decompressor_flops(config: AutoencoderConfig) -> float:
+    """FLOPs of one decompressor call for one text in evaluation mode (a multiply and an add are two).
+
+    At `base` (N = 16, 128 positions): 28.6 GFLOP a text, of which the token head is 5.7; 14.6 TFLOP at batch 512, 15 ms
+    at the 989 TFLOP/s of an H100 in bfloat16. Weights are 126 M, 0.25 GB in bfloat16: 0.08 ms at 3.35 TB/s, the least
+    at batch 1. The logits of a batch of 512 are 3.8 GB in bfloat16: written once and read once, 2.3 ms.
+    """
+    width, length, latents = config.width, config.max_tokens, config.latents
+    layer = _layer_flops(config, length, latents)
+    ends = length * config.text_width * config.vocabulary + 2 * config.feed_forward * width**2
+    if config.text_width != width:
+        ends += (length + 1) * width * config.text_width
+    if config.latent_width != width:
+        ends += latents * width * config.latent_width
+    return config.layers * layer + 2.0 * ends
+
+
+def compressor_flops(config: AutoencoderConfig, length: int) -> float:
+    """FLOPs of one compressor call for one text of `length` positions."""
+    ends = 0
+    if config.text_width != config.width:
+        ends += length * config.width * config.text_width
+    if config.latent_width != config.width:
+        ends += config.latents * config.width * config.latent_width
+    return config.layers * _layer_flops(config, config.latents, length) + 2.0 * ends
+
+
+def _layer_flops(config: AutoencoderConfig, stream: int, memory: int) -> float:
+    """One layer: own and memory's matrices, the joint attention, the feed-forward."""
+    matrices = stream * (4 + 2 * config.feed_forward) * config.width**2 + memory * 2 * config.width**2
+    return 2.0 * (matrices + 2 * stream * (stream + memory) * config.width)
 
 
 def test_flops_of_the_formula_are_those_counted():

@@ -14,11 +14,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from cosmos.data import state_cache
+from cosmos.data import array_cache, state_cache
 from cosmos.data.state_cache import VARIANCE_FLOOR, CachedStates, cache_states, open_states
 from cosmos.io.errors import UserError
 from cosmos.text.encoder import TOKENS_PER_BATCH, TextEncoder
 from cosmos.text.tokenizer import default_encoder, find_encoder
+from cosmos.training.budget import Cost
 
 TEXTS = [f"the {'very ' * (i % 7)}old dog of {name} sleeps." for i, name in enumerate(["anna", "bob", "carl"] * 12)]
 
@@ -130,7 +131,7 @@ def test_statistics_are_those_of_all_tokens(
     mean, std = cached.statistics()
     torch.testing.assert_close(mean, tokens.mean(0).float())
     torch.testing.assert_close(std, tokens.std(0, correction=0).float())
-    constant = CachedStates(torch.full((9, 3), 1e3, dtype=torch.float16), torch.tensor([4, 5]), 0, 0.0, 0.0)
+    constant = CachedStates(torch.full((9, 3), 1e3, dtype=torch.float16), torch.tensor([4, 5]), 0, Cost())
     assert constant.statistics().std.tolist() == pytest.approx([VARIANCE_FLOOR**0.5] * 3)
 
 
@@ -143,7 +144,7 @@ def test_cached_states_are_the_states(encoder: TextEncoder, tmp_path: Path) -> N
     assert torch.equal(mask, fresh.mask[index])
     torch.testing.assert_close(states, fresh.states[index], rtol=1e-3, atol=1e-4)
     assert not states[~mask].any()
-    assert cached.flops > 0 and cached.seconds > 0
+    assert cached.cost.flops > 0 and cached.cost.seconds > 0
 
 
 def test_the_cache_is_used_again_only_for_the_same_input(
@@ -181,7 +182,7 @@ def test_a_cache_that_was_interrupted_goes_on_and_gives_the_same_bytes(
     encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cosmos.text.encoder.TOKENS_PER_BATCH", 64)
-    monkeypatch.setattr(state_cache, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(array_cache, "_SAVE_SECONDS", 0.0)
     cache_states(encoder, TEXTS, tmp_path / "calm", 20)
 
     def stop(share: float) -> None:
@@ -198,7 +199,7 @@ def test_a_cache_that_was_interrupted_goes_on_and_gives_the_same_bytes(
     cached = cache_states(encoder, TEXTS, tmp_path / "cut", 20)
     assert 0 < sum(calls) < len(TEXTS)
     assert (tmp_path / "cut/states.npy").read_bytes() == (tmp_path / "calm/states.npy").read_bytes()
-    assert cached.flops == open_states(tmp_path / "calm").flops
+    assert cached.cost.flops == open_states(tmp_path / "calm").cost.flops
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["states.json", "states.npy"]
 
 
