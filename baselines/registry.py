@@ -142,7 +142,7 @@ SYSTEMS = Registry(
         "unigram": "baselines.reference.trivial:UnigramSystem",
         "retrieval": "baselines.reference.trivial:RetrievalSystem",
         "reference": "baselines.reference.trivial:ReferenceSystem",
-        "oracle": "baselines.reference.trivial:OracleSystem",
+        "oracle": "baselines.reference.oracle:OracleSystem",
         "null": "baselines.reference.trivial:NullSystem",
     },
     _fault,

@@ -24,7 +24,7 @@ def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
     # Here, since pandas and matplotlib take a second that `--help` need not wait for.
     from reports import figures, html, latex, markdown
     from reports.content import build
-    from reports.writing import save
+    from reports.templating import save
 
     folder = run_folder / "report" if out is None else out
     report = build(run_folder, folder)

@@ -18,7 +18,7 @@ from matplotlib.transforms import Bbox
 from reports.columns import ScoreColumn
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
-from reports.writing import printable
+from reports.templating import printable
 
 # Okabe and Ito's palette, distinct under the common colour blindnesses, and what replaces each colour on a dark page.
 INK, QUIET, GRID, PAPER = "#1a1b1e", "#5d6168", "#e3e4e7", "#fefefe"

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from reports.content import Report
 from reports.figures import Picture
 from reports.table import Bar, Column, Table
-from reports.writing import printable
+from reports.templating import printable
 
 
 def write(report: Report, picture: Picture) -> str:

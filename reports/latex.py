@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from reports.content import Report
 from reports.table import Column, Row, RowGroup, Table, TableCell
-from reports.writing import Raw, environment
+from reports.templating import Raw, environment
 
 COLUMNS = 8  # columns that fit beside the names on a page of 16 cm
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from reports.content import Report
 from reports.table import Column, Row, Table, TableCell
-from reports.writing import Raw, environment, printable
+from reports.templating import Raw, environment, printable
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 

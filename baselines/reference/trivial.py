@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -201,20 +201,6 @@ class ReferenceSystem(Floor):
     def generate(self, requests: Sequence[Request], setting: NoSetting) -> list[Sample]:
         texts = [(request.id, self.targets[request.id]) for request in requests]
         return [Sample(number, text, len(text.split()), True) for number, text in texts]
-
-
-class OracleSystem(Floor):
-    """A draw from P(target | source), which a built-in source knows exactly: the best that any sampler can do.
-
-    Its distance from the references is what chance leaves, and its likelihood is the source's own entropy.
-    """
-
-    def law(self, sample: Callable[[str | None, int], str]) -> None:
-        """Take `sample(source, seed)`, a text drawn from it (P(target) where the source is None); as `answers`."""
-        self.sample = sample
-
-    def text(self, request: Request) -> str:
-        return self.sample(request.source, request.seed)
 
 
 def first_sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Scores of texts: names, definitions, evaluators, signatures. See `registry` for how to add one."""
+"""Scores of texts: names, definitions, evaluators, signatures. See `core.metric_names` for how to add one."""
 
 from benchmarks.metrics.core.evaluate import available, expand, judge_of, score
 from benchmarks.metrics.core.metric import Availability, MetricInput

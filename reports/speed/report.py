@@ -177,7 +177,7 @@ def write(folder: Path) -> dict[str, Path]:
     """
     # Here, since jinja2 takes time that `--help` need not wait for.
     from reports import html, latex, markdown
-    from reports.writing import save
+    from reports.templating import save
 
     speed = _read(folder)
     every, held, told = tables(speed), bars(speed), facts(speed)

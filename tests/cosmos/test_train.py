@@ -39,6 +39,9 @@ from tiny_cosmos import (
 Stages = tuple[Pipeline, TrainingResult, TrainingResult]
 
 
+FEW = Budget(4, "steps")
+
+
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
     return TextEncoder(str(tiny_encoder(tmp_path_factory.mktemp("encoder"))))
@@ -93,7 +96,7 @@ def test_validation_is_under_clean_input(encoder: TextEncoder, tmp_path: Path) -
     losses = []
     for name, corruption in (("clean", LADDER["mse"]), ("all", dataclasses.replace(LADDER["latent"], latent_rate=1.0))):
         still = dataclasses.replace(TRAINING, learning_rate=1e-12, validations=1)
-        _, stage = tiny_autoencoder(encoder, tmp_path / name, corruption=corruption, training=still)
+        _, stage = tiny_autoencoder(encoder, tmp_path / name, corruption=corruption, training=still, budget=FEW)
         losses.append(stage.validation_loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
@@ -142,9 +145,9 @@ def test_each_stage_pays_for_encoding_its_own_texts_out_of_its_budget(encoder: T
 
 
 def test_a_model_without_a_source(encoder: TextEncoder, tmp_path: Path) -> None:
-    pipeline, _ = tiny_autoencoder(encoder, tmp_path)
+    pipeline, _ = tiny_autoencoder(encoder, tmp_path, FEW)
     pipeline, stage = tiny_diffusion(
-        pipeline, tmp_path, texts=Texts(TARGETS[:20], None), validation_texts=Texts([], None)
+        pipeline, tmp_path, FEW, texts=Texts(TARGETS[:20], None), validation_texts=Texts([], None)
     )
     assert pipeline.denoiser.config.source_width is None
     assert stage.notes["cut_targets"] == 0
@@ -152,10 +155,10 @@ def test_a_model_without_a_source(encoder: TextEncoder, tmp_path: Path) -> None:
 
 def test_cut_texts_are_counted(encoder: TextEncoder, tmp_path: Path) -> None:
     short = dataclasses.replace(AUTOENCODER, max_tokens=6)
-    pipeline, stage = tiny_autoencoder(encoder, tmp_path, autoencoder=short)
+    pipeline, stage = tiny_autoencoder(encoder, tmp_path, FEW, autoencoder=short)
     assert stage.notes["cut"] == sum(len(text.split()) + 1 > 4 for text in TARGETS[:20])  # the full stop is a token
     config = dataclasses.replace(DENOISER, max_source_tokens=6)
-    _, stage = tiny_diffusion(pipeline, tmp_path, denoiser=config)
+    _, stage = tiny_diffusion(pipeline, tmp_path, FEW, denoiser=config)
     assert stage.notes["cut_sources"] == 20
 
 
@@ -174,7 +177,7 @@ def test_a_linear_start_reads_tokens_before_any_step(encoder: TextEncoder, tmp_p
     still = dataclasses.replace(TRAINING, learning_rate=1e-12)
     accuracy = {}
     for start in (False, True):
-        _, stage = tiny_autoencoder(encoder, tmp_path / str(start), training=still, start_linear=start)
+        _, stage = tiny_autoencoder(encoder, tmp_path / str(start), FEW, training=still, start_linear=start)
         accuracy[start] = stage.notes["token_accuracy"]
         assert stage.notes["start_linear"] is start
     assert accuracy[True] > accuracy[False] + 0.2
@@ -203,6 +206,6 @@ def test_the_compressor_alone_starts_as_it_does_with_its_decompressor() -> None:
 
 def test_the_global_generator_is_left_alone(encoder: TextEncoder, tmp_path: Path) -> None:
     before = torch.random.get_rng_state()
-    pipeline, _ = tiny_autoencoder(encoder, tmp_path)
-    tiny_diffusion(pipeline, tmp_path)
+    pipeline, _ = tiny_autoencoder(encoder, tmp_path, budget=FEW)
+    tiny_diffusion(pipeline, tmp_path, budget=FEW)
     assert torch.equal(before, torch.random.get_rng_state())

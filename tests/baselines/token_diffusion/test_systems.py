@@ -50,6 +50,7 @@ SETTINGS = [
 
 NAMED = [(name, setting) for name, (kind, _) in RIVALS.items() for setting in all_named(kind)]
 each = pytest.mark.parametrize("name", list(RIVALS))
+each_system = pytest.mark.parametrize("name", ["sedd", "duo"])  # for what does not depend on the transition
 
 
 def make(name: str, **changes: Any) -> TokenSystem:
@@ -107,7 +108,7 @@ def stop_at(calls: int) -> Callable[[str, float, float | None], None]:
     return progress
 
 
-@each
+@each_system
 def test_a_fit_that_was_stopped_in_any_stage_ends_with_the_same_bytes(
     name: str, trained: dict[str, tuple[TokenSystem, Path]], tmp_path: Path
 ) -> None:
@@ -142,7 +143,7 @@ def test_a_text_does_not_depend_on_its_batch_mates(
     together = system.generate(REQUESTS, setting)
     assert [sample.id for sample in together] == [request.id for request in REQUESTS]
     assert system.generate(REQUESTS[::-1], setting) == together[::-1]
-    for request, sample in zip(REQUESTS[::3], together[::3], strict=True):
+    for request, sample in zip(REQUESTS[::7], together[::7], strict=True):
         assert system.generate([request], setting) == [sample]
     shuffled = torch.randperm(len(REQUESTS), generator=torch.Generator().manual_seed(1)).tolist()
     assert system.generate([REQUESTS[i] for i in shuffled], setting) == [together[i] for i in shuffled]
@@ -175,7 +176,7 @@ def test_a_captured_loop_given_sources_writes_the_same(
     assert count_calls(system, captured) == count_calls(system, plain)
 
 
-@each
+@each_system
 def test_half_precision_generates(name: str, trained: dict[str, tuple[TokenSystem, Path]]) -> None:
     system = make(name)
     system.load(trained[name][1], device="cpu", dtype="bfloat16")
@@ -183,7 +184,7 @@ def test_half_precision_generates(name: str, trained: dict[str, tuple[TokenSyste
         assert len(system.generate(REQUESTS[:3], setting)) == 3
 
 
-@each
+@each_system
 def test_an_unconditional_task_works(name: str, tmp_path: Path) -> None:
     parts = (CORPUS.train, CORPUS.validation)
     corpus = Corpus(*([dataclasses.replace(d, source=None) for d in part] for part in parts))
@@ -194,7 +195,7 @@ def test_an_unconditional_task_works(name: str, tmp_path: Path) -> None:
         assert len(system.generate([dataclasses.replace(r, source=None) for r in REQUESTS], setting)) == len(REQUESTS)
 
 
-@each
+@each_system
 def test_a_checkpoint_of_another_recipe_is_refused(
     name: str, trained: dict[str, tuple[TokenSystem, Path]], tmp_path: Path
 ) -> None:

@@ -197,27 +197,37 @@ def test_one_document_is_enough_but_none_is_not(command: Command, tmp_path: Path
     assert refused(command, tmp_path).startswith("sets/mine/train.jsonl has no column id and no column source and no")
 
 
+BLOCKED = """
+import contextlib, io, json, sys
+sys.modules.update(dict.fromkeys(("torch", "transformers", "datasets", "huggingface_hub")))
+from benchmarks.cli.main import main
+for words in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
 def test_what_is_wrong_is_said_before_a_framework_is_imported(tmp_path: Path) -> None:
     """Through `main`, in a process in which neither torch nor transformers nor datasets can be imported."""
     write(tmp_path, spoil(null_texts))
     write(tmp_path, {"test": whole()["test"]}, "only")
-    blocked = (
-        "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'datasets', 'huggingface_hub')));"
-        "from benchmarks.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    root = Path(__file__).parents[3]
-    for words, said in (
+    mistakes = (
         (("--source", "local", "--set", "data.folder=sets", "--set", "data.name=mine"), "4 rows of 20 have no text"),
         (("--source", "local", "--set", "data.folder=sets", "--set", "data.name=only"), "it is for evaluation only"),
         (("--source", "hub"), "is not in the cache of datasets and the hub is not asked (HF_HUB_OFFLINE is set)"),
         (("--source", "hub", "--set", "data.name=paradetoks"), "did you mean paradetox"),
-    ):
-        for verb in ("run", "plan"):
-            done = subprocess.run(
-                [sys.executable, "-c", blocked, verb, "--task", "detox", *words],
-                capture_output=True, text=True, cwd=tmp_path,
-                env={"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")},
-            )  # fmt: skip
-            assert (done.returncode, done.stdout) == (2, ""), done.stderr
-            assert said in done.stderr and len(done.stderr.splitlines()) == 1
+    )
+    commands = [(verb, "--task", "detox", *words) for words, _ in mistakes for verb in ("run", "plan")]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED], input=json.dumps(commands), capture_output=True, text=True, cwd=tmp_path,
+        env={"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = [said for _, said in mistakes for _ in ("run", "plan")]
+    for said, line in zip(expected, done.stdout.splitlines(), strict=True):
+        code, out, err = json.loads(line)
+        assert (code, out) == (2, ""), err
+        assert said in err and len(err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()

@@ -14,8 +14,8 @@ import pytest
 from benchmarks.records import store
 
 HERE = Path(__file__).parents[1]
-FIT = ("fsync:1", "write:2", "replace:2", "write:3", "fsync:5", "replace:4")
-GENERATE = ("write:1", "replace:1", "write:9", "write:14", "write:15", "fsync:2", "write:20", "write:31", "fsync:6")
+FIT = ("fsync:1", "replace:1", "fsync:2", "replace:2", "fsync:5", "replace:4")
+GENERATE = ("write:1", "replace:1", "write:9", "write:14", "write:15", "fsync:2", "write:20", "write:24", "fsync:6")
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def test_a_mistake_is_one_sentence(
 # -- a run --------------------------------------------------------------------------------------------------------
 
 
-FOUR = ("--system", "gpt2,cosmos,mdlm,ld4lg", "--batch", "1,3", "--no-training")
+FOUR = ("--system", "gpt2,cosmos,mdlm,ld4lg", "--setting", "gpt2:greedy", "--batch", "1,3", "--no-training")
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,8 @@ class TestEverySetting:
             states = SourceStates(torch.empty(2, 6, 5), torch.empty(2, 6, dtype=torch.bool))
         conditional = with_network(denoiser, denoiser.encode_condition(states))
         free = with_network(denoiser, denoiser.null_condition(2))
-        result = sample(cfg(conditional, free, 2.0, (1.0, 9.0), SCHEDULE), x, setting, SCHEDULE, streams)
+        few = replace(setting, steps=min(4, setting.steps))
+        result = sample(cfg(conditional, free, 2.0, (1.0, 9.0), SCHEDULE), x, few, SCHEDULE, streams)
         assert result.shape == x.shape and result.device.type == "meta"
 
 
