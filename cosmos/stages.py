@@ -118,7 +118,7 @@ def autoencoder_stage(
 
 
 class CachedCorpus(NamedTuple):
-    """Clean latents of an encoded corpus, with the states of its sources, and what computing the latents cost."""
+    """Clean latents of an encoded corpus, with the states of its sources, and what a budget pays for the latents."""
 
     train: LatentDataset
     validation: LatentDataset | None
@@ -138,7 +138,7 @@ def corpus_latents(
 
     learnt, cost = rows(corpus.train, "latents")
     held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
-    return CachedCorpus(learnt, held_out, Cost.total([cost, more]))
+    return CachedCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]))
 
 
 def diffusion_stage(

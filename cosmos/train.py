@@ -51,7 +51,8 @@ def train_autoencoder(
     """First stage: compressor and decompressor, of the encoder's width and the vocabulary's size.
 
     Args:
-        budget: pays for encoding both lists of texts and for a linear start, then for training.
+        budget: pays for encoding the texts and for a linear start, then for training; in seconds for encoding
+            validation texts too.
 
     Returns:
         A pipeline that can reconstruct (it has no denoiser), and the notes `token_accuracy` and `text_accuracy` on
@@ -90,7 +91,8 @@ def train_diffusion(
 
     Args:
         pipeline: of the first stage, with its text encoder.
-        budget: pays for encoding targets and sources of both lists and for latents of the targets, then for training.
+        budget: pays for encoding targets and sources and for latents of the targets, then for training; in seconds for
+            those of validation texts too.
 
     Returns:
         The pipeline with its denoiser, and the notes `cut_targets`, `cut_sources` and shares of the cost.

@@ -19,7 +19,7 @@ from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.config import TrainingRun
 
-VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents
+VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents; FLOPs bound their number, uncharged
 _TRAIN_SHARE = 1.0 - VALIDATION_SHARE
 _CHUNK = 512  # documents that are cut into tokens at once
 _TIMED = 64  # documents that are encoded to learn how fast that is

@@ -44,7 +44,9 @@ class EncodedCorpus:
 
     @property
     def cost(self) -> Cost:
-        return Cost.total(texts.cost for texts in (self.train, self.validation, self.passages) if texts is not None)
+        """What a budget pays for."""
+        learnt = [texts.cost for texts in (self.train, self.passages) if texts is not None]
+        return Cost.total(learnt if self.validation is None else [*learnt, self.validation.cost.of_validation()])
 
 
 @dataclass(frozen=True)

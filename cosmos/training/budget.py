@@ -24,6 +24,10 @@ class Cost:
         paid = list(parts)
         return cls(sum(part.seconds for part in paid), sum(part.flops for part in paid))
 
+    def of_validation(self) -> Cost:
+        """What is charged of work for validation: in FLOPs training alone costs, in seconds all that is done."""
+        return Cost(self.seconds)
+
 
 @dataclass(frozen=True)
 class Budget:

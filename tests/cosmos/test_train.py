@@ -132,14 +132,13 @@ def test_each_stage_pays_for_encoding_its_own_texts_out_of_its_budget(encoder: T
     def latents(name: str) -> float:
         return float(read_json(tmp_path / "diffusion" / name / "latents.json")["flops"])
 
-    targets = states(TARGETS[:20], 12, "a") + states(TARGETS[20:], 12, "b")
+    targets = states(TARGETS[:20], 12, "targets")
     pipeline, first = tiny_autoencoder(encoder, tmp_path, budget=Budget(2e8, "flops"), start_linear=False)
     assert first.notes["encoding_flops"] == targets > 0
     assert 0.8e8 < first.flops <= 2e8
     _, second = tiny_diffusion(pipeline, tmp_path)
-    sources = states(SOURCES[:20], 16, "c") + states(SOURCES[20:], 16, "d")
-    made_of_them = latents("latents") + latents("validation_latents")
-    assert second.notes["encoding_flops"] == targets + sources + made_of_them
+    assert second.notes["encoding_flops"] == targets + states(SOURCES[:20], 16, "sources") + latents("latents")
+    assert latents("validation_latents") > 0  # validation is charged in seconds alone
     with pytest.raises(UserError, match="uses up"):
         tiny_autoencoder(encoder, tmp_path / "poor", budget=Budget(1e3, "flops"))
 

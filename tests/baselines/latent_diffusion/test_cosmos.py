@@ -189,6 +189,10 @@ def test_encoding_takes_its_share_of_a_small_budget(encoder: Path, tmp_path: Pat
     assert 0 < paid < 0.1 * 3e8  # states, and the latents and the linear start made of them
     assert few.flops == paid + sum(few.notes[name]["flops"] for name in ("autoencoder", "diffusion"))
     assert 0.8 * 3e8 < few.flops < 1.2 * 3e8
+    unseen = dataclasses.replace(CORPUS, validation=[])
+    alone = fit(make(encoder), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
+    assert alone.notes["validation_documents"] == 0
+    assert (alone.steps, alone.flops) == (everything.steps, everything.flops)  # validation costs no FLOPs
     with pytest.raises(UserError, match="does not pay for encoding one document"):
         fit(make(encoder, encoding_share=1e-7), tmp_path / "none", Budget(3e8, "flops"))
     with pytest.raises(UserError, match="encoding_share must lie between 0 and 1"):

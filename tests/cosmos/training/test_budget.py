@@ -46,6 +46,7 @@ def test_costs_add_up_and_are_taken_off_in_a_budgets_unit() -> None:
     cost = Cost.total([Cost(1.5, 3e9), Cost(0.5, 1e9), Cost()])
     assert cost == Cost(2.0, 4e9)
     assert Cost.total([]) == Cost()
+    assert cost.of_validation() == Cost(2.0, 0.0)
     assert Budget(10, "seconds").after(cost, "This") == Budget(8.0, "seconds")
     assert Budget(1e10, "flops").after(cost, "This") == Budget(6e9, "flops")
     assert Budget(5, "steps").after(cost, "This") == Budget(5, "steps")  # which pay for training alone
