@@ -59,7 +59,8 @@ class World:
         return _TASKS[task](split, count if limit is None else min(limit, count), self.options.seed)
 
     def law(self, task: str) -> Callable[[str | None, int], str]:
-        """`draw(source, seed)`: a target from P(target | source) of a task, over all splits; see `source.Lawful`."""
+        """`draw(source, seed)`: a target from P(target | source) of a task, over all splits; see
+        `source.HasTrueDistribution`."""
         return lambda source, seed: world.LAWS[task](source, Stream("law", task, seed))
 
     def content(self, task: str) -> dict[str, Any]:

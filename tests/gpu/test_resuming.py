@@ -22,10 +22,10 @@ DOCUMENTS = [Document(str(n), None, text, (text,)) for n, text in enumerate(TEXT
 TRAINING = TrainingConfig(batch_size=8, learning_rate=1e-2, ema_decay=0.9, validations=2, checkpoint_seconds=0.0)
 
 
-@pytest.mark.parametrize("record", [False, True])
-def test_a_killed_training_ends_with_the_same_bytes(record: bool, device: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_a_killed_training_ends_with_the_same_bytes(cuda_graph: bool, device: str, tmp_path: Path) -> None:
     def fit(folder: Path, progress: Any) -> None:
-        training = replace(TRAINING, cuda_graph=record)
+        training = replace(TRAINING, cuda_graph=cuda_graph)
         recipe = TokenDiffusionRecipe(TrunkConfig(32, 2, 2, 64), 0, training, Budget(30, "steps"))
         corpus = Corpus(DOCUMENTS[:9], DOCUMENTS[9:])
         MDLMSystem(recipe, Limits(0, 12)).fit(
