@@ -77,13 +77,6 @@ class EmbeddingSampling(SamplerSetting, Capturable):
         if self.candidates < 1:
             raise UserError(f"There must be at least one candidate, not {self.candidates}.")
 
-    def check_setting(self, setting: EmbeddingSampling) -> None:
-        """Refuse what the schedule has no finite log-SNR for: no noise at all, and the pure noise that t = 1 is."""
-        if setting.end_noise < END_NOISE:
-            raise UserError(f"The schedule's least noise is {END_NOISE:.3g}; set end_noise to that or more.")
-        if setting.grid == "time" and setting.solver.startswith("dpmpp"):
-            raise UserError("A grid in time begins at pure noise, where this solver is not defined; set grid=log_snr.")
-
     def ignored_keys(self) -> dict[str, str]:
         return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")
 
@@ -173,6 +166,13 @@ class DiffuSeqSystem(TokenDiffusionSystem):
     def build(self, shape: Mapping[str, int]) -> nn.Module:
         sizes = shape["vocabulary"], shape["length"], max(1, self.limits.source_tokens)
         return EmbeddingDenoiser(self.recipe.trunk, self.recipe.embedding, *sizes)
+
+    def check_setting(self, setting: EmbeddingSampling) -> None:
+        """Refuse what the schedule has no finite log-SNR for: no noise at all, and the pure noise that t = 1 is."""
+        if setting.end_noise < END_NOISE:
+            raise UserError(f"The schedule's least noise is {END_NOISE:.3g}; set end_noise to that or more.")
+        if setting.grid == "time" and setting.solver.startswith("dpmpp"):
+            raise UserError("A grid in time begins at pure noise, where this solver is not defined; set grid=log_snr.")
 
     def ignored_keys(self) -> dict[str, str]:
         return {"trunk.cross_attention": "source and target are one sequence, all of which every position sees"}

@@ -164,11 +164,11 @@ class TokenDiffusionSystem(TokenSystem):
         UserError: a trunk with a time input where the method has none, or without where it needs one.
     """
 
-    takes_time: ClassVar[bool] = True
+    takes_time: ClassVar[bool | None] = True
 
     def __init__(self, recipe: Any, limits: Limits) -> None:
         width = recipe.trunk.time_width
-        if self.takes_time != (width > 0):
+        if self.takes_time not in (None, width > 0):
             requirement = "a trunk with a time input" if self.takes_time else "a trunk without a time input"
             raise UserError(f"'{self.name}' needs {requirement}: trunk.time_width must not be {width}.")
         super().__init__(recipe, limits)

@@ -77,7 +77,7 @@ def test_a_large_budget_takes_all_and_one_too_small_is_refused(encoder: TextEnco
 def test_targets_alone_are_paid_for_where_there_are_no_sources(encoder: TextEncoder, tmp_path: Path) -> None:
     texts = [dataclasses.replace(d, source=None) for d in CORPUS.train]
     targets = cache_states(encoder, [d.target for d in texts[:50]], tmp_path / "targets", LIMITS.target_tokens)
-    budget = Budget(2 * targets.flops / (1.0 - VALIDATION_SHARE), "flops")
+    budget = Budget(2 * targets.cost.flops / (1.0 - VALIDATION_SHARE), "flops")
     chosen = choose(encoder, tmp_path, budget, corpus=Corpus(texts, []), limits=Limits(0, 14))
     assert 45 <= len(chosen.train) <= 50
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from baselines.contract import Budget, Corpus, Document, Limits, NoSetting, Request, System, UserError
+from baselines.reference.oracle import OracleSystem
 from baselines.reference.trivial import (
     CopySystem,
     Floor,
     LeadSystem,
     NullSystem,
-    OracleSystem,
     ReferenceSystem,
     RetrievalSystem,
     UnigramSystem,

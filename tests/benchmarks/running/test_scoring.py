@@ -186,7 +186,15 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
     code, torch, loaded = json.loads(done.stdout.splitlines()[-1])
     assert (code, torch) == (0, True)
     names = {"baselines", "baselines.contract", "baselines.registry"}
-    names |= {"cosmos", "cosmos.training.budget", "cosmos.io.errors", "cosmos.io.files"}
+    names |= {
+        "cosmos",
+        "cosmos.io",
+        "cosmos.io.errors",
+        "cosmos.io.files",
+        "cosmos.runtime",
+        "cosmos.runtime.call_count",
+    }
+    names |= {"cosmos.training", "cosmos.training.budget", "cosmos.training.config"}
     assert set(loaded) <= names
     for folder in cells(run):
         found = scores(folder)
