@@ -106,7 +106,8 @@ class VelocityDenoiser(Denoiser):
 def velocity_loss(
     model: VelocityDenoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None
 ) -> tuple[Tensor, Tensor]:
-    """Mean squared error of the velocity of each text, summed, and the number of texts; as `cosmos.diffusion.objective.diffusion_loss`."""
+    """Mean squared error of the velocity of each text, summed, and the number of texts; as
+    `cosmos.diffusion.objective.diffusion_loss`."""
     example = noised_example(model, latents, config, seeds, source)
     target = velocity(latents.float(), example.noise.float(), example.t, model.schedule)
     error = (model.predict(example.noisy, example.t, example.estimate, example.condition).float() - target).square()

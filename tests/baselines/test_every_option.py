@@ -11,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import itertools
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,27 +20,21 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
-import transformers
-from torch import nn
 
 from baselines import registry
-from baselines.common import token_rows
 from baselines.contract import Budget, Corpus, Document, Limits, Request, Sample, UserError
 from benchmarks.planning.generation_settings import available
 from benchmarks.planning.overrides import CliValue, keys, override
 from benchmarks.planning.plan import Contestant, make
 from benchmarks.planning.run_config import gather
-from cosmos.runtime import flops
-from cosmos.runtime.rng import CounterRNG
-from cosmos.text import tokenizer
-from cosmos.training import distributed, loop
-from cosmos.training.loop import Trained, TrainingConfig
+from cosmos.training.loop import TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_training
 from tiny_cosmos import tiny_encoder
 from tiny_systems import DOCUMENTS
+from watched import Begun, EnoughError, Spy, watch
 
 LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-full")  # but for the number of latents; a test says so
 TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
@@ -55,16 +47,15 @@ CASES = [
     for parts in [3 if name in ("cosmos", "tencdm", "ld4lg") else 1]
     for part in range(parts)
 ]
-ROWS = 4  # of the batch whose loss is compared
 STEPS = 4  # at most, of every setting that has steps
 
 # Keys, by their last name, that are not compared, and why that is right.
 NOT_COMPARED = {
     "capture": "how calls are launched; texts are the same (test_capturing.py, tests/gpu)",
     "compile": "how steps are launched on a GPU; tests/gpu",
-    "record": "how steps are launched on a GPU; tests/gpu",
-    "checkpoint_seconds": "when resume points are written; no result depends on it (test_training.py)",
-    "pretrained": "weights from elsewhere; test_gpt2_pretrained.py",
+    "cuda_graph": "how steps are launched on a GPU; tests/gpu",
+    "checkpoint_seconds": "when resume points are written; no result depends on it (training/test_loop.py)",
+    "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
 }
 # Keys that are refused by whoever is given them, in words of its own.
 REFUSED_BY_THE_SYSTEM = {
@@ -73,88 +64,12 @@ REFUSED_BY_THE_SYSTEM = {
     "diffuseq.settings.mbr10-dpmpp_2m-20.grid": "this solver is not defined",
 }
 # Refused keys with which nothing would run.
-CANNOT_RUN = ("diffuseq.recipe.trunk.causal", "diffuseq.recipe.trunk.cross_attention")
-
-
-PROCESSES = functools.cache(distributed.find_processes)
-REAL_READ = token_rows.samples_from_tokens
-READ_TOKENIZER = functools.cache(tokenizer.load_tokenizer)
-READ_ENCODER = functools.cache(transformers.AutoModel.from_pretrained)
-ENTRY_POINTS = functools.cache(importlib.metadata.entry_points)
-
-
-@dataclasses.dataclass(frozen=True)
-class Begun:
-    """What the training loop was given, and where it began."""
-
-    stage: str
-    config: TrainingConfig
-    budget: Budget
-    rows: int
-    shapes: tuple[tuple[str, tuple[int, ...]], ...]
-    weights: float
-    loss: float
-
-
-class EnoughError(Exception):
-    """All that is compared has been seen."""
-
-
-class Spy:
-    """In place of `cosmos.training.loop.train`: remembers, and trains nothing."""
-
-    def __init__(self) -> None:
-        self.begun: list[Begun] = []
-        self.seen: list[Any] = []  # by generation
-        self.expected: list[Begun] = []  # training ends when it differs, or when all of it has been seen
-
-    @torch.no_grad()
-    def __call__(self, model: nn.Module, loss: Any, data: Any, **given: Any) -> Trained:
-        Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
-        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
-        weights = sum(float(value.double().abs().sum()) for value in tensors.values())
-        batch = data.batch(torch.arange(ROWS) % len(data))
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
-            for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
-                parameter.add_(0.02 * torch.randn(parameter.shape))
-            total, _ = loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
-        model.eval()
-        self.begun.append(
-            Begun(given["stage"], given["config"], given["budget"], len(data), shapes, weights, float(total))
-        )
-        if self.expected and (self.begun == self.expected or self.begun[-1] != self.expected[len(self.begun) - 1]):
-            raise EnoughError
-        return Trained(steps=1, seconds=0.0, flops=1.0, validation_loss=1.0, best_share=1.0, history=())
-
-    def read(self, requests: Any, tokens: torch.Tensor, vocabulary: Any) -> list[Sample]:
-        """In place of `baselines.common.token_rows.samples_from_tokens`: remembers what is beyond the end of a text,
-        too."""
-        self.seen.append(tokens.tolist())
-        return REAL_READ(requests, tokens, vocabulary)
+CANNOT_RUN = ("diffuseq.recipe.trunk.cross_attention",)
 
 
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
-    """Training is seen and left out; so is the counting of operations, and what is read from disk is read once."""
-
-    def everywhere(real: Any, other: Any) -> None:
-        for module in list(sys.modules.values()):
-            if getattr(module, real.__name__, None) is real:
-                monkeypatch.setattr(module, real.__name__, other)
-
-    found = Spy()
-    everywhere(loop.train, found)
-    everywhere(token_rows.samples_from_tokens, found.read)
-    everywhere(distributed.find_processes, PROCESSES)
-    everywhere(flops.step_flops, lambda loss, device: 1e6)
-    everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
-    everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)
-    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", READ_ENCODER)
-    monkeypatch.setattr(importlib.metadata, "entry_points", ENTRY_POINTS)
-    monkeypatch.setattr(os, "fsync", lambda file: None)
-    return found
+    return watch(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +300,7 @@ def test_the_training_loop_reads_every_field(tmp_path: Path) -> None:
 
     def outcome(config: TrainingConfig, folder: str) -> tuple[str, Any]:
         trained = tiny_training.run(tmp_path / folder, 12, config=config)
-        return tiny_training.digest(tmp_path / folder), trained.history
+        return tiny_training.digest(tmp_path / folder), trained.notes["validation_losses"]
 
     # Under which the best weights are not the last.
     wild = dataclasses.replace(
