@@ -100,7 +100,7 @@ def _start_compressor(
     """h [tokens, T] and t [tokens] are all the texts' states and tokens."""
     r = tokens_per_latent(config)
     assert r is not None, "sizes without room for a linear start"
-    K, size = config.latent_width // r, config.width // config.heads
+    K, size = min(config.latent_width // r, config.text_width), config.width // config.heads
     _quiet(compressor)
     compressor.from_text.weight.zero_()
     compressor.from_text.weight[:K] = _directions(h, t, K)
@@ -122,7 +122,7 @@ def _start_compressor(
 
 def _start_decompressor(decompressor: Decompressor, config: AutoencoderConfig, codes: torch.Generator) -> None:
     r = tokens_per_latent(config)
-    K, size = config.latent_width // r, config.width // config.heads
+    K, size = min(config.latent_width // r, config.text_width), config.width // config.heads
     decompressor.from_latent.weight.copy_(torch.eye(config.width, config.latent_width))
     attention = decompressor.layers[0].attention
     query, own_key, key, value = _maps(attention)
