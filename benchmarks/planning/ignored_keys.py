@@ -25,7 +25,7 @@ def recipe_keys(system: type[System], recipe: Any, limits: Limits, prefix: str) 
     reasons = keys_of(recipe, prefix)
     try:
         made = system(recipe, limits)
-    except Exception:  # what is wrong with the recipe is said when the plan is checked
+    except UserError:  # what is wrong with the recipe is said when the plan is checked
         return reasons
     return reasons | _declared(made, prefix)
 
