@@ -23,11 +23,13 @@ def keys_of(instance: Any, prefix: str) -> dict[str, str]:
 def recipe_keys(system: type[System], recipe: Any, limits: Limits, prefix: str) -> dict[str, str]:
     """What a recipe and a system of that recipe declare, as `keys_of` gives it."""
     reasons = keys_of(recipe, prefix)
+    if not hasattr(system, "ignored_keys"):
+        return reasons
     try:
-        made = system(recipe, limits)
+        instance = system(recipe, limits)
     except UserError:  # what is wrong with the recipe is said when the plan is checked
         return reasons
-    return reasons | _declared(made, prefix)
+    return reasons | _declared(instance, prefix)
 
 
 def refuse(asked: Iterable[str], ignored: Mapping[str, str]) -> None:
