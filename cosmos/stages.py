@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -34,10 +33,10 @@ from cosmos.models.linear_init import TEXTS
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch, Dataset
-from cosmos.training.budget import Budget, Cost
-from cosmos.training.config import TrainingResult, TrainingRun
-from cosmos.training.loop import Loss, TrainingConfig, train
+from cosmos.training.batches import Batch
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
 
@@ -45,25 +44,7 @@ DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates
 """An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""
 
 
-@dataclass(frozen=True)
-class TrainingStage:
-    """What is trained, on what, and what is measured on validation data (the same loss, where no other is given)."""
-
-    name: str
-    network: nn.Module
-    loss: Loss
-    data: Dataset
-    validation: Dataset | None
-    validation_loss: Loss | None = None
-
-
 # -- any stage ---------------------------------------------------------------------------------------------------------
-
-
-def train_stage(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
-    """Train a stage's network in place until the budget is used; see `cosmos.training.loop.train`."""
-    asked = {"stage": stage.name, "validation": stage.validation, "validation_loss": stage.validation_loss}
-    return train(stage.network, stage.loss, stage.data, config=config, budget=budget, **asked, **vars(run))
 
 
 def measured(start: Callable[[], None], run: TrainingRun) -> Cost:

@@ -28,7 +28,6 @@ from cosmos.stages import (
     first_texts,
     measured,
     reconstruction,
-    train_stage,
 )
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
@@ -36,6 +35,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
+from cosmos.training.loop import train
 from cosmos.training.resume import trainable
 
 
@@ -77,7 +77,7 @@ def train_autoencoder(
         begin = measured(lambda: linear_start(autoencoder, *first_texts(rows, standardiser), run.seed), run)
         cost = Cost.total([cost, begin])
     stage = autoencoder_stage(autoencoder, standardiser, model.corruption, corpus)
-    trained = train_stage(stage, recipe.autoencoder_training, budget.after(cost, "Encoding the texts"), run)
+    trained = train(stage, recipe.autoencoder_training, budget.after(cost, "Encoding the texts"), run)
     notes = {"cut": rows.states.cut, "start_linear": start_linear}
     if corpus.validation is not None:
         notes |= reconstruction(autoencoder, standardiser, corpus.validation.targets)
@@ -121,7 +121,7 @@ def train_diffusion(
     cost = Cost.total([corpus.cost, latents.cost])
     denoiser = initialised(lambda: Denoiser(config), run.seed)
     stage = diffusion_stage(denoiser, standardiser, latents, diffusion)
-    trained = train_stage(stage, recipe.diffusion_training, budget.after(cost, "Encoding the texts"), run)
+    trained = train(stage, recipe.diffusion_training, budget.after(cost, "Encoding the texts"), run)
     finished = replace(pipeline, denoiser=denoiser, diffusion=diffusion)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))
 

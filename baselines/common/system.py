@@ -20,7 +20,10 @@ from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
-from cosmos.training.loop import Dataset, Loss, train
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import Dataset, Loss, TrainingStage, train
+
+TRAINING = "training"  # the folder of resume points and logs within a checkpoint's
 
 
 class TrainedSystem(ABC):
@@ -47,6 +50,23 @@ class TrainedSystem(ABC):
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]: ...
+
+    @abstractmethod
+    def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
+        """Train on a corpus that has documents, and write all of the checkpoint but what marks it as whole."""
+
+    def fit(
+        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
+    ) -> TrainingResult:
+        arguments = checkpoint.inputs(corpus, budget, seed)
+        done = checkpoint.finished(workdir, self.configured, arguments)
+        if done is not None:
+            return done
+        if not corpus.train:
+            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+        fitted = self.fit_networks(corpus, budget, workdir, TrainingRun(workdir / TRAINING, seed, device, progress))
+        checkpoint.finish(workdir, arguments, fitted)
+        return fitted
 
     def check(self, checkpoint_folder: Path) -> None:
         checkpoint.check(checkpoint_folder, self.configured, self.build)
@@ -123,10 +143,9 @@ class TokenSystem(TrainedSystem):
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
         return self.shape(TokenPairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
 
-    def optimise(self, model: nn.Module, budget: Budget, stage: Callable[..., TrainingResult]) -> TrainingResult:
-        """Train the network in place, here in one stage: `stage` is `cosmos.training.loop.train`, given all but the
-        loss, the configuration, the budget and a name."""
-        return stage(loss=self.losses()[0], config=self.recipe.training, budget=budget, stage=self.name)
+    def optimise(self, stage: TrainingStage, budget: Budget, run: TrainingRun) -> TrainingResult:
+        """Train the network of `stage` in place, here in that one stage."""
+        return train(stage, self.recipe.training, budget, run)
 
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
         """By default the tokens that training texts have of the tokenizer that systems share."""
@@ -135,37 +154,21 @@ class TokenSystem(TrainedSystem):
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         """Put weights learnt elsewhere into a fresh network."""
 
-    def fit(
-        self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
-    ) -> TrainingResult:
-        arguments = checkpoint.inputs(corpus, budget, seed)
-        done = checkpoint.finished(workdir, self.configured, arguments)
-        if done is not None:
-            return done
-        if not corpus.train:
-            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
+    def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
         vocabulary = self.vocabulary_of(texts)
         pairs = encode_pairs(corpus.train, vocabulary, self.limits)
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
-        model = self.fresh(shape, seed)
+        model = self.fresh(shape, run.seed)
         self.begin(model, vocabulary)
-        stage = partial(
-            train,
-            model,
-            data=self.batches(pairs, shape),
-            validation=self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape),
-            validation_loss=self.losses()[1],
-            workdir=workdir / "training",
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-        trained = self.optimise(model, budget, stage)
+        learnt = self.batches(pairs, shape)
+        held_out = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
+        loss, validation_loss = self.losses()
+        stage = TrainingStage(self.name, model, loss, learnt, held_out, validation_loss)
+        trained = self.optimise(stage, budget, run)
         parameters = sum(value.numel() for value in resume.trainable(model).values())
         cut = {"cut_sources": pairs.cut_sources, "cut_targets": pairs.cut_targets}
         fitted = replace(trained, notes={**trained.notes, "parameters": parameters, **cut, **shape})
         checkpoint.save_configuration(workdir, self.configured, shape)
         checkpoint.save_networks(workdir, self.name, vocabulary, model)
-        checkpoint.finish(workdir, arguments, fitted)
         return fitted

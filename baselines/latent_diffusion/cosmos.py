@@ -30,12 +30,13 @@ from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
-from cosmos.stages import TrainingStage, autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
+from cosmos.stages import autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
+from cosmos.training.loop import TrainingStage
 
 MODEL = "model"  # the pipeline's folder within the checkpoint
 TOKENS_PER_WORD = 1.5  # of English with its punctuation, about

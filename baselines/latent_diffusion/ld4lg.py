@@ -45,12 +45,13 @@ from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
 from cosmos.recipes import RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import TrainingStage, corpus_latents, diffusion_stage, first_texts
+from cosmos.stages import corpus_latents, diffusion_stage, first_texts
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
 from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
+from cosmos.training.loop import TrainingStage
 
 COSINE = Tangent(1.0)
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.common import checkpoint
-from baselines.common.system import TrainedSystem
+from baselines.common.system import TRAINING, TrainedSystem
 from baselines.common.token_rows import samples_from_tokens
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
@@ -36,7 +36,7 @@ from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.recipes import RECIPES, check_shares
 from cosmos.runtime.capture import Capturable, captured
-from cosmos.stages import TrainingStage, measured, train_stage
+from cosmos.stages import measured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ from cosmos.training import resume
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import TrainingConfig
+from cosmos.training.loop import TrainingConfig, TrainingStage, train
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,14 @@ class LatentDiffusionSystem(TrainedSystem):
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
-        arguments = checkpoint.inputs(corpus, budget, seed)
-        done = checkpoint.finished(workdir, self.configured, arguments)
-        if done is not None:
-            return done
-        if not corpus.train:
-            raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
-        recipe, run = self.two_stages(), TrainingRun(workdir / "training", seed, device, progress)
-        encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), device)
+        fitted = super().fit(corpus, budget, workdir, seed=seed, device=device, progress=progress)
+        # Caches and logs: large, and never read again. What a kill has left behind a finished checkpoint goes too.
+        shutil.rmtree(workdir / TRAINING, ignore_errors=True)
+        return fitted
+
+    def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
+        recipe = self.two_stages()
+        encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
         learnt = affordable(
             replace(corpus, passages=self.passages(corpus, encoder)),
             encoder,
@@ -187,16 +187,16 @@ class LatentDiffusionSystem(TrainedSystem):
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
-        model = self.fresh(shape, seed)
+        model = self.fresh(shape, run.seed)
         model.standardiser = Standardiser.of(targets.states.statistics())
-        model.to(find_processes(device).device)
-        start = measured(lambda: self.start(model, data, encoder, seed), run)
+        model.to(find_processes(run.device).device)
+        start = measured(lambda: self.start(model, data, encoder, run.seed), run)
         part = left.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
-        first = train_stage(stage, recipe.decoder_training, part, run)
+        first = train(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
         part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train_stage(next_stage, recipe.denoiser_training, part, run)
+        second = train(next_stage, recipe.denoiser_training, part, run)
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
@@ -222,8 +222,6 @@ class LatentDiffusionSystem(TrainedSystem):
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
         self.save(workdir, vocabulary, model, encoder)
-        checkpoint.finish(workdir, arguments, fitted)
-        shutil.rmtree(run.workdir)  # caches and logs: large, and never read again
         return fitted
 
     def _encoded(

@@ -44,11 +44,11 @@ from cosmos.models.blocks import RMSNorm, Rotary, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import TrainingStage, source_of
+from cosmos.stages import source_of
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import Loss, TrainingConfig
+from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
 
 DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.05  # where sampling stops

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +43,8 @@ from baselines.token_diffusion.uniform import ancestral
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.loop import Loss, TrainingConfig
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import Loss, TrainingConfig, TrainingStage, train
 
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
 DISTILLATION_GAMMA = (-4.0, -1.0)
@@ -133,29 +134,30 @@ class DuoSystem(TokenDiffusionSystem):
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
 
-    def optimise(self, model: Any, budget: Budget, stage: Callable[..., TrainingResult]) -> TrainingResult:
+    def optimise(self, stage: TrainingStage, budget: Budget, run: TrainingRun) -> TrainingResult:
         """The three stages; see the module's docstring. Each is resumable, and a finished one is read back."""
         recipe: DuoRecipe = self.recipe
+        model: Any = stage.network
         config, distillation, size = recipe.training, recipe.distillation, model.tokens.num_embeddings
         stages: list[tuple[TrainingResult, float]] = []
 
-        def run(name: str, loss: Loss, config: TrainingConfig, share: float) -> None:
+        def add(name: str, loss: Loss, config: TrainingConfig, share: float) -> None:
             if share > 0:
-                name = f"{self.name}-{name}"
-                stages.append((stage(loss=loss, config=config, budget=budget.part(share), stage=name), share))
+                part = replace(stage, name=f"{self.name}-{name}", loss=loss)
+                stages.append((train(part, config, budget.part(share), run), share))
 
         rest = 1.0 - distillation.share
         soft = curriculum_loss(recipe.temperature, *(same_noise(gamma, size) for gamma in CURRICULUM_GAMMA))
         constant = replace(config, final_learning_rate=config.learning_rate)
-        run("curriculum", soft, constant, rest * recipe.curriculum_share)
+        add("curriculum", soft, constant, rest * recipe.curriculum_share)
         falling = config if recipe.curriculum_share == 0 else replace(config, warmup_share=0.01, warmup_steps=None)
-        run("bound", self.losses()[0], falling, rest * (1.0 - recipe.curriculum_share))
+        add("bound", self.losses()[0], falling, rest * (1.0 - recipe.curriculum_share))
         low, high = (same_noise(gamma, size) for gamma in DISTILLATION_GAMMA)
         for number in range(distillation.rounds):
             teacher = copy.deepcopy(model).eval().requires_grad_(False)
             loss = distillation_loss(teacher, 2**number / distillation.parts, low, high)
             share = distillation.share / distillation.rounds
-            run(f"distillation_{number + 1}", loss, distillation.training, share)
+            add(f"distillation_{number + 1}", loss, distillation.training, share)
         return _together(stages)
 
     def sample(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
 from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
 from cosmos.training.budget import Budget
-from cosmos.training.config import Progress, TrainingConfig, TrainingResult, learning_rate, silent, total_steps
+from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step
 from cosmos.training.step import OptimiserStep
@@ -47,106 +46,95 @@ LOG_EVERY = 20  # steps between lines of the log; also how often the device is w
 CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
 
 
-def train(
-    model: nn.Module,
-    loss: Loss,
-    data: Dataset,
-    *,
-    config: TrainingConfig,
-    budget: Budget,
-    workdir: Path,
-    seed: int,
-    device: str,
-    stage: str,
-    validation: Dataset | None = None,
-    validation_loss: Loss | None = None,
-    progress: Progress = silent,
-) -> TrainingResult:
-    """Train `model` in place until the budget is used; on return it holds the weights to keep, in evaluation mode.
+@dataclass(frozen=True)
+class TrainingStage:
+    """What is trained, and on what.
 
-    Killed and called again with the same arguments (and a model initialised the same way) it continues from its last
-    resume point in `workdir`; called after it has finished, it loads the weights it kept and returns at once. Under
-    `accelerate launch` the processes share each batch.
-
-    Args:
+    Attributes:
+        name: of the files left in the run's folder, such as "autoencoder".
+        network: is trained in place.
         loss: is given the rows of one process and `CounterRNG` with one stream per row.
-        validation: measured with `validation_loss` (default: `loss`) in evaluation mode, under the averaged weights.
-        stage: name of the files left in `workdir`, such as "autoencoder".
+        validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
+    """
+
+    name: str
+    network: nn.Module
+    loss: Loss
+    data: Dataset
+    validation: Dataset | None = None
+    validation_loss: Loss | None = None
+
+
+def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
+    """Train a network until the budget is used; on return it holds the weights to keep, in evaluation mode.
+
+    Killed and called again with the same arguments (and a network initialised the same way) it continues from its last
+    resume point in the run's folder; called after it has finished, it loads the weights it kept and returns at once.
+    Under `accelerate launch` the processes share each batch.
 
     Raises:
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
             is not finite, a disk that is full.
     """
-    if len(data) == 0:
-        raise UserError(f"There is nothing to train '{stage}' on; give at least one text.")
-    if validation is not None and len(validation) == 0:
-        validation = None
-    make_folder(workdir)
-    processes = find_processes(device)
-    shapes = {name: list(value.shape) for name, value in resume.weights(model).items()}
-    arguments = {
-        **asdict(replace(config, precision=processes.precision(config.precision))),
-        "seed": seed,
-        "budget": str(budget),
-        "data_length": len(data),
-        "validation_length": None if validation is None else len(validation),
-        "model": f"{hashed(shapes):016x}",
-    }
-    done = resume.finished(workdir, stage, arguments)
+    if len(stage.data) == 0:
+        raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
+    if stage.validation is not None and len(stage.validation) == 0:
+        stage = replace(stage, validation=None)
+    make_folder(run.workdir)
+    processes = find_processes(run.device)
+    arguments = _arguments(stage, replace(config, precision=processes.precision(config.precision)), budget, run.seed)
+    done = resume.finished(run.workdir, stage.name, arguments)
     if done is not None:
-        resume.load_finished(workdir, stage, model.to(processes.device).eval())
+        resume.load_finished(run.workdir, stage.name, stage.network.to(processes.device).eval())
         return done
 
-    job = _Job(data, config, budget, workdir, seed, stage, validation, validation_loss or loss, arguments)
-    run = _Run(job, model, loss, processes)
-    on_gpu = run.device.type == "cuda"
-    forked = torch.random.fork_rng(devices=[run.device] if on_gpu else [])
-    blocks = compilation.compile_blocks({"": model}, training=True) if run.step.compiled else None
+    trainer = _Trainer(stage, config, budget, run, processes, arguments)
+    on_gpu = trainer.device.type == "cuda"
+    forked = torch.random.fork_rng(devices=[trainer.device] if on_gpu else [])
+    blocks = compilation.compile_blocks({"": stage.network}, training=True) if trainer.step.compiled else None
     compiled = nullcontext() if blocks is None else compilation.compiled(blocks)
-    on_device = torch.cuda.device(run.device) if on_gpu else nullcontext()
-    with on_device, forked, compiled, run.ahead:
-        _loop(run, progress)
-    trained = run.finish()
+    on_device = torch.cuda.device(trainer.device) if on_gpu else nullcontext()
+    with on_device, forked, compiled, trainer.ahead:
+        _loop(trainer)
+    trained = trainer.finish()
     processes.accelerator.wait_for_everyone()
-    del run
+    del trainer
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
 
 
-def _loop(run: _Run, progress: Progress) -> None:
-    counters = run.counters
-    run.model.train()
+def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, seed: int) -> dict[str, Any]:
+    """What must be the same where a training is taken up again."""
+    shapes = {name: list(value.shape) for name, value in resume.weights(stage.network).items()}
+    return {
+        **asdict(config),
+        "seed": seed,
+        "budget": str(budget),
+        "data_length": len(stage.data),
+        "validation_length": None if stage.validation is None else len(stage.validation),
+        "model": f"{hashed(shapes):016x}",
+    }
+
+
+def _loop(trainer: _Trainer) -> None:
+    counters = trainer.counters
+    trainer.model.train()
     rate = 0.0
     while True:
-        share = run.share()
-        if run.processes.rank == 0:
-            progress(run.job.stage, share, counters.loss)
+        share = trainer.share()
+        if trainer.processes.rank == 0:
+            trainer.run.progress(trainer.stage.name, share, counters.loss)
         if counters.step and (share >= 1.0 or counters.step % LOG_EVERY == 0):
-            run.interval(share, rate)
-        if run.validations_due(share) > counters.validations:
-            run.validate(share)
-            counters.validations = run.validations_due(share)
+            trainer.interval(share, rate)
+        if trainer.validations_due(share) > counters.validations:
+            trainer.validate(share)
+            counters.validations = trainer.validations_due(share)
         if share >= 1.0:
             return
-        if counters.step and run.seconds() >= run.next_save:
-            run.save()
-        rate = run.advance(share)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What is asked."""
-
-    data: Dataset
-    config: TrainingConfig
-    budget: Budget
-    workdir: Path
-    seed: int
-    stage: str
-    validation: Dataset | None
-    validation_loss: Loss
-    arguments: dict[str, Any]
+        if counters.step and trainer.seconds() >= trainer.next_save:
+            trainer.save()
+        rate = trainer.advance(share)
 
 
 @dataclass
@@ -165,28 +153,36 @@ class _Counters:
     history: list[tuple[int, float]] = field(default_factory=list)
 
 
-class _Run:
+class _Trainer:
     """One stage being trained: its state, and a method for each thing that happens to it."""
 
-    def __init__(self, job: _Job, model: nn.Module, loss: Loss, processes: Processes) -> None:
-        config = job.config
+    def __init__(
+        self,
+        stage: TrainingStage,
+        config: TrainingConfig,
+        budget: Budget,
+        run: TrainingRun,
+        processes: Processes,
+        arguments: dict[str, Any],
+    ) -> None:
         if config.batch_size % processes.count:
             raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
-        self.job, self.model, self.processes, self.device = job, model.to(processes.device), processes, processes.device
-        self.step = OptimiserStep(model, config, processes, job.seed)
+        self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
+        self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
+        self.step = OptimiserStep(self.model, config, processes, run.seed)
         self.best: list[Tensor] | None = None
-        self.order = EpochSampler(len(job.data), job.seed)
-        self.points = resume.ResumePoints(job.workdir, job.stage)
+        self.order = EpochSampler(len(stage.data), run.seed)
+        self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
         if self.counters.flops_per_step == 0:
-            epoch = -(-len(job.data) // config.batch_size)
-            self.counters.flops_per_step = flops_per_step(self.step, loss, self._rows, job.budget, epoch)
-        self.steps = total_steps(job.budget, self.counters.flops_per_step)  # None where the budget is in seconds
-        self.step.begin(loss, self.counters.step, self.counters.running)
+            epoch = -(-len(stage.data) // config.batch_size)
+            self.counters.flops_per_step = flops_per_step(self.step, stage.loss, self._rows, budget, epoch)
+        self.steps = total_steps(budget, self.counters.flops_per_step)  # None where the budget is in seconds
+        self.step.begin(stage.loss, self.counters.step, self.counters.running)
         self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
         processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
-        log = job.workdir / f"{job.stage}.jsonl"
+        log = run.workdir / f"{stage.name}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
         self.started = began - self.counters.seconds
         self.next_save = self.counters.seconds + config.checkpoint_seconds
@@ -198,20 +194,20 @@ class _Run:
         """Share of the budget used, at most 1; the same in every process."""
         if self.steps is not None:
             return min(1.0, self.counters.step / self.steps)
-        return min(1.0, self.processes.agreed(self.seconds()) / self.job.budget.amount)
+        return min(1.0, self.processes.agreed(self.seconds()) / self.budget.amount)
 
     def validations_due(self, share: float) -> int:
         """How many places of the validation grid lie behind."""
-        if self.job.validation is None:
+        if self.stage.validation is None:
             return 0
         if self.steps is not None:
-            return self.counters.step * self.job.config.validations // self.steps
-        return int(share * self.job.config.validations)
+            return self.counters.step * self.config.validations // self.steps
+        return int(share * self.config.validations)
 
     def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, in memory that a GPU can read by itself."""
-        start = step * self.job.config.batch_size + self.step.first
-        return self._pinned(self.job.data.batch(self.order.rows(start, start + len(self.step.rows))))
+        start = step * self.config.batch_size + self.step.first
+        return self._pinned(self.stage.data.batch(self.order.rows(start, start + len(self.step.rows))))
 
     def _pinned(self, batch: Rows) -> Rows:
         return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
@@ -221,7 +217,7 @@ class _Run:
         step = self.counters.step
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         share = share if self.steps is None else (step + 0.5) / self.steps
-        rate = learning_rate(self.job.config, step, share)
+        rate = learning_rate(self.config, step, share)
         self.step(self.ahead.take(), step, rate)
         self.counters.running_steps += 1
         self.counters.step += 1
@@ -229,7 +225,7 @@ class _Run:
 
     def _diverged(self, what: str, step: int) -> UserError:
         return UserError(
-            f"The {what} of '{self.job.stage}' was not finite at step {step}; the last good checkpoint is kept: "
+            f"The {what} of '{self.stage.name}' was not finite at step {step}; the last good checkpoint is kept: "
             "train with a lower learning rate in another folder."
         )
 
@@ -266,17 +262,18 @@ class _Run:
 
     def validate(self, share: float) -> None:
         """Measure the validation loss of the averaged weights; remember them where they are the best so far."""
-        data, size = self.job.validation, self.job.config.batch_size
+        data, size = self.stage.validation, self.config.batch_size
         assert data is not None
+        loss_of = self.stage.validation_loss or self.stage.loss
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         with self.averaged(), torch.no_grad(), self.step.autocast():
             for start in range(0, len(data), size)[self.processes.rank :: self.processes.count]:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
-                base = hashed(self.job.seed, "validation")
+                base = hashed(self.run.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
-                total, weight = self.job.validation_loss(self.model, batch, seeds)
+                total, weight = loss_of(self.model, batch, seeds)
                 sums += torch.stack((total.double(), weight.double()))
         loss, weight = self.processes.total(sums).tolist()
         if not math.isfinite(loss) or weight <= 0:
@@ -285,7 +282,7 @@ class _Run:
         self.counters.history.append((self.counters.step, loss / weight))
         if loss / weight < best:
             self.counters.best_share = share
-            if self.job.config.keep == "best":
+            if self.config.keep == "best":
                 self.best = [value.clone() for value in self.step.average or self.step.live]
         self._write(share, validation_loss=loss / weight)
 
@@ -303,16 +300,16 @@ class _Run:
                 "average": dict(zip(names, self.step.average or [], strict=False)),
                 "best": dict(zip(names, self.best or [], strict=False)),
             }
-            self.points.save(groups, {"arguments": self.job.arguments, "counters": asdict(counters)})
+            self.points.save(groups, {"arguments": self.arguments, "counters": asdict(counters)})
         now = self.seconds()
-        self.next_save = now + max(self.job.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
+        self.next_save = now + max(self.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
 
     def _restored(self) -> _Counters:
         point = self.points.load()
         if point is None:
             return _Counters()
         groups, header = point
-        resume.check_arguments(self.job.stage, self.job.workdir, header["arguments"], self.job.arguments)
+        resume.check_arguments(self.stage.name, self.run.workdir, header["arguments"], self.arguments)
         names = list(self.step.parameters)
         resume.load_weights(self.model, groups["model"])
         resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
@@ -325,9 +322,9 @@ class _Run:
 
     def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
-        keep, counters = self.job.config.keep, self.counters
-        kept = (self.best if keep == "best" else None) or self.step.average or self.step.live
-        torch._foreach_copy_(self.step.live, kept)
+        keep, counters = self.config.keep, self.counters
+        weights = (self.best if keep == "best" else None) or self.step.average or self.step.live
+        torch._foreach_copy_(self.step.live, weights)
         self.model.eval()
         losses = [loss for _, loss in counters.history]
         kept_loss = (min(losses) if keep == "best" else losses[-1]) if losses else None
@@ -336,6 +333,6 @@ class _Run:
         trained = TrainingResult(counters.step, self.seconds(), flops, kept_loss, notes)
         if self.log is not None:
             self.log.close()
-            resume.finish(self.job.workdir, self.job.stage, resume.weights(self.model), self.job.arguments, trained)
+            resume.finish(self.run.workdir, self.stage.name, resume.weights(self.model), self.arguments, trained)
             self.points.remove()
         return trained

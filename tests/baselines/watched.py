@@ -10,13 +10,11 @@ import functools
 import importlib.metadata
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from torch import nn
 
 from baselines.common import token_rows
 from baselines.contract import Budget, Sample
@@ -24,8 +22,8 @@ from cosmos.runtime import flops
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text import tokenizer
 from cosmos.training import distributed, loop
-from cosmos.training.config import TrainingResult
-from cosmos.training.loop import Batch, TrainingConfig
+from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun
+from cosmos.training.loop import Batch, TrainingStage
 
 ROWS = 4  # of the batch whose loss is compared
 PROCESSES = functools.cache(distributed.find_processes)
@@ -61,8 +59,11 @@ class Spy:
         self.expected: list[Begun] = []  # training ends when it differs, or when all of it has been seen
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, loss: Any, data: Any, **given: Any) -> TrainingResult:
-        Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
+    def __call__(
+        self, stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun
+    ) -> TrainingResult:
+        model, data = stage.network, stage.data
+        run.workdir.mkdir(parents=True, exist_ok=True)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
         weights = sum(float(value.double().abs().sum()) for value in tensors.values())
@@ -71,11 +72,9 @@ class Spy:
             torch.default_generator.manual_seed(0)
             for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
                 parameter.add_(0.02 * torch.randn(parameter.shape))
-            total, _ = loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
+            total, _ = stage.loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
         model.eval()
-        self.begun.append(
-            Begun(given["stage"], given["config"], given["budget"], len(data), shapes, weights, float(total))
-        )
+        self.begun.append(Begun(stage.name, config, budget, len(data), shapes, weights, float(total)))
         if self.expected and (self.begun == self.expected or self.begun[-1] != self.expected[len(self.begun) - 1]):
             raise EnoughError
         return TrainingResult(1, 0.0, 1.0, 1.0, {"best_share": 1.0, "validation_losses": []})

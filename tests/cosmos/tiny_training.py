@@ -11,6 +11,7 @@ end. A moment is `step:N`, or `rename:N` for the N-th file that is about to get 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import os
 import signal
@@ -26,8 +27,9 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop
 from cosmos.training.batches import Batch, TensorDataset
 from cosmos.training.budget import Budget
+from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import TrainingConfig, TrainingResult, train
+from cosmos.training.loop import TrainingStage, train
 from cosmos.training.resume import ResumePoints
 
 ROWS, WIDTH = 50, 6
@@ -77,12 +79,17 @@ def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Ten
 
 
 def run(workdir: Path, steps: float, *, model: nn.Module | None = None, **changes: object) -> TrainingResult:
-    """Train the network as these tests do; `changes` replace arguments."""
-    arguments = {
-        "config": CONFIG, "budget": Budget(steps, "steps"), "workdir": workdir, "seed": 3, "device": "cpu",
-        "stage": "tiny", "validation": data(20), **changes,
-    }  # fmt: skip
-    return train(model or tiny(), loss, data(), **arguments)  # type: ignore[arg-type]
+    """Train the network as these tests do; `changes` replace arguments, or fields of the stage or of the run."""
+    stage = TrainingStage("tiny", model or tiny(), loss, data(), validation=data(20))
+    arguments = {"config": CONFIG, "budget": Budget(steps, "steps"), "run": TrainingRun(workdir, 3, "cpu")}
+    for name, value in changes.items():
+        if name in arguments:
+            arguments[name] = value
+        elif name in {field.name for field in dataclasses.fields(TrainingRun)}:
+            arguments["run"] = dataclasses.replace(arguments["run"], **{name: value})  # type: ignore[type-var]
+        else:
+            stage = dataclasses.replace(stage, **{name: value})  # type: ignore[arg-type]
+    return train(stage, **arguments)  # type: ignore[arg-type]
 
 
 class Ticking:

@@ -14,7 +14,8 @@ from torch import nn
 from cosmos.training import loop as training
 from cosmos.training.batches import TensorDataset
 from cosmos.training.budget import Budget
-from cosmos.training.loop import TrainingConfig, train
+from cosmos.training.config import TrainingConfig, TrainingRun
+from cosmos.training.loop import TrainingStage, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import units
@@ -33,10 +34,8 @@ def test_the_loop_itself_costs_little_a_step(tmp_path: Path) -> None:
 
     def ours(steps: int) -> float:
         started = time.process_time()
-        train(
-            nn.Linear(8, 8), square, rows, config=config, budget=Budget(steps, "steps"),
-            workdir=tmp_path / str(next(names)), seed=0, device="cpu", stage="tiny",
-        )  # fmt: skip
+        stage = TrainingStage("tiny", nn.Linear(8, 8), square, rows)
+        train(stage, config, Budget(steps, "steps"), TrainingRun(tmp_path / str(next(names)), 0, "cpu"))
         return time.process_time() - started
 
     def plain() -> float:

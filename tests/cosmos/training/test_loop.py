@@ -25,7 +25,6 @@ from cosmos.training import loop
 from cosmos.training.batches import EpochSampler, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import total_steps
-from cosmos.training.loop import train
 from cosmos.training.resume import ResumePoints, load_weights, weights
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -145,10 +144,7 @@ def test_other_arguments_are_refused_and_named(tmp_path: Path, change: dict[str,
 def test_other_data_are_refused(tmp_path: Path) -> None:
     interrupt(tmp_path, 50)
     with pytest.raises(UserError, match="data_length was 50 and is now 49"):
-        train(
-            tiny(), loss, data(49), config=CONFIG, budget=Budget(100, "steps"), workdir=tmp_path, seed=3, device="cpu",
-            stage="tiny", validation=data(20),
-        )  # fmt: skip
+        run(tmp_path, 100, data=data(49))
 
 
 @pytest.mark.usefixtures("eager")
@@ -175,12 +171,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_good_point(
         total, weight = loss(model, batch, seeds)
         return total * (math.inf if torch.equal(seeds.keys, noise) else 1.0), weight
 
-    arguments = {
-        "config": CONFIG, "budget": Budget(60, "steps"), "workdir": tmp_path, "seed": 3, "device": "cpu",
-        "stage": "tiny",
-    }  # fmt: skip
     with pytest.raises(UserError, match="not finite at step 27;"):
-        train(tiny(), bad, data(), **arguments)  # type: ignore[arg-type]
+        run(tmp_path, 60, loss=bad, validation=None)
     groups, header = ResumePoints(tmp_path, "tiny").load()  # type: ignore[misc]
     assert 1 <= header["counters"]["step"] < 27
     assert all(bool(value.isfinite().all()) for group in groups.values() for value in group.values())
@@ -209,10 +201,7 @@ def test_bad_places_and_no_data_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot write"):
         run(tmp_path / "file", 5)
     with pytest.raises(UserError, match="nothing to train 'tiny' on"):
-        train(
-            tiny(), loss, data(0), config=CONFIG, budget=Budget(5, "steps"), workdir=tmp_path, seed=3, device="cpu",
-            stage="tiny",
-        )  # fmt: skip
+        run(tmp_path, 5, data=data(0))
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="'cuda' is not there"):
             run(tmp_path, 5, device="cuda")

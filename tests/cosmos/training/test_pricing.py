@@ -18,7 +18,8 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop, pricing
 from cosmos.training.batches import Batch, EpochSampler
 from cosmos.training.budget import Budget
-from cosmos.training.loop import TrainingConfig, train
+from cosmos.training.config import TrainingConfig, TrainingRun
+from cosmos.training.loop import TrainingStage, train
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_training import STEP_FLOPS, run
@@ -51,11 +52,9 @@ def position_flops(steps: range) -> float:
     return 2 * 2 * 8 * WIDTH * WIDTH * statistics.fmean(lengths)
 
 
-def fit(workdir: Path, budget: Budget, **changes: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "config": CONFIG, "budget": budget, "workdir": workdir, "seed": SEED, "device": "cpu", "stage": "s", **changes,
-    }  # fmt: skip
-    return train(nn.Linear(WIDTH, WIDTH), loss, Trimmed(), **arguments)
+def fit(workdir: Path, budget: Budget, model: nn.Module | None = None, **changes: Any) -> Any:
+    stage = TrainingStage("s", model or nn.Linear(WIDTH, WIDTH), loss, Trimmed())
+    return train(stage, CONFIG, budget, TrainingRun(workdir, SEED, "cpu", **changes))
 
 
 @pytest.mark.parametrize("steps", [1, 7, 16, 60, 400])
@@ -94,10 +93,7 @@ def test_counting_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         torch.manual_seed(5)
         model = nn.Linear(WIDTH, WIDTH)
         torch.set_rng_state(generator)
-        train(
-            model, loss, Trimmed(), config=CONFIG, budget=Budget(20, "steps"), workdir=tmp_path / name, seed=SEED,
-            device="cpu", stage="s",
-        )  # fmt: skip
+        fit(tmp_path / name, Budget(20, "steps"), model)
         assert torch.equal(torch.get_rng_state(), generator)
         assert all(parameter.grad is None for parameter in model.parameters())
         weights.append(model.weight.detach().clone())
