@@ -13,8 +13,11 @@ can read names without loading a framework.
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from baselines.contract import Budget, System, UserError, unknown
@@ -72,30 +75,39 @@ class Registry:
 
     def _places(self) -> dict[str, tuple[str, str | None]]:
         """Where each name lives, and the outside package that offers it (None: this one)."""
-        from importlib.metadata import entry_points  # a few milliseconds that `--help` need not pay
-
         places: dict[str, tuple[str, str | None]] = {name: (target, None) for name, target in self.built_in.items()}
-        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
-            package = point.dist.name if point.dist is not None else "an unnamed package"
-            taken = places.get(point.name)
-            if taken is not None and taken != (point.value, package):
+        for name, target, package in installed(self.group, tuple(sys.path)):
+            taken = places.get(name)
+            if taken is not None and taken != (target, package):
                 owner = "is built in" if taken[1] is None else f"also comes from the package {taken[1]}"
                 raise UserError(
-                    f"The package {package} offers a {self.kind} named '{point.name}', which {owner}; "
+                    f"The package {package} offers a {self.kind} named '{name}', which {owner}; "
                     "uninstall the package or rename its entry point."
                 )
-            places[point.name] = (point.value, package)
+            places[name] = (target, package)
         return places
 
 
-def _fault(outside: object) -> str | None:
+@cache
+def installed(group: str, folders: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    """What packages offer while `sys.path` is `folders`, by name: (name, "module:attribute", package). Read once."""
+    from importlib.metadata import entry_points  # a few milliseconds that `--help` need not pay
+
+    offered = entry_points(group=group)
+    return tuple(
+        sorted((point.name, point.value, point.dist.name if point.dist else "an unnamed package") for point in offered)
+    )
+
+
+def _fault(outside: Any) -> str | None:
     """What of the contract an outside class does not meet, or None."""
-    if not isinstance(outside, type):
+    if not inspect.isclass(outside):
         return "is not a class"
     missing = [method for method in _METHODS if not callable(getattr(outside, method, None))]
     if missing:
         return f"has no method {' or '.join(missing)}"
-    if not isinstance(getattr(outside, "trained", None), bool):
+    trained, presets = getattr(outside, "trained", None), getattr(outside, "presets", {})
+    if not isinstance(trained, bool):
         return "has a class attribute 'trained' that is not True or False"
     for attribute in ("presets", "settings"):
         values = getattr(outside, attribute, None)
@@ -103,12 +115,12 @@ def _fault(outside: object) -> str | None:
             return f"has a class attribute '{attribute}' that is not a mapping with at least one entry"
         if not all(isinstance(key, str) and _frozen(value) for key, value in values.items()):
             return f"has a class attribute '{attribute}' that maps something else than names to frozen dataclasses"
-    if outside.trained and not all(isinstance(getattr(p, "budget", None), Budget) for p in outside.presets.values()):
+    if trained and not all(isinstance(getattr(preset, "budget", None), Budget) for preset in presets.values()):
         return "has a preset without a default 'budget'"
     return None if _declares_weights(outside) else _DECLARE
 
 
-def _declares_weights(outside: type) -> bool:
+def _declares_weights(outside: type[Any]) -> bool:
     """Whether a class says which weights learnt elsewhere it uses, by a function that needs no instance. What a trained
     one inherits from a class of this package does not count: it cannot know what another adds."""
     said_by = next((base for base in outside.__mro__ if "external_weights" in vars(base)), None)
@@ -117,8 +129,8 @@ def _declares_weights(outside: type) -> bool:
     return not outside.trained or said_by.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
-def _frozen(value: object) -> bool:
-    return is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen
+def _frozen(value: Any) -> bool:
+    return not inspect.isclass(value) and hasattr(value, "__dataclass_params__") and value.__dataclass_params__.frozen
 
 
 SYSTEMS = Registry(

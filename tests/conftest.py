@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,23 +34,3 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if "not slow" in session.config.option.markexpr:
         gc.collect()
         gc.freeze()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _entry_points_are_read_once() -> Iterator[None]:
-    """Every look-up of a name reads all installed packages; here they are read once, and what a test adds each time."""
-    usual = list(sys.path)
-
-    def offered(folders: list[str]) -> list[metadata.EntryPoint]:
-        found = {each.name: each for each in reversed([*metadata.distributions(path=folders)])}  # the first of a name
-        return [point for each in found.values() for point in each.entry_points]
-
-    installed = offered(usual)
-
-    def entry_points(**names: Any) -> metadata.EntryPoints:
-        added = offered([folder for folder in sys.path if folder not in usual])
-        return metadata.EntryPoints([*added, *installed]).select(**names)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metadata, "entry_points", entry_points)
-        yield

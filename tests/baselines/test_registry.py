@@ -7,7 +7,6 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -31,13 +30,11 @@ from cosmos.training.loop import TrainingConfig
 def pretend(monkeypatch: pytest.MonkeyPatch, *offers: tuple[str, str, str]) -> None:
     """Pretend that packages offer systems: (name, value, package)."""
 
-    def entry_points(group: str) -> list[SimpleNamespace]:
+    def installed(group: str, folders: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
         assert group == "cosmos_bench.systems"
-        return [
-            SimpleNamespace(name=n, value=value, dist=SimpleNamespace(name=package)) for n, value, package in offers
-        ]
+        return offers
 
-    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    monkeypatch.setattr(registry, "installed", installed)
 
 
 def module(monkeypatch: pytest.MonkeyPatch, **content: Any) -> None:
@@ -198,6 +195,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         info.mkdir(exist_ok=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[cosmos_bench.{group}]\n{name} = offered_things:{attribute}\n")
+        registry.installed.cache_clear()
 
     return offer
 

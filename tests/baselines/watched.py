@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import os
 import sys
 from typing import Any
@@ -30,7 +29,6 @@ PROCESSES = functools.cache(distributed.find_processes)
 REAL_READ = token_rows.samples_from_tokens
 READ_TOKENIZER = functools.cache(tokenizer.load_tokenizer)
 READ_ENCODER = functools.cache(transformers.AutoModel.from_pretrained)
-ENTRY_POINTS = functools.cache(importlib.metadata.entry_points)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +99,5 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Spy:
     everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
     everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", READ_ENCODER)
-    monkeypatch.setattr(importlib.metadata, "entry_points", ENTRY_POINTS)
     monkeypatch.setattr(os, "fsync", lambda file: None)
     return found

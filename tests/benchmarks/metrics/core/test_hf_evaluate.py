@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from baselines import registry
 from baselines.contract import Document, UserError
 from benchmarks import metrics
 from benchmarks.records.schema import difference
@@ -138,5 +139,6 @@ def test_a_metric_of_another_package_is_an_entry_point(tmp_path, monkeypatch):
     )
     assert changed.value == pytest.approx(1 / 3, abs=1e-6)  # though it has the same name and version
     (info / "entry_points.txt").write_text("[cosmos_bench.metrics]\nshouting = no_such_module:X\n")
+    registry.installed.cache_clear()
     with pytest.raises(UserError, match="The metric 'shouting' of the package loud cannot be loaded"):
         metrics.find("shouting")
