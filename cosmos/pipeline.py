@@ -103,7 +103,7 @@ class Pipeline:
         if sources is not None:
             assert len(sources) == len(seeds), "one source per seed"
             # A recording is for one shape, so there all sources are padded to the limit.
-            inputs += self.encode(sources, self.denoiser.config.max_source_tokens, fixed=capture != "off")
+            inputs += self.encode(sources, self.denoiser.config.max_source_tokens, static=capture != "off")
         with torch.no_grad():
             return captured(self, self._tokens, capture, setting, Capturable(capture=capture).compiled)(*inputs)
 
@@ -134,8 +134,8 @@ class Pipeline:
 
     # -- text in, text out ------------------------------------------------------------------------------------------
 
-    def encode(self, texts: Sequence[str], max_tokens: int, fixed: bool = False) -> list[Tensor]:
-        """Standardised states [B, L, T] and mask bool [B, L]; L is that of the longest text, or `max_tokens` if fixed.
+    def encode(self, texts: Sequence[str], max_tokens: int, static: bool = False) -> list[Tensor]:
+        """Standardised states [B, L, T] and mask bool [B, L]; L is that of the longest text, or `max_tokens` if static.
 
         Raises:
             UserError: there is no text encoder.
@@ -143,8 +143,7 @@ class Pipeline:
         if self.encoder is None:
             raise UserError("This needs the text encoder; load the model with its encoder.")
         with torch.no_grad():
-            states, mask, _ = self.encoder.encode(texts, max_tokens, pad_to=max_tokens if fixed else None)
-            return [self.standardiser(states.to(self.device), mask.to(self.device)), mask.to(self.device)]
+            return [*self.standardiser.encode(self.encoder, texts, max_tokens, static)]
 
     def reconstruct(self, texts: Sequence[str]) -> Reconstructed:
         """Texts compressed and decompressed again; errors as in `encode`."""
@@ -169,11 +168,7 @@ class Pipeline:
         """What generation calls, the denoiser first; the frozen text encoder only where a source needs it."""
         networks: dict[str, nn.Module] = {"decompressor": self.autoencoder.decompressor}
         if self.denoiser is not None:
-            networks = {"denoiser": self.denoiser, **networks}
-            if self.denoiser.config.source_width is not None:
-                networks["condition_encoder"] = self.denoiser.source_encoder
-                if self.encoder is not None:
-                    networks["text_encoder"] = self.encoder.network
+            networks = {"denoiser": self.denoiser, **networks, **self.denoiser.conditioning_networks(self.encoder)}
         return networks
 
     def save(self, folder: Path) -> None:

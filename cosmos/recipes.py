@@ -57,7 +57,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def with_latents(recipe: Recipe, latents: int) -> Recipe:
-    """The recipe with another number of latents."""
-    parts = {name: replace(getattr(recipe.model, name), latents=latents) for name in ("autoencoder", "denoiser")}
-    return replace(recipe, model=replace(recipe.model, **parts))
+def with_latents(latents: int) -> Mapping[str, Recipe]:
+    """The presets whose autoencoder has at least so many positions, with that number of latents."""
+    recipes = {}
+    for name, recipe in RECIPES.items():
+        model = recipe.model
+        if latents <= model.autoencoder.max_tokens:
+            sizes = {part: replace(getattr(model, part), latents=latents) for part in ("autoencoder", "denoiser")}
+            recipes[name] = replace(recipe, model=replace(model, **sizes))
+    return MappingProxyType(recipes)

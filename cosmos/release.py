@@ -228,8 +228,8 @@ def convert(
         written.append(target)
     estimator = _averaged(tensors)
     if estimator:
-        known = [kind for kind in ("mean", "std") if f"latent_{kind}" in tensors]
-        statistics = {kind: tensors[f"latent_{kind}"].float() for kind in known}
+        present = [kind for kind in ("mean", "std") if f"latent_{kind}" in tensors]
+        statistics = {kind: tensors[f"latent_{kind}"].float() for kind in present}
         count = statistics["mean"].shape[-2] if statistics else latents
         if count is None:
             raise UserError(f"{path} has no latent statistics; say how many latents it was trained with.")

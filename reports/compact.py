@@ -15,19 +15,19 @@ NARROWEST = 40
 
 def render(sections: tuple[Section, ...], width: int | None = None) -> str:
     """One table per panel; no line is wider than `width` (that of the terminal, or 80)."""
-    room = max(NARROWEST, width or shutil.get_terminal_size((80, 24)).columns)
-    return "\n\n".join(_panel(section, room) for section in sections)
+    line_width = max(NARROWEST, width or shutil.get_terminal_size((80, 24)).columns)
+    return "\n\n".join(_panel(section, line_width) for section in sections)
 
 
-def _panel(section: Section, room: int) -> str:
+def _panel(section: Section, line_width: int) -> str:
     glance, scores = section.glance, section.scores
     glanced = {column.title for column in glance.columns}
     rest = [index for index, column in enumerate(scores.columns) if column.title not in glanced]
-    lines = [_clipped(section.title, room)]
+    lines = [_clipped(section.title, line_width)]
     names = [_name(row.title, row.detail) for block in glance.blocks for row in block.rows]
-    widest = min(max(map(len, ["system", *names])), max(16, room // 3))
+    widest = min(max(map(len, ["system", *names])), max(16, line_width // 3))
     # Every column is (head, texts by row); the glance first, then the other scores.
-    quality = _quality(glance, room - widest)
+    quality = _quality(glance, line_width - widest)
     used, columns_shown = widest + sum(2 + len(column[0]) for column in quality), list(quality)
     further = range(sum(column.group == QUALITY for column in glance.columns), len(glance.columns))
     columns = [_column(glance, index, interval=False) for index in further]
@@ -35,7 +35,7 @@ def _panel(section: Section, room: int) -> str:
     columns += [_column(scores, index, interval=False) for index in rest if scores.columns[index].title in alone]
     for column in columns:
         size = max(map(len, column))
-        if used + 2 + size <= room:
+        if used + 2 + size <= line_width:
             used += 2 + size
             columns_shown.append([text.rjust(size) for text in column])
     row_number = 0
@@ -62,17 +62,17 @@ def _panel(section: Section, room: int) -> str:
         foot.append(f"{len(section.missing)} cells without a result: {', '.join(m.name for m in section.missing)}.")
     if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):
         foot.append("?: the timing is not valid; the report says why.")
-    return "\n".join([*lines, *(line for text in foot for line in textwrap.wrap(text, room))])
+    return "\n".join([*lines, *(line for text in foot for line in textwrap.wrap(text, line_width))])
 
 
-def _quality(glance: Table, room: int) -> list[list[str]]:
+def _quality(glance: Table, line_width: int) -> list[list[str]]:
     """The columns of the headline and of what it is never shown without: all of them or none, with its interval if
     there is room for that."""
     indices = [index for index, column in enumerate(glance.columns) if column.group == QUALITY]
     for interval in (True, False):
         columns = [_column(glance, index, interval=interval and index == 0) for index in indices]
         sizes = [max(map(len, column)) for column in columns]
-        if sum(2 + size for size in sizes) <= room:
+        if sum(2 + size for size in sizes) <= line_width:
             return [[text.rjust(size) for text in column] for column, size in zip(columns, sizes, strict=True)]
     return []
 

@@ -41,7 +41,7 @@ class CachedGPT2(nn.Module):
         super().__init__()
         parts, config = model.transformer, model.config
         self.heads, self.width = config.n_head, config.n_embd
-        self.tokens, self.places = parts.wte, parts.wpe
+        self.tokens, self.position_embedding = parts.wte, parts.wpe
         self.first_norm, self.first_map = parts.h[0].ln_1, parts.h[0].attn.c_attn
         after = [(block.ln_1, block.attn.c_attn) for block in parts.h[1:]] + [(parts.ln_f, model.lm_head)]
         self.blocks = nn.ModuleList(AfterAttention(block, *maps) for block, maps in zip(parts.h, after, strict=True))
@@ -63,7 +63,7 @@ class CachedGPT2(nn.Module):
         if positions is None:
             return self._read(tokens, kv_cache)
         at = locate(positions, attended_length, self.tokens.weight.dtype)
-        x = self.tokens(tokens) + self.places(positions)  # [B, W]
+        x = self.tokens(tokens) + self.position_embedding(positions)  # [B, W]
         mapped = self.first_map(self.first_norm(x))
         for block, layer_cache in zip(self.blocks, kv_cache, strict=True):
             parts = self._heads(mapped)  # [B, 3, H, D]
@@ -72,7 +72,7 @@ class CachedGPT2(nn.Module):
 
     def _read(self, prompts: Tensor, kv_cache: list[Tensor]) -> None:
         length = prompts.shape[1]
-        x = self.tokens(prompts) + self.places.weight[:length]  # [B, S, W]
+        x = self.tokens(prompts) + self.position_embedding.weight[:length]  # [B, S, W]
         mapped = self.first_map(self.first_norm(x))
         for layer, (block, layer_cache) in enumerate(zip(self.blocks, kv_cache, strict=True), start=1):
             parts = self._heads(mapped)  # [B, S, 3, H, D]

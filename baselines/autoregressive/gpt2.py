@@ -110,19 +110,19 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
 
 def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.loop.Loss`)."""
-    if "places" not in batch:
+    if "target_positions" not in batch:
         nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
         return nll.sum(), counts.sum()
     states = hidden_states(model, batch["tokens"][:, :-1]).flatten(0, 1)  # [B * (L - 1), W]
-    logits, targets = model.lm_head(states[batch["places"]]).float(), batch["wanted"]
+    logits, targets = model.lm_head(states[batch["target_positions"]]).float(), batch["targets"]
     return functional.cross_entropy(logits, targets, ignore_index=PAD, reduction="sum"), (targets != PAD).sum()
 
 
 class TargetPositionDataset(TokenDataset):
     """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
 
-    `places`, int64 [M], are those of the B * (L - 1) positions that predict a token of a target, `wanted` the tokens. M
-    is rounded up to a multiple of `unit`, so that few M come up; what that adds wants [PAD].
+    `target_positions`, int64 [M], are those of the B * (L - 1) positions that predict a token of a target, `targets`
+    the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds has the target [PAD].
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
@@ -132,10 +132,10 @@ class TargetPositionDataset(TokenDataset):
     def batch(self, index: Tensor) -> Rows:
         rows = super().batch(index)
         tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
-        places = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
-        added = (0, -len(places) % self.unit)
-        targets = functional.pad(tokens[:, 1:].flatten()[places], added, value=PAD)
-        return {"tokens": tokens, "places": functional.pad(places, added), "wanted": targets}
+        positions = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
+        added = (0, -len(positions) % self.unit)
+        targets = functional.pad(tokens[:, 1:].flatten()[positions], added, value=PAD)
+        return {"tokens": tokens, "target_positions": functional.pad(positions, added), "targets": targets}
 
 
 class GPT2System(TokenSystem):

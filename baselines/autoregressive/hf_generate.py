@@ -38,11 +38,11 @@ def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choic
     """Continue prompts int64 [B, S], padded on the right: int64 [B, at most `steps`], [PAD] after each end token."""
     tokens = left_pad(prompts)
     start = tokens.shape[1]
-    draw = [] if setting.greedy else [_SampledToken(setting, seeds.uniform(steps), start)]
+    processors = [] if setting.greedy else [_SampledToken(setting, seeds.uniform(steps), start)]
     written = model.generate(
         tokens,
         attention_mask=(tokens != PAD).long(),
-        logits_processor=LogitsProcessorList(draw),
+        logits_processor=LogitsProcessorList(processors),
         max_new_tokens=steps,
         do_sample=False,
         eos_token_id=SEP,

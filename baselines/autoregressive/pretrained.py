@@ -85,8 +85,8 @@ def sizes(name: str) -> dict[str, int]:
     """Width, layers, heads, width inside the feed-forward layers, and positions of a pretrained GPT-2."""
     config = read_json(find(name) / "config.json")
     keys = {"width": "n_embd", "layers": "n_layer", "heads": "n_head", "positions": "n_positions"}
-    found = {size: int(config[key]) for size, key in keys.items()}
-    return found | {"inner": int(config.get("n_inner") or 4 * found["width"])}
+    given = {size: int(config[key]) for size, key in keys.items()}
+    return given | {"inner": int(config.get("n_inner") or 4 * given["width"])}
 
 
 def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> None:
@@ -100,8 +100,8 @@ def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> N
     expected = model.transformer.state_dict()
     strange = [key for key, value in expected.items() if key not in stored or stored[key].shape[1:] != value.shape[1:]]
     if strange:
-        wanted = f"'{strange[0]}' of the shape that its configuration says"
-        raise UserError(f"{path} lacks {wanted}; restore it from a copy.")
+        missing = f"'{strange[0]}' of the shape that its configuration says"
+        raise UserError(f"{path} lacks {missing}; restore it from a copy.")
     table = stored["wte.weight"]
     rows = table.mean(0).repeat(model.config.vocab_size, 1)
     there = vocabulary.to_full < len(table)

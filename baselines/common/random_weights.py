@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
-from baselines.contract import UserError
+from baselines.contract import Corpus, Document, UserError
 from cosmos.text.vocabulary import PAD, SPECIALS, Vocabulary
 
 CONTINUED = 5  # one piece in so many continues a word, about as in BERT's table (5,828 of 30,522)
@@ -60,21 +60,22 @@ def stand_in_encoder(vocabulary: Vocabulary, width: int, positions: int, folder:
     vocabulary.tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def made_up_texts(vocabulary: Vocabulary, count: int, tokens: int) -> list[str]:
-    """At least `count` texts of so many tokens each, which together have every token of the vocabulary."""
+def made_up_corpus(vocabulary: Vocabulary, count: int, tokens: int) -> Corpus:
+    """At least `count` documents without a source, whose targets have so many tokens each and together every token of
+    the vocabulary."""
     own = vocabulary.pieces[len(SPECIALS) :]
-    draw, order, texts = random.Random(0), [], []
+    generator, order, texts = random.Random(0), [], []
     for _ in range(max(count, -(-len(own) // (tokens - 1)))):
         words = [own[0]]  # so that no text begins with the rest of a word
         for _ in range(tokens - 1):
-            order = order or draw.sample(own, len(own))
+            order = order or generator.sample(own, len(own))
             piece = order.pop()
             if piece.startswith("##"):
                 words[-1] += piece.removeprefix("##")
             else:
                 words.append(piece)
         texts.append(" ".join(words))
-    return texts
+    return Corpus([Document(str(n), None, text, (text,)) for n, text in enumerate(texts)], ())
 
 
 def first_number(call: Callable[[], Any]) -> Tensor:

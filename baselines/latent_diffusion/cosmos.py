@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from baselines.common import checkpoint
-from baselines.common.random_weights import made_up_texts, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus, Document
+from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
+from baselines.contract import Corpus
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import Preset
@@ -164,33 +164,23 @@ class CosmosSystem(LatentDiffusionSystem):
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
-        made_up = made_up_texts(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
-        documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(made_up)]
-        return replace(self.recipe, model=replace(model, text_encoder=str(folder))), Corpus(documents, ())
-
-
-def _with_latents(latents: int) -> Mapping[str, Recipe]:
-    """The presets that have room for so many latents, with them."""
-    return {
-        name: with_latents(recipe, latents)
-        for name, recipe in RECIPES.items()
-        if latents <= recipe.model.autoencoder.max_tokens
-    }
+        corpus = made_up_corpus(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
+        return replace(self.recipe, model=replace(model, text_encoder=str(folder))), corpus
 
 
 class Cosmos8System(CosmosSystem):
     name: ClassVar[str] = "cosmos-8"
-    presets: ClassVar[Mapping[str, Any]] = _with_latents(8)
+    presets: ClassVar[Mapping[str, Any]] = with_latents(8)
 
 
 class Cosmos16System(CosmosSystem):
     name: ClassVar[str] = "cosmos-16"
-    presets: ClassVar[Mapping[str, Any]] = _with_latents(16)
+    presets: ClassVar[Mapping[str, Any]] = with_latents(16)
 
 
 class Cosmos32System(CosmosSystem):
     name: ClassVar[str] = "cosmos-32"
-    presets: ClassVar[Mapping[str, Any]] = _with_latents(32)
+    presets: ClassVar[Mapping[str, Any]] = with_latents(32)
 
 
 class CosmosFullSystem(CosmosSystem):

@@ -52,6 +52,6 @@ def ignored_keys(
         lengths = {max(sizes.latents, length) for length in (*range(4, limits.target_tokens, 4), limits.target_tokens)}
         possible = (replace(sizes, text_width=0, max_tokens=n, latents=n if full else sizes.latents) for n in lengths)
         if not any(map(tokens_per_latent, possible)):
-            room = "these sizes leave no room for a linear start; see cosmos.models.linear_init.tokens_per_latent"
-            reasons["start_linear"] = room
+            why = "these sizes leave no room for a linear start; see cosmos.models.linear_init.tokens_per_latent"
+            reasons["start_linear"] = why
     return reasons

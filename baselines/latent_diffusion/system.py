@@ -270,9 +270,7 @@ class LatentDiffusionSystem(TrainedSystem):
     def networks(self) -> Mapping[str, Any]:
         """The denoiser, whose calls are the number of function evaluations, then what else generation calls."""
         networks: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
-        if self.encoder is not None:
-            networks |= {"condition_encoder": self.model.denoiser.source_encoder, "text_encoder": self.encoder.network}
-        return networks
+        return networks | self.model.denoiser.conditioning_networks(self.encoder)
 
     def check_setting(self, setting: LatentSamplingSetting) -> None:
         check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
@@ -281,7 +279,7 @@ class LatentDiffusionSystem(TrainedSystem):
         if not requests:
             return []
         with torch.inference_mode():
-            source = self._source([request.source for request in requests], fixed=setting.capture != "off")
+            source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
             seeds = torch.tensor([request.seed for request in requests], device=self.device)
             tokens = self.sample_tokens(setting, seeds, *source)
         return samples_from_tokens(requests, tokens, self.vocabulary)
@@ -299,12 +297,9 @@ class LatentDiffusionSystem(TrainedSystem):
         states, diffusion = SourceStates(*source) if source else None, self.two_stages().diffusion
         return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
 
-    def _source(self, texts: Sequence[str | None], fixed: bool) -> tuple[Tensor, ...]:
-        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing. S is
-        that of the longest source, or the limit if fixed: a recording is for one shape."""
+    def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:
+        """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""
         if self.encoder is None:
             return ()
-        limit = self.limits.source_tokens
-        states, mask, _ = self.encoder.encode([str(text) for text in texts], limit, pad_to=limit if fixed else None)
-        dtype = next(self.model.denoiser.parameters()).dtype
-        return self.model.standardiser(states, mask).to(dtype), mask
+        states, mask = self.model.standardiser.encode(self.encoder, texts, self.limits.source_tokens, static)
+        return states.to(next(self.model.denoiser.parameters()).dtype), mask

@@ -75,9 +75,9 @@ class Floor:
         for request in requests:
             text = self.text(request)
             words = text.split()
-            kept = words[: request.max_tokens]
-            finished = len(kept) == len(words)
-            samples.append(Sample(request.id, text if finished else " ".join(kept), len(kept), finished))
+            written = words[: request.max_tokens]
+            finished = len(written) == len(words)
+            samples.append(Sample(request.id, text if finished else " ".join(written), len(written), finished))
         return samples
 
     def learn(self, corpus: Corpus) -> Any:

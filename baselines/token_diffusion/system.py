@@ -138,8 +138,8 @@ def at_strata(bound: Bound) -> tuple[Loss, Loss]:
 
     def validation(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         times = (spread((stratum + seeds.uniform()) / VALIDATION_TIMES) for stratum in range(VALIDATION_TIMES))
-        draws = [bound(model, batch, t, seeds) for t in times]
-        return torch.stack([total for total, _ in draws]).mean(), draws[0][1]
+        bounds = [bound(model, batch, t, seeds) for t in times]
+        return torch.stack([total for total, _ in bounds]).mean(), bounds[0][1]
 
     def spread(uniform: Tensor) -> Tensor:
         return EARLIEST + (1.0 - EARLIEST) * uniform

@@ -123,8 +123,8 @@ def ancestral(
             chances = nucleus(chances.log(), top_p).softmax(-1)
             sequence = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
         else:
-            draw = compiled_if(seeds.compiled, sample_posterior)
-            sequence = draw(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+            sample = compiled_if(seeds.compiled, sample_posterior)
+            sequence = sample(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
     return sequence
 
 

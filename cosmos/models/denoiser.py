@@ -30,6 +30,7 @@ from cosmos.config import DenoiserConfig
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import LatentNormaliser
 from cosmos.models.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention, SwiGLU, project, sinusoid
+from cosmos.text.encoder import TextEncoder
 
 MAX_PERIOD = 10.0  # of the time embedding, whose argument is t in [0, 1] itself
 
@@ -142,6 +143,13 @@ class Denoiser(nn.Module):
             raise UserError("This model needs a source for every text.")
         if self.config.source_width is None and sources is not None:
             raise UserError("This model takes no source.")
+
+    def conditioning_networks(self, encoder: TextEncoder | None) -> dict[str, nn.Module]:
+        """What generation calls once for each source, by name: nothing where there is none."""
+        if self.config.source_width is None:
+            return {}
+        text_encoder = {} if encoder is None else {"text_encoder": encoder.network}
+        return {"condition_encoder": self.source_encoder, **text_encoder}
 
     def encode_condition(self, source: SourceStates) -> Condition:
         """Encode sources once, for use at every step. A hidden or empty source becomes the learned null source."""

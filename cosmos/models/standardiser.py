@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from cosmos.text.encoder import Statistics
+from cosmos.text.encoder import Statistics, TextEncoder
 
 
 class Standardiser(nn.Module):
@@ -28,3 +30,12 @@ class Standardiser(nn.Module):
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states [B, L, T] and mask bool [B, L] -> standardised states [B, L, T]."""
         return ((states - self.mean) / self.std).masked_fill(~mask[:, :, None], 0.0)
+
+    def encode(
+        self, encoder: TextEncoder, texts: Sequence[str], max_tokens: int, static: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Standardised states [B, L, T] of texts and mask bool [B, L]; L is that of the longest text, or `max_tokens`
+        where shapes are static, as those of a captured call."""
+        states, mask, _ = encoder.encode(texts, max_tokens, pad_to=max_tokens if static else None)
+        mask = mask.to(self.mean.device)
+        return self(states.to(self.mean.device), mask), mask

@@ -99,12 +99,12 @@ class Vocabulary:
             add_specials: [CLS] before and [SEP] after each text.
             pad_to: the width L; None: the longest of these texts.
         """
-        room = max_tokens - 2 if add_specials else max_tokens
-        assert room > 0 and (pad_to is None or pad_to >= max_tokens)
+        limit = max_tokens - 2 if add_specials else max_tokens
+        assert limit > 0 and (pad_to is None or pad_to >= max_tokens)
         ids = tokenize(self.tokenizer, texts)
-        cut = sum(len(row) > room for row in ids)
+        cut = sum(len(row) > limit for row in ids)
         before, after = ([int(self.to_full[CLS])], [int(self.to_full[SEP])]) if add_specials else ([], [])
-        rows = [before + row[:room] + after for row in ids]
+        rows = [before + row[:limit] + after for row in ids]
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
         width = pad_to or max([1, *lengths.tolist()])
         mask = torch.arange(width) < lengths[:, None]  # [B, L]

@@ -221,8 +221,8 @@ def _head(column: Column) -> str:
 
 def _aligned(name: str, cells: Sequence[str], width: int) -> str:
     heads = [_head(column) for column in (*GENERATION, *TRAINING) if column.title in _SHOWN]
-    room = max(map(len, heads))
-    return "  ".join([name.ljust(width), *(cell.rjust(room) for cell in cells)])
+    cell_width = max(map(len, heads))
+    return "  ".join([name.ljust(width), *(cell.rjust(cell_width) for cell in cells)])
 
 
 def _read(folder: Path) -> Speed:

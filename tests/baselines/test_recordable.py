@@ -141,6 +141,6 @@ def test_placed_targets_are_those_of_joined_rows() -> None:
         system = kind(recipe, LIMITS)
         model = system.build({"vocabulary": 64, **system.shape(pairs)})
         batch = system.batches(pairs, {}).batch(torch.tensor([3, 0, 11, 7, 19]))
-        assert ("places" in batch) == record
+        assert ("target_positions" in batch) == record
         found.append(value_and_gradient(model, partial(system.losses()[0], model, batch, CounterRNG(torch.arange(5)))))
     assert difference(*found) < 1e-5

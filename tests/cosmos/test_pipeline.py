@@ -58,7 +58,7 @@ def test_a_text_depends_on_its_seed_and_source_alone(pipeline: Pipeline, setting
     for place in (0, 7):
         assert pipeline.sample([SOURCES[place]], [seeds[place]], setting) == [together[place]]
     many = torch.tensor(seeds)
-    inputs = pipeline.encode(SOURCES, 16, fixed=True)
+    inputs = pipeline.encode(SOURCES, 16, static=True)
     latents = pipeline.latents(setting, many, *inputs)
     alone = pipeline.latents(setting, many[3:4], *(part[3:4] for part in inputs))
     torch.testing.assert_close(alone, latents[3:4], atol=1e-5, rtol=1e-5)

@@ -68,7 +68,7 @@ def _passage(size: int, weight: int) -> Frame:
             fixed("slot", even(map(str, slots))),
             Variable(
                 "asked",
-                lambda slot, *known: _roles(known[int(slot) - 1], known[size + int(slot) - 1]),
+                lambda slot, *facts: _roles(facts[int(slot) - 1], facts[size + int(slot) - 1]),
                 ("slot", *(f"{slot}.kind" for slot in slots), *(f"{slot}.same" for slot in slots)),
             ),
         ),
