@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
 from benchmarks.data.source import Split
-from benchmarks.data.world.draws import Stream
+from benchmarks.data.world.language.draws import Stream
 
 _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "story": world.stories,

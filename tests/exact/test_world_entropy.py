@@ -9,13 +9,13 @@ import pytest
 
 from benchmarks.data import world
 from benchmarks.data.world import question, story, summary
-from benchmarks.data.world.draws import Stream
-from benchmarks.data.world.grammar import Cases, Env, Pick, Seq, Tokens, Word
-from benchmarks.data.world.meaning import Chances, Frame, Language, Variable, dependent, even, fixed
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.grammar import Cases, Env, Pick, Seq, Tokens, Word
+from benchmarks.data.world.language.meaning import Chances, Frame, Language, Variable, dependent, even, fixed
+from benchmarks.data.world.language.templates import choices, fill
+from benchmarks.data.world.language.texts import plain
+from benchmarks.data.world.language.trees import count_targets, target_entropy
 from benchmarks.data.world.report_events import MINOR
-from benchmarks.data.world.templates import choices, fill
-from benchmarks.data.world.texts import plain
-from benchmarks.data.world.trees import count_targets, target_entropy
 
 
 def toy() -> Frame:

@@ -11,11 +11,11 @@ import pytest
 
 from benchmarks.data import world
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.draws import Stream
-from benchmarks.data.world.grammar import Cases, Env, Mark, Pick, Seq, Sides, Tokens, Word, maybe
-from benchmarks.data.world.meaning import Chances, Frame, Language, dependent, even, fixed
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.grammar import Cases, Env, Mark, Pick, Seq, Sides, Tokens, Word, maybe
+from benchmarks.data.world.language.meaning import Chances, Frame, Language, dependent, even, fixed
+from benchmarks.data.world.language.texts import plain
 from benchmarks.data.world.measures import _pairs_of
-from benchmarks.data.world.texts import plain
 
 
 def toy() -> Language:

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.data.world import question, story, summary
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Say, Seq, Tokens, Word, one_of
-from benchmarks.data.world.lexicon import NAMES
+from benchmarks.data.world.language.grammar import Cases, Mark, Node, Pick, Say, Seq, Tokens, Word, one_of
+from benchmarks.data.world.language.lexicon import NAMES
 from benchmarks.data.world.passages import WHO, kinds
 
 

@@ -76,14 +76,34 @@ def test_folders_import_only_downwards(package: str) -> None:
     assert upward == []
 
 
+def circle(needs: dict[str, set[str]]) -> list[str]:
+    """What cannot be put into an order in which each comes after all that it needs; empty where there is one."""
+    waiting = {name: needed - {name} for name, needed in needs.items()}
+    while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+    return sorted(waiting)
+
+
 @pytest.mark.parametrize("package", LAYERS)
 def test_modules_import_each_other_in_no_circle(package: str) -> None:
     known = modules(package)
-    waiting = {module: imported(path, known) - {module} for module, path in known.items()}
-    while free := [module for module, needs in waiting.items() if not needs & waiting.keys()]:
-        for module in free:
-            del waiting[module]
-    assert sorted(waiting) == [], "these import each other"
+    assert circle({module: imported(path, known) for module, path in known.items()}) == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_folders_within_folders_import_each_other_in_no_circle(package: str) -> None:
+    """Of each folder: its modules and its folders, each folder as one."""
+    known = modules(package)
+    imports = {module: imported(path, known) for module, path in known.items()}
+    for folder in (module for module, path in known.items() if path.name == "__init__.py" and module != package):
+        within = f"{folder}."
+        needs: dict[str, set[str]] = defaultdict(set)
+        for module in (module for module in known if module.startswith(within)):
+            part = module.removeprefix(within).partition(".")[0]
+            others = (other.removeprefix(within) for other in imports[module] if other.startswith(within))
+            needs[part] |= {other.partition(".")[0] for other in others}
+        assert circle(needs) == [], folder
 
 
 def test_no_folder_holds_too_much() -> None:

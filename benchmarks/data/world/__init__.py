@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks.data.world.documents import detox, questions, stories, stream, summaries
-from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.judging import (
     DetoxJudgement,
     draw_polite,
@@ -29,6 +28,8 @@ from benchmarks.data.world.judging import (
     rudeness,
     target_entropy,
 )
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.texts import canonical
 from benchmarks.data.world.measures import distinct_pairs, vocabulary
 from benchmarks.data.world.question import (
     QuestionJudgement,
@@ -62,7 +63,6 @@ from benchmarks.data.world.summary import (
     summary_entropy,
     summary_facts,
 )
-from benchmarks.data.world.texts import canonical
 
 VERSION = "1"
 

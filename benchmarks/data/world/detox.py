@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from benchmarks.data.world.clauses import events, opinions, remarks, requests, trouble
-from benchmarks.data.world.meaning import Language
+from benchmarks.data.world.language.meaning import Language
 
 
 @cache

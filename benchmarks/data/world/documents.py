@@ -15,10 +15,10 @@ from itertools import islice
 from baselines.contract import Document, unknown
 from benchmarks.data.world import question, story, summary
 from benchmarks.data.world.detox import language as detox_language
-from benchmarks.data.world.draws import Stream, hashed
-from benchmarks.data.world.grammar import Env
-from benchmarks.data.world.meaning import Facts, Frame, Language
-from benchmarks.data.world.texts import plain
+from benchmarks.data.world.language.draws import Stream, hashed
+from benchmarks.data.world.language.grammar import Env
+from benchmarks.data.world.language.meaning import Facts, Frame, Language
+from benchmarks.data.world.language.texts import plain
 
 SPLITS = {"train": (0, 1), "validation": (2,), "test": (3,)}
 _REFERENCES = 4

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from baselines.contract import UserError
-from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Env, Mark, Tokens
-from benchmarks.data.world.meaning import Facts, Frame
-from benchmarks.data.world.pairs import LanguagePairs
-from benchmarks.data.world.texts import tokens_of
-from benchmarks.data.world.trees import parts
-from benchmarks.data.world.wording import Wording
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Env, Mark, Tokens
+from benchmarks.data.world.language.meaning import Facts, Frame
+from benchmarks.data.world.language.pairs import LanguagePairs
+from benchmarks.data.world.language.texts import tokens_of
+from benchmarks.data.world.language.trees import parts
+from benchmarks.data.world.language.wording import Wording
 
 _LONGEST_PHRASE = max(map(len, lex.RUDE_PHRASES))
 _PAIRS = LanguagePairs(language, "rude sentence")

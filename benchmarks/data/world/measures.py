@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.grammar import Env, Node, Value
-from benchmarks.data.world.meaning import Frame
-from benchmarks.data.world.trees import assignments, deciding, flat, span, variables_of, words_of
+from benchmarks.data.world.language.grammar import Env, Node, Value
+from benchmarks.data.world.language.meaning import Frame
+from benchmarks.data.world.language.trees import assignments, deciding, flat, span, variables_of, words_of
 
 
 @cache

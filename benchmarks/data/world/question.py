@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Seq, Sides, Tokens, Value, Word
-from benchmarks.data.world.lexicon import Words, canonical_value
-from benchmarks.data.world.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
-from benchmarks.data.world.pairs import LanguagePairs
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Cases, Env, Mark, Node, Seq, Sides, Tokens, Value, Word
+from benchmarks.data.world.language.lexicon import Words, canonical_value
+from benchmarks.data.world.language.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
+from benchmarks.data.world.language.pairs import LanguagePairs
+from benchmarks.data.world.language.phrases import same
+from benchmarks.data.world.language.texts import tokens_of
+from benchmarks.data.world.language.trees import span, words_of
+from benchmarks.data.world.language.wording import Wording
 from benchmarks.data.world.passages import WHO, Kind, kinds, subject
-from benchmarks.data.world.phrases import same
-from benchmarks.data.world.texts import tokens_of
-from benchmarks.data.world.trees import span, words_of
-from benchmarks.data.world.wording import Wording
 
 _SIZES = {3: 3, 4: 3, 5: 2, 6: 2}
 """Numbers of facts, with weights."""

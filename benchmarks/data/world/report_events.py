@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Node, Word
-from benchmarks.data.world.lexicon import Words, phrases, words
-from benchmarks.data.world.phrases import same
-from benchmarks.data.world.templates import fill
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Node, Word
+from benchmarks.data.world.language.lexicon import Words, phrases, words
+from benchmarks.data.world.language.phrases import same
+from benchmarks.data.world.language.templates import fill
 
 WEATHER = words("cold warm mild rainy windy snowy sunny cloudy grey dry")
 DAYS = words("monday tuesday wednesday thursday friday saturday sunday")

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from benchmarks.data.world.draws import Stream
-from benchmarks.data.world.grammar import Env, Node, Seq, Tokens
-from benchmarks.data.world.meaning import Facts, Frame, Language
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.grammar import Env, Node, Seq, Tokens
+from benchmarks.data.world.language.meaning import Facts, Frame, Language
+from benchmarks.data.world.language.texts import plain, tokens_of
+from benchmarks.data.world.language.trees import count_targets, span, target_entropy, words_of
 from benchmarks.data.world.plots import trials, wishes
 from benchmarks.data.world.plots.plot import MOVES
-from benchmarks.data.world.texts import plain, tokens_of
-from benchmarks.data.world.trees import count_targets, span, target_entropy, words_of
 
 _END = "."
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Pick, Seq, Sides, Tokens, Value, Word
-from benchmarks.data.world.lexicon import canonical_value
-from benchmarks.data.world.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
-from benchmarks.data.world.pairs import LanguagePairs
-from benchmarks.data.world.phrases import same
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Cases, Env, Mark, Node, Pick, Seq, Sides, Tokens, Value, Word
+from benchmarks.data.world.language.lexicon import canonical_value
+from benchmarks.data.world.language.meaning import Chances, Facts, Frame, Language, Variable, even, fixed
+from benchmarks.data.world.language.pairs import LanguagePairs
+from benchmarks.data.world.language.phrases import same
+from benchmarks.data.world.language.templates import choices
+from benchmarks.data.world.language.texts import tokens_of
+from benchmarks.data.world.language.trees import span, words_of
+from benchmarks.data.world.language.wording import Wording
 from benchmarks.data.world.report_events import CLOCK, DAYS, WEATHER, Event, events, minor
-from benchmarks.data.world.templates import choices
-from benchmarks.data.world.texts import tokens_of
-from benchmarks.data.world.trees import span, words_of
-from benchmarks.data.world.wording import Wording
 
 _ORDERS = {"sefab": 3, "efsab": 3, "saefb": 2, "sabef": 2, "asefb": 2, "absef": 1}
 """Orders of scene, event, aftermath and the two pieces of small news, with weights: the event leads in three of 13."""

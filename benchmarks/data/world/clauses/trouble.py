@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Node, Pick, Seq, Word
-from benchmarks.data.world.meaning import Chances, Frame, dependent, even, fixed
-from benchmarks.data.world.phrases import (
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Cases, Node, Pick, Seq, Word
+from benchmarks.data.world.language.meaning import Chances, Frame, dependent, even, fixed
+from benchmarks.data.world.language.phrases import (
     KNOWN,
     LIKE_CRAP,
     expletive,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Node, Seq, Word
-from benchmarks.data.world.lexicon import Words
-from benchmarks.data.world.meaning import Chances, Frame, dependent, even, fixed
-from benchmarks.data.world.phrases import same
-from benchmarks.data.world.templates import choices, fill
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Cases, Node, Seq, Word
+from benchmarks.data.world.language.lexicon import Words
+from benchmarks.data.world.language.meaning import Chances, Frame, dependent, even, fixed
+from benchmarks.data.world.language.phrases import same
+from benchmarks.data.world.language.templates import choices, fill
 
 MOVES = ("wants", "tries", "meets", "resolves", "feels")
 """The sentences of a story, in order."""

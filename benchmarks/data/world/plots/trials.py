@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.lexicon import phrases, words
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.lexicon import phrases, words
 from benchmarks.data.world.plots.plot import Plot
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks.data import world
-from benchmarks.data.world import lexicon as lex
 from benchmarks.data.world.documents import SPLITS, split_of
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.trees import parts
 from benchmarks.data.world.measures import lengths, vocabulary
-from benchmarks.data.world.trees import parts
 
 COUNT = 800
 
@@ -153,8 +153,8 @@ def test_rude_words_are_rude_on_one_side_only() -> None:
     assert not vocabulary("target") & lex.RUDE_WORDS
     assert vocabulary("source") & lex.RUDE_WORDS
     from benchmarks.data.world.detox import language
-    from benchmarks.data.world.grammar import Mark
-    from benchmarks.data.world.texts import plain
+    from benchmarks.data.world.language.grammar import Mark
+    from benchmarks.data.world.language.texts import plain
 
     marks = [part for frame in language().frames for part in parts(frame.source) if isinstance(part, Mark)]
     assert len(marks) > 50

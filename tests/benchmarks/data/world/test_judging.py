@@ -10,8 +10,8 @@ from baselines.contract import UserError
 from benchmarks.data import world
 from benchmarks.data.world import DetoxJudgement, judge
 from benchmarks.data.world.detox import language
-from benchmarks.data.world.draws import Stream
 from benchmarks.data.world.judging import wording
+from benchmarks.data.world.language.draws import Stream
 
 SOURCE = "my stupid neighbour left the damn ladder in the garden again, which really sucks."
 TARGET = "my neighbour left the ladder in the garden again, which is annoying."

@@ -9,7 +9,7 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.data import world
 from benchmarks.data.world import SummaryJudgement, judge_summary
-from benchmarks.data.world.draws import Stream
+from benchmarks.data.world.language.draws import Stream
 from benchmarks.data.world.summary import _wording, event_facts, language
 
 REPORT = (

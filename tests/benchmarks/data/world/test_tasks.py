@@ -94,7 +94,7 @@ def test_no_story_meaning_no_passage_and_no_summarised_event_is_in_two_splits(
 
 
 def test_the_split_of_a_question_is_that_of_its_passage() -> None:
-    from benchmarks.data.world.draws import Stream
+    from benchmarks.data.world.language.draws import Stream
 
     stream = Stream("passages")
     for _ in range(50):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from benchmarks.data.world.grammar import Cases, Node, Pick, Seq, node
+from benchmarks.data.world.language.grammar import Cases, Node, Pick, Seq, node
 
 _PART = re.compile(r"\{([\w.]+)\}")
 

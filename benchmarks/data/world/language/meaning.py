@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.data.world.draws import Stream
-from benchmarks.data.world.grammar import Env, Node, Tokens, Value
-from benchmarks.data.world.lexicon import canonical_value
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.grammar import Env, Node, Tokens, Value
+from benchmarks.data.world.language.lexicon import canonical_value
 
 Fact = tuple[str, str]
 Facts = frozenset[Fact]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from benchmarks.data.world.grammar import Tokens
+from benchmarks.data.world.language.grammar import Tokens
 
 _BEFORE_MARK = re.compile(r"\s+(?=[.,?!])")
 _WORD_AND_MARKS = re.compile(r"(\S*?)([.,?!]*)(?:\s+|$)")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from baselines.contract import UserError
-from benchmarks.data.world.draws import Stream
-from benchmarks.data.world.grammar import Env, Tokens
-from benchmarks.data.world.meaning import Frame, Language
-from benchmarks.data.world.texts import plain, tokens_of
+from benchmarks.data.world.language.draws import Stream
+from benchmarks.data.world.language.grammar import Env, Tokens
+from benchmarks.data.world.language.meaning import Frame, Language
+from benchmarks.data.world.language.texts import plain, tokens_of
 
 _PARTS = 1 << 53  # of 1, as fine as floats are
 

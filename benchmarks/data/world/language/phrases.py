@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from benchmarks.data.world import lexicon as lex
-from benchmarks.data.world.grammar import Cases, Mark, Node, Pick, Seq, Sides, Word, maybe, one_of
-from benchmarks.data.world.meaning import Chances, Variable, dependent, even, fixed
+from benchmarks.data.world.language import lexicon as lex
+from benchmarks.data.world.language.grammar import Cases, Mark, Node, Pick, Seq, Sides, Word, maybe, one_of
+from benchmarks.data.world.language.meaning import Chances, Variable, dependent, even, fixed
 
 ANYONE = Chances({"name": 10, "kin": 13, "spouse": 1, "role": 12, "someone": 4, "stranger": 4})
 KNOWN = Chances({"name": 10, "kin": 13, "spouse": 1, "role": 12})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from benchmarks.data.world.grammar import Cases, Node, Tokens, Value, Word
-from benchmarks.data.world.lexicon import canonical_value
-from benchmarks.data.world.meaning import Fact, Facts
-from benchmarks.data.world.trees import parts, variables_of
+from benchmarks.data.world.language.grammar import Cases, Node, Tokens, Value, Word
+from benchmarks.data.world.language.lexicon import canonical_value
+from benchmarks.data.world.language.meaning import Fact, Facts
+from benchmarks.data.world.language.trees import parts, variables_of
 
 
 class Wording:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from benchmarks.data.world.grammar import Cases, Env, Mark, Node, Pick, Say, Seq, Sides, Tokens, Value, Word
-from benchmarks.data.world.meaning import Chances, Frame
+from benchmarks.data.world.language.grammar import Cases, Env, Mark, Node, Pick, Say, Seq, Sides, Tokens, Value, Word
+from benchmarks.data.world.language.meaning import Chances, Frame
 
 
 def parts(tree: Node) -> Iterator[Node]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from benchmarks.data.world.draws import Stream
+from benchmarks.data.world.language.draws import Stream
 
 Value = str
 Env = dict[str, Value]
