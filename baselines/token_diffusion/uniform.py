@@ -13,15 +13,18 @@ Axis legend: B rows (texts), L positions, V tokens; `...` any axes, the same in 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical, nucleus
-from baselines.token_diffusion.masked import TokenSchedule, time_steps
+from baselines.token_diffusion.masked import TokenSchedule
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
+
+LAST_TIME = 1e-5  # at which a greedy tail takes the prediction, as the authors' code has it
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Sequence int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
@@ -101,30 +104,32 @@ def ancestral(
     greedy_tail: bool = False,
     top_p: float = 1.0,
 ) -> Tensor:
-    """The reverse process from uniform noise in `steps` equal steps of t from 1 to 0, one network call each.
+    """The reverse process from uniform noise in equal steps of t from 1 to 0, with `steps` network calls.
 
     Every step draws each token anew from its posterior. The last step ends at no noise: its posterior is
     the predicted distribution times the likelihood of the noisy token.
 
     Args:
-        greedy_tail: take the most probable token in the last step (Duo, 2025): as top-p does for autoregression, it
-            gives up variety for quality.
-        top_p: draw from the nucleus of this mass of each posterior.
+        greedy_tail: make all steps but one, down to t = `LAST_TIME`, and let the last call take the most probable
+            tokens of the *prediction* there (Duo, 2025): as top-p does for autoregression, it gives up variety for
+            quality. The most probable tokens of the last posterior would mostly be the noisy ones at hand, whose
+            likelihood is greater by a factor of V alpha / (1 - alpha).
+        top_p: cut the prediction to its nucleus of this mass before a posterior is made of it. A token outside stays
+            possible only as noise that a later step removes; cut to the nucleus of the posterior itself, the token at
+            hand, which has most of its mass, could never be left again.
     """
     sequence = (seeds.uniform(length) * vocabulary).long()
-    for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
+    sample = compiled_if(seeds.compiled, sample_posterior)
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
+    if greedy_tail:  # of one call there is no step before it
+        times = torch.linspace(1.0, LAST_TIME if steps > 1 else 1.0, steps, dtype=torch.float64, device=sequence.device)
+    for t, s in itertools.pairwise(times):
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        logits = predict(sequence, alpha_t.expand(len(sequence)))  # [B, L, V]
+        logits = nucleus(predict(sequence, alpha_t.expand(len(sequence))), top_p)  # [B, L, V]
         uniform = seeds.uniform(2, length)
-        if greedy_tail and number == steps:
-            sequence = posterior(logits.float().softmax(-1), sequence, alpha_t.float(), alpha_s.float()).argmax(-1)
-        elif top_p < 1.0:
-            chances = posterior(logits.double().softmax(-1), sequence, alpha_t, alpha_s)
-            chances = nucleus(chances.log(), top_p).softmax(-1)
-            sequence = compiled_if(seeds.compiled, categorical)(chances, uniform[:, 0])
-        else:
-            sample = compiled_if(seeds.compiled, sample_posterior)
-            sequence = sample(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+        sequence = sample(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+    if greedy_tail:
+        sequence = predict(sequence, schedule.alpha(times[-1]).expand(len(sequence))).argmax(-1)
     return sequence
 
 

@@ -48,7 +48,7 @@ def test_the_sampler_stops_within_the_noise_the_decoder_knows() -> None:
             assert setting.end_noise < known, name
     euler = TEncDMSystem.settings["euler-50"]
     end = SCHEDULE.time(torch.tensor(-2 * math.log(euler.end_noise), dtype=torch.float64))
-    assert float(end) == pytest.approx(0.05) and euler.steps == 50 and euler.solver == "release"
+    assert float(end) == pytest.approx(0.01) and euler.steps == 50 and euler.solver == "release"
 
 
 def decoder() -> StateDecoder:
