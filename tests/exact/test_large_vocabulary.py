@@ -66,4 +66,4 @@ def test_a_nucleus_of_duo_cuts_the_prediction_and_no_posterior(steps: int, most:
 
 @pytest.mark.parametrize("steps", [16, 64])
 def test_ancestral_steps_of_duo_slip_as_often_as_the_language(steps: int) -> None:
-    assert float(slips(duo(steps)).mean()) == pytest.approx(SLIPS, abs=0.015)
+    assert float(slips(duo(steps)).mean()) == pytest.approx(SLIPS, abs=0.025)  # three deviations of 600 tokens
