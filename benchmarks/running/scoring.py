@@ -55,7 +55,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         [by_id[sample.id] for sample in samples],
         [sample.text for sample in samples],
         device=asked.device,
-        training=None if train is None else store.read_learnt(run, train["sha256"]),
+        training=None if train is None else store.read_learnt(run, train["sha256"], train.get("targets")),
     )
     fresh = judgement.score(
         batch,
