@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from baselines.contract import Corpus, Document, UserError
 from benchmarks.records import links, seals
-from benchmarks.records.files import StoreError, line, read_lines, write_json, write_lines
+from benchmarks.records.files import StoreError, line, read_lines, write_json
 from benchmarks.records.schema import (
     SCHEMA,
     Header,
@@ -297,8 +297,11 @@ def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(_parsed(folder / TIMINGS, timing_from_json))
 
 
-def read_scores(folder: Path) -> tuple[Score, ...]:
+def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
     """The scores of a cell that is done.
+
+    Args:
+        header: the cell's, where it was read already.
 
     Raises:
         UserError: they are damaged, were changed, or are of other samples than the cell has.
@@ -306,13 +309,14 @@ def read_scores(folder: Path) -> tuple[Score, ...]:
     path = folder / SCORES
     if not path.exists():
         return ()
-    header = read_header(folder)
+    header = read_header(folder) if header is None else header
     files = header.files if header is not None else {}
     samples = seals.file_sha256(folder / SAMPLES) or files.get(SAMPLES)
     remedy = "delete it, and score the run again"
+    lines = iter(path.read_bytes().split(b"\n"))
 
     def parse(row: Json) -> Score:
-        rest = seals.opened(row, str(path), remedy, wanted=bool(files))
+        rest = seals.opened_line(next(lines), row, str(path), remedy, wanted=bool(files))
         scored = rest.pop(SAMPLES, samples)
         if samples is not None and scored != samples:
             raise UserError(f"{path} holds scores of other samples than {folder / SAMPLES}; {remedy}.")
@@ -324,7 +328,8 @@ def read_scores(folder: Path) -> tuple[Score, ...]:
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:
     """Keep the scores of the samples that a cell has."""
     of = {SAMPLES: seals.file_sha256(folder / SAMPLES)}
-    write_lines(folder / SCORES, (seals.sealed({**to_json(score), **of}) for score in scores))
+    lines = "".join(seals.sealed_line({**to_json(score), **of}) for score in scores)
+    write_bytes(folder / SCORES, lines.encode(), StoreError)
 
 
 def read_cell(folder: Path) -> Record:
@@ -337,7 +342,7 @@ def read_cell(folder: Path) -> Record:
     if header is None:
         raise UserError(f"{folder} holds no cell.")
     check_record(folder, header)
-    scores = read_scores(folder) if header.status == "done" else ()  # an earlier attempt's, where it is not
+    scores = read_scores(folder, header) if header.status == "done" else ()  # an earlier attempt's, where it is not
     return Record(header, read_samples(folder), read_timings(folder), scores)
 
 

@@ -53,14 +53,11 @@ def check(run: Path, planned: PlannedCell, task: Task, *, used: bool) -> None:
             f"(to train it again, delete {folder} and {path.name} beside it)."
         ) from error
     if used:
-        check_files(run, cell.checkpoint_id, all_there=True)
+        check_files(run, cell.checkpoint_id)
 
 
-def check_files(run: Path, checkpoint_id: str, *, all_there: bool = False) -> None:
-    """See that every file of a finished checkpoint is what training left.
-
-    Args:
-        all_there: whether one that is missing is a fault too; published records leave weights out.
+def check_files(run: Path, checkpoint_id: str) -> None:
+    """See that every file that a finished checkpoint has is what training left.
 
     Raises:
         UserError: one was changed; the message names it.
@@ -68,7 +65,7 @@ def check_files(run: Path, checkpoint_id: str, *, all_there: bool = False) -> No
     path, folder = store.fit_file(run, checkpoint_id), store.checkpoint_folder(run, checkpoint_id)
     if path.exists():
         remedy = f"restore it from a copy, or delete {folder} and {path.name} beside it, and run again"
-        seals.check_files(folder, _read(path).get("files", {}), remedy, all_there=all_there)
+        seals.check_files(folder, _read(path).get("files", {}), remedy)
 
 
 def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:

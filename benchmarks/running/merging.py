@@ -53,6 +53,8 @@ def merge(folders: Sequence[Path], out: Path) -> list[str]:
         raise UserError("Say at least two runs to merge, each another folder.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already; choose another folder with --out.")
+    if any(out.resolve().is_relative_to(folder.resolve()) for folder in folders):
+        raise UserError(f"{out} lies in one of the runs to merge; choose another folder with --out.")
     runs = [StoredRun.read(folder) for folder in folders]
     first, *others = runs
     plan = first.plan

@@ -224,11 +224,11 @@ class FakeRun:
             cell.mkdir(parents=True)
             sealed = header.schema >= seals.SINCE
             for name, records in ((store.SAMPLES, samples), (store.TIMINGS, timings), (store.SCORES, scores)):
-                rows = [to_json(record) for record in records]
+                lines = [canonical_json(to_json(record)) + "\n" for record in records]
                 if name == store.SCORES and sealed:
                     of = seals.file_hashes(cell, [store.SAMPLES])
-                    rows = [seals.sealed({**row, **of}) for row in rows]
-                text = "".join(canonical_json(row) + "\n" for row in rows)
+                    lines = [seals.sealed_line({**json.loads(row), **of}) for row in lines]
+                text = "".join(lines)
                 (cell / name).write_text(text, encoding="utf-8")
             stored = to_json(replace(header, files=seals.file_hashes(cell, store.SEALED) if sealed else {}))
             (cell / store.HEADER).write_text(json.dumps(seals.sealed(stored) if sealed else stored), encoding="utf-8")

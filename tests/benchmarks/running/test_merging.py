@@ -196,5 +196,7 @@ def test_a_changed_record_is_not_merged(two: list[Path], tmp_path: Path) -> None
     weights.write_text(weights.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(UserError, match=rf"{weights} was changed"):
         merge(two, tmp_path / "both")
+    with pytest.raises(UserError, match="lies in one of the runs"):
+        merge(two, two[0] / "both")
     with pytest.raises(UserError, match="at least two runs"):
         merge([two[0], two[0]], tmp_path / "both")
