@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-import reports
 from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
 from benchmarks.records import seals, store
 from benchmarks.running import runner
+from reports import content
 
 Make = Callable[..., Plan]
 
@@ -246,16 +246,16 @@ def test_records_of_before_seals_are_read_and_the_report_says_so(run: Path, plan
     sealed = [record.scores for record in store.read_run(run)]
     unseal(run)
     assert [record.scores for record in store.read_run(run)] == sealed
-    said = reports.write(run)["markdown"].read_text()
-    assert "none: written before records were sealed" in said
+    facts = {fact.name: fact.values for fact in content.build(run, run / "report").facts}
+    assert [said.partition(":")[0] for said in facts["Seals"]] == ["none"]
     assert runner.run(planned("batch_size=10"), quiet).exit_code == 0
 
 
-def test_scores_of_old_records_are_bound_to_their_samples(run: Path, command: Any) -> None:
+def test_scores_of_old_records_are_bound_to_their_samples(run: Path, command: Any, planned: Make, quiet: Any) -> None:
     unseal(run)
     for path in run.rglob("scores.jsonl"):
         path.unlink()
-    assert command("score", "--out", str(run)).returncode == 0
+    assert runner.run(planned("batch_size=10"), quiet, ("score",)).exit_code == 0
     path = samples(run)
     done = command("report", "--out", str(run))
     assert (done.returncode, str(path) in done.stderr) == (2, True)
@@ -264,10 +264,10 @@ def test_scores_of_old_records_are_bound_to_their_samples(run: Path, command: An
 def test_a_report_does_without_what_was_not_published(run: Path, command: Any) -> None:
     shutil.rmtree(run / "documents")
     (cell(run) / "samples.jsonl").unlink()
-    said = reports.write(run)["markdown"].read_text()
-    assert "test documents, so no examples are shown" in said
-    assert "texts of 1 cell" in said
-    assert "word test 1" not in said
+    report = content.build(run, run / "report")
+    facts = {fact.name: fact.values for fact in report.facts}
+    assert facts["Not here"] == ("test documents, so no examples are shown", "texts of 1 cell")
+    assert report.sections[0].examples == ()
     shown = command("show", "toy", "--out", str(run))
     assert shown.returncode == 0
     assert "without sources and references" in shown.stdout
