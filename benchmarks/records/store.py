@@ -44,6 +44,7 @@ from cosmos.io.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
+JUDGED = (SCORES,)  # what scoring leaves in a cell, and what is void when the cell is made again
 _ANEW = "delete its folder and run again"
 _RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
@@ -91,8 +92,10 @@ def read_plan(run: Path) -> Json | None:
     """The run's plan, or None where none was made yet.
 
     Raises:
-        UserError: it is damaged, or of a newer schema.
+        UserError: it is damaged, changed since it was written, or of a newer schema; or something in the run's folder
+            is a link.
     """
+    links.refuse_links(run)
     path = run / PLAN
     if not path.exists():
         return None
@@ -306,7 +309,11 @@ def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]
     Raises:
         UserError: they are damaged, were changed, or are of other samples than the cell has.
     """
-    path = folder / SCORES
+    return _read_scores(folder / SCORES, header)
+
+
+def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
+    folder = path.parent
     if not path.exists():
         return ()
     header = read_header(folder) if header is None else header
@@ -327,9 +334,13 @@ def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:
     """Keep the scores of the samples that a cell has."""
-    of = {SAMPLES: seals.file_sha256(folder / SAMPLES)}
+    _write_scores(folder / SCORES, scores)
+
+
+def _write_scores(path: Path, scores: Iterable[Score]) -> None:
+    of = {SAMPLES: seals.file_sha256(path.parent / SAMPLES)}
     lines = "".join(seals.sealed_line({**to_json(score), **of}) for score in scores)
-    write_bytes(folder / SCORES, lines.encode(), StoreError)
+    write_bytes(path, lines.encode(), StoreError)
 
 
 def read_cell(folder: Path) -> Record:
@@ -352,7 +363,6 @@ def read_run(run: Path) -> list[Record]:
     Raises:
         UserError: the folder holds no run.
     """
-    links.refuse_links(run)
     plan = read_plan(run)
     if plan is None:
         raise UserError(f"{run} holds no run; make one with `python -m benchmarks run --task TASK --out {run}`.")

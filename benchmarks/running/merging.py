@@ -16,7 +16,7 @@ from benchmarks.records.schema import Json, Record
 from benchmarks.running import fitting, reuse
 from cosmos.io.files import make_folder, saving
 
-_TOGETHER = ("documents", "learnt")  # folders of files that are named by what is in them
+_OF_CELLS = ("cells", "checkpoints", "report")  # files in other folders are named by what is in them
 _PARTIAL = ".{}.partial"
 
 
@@ -182,8 +182,9 @@ def _write(runs: Sequence[StoredRun], plan: Json, out: Path) -> None:
                 if not store.cell_folder(partial, cell_id).exists():
                     _copy(store.cell_folder(run.folder, cell_id), store.cell_folder(partial, cell_id))
                 _copy_checkpoint(run.folder, partial, run.records[cell_id].header.cell.checkpoint_id)
-        for name in _TOGETHER:
-            _copy(run.folder / name, partial / name)
+            for folder in sorted(path for path in run.folder.iterdir() if path.is_dir()):
+                if folder.name not in _OF_CELLS and not folder.name.startswith("."):
+                    _copy(folder, partial / folder.name)
         store.write_plan(partial, plan)
         store.read_run(partial)
         os.replace(partial, out)

@@ -258,7 +258,7 @@ class _RunExecution:
             earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
-        for name in (ERROR, store.SCORES):
+        for name in (ERROR, *store.JUDGED):
             (self.folder(cell) / name).unlink(missing_ok=True)
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:

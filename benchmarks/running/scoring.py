@@ -41,11 +41,12 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         metrics: some of those asked for; all of them if None.
 
     Raises:
-        UserError: samples or documents are missing, or the cache cannot be used.
+        UserError: samples or documents are missing or were changed, or the cache cannot be used.
     """
     from benchmarks import evaluators as judges
     from benchmarks import metrics as judgement
 
+    store.check_record(folder, header)
     by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
     train = header.documents.get("train")

@@ -71,6 +71,15 @@ def test_two_runs_become_one_with_the_same_bytes_again(
     assert sum("generated already" in line for line in quiet.lines) == 3
 
 
+def test_documents_that_one_run_alone_has_are_taken(two: list[Path], tmp_path: Path) -> None:
+    for name in ("documents", "learnt"):
+        shutil.rmtree(two[1] / name)
+        merge(two, tmp_path / f"both without {name}")
+        merge(two[::-1], tmp_path / f"turned without {name}")
+        for folder in (f"both without {name}", f"turned without {name}"):
+            assert seals.tree_hashes(tmp_path / folder / name) == seals.tree_hashes(two[0] / name)
+
+
 def test_a_killed_merge_leaves_no_run_and_the_next_one_is_whole(
     two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
