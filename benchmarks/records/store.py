@@ -269,7 +269,7 @@ def check_record(folder: Path, header: Header) -> None:
     Raises:
         UserError: one was changed; the message names it.
     """
-    if header.status == "done" and header.files:
+    if header.status == "done":
         seals.check_files(folder, header.files, _RESTORE.format(folder))
     elif seals.changed_batches(read_samples(folder), read_timings(folder)):
         raise UserError(
