@@ -115,6 +115,14 @@ class Local:
             },
         }
 
+    def named_files(self, task: str) -> dict[str, list[Path]]:
+        """The files of the folder that the options name; none where the environment does."""
+        if not self.options.folder:
+            return {}
+        files = [self._file(task, split) for split in SPLITS]
+        files += [self._passage_file()] if self.options.passages else []
+        return {"folder": [path for path in files if path is not None]}
+
     @cached_property
     def folder(self) -> Path:
         """The folder of all sets."""
