@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
@@ -84,11 +85,11 @@ class Cell:
         "seed",
     )
 
-    @property
+    @cached_property
     def id(self) -> str:
         return identity(dataclasses.asdict(self))
 
-    @property
+    @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
         return identity({name: getattr(self, name) for name in self._TRAINING})
@@ -138,6 +139,13 @@ class Header:
     parameters: Network | None = None  # of all networks together, each parameter counted once
     verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
     schema: int = SCHEMA
+
+    @cached_property
+    def entry_id(self) -> str:
+        """Equal for cells that differ by their seed alone and were asked the same documents."""
+        cell = dataclasses.asdict(self.cell)
+        del cell["seed"]
+        return identity([cell, str(self.documents.get("test", {}).get("sha256", ""))])
 
     @property
     def batch_size(self) -> int:
