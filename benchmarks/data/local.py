@@ -38,7 +38,8 @@ class LocalOptions:
         folder: the folder that holds the sets; the environment variable COSMOS_DATA where it is empty.
         name: the set; where it is empty, the usual one of the task.
         test_name: the set whose test split is used, if it is another one.
-        train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
+        train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids. No others
+            are read or checked.
         passages: the set with a column `text` whose train split the first stage of Cosmos learns from besides the
             task's own texts; none where it is empty. Those with held-out texts of the task in them are left out.
         passage_count: how many of those, 0 for all; chosen in the same way.
