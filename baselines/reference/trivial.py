@@ -129,9 +129,8 @@ class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
 
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
-        targets = [document.target.split() for document in corpus.train]
-        words = Counter(itertools.chain.from_iterable(targets))
-        lengths = Counter(map(len, targets))
+        words = Counter(itertools.chain.from_iterable(document.target.split() for document in corpus.train))
+        lengths = Counter(len(document.target.split()) for document in corpus.train)
         return {"words": [[w, words[w]] for w in sorted(words)], "lengths": [[n, lengths[n]] for n in sorted(lengths)]}
 
     def use(self, learnt: Any) -> None:

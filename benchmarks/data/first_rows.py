@@ -65,8 +65,9 @@ def _taken(file: Any, names: Sequence[str], places: Sequence[int]) -> Any:
                 parts.append(batch.take(pa.array(inside)))
                 at += batch.num_rows
         start += size
-    schema = pa.schema([file.schema_arrow.field(name) for name in names])
-    return pa.Table.from_batches(parts, schema) if parts else schema.empty_table()
+    if parts:
+        return pa.Table.from_batches(parts)
+    return pa.schema([file.schema_arrow.field(name) for name in names]).empty_table()
 
 
 def from_records(records: Iterable[dict[str, Any]], count: int | None) -> tuple[list[dict[str, Any]], int]:
