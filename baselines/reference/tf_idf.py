@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -71,16 +70,29 @@ def _postings(texts: Sequence[str], numbers: dict[str, int]) -> Iterator[tuple[I
     """Text, word and count of every posting by text, for some texts at a time; new words are given numbers."""
     named: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     for start in range(0, len(texts), _AT_ONCE):
-        row, lengths = array("q"), array("q")
+        row: list[int] = []
+        lengths, parts = [], _NumbersOfParts(named)
         for text in texts[start : start + _AT_ONCE]:
             before = len(row)
-            row.extend(map(named.__getitem__, words_of(text)))
+            row.extend(itertools.chain.from_iterable(map(parts.__getitem__, text.lower().split())))
             lengths.append(len(row) - before)
         owners = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
         pairs, counts = np.unique((owners << 32) + np.asarray(row, dtype=np.int64), return_counts=True)
         places, words = (pairs >> 32) + start, pairs & 0xFFFFFFFF
         yield places.astype(np.int32), words.astype(np.int32), counts.astype(np.int32)
     numbers.update(named)
+
+
+class _NumbersOfParts(dict[str, list[int]]):
+    """The numbers of the words between two spaces, each such part taken apart once: no word has a space in it."""
+
+    def __init__(self, named: defaultdict[str, int]) -> None:
+        super().__init__()
+        self._named = named
+
+    def __missing__(self, part: str) -> list[int]:
+        self[part] = numbers = [self._named[word] for word in words_of(part)]
+        return numbers
 
 
 def _joined(parts: Sequence[Integers]) -> Integers:

@@ -55,8 +55,8 @@ class Floor:
             learnt = self.learn(corpus)
             make_folder(workdir)
             stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
-            # On one line: with line breaks the encoder would hold every text of a large set in pieces.
-            write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True, ensure_ascii=False) + "\n").encode())
+            # On one line and in ASCII: else the encoder holds every text of a large set several times as wide.
+            write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True) + "\n").encode())
         seconds = self._stored(workdir)["seconds"]
         progress("fit", 1.0, None)
         return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})

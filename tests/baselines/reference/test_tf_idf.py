@@ -43,6 +43,16 @@ def test_the_nearest_is_that_of_the_formula_however_many_are_sorted_together(mon
     ]
 
 
+def test_words_are_those_of_the_whole_text():
+    """Of texts that are taken apart at spaces of every kind first, the same: letters that lower to two, marks, no-break
+    spaces, separators."""
+    texts = ["İstanbul's  café—open\u00a0now\u2028ok?!", "a\x1cb\x1fc\u3000d.e,f", " \t", "\u200bx\u180ey"]
+    index = TfIdfIndex(texts)
+    assert sorted(index.idf) == sorted({word for text in texts for word in words_of(text)})
+    for place, text in enumerate(texts):
+        assert all(place in index.postings(word)[0] for word in words_of(text))
+
+
 def test_postings_are_the_texts_with_a_word_in_order():
     index = TfIdfIndex(["b a", "c", "", "a a b"])
     places, weights = index.postings("a")
