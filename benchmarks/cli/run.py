@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
     outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=arguments.fresh)
-    if "score" in stages and any(r.header.status == "done" for r in store.read_run(run_plan.folder)):
+    if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         print(sentence, file=sys.stderr)
@@ -57,7 +57,7 @@ def show_report(folder: Path) -> None:
     """Write the report of a run, print its table, and say where the report is."""
     import reports
 
-    written = reports.write(folder)
-    print(reports.terminal(folder))
+    table, written = reports.publish(folder)
+    print(table)
     for kind, path in written.items():
         print(f"{kind}: {path}")

@@ -20,6 +20,7 @@ import json
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
@@ -90,16 +91,16 @@ class Cell:
         "seed",
     )
 
-    @property
+    @cached_property
     def id(self) -> str:
         return identity(self.identified)
 
-    @property
+    @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
         return identity({name: self.identified[name] for name in self._TRAINING})
 
-    @property
+    @cached_property
     def identified(self) -> Json:
         """The fields as they enter the identity: files and folders by their contents, wherever they lie."""
         fields = dataclasses.asdict(self)
@@ -154,6 +155,12 @@ class Header:
     verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
+
+    @cached_property
+    def entry_id(self) -> str:
+        """Equal for cells that differ by their seed alone and were asked the same documents."""
+        cell = {name: value for name, value in self.cell.identified.items() if name != "seed"}
+        return identity([cell, str(self.documents.get("test", {}).get("sha256", ""))])
 
     @property
     def batch_size(self) -> int:

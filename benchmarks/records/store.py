@@ -363,8 +363,21 @@ def read_run(run: Path) -> list[Record]:
     Raises:
         UserError: the folder holds no run.
     """
+    return [read_cell(folder) for folder in _folders(run) if (folder / HEADER).exists()]
+
+
+def read_headers(run: Path) -> list[Header]:
+    """What `read_run` reads, without samples, timings and scores.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
+    return [header for folder in _folders(run) if (header := read_header(folder)) is not None]
+
+
+def _folders(run: Path) -> list[Path]:
+    """Where the cells of the plan are, in its order."""
     plan = read_plan(run)
     if plan is None:
         raise UserError(f"{run} holds no run; make one with `python -m benchmarks run --task TASK --out {run}`.")
-    folders = [cell_folder(run, cell_id) for cell_id in plan["cells"]]
-    return [read_cell(folder) for folder in folders if (folder / HEADER).exists()]
+    return [cell_folder(run, cell_id) for cell_id in plan["cells"]]
