@@ -117,7 +117,8 @@ class System(Protocol):
     ) -> TrainingResult:
         """Train and leave a checkpoint in `workdir`.
 
-        Killed and called again with the same arguments it takes up where it was and ends with the same bytes.
+        Killed and called again with the same arguments it takes up where it was and ends with the same bytes, on the
+        same type of processor with the same number of threads and the same packages.
         Called after it has finished, it returns the same `TrainingResult` at once.
         """
         ...

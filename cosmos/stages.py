@@ -2,7 +2,8 @@
 Rivals that diffuse latents train theirs with the same functions.
 
 Killed and called again with the same arguments, all of it takes up its work and ends with the same bytes: caches go on
-where they were, finished training is read back, and every initial weight and every draw follows from the seed.
+where they were, finished training is read back, and every initial weight and every draw follows from the seed
+(`cosmos.training.loop` says on which machines).
 
     run.workdir/states/<hash of the texts>/   frozen states
     run.workdir/start.json                    what first weights cost

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["terminal", "write"]
+if TYPE_CHECKING:
+    from reports.content import Report
+
+__all__ = ["publish", "terminal", "write"]
 
 
 def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
@@ -21,13 +25,32 @@ def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
     Raises:
         UserError: there is no run, none of its cells is done, a record is damaged, or `out` cannot be written to.
     """
-    # Here, since pandas and matplotlib take a second that `--help` need not wait for.
-    from reports import figures, html, latex, markdown
-    from reports.content import build
-    from reports.templating import save
+    from reports.content import build  # here, since pandas takes a second that `--help` need not wait for
 
     folder = run_folder / "report" if out is None else out
+    return _write(build(run_folder, folder), folder)
+
+
+def publish(run_folder: Path) -> tuple[str, dict[str, Path]]:
+    """The table of a run for this terminal, and its report, written: both of one reading of the records.
+
+    Raises:
+        UserError: as `write`.
+    """
+    from reports.compact import render
+    from reports.content import build
+
+    folder = run_folder / "report"
     report = build(run_folder, folder)
+    written = _write(report, folder)
+    return render(report.sections), written
+
+
+def _write(report: Report, folder: Path) -> dict[str, Path]:
+    """Write a report in every form."""
+    from reports import figures, html, latex, markdown
+    from reports.templating import save
+
     picture = figures.draw(
         [section.title for section in report.sections], [section.panel for section in report.sections]
     )

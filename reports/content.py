@@ -103,7 +103,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         batches=overview.by_batch(panel, suffix),
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
-        examples=examples.choose(panel, documents),
+        examples=examples.choose(panel, documents) if documents else (),
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from baselines.contract import Document, UserError
 from benchmarks.records import store
-from benchmarks.records.schema import Json, Record, identity, to_json
+from benchmarks.records.schema import Json, Record, identity
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
@@ -29,7 +29,7 @@ class Run:
     Attributes:
         plan: `plan.json`.
         records: one per cell that was begun, in the order of the plan.
-        documents: hash of a document file -> its documents by id.
+        documents: hash of a document file -> its documents by id; without those that published records leave out.
     """
 
     folder: Path
@@ -47,7 +47,8 @@ def read_run(folder: Path) -> Run:
     records = tuple(store.read_run(folder))
     if not records:
         raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
-    hashes = sorted({documents_hash(record) for record in records} - {""})
+    check_learnt(records, folder)
+    hashes = sorted(sha for sha in {documents_hash(record) for record in records} if store.has_documents(folder, sha))
     documents = {sha: {document.id: document for document in store.read_documents(folder, sha)} for sha in hashes}
     return Run(folder, store.read_plan(folder) or {}, records, documents)
 
@@ -59,15 +60,40 @@ def documents_hash(record: Record) -> str:
 
 def entry_key(record: Record) -> str:
     """Equal for cells that differ by their seed alone: one row of a table."""
-    cell = to_json(record.header.cell)
-    del cell["seed"]
-    return identity([cell, documents_hash(record)])
+    return record.header.entry_id
 
 
 def panel_key(record: Record) -> str:
     """Equal for cells that were asked the same: only these may share a table."""
     cell = record.header.cell
-    return identity([cell.task, cell.task_version, cell.source, cell.data, cell.limit, documents_hash(record)])
+    data = cell.identified["data"]
+    return identity([cell.task, cell.task_version, cell.source, data, cell.limit, documents_hash(record)])
+
+
+def text_ids(record: Record) -> list[str]:
+    """The ids of a cell's texts in their order; where the texts were not published, as its batches name them."""
+    batches = {timing.index: timing.ids for timing in record.timings if timing.kind == "batch"}
+    return [sample.id for sample in record.samples] or [key for index in sorted(batches) for key in batches[index]]
+
+
+def check_learnt(records: Iterable[Record], folder: Path) -> None:
+    """See that cells that would be ranked together have learnt from the same documents.
+
+    Raises:
+        UserError: they have not; the message names two.
+    """
+    first: dict[tuple[str, str], Record] = {}
+    for record in records:
+        for split in ("train", "validation", "passages"):
+            about = record.header.documents.get(split)
+            if about is None or record.header.status != "done":
+                continue
+            earlier = first.setdefault((panel_key(record), split), record)
+            if earlier.header.documents[split]["sha256"] != about["sha256"]:
+                raise UserError(
+                    f"The cells {earlier.header.cell.id} and {record.header.cell.id} of {folder} were made with other "
+                    f"{split} texts, so they cannot share a ranking; keep one of them there."
+                )
 
 
 def cells(records: Iterable[Record]) -> pd.DataFrame:
@@ -98,7 +124,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
-        ids = [sample.id for sample in record.samples]
+        ids = text_ids(record)
         for position, score in enumerate(record.scores):
             values = score.values if score.values is not None and len(score.values) == len(ids) else ()
             per_text = {key: value for key, value in zip(ids, values, strict=False) if value is not None}

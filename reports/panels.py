@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.records.schema import Cell, Record
+from benchmarks.records.schema import Cell, Record, to_json
 from reports import dataframes
 from reports.columns import ScoreColumn, score_columns
 from reports.quantities import Quantity, latency, mean, throughput
@@ -206,7 +206,7 @@ def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
 def _tagged(entries: Sequence[Entry]) -> list[Entry]:
     """Add to each entry what tells it from the others: the parts of its cell that are not the same in all."""
     contestants = [entry for entry in entries if entry.trained] or list(entries)
-    told = {entry.key: {**vars(entry.cell), "batch_size": entry.batch_size} for entry in entries}
+    told = {entry.key: {**to_json(entry.cell), "batch_size": entry.batch_size} for entry in entries}
     varying = [
         part
         for part in ("preset", "budget", "device", "dtype", "batch_size")

@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from benchmarks.records.schema import Header, Json, Record
-from reports.dataframes import Run
+from reports.dataframes import Run, documents_hash
 from reports.numbers import counted
 from reports.panels import Entry, Panel
 
@@ -65,6 +65,8 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Data", _varying(headers, _data)),
         Fact("Read", _varying([header for header in headers if header.content], lambda header: _flat(header.content))),
         Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
+        Fact("Seals", _varying(headers, _seal)),
+        Fact("Not here", _left_out(run)),
         Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
@@ -189,6 +191,30 @@ def _documents(header: Header) -> str:
     return "; ".join(
         f"{split}: {counted(int(about.get('count', 0)), 'text')}, sha256 {about.get('sha256', 'unknown')}"
         for split, about in header.documents.items()
+        if about.get("count") != 0
+    )
+
+
+def _seal(header: Header) -> str:
+    if header.files:
+        return "every file read has the SHA-256 that it was written with"
+    return "none: written before records were sealed, so a change since then would not be seen"
+
+
+def _left_out(run: Run) -> tuple[str, ...]:
+    """What of the records is not there, as where a licence keeps texts from being published."""
+    done = [record for record in run.records if record.header.status == "done"]
+    hashes = {documents_hash(record) for record in done}
+    gaps = {
+        "test documents, so no examples are shown": len(hashes - run.documents.keys()),
+        "texts": sum(not record.samples for record in done),
+        "timings": sum(not record.timings for record in done),
+        "scores": sum(not record.scores for record in done),
+    }
+    return tuple(
+        what if what.startswith("test") else f"{what} of {counted(count, 'cell')}"
+        for what, count in gaps.items()
+        if count
     )
 
 

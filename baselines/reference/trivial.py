@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import math
+import json
 import re
 import time
 from collections import Counter
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 
 from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
-from cosmos.io.files import make_folder, read_json, write_json
+from baselines.reference.tf_idf import TfIdfIndex
+from cosmos.io.files import make_folder, read_json, write_bytes
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import silent
 
@@ -55,7 +55,8 @@ class Floor:
             learnt = self.learn(corpus)
             make_folder(workdir)
             stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
-            write_json(workdir / _LEARNT, stored)
+            # On one line and in ASCII: else the encoder holds every text of a large set several times as wide.
+            write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True) + "\n").encode())
         seconds = self._stored(workdir)["seconds"]
         progress("fit", 1.0, None)
         return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})
@@ -128,9 +129,8 @@ class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
 
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
-        targets = [document.target.split() for document in corpus.train]
-        words = Counter(itertools.chain.from_iterable(targets))
-        lengths = Counter(map(len, targets))
+        words = Counter(itertools.chain.from_iterable(document.target.split() for document in corpus.train))
+        lengths = Counter(len(document.target.split()) for document in corpus.train)
         return {"words": [[w, words[w]] for w in sorted(words)], "lengths": [[n, lengths[n]] for n in sorted(lengths)]}
 
     def use(self, learnt: Any) -> None:
@@ -151,12 +151,7 @@ class UnigramSystem(Floor):
 
 
 class RetrievalSystem(Floor):
-    """The target of the nearest training source; the lowest index wins among equals.
-
-    Nearness is the cosine of TF-IDF vectors over lower-cased words and punctuation marks: the count of a word in the
-    text times 1 + log((1 + n) / (1 + texts with the word)). Words unknown in training change no order. Sums run over
-    words in alphabetical order, in float64: equal bags of words get equal numbers.
-    """
+    """The target of the training source that is nearest by TF-IDF; the lowest index wins among equals."""
 
     needs_source: ClassVar[bool] = True
 
@@ -165,30 +160,10 @@ class RetrievalSystem(Floor):
 
     def use(self, learnt: Any) -> None:
         self.targets: list[str] = learnt["targets"]
-        bags = [Counter(_words(source)) for source in learnt["sources"]]
-        texts = Counter(itertools.chain.from_iterable(bags))  # in how many texts a word occurs
-        self.idf = {word: 1.0 + math.log((1 + len(bags)) / (1 + texts[word])) for word in texts}
-        weights_of: dict[str, list[tuple[int, float]]] = {word: [] for word in texts}
-        for index, bag in enumerate(bags):
-            norm = math.sqrt(math.fsum((n * self.idf[w]) ** 2 for w, n in bag.items()))
-            for word, n in bag.items():
-                weights_of[word].append((index, n * self.idf[word] / norm))
-        self.postings: dict[str, tuple[Tensor, Tensor]] = {}
-        for word, posted in weights_of.items():
-            places, weights = zip(*posted, strict=True)
-            self.postings[word] = torch.tensor(places), torch.tensor(weights, dtype=torch.float64)
+        self.index = TfIdfIndex(learnt["sources"])
 
     def text(self, request: Request) -> str:
-        return self.targets[self.nearest(str(request.source))]
-
-    def nearest(self, source: str) -> int:
-        """The index of the nearest training source."""
-        scores = torch.zeros(len(self.targets), dtype=torch.float64)
-        for word, n in sorted(Counter(_words(source)).items()):
-            if word in self.postings:
-                places, weights = self.postings[word]
-                scores[places] += n * self.idf[word] * weights  # no place twice within one word
-        return int((scores == scores.max()).nonzero()[0])
+        return self.targets[self.index.nearest(str(request.source))]
 
 
 class ReferenceSystem(Floor):
@@ -218,7 +193,3 @@ def first_sentence(text: str) -> str:
 
 def _name(floor: Floor) -> str:
     return type(floor).__name__.removesuffix("System").lower()
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+|[^\w\s]", text.lower())

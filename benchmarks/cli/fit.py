@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import BenchmarksParser, add_run_flags
+from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags
 from benchmarks.cli.run import execute
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
+    add_fresh(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

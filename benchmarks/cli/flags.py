@@ -92,6 +92,11 @@ def add_run_flags(parser: BenchmarksParser) -> None:
     parser.epilog = SETTING_HELP
 
 
+def add_fresh(parser: BenchmarksParser) -> None:
+    """`--fresh`, of the verbs that make something."""
+    parser.add_argument("--fresh", action="store_true", help="delete what this command makes, and make it again")
+
+
 def add_settings(parser: BenchmarksParser) -> None:
     """`--set`, `--config` and `--offline`."""
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import BenchmarksParser, parse
 
-VERBS = ("run", "plan", "fit", "generate", "score", "report", "show", "speed", "list", "doctor", "fetch")
+VERBS = ("run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "list", "doctor", "fetch")
 
 _HELP = """usage: python -m benchmarks VERB [flags]
 

@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
     for planned in run_plan.cells:
         cell = planned.cell
         folder = store.cell_folder(run_plan.folder, cell.id)
-        header = store.header_of(folder, cell)
+        header = store.read_header(folder)
         state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
         print(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
     print()

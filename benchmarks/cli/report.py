@@ -18,9 +18,9 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.cli.run import show_report
     from benchmarks.planning.plan import default_folder
-    from benchmarks.records.store import read_run
+    from benchmarks.records.store import read_headers
 
     folder = default_folder(choices_of(arguments))
-    read_run(folder)  # says what is wrong before pandas is loaded
+    read_headers(folder)  # says what is wrong before pandas is loaded
     show_report(folder)
     return 0

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, choices_of
 
 if TYPE_CHECKING:
     from benchmarks.running.runner import Stage
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
+    add_fresh(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -44,8 +45,8 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     from benchmarks.running import runner
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
-    outcome = runner.run(run_plan, ConsoleReporter(), stages)
-    if "score" in stages and any(r.header.status == "done" for r in store.read_run(run_plan.folder)):
+    outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=arguments.fresh)
+    if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         print(sentence, file=sys.stderr)
@@ -56,7 +57,7 @@ def show_report(folder: Path) -> None:
     """Write the report of a run, print its table, and say where the report is."""
     import reports
 
-    written = reports.write(folder)
-    print(reports.terminal(folder))
+    table, written = reports.publish(folder)
+    print(table)
     for kind, path in written.items():
         print(f"{kind}: {path}")

@@ -56,19 +56,19 @@ def main(arguments: argparse.Namespace) -> int:
             raise UserError(f"Scoring has no {key}; only {selection.PREFIX}.ROLE can be set here.")
     device = environment.find_device(arguments.device or "cpu")
     folder = default_folder(choices)
-    records = store.read_run(folder)
+    headers = store.read_headers(folder)
     plan = store.read_plan(folder)
     assert plan is not None, "a run that can be read has a plan"
     evaluators = {**plan.get("evaluators", {}), **evaluator_models}
     asked = selection.select(choices.metric, plan["task"]["metrics"], evaluators, device)
     with locked(folder):
         store.write_plan(folder, {**plan, "evaluators": evaluators})
-        for record in records:
-            cell = record.header.cell
+        for header in headers:
+            cell = header.cell
             if not store.is_generated(store.cell_folder(folder, cell.id)):
                 print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)
                 continue
-            scoring.score(folder, store.cell_folder(folder, cell.id), record.header, asked)
+            scoring.score(folder, store.cell_folder(folder, cell.id), header, asked)
             print(f"{label(cell)}: scored", file=sys.stderr, flush=True)
     show_report(folder)
     return 0

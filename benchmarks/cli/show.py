@@ -94,14 +94,18 @@ def _show(record: Record, folder: Path, count: int) -> None:
         print(f"  {score.metric:{width}}{_value(score)}")
     if "test" not in header.documents:
         return
-    documents = {d.id: d for d in store.read_documents(folder, header.documents["test"]["sha256"])}
+    sha256, documents = header.documents["test"]["sha256"], {}
+    if store.has_documents(folder, sha256):
+        documents = {document.id: document for document in store.read_documents(folder, sha256)}
+    else:
+        print("\nthe test documents are not in this run, so texts are shown without sources and references")
     for sample in record.samples[:count]:
-        document = documents[sample.id]
+        document = documents.get(sample.id)
         print(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
         for kind, text in (
-            ("source", document.source),
+            ("source", document.source if document else None),
             ("text", sample.text),
-            *(("ref", r) for r in document.references),
+            *(("ref", r) for r in (document.references if document else ())),
         ):
             if text is not None:
                 print(f"  {kind:8}{text}")

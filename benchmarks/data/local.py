@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from baselines.contract import Document, UserError, unknown
 from benchmarks import tasks
-from benchmarks.data import rows
+from benchmarks.data import first_rows, rows
 from benchmarks.data.source import SPLITS, Split
 
 FOLDER_VARIABLE = "COSMOS_DATA"
@@ -38,7 +38,8 @@ class LocalOptions:
         folder: the folder that holds the sets; the environment variable COSMOS_DATA where it is empty.
         name: the set; where it is empty, the usual one of the task.
         test_name: the set whose test split is used, if it is another one.
-        train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids.
+        train, validation, test: how many documents of each split, 0 for all; chosen by a hash of their ids. No others
+            are read or checked.
         passages: the set with a column `text` whose train split the first stage of Cosmos learns from besides the
             task's own texts; none where it is empty. Those with held-out texts of the task in them are left out.
         passage_count: how many of those, 0 for all; chosen in the same way.
@@ -69,21 +70,24 @@ class Local:
 
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
-        self._splits = cache(self._read_all)
+        self._splits: dict[str, dict[Split, _Split]] = {}  # by task, as far as they were asked for
         self._passages = cache(self._read_passages)
 
     def load(self, task: str, split: Split, limit: int | None = None) -> Sequence[Document]:
         """The first `limit` (or all) documents of a split, in the order of a hash of their ids.
 
-        All splits of the set are read and checked, whichever is asked for.
+        All splits of the set are checked, whichever is asked for, in the documents that are asked for: of this one
+        up to `limit`, of the others as many as the options say.
 
         Raises:
             UserError: the set or the split is not there, or its files cannot be used.
         """
-        splits = self._splits(task)
+        splits = self._read(task, split, limit)
         if split not in splits:
             raise UserError(_lacking(self._name(task, split), split, list(splits)))
-        return rows.first(splits[split], getattr(self.options, split), limit, f"data.{split}")
+        asked, found = getattr(self.options, split), splits[split]
+        rows.check_count(asked, found.rows, f"data.{split}")
+        return found.documents[: _least(asked or None, limit)]
 
     def passages(self, task: str) -> Sequence[str]:
         """The passages that the options name, in the order of a hash of their ids.
@@ -95,13 +99,12 @@ class Local:
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, for the record: names, and the SHA-256 and number of rows of each file."""
-        files = {split: self._file(task, split) for split in SPLITS}
         others = {}
         if self.options.passages:
             passages, left_out = self._passages(task)
             others["passages"] = {
                 "set": self.options.passages,
-                "sha256": hashlib.sha256(self._passage_file().read_bytes()).hexdigest(),
+                "sha256": _file_hash(self._passage_file()),
                 "rows": len(passages),
                 "left_out": left_out,
             }
@@ -109,11 +112,18 @@ class Local:
             **others,
             "sets": sorted({self._name(task, split) for split in SPLITS}),
             "files": {
-                path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(self._splits(task)[s])}
-                for s, path in files.items()
-                if path is not None
+                split.path.name: {"sha256": _file_hash(split.path), "rows": split.rows}
+                for split in self._read(task).values()
             },
         }
+
+    def named_files(self, task: str) -> dict[str, list[Path]]:
+        """The files of the folder that the options name; none where the environment does."""
+        if not self.options.folder:
+            return {}
+        files = [self._file(task, split) for split in SPLITS]
+        files += [self._passage_file()] if self.options.passages else []
+        return {"folder": [path for path in files if path is not None]}
 
     @cached_property
     def folder(self) -> Path:
@@ -157,15 +167,23 @@ class Local:
             raise UserError(f"{folder} has {' and '.join(path.name for path in files)}; keep one of them.")
         return files[0] if files else None
 
-    def _read_all(self, task: str) -> dict[str, list[Document]]:
-        conditional = tasks.find(task).conditional
-        files = {split: path for split in SPLITS if (path := self._file(task, split)) is not None}
-        splits = {
-            split: rows.documents(read_columns(path, rows.needed(conditional)), conditional, str(path))
-            for split, path in files.items()
-        }
-        rows.check_apart(dict(splits), " and ".join(sorted({str(path.parent) for path in files.values()})))
-        return {split: rows.in_order(documents) for split, documents in splits.items()}
+    def _read(self, task: str, split: Split | None = None, limit: int | None = None) -> dict[Split, _Split]:
+        """All splits that are there, each with the documents asked for at least; more is read where more is asked."""
+        conditional, before = tasks.find(task).conditional, self._splits.get(task, {})
+        splits: dict[Split, _Split] = {}
+        for name in SPLITS:
+            path = self._file(task, name)
+            if path is None:
+                continue
+            count = _least(getattr(self.options, name) or None, limit if name == split else None)
+            held = before.get(name)
+            enough = held is not None and (name != split or held.holds(count))
+            splits[name] = held if held is not None and enough else _read_split(path, conditional, count)
+        if splits != before:
+            where = " and ".join(sorted({str(found.path.parent) for found in splits.values()}))
+            rows.check_apart({name: found.documents for name, found in splits.items()}, where)
+            self._splits[task] = splits
+        return splits
 
     def _passage_file(self) -> Path:
         path = self._file_in(self.options.passages, "train")
@@ -178,25 +196,75 @@ class Local:
         """The passages, and how many of the set are left out for what is in them."""
         if not self.options.passages:
             return (), 0
-        path = self._passage_file()
-        documents = rows.documents(read_columns(path, rows.needed(False)), False, str(path))
-        splits = self._splits(task)
-        unseen = rows.unseen(documents, [one for name in ("validation", "test") for one in splits.get(name, ())])
-        asked = rows.first(rows.in_order(unseen), self.options.passage_count, None, "data.passage_count")
-        return asked, len(documents) - len(unseen)
+        path, asked = self._passage_file(), self.options.passage_count
+        splits = self._read(task)
+        held_out = [one for name in ("validation", "test") if name in splits for one in splits[name].documents]
+        count = asked or None
+        while True:
+            found = _read_split(path, False, count)
+            unseen = rows.unseen(found.documents, held_out)
+            if count is None or len(unseen) >= count or len(found.documents) == found.rows:
+                break
+            count = 2 * count  # some were left out, so some more are looked at
+        return rows.first(unseen, asked, None, "data.passage_count"), len(found.documents) - len(unseen)
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> rows.Columns:
-    """The columns of a Parquet or JSON-lines file: those wanted and `references`, as far as they are there; all names
-    with no values if one that is wanted is not.
+@dataclass(frozen=True)
+class _Split:
+    """What was read of a file: so many documents, in the order of a hash of their ids, of so many rows."""
+
+    path: Path
+    documents: list[Document]
+    rows: int
+
+    def holds(self, count: int | None) -> bool:
+        """Whether so many documents were read, all of them if None."""
+        return len(self.documents) == self.rows or (count is not None and len(self.documents) >= count)
+
+
+def _read_split(path: Path, conditional: bool, count: int | None) -> _Split:
+    """The first `count` documents of a file, all if None.
+
+    Raises:
+        UserError: the file cannot be read, or what is asked for cannot be used; what is wrong is counted over the
+            whole file.
+    """
+    needed = rows.needed(conditional)
+    columns, total = read_columns(path, needed, count)
+    try:
+        documents = rows.documents(columns, conditional, str(path))
+    except UserError:
+        if count is not None:
+            rows.documents(read_columns(path, needed)[0], conditional, str(path))
+        raise
+    return _Split(path, rows.in_order(documents), total)
+
+
+def _least(*counts: int | None) -> int | None:
+    """The least of some counts, of which None is all."""
+    return min((count for count in counts if count is not None), default=None)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_columns(path: Path, columns: Sequence[str], count: int | None = None) -> tuple[rows.Columns, int]:
+    """The columns of a Parquet or JSON-lines file, and how many rows the file has.
+
+    Args:
+        columns: those wanted; `references` is read besides where it is there. If one is missing, all names come with no
+            values.
+        count: how many rows, the first in the order of a hash of their ids; all of them if None.
 
     Raises:
         UserError: the file cannot be read.
     """
-    return _read_parquet(path, columns) if path.suffix == ".parquet" else _read_lines(path)
+    return _read_parquet(path, columns, count) if path.suffix == ".parquet" else _read_lines(path, count)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> rows.Columns:
+def _read_parquet(path: Path, columns: Sequence[str], count: int | None) -> tuple[rows.Columns, int]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -204,33 +272,39 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> rows.Columns:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             if not set(columns) <= set(names):
-                return dict.fromkeys(names, ())
-            table = file.read([name for name in names if name in (*columns, "references")])
+                return dict.fromkeys(names, ()), 0
+            wanted = [name for name in names if name in (*columns, "references")]
+            table, total = first_rows.from_parquet(file, wanted, count), int(file.metadata.num_rows)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
             f"{path} cannot be read as Parquet, it may be truncated ({reason}); put a whole copy in its place."
         ) from error
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+    return {name: table.column(name).to_pylist() for name in table.column_names}, total
 
 
-def _read_lines(path: Path) -> rows.Columns:
-    records: list[dict[str, Any]] = []
+def _read_lines(path: Path, count: int | None) -> tuple[rows.Columns, int]:
+    records, total = first_rows.from_records(_records(path), count)
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}, total
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, one by one."""
     try:
-        # Not `splitlines`: JSON strings may hold what Unicode calls a line's end.
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
-            if not line.strip():
-                continue
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise UserError(f"Line {number} of {path} is no JSON object.")
-            records.append(record)
+        # Not `splitlines`, and no other line's end: JSON strings may hold what Unicode calls one.
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise UserError(f"Line {number} of {path} is no JSON object.")
+                yield record
     except json.JSONDecodeError as error:
         raise UserError(f"Line {number} of {path} is not JSON, the file may be truncated ({error.msg}).") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text ({error}).") from error
-    names = dict.fromkeys(name for record in records for name in record)
-    return {name: [record.get(name) for record in records] for name in names}
 
 
 def _lacking(name: str, split: str, splits: Sequence[str], option: str = "data.name") -> str:

@@ -86,8 +86,19 @@ def check_apart(splits: Mapping[Split, Sequence[Document]], where: str) -> None:
     Raises:
         UserError: they do; says how many, with up to three examples.
     """
-    ids = {name: {document.id for document in documents} for name, documents in splits.items()}
-    texts = {name: {shared_text(document): document.id for document in documents} for name, documents in splits.items()}
+    largest = max(splits, key=lambda name: len(splits[name]), default=None)
+    ids = {name: {document.id for document in splits[name]} for name in splits if name != largest}
+    texts = {name: {shared_text(d): d.id for d in splits[name]} for name in splits if name != largest}
+    if largest is not None:  # of the largest only what others have too: it may have a million documents
+        met_ids: set[str] = set()
+        met_texts: dict[str, str] = {}
+        for document in splits[largest]:
+            if any(document.id in others for others in ids.values()):
+                met_ids.add(document.id)
+            text = shared_text(document)
+            if any(text in others for others in texts.values()):
+                met_texts[text] = document.id
+        ids[largest], texts[largest] = met_ids, met_texts
     for one, other in combinations(splits, 2):
         both = sorted(ids[one] & ids[other])
         if both:
@@ -159,13 +170,16 @@ def first(documents: Sequence[Document], asked: int, limit: int | None, what: st
     Raises:
         UserError: more are asked for than there are.
     """
-    if asked > len(documents):
-        there = _count(len(documents), "document", "documents")
-        raise UserError(
-            f"{what} asks for {asked} documents where there {_are(documents)} {there}; ask for no more, or 0."
-        )
+    check_count(asked, len(documents), what)
     count = asked or len(documents)
     return documents[: count if limit is None else min(limit, count)]
+
+
+def check_count(asked: int, there: int, what: str) -> None:
+    """Raise `UserError` where an option asks for more documents than there are."""
+    if asked > there:
+        found = f"{'is' if there == 1 else 'are'} {_count(there, 'document', 'documents')}"
+        raise UserError(f"{what} asks for {asked} documents where there {found}; ask for no more, or 0.")
 
 
 def share_of(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 from baselines.contract import Document
@@ -41,6 +42,15 @@ class HasProvenance(Protocol):
 
     def content(self, task: str) -> dict[str, Any]:
         """What was read, as JSON for the record: names, revision, hashes; for a language that is known, its entropy."""
+        ...
+
+
+@runtime_checkable
+class ReadsNamedFiles(Protocol):
+    """A source whose options name files or a folder: cells are known by what is in them, not by where they lie."""
+
+    def named_files(self, task: str) -> dict[str, list[Path]]:
+        """Option -> the files that are read of what it names; nothing of an option that names nothing."""
         ...
 
 

@@ -5,12 +5,14 @@ Each has the sentence that says why it differs from ours. None leads a table, an
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics import bertscore
 from benchmarks.metrics.classifiers import good_class, probabilities
+from benchmarks.metrics.core.cache import texts_hash
 from benchmarks.metrics.core.metric import (
     ANYWHERE,
     INSTALL_EVAL,
@@ -27,7 +29,7 @@ from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.diversity import ORDERS, distinct_share
 from benchmarks.metrics.language_model import likelihoods_and_states
 from benchmarks.metrics.mauve import clustered
-from benchmarks.metrics.memorisation import longest_runs
+from benchmarks.metrics.memorisation import ORDER, longest_runs
 from benchmarks.metrics.overlap import streams
 from benchmarks.metrics.perplexity import PERPLEXITY
 from benchmarks.metrics.similarity import cosines
@@ -112,10 +114,70 @@ def _mauve_chunked(batch: MetricInput) -> Measured:
     if chunks == 0:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and a chunk has {CHUNK}")
     p, q = _features(batch, texts), _features(batch, references)
-    parts = [slice(CHUNK * index, CHUNK * (index + 1)) for index in range(chunks)]
+    parts = _chunks(chunks)
     values = [float(clustered(p[one], q[other], MAUVE_SEED).mauve) for one in parts for other in parts]
     options = {"chunk": CHUNK, "chunks": chunks, "seed": MAUVE_SEED, "start": False}
     return Measured(total=math.fsum(values) / len(values), n=chunks * CHUNK, options=options)
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(CHUNK * index, CHUNK * (index + 1)) for index in range(count)]
+
+
+def spacy_tokens(texts: Iterable[str]) -> list[list[str]]:
+    """The tokens of spaCy's rules for English, case and runs of spaces kept: those of `en_core_web_sm`, which changes
+    none of them, without its networks."""
+    tokenizer = _spacy().tokenizer
+    return [[token.text for token in tokenizer(text)] for text in texts]
+
+
+@functools.cache
+def _spacy() -> Any:
+    import spacy
+
+    return spacy.blank("en")
+
+
+@functools.lru_cache(maxsize=1)
+def _spacy_tokens_learnt(key: str, training: tuple[str, ...]) -> list[list[str]]:
+    """The same for every system of a run."""
+    return spacy_tokens(training)
+
+
+def _spacy_chunks(batch: MetricInput) -> tuple[list[list[str]], list[slice], dict[str, object]]:
+    """The tokens of all texts, the chunks that are whole, and what the signature says of both."""
+    count = len(batch.texts) // CHUNK
+    if count == 0:
+        raise Absent(f"too few: {len(batch.texts)} texts, and a chunk has {CHUNK}")
+    if "tokens of spaCy" not in batch.memo:
+        batch.memo["tokens of spaCy"] = spacy_tokens(batch.texts)
+    return batch.memo["tokens of spaCy"], _chunks(count), {"chunk": CHUNK, "chunks": count, "tokens": "spacy en"}
+
+
+def _diversity_spacy(batch: MetricInput) -> Measured:
+    tokens, chunks, options = _spacy_chunks(batch)
+    values = []
+    for chunk in chunks:
+        shares = [share for n in ORDERS if (share := distinct_share(tokens[chunk], n)) is not None]
+        if len(shares) < len(ORDERS):
+            raise Absent(f"too few: a chunk of {CHUNK} texts has none of {max(ORDERS)} tokens")
+        values.append(math.prod(shares))
+    return Measured(total=math.fsum(values) / len(values), n=len(chunks) * CHUNK, options=options)
+
+
+def _memorisation_spacy(batch: MetricInput) -> Measured:
+    tokens, chunks, options = _spacy_chunks(batch)
+    training = tuple((batch.training or ())[:TRAINING_TEXTS])
+    key = texts_hash(training)
+    _, repeated = longest_runs(tokens, _spacy_tokens_learnt(key, training), ORDER)
+    values = []
+    for chunk in chunks:
+        total = sum(max(0, len(words) - ORDER + 1) for words in tokens[chunk])
+        if not total:
+            raise Absent(f"too few: a chunk of {CHUNK} texts has none of {ORDER} tokens")
+        values.append(float(repeated[chunk].sum()) / total)
+    options |= {"training": len(training), "training_sha256": key[:8]}
+    return Measured(total=math.fsum(values) / len(values), n=len(chunks) * CHUNK, options=options)
 
 
 def _diversity(batch: MetricInput) -> Measured:
@@ -245,6 +307,26 @@ MEMORISATION = _metric(
     "our rule, not by spaCy.",
     _memorisation,
     direction="lower",
+    training=True,
+)
+_RESPELLING = "its re-spelling of texts by a BERT tokenizer is not repeated here"
+DIVERSITY_SPACY = _metric(
+    "diversity_spacy",
+    "Diversity as in the tables of Cosmos: the product over n = 2, 3, 4 of distinct n-grams over all of 1,000 texts at "
+    f"their full length, the mean over chunks of as many, by spaCy's tokens, in which case counts; {_RESPELLING}.",
+    _diversity_spacy,
+    lambda: library("spacy"),
+    direction="none",
+    modules=("spacy",),
+)
+MEMORISATION_SPACY = _metric(
+    "memorisation_spacy",
+    "Memorisation as in the tables of Cosmos: the share of 4-grams of 1,000 texts that the first 100,000 training "
+    f"texts have, the mean over chunks of as many, by spaCy's tokens, in which case counts; {_RESPELLING}.",
+    _memorisation_spacy,
+    lambda: library("spacy"),
+    direction="lower",
+    modules=("spacy",),
     training=True,
 )
 J_MEAN_STA = _metric(

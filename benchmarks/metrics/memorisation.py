@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from benchmarks.metrics.core.cache import texts_hash
@@ -71,9 +71,9 @@ def _numbered(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> tup
     """All texts in one row of word numbers, -1 for other words and after each text; and whose text each place is in."""
     import numpy as np
 
-    numbers = [vocabulary.get(word, _BETWEEN) for words in texts for word in (*words, "\n")]
+    numbers = chain.from_iterable((*map(vocabulary.get, words, repeat(_BETWEEN)), _BETWEEN) for words in texts)
     owner = np.repeat(np.arange(len(texts)), [len(words) + 1 for words in texts])
-    return np.asarray(numbers, dtype=np.int64), owner
+    return np.fromiter(numbers, dtype=np.int64, count=len(owner)), owner
 
 
 def _grown(

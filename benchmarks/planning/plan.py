@@ -13,7 +13,7 @@ from baselines.contract import Budget, Document, System, UserError, ValidatesSet
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, Source
-from benchmarks.planning import generation_settings
+from benchmarks.planning import contents, generation_settings
 from benchmarks.planning.ignored_keys import change_recipe, keys_of, recipe_keys
 from benchmarks.planning.overrides import convert, keys, override, plain
 from benchmarks.planning.run_config import GENERAL_KEYS, Choices
@@ -128,8 +128,11 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         "steps" in generation_settings.fields(s) for c in contestants for s in c.settings.values()
     ):
         raise UserError("No system of this run generates in steps; leave out --steps.")
+    opened = source or source_class(data)
+    texts_read = contents.of_source(opened, task.name)
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
+        weights_read = contents.of_recipe(plain(contestant.recipe), contestant.external_weights)
         for seed in range(choices.seed, choices.seed + choices.seeds):
             for name, setting in generation_settings.with_steps(contestant.settings, choices.steps).items():
                 cell = Cell(
@@ -149,9 +152,10 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
                     dtype=dtype,
                     seed=seed,
                     sweep=sweep,
+                    contents={**texts_read, **weights_read},
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
-    return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)
+    return Plan(task, opened, default_folder(choices), tuple(cells.values()), choices)
 
 
 def _sweep_sizes(choices: Choices) -> tuple[int, ...]:

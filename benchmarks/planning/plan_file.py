@@ -11,7 +11,7 @@ from baselines.contract import UserError
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import Plan
 from benchmarks.planning.run_config import Choices, as_flags
-from benchmarks.records.schema import Json
+from benchmarks.records.schema import Cell, Json
 
 
 def describe(plan: Plan) -> Json:
@@ -37,6 +37,7 @@ def describe(plan: Plan) -> Json:
         "sweep": list(first.sweep),
         "device": first.device,
         "dtype": first.dtype,
+        "contents": {key: content for planned in plan.cells for key, content in named_contents(planned.cell).items()},
         "evaluators": chosen_evaluators(plan.choices.changes),
         "systems": systems,
         "cells": [planned.cell.id for planned in plan.cells],
@@ -51,7 +52,8 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
     """
     if old is None:
         return new
-    before, now = dict(_stored_choices(old)), dict(_stored_choices(new))
+    before, now = dict(stored_choices(old)), dict(stored_choices(new))
+    check_contents(old, new, f"since the run in {folder} was made; choose another folder with --out")
     both = [name for name in new["systems"] if name in old["systems"]]
     for key in dict.fromkeys((*before, *now)):
         shared = key in before and key in now
@@ -62,14 +64,40 @@ def join(old: Json | None, new: Json, folder: Path) -> Json:
                 f"The run in {folder} was made with {_said(key, before)}, and this command says {_said(key, now)}: "
                 f"go on with {_flag(key, before)}, or choose another folder with --out."
             )
+    return put_together(old, new)
+
+
+def put_together(old: Json, new: Json) -> Json:
+    """The plan of two that asked the same: the systems, settings, cells and commands of both."""
     systems = {**old["systems"]}
     for name, system in new["systems"].items():
         earlier = systems.get(name, system)
         systems[name] = {**earlier, "settings": {**earlier["settings"], **system["settings"]}}
     cells = list(dict.fromkeys((*old["cells"], *new["cells"])))
-    commands = list(dict.fromkeys((*old.get("commands", ()), *new["commands"])))
-    evaluators = {**old.get("evaluators", {}), **new["evaluators"]}
-    return {**old, **new, "commands": commands, "evaluators": evaluators, "systems": systems, "cells": cells}
+    commands = list(dict.fromkeys((*old.get("commands", ()), *new.get("commands", ()))))
+    evaluators = {**old.get("evaluators", {}), **new.get("evaluators", {})}
+    merged = {"commands": commands, "evaluators": evaluators, "systems": systems, "cells": cells}
+    return {**old, **new, **merged, "contents": {**old.get("contents", {}), **new.get("contents", {})}}
+
+
+def named_contents(cell: Cell) -> dict[str, str]:
+    """The contents of files and folders by the keys that name them in `--set`."""
+    return {
+        key if key.startswith("data.") else f"{cell.system}.{key}": content for key, content in cell.contents.items()
+    }
+
+
+def check_contents(old: Json, new: Json, when: str) -> None:
+    """See that files and folders that two plans name hold the same.
+
+    Raises:
+        UserError: one does not; `when` ends the sentence.
+    """
+    before, now = old.get("contents", {}), new.get("contents", {})
+    both = {"data", *(old["systems"].keys() & new["systems"].keys())}
+    for key in dict.fromkeys((*before, *now)):
+        if key.partition(".")[0] in both and before.get(key) != now.get(key):
+            raise UserError(f"What lies in the place that {key} names changed {when}.")
 
 
 def command_of(choices: Choices) -> str:
@@ -77,7 +105,7 @@ def command_of(choices: Choices) -> str:
     return shlex.join(["python", "-m", "benchmarks", "run", *as_flags(choices)])
 
 
-def _stored_choices(plan: Json) -> list[tuple[str, Any]]:
+def stored_choices(plan: Json) -> list[tuple[str, Any]]:
     """The stored choices under the keys the user knows them by."""
     task = plan["task"]
     pairs: list[tuple[str, Any]] = [("task", task["name"]), ("task.version", task["version"])]

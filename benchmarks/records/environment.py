@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -73,6 +74,7 @@ def describe_device(device: str) -> Json:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "threads": _threads(),
+        **_arithmetic(),
     }
     return {**host, **_cuda(device), "host": host["name"]} if device.startswith("cuda") else host
 
@@ -140,6 +142,15 @@ def _said(*words: str) -> str | None:
 def _threads() -> int | None:
     torch: Any = sys.modules.get("torch")
     return None if torch is None else int(torch.get_num_threads())
+
+
+def _arithmetic() -> Json:
+    """What decides how torch rounds on this CPU: the instructions it uses, and the library of its matrix products."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return {"cpu_capability": None, "blas": None}
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "blas": blas and blas[1]}
 
 
 def _cuda(device: str) -> Json:

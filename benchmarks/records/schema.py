@@ -14,15 +14,19 @@ the checkpoints under `checkpoints/`, the cells under `cells/` and the report un
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
 
-SCHEMA = 3  # 2: what the source read stands in the header; 3: so does what a system declares of itself
+# 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed
+SCHEMA = 4
 _SHOWN = 8  # digits of a hash that are shown
 
 Status = Literal["started", "done", "failed", "refused"]
@@ -52,6 +56,8 @@ class Cell:
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
         sweep: other numbers of texts at once whose speed is measured too.
+        contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
+            name in the identity.
     """
 
     task: str
@@ -70,6 +76,7 @@ class Cell:
     dtype: str
     seed: int
     sweep: tuple[int, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -84,14 +91,23 @@ class Cell:
         "seed",
     )
 
-    @property
+    @cached_property
     def id(self) -> str:
-        return identity(dataclasses.asdict(self))
+        return identity(self.identified)
 
-    @property
+    @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
-        return identity({name: getattr(self, name) for name in self._TRAINING})
+        return identity({name: self.identified[name] for name in self._TRAINING})
+
+    @cached_property
+    def identified(self) -> Json:
+        """The fields as they enter the identity: files and folders by their contents, wherever they lie."""
+        fields = dataclasses.asdict(self)
+        for key, content in fields.pop("contents").items():
+            *parts, last = key.split(".")
+            functools.reduce(operator.getitem, parts, fields)[last] = f"sha256:{content}"
+        return fields
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,14 @@ class Header:
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
     parameters: Network | None = None  # of all networks together, each parameter counted once
     verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
+    files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
+
+    @cached_property
+    def entry_id(self) -> str:
+        """Equal for cells that differ by their seed alone and were asked the same documents."""
+        cell = {name: value for name, value in self.cell.identified.items() if name != "seed"}
+        return identity([cell, str(self.documents.get("test", {}).get("sha256", ""))])
 
     @property
     def batch_size(self) -> int:
@@ -172,6 +195,7 @@ class TimingRecord:
     ids: tuple[str, ...]
     seconds: float
     calls: Mapping[str, int]
+    seal: str = ""  # of this and the samples it made (`benchmarks.records.seals`); none before schema 4
 
 
 @dataclass(frozen=True)

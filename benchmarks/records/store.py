@@ -7,7 +7,7 @@
     RUN/cells/ID/                one cell, as `benchmarks.records.schema` says
     RUN/report/                  the report
 
-Reading needs no lock and never fails on what a killed process left.
+Reading needs no lock, never fails on what a killed process left, and refuses what was changed since it was written.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from baselines.contract import Document, UserError
-from benchmarks.records.files import StoreError, line, read_lines, write_json, write_lines
+from baselines.contract import Corpus, Document, UserError
+from benchmarks.records import links, seals
+from benchmarks.records.files import StoreError, line, read_lines, write_json
 from benchmarks.records.schema import (
     SCHEMA,
-    Cell,
     Header,
     Json,
     Record,
@@ -43,7 +43,10 @@ from benchmarks.records.schema import (
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
+JUDGED = (SCORES,)  # what scoring leaves in a cell, and what is void when the cell is made again
 _ANEW = "delete its folder and run again"
+_RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
 _PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
 
@@ -71,6 +74,7 @@ def prepare(run: Path) -> None:
     """
     if run.exists() and not run.is_dir():
         raise UserError(f"{run} is a file; choose a folder with --out.")
+    links.refuse_links(run)
     make_folder(run, StoreError)
     with saving(run, StoreError):
         present = {path.name for path in run.iterdir() if not path.name.startswith(_PROBE)}
@@ -88,21 +92,24 @@ def read_plan(run: Path) -> Json | None:
     """The run's plan, or None where none was made yet.
 
     Raises:
-        UserError: it is damaged, or of a newer schema.
+        UserError: it is damaged, changed since it was written, or of a newer schema; or something in the run's folder
+            is a link.
     """
+    links.refuse_links(run)
     path = run / PLAN
     if not path.exists():
         return None
     remedy = "delete this file, and give the command of the run again: nothing is made anew"
-    plan = read_json(path, remedy)
-    check_schema(plan.get("schema"), str(path))
+    stored = read_json(path, remedy)
+    check_schema(stored.get("schema"), str(path))
+    plan = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
     if not plan.keys() >= _PLAN_KEYS:
         raise UserError(f"{path} is damaged (it lacks {', '.join(sorted(_PLAN_KEYS - plan.keys()))}); {remedy}.")
     return plan
 
 
 def write_plan(run: Path, plan: Json) -> None:
-    write_json(run / PLAN, {"schema": SCHEMA, **plan})
+    write_json(run / PLAN, seals.sealed({"schema": SCHEMA, **plan} | {"schema": SCHEMA}))
 
 
 def _lines(documents: Iterable[Document]) -> Iterable[str]:
@@ -117,11 +124,25 @@ def digest(documents: Sequence[Document]) -> Json:
     return {"count": len(documents), "sha256": hashed.hexdigest()}
 
 
+def corpus_digests(corpus: Corpus) -> dict[str, Json]:
+    """The digests of all that may be learnt from: "train", "validation" and "passages"."""
+    passages = hashlib.sha256("".join(line({"text": text}) for text in corpus.passages).encode()).hexdigest()
+    return {
+        "train": digest(corpus.train),
+        "validation": digest(corpus.validation),
+        "passages": {"count": len(corpus.passages), "sha256": passages},
+    }
+
+
 def write_documents(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep documents, so that scoring and reports need no source; returns their digest."""
+    """Keep documents, so that scoring and reports need no source; returns their digest.
+
+    Raises:
+        UserError: those that are there were changed.
+    """
     about = digest(documents)
-    path = run / "documents" / f"{about['sha256']}.jsonl"
-    if not path.exists():
+    path = _documents(run, about["sha256"])
+    if not _is_unchanged(path, about["sha256"]):
         make_folder(path.parent, StoreError)
         write_bytes(path, "".join(_lines(documents)).encode(), StoreError)
     return about
@@ -131,23 +152,45 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
     """The documents that were kept under a hash.
 
     Raises:
-        UserError: they are not there.
+        UserError: they are not there, or were changed.
     """
-    path = run / "documents" / f"{sha256}.jsonl"
-    if not path.exists():
+    path = _documents(run, sha256)
+    if not _is_unchanged(path, sha256):
         raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
     return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
 
 
+def has_documents(run: Path, sha256: str) -> bool:
+    """Whether the documents of a hash were kept: published records may leave them out.
+
+    Raises:
+        UserError: they were changed.
+    """
+    return _is_unchanged(_documents(run, sha256), sha256)
+
+
+def _documents(run: Path, sha256: str) -> Path:
+    return run / "documents" / f"{sha256}.jsonl"
+
+
+def _is_unchanged(path: Path, sha256: str) -> bool:
+    """Whether a file that is named by its hash is there; `UserError` where it is and was changed."""
+    found = seals.file_sha256(path)
+    if found not in (None, sha256):
+        raise UserError(f"{path} was changed after it was written; delete it, and give the command of the run again.")
+    return found is not None
+
+
 def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest."""
+    """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest, and that
+    of the targets."""
     about = digest(documents)
+    rows = "".join(f"{json.dumps(document.target)}\n" for document in documents).encode()
     path = _learnt(run, about["sha256"])
     if not path.exists():
         make_folder(path.parent, StoreError)
-        rows = "".join(f"{json.dumps(document.target)}\n" for document in documents)
-        write_bytes(path, gzip.compress(rows.encode(), mtime=0), StoreError)
-    return about
+        write_bytes(path, gzip.compress(rows, mtime=0), StoreError)
+    return {**about, "targets": hashlib.sha256(rows).hexdigest()}
 
 
 def is_learnt(run: Path, sha256: str) -> bool:
@@ -155,19 +198,27 @@ def is_learnt(run: Path, sha256: str) -> bool:
     return _learnt(run, sha256).exists()
 
 
-def read_learnt(run: Path, sha256: str) -> list[str] | None:
+def read_learnt(run: Path, sha256: str, targets_sha256: str | None = None) -> list[str] | None:
     """The targets of the training documents of a hash, in order; None if they were not kept.
 
+    Args:
+        targets_sha256: what `write_learnt` called "targets", where that is known.
+
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or was changed.
     """
     path = _learnt(run, sha256)
     if not path.exists():
         return None
+    remedy = "delete it, and give the command of the run again"
     try:
-        return [json.loads(row) for row in gzip.decompress(path.read_bytes()).splitlines()]
+        rows = gzip.decompress(path.read_bytes())
+        targets = [json.loads(row) for row in rows.splitlines()]
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"{path} is damaged; delete it, and give the command of the run again.") from error
+        raise UserError(f"{path} is damaged; {remedy}.") from error
+    if targets_sha256 not in (None, hashlib.sha256(rows).hexdigest()):
+        raise UserError(f"{path} was changed after it was written; {remedy}.")
+    return targets
 
 
 def _learnt(run: Path, sha256: str) -> Path:
@@ -191,28 +242,39 @@ def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
 
 def write_header(folder: Path, header: Header) -> None:
     make_folder(folder, StoreError)
-    write_json(folder / HEADER, to_json(header))
+    write_json(folder / HEADER, seals.sealed(to_json(header) | {"schema": SCHEMA}))
 
 
 def read_header(folder: Path) -> Header | None:
-    """A cell's header, or None where the cell was not begun."""
-    path = folder / HEADER
-    return header_from_json(read_json(path, _ANEW), str(path)) if path.exists() else None
-
-
-def header_of(folder: Path, cell: Cell) -> Header | None:
-    """The header of exactly this cell.
+    """A cell's header, or None where the cell was not begun.
 
     Raises:
-        UserError: the folder holds another cell; the message says which field differs.
+        UserError: it is damaged, of a newer schema, changed since it was written, or that of another cell.
     """
-    header = read_header(folder)
-    if header is not None and header.cell != cell:
-        names = [f.name for f in dataclasses.fields(cell) if getattr(header.cell, f.name) != getattr(cell, f.name)]
-        raise UserError(
-            f"{folder} holds a cell with another {' and '.join(names)}; delete it, or choose another with --out."
-        )
+    path = folder / HEADER
+    if not path.exists():
+        return None
+    stored, remedy = read_json(path, _ANEW), _RESTORE.format(folder)
+    check_schema(stored.get("schema"), str(path))
+    rest = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
+    header = header_from_json(rest, str(path))
+    if header.cell.id != folder.name:
+        raise UserError(f"{folder} holds the record of another cell, {header.cell.id}; {remedy}.")
     return header
+
+
+def check_record(folder: Path, header: Header) -> None:
+    """See that a cell's files are those that were written, as far as they are there and sealed.
+
+    Raises:
+        UserError: one was changed; the message names it.
+    """
+    if header.status == "done":
+        seals.check_files(folder, header.files, _RESTORE.format(folder))
+    elif seals.changed_batches(read_samples(folder), read_timings(folder)):
+        raise UserError(
+            f"{folder / SAMPLES} or {folder / TIMINGS} was changed after it was written; {_RESTORE.format(folder)}."
+        )
 
 
 def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
@@ -238,24 +300,61 @@ def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(_parsed(folder / TIMINGS, timing_from_json))
 
 
-def read_scores(folder: Path) -> tuple[Score, ...]:
-    return tuple(_parsed(folder / SCORES, score_from_json))
+def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
+    """The scores of a cell that is done.
+
+    Args:
+        header: the cell's, where it was read already.
+
+    Raises:
+        UserError: they are damaged, were changed, or are of other samples than the cell has.
+    """
+    return _read_scores(folder / SCORES, header)
+
+
+def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
+    folder = path.parent
+    if not path.exists():
+        return ()
+    header = read_header(folder) if header is None else header
+    files = header.files if header is not None else {}
+    samples = seals.file_sha256(folder / SAMPLES) or files.get(SAMPLES)
+    remedy = "delete it, and score the run again"
+    lines = iter(path.read_bytes().split(b"\n"))
+
+    def parse(row: Json) -> Score:
+        rest = seals.opened_line(next(lines), row, str(path), remedy, wanted=bool(files))
+        scored = rest.pop(SAMPLES, samples)
+        if samples is not None and scored != samples:
+            raise UserError(f"{path} holds scores of other samples than {folder / SAMPLES}; {remedy}.")
+        return score_from_json(rest)
+
+    return tuple(_parsed(path, parse))
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:
-    write_lines(folder / SCORES, (to_json(score) for score in scores))
+    """Keep the scores of the samples that a cell has."""
+    _write_scores(folder / SCORES, scores)
+
+
+def _write_scores(path: Path, scores: Iterable[Score]) -> None:
+    of = {SAMPLES: seals.file_sha256(path.parent / SAMPLES)}
+    lines = "".join(seals.sealed_line({**to_json(score), **of}) for score in scores)
+    write_bytes(path, lines.encode(), StoreError)
 
 
 def read_cell(folder: Path) -> Record:
     """Everything one cell left on disk.
 
     Raises:
-        UserError: there is no cell in the folder, it is damaged, or of a newer schema.
+        UserError: there is no cell in the folder, it is damaged, changed since it was written, or of a newer schema.
     """
     header = read_header(folder)
     if header is None:
         raise UserError(f"{folder} holds no cell.")
-    return Record(header, read_samples(folder), read_timings(folder), read_scores(folder))
+    check_record(folder, header)
+    scores = read_scores(folder, header) if header.status == "done" else ()  # an earlier attempt's, where it is not
+    return Record(header, read_samples(folder), read_timings(folder), scores)
 
 
 def read_run(run: Path) -> list[Record]:
@@ -264,8 +363,21 @@ def read_run(run: Path) -> list[Record]:
     Raises:
         UserError: the folder holds no run.
     """
+    return [read_cell(folder) for folder in _folders(run) if (folder / HEADER).exists()]
+
+
+def read_headers(run: Path) -> list[Header]:
+    """What `read_run` reads, without samples, timings and scores.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
+    return [header for folder in _folders(run) if (header := read_header(folder)) is not None]
+
+
+def _folders(run: Path) -> list[Path]:
+    """Where the cells of the plan are, in its order."""
     plan = read_plan(run)
     if plan is None:
         raise UserError(f"{run} holds no run; make one with `python -m benchmarks run --task TASK --out {run}`.")
-    folders = [cell_folder(run, cell_id) for cell_id in plan["cells"]]
-    return [read_cell(folder) for folder in folders if (folder / HEADER).exists()]
+    return [cell_folder(run, cell_id) for cell_id in plan["cells"]]

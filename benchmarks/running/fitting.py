@@ -10,7 +10,7 @@ from pathlib import Path
 from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell
-from benchmarks.records import environment, store
+from benchmarks.records import environment, seals, store
 from benchmarks.records.files import StoreError, write_json
 from benchmarks.records.schema import SCHEMA, Json, Training, check_schema
 from benchmarks.tasks import Task
@@ -27,11 +27,14 @@ def training_of(run: Path, checkpoint_id: str) -> Training | None:
     return Training(**_read(path)["training"]) if path.exists() else None
 
 
-def check(run: Path, planned: PlannedCell, task: Task) -> None:
-    """See that a finished checkpoint is whole and of this configuration; reads headers only.
+def check(run: Path, planned: PlannedCell, task: Task, *, used: bool) -> None:
+    """See that a finished checkpoint is whole and of this configuration.
+
+    Args:
+        used: whether texts will be made with it: then every byte is checked, else headers only.
 
     Raises:
-        UserError: it is missing, truncated, or of another configuration.
+        UserError: it is missing, truncated, changed since it was trained, or of another configuration.
     """
     cell = planned.cell
     path = store.fit_file(run, cell.checkpoint_id)
@@ -49,6 +52,20 @@ def check(run: Path, planned: PlannedCell, task: Task) -> None:
             f"The checkpoint of {cell.system} cannot be used: {str(error).rstrip('.')} "
             f"(to train it again, delete {folder} and {path.name} beside it)."
         ) from error
+    if used:
+        check_files(run, cell.checkpoint_id)
+
+
+def check_files(run: Path, checkpoint_id: str) -> None:
+    """See that every file that a finished checkpoint has is what training left.
+
+    Raises:
+        UserError: one was changed; the message names it.
+    """
+    path, folder = store.fit_file(run, checkpoint_id), store.checkpoint_folder(run, checkpoint_id)
+    if path.exists():
+        remedy = f"restore it from a copy, or delete {folder} and {path.name} beside it, and run again"
+        seals.check_files(folder, _read(path).get("files", {}), remedy)
 
 
 def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:
@@ -64,17 +81,16 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
     )
     training = _training(fitted)
-    learnt = store.write_learnt(run, corpus.train)
-    write_json(
-        store.fit_file(run, cell.checkpoint_id),
-        {
-            "schema": SCHEMA,
-            "inputs": _inputs(planned),
-            "training": dataclasses.asdict(training),
-            "documents": {"train": learnt, "validation": store.digest(corpus.validation)},
-            "made_with": environment.made_with(cell.device),
-        },
-    )
+    documents = {**store.corpus_digests(corpus), "train": store.write_learnt(run, corpus.train)}
+    record = {
+        "schema": SCHEMA,
+        "inputs": _inputs(planned),
+        "training": dataclasses.asdict(training),
+        "documents": documents,
+        "made_with": environment.made_with(cell.device),
+        "files": seals.tree_hashes(folder),
+    }
+    write_json(store.fit_file(run, cell.checkpoint_id), seals.sealed(record))
     del system
     memory.free()
     return training
@@ -96,11 +112,12 @@ def _read(path: Path) -> Json:
     """What stands beside a checkpoint.
 
     Raises:
-        UserError: it is damaged, or of a newer schema.
+        UserError: it is damaged, changed since it was written, or of a newer schema.
     """
     remedy = "delete this file, and run again: a checkpoint that is whole is not trained again"
     stored = read_json(path, remedy)
     check_schema(stored.get("schema"), str(path))
+    stored = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
     fields = {field.name for field in dataclasses.fields(Training)}
     if not stored.keys() >= _KEYS or set(stored["training"]) != fields:
         raise UserError(f"{path} is damaged; {remedy}.")
@@ -109,7 +126,7 @@ def _read(path: Path) -> Json:
 
 def _inputs(planned: PlannedCell) -> Json:
     cell = planned.cell
-    return {name: getattr(cell, name) for name in cell._TRAINING}
+    return {name: cell.identified[name] for name in cell._TRAINING}
 
 
 def _training(fitted: TrainingResult) -> Training:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baselines.contract import Request, System, UserError
-from benchmarks.records import store
+from benchmarks.records import seals, store
 from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.timing import memory, verdict
@@ -113,9 +113,15 @@ def _generate(
     # What is on disk is in memory too, so that it is not read again; and `vars` copies nothing, as `to_json` would.
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
-        def keep(kind: Literal["warmup", "batch", "latency", "sweep"], index: int, call: Call) -> None:
+        def keep(
+            kind: Literal["warmup", "batch", "latency", "sweep"],
+            index: int,
+            call: Call,
+            made: Sequence[SampleRecord] = (),
+        ) -> None:
             ids = tuple(sample.id for sample in call.samples)
-            timings.append(TimingRecord(kind, index, ids, call.seconds, call.calls))
+            timing = TimingRecord(kind, index, ids, call.seconds, call.calls)
+            timings.append(replace(timing, seal=seals.timing_seal(timing, made)))
             times.append([vars(timings[-1])])
 
         for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
@@ -127,7 +133,7 @@ def _generate(
             changed += sum(old != new for old, new in zip(had, rows, strict=False))
             samples.append(map(vars, rows[len(had) :]))
             records += rows[len(had) :]
-            keep("batch", index, call)
+            keep("batch", index, call, [*had, *rows[len(had) :]])
             progress((index + 1) / (len(groups) + 1))
         alone = {}
         for index, call in enumerate(single(lambda r: timed(system, [r], setting, clock), requests, protocol)):

@@ -16,10 +16,10 @@ from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import generation_settings, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.planning.run_config import Choices
-from benchmarks.records import environment, store
+from benchmarks.records import environment, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
-from benchmarks.running import fitting, scoring
+from benchmarks.running import fitting, reuse, scoring
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
 from benchmarks.running.seeds import request_seed
@@ -55,8 +55,13 @@ class NeedsTrueDistribution(Protocol):
         ...
 
 
-def run(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "generate", "score")) -> CellStatus:
+def run(
+    plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "generate", "score"), *, fresh: bool = False
+) -> CellStatus:
     """Carry out some stages of a plan.
+
+    Args:
+        fresh: make again what these stages make, also where it is there.
 
     Raises:
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
@@ -68,8 +73,9 @@ def run(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "
     with locked(plan.folder):
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
         asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _RunExecution(plan, voice, stages, asked)
+        sweep = _RunExecution(plan, voice, stages, asked, fresh)
         sweep.check()
+        sweep.remove()
         store.write_plan(plan.folder, described)
         for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
             if sentence is not None:
@@ -95,8 +101,10 @@ def command_of(plan: Plan, cell: Cell) -> str:
 class _RunExecution:
     """The state of one command at work."""
 
-    def __init__(self, plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], asked: Selection) -> None:
-        self.plan, self.voice, self.stages, self.asked = plan, voice, stages, asked
+    def __init__(
+        self, plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], asked: Selection, fresh: bool
+    ) -> None:
+        self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
         self.run_folder = plan.folder
         self.outcome = CellStatus(plan.folder, voice)
 
@@ -110,6 +118,10 @@ class _RunExecution:
         source = self.plan.source
         passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
         return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
+
+    @cached_property
+    def corpus_digests(self) -> Mapping[str, Json]:
+        return store.corpus_digests(self.corpus)
 
     @cached_property
     def content(self) -> Json:
@@ -129,24 +141,50 @@ class _RunExecution:
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
                 )
-        digest = store.digest(self.tests)
         for planned in self.plan.cells:
-            header = store.header_of(self.folder(planned.cell), planned.cell)
-            if header is not None and header.documents.get("test", digest) != digest:
-                raise UserError(
-                    f"The test documents changed since {self.run_folder} was made; choose another folder with --out."
-                )
-        if "fit" in self.stages and any(map(self.to_fit, self.groups())):
-            check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
-        for group in self.groups():
-            fitting.check(self.run_folder, group[0], self.plan.task)
+            header = store.read_header(self.folder(planned.cell))
+            if header is not None and not self.fresh:
+                self.check_record(planned.cell, header)
+        digests = {"test": store.digest(self.tests)}
+        if "fit" in self.stages:
+            if any(map(self.to_fit, self.groups())):
+                check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
+            digests |= self.corpus_digests
+        headers = reuse.headers_of(self.run_folder)
+        if self.trains_again:
+            reuse.check_shared(self.run_folder, self.plan.cells, headers)
+            made_again = {planned.cell.id for planned in self.plan.cells}
+            headers = [header for header in headers if header.cell.id not in made_again]
+        reuse.check_documents(self.run_folder, headers, digests)
+        for group in self.groups() if not self.trains_again else ():
+            used = "generate" in self.stages and bool(self.pending(group))
+            fitting.check(self.run_folder, group[0], self.plan.task, used=used)
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
+
+    @property
+    def trains_again(self) -> bool:
+        """Whether checkpoints that are there will be trained again."""
+        return self.fresh and "fit" in self.stages
+
+    def remove(self) -> None:
+        """Delete what is to be made again, after all was checked."""
+        if self.fresh:
+            reuse.remove(self.run_folder, self.plan.cells, checkpoints=self.trains_again)
+        self.fresh = False
+
+    def check_record(self, cell: Cell, header: Header) -> None:
+        """See that what is there of a cell is what was made; where samples were lost, that what is left of it is."""
+        folder = self.folder(cell)
+        lost = header.status == "done" and not store.is_generated(folder)
+        store.check_record(folder, dataclasses.replace(header, status="started") if lost else header)
+        if header.status == "done" and not lost:
+            store.read_scores(folder)
 
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""
         training = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
-        return training is None and bool(self.pending(group))
+        return (training is None or self.trains_again) and bool(self.pending(group))
 
     def need_checkpoint(self, group: Sequence[PlannedCell]) -> None:
         cell = group[0].cell
@@ -159,8 +197,8 @@ class _RunExecution:
             yield list(group)
 
     def pending(self, group: Sequence[PlannedCell]) -> list[PlannedCell]:
-        """Cells whose texts are not all there."""
-        return [planned for planned in group if not store.is_generated(self.folder(planned.cell))]
+        """Cells whose texts are not all there, or are to be made again."""
+        return [planned for planned in group if self.fresh or not store.is_generated(self.folder(planned.cell))]
 
     def run(self) -> None:
         self.documents = store.write_documents(self.run_folder, self.tests)
@@ -168,12 +206,19 @@ class _RunExecution:
             pending = self.pending(group)
             for planned in group:
                 if planned not in pending:
-                    self.voice.say(f"{label(planned.cell)}: generated already")
+                    self.voice.say(f"{label(planned.cell)}: generated already{self.other_code(planned.cell)}")
             if pending and self.stages[0] != "score":
                 self.make(pending)
         if "score" in self.stages:  # last, so that no judge is in memory while anything is timed
             for planned in self.plan.cells:
                 self.score(planned)
+
+    def other_code(self, cell: Cell) -> str:
+        """What differs between the code that generated a cell and that of now."""
+        header = store.read_header(self.folder(cell))
+        assert header is not None, "it is generated"
+        said = reuse.other_code(reuse.made_with(header), environment.made_with(cell.device))
+        return f": {said}; --fresh makes it again" if said else ""
 
     def make(self, group: Sequence[PlannedCell]) -> None:
         """Fit and generate the cells of one checkpoint."""
@@ -209,11 +254,12 @@ class _RunExecution:
             external_weights=planned.contestant.external_weights,
             **origin,
             content=self.content,
-            documents={"test": self.documents},
+            documents={**(self.corpus_digests if "fit" in self.stages else {}), "test": self.documents},
             earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
-        (self.folder(cell) / ERROR).unlink(missing_ok=True)
+        for name in (ERROR, *store.JUDGED):
+            (self.folder(cell) / name).unlink(missing_ok=True)
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""
@@ -224,7 +270,13 @@ class _RunExecution:
 
     def fit(self, planned: PlannedCell) -> None:
         cell = planned.cell
-        if fitting.training_of(self.run_folder, cell.checkpoint_id) is None:
+        if fitting.training_of(self.run_folder, cell.checkpoint_id) is not None:
+            if planned.contestant.system.trained:
+                origin = fitting.made_with(self.run_folder, cell.checkpoint_id)
+                said = reuse.other_code(origin, environment.made_with(cell.device))
+                if said:
+                    self.voice.say(f"{cell.system} seed {cell.seed}: trained already: {said}; --fresh trains it again")
+        else:
             corpus = self.corpus
 
             def progress(stage: str, share: float, loss: float | None) -> None:
@@ -288,6 +340,7 @@ class _RunExecution:
                 networks=probes.measure(networks),
                 parameters=probes.total(networks),
                 verdict=verdict,
+                files=seals.file_hashes(folder, store.SEALED),
             ),
         )
         self.voice.say(f"{label(cell)}: {len(requests)} texts")
@@ -310,5 +363,5 @@ class _RunExecution:
         """Keep the texts learnt from where an earlier version of this project did not."""
         train = header.documents.get("train")
         stored = train is None or store.is_learnt(self.run_folder, train["sha256"])
-        if not stored and store.digest(self.corpus.train) == train:
+        if not stored and train is not None and store.digest(self.corpus.train)["sha256"] == train["sha256"]:
             store.write_learnt(self.run_folder, self.corpus.train)

@@ -41,11 +41,12 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         metrics: some of those asked for; all of them if None.
 
     Raises:
-        UserError: samples or documents are missing, or the cache cannot be used.
+        UserError: samples or documents are missing or were changed, or the cache cannot be used.
     """
     from benchmarks import evaluators as judges
     from benchmarks import metrics as judgement
 
+    store.check_record(folder, header)
     by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
     train = header.documents.get("train")
@@ -55,7 +56,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         [by_id[sample.id] for sample in samples],
         [sample.text for sample in samples],
         device=asked.device,
-        training=None if train is None else store.read_learnt(run, train["sha256"]),
+        training=None if train is None else store.read_learnt(run, train["sha256"], train.get("targets")),
     )
     fresh = judgement.score(
         batch,

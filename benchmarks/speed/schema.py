@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baselines.contract import UserError
+from benchmarks.records import seals
 from benchmarks.records.files import read_lines
 from benchmarks.records.schema import Json, identity, method_by_name
 
 FILE = "speed.jsonl"
-SCHEMA = 2  # 2: records say the method of a system
+SCHEMA = 3  # 2: records say the method of a system; 3: lines are sealed
+_SEALED = 3
 WEIGHTS = "random weights"
 
 
@@ -117,14 +119,14 @@ class Speed:
 def to_line(record: Ceilings | SpeedRecord) -> Json:
     """A record as one JSON line."""
     kind = "ceilings" if isinstance(record, Ceilings) else record.subject.kind
-    return {"schema": SCHEMA, "kind": kind, **asdict(record)}
+    return seals.sealed({"schema": SCHEMA, "kind": kind, **asdict(record)})
 
 
 def read_records(folder: Path) -> Speed:
     """All records of a folder, in the order in which they were measured.
 
     Raises:
-        UserError: a damaged line, or one of another version.
+        UserError: a damaged or changed line, or one of another version.
     """
     return from_lines(read_lines(folder / FILE), folder / FILE)
 
@@ -133,10 +135,13 @@ def from_lines(lines: Iterable[Json], where: Path) -> Speed:
     """Records from JSON lines; `where` names their file in errors."""
     ceilings, measured = None, []
     for line in lines:
-        values: dict[str, Any] = dict(line)
-        schema, kind = values.pop("schema", None), values.pop("kind", None)
-        if schema not in (1, SCHEMA):
+        schema = line.get("schema")
+        if schema not in (1, 2, SCHEMA):
             raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
+        said = f"A line of {where}"
+        values: dict[str, Any] = seals.opened(line, said, "delete it, and measure again", wanted=schema >= _SEALED)
+        del values["schema"]
+        kind = values.pop("kind", None)
         try:
             if kind == "ceilings":
                 ceilings = Ceilings(**values)

@@ -7,18 +7,21 @@ of their per-text scores are looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.stats.bootstrap import DRAWS, LEVEL, Array, Interval, mean_interval
 
 Outcome = Literal["better", "worse", "cannot tell"]
 
 FLIPS = 10_000
+_KEPT_SIGNS = 32_000_000  # random signs kept for the next pair: 32 MB
 _EXACT = 16  # up to this many non-zero differences all 2^n sign patterns are tried
 
 
@@ -116,13 +119,26 @@ def sign_flip(differences: Array, *, seed: int = 0, flips: int = FLIPS) -> float
         for size in sizes:
             sums = np.concatenate([sums + size, sums - size])  # every sign pattern so far, twice
         return float(np.mean(np.abs(sums) >= observed))
-    generator = np.random.default_rng(seed)
-    hits, step = 0, max(1, 4_000_000 // len(sizes))
     sizes = np.sort(sizes)  # so that the order of the texts does not matter
-    for start in range(0, flips, step):
-        signs = generator.integers(0, 2, size=(min(step, flips - start), len(sizes)), dtype=np.int8) * 2 - 1
-        hits += int(np.sum(np.abs(signs @ sizes) >= observed))
+    hits = sum(int(np.sum(np.abs(signs @ sizes) >= observed)) for signs in _signs(len(sizes), seed, flips))
     return (1 + hits) / (1 + flips)
+
+
+def _signs(n: int, seed: int, flips: int) -> Iterable[NDArray[np.int8]]:
+    """So many draws of n random signs, in parts of shape (some, n)."""
+    return _kept_signs(n, seed, flips) if n * flips <= _KEPT_SIGNS else _drawn_signs(n, seed, flips)
+
+
+@lru_cache(maxsize=2)
+def _kept_signs(n: int, seed: int, flips: int) -> tuple[NDArray[np.int8], ...]:
+    """The same for every pair of systems that have as many unlike texts: drawing them takes longer than all else."""
+    return tuple(_drawn_signs(n, seed, flips))
+
+
+def _drawn_signs(n: int, seed: int, flips: int) -> Iterator[NDArray[np.int8]]:
+    generator, step = np.random.default_rng(seed), max(1, 4_000_000 // n)
+    for start in range(0, flips, step):
+        yield generator.integers(0, 2, size=(min(step, flips - start), n), dtype=np.int8) * 2 - 1
 
 
 def _binomial(n: int, excess: int) -> float:

@@ -7,7 +7,8 @@ accelerate's.
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
 (seed, epoch); noise is one `CounterRNG` stream per row from (seed, step, place in the global batch); dropout is seeded
 from (seed, step, process). Nothing else is random, so a run that was killed and called again ends with the same bytes
-on the CPU when its budget is in steps or FLOPs.
+on the CPU when its budget is in steps or FLOPs; on one type of processor, with one number of threads and the same
+packages, for sums round otherwise on another.
 
 Axis legend: B rows of the global batch.
 """

@@ -1,5 +1,6 @@
 """A run as the harness would leave it: three systems, four floors, null scores, a failed and a refused cell."""
 
+import hashlib
 import json
 import sys
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import reports
+from benchmarks.records import seals, store
 from benchmarks.records.schema import (
     Cell,
     Header,
@@ -19,7 +21,6 @@ from benchmarks.records.schema import (
     TimingRecord,
     Training,
     canonical_json,
-    identity,
     to_json,
 )
 from benchmarks.stats import mean_interval
@@ -72,8 +73,13 @@ class FakeRun:
         ]
 
     @property
+    def lines(self) -> str:
+        """The file of the documents."""
+        return "".join(json.dumps(document) + "\n" for document in self.documents)
+
+    @property
     def sha(self) -> str:
-        return identity(self.documents) * 4
+        return hashlib.sha256(self.lines.encode()).hexdigest()
 
     def header(self, system: str, setting: str, seed: int, **changes) -> Header:
         trained = system in CALLS
@@ -212,15 +218,20 @@ class FakeRun:
     def write(self, folder: Path) -> Path:
         (folder / "documents").mkdir(parents=True)
         (folder / "plan.json").write_text(json.dumps(self.plan()), encoding="utf-8")
-        lines = "".join(json.dumps(document) + "\n" for document in self.documents)
-        (folder / "documents" / f"{self.sha}.jsonl").write_text(lines, encoding="utf-8")
+        (folder / "documents" / f"{self.sha}.jsonl").write_text(self.lines, encoding="utf-8")
         for header, samples, timings, scores in self.cells:
             cell = folder / "cells" / header.cell.id
             cell.mkdir(parents=True)
-            (cell / "header.json").write_text(json.dumps(to_json(header)), encoding="utf-8")
-            for name, records in (("samples", samples), ("timings", timings), ("scores", scores)):
-                text = "".join(canonical_json(to_json(record)) + "\n" for record in records)
-                (cell / f"{name}.jsonl").write_text(text, encoding="utf-8")
+            sealed = header.schema >= seals.SINCE
+            for name, records in ((store.SAMPLES, samples), (store.TIMINGS, timings), (store.SCORES, scores)):
+                lines = [canonical_json(to_json(record)) + "\n" for record in records]
+                if name == store.SCORES and sealed:
+                    of = seals.file_hashes(cell, [store.SAMPLES])
+                    lines = [seals.sealed_line({**json.loads(row), **of}) for row in lines]
+                text = "".join(lines)
+                (cell / name).write_text(text, encoding="utf-8")
+            stored = to_json(replace(header, files=seals.file_hashes(cell, store.SEALED) if sealed else {}))
+            (cell / store.HEADER).write_text(json.dumps(seals.sealed(stored) if sealed else stored), encoding="utf-8")
         return folder
 
 

@@ -63,6 +63,8 @@ _METRICS = {
     "legacy_mauve_chunked": f"{_HERE}.legacy:MAUVE_CHUNKED",
     "legacy_diversity": f"{_HERE}.legacy:DIVERSITY",
     "legacy_memorisation": f"{_HERE}.legacy:MEMORISATION",
+    "legacy_diversity_spacy": f"{_HERE}.legacy:DIVERSITY_SPACY",
+    "legacy_memorisation_spacy": f"{_HERE}.legacy:MEMORISATION_SPACY",
     "legacy_j_mean_sta": f"{_HERE}.legacy:J_MEAN_STA",
     "legacy_bleu_characters_source": f"{_HERE}.legacy:BLEU_CHARACTERS_SOURCE",
     "legacy_bleu_characters": f"{_HERE}.legacy:BLEU_CHARACTERS",

@@ -85,22 +85,22 @@ def test_retrieval_finds_the_nearest_source(tmp_path: Path) -> None:
     floor = fitted(RetrievalSystem(NoSetting(), LIMITS), tmp_path)
     assert isinstance(floor, RetrievalSystem)
     assert ask(floor, "anna found the RED lamp .") == ["Anna has a lamp ."]
-    assert floor.nearest("Ben sold the blue chair .") == 1, "the lower index of two equal bags of words"
-    assert floor.nearest("blue . the chair sold ben") == 1
-    assert floor.nearest("nothing known at all here") == 0
-    assert floor.nearest("the") == 3, "the cosine looks at the direction, not the length"
+    assert floor.index.nearest("Ben sold the blue chair .") == 1, "the lower index of two equal bags of words"
+    assert floor.index.nearest("blue . the chair sold ben") == 1
+    assert floor.index.nearest("nothing known at all here") == 0
+    assert floor.index.nearest("the") == 3, "the cosine looks at the direction, not the length"
 
 
 def test_retrieval_weighs_as_its_formula_says(tmp_path: Path) -> None:
     floor = fitted(RetrievalSystem(NoSetting(), LIMITS), tmp_path)
     assert isinstance(floor, RetrievalSystem)
-    assert floor.idf["the"] == 1.0
-    assert floor.idf["anna"] == pytest.approx(1 + math.log(5 / 2))
+    assert floor.index.idf["the"] == 1.0
+    assert floor.index.idf["anna"] == pytest.approx(1 + math.log(5 / 2))
     bag = {"anna": 1, "bought": 1, "the": 1, "red": 1, "lamp": 1, ".": 1}
-    norm = math.sqrt(sum((n * floor.idf[word]) ** 2 for word, n in bag.items()))
-    places, weights = floor.postings["anna"]
+    norm = math.sqrt(sum((n * floor.index.idf[word]) ** 2 for word, n in bag.items()))
+    places, weights = floor.index.postings("anna")
     assert places.tolist() == [0]
-    assert float(weights[0]) == pytest.approx(floor.idf["anna"] / norm)
+    assert float(weights[0]) == pytest.approx(floor.index.idf["anna"] / norm)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,9 @@ def test_one_document_is_enough_but_none_is_not(command: Command, tmp_path: Path
     path = tmp_path / "sets" / "mine" / "train.parquet"
     pq.write_table(pa.Table.from_pylist(whole()["train"]).slice(0, 0), path)
     again = command(*words, "--set", "data.folder=sets", "--set", "data.name=mine", cwd=tmp_path)
-    assert again.returncode == 0, "what is trained already needs no training documents"
+    assert (again.returncode, "data.folder names changed" in again.stderr) == (2, True), (
+        "nor is what is trained another"
+    )
     shutil.rmtree(tmp_path / "one")
     assert refused(command, tmp_path) == (
         "The source local has no training documents for echo; choose another with --source."

@@ -153,6 +153,8 @@ WITHOUT_A_FILE = {  # metric -> the test that holds its cases, where they are no
     "legacy_mauve_chunked": "test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them",
     **dict.fromkeys(("exact_rudeness", "exact_facts", "exact_facts_kept", "exact_language"), "test_views_of_a_reading"),
     **dict.fromkeys(("exact_linked", "exact_answerable", "exact_salient"), "test_views_that_some_tasks_have"),
+    "legacy_diversity_spacy": "test_diversity_of_the_paper_by_hand",
+    "legacy_memorisation_spacy": "test_memorisation_of_the_paper_by_hand",
     "legacy_bertscore": "test_bertscore_is_that_of_bert_score",
     "legacy_bertscore_rescaled": "test_rescaled_bertscore_is_that_of_bert_score",
 }
@@ -167,6 +169,7 @@ AGREES = {  # what a wrapped library is called by -> the test that calls it in i
     "bert-score": ("test_bertscore_is_that_of_bert_score", "test_rescaled_bertscore_is_that_of_bert_score"),
     "mauve-text": ("test_mauve_is_that_of_mauve_text", "test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them"),
     "faiss-cpu": ("test_mauve_is_that_of_mauve_text",),
+    "spacy": ("test_tokens_are_those_of_spacy_alone",),
     "detoxify": ("test_detoxify_is_that_of_detoxify",),
     "alt-profanity-check": ("test_profanity_is_that_of_profanity_check",),
     "transformers": ("test_perplexity_is_that_of_transformers", "test_classifiers_are_those_of_transformers"),

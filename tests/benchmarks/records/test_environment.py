@@ -137,3 +137,11 @@ def test_a_copy_without_history_is_told_its_commit(monkeypatch: pytest.MonkeyPat
     assert environment.commit.__wrapped__() == ("0123abcd", None)
     monkeypatch.delenv(environment.COMMIT_VARIABLE)
     assert environment.commit.__wrapped__() == (None, None)
+
+
+def test_what_decides_rounding_is_noted_where_torch_is_at_work() -> None:
+    import torch
+
+    described = environment.describe_device("cpu")
+    assert described["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert described["blas"] in ("mkl", "open", "generic", "accelerate", "eigen", "none", "nvpl", "flame")

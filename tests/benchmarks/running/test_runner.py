@@ -14,7 +14,7 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan
-from benchmarks.records import environment, store
+from benchmarks.records import environment, seals, store
 from benchmarks.running import runner
 from benchmarks.running.seeds import request_seed
 from reports.panels import panels
@@ -48,7 +48,7 @@ def test_a_run_leaves_texts_timings_scores_and_a_full_header(planned: Make, quie
     assert {sample.calls["network"] for sample in record.samples} == {3}
     assert record.header.training.notes == {"texts": 6}
     assert record.header.networks["network"].parameters == 0
-    assert set(record.header.documents) == {"train", "validation", "test"}
+    assert set(record.header.documents) == {"train", "validation", "passages", "test"}
     assert record.header.documents["test"]["count"] == 23
     assert {score.metric for score in record.scores} == {"copy_rate", "length"}
     kinds = [timing.kind for timing in record.timings]
@@ -259,6 +259,7 @@ def test_samples_of_other_requests_are_refused(planned: Make, quiet: Any, tmp_pa
     assert header is not None
     rows = (folder / "samples.jsonl").read_text().replace('"seed":', '"seed":1')
     (folder / "samples.jsonl").write_text(rows)
+    (folder / "timings.jsonl").unlink()  # which would tell that they were changed
     store.write_header(folder, dataclasses.replace(header, status="started"))
     assert runner.run(planned(), quiet).exit_code == 2
 
@@ -275,8 +276,9 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_loaded(planned: Make
         runner.run(planned(), quiet)
     weights.write_bytes(kept)
     fit = next((tmp_path / "run" / "checkpoints").glob("*.json"))
-    fit.write_text(fit.read_text().replace('"budget": "10steps"', '"budget": "9steps"', 1))
-    with pytest.raises(UserError, match="of another"):
+    stored = json.loads(fit.read_text())
+    fit.write_text(json.dumps(seals.sealed({**stored, "inputs": {**stored["inputs"], "budget": "9steps"}})))
+    with pytest.raises(UserError, match="of another budget"):
         runner.run(planned(), quiet)
 
 
@@ -358,7 +360,7 @@ def test_the_stored_plan_names_every_cell_in_order(planned: Make, quiet: Any, tm
     stored = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert stored["cells"] == [p.cell.id for p in plan.cells]
     assert stored["task"]["headline"] == ["copy_rate"]
-    assert {k: v for k, v in stored.items() if k != "schema"} == plan_file.describe(plan)
+    assert {k: v for k, v in stored.items() if k not in ("schema", "seal")} == plan_file.describe(plan)
 
 
 def test_a_score_is_tried_again_only_where_its_evaluator_was_not_there(

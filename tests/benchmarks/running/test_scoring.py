@@ -52,8 +52,8 @@ def test_metrics_are_given_what_the_system_learnt_from(planned: Make, quiet: Any
 def test_what_was_learnt_is_kept_whole_and_by_its_hash(tmp_path: Path) -> None:
     documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(["a\nb", "é\u2028c", ""])]
     known = store.write_learnt(tmp_path, documents)
-    assert known == store.digest(documents)
-    assert store.read_learnt(tmp_path, known["sha256"]) == ["a\nb", "é\u2028c", ""]
+    assert known == {**store.digest(documents), "targets": known["targets"]}
+    assert store.read_learnt(tmp_path, known["sha256"], known["targets"]) == ["a\nb", "é\u2028c", ""]
     assert store.read_learnt(tmp_path, "0" * 64) is None
     [path] = (tmp_path / "learnt").iterdir()
     before = path.read_bytes()
@@ -63,6 +63,9 @@ def test_what_was_learnt_is_kept_whole_and_by_its_hash(tmp_path: Path) -> None:
     path.write_bytes(before[:-9])
     with pytest.raises(UserError, match="is damaged; delete it"):
         store.read_learnt(tmp_path, known["sha256"])
+    path.write_bytes(gzip.compress(b'"a"\n'))
+    with pytest.raises(UserError, match="was changed after it was written; delete it"):
+        store.read_learnt(tmp_path, known["sha256"], known["targets"])
     path.write_bytes(gzip.compress(b"no json\n"))
     with pytest.raises(UserError, match="is damaged; delete it"):
         store.read_learnt(tmp_path, known["sha256"])

@@ -132,11 +132,18 @@ def test_training_is_judged_by_the_measured_ceiling_and_full_means_every_positio
 @pytest.mark.parametrize(("system", "method"), [("cosmos-16", "cosmos"), ("cosmos", "cosmos"), ("duo", "duo")])
 def test_a_record_of_before_methods_is_read_by_the_name_of_its_system(system: str, method: str, tmp_path: Path) -> None:
     old = {**to_line(record(system, "greedy", 1, 0.1)), "schema": 1}
-    del old["method"]
+    del old["method"], old["seal"]
     write_lines(tmp_path / FILE, [old])
     assert [one.method for one in read_records(tmp_path).measured] == [method]
     write_lines(tmp_path / FILE, [to_line(record("cosmos-like", "greedy", 1, 0.1, method="mine"))])
     assert [one.method for one in read_records(tmp_path).measured] == ["mine"]
+
+
+def test_a_duration_that_was_changed_is_refused(tmp_path: Path) -> None:
+    line = to_line(record("gpt2", "greedy", 1, 0.1))
+    write_lines(tmp_path / FILE, [{**line, "seconds": [each / 100 for each in line["seconds"]]}])
+    with pytest.raises(UserError, match=r"A line of .*speed\.jsonl was changed after it was written"):
+        read_records(tmp_path)
 
 
 def test_other_presets_are_not_judged() -> None:
