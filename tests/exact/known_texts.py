@@ -55,3 +55,23 @@ def unevenness(texts: Tensor) -> float:
     nearest = (texts[:, None] != TEXTS).double().mean(-1).argmin(1)
     shares = torch.bincount(nearest, minlength=K).double() / len(texts)
     return float((shares - 1.0 / K).abs().sum() / 2)
+
+
+def masked_denoise(noisy: Tensor) -> Tensor:
+    """`denoise` of texts that are masked by the token V, [B, L, V + 1]; nothing is masked itself."""
+    known = denoise(noisy, torch.ones(len(noisy), dtype=torch.float64), mask_id=V)
+    return torch.nn.functional.pad(known, (0, 1), value=-torch.inf)
+
+
+def masked_scores(noisy: Tensor, alpha: Tensor) -> Tensor:
+    """log p_t(y) / p_t(noisy) of texts y that differ in one token, [B, L, V + 1], under masking with probability
+    1 - alpha [B]; as networks have it, what is open is not asked."""
+    log_ratio = (alpha / (1.0 - alpha)).log()[:, None, None]
+    return (masked_denoise(noisy) + log_ratio).scatter(-1, noisy[..., None], 0.0)
+
+
+def uniform_scores(noisy: Tensor, alpha: Tensor) -> Tensor:
+    """The same under redrawing with probability 1 - alpha [B], [B, L, V]."""
+    keep = alpha[:, None, None]
+    marginal = (keep * denoise(noisy, alpha).exp() + (1.0 - keep) / V).log()  # of the noisy token, given the others
+    return marginal - marginal.gather(-1, noisy[..., None])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from baselines.embedding_diffusion.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem, hard_times
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
-from cosmos.config import SamplerSetting
+from cosmos.config import GridName, SamplerSetting, SolverName
 from cosmos.diffusion.samplers import network_calls, sample
 from cosmos.diffusion.schedule import log_snr_rate
 from cosmos.runtime.rng import CounterRNG
@@ -133,6 +133,33 @@ def test_samplers_reach_the_words_in_their_shares(solver: str, steps: int, grid:
     shares = torch.bincount(nearest, minlength=3).double() / count
     # Four deviations, and what a finite number of steps moves.
     assert (shares - chances).abs().max() < 4 * math.sqrt(0.25 / count) + 0.012
+
+
+@pytest.mark.parametrize(
+    ("solver", "grid", "steps", "most"),
+    [
+        *[("ddpm", "time", 4, 0.3), ("ddpm", "time", 16, 0.22)],
+        *[("ddim", "time", 4, 0.3), ("ddim", "time", 16, 0.22)],
+        *[("dpmpp_2m", "log_snr", 4, 0.3), ("dpmpp_2m", "log_snr", 16, 0.15)],
+    ],
+)
+def test_few_steps_end_on_words_of_a_large_vocabulary(
+    solver: SolverName, grid: GridName, steps: int, most: float
+) -> None:
+    """256 words, as likely as 1 / rank: how far their frequencies, in 8 classes of like rank, are from the truth."""
+    words = torch.randn(256, 32, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    chances = 1.0 / (torch.arange(256, dtype=torch.float64) + 1)
+    chances /= chances.sum()
+    seeds = CounterRNG(torch.arange(300))
+    setting = SamplerSetting(solver, steps, grid, END_NOISE, final_x0=True)
+    start = seeds.normal(1, 32, dtype=torch.float64)
+    x = sample(exact_denoiser(words, chances, []), start, setting, SCHEDULE, seeds)[:, 0]  # [B, E]
+    distance, nearest = torch.cdist(x, words).min(-1)
+    assert float((distance > 3 * WORD_NOISE * math.sqrt(32)).double().mean()) < 0.08  # those between two words
+    ranks = (torch.arange(256) + 1).log2().long()  # [V], eight classes, and the last word
+    reached = torch.bincount(ranks[nearest], minlength=9).double() / len(x)
+    truth = torch.zeros(9, dtype=torch.float64).index_add(0, ranks, chances)
+    assert float((reached - truth).abs().sum() / 2) < most
 
 
 def test_what_is_drawn_ends_where_words_are() -> None:
