@@ -8,7 +8,7 @@ x_t; a rounding head tied to the embeddings reads words off it. The loss, at eve
 
 of which the last two stop the embeddings from collapsing to a point that would be easy to predict. The third term of
 the papers, the mean of q(x_T), is zero here, as the process ends in pure noise. Settings: DPM-Solver++(2M) as in the
-authors' script, ancestral and DDIM steps, and minimum Bayes risk over ten texts (`baselines.embedding_diffusion.mbr`),
+authors' script, ancestral and DDIM steps, and minimum Bayes risk over ten texts (`baselines.common.mbr`),
 whose candidates are made one after the other so that every network call of theirs is counted.
 
 Departures, and why: the rounding loss at the network's own estimate is the anchor of Difformer (Gao et al., 2022,
@@ -16,7 +16,10 @@ arXiv:2212.09412), without which training of this length learns hardly any words
 steps), stratified over the batch and drawn mostly late, where most of the loss is, in place of loss-aware sampling,
 whose memory of past losses would have to survive a kill; source and target each count positions from 0, and a learned
 vector tells which is which; the target is filled with end tokens, not with padding; the source carries no sigma_0 noise
-and is not rounded; the trunk is the one rivals share.
+and is not rounded; the trunk is the one rivals share; at base the rate falls to zero by half a cosine, as that of all
+systems does, and not along a line (the mean is the same); ancestral and DDIM steps use the estimate as it is, where the
+authors round it to the nearest word at each: solvers are the same functions for all systems here, and a rounded
+estimate is no longer the mean that they are exact for.
 
 Axis legend: B rows (texts), S source positions, L sequence positions, P = L + S, E embedding width, W width, V tokens.
 """
@@ -31,10 +34,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from baselines.common.token_rows import samples_from_tokens
+from baselines.common import mbr
 from baselines.common.transformer import Trunk, TrunkConfig
 from baselines.contract import Budget, Request, Sample, UserError
-from baselines.embedding_diffusion.mbr import consensus
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
 from baselines.token_diffusion.system import TokenDiffusionSystem, presets_of
 from cosmos.config import SamplerSetting
@@ -44,14 +46,15 @@ from cosmos.models.blocks import Rotary
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD
-from cosmos.training.batches import hashed
 from cosmos.training.loop import Batch, Loss, TrainingConfig
 
 SCHEDULE = Sqrt()
 WORD_NOISE = float(SCHEDULE.sigma(torch.zeros((), dtype=torch.float64)))  # sigma_0
 END_NOISE = WORD_NOISE / math.sqrt(1.0 - WORD_NOISE**2)  # sigma/alpha at t = 0, where sampling stops
-# That of the papers, up to 140,000 steps.
-PAPER_TRAINING = TrainingConfig(compile=True, batch_size=2048, learning_rate=1e-4, ema_decay=0.9999)
+PAPER_TRAINING = TrainingConfig(  # that of the papers, up to 140,000 steps; a norm so large is none
+    compile=True, batch_size=2048, learning_rate=1e-4, warmup_steps=0, betas=(0.9, 0.999), clip_norm=1e9,
+    ema_decay=0.9999,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ class EmbeddingSampling(SamplerSetting, Capturable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.candidates < 1:
-            raise UserError(f"There must be at least one candidate, not {self.candidates}.")
+        mbr.check_candidates(self.candidates)
 
     def ignored_keys(self) -> dict[str, str]:
         return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")
@@ -186,19 +188,12 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         """All go through the network as one batch, candidates one batch after the other."""
         if not requests:
             return []
-        seeds, source = self.inputs(requests, setting.capture)
-        drawn = [self.tokens(setting, seeds, source)]
-        for candidate in range(1, setting.candidates):
-            numbers = [hashed(request.seed, "candidate", candidate) for request in requests]
-            drawn.append(self.tokens(setting, torch.tensor(numbers, device=self.device), source))
-        candidates = [samples_from_tokens(requests, tokens, self.vocabulary) for tokens in drawn]
-        if setting.candidates == 1:
-            return candidates[0]
-        best = []
-        for samples, rows in zip(zip(*candidates, strict=True), torch.stack(drawn, 1).tolist(), strict=True):
-            texts = [row[: sample.tokens] for sample, row in zip(samples, rows, strict=True)]
-            best.append(samples[consensus(texts)])
-        return best
+        _, source = self.inputs(requests, setting.capture)
+
+        def draw(seeds: Tensor) -> Tensor:
+            return self.tokens(setting, seeds.to(self.device), source)
+
+        return mbr.generate(requests, draw, setting.candidates, self.vocabulary)
 
     def sample(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
         model, streams = self.model, CounterRNG(seeds, setting.compiled)

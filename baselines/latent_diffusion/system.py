@@ -24,9 +24,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from baselines.common import checkpoint
+from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
-from baselines.common.token_rows import samples_from_tokens
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
 from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
@@ -280,9 +279,15 @@ class LatentDiffusionSystem(TrainedSystem):
             return []
         with torch.inference_mode():
             source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
-            seeds = torch.tensor([request.seed for request in requests], device=self.device)
-            tokens = self.sample_tokens(setting, seeds, *source)
-        return samples_from_tokens(requests, tokens, self.vocabulary)
+
+            def draw(seeds: Tensor) -> Tensor:
+                return self.sample_tokens(setting, seeds.to(self.device), *source)
+
+            return mbr.generate(requests, draw, self.candidates(setting), self.vocabulary)
+
+    def candidates(self, setting: LatentSamplingSetting) -> int:
+        """How many texts are made of each request, of which one is kept."""
+        return 1
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""

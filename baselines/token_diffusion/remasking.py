@@ -10,7 +10,9 @@ for it. The share of open tokens is alpha_s after the first step and at the end,
 
 Departures: draws have two stages (see `baselines.token_diffusion.masked_samplers`); under "loop" a step that crosses
 the edge of a phase uses the share of open tokens at either end, where the authors' code extends the phase it begins in;
-the last step ends at t = 0 and draws, where theirs takes an argmax.
+the last step ends at t = 0 and draws, where theirs takes an argmax; a nucleus is that of all systems here, which keeps
+the token that crosses its mass (`baselines.common.sampling.nucleus`), where theirs drops it, so that their 0.9 is a
+little sharper than 0.9 here.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """

@@ -55,7 +55,7 @@ def claimed(system: Any, setting: Any) -> int:
     if hasattr(setting, "solver"):
         diffusion = system.two_stages().diffusion
         without = replace(setting, guidance=1.0)  # nothing guides where there is no source
-        return network_calls(without, make_schedule(diffusion.schedule))
+        return getattr(setting, "candidates", 1) * network_calls(without, make_schedule(diffusion.schedule))
     return setting.steps
 
 

@@ -18,7 +18,7 @@ from baselines.common.system import TrainedSystem
 from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.embedding_diffusion.diffuseq import DiffuSeqRecipe, DiffuSeqSystem, EmbeddingSampling
-from baselines.latent_diffusion.ld4lg import LD4LGRecipe, LD4LGSystem
+from baselines.latent_diffusion.ld4lg import CandidateSampling, LD4LGRecipe, LD4LGSystem
 from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.latent_diffusion.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.token_diffusion.mdlm import MDLMSystem, Unmasking
@@ -227,6 +227,7 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: dict[str
         ),  # the first step has no estimate
         ("ld4lg", LatentSamplingSetting("ddpm", 5, self_guidance=1.5), 9),
         ("ld4lg", LatentSamplingSetting("ddpm", 5), 5),
+        ("ld4lg", CandidateSampling("ddpm", 5, guidance=2.0, candidates=3), 30),
     ],
 )
 def test_a_diffusion_calls_its_network_once_per_step(

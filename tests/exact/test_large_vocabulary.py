@@ -171,7 +171,9 @@ def test_the_surest_first_gives_one_text_a_thousand_times(steps: int, most: floa
 
 
 def remdm_as_its_authors_wrote_it(rule: Rule, steps: int, eta: float, top_p: float, loop: Loop) -> Tensor:
-    """At every step q over tokens and mask: of a masked position the prediction times
+    """Theirs but for the nucleus, of which they drop the token that crosses.
+
+    At every step q over tokens and mask: of a masked position the prediction times
     (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), of an open one sigma for the mask and the rest for itself."""
     seeds, sequence = CounterRNG(torch.arange(TEXTS)), masks()
     certainty = torch.full((TEXTS, L), torch.inf, dtype=torch.float64)
