@@ -86,7 +86,8 @@ class System(Protocol):
 
     Class attributes:
         presets: preset name -> frozen dataclass (the recipe: sizes, training, default `budget`).
-        settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default.
+        settings: setting name -> frozen dataclass (how to generate); the first is the default, all are run by default
+            (without a source, all but those that have one text for all seeds: `DeclaresOneText`).
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
@@ -172,6 +173,17 @@ class DeclaresIgnoredKeys(Protocol):
         before the key on the command line.
         """
         ...
+
+
+@runtime_checkable
+class DeclaresOneText(Protocol):
+    """Says, as a setting, that the text follows from the source alone, whatever the seed, as greedy decoding has it.
+
+    Without a source all texts are then one, so such a setting is run on an unconditional task only when it is named.
+    """
+
+    @property
+    def one_text(self) -> bool: ...
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from reports.numbers import counted, decimals, fixed, half_width, listed, p_valu
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
 
+NEARLY_ONE = 0.1  # the share of distinct texts below which an entry's texts are nearly all the same
 SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
@@ -23,11 +24,13 @@ def summarise(panel: Panel, judgement: ColumnMarks) -> tuple[str, ...]:
     column = panel.headline
     scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
     if column is None or not scored:
-        return ("No trained system has a score that ranks, so nothing can be said of quality.", _scope(panel))
+        unscored = "No trained system has a score that ranks, so nothing can be said of quality."
+        return (unscored, *_sameness(panel), _scope(panel))
     return (
         *_stand_in(panel, column),
         *_caution(column),
         *_rankings(panel, column, scored, judgement),
+        *_sameness(panel),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
         *_speed(panel, column, scored),
@@ -73,6 +76,20 @@ def _shown(column: ScoreColumn, entry: Entry) -> str:
 def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks) -> list[str]:
     """Who is best, in each track apart."""
     return [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
+
+
+def _sameness(panel: Panel) -> list[str]:
+    """Who wrote nearly the same text for every request, by the worst of its seeds."""
+    sentences = []
+    for entry in panel.trained:
+        counts = [(len({s.text for s in r.samples}), len(r.samples)) for r in entry.records if len(r.samples) > 1]
+        distinct, texts = min(counts, key=lambda count: count[0] / count[1], default=(0, 0))
+        if texts and distinct <= max(1.0, NEARLY_ONE * texts):
+            sentences.append(
+                f"The texts of {entry.name} are nearly all the same, {counted(distinct, 'distinct text')} of {texts}: "
+                "what is scored is a few texts many times."
+            )
+    return sentences
 
 
 def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -33,6 +33,10 @@ class Beam:
         if self.length_penalty < 0:
             raise UserError(f"length_penalty must not be negative, not {self.length_penalty:g}.")
 
+    @property
+    def one_text(self) -> bool:
+        return True
+
 
 @torch.inference_mode()
 def search(

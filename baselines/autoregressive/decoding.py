@@ -52,6 +52,10 @@ class Choice:
         why = "the most probable token is taken; set {}greedy=false"
         return {"temperature": why, "top_p": why} if self.greedy else {}
 
+    @property
+    def one_text(self) -> bool:
+        return self.greedy
+
 
 @dataclass(frozen=True)
 class Decoding(Choice, Capturable):

@@ -39,6 +39,10 @@ class Unmasking(Capturable):
         why = "by confidence the most probable tokens are taken; set another {}sampler, such as cached"
         return {"top_p": why} if self.sampler == "confidence" else {}
 
+    @property
+    def one_text(self) -> bool:
+        return self.sampler == "confidence"
+
 
 @dataclass(frozen=True)
 class ThresholdUnmasking(Capturable):
@@ -51,6 +55,10 @@ class ThresholdUnmasking(Capturable):
         check_steps(self.steps)
         if not 0 < self.threshold <= 1:
             raise UserError(f"A threshold must lie in (0, 1], not {self.threshold:g}.")
+
+    @property
+    def one_text(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

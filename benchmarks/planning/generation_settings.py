@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from baselines.contract import System, UserError, unknown
+from baselines.contract import DeclaresOneText, System, UserError, unknown
 from benchmarks.planning.ignored_keys import keys_of, refuse
 from benchmarks.planning.overrides import covered, keys, override
 
@@ -46,11 +46,12 @@ def words_for(name: str, system: type[System], words: Sequence[str]) -> tuple[st
     return tuple(word for word in words if word.startswith(f"{name}:") or (":" not in word and word in own))
 
 
-def choose(name: str, system: type[System], words: Sequence[str]) -> dict[str, Any]:
+def choose(name: str, system: type[System], words: Sequence[str], conditional: bool) -> dict[str, Any]:
     """The settings named for a system, in that order; where none is, those it runs by default.
 
     Args:
         words: `SETTING`, for every system that has it, or `SYSTEM:SETTING`.
+        conditional: whether there are sources; without, no default has one text for all seeds, if another is there.
 
     Raises:
         UserError: the system has no such setting.
@@ -62,7 +63,10 @@ def choose(name: str, system: type[System], words: Sequence[str]) -> dict[str, A
         if setting not in own:
             raise unknown(f"setting of {name}", setting, own)
         named[setting] = own[setting]
-    return named or dict(system.settings)
+    if named or conditional:
+        return named or dict(system.settings)
+    varied = {n: s for n, s in system.settings.items() if not (isinstance(s, DeclaresOneText) and s.one_text)}
+    return varied or dict(system.settings)
 
 
 def change(

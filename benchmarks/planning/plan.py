@@ -216,7 +216,7 @@ def _contestant(name: str, choices: Choices, task: Task) -> Contestant:
     if system.trained and "budget" in choices.changes:
         recipe = dataclasses.replace(recipe, budget=convert(choices.changes["budget"], Budget, "budget"))
     recipe = change_recipe(name, system, recipe, _part(mine, "recipe"), task.limits)
-    run_settings = generation_settings.choose(name, system, choices.setting)
+    run_settings = generation_settings.choose(name, system, choices.setting, task.conditional)
     if "capture" in choices.changes:
         having = {n: setting for n, setting in run_settings.items() if "capture" in generation_settings.fields(setting)}
         run_settings |= {n: override(s, {"capture": choices.changes["capture"]}, "") for n, s in having.items()}

@@ -163,7 +163,9 @@ def _recipe(name: str, options: SpeedOptions) -> Any:
 def _generations(line: Line, options: SpeedOptions, device: str, dtype: str) -> Iterator[PlannedTiming]:
     system, recipe = _system(line.system), _recipe(line.system, options)
     words = tuple(f"{line.system}:{name}" for name in line.settings) or options.choices.setting
-    run_settings = generation_settings.with_steps(generation_settings.choose(line.system, system, words), line.steps)
+    # What a text costs does not depend on whether it is another's, so what is greedy is timed too.
+    chosen = generation_settings.choose(line.system, system, words, conditional=True)
+    run_settings = generation_settings.with_steps(chosen, line.steps)
     prefix = f"{line.system}."
     mine = {
         k.removeprefix(prefix): v

@@ -292,3 +292,15 @@ def test_an_equal_best_is_shared_and_no_power_is_claimed_without_spread(fake_run
     assert "cannot be told from" not in text
     assert "p = 1.00)" in text
     assert "can show one of about" not in text
+
+
+def test_it_says_when_all_texts_of_an_entry_are_nearly_one(fake_run, tmp_path):
+    trained(fake_run)
+    assert "nearly all the same" not in reading(fake_run, tmp_path)
+    header, samples, *rest = fake_run.cells[1]
+    count = max(1, len(samples) // 10)
+    fake_run.cells[1] = (header, [replace(s, text=f"once {n % count}") for n, s in enumerate(samples)], *rest)
+    said = f"The texts of gpt2 (greedy) are nearly all the same, {count} distinct text{'s' * (count > 1)} of"
+    assert f"{said} {len(samples)}:" in reading(fake_run, tmp_path / "again")
+    fake_run.cells[1] = (header, [replace(s, text=f"once {n % (count + 2)}") for n, s in enumerate(samples)], *rest)
+    assert "nearly all the same" not in reading(fake_run, tmp_path / "varied")

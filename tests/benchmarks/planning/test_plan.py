@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import pytest
 
 from baselines import registry
-from baselines.contract import Budget, UserError
+from baselines.contract import Budget, DeclaresOneText, UserError
 from benchmarks.planning import estimate, plan_file
-from benchmarks.planning.generation_settings import change, choose, with_steps
+from benchmarks.planning.generation_settings import available, change, choose, with_steps
 from benchmarks.planning.plan import Plan, check_names, make, unequal_budgets
 from benchmarks.planning.run_config import Choices, gather
 from benchmarks.running import runner
@@ -106,7 +106,7 @@ def test_a_setting_is_not_called_by_steps_it_no_longer_has() -> None:
         settings: ClassVar = {"tan-3": Sampling("tan", 3), "other-8": Sampling("other", 8), "plain": Sampling("p", 5)}
 
     def changed(**changes: Any) -> list[str]:
-        chosen = choose("s", Sampler, ())  # type: ignore[arg-type]
+        chosen = choose("s", Sampler, (), conditional=True)  # type: ignore[arg-type]
         dotted = {key.replace("__", "."): value for key, value in changes.items()}
         return list(change("s", Sampler, chosen, dotted))  # type: ignore[arg-type]
 
@@ -316,6 +316,26 @@ def test_a_key_that_has_no_effect_is_refused_with_the_one_that_works(
         make(gather({"task": "detox", "system": [system]}, words), "cpu")
     if len(words) > 1:  # each by itself is fine
         assert make(gather({"task": "detox", "system": [system]}, words[:1]), "cpu").cells
+
+
+def test_without_a_source_no_default_has_one_text_for_all_seeds() -> None:
+    def run(task: str, *named: str) -> set[str]:
+        plan = make(gather({"task": task, "system": ["gpt2", "mdlm"], "setting": list(named) or None}), "cpu")
+        return {f"{p.cell.system}:{p.cell.setting}" for p in plan.cells if p.contestant.budget}
+
+    varied = {"gpt2:sample", "gpt2:nucleus-0.9", "mdlm:cached-32"}
+    assert run("story") == varied
+    assert run("detox") == varied | {"gpt2:greedy", "mdlm:confidence-24"}
+    assert run("story", "gpt2:greedy", "mdlm:threshold-24") == {"gpt2:greedy", "mdlm:threshold-24"}
+    one = {
+        f"{name}:{setting}"
+        for name in registry.names()
+        for setting, values in available(registry.find(name)).items()
+        if isinstance(values, DeclaresOneText) and values.one_text
+    }
+    assert one == {
+        "gpt2:greedy", "gpt2:beam-4", "gpt2:generate-greedy", "mdlm:confidence-24", "mdlm:threshold-24"
+    }  # fmt: skip
 
 
 def test_a_key_changes_the_settings_in_which_it_has_an_effect(toys: None) -> None:
