@@ -14,6 +14,7 @@ every system here; attention's own weights are not dropped, for no fast kernel o
 the recipe names a pretrained GPT-2 to fine-tune: then sizes and byte-pair tokenizer are that one's, limits are counted
 in its tokens, and a row is not to be ranked with systems that learnt from the task alone. On small corpora an
 autoregressive model overfits long before its budget is used, so there is dropout, and the best weights are kept.
+At nano and small, weights are averaged as those of all systems are; at base they are not, as usual for GPT-2.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class GPT2System(TokenSystem):
             width=768, layers=12, heads=12, inner=5504, dropout=0.1, budget=Budget(300_000, "steps"),
             training=TrainingConfig(
                 compile=True, batch_size=512, learning_rate=6e-4, final_learning_rate=6e-5, warmup_steps=2000,
-                betas=(0.9, 0.95), weight_decay=0.1, ema_decay=0.9999, validations=50, keep="best",
+                betas=(0.9, 0.95), weight_decay=0.1, ema_decay=None, validations=50, keep="best",
             ),
         ),
         "pretrained": GPT2Recipe(

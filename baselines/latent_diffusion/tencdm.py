@@ -11,12 +11,14 @@ is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better 
 Guidance (the paper's 0.5, which is 1.5 where 1 is none) is another setting.
 
 Departures, and why: blocks are those of Cosmos (RMSNorm, rotary positions, SwiGLU) and not BERT's, so that kernels and
-parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is
-self-conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are
-part of what is predicted, for they say where a text ends; encoder, sizes and training are those of the comparison.
-At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its estimate (an anchor as
-that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that width the mean of the
-states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide by.
+parameters are equal where speed is compared; t is stratified over the batch, and every second text of a batch is self-
+conditioned, which lowers the loss's variance; positions after the end are zero, the mean of all states, and are part of
+what is predicted, for they say where a text ends; the decoder's loss leaves out padding, of which nothing is read,
+where the authors' counts it; encoder and sizes are those of the comparison, and so is the training but at base, which
+has the authors'. At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its
+estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that
+width the mean of the states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide
+by.
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """
@@ -143,7 +145,10 @@ class TEncDMSystem(LatentDiffusionSystem):
         # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
         "base": TEncDMRecipe.like_cosmos(
             "base", 9.0, decoder_layers=3, decoder_share=0.05, budget=Budget(210_000, "steps"),
-            decoder_training=TrainingConfig(compile=True, batch_size=64, learning_rate=1e-4, ema_decay=None),
+            decoder_training=TrainingConfig(
+                compile=True, batch_size=64, learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=0,
+                weight_decay=0.001, ema_decay=None,
+            ),
             denoiser_training=TrainingConfig(
                 compile=True, batch_size=512, learning_rate=2e-4, final_learning_rate=2e-4, warmup_steps=5000,
                 weight_decay=0.01, ema_decay=0.9999,

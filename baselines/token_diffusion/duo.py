@@ -13,11 +13,15 @@ one budget:
        teacher.
 
 Departures, and why: the sequence, the trunk, tokenizer, optimiser and the schedule of the rate are those of the
-comparison (`baselines.token_diffusion.system`; stage 1 holds the rate that stage 2 lets fall, as one schedule would);
-1 - alpha enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on
+comparison (`baselines.token_diffusion.system`; stage 1 holds the rate that stage 2 lets fall, as one schedule would); 1
+- alpha enters as the time, added in every block, not by adaLN, as in all rivals that have a time input; bounds on
 gamma, which the authors chose for 30,522 tokens, are translated to this vocabulary by their alpha; distillation draws t
-between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer, to fit
-the budget, and every setting samples the distilled weights (`distillation.share=0` trains undistilled ones). V counts
+between one distance and 1, where theirs moves the last piece of [0, 1] onto 1; its rounds and parts are fewer but at
+base, to fit the budget; every stage, and every round of the last, is a training of its own, so that each can be taken
+up again and has its share of a budget in seconds: optimiser, average of the weights and warm-up begin anew (the authors
+have one run with one warm-up for the first two, and one for all rounds), and what a stage hands on, the next one's
+start and a round's teacher, is what every training here keeps, the average (theirs: `teacher_ema` false, the weights
+themselves). And every setting samples the distilled weights (`distillation.share=0` trains undistilled ones). V counts
 the rows of the (padded) vocabulary; a row without a token is learnt to be noise and never read.
 
 Axis legend: B rows (texts), S source positions, L sequence positions, V tokens.
@@ -50,7 +54,7 @@ CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY
 DISTILLATION_GAMMA = (-4.0, -1.0)
 DISTILLATION = TrainingConfig(batch_size=128, ema_decay=0.999, validations=1)
 PAPER_DISTILLATION = replace(  # of five rounds of 10,000 steps
-    DISTILLATION, compile=True, learning_rate=6e-5, final_learning_rate=6e-5, warmup_steps=500
+    DISTILLATION, compile=True, learning_rate=6e-5, final_learning_rate=6e-5, warmup_steps=500, betas=(0.9, 0.999)
 )
 
 

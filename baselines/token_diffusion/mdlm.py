@@ -9,7 +9,8 @@ never learn to stop), and the source, which the paper has none of, is never mask
 embeddings, learned positions besides rotary ones; no dropout at nano) is the one rivals share, without the adaLN layers
 of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text
 is cut at its first end token; t is stratified with one uniform number per row, not one per batch, since every row has
-its own stream.
+its own stream; the last step of ancestral sampling draws what is left, where theirs takes the most probable token at t
+= 1e-5, by when nearly nothing is left. At base optimiser, rate, batch, average and steps are the authors'.
 
 Axis legend: B rows (texts), L sequence positions, V tokens.
 """

@@ -8,7 +8,8 @@ outputs of order one are right at every noise level, and the entry of the token 
 Departures, and why: the sequence, the trunk, tokenizer and the schedule of the rate are those of the comparison
 (`baselines.token_diffusion.system`); time enters as t itself and is added in every block, not by adaLN of sigma, as in
 all rivals that have a time input; V counts the rows of the (padded) vocabulary; outputs are read where they cost
-something only, but for recorded steps; the last sampling step is one of the `steps`.
+something only, but for recorded steps; the last sampling step is one of the `steps`. At base optimiser, rate, batch,
+average and steps are the authors'.
 
 Axis legend: B rows (texts), S source positions, L sequence positions, V tokens.
 """

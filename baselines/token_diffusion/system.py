@@ -36,8 +36,9 @@ SOURCE_ENCODER = "source_encoder"
 SOURCE_INNER = 4  # widths inside the feed-forward of the source encoder, as in Cosmos
 MARGIN = 2  # positions of the sequence beyond the longest training target
 PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 at a constant rate
-    compile=True, batch_size=512, learning_rate=3e-4, final_learning_rate=3e-4, warmup_steps=2500, ema_decay=0.9999
-)
+    compile=True, batch_size=512, learning_rate=3e-4, final_learning_rate=3e-4, warmup_steps=2500, betas=(0.9, 0.999),
+    ema_decay=0.9999,
+)  # fmt: skip
 
 Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
