@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from baselines.embedding_diffusion.diffuseq import END_NOISE, WORD_NOISE, DiffuSeqSystem, hard_times
+from baselines.common.transformer import TrunkConfig
+from baselines.embedding_diffusion.diffuseq import (
+    END_NOISE,
+    WORD_NOISE,
+    DiffuSeqSystem,
+    EmbeddingDenoiser,
+    RoundedSampling,
+    hard_times,
+)
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
 from cosmos.config import GridName, SamplerSetting, SolverName
 from cosmos.diffusion.samplers import network_calls, sample
@@ -160,6 +169,39 @@ def test_few_steps_end_on_words_of_a_large_vocabulary(
     reached = torch.bincount(ranks[nearest], minlength=9).double() / len(x)
     truth = torch.zeros(9, dtype=torch.float64).index_add(0, ranks, chances)
     assert float((reached - truth).abs().sum() / 2) < most
+
+
+def test_the_nearest_word_is_that_of_the_least_distance_among_those_that_are_words() -> None:
+    torch.manual_seed(6)
+    model = EmbeddingDenoiser(TrunkConfig(8, 1, 2, 8, time_width=4), embedding=3, vocabulary=40, length=4, source=1)
+    vectors = torch.randn(5, 4, 3)
+    nearest = torch.cdist(vectors, model.tokens.weight[:25]).argmin(-1)
+    assert torch.equal(model.nearest(vectors, 25), model.tokens.weight[nearest])
+    assert not torch.equal(model.nearest(vectors, 40), model.nearest(vectors, 25))
+
+
+def test_rounding_every_estimate_as_the_authors_do_ends_on_words() -> None:
+    """Ancestral steps beside the authors' rule written out: the posterior's mean and noise at the nearest word."""
+    words = torch.randn(256, 32, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    exact = exact_denoiser(words, torch.full((256,), 1 / 256, dtype=torch.float64), [])
+
+    def rounded(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+        return words[torch.cdist(exact(x, t, estimate), words).argmin(-1)]
+
+    setting = RoundedSampling("ddpm", steps=16, end_noise=END_NOISE, final_x0=True)
+    seeds = CounterRNG(torch.arange(100))
+    ours = sample(rounded, seeds.normal(1, 32, dtype=torch.float64), setting, SCHEDULE, seeds)
+    seeds = CounterRNG(torch.arange(100))
+    x, times = seeds.normal(1, 32, dtype=torch.float64), torch.linspace(1.0, 0.0, 17, dtype=torch.float64)
+    for t, s in itertools.pairwise(times):
+        bar, bar_s = SCHEDULE.alpha(t) ** 2, SCHEDULE.alpha(s) ** 2
+        beta = 1 - bar / bar_s
+        mean = bar_s.sqrt() * beta / (1 - bar) * rounded(x, float(t), None)
+        mean = mean + (1 - beta).sqrt() * (1 - bar_s) / (1 - bar) * x
+        x = mean + ((1 - bar_s) / (1 - bar) * beta).sqrt() * seeds.normal(1, 32, dtype=torch.float64)
+    theirs = rounded(x, 0.0, None)
+    assert (ours - theirs).abs().max() < 1e-9
+    assert len(ours[:, 0].unique(dim=0)) > 60  # and not a few words for all seeds
 
 
 def test_what_is_drawn_ends_where_words_are() -> None:
