@@ -29,7 +29,9 @@ def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
     folder = run_folder / "report" if out is None else out
     report = build(run_folder, folder)
     picture = figures.draw(
-        [section.title for section in report.sections], [section.panel for section in report.sections]
+        [section.title for section in report.sections],
+        [section.panel for section in report.sections],
+        [section.front for section in report.sections],
     )
     save(folder / "figure.pdf", picture.pdf)
     save(folder / "tables.tex", latex.tables(report))

@@ -1,30 +1,34 @@
 """Which entry of a column is best, and whether that can be told.
 
-Per-text scores are compared text by text (paired sign-flip test and bootstrap, `benchmarks.stats.paired`), every pair
-of trained entries in a column, with Holm's correction over all of that column's pairs. So picking the best afterwards
-needs no further correction. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
+Per-text scores are compared text by text (paired sign-flip test and interval, `benchmarks.stats.paired`), every pair
+of trained entries in a column, with Holm's correction over all of that column's pairs, of p-values and of intervals. So
+picking the best afterwards needs no further correction. Where both entries have several seeds, the test is over texts
+and seeds. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
 are disjoint. Scores are marked within a track: who uses weights learnt elsewhere is ranked with its like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
 from benchmarks.records.schema import Direction
-from benchmarks.stats import Interval, compare, decide, holm
-from reports.columns import ScoreColumn
+from benchmarks.stats import Comparison, SeedVariance, adjusted, compare, detectable_difference, holm_factors
+from reports.columns import EntryScore, ScoreColumn
 from reports.panels import Entry
-from reports.quantities import LEVEL, Quantity
+from reports.quantities import Quantity
 
 Mark = Literal["", "best", "level"]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Entry `a` against entry `b` on the texts both have, corrected for the family the pair belongs to."""
+    """Entry `a` against entry `b` on the texts both have, corrected for the family of `tests` the pair belongs to.
+
+    Limits are at the level that leaves the family 5 % as `p` does, of which `comparison` says it.
+    """
 
     a: str
     b: str
@@ -33,21 +37,25 @@ class Pair:
     high: float
     p: float  # after Holm
     outcome: Literal["better", "worse", "cannot tell"]  # of a
-    detectable: float
     n: int
+    tests: int
+    comparison: Comparison = field(repr=False, compare=False)
+
+    def detectable(self, rivals: int = 1) -> float:
+        """The smallest lead, over so many rivals at once, that is shown four times in five in this family."""
+        found = self.comparison
+        return detectable_difference(found.differences, seeds=found.seeds, tests=self.tests, rivals=rivals)
 
     def reversed(self) -> Pair:
         turned: dict[str, Literal["better", "worse", "cannot tell"]] = {"better": "worse", "worse": "better"}
-        return Pair(
-            self.b,
-            self.a,
-            -self.difference,
-            -self.high,
-            -self.low,
-            self.p,
-            turned.get(self.outcome, "cannot tell"),
-            self.detectable,
-            self.n,
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            outcome=turned.get(self.outcome, "cannot tell"),
         )
 
 
@@ -106,28 +114,35 @@ def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple
     direction = column.direction
     tested = []
     for a, b in keys:
-        ours, theirs = column.scores[a].per_text, column.scores[b].per_text
-        shared = sorted(set(ours) & set(theirs))
+        ours, theirs = column.scores[a], column.scores[b]
+        shared = sorted(set(ours.per_text) & set(theirs.per_text))
         if shared:
-            comparison = compare(
-                [ours[i] for i in shared], [theirs[i] for i in shared], direction=direction, level=LEVEL
-            )
-            tested.append((a, b, comparison))
-    corrected = holm([comparison.p for _, _, comparison in tested])
+            values, others = ([score.per_text[key] for key in shared] for score in (ours, theirs))
+            tested.append((a, b, compare(values, others, direction=direction, seeds=_seeds(ours, theirs))))
+    factors = holm_factors([comparison.p for _, _, comparison in tested])
     return tuple(
         Pair(
             a,
             b,
-            c.difference,
-            c.low,
-            c.high,
-            p,
-            decide(c.difference, p, Interval(c.low, c.high, LEVEL), direction=direction),
-            c.detectable,
-            c.n,
+            found.difference,
+            found.low,
+            found.high,
+            found.p,
+            found.outcome,
+            found.n,
+            len(tested),
+            found,
         )
-        for (a, b, c), p in zip(tested, corrected, strict=True)
+        for (a, b, comparison), factor in zip(tested, factors, strict=True)
+        for found in [adjusted(comparison, factor, direction=direction)]
     )
+
+
+def _seeds(ours: EntryScore, theirs: EntryScore) -> SeedVariance | None:
+    """What training seeds add to the variance of a difference, as far as it is known: an entry of one seed shows
+    nothing of it."""
+    known = [score.variance for score in (ours, theirs) if score.variance is not None]
+    return known[0] + known[1] if len(known) > 1 else known[0] if known else None
 
 
 def mark_disjoint(quantities: Mapping[str, Quantity], direction: Direction) -> dict[str, Mark]:

@@ -24,8 +24,8 @@ def trained(fake, **skill):
 def test_it_says_when_cosmos_loses(fake_run, tmp_path):
     text = reading(trained(fake_run, cosmos=0.5, gpt2=0.8, mdlm=0.3), tmp_path)
     assert "gpt2 (greedy) has the best value" in text
-    assert "Cosmos loses: cosmos (fast) is significantly worse than gpt2 (greedy) (difference −0.2" in text
-    assert "cosmos (fast) is significantly better than mdlm (steps-8) (difference +0.2" in text
+    assert "Cosmos loses on J: cosmos (fast) is significantly worse than gpt2 (greedy) (difference −0.2" in text
+    assert "On J, cosmos (fast) is significantly better than mdlm (steps-8) (difference +0.2" in text
 
 
 def test_it_says_when_cosmos_wins(fake_run, tmp_path):
@@ -38,7 +38,7 @@ def test_it_says_when_cosmos_wins(fake_run, tmp_path):
 def test_it_claims_no_difference_that_is_not_shown(fake_run, tmp_path):
     text = reading(trained(fake_run, cosmos=0.6, gpt2=0.6, mdlm=0.3), tmp_path)
     assert "it cannot be told from" in text
-    assert "No difference could be shown between cosmos (fast) and gpt2 (greedy)" in text
+    assert "No difference in J could be shown between cosmos (fast) and gpt2 (greedy)" in text
     assert "60 texts can show one of about" in text
 
 
@@ -106,13 +106,13 @@ def test_a_tuned_and_a_scratch_system_do_not_hide_each_other(fake_run, tmp_path)
     section = content.build(folder, folder / "report").sections[0]
     [name] = [entry.name for entry in section.panel.tracks["on weights learnt elsewhere"]]
     [_, scratch] = [entry.name for entry in section.panel.tracks["trained from scratch"]]
-    [loses] = [sentence for sentence in section.reading if sentence.startswith("Cosmos loses")]
+    [loses] = [sentence for sentence in section.reading if sentence.startswith("Cosmos loses on J")]
     assert name in loses
     assert scratch in loses
     assert f"The comparison with {name} is across tracks" in " ".join(section.reading)
     legend = " ".join(section.legend)
     assert f"an advantage of {name} over systems that have none: gpt2-medium, frozen or to begin with." in legend
-    drawn = figures.draw(["detox"], [section.panel])
+    drawn = figures.draw(["detox"], [section.panel], [section.front])
     labels = [label for label, _ in figures._lines(section.panel)]
     assert labels[0] == "cosmos"
     assert len(set(labels)) == 3
@@ -186,7 +186,7 @@ def test_what_a_system_declares_and_not_its_name_makes_it_cosmos(fake_run, tmp_p
     for place, name in ((0, "mine"), (1, "cosmos-like")):
         fake_run.change(place, system=name)
     text = reading(fake_run, tmp_path)
-    assert "Cosmos loses: mine (fast) is significantly worse than cosmos-like (greedy) (" in text
+    assert "Cosmos loses on J: mine (fast) is significantly worse than cosmos-like (greedy) (" in text
 
 
 def test_a_corpus_score_overlaps_within_its_track(fake_run, tmp_path):
@@ -232,7 +232,7 @@ def test_all_floors_cleared(fake_run, tmp_path):
     trained(fake_run)
     fake_run.add("copy", "default")
     fake_run.add("reference", "default")
-    assert "Every trained entry is significantly better than the floors copy." in reading(fake_run, tmp_path)
+    assert "Every trained entry is significantly better on J than the floors copy." in reading(fake_run, tmp_path)
 
 
 def test_speed_is_claimed_only_beyond_the_noise(fake_run, tmp_path):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.stats.bootstrap import Interval
+from benchmarks.stats.intervals import Interval
 from benchmarks.stats.paired import compare, decide, detectable_difference, sign_flip
 
 
