@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.stats import dominated_by
 from reports.columns import ScoreColumn
+from reports.legend import covered
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
@@ -233,18 +234,19 @@ def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapp
     matched: dict[str, list[str]] = {}
     front, off = [], []
     for entry, other in zip(timed, dominated_by(qualities, [e.throughput.value or 0.0 for e in timed]), strict=True):
-        share = shares.get(entry.key, 0.0)
         if other is None:
-            front.append(f"{entry.name} in {percent(share)} of draws")
+            front.append(entry)
         else:
             matched.setdefault(timed[other].name, []).append(entry.name)
-            if share >= MAY_BE:
-                off.append(f"{entry.name} in {percent(share)}")
+            if shares.get(entry.key, 0.0) >= MAY_BE:
+                off.append(entry)
     among = f" among entries {track}" if track else ""
-    sentence = f"By the values, the front of {column.title} and speed{among} is {listed(front)} of texts and timings"
+    names, sure = listed(entry.name for entry in front), listed(percent(shares[entry.key]) for entry in front)
+    sentence = f"By the values, the front of {column.title} and speed{among} is {names}, in {sure} of draws"
     clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
-    may_be = [f"of those matched, {listed(off)} of draws come out on the front"] if off else []
-    return "; ".join([sentence, *clauses, *may_be]) + "."
+    for entry in off:
+        clauses.append(f"in {percent(shares[entry.key])} of draws {entry.name} is on the front")
+    return "; ".join([sentence, *clauses]) + "."
 
 
 def _scope(panel: Panel) -> str:
@@ -261,7 +263,8 @@ def _scope(panel: Panel) -> str:
         f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
     )
     budgets = list(dict.fromkeys(cell.budget for cell in cells))
-    return scope + (f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else "")
+    differ = f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else ""
+    return f"{scope} {covered(panel)}{differ}"
 
 
 def _device(entry: Entry) -> str:

@@ -85,10 +85,22 @@ def difference_interval(differences: Array, *, level: float = LEVEL) -> Interval
 def difference_limits(differences: Array, *, level: float = LEVEL) -> tuple[Array, Array]:
     """Limits of the mean of paired differences over the last axis, shape (..., n) to two of shape (...); n >= 2.
 
-    A difference is its positive part less its negative part. Each has the interval of a mean from 0 to 1 (in units of
-    the largest difference, where that is above 1), and both are put together as estimates that are correlated (Zou
-    and Donner 2008, equation 9). So two systems that never differ are still not known to be equal.
+    Student's t, but where it cannot be trusted: for differences of 0/1 scores, and where at least half are zero or all
+    are equal. There a difference is its positive part less its negative part. Each has the interval of a mean from 0
+    to 1 (in units of the largest difference, where that is above 1), and both are put together as estimates that are
+    correlated (Zou and Donner 2008, equation 9). So two systems that never differ are still not known to be equal.
     """
+    low, high = _student(differences, level)
+    sizes = np.abs(differences)
+    counted = _binary(sizes) | ((sizes == 0).mean(axis=-1) >= 0.5) | (np.ptp(differences, axis=-1) == 0)
+    if counted.any():
+        below, above = _gains_less_losses(differences, level)
+        low, high = np.where(counted, below, low), np.where(counted, above, high)
+    return low, high
+
+
+def _gains_less_losses(differences: Array, level: float) -> tuple[Array, Array]:
+    """Limits of the mean of differences from those of its positive and of its negative parts."""
     unit = np.maximum(1.0, np.abs(differences).max(axis=-1))
     shares = differences / unit[..., None]
     gains, losses = np.maximum(shares, 0.0), np.maximum(-shares, 0.0)  # (..., n), never both
