@@ -195,7 +195,10 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
         (Measured(values=(1.0,)), "ValueError: wild gave 1 scores for 2 texts"),
         (Measured(values=("a", "b")), "ValueError: could not convert string to float: 'a'"),
         (Measured(), "AssertionError: an evaluator gives values or a total"),
-        (Measured(total=1.0, interval=Interval(0.0, float("nan"), 0.95)), "ValueError: wild has no number as a limit"),
+        (
+            Measured(total=1.0, n=30, interval=Interval(0.0, float("nan"), 0.95)),
+            "ValueError: wild has no number as a limit",
+        ),
     ],
 )
 def test_what_is_no_score_is_no_number_and_takes_no_other_with_it(add, tmp_path, measured, reason):
