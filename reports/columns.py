@@ -41,7 +41,6 @@ class ScoreColumn:
     direction: Direction
     signature: Signature
     scores: Mapping[str, EntryScore]  # by entry
-    level: float | None = None  # of its intervals
     summary: str = ""  # what the metric says
     companions: tuple[str, ...] = ()  # metrics without which it misleads
 
@@ -74,7 +73,6 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     direction=here["direction"].iloc[0],
                     signature=signature,
                     scores={str(key): _entry_score(group) for key, group in here.groupby("entry", sort=False)},
-                    level=float(here["level"].max()) if here["level"].notna().any() else None,
                     summary=str(here["summary"].iloc[0]),
                     companions=tuple(here["companions"].iloc[0]),
                 )

@@ -17,7 +17,7 @@ from benchmarks.records.schema import Json, Record, identity, to_json
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
-    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
+    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high"),
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 
@@ -113,7 +113,6 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "value": score.value,
                     "low": score.low,
                     "high": score.high,
-                    "level": score.level,
                     "n": score.n,
                     "total": score.total,
                     "direction": score.direction,
@@ -124,7 +123,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                 }
             )
     frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    return frame.astype(dict.fromkeys(("value", "low", "high", "level"), "float64"))
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 def timings(records: Iterable[Record]) -> pd.DataFrame:
