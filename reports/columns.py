@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.records.schema import Direction, Signature, difference
-from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_interval, seed_variance, with_seeds
+from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, seed_variance, with_seeds
 from reports.quantities import LEVEL, Quantity
 
 
@@ -72,7 +72,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     title=f"{metric}{letter}",
                     direction=here["direction"].iloc[0],
                     signature=signature,
-                    scores={str(key): _entry_score(group) for key, group in here.groupby("entry", sort=False)},
+                    scores=_entry_scores({str(key): group for key, group in here.groupby("entry", sort=False)}),
                     summary=str(here["summary"].iloc[0]),
                     companions=tuple(here["companions"].iloc[0]),
                 )
@@ -80,19 +80,44 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
     return tuple(columns), tuple(splits)
 
 
-def _entry_score(rows: pd.DataFrame) -> EntryScore:
+def _entry_scores(groups: Mapping[str, pd.DataFrame]) -> dict[str, EntryScore]:
+    """The score of each entry, from the rows of its cells."""
+    by_seed = {key: _by_seed(rows) for key, rows in groups.items()}
+    per_text = {key: _mean_over_seeds(scores) for key, scores in by_seed.items()}
+    limits = mean_intervals([list(values.values()) for values in per_text.values()])
+    return {
+        key: _entry_score(rows, by_seed[key], per_text[key], found)
+        for (key, rows), found in zip(groups.items(), limits, strict=True)
+    }
+
+
+def _by_seed(rows: pd.DataFrame) -> tuple[dict[str, float], ...]:
+    """The scores of each text by seed; none where a seed has no score per text."""
     judged = rows[rows["value"].notna()].sort_values("seed")
-    if not len(judged):
-        reason = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
-        return EntryScore(Quantity(None, reason=reason), int(rows["total"].max()), (), {})
-    by_seed: tuple[dict[str, float], ...] = tuple(judged["per_text"]) if all(judged["per_text"].map(len)) else ()
+    return tuple(judged["per_text"]) if all(judged["per_text"].map(len)) else ()
+
+
+def _mean_over_seeds(by_seed: Sequence[Mapping[str, float]]) -> dict[str, float]:
     texts: dict[str, list[float]] = {}
     for scores in by_seed:
         for key, value in scores.items():
             texts.setdefault(key, []).append(value)
-    per_text = {key: math.fsum(values) / len(values) for key, values in texts.items()}
+    return {key: math.fsum(values) / len(values) for key, values in texts.items()}
+
+
+def _entry_score(
+    rows: pd.DataFrame,
+    by_seed: tuple[dict[str, float], ...],
+    per_text: Mapping[str, float],
+    limits: Interval | None,
+) -> EntryScore:
+    """`limits` are those of scores per text over the choice of texts, its seeds together."""
+    judged = rows[rows["value"].notna()].sort_values("seed")
+    if not len(judged):
+        reason = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
+        return EntryScore(Quantity(None, reason=reason), int(rows["total"].max()), (), {})
     value, seeds = float(judged["value"].mean()), tuple(float(value) for value in judged["value"])
-    limits = _over_texts(judged, list(per_text.values()))
+    limits = limits if per_text else _of_corpus(judged)
     variance = _over_seeds(seeds, by_seed) if len(seeds) > 1 else None
     unscored = rows[rows["value"].isna()]["reason"].dropna()
     reason = f"{len(unscored)} of {len(rows)} seeds without a score: {unscored.iloc[0]}" if len(unscored) else None
@@ -112,10 +137,8 @@ def _entry_score(rows: pd.DataFrame) -> EntryScore:
     )
 
 
-def _over_texts(judged: pd.DataFrame, values: Sequence[float]) -> Interval | None:
-    """The interval of a score over the choice of texts, its seeds together."""
-    if values:
-        return mean_interval(values, level=LEVEL) if len(values) > 1 else None
+def _of_corpus(judged: pd.DataFrame) -> Interval | None:
+    """The interval of a corpus metric over the choice of texts, as the records have it: the mean of its limits."""
     low, high = float(judged["low"].mean(skipna=False)), float(judged["high"].mean(skipna=False))
     return Interval(low, high, LEVEL) if low < high and int(judged["n"].min()) >= FEWEST else None
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
+import numpy as np
+
 from benchmarks.records.schema import Direction
-from benchmarks.stats import Comparison, SeedVariance, adjusted, compare, detectable_difference, holm_factors
+from benchmarks.stats import Comparison, SeedVariance, adjusted, detectable_difference, holm_factors, unadjusted
 from reports.columns import EntryScore, ScoreColumn
 from reports.panels import Entry
 from reports.quantities import Quantity
@@ -111,30 +113,18 @@ def _marked(tests: ColumnMarks, track: Mapping[str, Quantity], direction: Direct
 def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
     """Paired tests of one family, corrected together; pairs that have no text in common are left out."""
     assert column.direction != "none", "nothing is better where no direction is"
-    direction = column.direction
-    tested = []
+    family = []
     for a, b in keys:
         ours, theirs = column.scores[a], column.scores[b]
         shared = sorted(set(ours.per_text) & set(theirs.per_text))
         if shared:
-            values, others = ([score.per_text[key] for key in shared] for score in (ours, theirs))
-            tested.append((a, b, compare(values, others, direction=direction, seeds=_seeds(ours, theirs))))
-    factors = holm_factors([comparison.p for _, _, comparison in tested])
+            differences = np.array([ours.per_text[key] - theirs.per_text[key] for key in shared])
+            family.append((a, b, unadjusted(differences, seeds=_seeds(ours, theirs))))
+    plain = [comparison for _, _, comparison in family]
+    corrected = adjusted(plain, holm_factors([comparison.p for comparison in plain]), column.direction)
     return tuple(
-        Pair(
-            a,
-            b,
-            found.difference,
-            found.low,
-            found.high,
-            found.p,
-            found.outcome,
-            found.n,
-            len(tested),
-            found,
-        )
-        for (a, b, comparison), factor in zip(tested, factors, strict=True)
-        for found in [adjusted(comparison, factor, direction=direction)]
+        Pair(a, b, found.difference, found.low, found.high, found.p, found.outcome, found.n, len(family), found)
+        for (a, b, _), found in zip(family, corrected, strict=True)
     )
 
 

@@ -7,11 +7,12 @@ from benchmarks.stats.intervals import (
     Interval,
     SeedVariance,
     mean_interval,
+    mean_intervals,
     ratio_interval,
     seed_variance,
     with_seeds,
 )
-from benchmarks.stats.paired import Comparison, Outcome, adjusted, compare, decide, detectable_difference
+from benchmarks.stats.paired import Comparison, Outcome, adjusted, compare, decide, detectable_difference, unadjusted
 from benchmarks.stats.pareto import dominated_by, front, front_shares
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "holm_factors",
     "interval",
     "mean_interval",
+    "mean_intervals",
     "ratio_interval",
     "seed_variance",
+    "unadjusted",
     "with_seeds",
 ]

@@ -54,6 +54,18 @@ def mean_interval(values: Sequence[float] | Array, *, level: float = LEVEL) -> I
     return None if np.isnan(low) else Interval(float(low), float(high), level)
 
 
+def mean_intervals(samples: Sequence[Sequence[float]]) -> list[Interval | None]:
+    """`mean_interval` of each of several samples, None too where one has fewer than two values: those of equal length
+    are worked out together."""
+    found: list[Interval | None] = [None] * len(samples)
+    for n in {len(sample) for sample in samples} - {0, 1}:
+        places = [place for place, sample in enumerate(samples) if len(sample) == n]
+        lows, highs = mean_limits(np.array([samples[place] for place in places], dtype=float))
+        for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
+            found[place] = None if math.isnan(low) else Interval(low, high, LEVEL)
+    return found
+
+
 def mean_limits(values: Array, *, level: float = LEVEL) -> tuple[Array, Array]:
     """Limits of the mean over the last axis, shape (..., n) to two of shape (...); n >= 2.
 
@@ -74,16 +86,10 @@ def mean_limits(values: Array, *, level: float = LEVEL) -> tuple[Array, Array]:
     return np.where(constant, np.nan, low), np.where(constant, np.nan, high)
 
 
-def difference_interval(differences: Array, *, level: float = LEVEL) -> Interval:
-    """The interval of the mean of paired differences, shape (n,); of no width for one text. See `difference_limits`."""
-    if len(differences) < 2:
-        return Interval(float(differences[0]), float(differences[0]), level)
-    low, high = difference_limits(differences, level=level)
-    return Interval(float(low), float(high), level)
-
-
-def difference_limits(differences: Array, *, level: float = LEVEL) -> tuple[Array, Array]:
+def difference_limits(differences: Array, *, level: float | Array = LEVEL) -> tuple[Array, Array]:
     """Limits of the mean of paired differences over the last axis, shape (..., n) to two of shape (...); n >= 2.
+
+    `level` is one, or one for each, shape (...).
 
     Student's t, but where it cannot be trusted: for differences of 0/1 scores, and where at least half are zero or all
     are equal. There a difference is its positive part less its negative part. Each has the interval of a mean from 0
@@ -99,7 +105,7 @@ def difference_limits(differences: Array, *, level: float = LEVEL) -> tuple[Arra
     return low, high
 
 
-def _gains_less_losses(differences: Array, level: float) -> tuple[Array, Array]:
+def _gains_less_losses(differences: Array, level: float | Array) -> tuple[Array, Array]:
     """Limits of the mean of differences from those of its positive and of its negative parts."""
     unit = np.maximum(1.0, np.abs(differences).max(axis=-1))
     shares = differences / unit[..., None]
@@ -158,9 +164,9 @@ def with_seeds(texts: Interval, value: float, seeds: SeedVariance, *, share: boo
     return Interval(max(0.0, low), min(1.0, high), texts.level) if share else Interval(low, high, texts.level)
 
 
-def _share_limits(shares: Array, level: float) -> tuple[Array, Array]:
+def _share_limits(shares: Array, level: float | Array) -> tuple[Array, Array]:
     """Limits of the means of values from 0 to 1; equal values count as a share of so many texts."""
-    n, tail = shares.shape[-1], (1 - level) / 2
+    n, tail = shares.shape[-1], (1 - np.asarray(level)) / 2
     mean, variance = shares.mean(axis=-1), shares.var(axis=-1, ddof=1) / n
     narrower = (ndtri(1 - tail) / stdtrit(n - 1, 1 - tail)) ** 2  # as Student's t is wider than the normal
     spread = ~_binary(shares) & (variance > 1e-24)
@@ -174,10 +180,10 @@ def _share_limits(shares: Array, level: float) -> tuple[Array, Array]:
     return np.where(normal, below, low), np.where(normal, above, high)
 
 
-def _student(values: Array, level: float) -> tuple[Array, Array]:
+def _student(values: Array, level: float | Array) -> tuple[Array, Array]:
     """Limits of means by Student's t."""
     n, mean = values.shape[-1], values.mean(axis=-1)
-    margin = stdtrit(n - 1, (1 + level) / 2) * values.std(axis=-1, ddof=1) / math.sqrt(n)
+    margin = stdtrit(n - 1, (1 + np.asarray(level)) / 2) * values.std(axis=-1, ddof=1) / math.sqrt(n)
     return mean - margin, mean + margin
 
 

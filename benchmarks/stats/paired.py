@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, difference_interval, with_seeds
+from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, difference_limits, with_seeds
 
 Outcome = Literal["better", "worse", "cannot tell"]
 
@@ -66,33 +66,54 @@ def compare(
     assert len(values_a) == len(values_b), f"unlike texts: {len(values_a)} scores against {len(values_b)}"
     pairs = [(a, b) for a, b in zip(values_a, values_b, strict=True) if a is not None and b is not None]
     assert pairs, "no text has a score from both systems"
-    differences = np.array([a - b for a, b in pairs])  # (n,)
+    [found] = adjusted([unadjusted(np.array([a - b for a, b in pairs]), seed=seed, seeds=seeds)], [1.0], direction)
+    return found
+
+
+def unadjusted(differences: Array, *, seed: int = 0, seeds: SeedVariance | None = None) -> Comparison:
+    """Paired differences, shape (n,), with their p-value, and neither interval nor outcome yet."""
     p = sign_flip(differences, seed=seed)
     if seeds is not None:
         p = max(p, _over_seeds(differences, seeds))
     difference = math.fsum(differences) / len(differences)
-    plain = Comparison(
-        difference, difference, difference, LEVEL, p, "cannot tell", len(differences), differences, seeds
-    )
-    return adjusted(plain, 1.0, direction=direction)
+    limits = (difference, difference, LEVEL)
+    return Comparison(difference, *limits, p, "cannot tell", len(differences), differences, seeds)
 
 
-def adjusted(comparison: Comparison, factor: float, *, direction: Literal["higher", "lower"] = "higher") -> Comparison:
-    """The comparison as one of a family: p times `factor` (`families.holm_factors`), the interval at the level that
-    takes the same.
+def adjusted(
+    comparisons: Sequence[Comparison],
+    factors: Sequence[float],
+    direction: Literal["higher", "lower"] = "higher",
+) -> list[Comparison]:
+    """Comparisons as of one family: p times its factor (`families.holm_factors`), the interval at the level that takes
+    the same.
 
     Zero belongs to the interval wherever the test does not refuse it, so none that leaves it out stands beside
-    "cannot tell" but where the interval itself is what holds the verdict back.
+    "cannot tell".
     """
-    level = 1 - (1 - LEVEL) / factor
-    limits = difference_interval(comparison.differences, level=level)
-    if comparison.seeds is not None:
-        limits = with_seeds(limits, comparison.difference, comparison.seeds)
-    p = min(1.0, factor * comparison.p)
-    if _kept(p) and comparison.n > 1:
-        limits = Interval(min(0.0, limits.low), max(0.0, limits.high), level)
-    outcome = decide(comparison.difference, p, limits, direction=direction)
-    return replace(comparison, low=limits.low, high=limits.high, level=level, p=p, outcome=outcome)
+    levels = [1 - (1 - LEVEL) / factor for factor in factors]
+    found = []
+    for comparison, factor, limits in zip(comparisons, factors, _intervals(comparisons, levels), strict=True):
+        if comparison.seeds is not None:
+            limits = with_seeds(limits, comparison.difference, comparison.seeds)
+        p = min(1.0, factor * comparison.p)
+        if _kept(p) and comparison.n > 1:
+            limits = Interval(min(0.0, limits.low), max(0.0, limits.high), limits.level)
+        outcome = decide(comparison.difference, p, limits, direction=direction)
+        found.append(replace(comparison, low=limits.low, high=limits.high, level=limits.level, p=p, outcome=outcome))
+    return found
+
+
+def _intervals(comparisons: Sequence[Comparison], levels: Sequence[float]) -> list[Interval]:
+    """The interval of each over the choice of texts, those over as many texts together; of no width for one text."""
+    found = [Interval(c.difference, c.difference, level) for c, level in zip(comparisons, levels, strict=True)]
+    for n in {comparison.n for comparison in comparisons} - {1}:
+        places = [place for place, comparison in enumerate(comparisons) if comparison.n == n]
+        differences = np.stack([comparisons[place].differences for place in places])
+        lows, highs = difference_limits(differences, level=np.array([levels[place] for place in places]))
+        for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
+            found[place] = Interval(low, high, levels[place])
+    return found
 
 
 def decide(

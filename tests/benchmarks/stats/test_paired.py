@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.stats.families import holm_factors
 from benchmarks.stats.intervals import Interval, SeedVariance
-from benchmarks.stats.paired import adjusted, compare, decide, detectable_difference, sign_flip
+from benchmarks.stats.paired import adjusted, compare, decide, detectable_difference, sign_flip, unadjusted
 
 
 def by_hand(differences):
@@ -158,7 +158,7 @@ def test_no_interval_without_zero_stands_beside_cannot_tell():
                 scores = np.where(generator.random(200) < 0.9, 0.5, scores)
             family.append(compare(scores[0], scores[1]))
         factors = holm_factors([one.p for one in family])
-        corrected = [adjusted(one, factor) for one, factor in zip(family, factors, strict=True)]
+        corrected = adjusted(family, factors)
         assert any(one.low > 0 for one in family)
         for one in corrected:
             assert (one.outcome == "cannot tell") == (one.low <= 0 <= one.high)
@@ -168,7 +168,7 @@ def test_no_interval_without_zero_stands_beside_cannot_tell():
 def test_the_interval_of_a_family_is_wider_than_that_of_one():
     generator = np.random.default_rng(3)
     one = compare(generator.normal(0.3, 1, 200), np.zeros(200))
-    among = adjusted(one, 21.0)
+    [among] = adjusted([one], [21.0])
     assert (among.level, among.p) == (pytest.approx(1 - 0.05 / 21), pytest.approx(21 * one.p))
     widened = (among.high - among.difference) / (one.high - one.difference)
     assert widened == pytest.approx(3.075 / 1.972, rel=0.02)  # Student's t with 199 degrees of freedom
@@ -214,7 +214,10 @@ def test_the_corrected_difference_makes_the_best_of_seven_bold_four_times_in_fiv
         count = 0
         for _ in range(repeats):
             best, *others = (generator.random((1 + rivals, texts)) < chance).astype(float)
-            count += all(adjusted(compare(best, other), 21.0).outcome == "better" for other in others)
+            count += all(
+                one.outcome == "better"
+                for one in adjusted([unadjusted(best - other) for other in others], [21.0] * rivals)
+            )
         return count / repeats
 
     assert bold(lead, 150) == pytest.approx(0.8, abs=0.1)
