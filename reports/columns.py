@@ -30,6 +30,7 @@ class EntryScore:
     by_seed: tuple[Mapping[str, float], ...] = ()  # the same of each seed
     variance: SeedVariance | None = None  # what seeds add to that of its value, None where there is one
     from_texts: float | None = None  # half the width of the interval over the choice of texts alone
+    trainings: tuple[str, ...] = ()  # of each seed, the same for settings of one system
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _entry_score(
         return EntryScore(Quantity(None, reason=reason), int(rows["total"].max()), (), {})
     value, seeds = float(judged["value"].mean()), tuple(float(value) for value in judged["value"])
     limits = limits if per_text else _of_corpus(judged)
-    variance = _over_seeds(seeds, by_seed) if len(seeds) > 1 else None
+    variance = over_seeds(seeds, by_seed) if len(seeds) > 1 else None
     unscored = rows[rows["value"].isna()]["reason"].dropna()
     reason = f"{len(unscored)} of {len(rows)} seeds without a score: {unscored.iloc[0]}" if len(unscored) else None
     both = limits
@@ -134,6 +135,7 @@ def _entry_score(
         by_seed,
         variance,
         None if limits is None else (limits.high - limits.low) / 2,
+        tuple(judged["training"]),
     )
 
 
@@ -143,7 +145,7 @@ def _of_corpus(judged: pd.DataFrame) -> Interval | None:
     return Interval(low, high, LEVEL) if low < high and int(judged["n"].min()) >= FEWEST else None
 
 
-def _over_seeds(values: Sequence[float], by_seed: Sequence[Mapping[str, float]]) -> SeedVariance:
+def over_seeds(values: Sequence[float], by_seed: Sequence[Mapping[str, float]]) -> SeedVariance:
     """What seeds add to the variance of the mean of their values. Of a corpus metric nobody knows how much of their
     spread is that of texts, so all of it counts."""
     shared = sorted(set.intersection(*(set(scores) for scores in by_seed))) if by_seed else []

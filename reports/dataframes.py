@@ -17,7 +17,7 @@ from benchmarks.records.schema import Json, Record, identity, to_json
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
-    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high"),
+    *("id", "entry", "seed", "training", "position", "metric", "signature", "value", "low", "high"),
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 
@@ -94,7 +94,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per cell and metric; `per_text` maps a document's id to its score, empty for corpus metrics."""
+    """One row per cell and metric; `training` is what its settings share, `per_text` maps a document's id to its score,
+    empty for corpus metrics."""
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
@@ -107,6 +108,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "id": cell_id,
                     "entry": entry,
                     "seed": record.header.cell.seed,
+                    "training": record.header.cell.checkpoint_id,
                     "position": position,
                     "metric": score.metric,
                     "signature": score.signature,

@@ -1,7 +1,7 @@
 """How surely an entry is on the front of quality and speed: its share of draws of texts, seeds and timed batches.
 
-Texts are drawn once for all entries, who were asked the same, and so share what is hard; seeds and timed batches are
-drawn for each entry. The same records give the same shares.
+Texts are drawn once for all entries, who were asked the same, and so share what is hard; seeds are drawn
+for each training, whose settings share them, timed batches for each entry. The same records give the same shares.
 """
 
 from __future__ import annotations
@@ -50,14 +50,19 @@ def _qualities(scores: Sequence[EntryScore], generator: np.random.Generator) -> 
     """Draws of the scores of entries, shape (draws, entries)."""
     texts = sorted({key for score in scores for key in score.per_text})
     counts = resampled_counts(len(texts), DRAWS, generator) if texts else np.empty((DRAWS, 0))  # (draws, texts)
+    seeds = {
+        score.trainings: resampled_counts(len(score.by_seed), DRAWS, generator) for score in scores if score.by_seed
+    }
     columns = [
-        _of_texts(score, texts, counts, generator) if score.per_text else _around(score, generator) for score in scores
+        _of_texts(score, texts, counts, seeds[score.trainings]) if score.per_text else _around(score, generator)
+        for score in scores
     ]
     return np.stack(columns, axis=1)
 
 
-def _of_texts(score: EntryScore, texts: Sequence[str], counts: Array, generator: np.random.Generator) -> Array:
-    """Means over drawn texts of drawn seeds, shape (draws,).
+def _of_texts(score: EntryScore, texts: Sequence[str], counts: Array, drawn: Array) -> Array:
+    """Means over drawn texts of drawn seeds, shape (draws,), from how often each is drawn, shapes (draws, texts) and
+    (draws, seeds).
 
     Drawing s seeds makes their variance (s - 1) / s of what it is, so the draws are moved apart by the root of that.
     """
@@ -68,8 +73,7 @@ def _of_texts(score: EntryScore, texts: Sequence[str], counts: Array, generator:
     seeds = len(values)
     if seeds == 1:
         return np.asarray(means[:, 0])
-    drawn = resampled_counts(seeds, DRAWS, generator) - 1.0
-    return np.asarray(((1.0 + drawn * math.sqrt(seeds / (seeds - 1))) * means).mean(axis=1))
+    return np.asarray(((1.0 + (drawn - 1.0) * math.sqrt(seeds / (seeds - 1))) * means).mean(axis=1))
 
 
 def _around(score: EntryScore, generator: np.random.Generator) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.records.schema import Direction
 from benchmarks.stats import Comparison, SeedVariance, adjusted, detectable_difference, holm_factors, unadjusted
-from reports.columns import EntryScore, ScoreColumn
+from reports.columns import EntryScore, ScoreColumn, over_seeds
 from reports.panels import Entry
 from reports.quantities import Quantity
 
@@ -130,7 +130,13 @@ def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple
 
 def _seeds(ours: EntryScore, theirs: EntryScore) -> SeedVariance | None:
     """What training seeds add to the variance of a difference, as far as it is known: an entry of one seed shows
-    nothing of it."""
+    nothing of it. Settings of the same trainings share what these are worth, so their differences are looked at."""
+    if ours.trainings == theirs.trainings and len(ours.by_seed) > 1:
+        apart = [
+            {key: own[key] - other[key] for key in own.keys() & other.keys()}
+            for own, other in zip(ours.by_seed, theirs.by_seed, strict=True)
+        ]
+        return over_seeds([a - b for a, b in zip(ours.seeds, theirs.seeds, strict=True)], apart)
     known = [score.variance for score in (ours, theirs) if score.variance is not None]
     return known[0] + known[1] if len(known) > 1 else known[0] if known else None
 

@@ -128,7 +128,7 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:
     """What training seeds alone move of every score, beside what its texts leave open; None where there is one seed."""
-    entries = [entry for entry in panel.entries if len(entry.records) > 1]
+    entries = [entry for entry in panel.trained if len(entry.records) > 1]
     told = [
         column
         for column in panel.columns

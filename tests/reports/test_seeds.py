@@ -132,3 +132,23 @@ def test_power_is_that_of_the_corrected_tests(fake_run, tmp_path):
     remarks = " ".join(section_of(fake_run, tmp_path / "run").glance.remarks)
     assert "With 60 texts, and Holm's correction for 6 tests, a difference in J of about" in remarks
     assert "bold, which is a lead over 3 others at once, needs one of about" in remarks
+
+
+def test_settings_of_the_same_trainings_share_their_seeds(fake_run, tmp_path):
+    """Trainings that differ much, and a setting that is better by as much in each: that is a difference."""
+    fake_run.with_encoder, fake_run.setting_bonus = (), 0.05
+    for seed, skill in enumerate((0.4, 0.6, 0.8)):
+        fake_run.skill |= {"cosmos": skill, "gpt2": skill}
+        for system, setting in (("cosmos", "fast"), ("cosmos", "best"), ("gpt2", "sampled")):
+            fake_run.add(system, setting, seed)
+    section = section_of(fake_run, tmp_path / "run")
+    assert {row.detail: row.cells[0].mark for row in section.glance.blocks[0].rows if row.title == "cosmos"} == {
+        "fast, 3 seeds": "",
+        "best, 3 seeds": "level",  # better than the other setting; than gpt2, who is to say
+    }
+    [fast, best] = [quantity for quantity in section.front.items() if quantity[0] in _cosmos(section)]
+    assert (fast[1], best[1]) == (1.0, 1.0)  # one is faster, the other better in every draw
+
+
+def _cosmos(section):
+    return {entry.key for entry in section.panel.trained if entry.system == "cosmos"}
