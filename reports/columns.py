@@ -115,8 +115,8 @@ def _entry_score(
     """`limits` are those of scores per text over the choice of texts, its seeds together."""
     judged = rows[rows["value"].notna()].sort_values("seed")
     if not len(judged):
-        reason = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
-        return EntryScore(Quantity(None, reason=reason), int(rows["total"].max()), (), {})
+        nothing = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
+        return EntryScore(Quantity(None, reason=nothing), int(rows["total"].max()), (), {})
     value, seeds = float(judged["value"].mean()), tuple(float(value) for value in judged["value"])
     limits = limits if per_text else _of_corpus(judged)
     variance = over_seeds(seeds, by_seed) if len(seeds) > 1 else None

@@ -1,7 +1,7 @@
 """How surely an entry is on the front of quality and speed: its share of draws of texts, seeds and timed batches.
 
-Texts are drawn once for all entries, who were asked the same, and so share what is hard; seeds are drawn
-for each training, whose settings share them, timed batches for each entry. The same records give the same shares.
+Texts are drawn once for all entries, who were asked the same, and so share what is hard; seeds once for all settings of
+a system, which share its trainings; timed batches for each entry. The same records give the same shares.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def _qualities(scores: Sequence[EntryScore], generator: np.random.Generator) -> 
     """Draws of the scores of entries, shape (draws, entries)."""
     texts = sorted({key for score in scores for key in score.per_text})
     counts = resampled_counts(len(texts), DRAWS, generator) if texts else np.empty((DRAWS, 0))  # (draws, texts)
-    seeds = {
-        score.trainings: resampled_counts(len(score.by_seed), DRAWS, generator) for score in scores if score.by_seed
-    }
+    trainings = {score.trainings: len(score.by_seed) for score in scores if score.by_seed}
+    seeds = {training: resampled_counts(count, DRAWS, generator) for training, count in trainings.items()}
     columns = [
         _of_texts(score, texts, counts, seeds[score.trainings]) if score.per_text else _around(score, generator)
         for score in scores

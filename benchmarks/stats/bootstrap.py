@@ -18,6 +18,8 @@ from scipy.special import ndtr, stdtrit
 
 from benchmarks.stats.intervals import LEVEL, Array, Interval
 
+__all__ = ["DRAWS", "Array", "Interval", "Statistic", "interval", "resampled_counts"]
+
 Statistic = Callable[[Array], Array]
 """Sums of rows, shape (m, k), to one value each, shape (m,)."""
 
