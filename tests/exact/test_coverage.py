@@ -23,7 +23,7 @@ from benchmarks.stats.intervals import (
     with_seeds,
 )
 
-REPEATS = 4000
+REPEATS = 3000
 LEAST, MOST = 0.93, 0.97
 
 
@@ -60,7 +60,7 @@ RARE = {
 @pytest.mark.parametrize("kind", MEANS)
 def test_means(kind, n):
     draw, truth = MEANS[kind]
-    values = draw(np.random.default_rng(1), (min(REPEATS, 600_000 // n), n))
+    values = draw(np.random.default_rng(1), (min(REPEATS, 500_000 // n), n))
     assert LEAST <= held(mean_limits(values), truth) <= MOST
 
 
@@ -69,7 +69,7 @@ def test_means(kind, n):
 def test_means_of_rare_events_are_never_covered_too_little(kind, n):
     """A percentile bootstrap holds 5 % of events at 50 texts in eight of ten cases, 1 % in four."""
     draw, truth = RARE[kind]
-    values = draw(np.random.default_rng(1), (min(REPEATS, 600_000 // n), n))
+    values = draw(np.random.default_rng(1), (min(REPEATS, 500_000 // n), n))
     # Half a point less where two events, of sizes from nothing to all, are what a sample has of them.
     assert held(mean_limits(values), truth) >= LEAST - 0.005
 
@@ -158,7 +158,7 @@ CORPORA = {
 }
 
 
-@pytest.mark.parametrize(("n", "repeats"), [(30, 1200), (200, 250)])
+@pytest.mark.parametrize(("n", "repeats"), [(30, 800), (200, 200)])
 @pytest.mark.parametrize("kind", CORPORA)
 def test_corpus_metrics(kind, n, repeats):
     draw, statistic, truth = CORPORA[kind]
