@@ -17,7 +17,7 @@ from benchmarks.records.schema import Json, Record, identity
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
-    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
+    *("id", "entry", "seed", "training", "position", "metric", "signature", "value", "low", "high"),
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 
@@ -120,7 +120,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per cell and metric; `per_text` maps a document's id to its score, empty for corpus metrics."""
+    """One row per cell and metric; `training` is what its settings share, `per_text` maps a document's id to its score,
+    empty for corpus metrics."""
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
@@ -133,13 +134,13 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "id": cell_id,
                     "entry": entry,
                     "seed": record.header.cell.seed,
+                    "training": record.header.cell.checkpoint_id,
                     "position": position,
                     "metric": score.metric,
                     "signature": score.signature,
                     "value": score.value,
                     "low": score.low,
                     "high": score.high,
-                    "level": score.level,
                     "n": score.n,
                     "total": score.total,
                     "direction": score.direction,
@@ -150,7 +151,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                 }
             )
     frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    return frame.astype(dict.fromkeys(("value", "low", "high", "level"), "float64"))
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 def timings(records: Iterable[Record]) -> pd.DataFrame:

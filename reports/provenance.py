@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.records.schema import Header, Json, Record
 from reports.dataframes import Run, documents_hash
 from reports.numbers import counted
-from reports.panels import Entry, Panel
+from reports.panels import TRIVIAL, Entry, Panel
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, .
             record.header.command,
         )
         for panel in panels
-        for entry in (*panel.trained, *panel.floors)
+        for entry in (*panel.trained, *panel.for_scale)
         for record in entry.records
     )
 
@@ -116,6 +116,12 @@ def task_of(run: Run) -> Json:
     """What the plan says of its task: title, headline metrics, note; empty where it says nothing."""
     task = run.plan.get("task")
     return task if isinstance(task, dict) else {}
+
+
+def floors_of(run: Run) -> tuple[str, ...]:
+    """The systems that are floors: those that the plan's task adds to every run but its reference, which is none."""
+    named = task_of(run).get("floors")
+    return tuple(name for name in named if name != "reference") if named else TRIVIAL
 
 
 def _commands(run: Run, trained: Sequence[Entry]) -> tuple[str, ...]:

@@ -114,5 +114,5 @@ def _show(record: Record, folder: Path, count: int) -> None:
 def _value(score: Score) -> str:
     if score.value is None:
         return f"none, {score.reason}  n={score.n}/{score.total}"
-    interval = "" if score.low is None or score.high is None else f" [{score.low:.4f}, {score.high:.4f}]"
+    interval = "" if score.low is None or score.high is None else f" [{score.low:.4f}, {score.high:.4f}] over texts"
     return f"{score.value:.4f}{interval}  n={score.n}/{score.total}  {score.signature}"

@@ -88,7 +88,7 @@ def code_hash(measure: Callable[..., object]) -> str:
     """
     root = Path(__file__).parents[2]
     files = [path for part in ("metrics", "data/world") for path in sorted((root / part).rglob("*.py"))]
-    files.append(root / "stats" / "bootstrap.py")
+    files += [root / "stats" / "bootstrap.py", root / "stats" / "intervals.py"]
     code = getattr(measure, "__code__", None)
     theirs = Path(code.co_filename) if code is not None else None
     if theirs is not None and theirs.is_file() and theirs not in files:

@@ -230,24 +230,28 @@ def _missing_parts(name: str, missing: Sequence[tuple[str, str]]) -> str:
 def _summarise(
     measured: Measured, values: tuple[float | None, ...] | None, total: int, seed: int
 ) -> tuple[float | None, int, tuple[float, float, float] | None]:
-    """Value, how many texts entered, and (low, high, level), which takes two texts."""
+    """Value, how many texts entered, and (low, high, level) over the choice of texts, which takes two of them, and of a
+    corpus metric, which has no values by which to judge so few, `FEWEST`."""
     import numpy as np
 
-    from benchmarks.stats.bootstrap import interval, mean_interval
+    from benchmarks.stats import FEWEST, interval, mean_interval
 
     if values is not None:
         present = [value for value in values if value is not None]
         if not present:
             return None, 0, None
-        limits = mean_interval(present, seed=seed) if len(present) > 1 else None
+        limits = mean_interval(present) if len(present) > 1 else None
         mean = math.fsum(present) / len(present)
         return mean, len(present), None if limits is None else (limits.low, limits.high, limits.level)
     assert measured.total is not None, "an evaluator gives values or a total"
     entered = total if measured.n is None else measured.n
     limits = measured.interval
-    if measured.rows is not None and measured.statistic is not None and len(measured.rows) > 1:
-        limits = interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
-    return measured.total, entered, None if limits is None else (limits.low, limits.high, limits.level)
+    if measured.rows is not None and measured.statistic is not None:
+        few = min(entered, len(measured.rows)) < FEWEST
+        limits = None if few else interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
+    if limits is None or entered < FEWEST:
+        return measured.total, entered, None
+    return measured.total, entered, (limits.low, limits.high, limits.level)
 
 
 def _hint(metric: Metric, evaluator: Evaluator | None, evaluators: Mapping[str, str]) -> str:

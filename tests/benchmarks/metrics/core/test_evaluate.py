@@ -195,7 +195,10 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
         (Measured(values=(1.0,)), "ValueError: wild gave 1 scores for 2 texts"),
         (Measured(values=("a", "b")), "ValueError: could not convert string to float: 'a'"),
         (Measured(), "AssertionError: an evaluator gives values or a total"),
-        (Measured(total=1.0, interval=Interval(0.0, float("nan"), 0.95)), "ValueError: wild has no number as a limit"),
+        (
+            Measured(total=1.0, n=30, interval=Interval(0.0, float("nan"), 0.95)),
+            "ValueError: wild has no number as a limit",
+        ),
     ],
 )
 def test_what_is_no_score_is_no_number_and_takes_no_other_with_it(add, tmp_path, measured, reason):
@@ -276,6 +279,32 @@ def test_one_text_has_a_value_and_no_interval():
         found = score(name, DOCUMENTS[:1], TEXTS[:1])
         assert found.value is not None
         assert (found.low, found.high, found.level, found.n) == (None, None, None, 1)
+
+
+@pytest.mark.parametrize(("count", "bounded"), [(2, False), (29, False), (30, True)])
+def test_corpus_metrics_of_few_texts_have_no_interval(add, count, bounded):
+    """Whether the evaluator gives rows to draw from or an interval of its own."""
+    documents = [Document(str(n), "s", f"a red car {n}", (f"a red car {n}",)) for n in range(count)]
+    texts = [f"a {'red' if n % 2 else 'blue'} car {n}" for n in range(count)]
+    add("own", lambda batch: Measured(total=1.0, interval=Interval(0.0, 2.0, 0.95)))
+    for name in ("bleu", "own"):
+        found = score(name, documents, texts)
+        assert (found.low is not None) == bounded, name
+        assert found.value is not None
+    assert score("rouge_l", documents, texts).low is not None  # its texts have scores of their own
+
+
+def test_texts_that_are_all_alike_to_a_corpus_metric_give_no_interval():
+    documents = [Document(str(n), "s", f"a red car {n}", (f"a red car {n}",)) for n in range(40)]
+    found = score("bleu", documents, [document.target for document in documents])
+    assert (found.value, found.low, found.high) == (pytest.approx(100), None, None)
+
+
+def test_scores_that_are_all_one_are_not_certain(add):
+    add("sure", lambda batch: Measured(values=(1.0,) * 200))
+    documents = [Document(str(n), "s", "t", ("t",)) for n in range(200)]
+    found = score("sure", documents, ["t"] * 200)
+    assert (found.value, found.low, found.high) == (1.0, pytest.approx(0.025 ** (1 / 200), abs=1e-6), 1.0)
 
 
 def test_unlike_numbers_of_texts_and_documents_are_our_fault():
