@@ -30,6 +30,7 @@ class Section:
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
+    tokenizer: Table | None  # what it takes from the references, where it takes anything
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
@@ -37,7 +38,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        return (self.glance, *((self.batches,) if self.batches else ()), self.scores)
+        return tuple(table for table in (self.glance, self.batches, self.scores, self.tokenizer) if table is not None)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
+        tokenizer=overview.before_and_after(panel, suffix),
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents),

@@ -65,6 +65,8 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Data", _varying(headers, _data)),
         Fact("Read", _varying([header for header in headers if header.content], lambda header: _flat(header.content))),
         Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
+        Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
+        Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
         Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
@@ -190,6 +192,16 @@ def _documents(header: Header) -> str:
         f"{split}: {counted(int(about.get('count', 0)), 'text')}, sha256 {about.get('sha256', 'unknown')}"
         for split, about in header.documents.items()
     )
+
+
+def _tokenizer(header: Header) -> str:
+    return f"{header.tokenizer['name']}, sha256 {header.tokenizer['sha256']}"
+
+
+def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if "own" in (about := entry.records[0].header.tokenizer):
+            yield f"{entry.system}: {about['own']}"
 
 
 def _flat(values: Mapping[str, object]) -> str:

@@ -128,9 +128,9 @@ class TokenSystem(TrainedSystem):
         loss, the configuration, the budget and a name."""
         return stage(loss=self.losses()[0], config=self.recipe.training, budget=budget, stage=self.name)
 
-    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
-        """By default the tokens that training texts have of the tokenizer that systems share."""
-        return Vocabulary.of(texts)
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None) -> Vocabulary:
+        """By default the tokens that training texts have of the tokenizer that systems share (`Corpus.tokenizer`)."""
+        return Vocabulary.of(texts, tokenizer)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         """Put weights learnt elsewhere into a fresh network."""
@@ -145,7 +145,7 @@ class TokenSystem(TrainedSystem):
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
         texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
-        vocabulary = self.vocabulary_of(texts)
+        vocabulary = self.vocabulary_of(texts, corpus.tokenizer)
         pairs = encode_pairs(corpus.train, vocabulary, self.limits)
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
         model = self.fresh(shape, seed)

@@ -13,7 +13,7 @@ from baselines.contract import Budget, Document, System, UserError, ValidatesSet
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, Source
-from benchmarks.planning import generation_settings
+from benchmarks.planning import generation_settings, shared_tokenizer
 from benchmarks.planning.ignored_keys import change_recipe, keys_of, recipe_keys
 from benchmarks.planning.overrides import convert, keys, override, plain
 from benchmarks.planning.run_config import GENERAL_KEYS, Choices
@@ -128,6 +128,9 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         "steps" in generation_settings.fields(s) for c in contestants for s in c.settings.values()
     ):
         raise UserError("No system of this run generates in steps; leave out --steps.")
+    tokenizer = shared_tokenizer.choose(
+        {c.name: (c.system, c.recipe) for c in contestants}, task.systems, choices.preset
+    )
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         for seed in range(choices.seed, choices.seed + choices.seeds):
@@ -149,6 +152,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
                     dtype=dtype,
                     seed=seed,
                     sweep=sweep,
+                    tokenizer=tokenizer,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
     return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)

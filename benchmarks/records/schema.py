@@ -6,9 +6,13 @@ A cell's folder holds
     samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
     timings.jsonl   one `TimingRecord` a line; append-only
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
+    as_written.jsonl
+                    one `Score` a line, of a cell that repeats the references: what they score against themselves as
+                    they were written, before and after the tokenizer's round trip; likewise
 
 and the run's folder holds `plan.json`, the test documents under `documents/`, the texts learnt from under `learnt/`,
-the checkpoints under `checkpoints/`, the cells under `cells/` and the report under `report/`.
+the tokenizer under `tokenizers/`, the checkpoints under `checkpoints/`, the cells under `cells/` and the report under
+`report/`.
 """
 
 from __future__ import annotations
@@ -52,6 +56,8 @@ class Cell:
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
         sweep: other numbers of texts at once whose speed is measured too.
+        tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
+            identity holds, for the packaged one's.
     """
 
     task: str
@@ -70,6 +76,7 @@ class Cell:
     dtype: str
     seed: int
     sweep: tuple[int, ...] = ()
+    tokenizer: str | None = None
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -82,16 +89,21 @@ class Cell:
         "budget",
         "device",
         "seed",
+        "tokenizer",
     )
 
     @property
     def id(self) -> str:
-        return identity(dataclasses.asdict(self))
+        return identity(self._without_packaged(dataclasses.asdict(self)))
 
     @property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
-        return identity({name: getattr(self, name) for name in self._TRAINING})
+        return identity(self._without_packaged({name: getattr(self, name) for name in self._TRAINING}))
+
+    def _without_packaged(self, fields: Json) -> Json:
+        """Fields without a tokenizer that is the packaged one: identities are older than other tokenizers."""
+        return {name: value for name, value in fields.items() if name != "tokenizer" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,7 @@ class Header:
     device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
     documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
+    tokenizer: Json = field(default_factory=dict)  # of the run: its name and sha256; and "own", where a system has one
     training: Training | None = None
     trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training
     earlier: tuple[Json, ...] = ()  # the same of interrupted attempts that left texts, where it was not as now
@@ -247,6 +260,7 @@ class Record:
     samples: tuple[SampleRecord, ...]
     timings: tuple[TimingRecord, ...]
     scores: tuple[Score, ...]
+    as_written: tuple[Score, ...] = ()  # of references against references as they were written
 
 
 def to_json(value: Any) -> Json:

@@ -3,6 +3,7 @@
     RUN/plan.json                what was chosen, and the ids of the cells in order
     RUN/documents/HASH.jsonl     the test documents
     RUN/learnt/HASH.jsonl.gz     the targets of the training documents of that hash
+    RUN/tokenizers/HASH.json.gz  the tokenizer that the run's systems share
     RUN/checkpoints/ID/          what a system's training left; ID.json beside it: what that cost
     RUN/cells/ID/                one cell, as `benchmarks.records.schema` says
     RUN/report/                  the report
@@ -43,6 +44,7 @@ from benchmarks.records.schema import (
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+AS_WRITTEN = "as_written.jsonl"
 _ANEW = "delete its folder and run again"
 _PROBE = ".probe."  # what a write is tried with
 _PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
@@ -174,6 +176,38 @@ def _learnt(run: Path, sha256: str) -> Path:
     return run / "learnt" / f"{sha256}.jsonl.gz"
 
 
+def write_tokenizer(run: Path, content: bytes) -> str:
+    """Keep a tokenizer, the bytes of its tokenizer.json, so that scoring needs no encoder; returns their SHA-256."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = _tokenizer(run, sha256)
+    if not path.exists():
+        make_folder(path.parent, StoreError)
+        write_bytes(path, gzip.compress(content, mtime=0), StoreError)
+    return sha256
+
+
+def read_tokenizer(run: Path, sha256: str) -> bytes:
+    """The tokenizer that was kept under a hash.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    path = _tokenizer(run, sha256)
+    if not path.exists():
+        raise UserError(f"The run {run} has lost its tokenizer {path.name}; copy it from where the run was made.")
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged; restore it from a copy.") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(f"{path} holds another tokenizer than its name says; restore it from a copy.")
+    return content
+
+
+def _tokenizer(run: Path, sha256: str) -> Path:
+    return run / "tokenizers" / f"{sha256}.json.gz"
+
+
 def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
     """Every whole line of a file, read as what it stands for.
 
@@ -246,6 +280,15 @@ def write_scores(folder: Path, scores: Iterable[Score]) -> None:
     write_lines(folder / SCORES, (to_json(score) for score in scores))
 
 
+def read_as_written(folder: Path) -> tuple[Score, ...]:
+    """What the references score against themselves as they were written; nothing of most cells."""
+    return tuple(_parsed(folder / AS_WRITTEN, score_from_json))
+
+
+def write_as_written(folder: Path, scores: Iterable[Score]) -> None:
+    write_lines(folder / AS_WRITTEN, (to_json(score) for score in scores))
+
+
 def read_cell(folder: Path) -> Record:
     """Everything one cell left on disk.
 
@@ -255,7 +298,7 @@ def read_cell(folder: Path) -> Record:
     header = read_header(folder)
     if header is None:
         raise UserError(f"{folder} holds no cell.")
-    return Record(header, read_samples(folder), read_timings(folder), read_scores(folder))
+    return Record(header, read_samples(folder), read_timings(folder), read_scores(folder), read_as_written(folder))
 
 
 def read_run(run: Path) -> list[Record]:
