@@ -42,6 +42,10 @@ class Normaliser(Protocol):
         """Each text as it remains; one that went through comes out unchanged."""
         ...
 
+    def __hash__(self) -> int:
+        """Training texts that went through are kept under it."""
+        ...
+
 
 @dataclass(frozen=True)
 class MetricInput:
