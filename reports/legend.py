@@ -86,7 +86,7 @@ def _counted(panel: Panel) -> str:
 
 def _tokenizers(panel: Panel) -> tuple[str, ...]:
     """What was done to texts before they were scored, and who does not write the tokens of the others."""
-    forms = {column.signature.options.get("form") for column in panel.columns} - {None, "as written"}
+    forms = {column.signature.form for column in panel.columns} - {"", "as written"}
     headers = [record.header for entry in panel.entries for record in entry.records if record.header.tokenizer]
     if not forms or not headers:
         return ()

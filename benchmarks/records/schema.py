@@ -28,6 +28,7 @@ from baselines.contract import UserError
 
 SCHEMA = 3  # 2: what the source read stands in the header; 3: so does what a system declares of itself
 _SHOWN = 8  # digits of a hash that are shown
+FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
@@ -196,6 +197,11 @@ class Signature:
     evaluator: str  # for example "rouge-score 0.1.2" or "world grammar 1"
     options: Json = field(default_factory=dict)
     weights: str | None = None  # hash of a model's weights, where a model judges
+
+    @property
+    def form(self) -> str:
+        """What was done to texts before they were judged; "" in signatures that do not say it."""
+        return str(self.options.get(FORM, ""))
 
     def __str__(self) -> str:
         options = ",".join(f"{key}:{value}" for key, value in sorted(self.options.items()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
 from benchmarks.records import store
-from benchmarks.records.schema import Header, Score
+from benchmarks.records.schema import FORM, Header, Score
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from benchmarks.metrics.core.selection import Selection
 
 _CACHE = "scores"
-_FORM = "form"  # the option of a signature that says what texts went through
 
 
 def missing(folder: Path, asked: Selection, source: str) -> tuple[str, ...]:
@@ -40,7 +39,7 @@ def missing(folder: Path, asked: Selection, source: str) -> tuple[str, ...]:
     for score in store.read_scores(folder):
         status = (score.reason or "").partition(":")[0]
         if status != "missing evaluator" and not (status == "not run" and score.metric in asked.asked):
-            tried[score.metric] = (score.signature.evaluator, score.signature.options.get(_FORM, ""))
+            tried[score.metric] = (score.signature.evaluator, score.signature.form)
 
     def wanted(name: str) -> tuple[str, str]:
         judge = metrics.judge_of(name, source, asked.evaluators)
@@ -141,7 +140,7 @@ def _as_written(batch: MetricInput, judged: Callable[[MetricInput], list[Score]]
 
 
 def _in_form(score: Score, form: str) -> Score:
-    return replace(score, signature=replace(score.signature, options={**score.signature.options, _FORM: form}))
+    return replace(score, signature=replace(score.signature, options={**score.signature.options, FORM: form}))
 
 
 def _spared(new: Score, old: Score | None) -> bool:
@@ -151,5 +150,5 @@ def _spared(new: Score, old: Score | None) -> bool:
         and old is not None
         and old.value is not None
         and old.signature.evaluator == new.signature.evaluator
-        and old.signature.options.get(_FORM) == new.signature.options.get(_FORM)
+        and old.signature.form == new.signature.form
     )

@@ -12,11 +12,9 @@ from importlib import metadata
 
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.metric import Evaluator, Measured, Metric
-from benchmarks.records.schema import Signature, identity
+from benchmarks.records.schema import FORM, Signature, identity
 
 NOBODY = "none"
-FORM = "form"
-"""The option of a signature that says what was done to texts before they were judged."""
 _SHOWN = 8  # digits of a part's hash
 
 

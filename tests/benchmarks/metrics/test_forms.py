@@ -89,7 +89,7 @@ def test_signatures_name_the_form_and_unlike_forms_are_not_compared(roles):
         strict=True,
     ):
         assert "form" not in one.signature.options
-        assert other.signature.options["form"] == TRIP.form
+        assert other.signature.form == TRIP.form
         assert "option form “not set” against “round trip 1" in difference([one.signature, other.signature])
 
 

@@ -47,13 +47,13 @@ def test_a_perfect_answer_is_perfect_whatever_letters_it_has(planned: Make, quie
     assert store.read_tokenizer(run, trip.sha256) == trip.content
     found = {score.metric: score for score in store.read_scores(folder)}
     assert found["chrf"].value == pytest.approx(100.0)
-    assert {score.signature.options["form"] for score in found.values()} == {trip.form}
+    assert {score.signature.form for score in found.values()} == {trip.form}
     lost = store.read_as_written(folder)  # of what an accent changes: no word is longer or shorter for it
     values = [(score.metric, score.value) for score in lost]
     assert [metric for metric, _ in values] == ["copy_rate", "copy_rate", "chrf", "chrf"]
     assert [value for _, value in values][:3] == [1.0, 0.0, pytest.approx(100.0)]
     assert values[3][1] is not None and values[3][1] < 70.0
-    forms = [score.signature.options["form"] for score in lost]
+    forms = [score.signature.form for score in lost]
     assert forms == 2 * ["as written", f"{trip.form}, against as written"]
     text = reports.write(run)["markdown"].read_text(encoding="utf-8")
     assert "What the tokenizer takes from the references" in text
