@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from cosmos.io.errors import UserError
 from cosmos.text import round_trip
@@ -60,3 +61,11 @@ def test_its_name_holds_rule_and_tokenizer(trip: RoundTrip, tmp_path: Path) -> N
     assert RoundTrip(trip.content + b" ").form != trip.form
     with pytest.raises(UserError, match="neither a folder nor in the local"):
         round_trip.find("no-such-encoder")
+
+
+def test_a_cased_tokenizer_keeps_capitals() -> None:
+    pieces = [*round_trip.SPECIALS, "The", "the", "Dog", "##s", "."]
+    cased = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    cased.normalizer = normalizers.BertNormalizer(lowercase=False)
+    cased.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    assert RoundTrip(cased.to_str().encode())(["The Dogs .", "the dog."]) == ["The Dogs.", "the."]
