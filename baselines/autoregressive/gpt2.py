@@ -186,7 +186,7 @@ class GPT2System(TokenSystem):
     def own_tokenizer(recipe: GPT2Recipe) -> str | None:
         return recipe.pretrained
 
-    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None) -> Vocabulary:
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
         pretrained = self.recipe.pretrained
         if pretrained is None:
             return super().vocabulary_of(texts, tokenizer)

@@ -128,7 +128,7 @@ class TokenSystem(TrainedSystem):
         loss, the configuration, the budget and a name."""
         return stage(loss=self.losses()[0], config=self.recipe.training, budget=budget, stage=self.name)
 
-    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None) -> Vocabulary:
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
         """By default the tokens that training texts have of the tokenizer that systems share (`Corpus.tokenizer`)."""
         return Vocabulary.of(texts, tokenizer)
 
