@@ -39,11 +39,14 @@ class Corpus:
     """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`.
 
     `passages` are texts of another corpus, for a method whose first stage learns from one how texts are represented.
+    `tokenizer` is the folder or cached name of the text encoder whose tokenizer all systems of a run read and write
+    with, None for the packaged one's.
     """
 
     train: Sequence[Document]
     validation: Sequence[Document]
     passages: Sequence[str] = ()
+    tokenizer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,26 @@ class ValidatesSetting(Protocol):
 
     def check_setting(self, setting: Any) -> None:
         """Raise `UserError` if texts could be generated with the setting, but not such as its name promises."""
+        ...
+
+
+@runtime_checkable
+class DecidesTokenizer(Protocol):
+    """Reads texts by a frozen text encoder, so that all systems of its run read and write with that one's tokenizer."""
+
+    @staticmethod
+    def shared_tokenizer(recipe: Any) -> str | None:
+        """Folder or cached name of the encoder; None: the packaged one."""
+        ...
+
+
+@runtime_checkable
+class BringsTokenizer(Protocol):
+    """May write with a tokenizer that belongs to pretrained weights, whatever that of the run is."""
+
+    @staticmethod
+    def own_tokenizer(recipe: Any) -> str | None:
+        """Folder or cached name of the model it belongs to; None: the recipe takes that of the run."""
         ...
 
 

@@ -33,6 +33,7 @@ class Section:
     batches: Table | None  # speed by number of texts at once, where several were timed
     seeds: Table | None  # what training seeds move, where entries have several
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
+    tokenizer: Table | None  # what it takes from the references, where it takes anything
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
@@ -40,7 +41,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.batches, self.scores, self.seeds)
+        more = (self.batches, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -107,6 +108,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         batches=overview.by_batch(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
         front=front,
+        tokenizer=overview.before_and_after(panel, suffix),
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents) if documents else (),

@@ -73,6 +73,7 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         "not among them."
     )
     lines += _rounding(panel)
+    lines += _tokenizers(panel)
     lines += [*_learnt_elsewhere(panel), *_other_corpora(panel), *_judged_by_its_own(panel)]
     if panel.for_scale:
         lines.append(
@@ -118,6 +119,25 @@ def _counted(panel: Panel) -> str:
     totals = sorted({score.total for column in panel.columns for score in column.scores.values()})
     said = f"all {totals[0]:,} texts" if len(totals) == 1 else "all texts"
     return f"A score is over {said} of its entry, blank ones too, unless a note says over how many."
+
+
+def _tokenizers(panel: Panel) -> tuple[str, ...]:
+    """What was done to texts before they were scored, and who does not write the tokens of the others."""
+    forms = {column.signature.form for column in panel.columns} - {"", "as written"}
+    headers = [record.header for entry in panel.entries for record in entry.records if record.header.tokenizer]
+    if not forms or not headers:
+        return ()
+    name = listed(dict.fromkeys(str(header.tokenizer["name"]) for header in headers))
+    said = (
+        f"All texts, references, sources and training texts went through the tokenizer of the run ({name}) before they "
+        "were scored: letter case, accents and spacing that no system can write with it make no difference.",
+    )
+    own = {entry.name: str(e["own"]) for entry in panel.trained if "own" in (e := entry.records[0].header.tokenizer)}
+    return said + tuple(
+        f"{entry} writes with a tokenizer of its own, that of {model}: its limits are counted in other tokens, and "
+        "what only that one can write is not seen."
+        for entry, model in own.items()
+    )
 
 
 def _rounding(panel: Panel) -> tuple[str, ...]:

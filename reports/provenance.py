@@ -67,6 +67,8 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
         Fact("Seals", _varying(headers, _seal)),
         Fact("Not here", _left_out(run)),
+        Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
+        Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
         Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
@@ -222,6 +224,16 @@ def _left_out(run: Run) -> tuple[str, ...]:
         for what, count in gaps.items()
         if count
     )
+
+
+def _tokenizer(header: Header) -> str:
+    return f"{header.tokenizer['name']}, sha256 {header.tokenizer['sha256']}"
+
+
+def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if "own" in (about := entry.records[0].header.tokenizer):
+            yield f"{entry.system}: {about['own']}"
 
 
 def _flat(values: Mapping[str, object]) -> str:

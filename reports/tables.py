@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
 from reports.legend import SPEED_COVERED, covered, scores_covered
 from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
@@ -153,6 +154,39 @@ def _seed_cell(score: EntryScore | None) -> TableCell:
     apart = statistics.stdev(score.seeds)
     texts = f"texts ± {significant(score.from_texts, 2)}" if score.from_texts is not None else ""
     return TableCell(apart, significant(apart, 2), texts)
+
+
+def before_and_after(panel: Panel, suffix: str = "") -> Table | None:
+    """What the references score against themselves as they were written: as they were, and through the tokenizer.
+
+    None where the tokenizer takes nothing from them, or no cell of the panel repeats them.
+    """
+    record = next((r for entry in panel.entries for r in entry.records if r.as_written), None)
+    if record is None:
+        return None
+    by_metric: dict[str, list[Score]] = {}
+    for score in record.as_written:
+        by_metric.setdefault(score.metric, []).append(score)
+    columns = tuple(Column(metric, "", before.direction) for metric, (before, _) in by_metric.items())
+    rows = []
+    for place, title in enumerate(("reference as written", "reference through the tokenizer")):
+        cells = []
+        for pair in by_metric.values():
+            widths = [width for score in pair if (width := half_width(score.low, score.high)) is not None]
+            score = pair[place]
+            value, interval = written(score.value, score.low, score.high, common_decimals(widths))
+            cells.append(TableCell(score.value, value, interval))
+        rows.append(Row(title, "", record.header.cell.id, tuple(cells)))
+    return Table(
+        f"tokenizer{suffix}",
+        "What the tokenizer takes from the references",
+        columns,
+        (RowGroup("Against the references as they were written", tuple(rows)),),
+        (
+            "Whoever writes that tokenizer's pieces could score no better than the second row; therefore all other "
+            "tables compare texts that went through it, references too. Metrics that are not here show no difference.",
+        ),
+    )
 
 
 def _has_values(column: ScoreColumn) -> bool:

@@ -182,9 +182,15 @@ class GPT2System(TokenSystem):
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
         return () if recipe.pretrained is None else (recipe.pretrained,)
 
-    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+    @staticmethod
+    def own_tokenizer(recipe: GPT2Recipe) -> str | None:
+        return recipe.pretrained
+
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
         pretrained = self.recipe.pretrained
-        return super().vocabulary_of(texts) if pretrained is None else gpt2_pretrained.tokenizer_of(pretrained)
+        if pretrained is None:
+            return super().vocabulary_of(texts, tokenizer)
+        return gpt2_pretrained.tokenizer_of(pretrained)
 
     def read_vocabulary(self, path: Path) -> Vocabulary:
         return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)

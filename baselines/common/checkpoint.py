@@ -39,7 +39,8 @@ def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
         digest.update(b"\n")
     for passage in corpus.passages:
         digest.update(json.dumps(passage).encode())
-    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
+    tokenizer = {} if corpus.tokenizer is None else {"tokenizer": corpus.tokenizer}
+    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed, **tokenizer}
 
 
 def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str, Any]) -> TrainingResult | None:

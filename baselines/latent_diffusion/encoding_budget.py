@@ -57,7 +57,8 @@ def affordable(
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
             "or no data.passages."
         )
-    return Corpus(**{name: part[: counts.get(name, 0)] for name, part in vars(whole).items()})
+    parts = {name: getattr(whole, name)[: counts.get(name, 0)] for name in ("train", "validation", "passages")}
+    return replace(whole, **parts)
 
 
 def _choice(

@@ -111,6 +111,10 @@ class LatentDiffusionSystem(TrainedSystem):
     def external_weights(recipe: Any) -> Sequence[str]:
         return (recipe.text_encoder,)
 
+    @staticmethod
+    def shared_tokenizer(recipe: Any) -> str | None:
+        return encoder_name(recipe.text_encoder, MINILM)
+
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
         return self.recipe

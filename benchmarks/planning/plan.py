@@ -13,7 +13,7 @@ from baselines.contract import Budget, Document, System, UserError, ValidatesSet
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, Source
-from benchmarks.planning import contents, generation_settings
+from benchmarks.planning import contents, generation_settings, shared_tokenizer
 from benchmarks.planning.ignored_keys import change_recipe, keys_of, recipe_keys
 from benchmarks.planning.overrides import convert, keys, override, plain
 from benchmarks.planning.run_config import GENERAL_KEYS, Choices
@@ -130,6 +130,9 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         raise UserError("No system of this run generates in steps; leave out --steps.")
     opened = source or source_class(data)
     texts_read = contents.of_source(opened, task.name)
+    tokenizer = shared_tokenizer.choose(
+        {c.name: (c.system, c.recipe) for c in contestants}, task.systems, choices.preset
+    )
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         weights_read = contents.of_recipe(plain(contestant.recipe), contestant.external_weights)
@@ -153,6 +156,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
                     seed=seed,
                     sweep=sweep,
                     contents={**texts_read, **weights_read},
+                    tokenizer=tokenizer,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
     return Plan(task, opened, default_folder(choices), tuple(cells.values()), choices)

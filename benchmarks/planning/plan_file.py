@@ -38,6 +38,7 @@ def describe(plan: Plan) -> Json:
         "device": first.device,
         "dtype": first.dtype,
         "contents": {key: content for planned in plan.cells for key, content in named_contents(planned.cell).items()},
+        "tokenizer": first.tokenizer,
         "evaluators": chosen_evaluators(plan.choices.changes),
         "systems": systems,
         "cells": [planned.cell.id for planned in plan.cells],
@@ -116,7 +117,7 @@ def stored_choices(plan: Json) -> list[tuple[str, Any]]:
         pairs += leaves(f"{name}.recipe", system["recipe"])
         for setting, values in system["settings"].items():
             pairs += leaves(f"{name}.settings.{setting}", values)
-    return pairs
+    return [*pairs, ("tokenizer", plan.get("tokenizer"))]
 
 
 def leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
@@ -143,6 +144,8 @@ def _word(value: Any) -> str:
 def _flag(key: str, before: Mapping[str, Any]) -> str:
     if key in ("task", "source", "preset", "limit", "device"):
         return f"no --{key}" if before[key] is None else f"--{key} {before[key]}"
+    if key == "tokenizer":
+        return f"systems whose text encoder is {before[key] or 'the packaged one'}"
     if key not in before or key in ("task.version", "data.version", "dtype"):
         return "the version of cosmos-bench that made it"
     return f"--set {key}={_word(before[key])}"

@@ -6,9 +6,13 @@ A cell's folder holds
     samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
     timings.jsonl   one `TimingRecord` a line; append-only
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
+    as_written.jsonl
+                    one `Score` a line, of a cell that repeats the references: what they score against themselves as
+                    they were written, before and after the tokenizer's round trip; likewise
 
 and the run's folder holds `plan.json`, the test documents under `documents/`, the texts learnt from under `learnt/`,
-the checkpoints under `checkpoints/`, the cells under `cells/` and the report under `report/`.
+the tokenizer under `tokenizers/`, the checkpoints under `checkpoints/`, the cells under `cells/` and the report under
+`report/`.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from baselines.contract import UserError
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed
 SCHEMA = 4
 _SHOWN = 8  # digits of a hash that are shown
+FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
@@ -58,6 +63,8 @@ class Cell:
         sweep: other numbers of texts at once whose speed is measured too.
         contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
             name in the identity.
+        tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
+            identity holds, for the packaged one's.
     """
 
     task: str
@@ -77,6 +84,7 @@ class Cell:
     seed: int
     sweep: tuple[int, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    tokenizer: str | None = None
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -89,6 +97,7 @@ class Cell:
         "budget",
         "device",
         "seed",
+        "tokenizer",
     )
 
     @cached_property
@@ -98,15 +107,18 @@ class Cell:
     @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
-        return identity({name: self.identified[name] for name in self._TRAINING})
+        return identity({name: self.identified[name] for name in self._TRAINING if name in self.identified})
 
     @cached_property
     def identified(self) -> Json:
-        """The fields as they enter the identity: files and folders by their contents, wherever they lie."""
+        """The fields as they enter the identity: files and folders by their contents, wherever they lie. A tokenizer
+        that is the packaged one is left out, since identities are older than other tokenizers."""
         fields = dataclasses.asdict(self)
         for key, content in fields.pop("contents").items():
             *parts, last = key.split(".")
             functools.reduce(operator.getitem, parts, fields)[last] = f"sha256:{content}"
+        if self.tokenizer is None:
+            del fields["tokenizer"]
         return fields
 
 
@@ -147,6 +159,7 @@ class Header:
     device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
     documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
+    tokenizer: Json = field(default_factory=dict)  # of the run: its name and sha256; and "own", where a system has one
     training: Training | None = None
     trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training
     earlier: tuple[Json, ...] = ()  # the same of interrupted attempts that left texts, where it was not as now
@@ -207,6 +220,11 @@ class Signature:
     evaluator: str  # for example "rouge-score 0.1.2" or "world grammar 1"
     options: Json = field(default_factory=dict)
     weights: str | None = None  # hash of a model's weights, where a model judges
+
+    @property
+    def form(self) -> str:
+        """What was done to texts before they were judged; "" in signatures that do not say it."""
+        return str(self.options.get(FORM, ""))
 
     def __str__(self) -> str:
         options = ",".join(f"{key}:{value}" for key, value in sorted(self.options.items()))
@@ -271,6 +289,7 @@ class Record:
     samples: tuple[SampleRecord, ...]
     timings: tuple[TimingRecord, ...]
     scores: tuple[Score, ...]
+    as_written: tuple[Score, ...] = ()  # of references against references as they were written
 
 
 def to_json(value: Any) -> Json:

@@ -3,6 +3,7 @@
     RUN/plan.json                what was chosen, and the ids of the cells in order
     RUN/documents/HASH.jsonl     the test documents
     RUN/learnt/HASH.jsonl.gz     the targets of the training documents of that hash
+    RUN/tokenizers/HASH.json.gz  the tokenizer that the run's systems share
     RUN/checkpoints/ID/          what a system's training left; ID.json beside it: what that cost
     RUN/cells/ID/                one cell, as `benchmarks.records.schema` says
     RUN/report/                  the report
@@ -44,7 +45,8 @@ from cosmos.io.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
-JUDGED = (SCORES,)  # what scoring leaves in a cell, and what is void when the cell is made again
+AS_WRITTEN = "as_written.jsonl"
+JUDGED = (SCORES, AS_WRITTEN)  # what scoring leaves in a cell, and what is void when the cell is made again
 _ANEW = "delete its folder and run again"
 _RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
@@ -225,6 +227,38 @@ def _learnt(run: Path, sha256: str) -> Path:
     return run / "learnt" / f"{sha256}.jsonl.gz"
 
 
+def write_tokenizer(run: Path, content: bytes) -> str:
+    """Keep a tokenizer, the bytes of its tokenizer.json, so that scoring needs no encoder; returns their SHA-256."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = _tokenizer(run, sha256)
+    if not path.exists():
+        make_folder(path.parent, StoreError)
+        write_bytes(path, gzip.compress(content, mtime=0), StoreError)
+    return sha256
+
+
+def read_tokenizer(run: Path, sha256: str) -> bytes:
+    """The tokenizer that was kept under a hash.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    path = _tokenizer(run, sha256)
+    if not path.exists():
+        raise UserError(f"The run {run} has lost its tokenizer {path.name}; copy it from where the run was made.")
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged; restore it from a copy.") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(f"{path} holds another tokenizer than its name says; restore it from a copy.")
+    return content
+
+
+def _tokenizer(run: Path, sha256: str) -> Path:
+    return run / "tokenizers" / f"{sha256}.json.gz"
+
+
 def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
     """Every whole line of a file, read as what it stands for.
 
@@ -343,6 +377,15 @@ def _write_scores(path: Path, scores: Iterable[Score]) -> None:
     write_bytes(path, lines.encode(), StoreError)
 
 
+def read_as_written(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
+    """What the references score against themselves as they were written, as `read_scores`; nothing of most cells."""
+    return _read_scores(folder / AS_WRITTEN, header)
+
+
+def write_as_written(folder: Path, scores: Iterable[Score]) -> None:
+    _write_scores(folder / AS_WRITTEN, scores)
+
+
 def read_cell(folder: Path) -> Record:
     """Everything one cell left on disk.
 
@@ -353,8 +396,10 @@ def read_cell(folder: Path) -> Record:
     if header is None:
         raise UserError(f"{folder} holds no cell.")
     check_record(folder, header)
-    scores = read_scores(folder, header) if header.status == "done" else ()  # an earlier attempt's, where it is not
-    return Record(header, read_samples(folder), read_timings(folder), scores)
+    if header.status != "done":  # scores are an earlier attempt's
+        return Record(header, read_samples(folder), read_timings(folder), ())
+    scores, as_written = read_scores(folder, header), read_as_written(folder, header)
+    return Record(header, read_samples(folder), read_timings(folder), scores, as_written)
 
 
 def read_run(run: Path) -> list[Record]:

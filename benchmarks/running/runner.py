@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from baselines import registry
-from baselines.contract import Corpus, Document, Request, System, UserError
+from baselines.contract import BringsTokenizer, Corpus, Document, Request, System, UserError
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
-from benchmarks.planning import generation_settings, plan_file
+from benchmarks.planning import generation_settings, plan_file, shared_tokenizer
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.planning.run_config import Choices
 from benchmarks.records import environment, seals, store
@@ -26,6 +26,8 @@ from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
+from cosmos.text import round_trip
+from cosmos.text.round_trip import RoundTrip
 
 if TYPE_CHECKING:
     from benchmarks.metrics.core.selection import Selection
@@ -89,11 +91,13 @@ def command_of(plan: Plan, cell: Cell) -> str:
     from benchmarks.metrics.core import selection
 
     choices = plan.choices
+    deciding = shared_tokenizer.decided_by(choices.changes, cell.system)
     prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
-    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
+    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes) or k in deciding}
+    systems = (cell.system, *dict.fromkeys(key.partition(".")[0] for key in deciding))
     named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
     alone: Choices = dataclasses.replace(
-        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=changes
+        choices, system=systems, setting=named, seed=cell.seed, seeds=1, changes=changes
     )
     return plan_file.command_of(alone)
 
@@ -117,7 +121,13 @@ class _RunExecution:
         task = self.plan.task.name
         source = self.plan.source
         passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
-        return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
+        validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
+        return Corpus(source.load(task, "train"), validation, passages, self.plan.cells[0].cell.tokenizer)
+
+    @cached_property
+    def tokenizer(self) -> RoundTrip:
+        """Of all texts of the run."""
+        return round_trip.find(self.plan.cells[0].cell.tokenizer)
 
     @cached_property
     def corpus_digests(self) -> Mapping[str, Json]:
@@ -145,6 +155,8 @@ class _RunExecution:
             header = store.read_header(self.folder(planned.cell))
             if header is not None and not self.fresh:
                 self.check_record(planned.cell, header)
+        if self.stages[0] != "score" and any(map(self.pending, self.groups())):
+            _ = self.tokenizer.content  # read, to see that it is there
         digests = {"test": store.digest(self.tests)}
         if "fit" in self.stages:
             if any(map(self.to_fit, self.groups())):
@@ -255,11 +267,20 @@ class _RunExecution:
             **origin,
             content=self.content,
             documents={**(self.corpus_digests if "fit" in self.stages else {}), "test": self.documents},
+            tokenizer=self.about_tokenizer(planned),
             earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
         for name in (ERROR, *store.JUDGED):
             (self.folder(cell) / name).unlink(missing_ok=True)
+
+    def about_tokenizer(self, planned: PlannedCell) -> Json:
+        """The tokenizer of the run, which is kept, and the one that a pretrained system has besides."""
+        system, recipe = planned.contestant.system, planned.contestant.recipe
+        own = system.own_tokenizer(recipe) if issubclass(system, BringsTokenizer) else None
+        sha256 = store.write_tokenizer(self.run_folder, self.tokenizer.content)
+        name = planned.cell.tokenizer or round_trip.PACKAGED
+        return {"name": name, "sha256": sha256, **({} if own is None else {"own": own})}
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""

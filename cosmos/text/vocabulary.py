@@ -22,12 +22,11 @@ from torch import Tensor
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json, write_json
 from cosmos.text.detokenise import detokenise
+from cosmos.text.round_trip import SPECIALS as SPECIALS
 from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
-
-SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class Encoded(NamedTuple):

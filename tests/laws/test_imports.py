@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OURS = ("cosmos", "baselines", "benchmarks", "reports")
 # What the harness may import of systems and of Cosmos: it plans, helps and reports without a framework.
-FREE = ("baselines.contract", "baselines.registry", "cosmos.io.errors", "cosmos.io.files")
+FREE = ("baselines.contract", "baselines.registry", "cosmos.io.errors", "cosmos.io.files", "cosmos.text.round_trip")
 HEAVY = ("torch", "transformers", "accelerate", "datasets")
 METRIC_LIBRARIES = (
     "sacrebleu",
