@@ -107,7 +107,12 @@ class Cell:
     @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
-        return identity({name: self.identified[name] for name in self._TRAINING if name in self.identified})
+        return identity(self.training_inputs)
+
+    @property
+    def training_inputs(self) -> Json:
+        """Those of the fields, as they enter the identity, that decide what is trained."""
+        return {name: self.identified[name] for name in self._TRAINING if name in self.identified}
 
     @cached_property
     def identified(self) -> Json:

@@ -126,7 +126,7 @@ def _read(path: Path) -> Json:
 
 def _inputs(planned: PlannedCell) -> Json:
     cell = planned.cell
-    return {name: cell.identified[name] for name in cell._TRAINING}
+    return cell.training_inputs
 
 
 def _training(fitted: TrainingResult) -> Training:
