@@ -182,6 +182,10 @@ class GPT2System(TokenSystem):
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
         return () if recipe.pretrained is None else (recipe.pretrained,)
 
+    def locate_weights(self) -> None:
+        if self.recipe.pretrained is not None:
+            gpt2_pretrained.find(self.recipe.pretrained)
+
     def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
         pretrained = self.recipe.pretrained
         return super().vocabulary_of(texts) if pretrained is None else gpt2_pretrained.tokenizer_of(pretrained)

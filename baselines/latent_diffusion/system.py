@@ -39,6 +39,7 @@ from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import TrainingStage, measured, train_stage
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
+from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
@@ -110,6 +111,9 @@ class LatentDiffusionSystem(TrainedSystem):
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
         return (recipe.text_encoder,)
+
+    def locate_weights(self) -> None:
+        find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -245,7 +249,7 @@ class LatentDiffusionSystem(TrainedSystem):
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
-            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder)["text_encoder"]:
+            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
                 other = f"another text encoder than {self.encoder.folder}"
                 raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
 

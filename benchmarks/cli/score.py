@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     plan = store.read_plan(folder)
     assert plan is not None, "a run that can be read has a plan"
     evaluators = {**plan.get("evaluators", {}), **evaluator_models}
-    asked = selection.select(choices.metric, plan["task"]["metrics"], evaluators, device)
+    asked = selection.select(choices.metric, plan["task"].get("metrics", ()), evaluators, device)
     with locked(folder):
         store.write_plan(folder, {**plan, "evaluators": evaluators})
         for record in records:

@@ -17,13 +17,15 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from baselines.contract import Document, UserError
 from benchmarks.records.files import StoreError, line, read_lines, write_json, write_lines
+from benchmarks.records.parts import StoredPlan
 from benchmarks.records.schema import (
     SCHEMA,
     Cell,
@@ -41,11 +43,12 @@ from benchmarks.records.schema import (
     to_json,
 )
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
+from cosmos.io.typed_json import AnyText, parse, read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 _ANEW = "delete its folder and run again"
 _PROBE = ".probe."  # what a write is tried with
-_PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
+_ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")  # of a cell or of documents: the name of a file or folder
 
 Line = TypeVar("Line")
 
@@ -96,8 +99,10 @@ def read_plan(run: Path) -> Json | None:
     remedy = "delete this file, and give the command of the run again: nothing is made anew"
     plan = read_json(path, remedy)
     check_schema(plan.get("schema"), str(path))
-    if not plan.keys() >= _PLAN_KEYS:
-        raise UserError(f"{path} is damaged (it lacks {', '.join(sorted(_PLAN_KEYS - plan.keys()))}); {remedy}.")
+    read_as(StoredPlan, plan, str(path), remedy)
+    for cell_id in plan["cells"]:
+        if not _ID.fullmatch(cell_id):
+            raise UserError(f"{path} is damaged ({shown(cell_id)} is no id of a cell); {remedy}.")
     return plan
 
 
@@ -134,9 +139,27 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
         UserError: they are not there.
     """
     path = run / "documents" / f"{sha256}.jsonl"
-    if not path.exists():
-        raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
-    return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
+    if not _ID.fullmatch(sha256) or not path.exists():
+        raise UserError(f"The run {run} has lost its documents {shown(sha256)}; run it again.")
+    return _parsed(path, lambda row, where: read_as(Document, row, where, _ANEW))
+
+
+def documents_of(run: Path, header: Header, samples: Sequence[SampleRecord]) -> list[Document]:
+    """The document that each sample answers.
+
+    Raises:
+        UserError: they are not there, or one of them is not.
+    """
+    about = header.documents.get("test")
+    if about is None:
+        raise UserError(f"The header of the cell {header.cell.id} in {run} names no documents; {_ANEW}.")
+    by_id = {document.id: document for document in read_documents(run, about["sha256"])}
+    if strange := [sample.id for sample in samples if sample.id not in by_id]:
+        raise UserError(
+            f"{cell_folder(run, header.cell.id) / SAMPLES} answers {shown(strange[0])}, which is none of the run's "
+            f"documents; {_ANEW}."
+        )
+    return [by_id[sample.id] for sample in samples]
 
 
 def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
@@ -165,7 +188,10 @@ def read_learnt(run: Path, sha256: str) -> list[str] | None:
     if not path.exists():
         return None
     try:
-        return [json.loads(row) for row in gzip.decompress(path.read_bytes()).splitlines()]
+        rows = [parse(row) for row in gzip.decompress(path.read_bytes()).splitlines()]
+        return read_as(list[AnyText], rows, str(path), "delete it, and give the command of the run again")
+    except UserError:
+        raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path} is damaged; delete it, and give the command of the run again.") from error
 
@@ -174,19 +200,13 @@ def _learnt(run: Path, sha256: str) -> Path:
     return run / "learnt" / f"{sha256}.jsonl.gz"
 
 
-def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
+def _parsed(path: Path, read: Callable[[Any, str], Line]) -> list[Line]:
     """Every whole line of a file, read as what it stands for.
 
     Raises:
         UserError: a line is damaged.
     """
-    parsed = []
-    for number, row in enumerate(read_lines(path), start=1):
-        try:
-            parsed.append(parse(row))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
-    return parsed
+    return [read(row, f"Line {number} of {path}") for number, row in enumerate(read_lines(path), start=1)]
 
 
 def write_header(folder: Path, header: Header) -> None:
@@ -230,8 +250,8 @@ def is_generated(folder: Path) -> bool:
     header = read_header(folder)
     if header is None or header.status != "done":
         return False
-    asked: int = header.documents["test"]["count"]
-    return count_samples(folder) == asked
+    about = header.documents.get("test")
+    return about is not None and count_samples(folder) == about["count"]
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:

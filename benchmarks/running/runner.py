@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from baselines import registry
-from baselines.contract import Corpus, Document, Request, System, UserError
+from baselines.contract import Corpus, Document, LocatesWeights, Request, System, UserError
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import generation_settings, plan_file
@@ -139,9 +139,17 @@ class _RunExecution:
         if "fit" in self.stages and any(map(self.to_fit, self.groups())):
             check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
         for group in self.groups():
+            if "fit" in self.stages and self.to_fit(group):
+                self.locate_weights(group[0])
             fitting.check(self.run_folder, group[0], self.plan.task)
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
+
+    def locate_weights(self, planned: PlannedCell) -> None:
+        """See that the weights are here from which a system trains."""
+        contestant = planned.contestant
+        if issubclass(contestant.system, LocatesWeights):
+            contestant.system(contestant.recipe, self.plan.task.limits).locate_weights()
 
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""

@@ -46,13 +46,13 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     from benchmarks import evaluators as judges
     from benchmarks import metrics as judgement
 
-    by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
+    documents = store.documents_of(run, header, samples)
     train = header.documents.get("train")
     batch = judgement.MetricInput(
         header.cell.task,
         header.cell.source,
-        [by_id[sample.id] for sample in samples],
+        documents,
         [sample.text for sample in samples],
         device=asked.device,
         training=None if train is None else store.read_learnt(run, train["sha256"]),

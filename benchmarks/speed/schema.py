@@ -6,17 +6,20 @@ Every line says its `kind`: "ceilings" (what the machine can do), "generation" o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from baselines.contract import UserError
 from benchmarks.records.files import read_lines
+from benchmarks.records.parts import MadeWith, NotMade
 from benchmarks.records.schema import Json, identity, method_by_name
+from cosmos.io.typed_json import AnyText, read_as
 
 FILE = "speed.jsonl"
 SCHEMA = 2  # 2: records say the method of a system
 WEIGHTS = "random weights"
+_REMEDY = "delete the line, or choose another folder"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Ceilings:
     matrix_size: int
     copy_bytes: int
     dtype: str
-    made: Json
+    made: Annotated[Json, MadeWith]
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ class SpeedRecord:
     subject: Subject
     status: Literal["done", "failed"]
     created: str
-    made: Json
-    reason: str = ""
+    made: Annotated[Json, MadeWith | NotMade]
+    reason: AnyText = ""
     method: str = ""
     seconds: tuple[float, ...] = ()
     preparation: tuple[float, ...] = ()
@@ -133,18 +136,14 @@ def from_lines(lines: Iterable[Json], where: Path) -> Speed:
     """Records from JSON lines; `where` names their file in errors."""
     ceilings, measured = None, []
     for line in lines:
-        values: dict[str, Any] = dict(line)
+        values = dict(read_as(dict[str, Any], line, str(where), _REMEDY))
         schema, kind = values.pop("schema", None), values.pop("kind", None)
         if schema not in (1, SCHEMA):
             raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
-        try:
-            if kind == "ceilings":
-                ceilings = Ceilings(**values)
-            else:
-                values["subject"] = Subject(**values["subject"])
-                values.setdefault("method", method_by_name(values["subject"].system))  # schema 1
-                values |= {name: tuple(values[name]) for name in ("seconds", "preparation")}
-                measured.append(SpeedRecord(**values))
-        except (TypeError, KeyError) as error:
-            raise UserError(f"{where} holds a line that is no record of speed ({error}); delete it.") from error
+        if kind == "ceilings":
+            ceilings = read_as(Ceilings, values, str(where), _REMEDY)
+        else:
+            record = read_as(SpeedRecord, values, str(where), _REMEDY)
+            method = record.method or method_by_name(record.subject.system)  # schema 1 does not say it
+            measured.append(replace(record, method=method))
     return Speed(ceilings, tuple(measured))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 200  # characters of a name that is looked for among others
+
 
 class UserError(ValueError):
     """A mistake the user can mend; the message is one sentence that says how."""
@@ -17,6 +19,8 @@ class UserError(ValueError):
 def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
     """The error for a name that is not among `options`, with the nearest names first."""
     names = sorted(options)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    # A comparison takes the product of the lengths, and nobody mistypes a name into one that is much longer.
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) if len(name) <= _LONGEST else []
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}."
-    return UserError(f"Unknown {kind} '{name}'; {hint}")
+    shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    return UserError(f"Unknown {kind} '{shown}'; {hint}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from cosmos.io.errors import UserError
+from cosmos.io.files import read_json
 
 _BATCH = 8192  # texts tokenised at once: enough for the threads, little memory
 
@@ -64,8 +67,9 @@ def _cached(name: str, kind: str) -> Path:
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The fast tokenizer of a model's folder, with neither truncation nor padding."""
-    if (folder / "tokenizer.json").is_file():
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        tokenizer = parse_tokenizer(read_json(path), path)
     else:
         from transformers import AutoTokenizer
 
@@ -73,6 +77,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def parse_tokenizer(stored: Mapping[str, Any], path: Path) -> Tokenizer:
+    """The tokenizer of a JSON object, which was read from `path`; `UserError` where it is none."""
+    try:
+        return Tokenizer.from_str(json.dumps(stored))
+    except Exception as error:  # the library raises nothing narrower
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} holds no tokenizer ({reason}); restore it from a copy.") from error
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:

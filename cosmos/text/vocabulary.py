@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from tokenizers import Tokenizer
@@ -21,8 +21,9 @@ from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json, write_json
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.detokenise import detokenise
-from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
+from cosmos.text.tokenizer import find_encoder, load_tokenizer, parse_tokenizer, tokenize
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
@@ -44,6 +45,18 @@ class Decoded(NamedTuple):
     text: str
     tokens: int  # ids up to and with the end token, or all of them
     finished: bool  # whether there was an end token
+
+
+class StoredVocabulary(TypedDict):
+    """What a file of a vocabulary says."""
+
+    pieces: list[str]
+    tokenizer: AnyJson
+
+
+def check_vocabulary(path: Path) -> StoredVocabulary:
+    """What `Vocabulary.save` wrote; `UserError` where it is missing or damaged."""
+    return read_as(StoredVocabulary, read_json(path), str(path), "restore it from a copy")
 
 
 class Vocabulary:
@@ -129,7 +142,5 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
         """Read what `save` wrote; `UserError` where it is missing or damaged."""
-        stored = read_json(path)
-        if not {"pieces", "tokenizer"} <= stored.keys():
-            raise UserError(f"{path} is not a vocabulary; restore it from a copy.")
-        return cls(Tokenizer.from_str(json.dumps(stored["tokenizer"])), stored["pieces"])
+        stored = check_vocabulary(path)
+        return cls(parse_tokenizer(stored["tokenizer"], path), stored["pieces"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from cosmos.io.errors import UserError, unknown
+from cosmos.io.typed_json import AnyFloat, AnyJson
 from cosmos.training.budget import Budget
 
 Keep = Literal["last", "best"]
@@ -99,8 +100,8 @@ class TrainingResult:
     steps: int
     seconds: float
     flops: float
-    validation_loss: float | None
-    notes: Mapping[str, Any]
+    validation_loss: AnyFloat | None
+    notes: AnyJson
 
 
 def learning_rate(config: TrainingConfig, step: int, share: float) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
 from benchmarks.records.schema import Score, canonical_json, score_from_json, to_json
+from cosmos.io.typed_json import parse
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -71,7 +71,7 @@ class Scores:
         if self._folder is None:
             return None
         row = _open(self._folder).execute("select score from scores where key = ?", (key,)).fetchone()
-        return None if row is None else score_from_json(json.loads(row[0]))
+        return None if row is None else score_from_json(parse(row[0]), f"A score kept in {self._folder / FILE}")
 
     def put(self, key: str, score: Score) -> None:
         """Keep a score."""
