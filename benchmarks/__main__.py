@@ -8,7 +8,7 @@ import sys
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can be answered, an interrupt ends the process silently
 
-from cosmos.io.terminal import answer, listen  # noqa: E402
+from cosmos.io.terminal import answer, listen
 
 
 def _run() -> int:

@@ -13,11 +13,11 @@ examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
+from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from benchmarks.running.runner import Stage
@@ -48,7 +48,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     if "score" in stages and any(r.header.status == "done" for r in store.read_run(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
-        print(sentence, file=sys.stderr)
+        tell(sentence)
     return outcome.exit_code
 
 
@@ -57,6 +57,6 @@ def show_report(folder: Path) -> None:
     import reports
 
     written = reports.write(folder)
-    print(reports.terminal(folder))
+    say(reports.terminal(folder))
     for kind, path in written.items():
-        print(f"{kind}: {path}")
+        say(f"{kind}: {path}")

@@ -32,7 +32,8 @@ class StoreError(WriteError):
 def hugging_face_home() -> Path:
     """Where Hugging Face's libraries keep what they fetch, without importing one."""
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
+    # Where nobody knows the home folder ~ stays as it is, as it does for them.
+    return Path(os.path.expanduser(os.environ.get("HF_HOME") or f"{caches}/huggingface"))
 
 
 def write_json(path: Path, value: Json) -> None:

@@ -129,6 +129,8 @@ class _RunExecution:
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
                 )
+        if "score" in self.stages:
+            scoring.check_cache()
         digest = store.digest(self.tests)
         for planned in self.plan.cells:
             header = store.header_of(self.folder(planned.cell), planned.cell)

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _CACHE = "scores"
 
 
+def check_cache() -> None:
+    """Raise `UserError` where scores could not be kept; imports no metric library."""
+    from benchmarks import evaluators as judges
+    from benchmarks.metrics.core import cache
+
+    cache.check(judges.cache_folder() / _CACHE)
+
+
 def missing(folder: Path, asked: Selection, source: str) -> tuple[str, ...]:
     """The metrics that were not tried on the cell yet, or by another judge, or that had none when they were.
 

@@ -15,11 +15,11 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from cosmos.cli.flags import add_device, device
+from cosmos.io.terminal import json_line, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.pipeline import Pipeline
 
     pipeline = Pipeline.load(arguments.model, device=device(arguments.device), with_encoder=sources is not None)
+    encoding = "utf-8" if arguments.out is not None else sys.stdout.encoding
     lines: list[str] = []
     unfinished = 0
     for start in range(0, count, arguments.batch):
@@ -61,7 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
         seeds = range(arguments.seed + start, arguments.seed + stop)
         texts = pipeline.sample(part, seeds, setting, arguments.capture)
         for source, seed, written in zip(part or [None] * len(seeds), seeds, texts, strict=True):
-            lines.append(json.dumps({"source": source, "seed": seed, **written._asdict()}, ensure_ascii=False) + "\n")
+            lines.append(json_line({"source": source, "seed": seed, **written._asdict()}, encoding) + "\n")
             unfinished += not written.finished
     if arguments.out is None:
         sys.stdout.writelines(lines)
@@ -70,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
     if sources is not None:
         limit = pipeline.denoiser.config.max_source_tokens
         if cut := pipeline.encoder.ids(sources, limit)[1]:
-            print(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.", file=sys.stderr)
+            tell(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.")
     if unfinished:
-        print(f"{unfinished} of {count} texts never ended and may be cut.", file=sys.stderr)
+        tell(f"{unfinished} of {count} texts never ended and may be cut.")
     return 0

@@ -20,6 +20,11 @@ from cosmos.io.typed_json import parse
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there is no space left, on the disk or in the user's share of it."""
+    return error.errno in _FULL
+
+
 class WriteError(UserError):
     """Something cannot be written: no space, no permission, a file where a folder should be."""
 
@@ -27,7 +32,7 @@ class WriteError(UserError):
 
     @classmethod
     def of(cls, path: Path, error: OSError) -> Self:
-        if error.errno in _FULL:
+        if is_full(error):
             said = f"There is no space left to write {path}; free some and run the same command again, nothing is lost."
             return cls(said)
         return cls(f"Cannot write {path} ({error.strerror or error}); {cls.remedy}.")
