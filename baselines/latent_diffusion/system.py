@@ -29,7 +29,7 @@ from baselines.common.system import TrainedSystem
 from baselines.common.token_rows import samples_from_tokens
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
@@ -72,6 +72,7 @@ class LatentRecipe:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+        check_layers(decoder_layers=self.decoder_layers)
 
     @classmethod
     def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:

@@ -22,6 +22,8 @@ from benchmarks.records.store import PLAN
 from benchmarks.tasks import Task
 
 DTYPES = ("float32", "bfloat16")
+MOST_CELLS = 10_000  # of one run, whose report reads all of them
+MOST_SIZES = 100  # batch sizes whose speed is measured besides
 BATCH_SIZE = 25  # texts generated at once when throughput is timed, unless `--set batch_size` says otherwise
 
 
@@ -120,6 +122,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     dtype = str(choices.changes.get("dtype", "bfloat16" if device.startswith("cuda") else "float32"))
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
+    _check_preset(choices.preset, names)
     contestants = [_contestant(name, choices, task) for name in names]
     generation_settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     for contestant in contestants:
@@ -128,6 +131,12 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         "steps" in generation_settings.fields(s) for c in contestants for s in c.settings.values()
     ):
         raise UserError("No system of this run generates in steps; leave out --steps.")
+    asked = choices.seeds * sum(len(generation_settings.with_steps(c.settings, choices.steps)) for c in contestants)
+    if asked > MOST_CELLS:
+        raise UserError(
+            f"This would be a run of {asked} cells, and one holds at most {MOST_CELLS}; ask for fewer with --seeds, "
+            "--steps, --setting or --system."
+        )
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         for seed in range(choices.seed, choices.seed + choices.seeds):
@@ -154,11 +163,23 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)
 
 
+def _check_preset(preset: str, names: Sequence[str]) -> None:
+    """Raise `UserError` for a preset that nobody has: floors take every name that another system could have."""
+    known: set[str] = set()
+    for name in dict.fromkeys((*names, "cosmos")):  # the last decides where there are none but floors
+        known |= registry.find(name).presets.keys() - {"any"}
+        if preset in known:
+            return
+    raise unknown("preset", preset, known)
+
+
 def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
     """The further batch sizes whose speed is measured."""
     sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
     if any(size < 1 for size in sizes):
         raise UserError(f"sweep must hold numbers of texts of at least 1, not {min(sizes)}.")
+    if len(sizes) > MOST_SIZES:
+        raise UserError(f"sweep holds {len(sizes)} numbers of texts; name at most {MOST_SIZES}.")
     return tuple(dict.fromkeys(sizes))
 
 

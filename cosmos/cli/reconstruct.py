@@ -14,14 +14,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from cosmos.cli.flags import add_device, device
+from cosmos.cli.flags import MANY, add_device, device, whole_number
 from cosmos.io.terminal import json_line, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
     parser.add_argument("texts", metavar="TEXTS", type=Path, help="what to reconstruct")
-    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    parser.add_argument("--batch", type=whole_number(1, MANY), default=256, metavar="N", help="texts at once (256)")
     add_device(parser)
 
 

@@ -18,19 +18,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from cosmos.cli.flags import add_device, device
+from cosmos.cli.flags import MANY, add_device, device, finite_number, seed_number, whole_number
+from cosmos.config import MOST_STEPS
 from cosmos.io.terminal import json_line, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
     parser.add_argument("--sources", metavar="FILE", type=Path, help="what to condition on")
-    parser.add_argument("--count", type=int, default=8, metavar="N", help="texts of an unconditional model (8)")
+    parser.add_argument(
+        "--count", type=whole_number(1, MANY), default=8, metavar="N", help="texts of an unconditional model (8)"
+    )
     parser.add_argument("--solver", default="dpmpp_2m", metavar="NAME", help="dpmpp_2m, release, heun, ... (dpmpp_2m)")
-    parser.add_argument("--steps", type=int, default=20, metavar="N", help="of the solver (20)")
-    parser.add_argument("--guidance", type=float, default=1.0, metavar="W", help="1 is the conditional model (1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first text; each next is one more (0)")
-    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    parser.add_argument("--steps", type=whole_number(1, MOST_STEPS), default=20, metavar="N", help="of the solver (20)")
+    parser.add_argument(
+        "--guidance", type=finite_number, default=1.0, metavar="W", help="1 is the conditional model (1)"
+    )
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="of the first text; each next is one more (0)"
+    )
+    parser.add_argument("--batch", type=whole_number(1, MANY), default=256, metavar="N", help="texts at once (256)")
     parser.add_argument("--capture", default="off", metavar="HOW", help="off, compile or graph (off)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="where to write (stdout)")
     add_device(parser)

@@ -16,6 +16,12 @@ class UserError(ValueError):
     """A mistake the user can mend; the message is one sentence that says how."""
 
 
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Raise `UserError` unless a number lies between two, so that no work is begun that could never end."""
+    if not least <= value <= most:
+        raise UserError(f"{name} must lie between {least} and {most}, not at {value}.")
+
+
 def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
     """The error for a name that is not among `options`, with the nearest names first."""
     names = sorted(options)
