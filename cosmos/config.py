@@ -121,8 +121,9 @@ class DenoiserConfig:
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
         check_layers(layers=self.layers, source_layers=self.source_layers)
-        for name in ("latents", "latent_width", "max_source_tokens", "inner"):
+        for name in ("latents", "latent_width", "inner"):
             check_range(name, getattr(self, name), 1, MOST_WIDE * 16)
+        check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
         if self.source_width is not None:
             check_range("source_width", self.source_width, 1, MOST_WIDE)
         if self.layers % 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypedDict
 
-from cosmos.io.typed_json import AnyText
+from cosmos.io.typed_json import AnyText, Count
 
 Json = dict[str, Any]
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 class DocumentsDigest(TypedDict):
     """How many documents, and what they hash to."""
 
-    count: int
+    count: Count
     sha256: str
 
 
@@ -21,7 +21,7 @@ class MachineDescription(TypedDict, total=False):
 
     name: str | None
     cores: int | None
-    memory_bytes: int | None
+    memory_bytes: Count | None
 
 
 class MadeWith(TypedDict):
@@ -42,16 +42,16 @@ class TimingVerdict(TypedDict, total=False):
 
     valid: bool
     reasons: list[AnyText]
-    batch_size: int
-    singles: int
-    singles_equal: int
+    batch_size: Count
+    singles: Count
+    singles_equal: Count
 
 
 class NetworkCount(TypedDict):
     """Parameters of a network."""
 
-    parameters: int
-    trainable: int
+    parameters: Count
+    trainable: Count
 
 
 class UndeclaredCell(TypedDict):
@@ -99,8 +99,8 @@ class _PlanChoices(TypedDict):
     source: str
     preset: str
     data: Json
-    limit: int | None
-    batch_size: int
+    limit: Count | None
+    batch_size: Count
     device: str
     dtype: str
     systems: dict[str, PlannedSystem]

@@ -31,7 +31,7 @@ from benchmarks.records.parts import (
     UndeclaredHeader,
 )
 from benchmarks.records.parts import Json as Json
-from cosmos.io.typed_json import AnyText, read_as
+from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 SCHEMA = 3  # 2: what the source read stands in the header; 3: so does what a system declares of itself
 _SHOWN = 8  # digits of a hash that are shown
@@ -75,12 +75,12 @@ class Cell:
     budget: str
     setting: str
     setting_values: Json
-    limit: int | None
-    batch_size: int
+    limit: Count | None
+    batch_size: Count
     device: str
     dtype: str
-    seed: int
-    sweep: tuple[int, ...] = ()
+    seed: Count
+    sweep: tuple[Count, ...] = ()
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -109,17 +109,17 @@ class Cell:
 class Network:
     """Parameters of one network of a system."""
 
-    parameters: int
-    trainable: int
+    parameters: Count
+    trainable: Count
 
 
 @dataclass(frozen=True)
 class Training:
     """What `System.fit` reported."""
 
-    steps: int
-    seconds: float
-    flops: float
+    steps: Count
+    seconds: Amount
+    flops: Amount
     validation_loss: float | None
     notes: Json
 
@@ -163,10 +163,10 @@ class SampleRecord:
 
     id: str
     text: AnyText
-    tokens: int
+    tokens: Count
     finished: bool
     seed: int
-    calls: Mapping[str, int]  # network -> forward calls of the batch the text was generated in
+    calls: Mapping[str, Count]  # network -> forward calls of the batch the text was generated in
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,10 @@ class TimingRecord:
     """
 
     kind: Literal["warmup", "batch", "latency", "sweep"]
-    index: int
+    index: Count
     ids: tuple[str, ...]
-    seconds: float
-    calls: Mapping[str, int]
+    seconds: Amount
+    calls: Mapping[str, Count]
 
 
 @dataclass(frozen=True)
@@ -240,8 +240,8 @@ class Score:
     low: float | None
     high: float | None
     level: float | None  # of the interval, for example 0.95
-    n: int
-    total: int
+    n: Count
+    total: Count
     direction: Direction
     signature: Signature
     reason: AnyText | None = None

@@ -14,7 +14,7 @@ from baselines.contract import UserError
 from benchmarks.records.files import read_lines
 from benchmarks.records.parts import MadeWith, NotMade
 from benchmarks.records.schema import Json, identity, method_by_name
-from cosmos.io.typed_json import AnyText, read_as
+from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 FILE = "speed.jsonl"
 SCHEMA = 2  # 2: records say the method of a system
@@ -30,8 +30,8 @@ class Ceilings:
         made: code and machine, as `benchmarks.records.environment.made_with` says.
     """
 
-    matrix_flops_per_second: float
-    copy_bytes_per_second: float  # read and written
+    matrix_flops_per_second: Amount
+    copy_bytes_per_second: Amount  # read and written
     matrix_size: int
     copy_bytes: int
     dtype: str
@@ -54,9 +54,9 @@ class Subject:
     recipe: Json
     what: str
     values: Json
-    batch: int
-    length: int
-    vocabulary: int
+    batch: Count
+    length: Count
+    vocabulary: Count
     dtype: str
     device: str
 
@@ -93,15 +93,15 @@ class SpeedRecord:
     made: Annotated[Json, MadeWith | NotMade]
     reason: AnyText = ""
     method: str = ""
-    seconds: tuple[float, ...] = ()
-    preparation: tuple[float, ...] = ()
+    seconds: tuple[Amount, ...] = ()
+    preparation: tuple[Amount, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
-    flops: float | None = None
-    bytes_read: float | None = None
-    peak_bytes: int | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
-    tokens: int = 0
+    flops: Amount | None = None
+    bytes_read: Amount | None = None
+    peak_bytes: Count | None = None
+    parts: Mapping[str, Amount] = field(default_factory=dict)
+    tokens: Count = 0
     weights: str = WEIGHTS
 
 

@@ -30,6 +30,10 @@ AnyFloat = Annotated[float, "any number"]
 """A number that may be infinite or not a number, as a loss may."""
 
 
+Count = Annotated[int, "a count"]
+"""A whole number that is not negative."""
+Amount = Annotated[float, "an amount"]
+"""A finite number that is not negative."""
 AnyJson = Annotated[Mapping[str, Any], "any object"]
 """An object that is read as it is, numbers that are infinite or none included."""
 
@@ -172,6 +176,12 @@ def _number(value: Any) -> float:
     raise UnfitError("a finite number", value)
 
 
+def _at_least_zero(value: Any) -> Any:
+    if value < 0:
+        raise UnfitError("0 or more", value)
+    return value
+
+
 def _any_number(value: Any) -> float:
     return value if type(value) is float else _number(value)
 
@@ -229,6 +239,8 @@ _READERS: dict[Any, Reader] = {
     int: _whole,
     float: _number,
     AnyFloat: _any_number,
+    Count: lambda value: _at_least_zero(_whole(value)),
+    Amount: lambda value: _at_least_zero(_number(value)),
     str: _text,
     AnyText: _any_text,
     AnyJson: _any_json,
