@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError, unknown
-from benchmarks.planning.overrides import CliValue, convert, flatten, split_assignment
+from benchmarks.planning.overrides import CliValue, convert, flatten, shortened, split_assignment
 from cosmos.io.typed_json import LARGEST
 
+_NAME = re.compile(r"[\w.-]{1,100}")
 _LONGEST, _MOST_PARTS = 100_000, 500  # characters of a configuration, and dots of one of its lines
 GENERAL_KEYS = ("budget", "batch_size", "sweep", "dtype", "capture")
 
@@ -50,6 +52,8 @@ class Choices:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name} must be at least 1, not {value}.")
+        if not _NAME.fullmatch(self.preset):
+            raise UserError(f"--preset must be a name such as nano, not {shortened(self.preset)}.")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, as {self.seed} is.")
         if self.seed + self.seeds > LARGEST:
