@@ -78,6 +78,8 @@ class Vocabulary:
         if None in numbers:
             missing = pieces[numbers.index(None)]
             raise UserError(f"The tokenizer has no token '{missing}'; give an encoder with a BERT tokenizer.")
+        if max(numbers) >= tokenizer.get_vocab_size():
+            raise UserError("The tokenizer leaves out numbers between those of its tokens; restore it from a copy.")
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
