@@ -142,7 +142,7 @@ def check(folder: Path) -> None:
     Raises:
         UserError: it cannot be made or written, or what lies there is no cache.
     """
-    _write(_open(folder), "delete from scores where key = ?", [("",)], folder)
+    _write(_open(folder), "delete from scores where key = ? or key = ?", [("", "")], folder)
 
 
 def _stored_vectors(connection: sqlite3.Connection, keys: dict[str, bytes]) -> dict[str, bytes]:
