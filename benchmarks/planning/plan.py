@@ -122,8 +122,9 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     dtype = str(choices.changes.get("dtype", "bfloat16" if device.startswith("cuda") else "float32"))
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
-    _check_preset(choices.preset, names)
     contestants = [_contestant(name, choices, task) for name in names]
+    if all(contestant.preset == "any" for contestant in contestants):
+        _check_preset(choices.preset)
     generation_settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     for contestant in contestants:
         _check(contestant, task, choices.steps)
@@ -163,14 +164,11 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     return Plan(task, source or source_class(data), default_folder(choices), tuple(cells.values()), choices)
 
 
-def _check_preset(preset: str, names: Sequence[str]) -> None:
-    """Raise `UserError` for a preset that nobody has: floors take every name that another system could have."""
-    known: set[str] = set()
-    for name in dict.fromkeys((*names, "cosmos")):  # the last decides where there are none but floors
-        known |= registry.find(name).presets.keys() - {"any"}
-        if preset in known:
-            return
-    raise unknown("preset", preset, known)
+def _check_preset(preset: str) -> None:
+    """Raise `UserError` for a preset that no system has; floors take every name that another system could have."""
+    known = registry.find("cosmos").presets
+    if preset not in known:
+        raise unknown("preset", preset, known)
 
 
 def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
