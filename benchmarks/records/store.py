@@ -140,7 +140,7 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
     """
     path = run / "documents" / f"{sha256}.jsonl"
     if not _ID.fullmatch(sha256) or not path.exists():
-        raise UserError(f"The run {run} has lost its documents {shown(sha256)}; run it again.")
+        raise UserError(f"The run {run} has lost its documents {sha256[:64]}.jsonl; run it again.")
     return _parsed(path, lambda row, where: read_as(Document, row, where, _ANEW))
 
 
