@@ -49,7 +49,8 @@ class TrainingConfig:
             if name not in get_args(options):
                 raise unknown(kind, name, get_args(options))
         within = {
-            "batch_size must lie between 1 and a million": 1 <= self.batch_size <= 1_000_000,
+            "batch_size must be at least 1": self.batch_size >= 1,
+            "batch_size must be at most a million": self.batch_size <= 1_000_000,
             "learning_rate must be positive": 0 < self.learning_rate < math.inf,
             "final_learning_rate must not be negative": 0 <= self.final_learning_rate < math.inf,
             "warmup_share must lie in [0, 1)": 0 <= self.warmup_share < 1,
@@ -58,7 +59,8 @@ class TrainingConfig:
             "weight_decay must not be negative": self.weight_decay >= 0,
             "clip_norm must be positive": self.clip_norm > 0,
             "ema_decay must lie in [0, 1)": self.ema_decay is None or 0 <= self.ema_decay < 1,
-            "validations must lie between 0 and a million": 0 <= self.validations <= 1_000_000,
+            "validations must not be negative": self.validations >= 0,
+            "validations must be at most a million": self.validations <= 1_000_000,
             "warmup_steps must not be negative": self.warmup_steps is None or self.warmup_steps >= 0,
             "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
         }
