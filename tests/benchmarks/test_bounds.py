@@ -50,7 +50,7 @@ LONG = "9" * 5000
         ((*WORLD, "--system", "cosmos", "--steps", "1000000000"), "between 1 and 100000"),
         (
             (*WORLD, "--system", "gpt2", "--set", "gpt2.recipe.training.batch_size=1000000000"),
-            "between 1 and a million",
+            "at most a million",
         ),
         (("speed", "--system", "gpt2", "--batch", "1000000000000"), "--batch must lie between 0 and 1000000"),
         (("speed", "--system", "gpt2", "--seconds", "inf"), "--seconds must lie between 0 and 1000000"),
