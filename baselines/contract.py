@@ -181,6 +181,15 @@ class BringsTokenizer(Protocol):
 
 
 @runtime_checkable
+class LocatesWeights(Protocol):
+    """Trains from weights learnt elsewhere, and can say before anything is trained whether they are here."""
+
+    def locate_weights(self) -> None:
+        """Raise `UserError` if they are not on this machine, or no such weights; loads none."""
+        ...
+
+
+@runtime_checkable
 class DeclaresIgnoredKeys(Protocol):
     """Says, as a system, a recipe or a part of one, or a setting, which of its keys have no effect.
 

@@ -7,15 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from cosmos.io.errors import UserError, unknown
+from cosmos.io.errors import UserError, check_range, unknown
 
 RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
 """sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
 
 
+MOST_STEPS = 100_000  # of a sampler: more than a hundred times the most that anybody has published
+MOST_WIDE, MOST_LAYERS = 65_536, 1_000  # of a network
+MOST_PIECES = 10_000_000  # of a vocabulary
+
+
+def check_layers(**layers: int) -> None:
+    """Raise `UserError` unless networks of so many layers can be built."""
+    for name, count in layers.items():
+        check_range(name, count, 0, MOST_LAYERS)
+
+
 def check_heads(width: int, heads: int) -> None:
     """Raise `UserError` unless so many heads split the width into equal parts, whose halves rotary positions turn."""
-    if width < 1 or heads < 1 or width % heads or (width // heads) % 2:
+    check_range("A width", width, 1, MOST_WIDE)
+    if heads < 1 or width % heads or (width // heads) % 2:
         raise UserError(f"{heads} heads do not split a width of {width} into heads of even size.")
 
 
@@ -23,6 +35,7 @@ def check_steps(steps: int) -> None:
     """Raise `UserError` unless a sampler can take so many steps."""
     if steps < 1:
         raise UserError(f"A sampler needs at least one step, not {steps}.")
+    check_range("The steps of a sampler", steps, 1, MOST_STEPS)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,10 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
+        check_layers(layers=self.layers)
+        for name in ("text_width", "latent_width", "latents", "max_tokens", "feed_forward"):
+            check_range(name, getattr(self, name), 0, MOST_WIDE)
+        check_range("vocabulary", self.vocabulary, 0, MOST_PIECES)
 
 
 @dataclass(frozen=True)
@@ -103,11 +120,18 @@ class DenoiserConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
+        check_layers(layers=self.layers, source_layers=self.source_layers)
+        for name in ("latents", "latent_width", "inner"):
+            check_range(name, getattr(self, name), 0, MOST_WIDE * 16)
+        check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
+        if self.source_width is not None:
+            check_range("source_width", self.source_width, 0, MOST_WIDE)
         if self.layers % 2:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 
     @property
     def inner(self) -> int:
+        check_range("feed_forward", self.feed_forward, 0, MOST_WIDE)
         return round(self.feed_forward * self.width)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import torch
 
@@ -13,6 +13,7 @@ from cosmos.config import AutoencoderConfig, DenoiserConfig
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError, unknown
 from cosmos.io.files import read_json, write_json
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
 
@@ -22,6 +23,14 @@ _MODELS: Mapping[str, tuple[type[Any], type[Any]]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "denoiser": (Denoiser, DenoiserConfig),
 }
+
+
+class StoredModel(TypedDict):
+    """What config.json says."""
+
+    kind: str
+    config: AnyJson
+    extra: AnyJson
 
 
 def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
@@ -35,14 +44,12 @@ def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[
 def read_config(folder: Path) -> tuple[str, AutoencoderConfig | DenoiserConfig, dict[str, Any]]:
     """Kind, configuration and extras of a folder; `UserError` where they are missing, unreadable or unknown."""
     path = folder / CONFIG
-    content = read_json(path)
-    if content.get("kind") not in _MODELS:
-        raise unknown("kind of model", str(content.get("kind")), _MODELS)
-    try:
-        config = _MODELS[content["kind"]][1](**content["config"])
-    except (TypeError, KeyError) as error:
-        raise UserError(f"{path} does not fit this version's settings ({error}); convert or train again.") from error
-    return content["kind"], config, dict(content.get("extra", {}))
+    remedy = "convert or train again"
+    content = read_as(StoredModel, {"extra": {}, **read_json(path)}, str(path), remedy)
+    kind = content["kind"]
+    if kind not in _MODELS:
+        raise unknown("kind of model", kind, _MODELS)
+    return kind, read_as(_MODELS[kind][1], content["config"], str(path), remedy), dict(content["extra"])
 
 
 def check_pretrained(folder: Path) -> None:

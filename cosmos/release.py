@@ -119,6 +119,12 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+def _row(table: Tensor, token: int) -> Tensor:
+    if not 0 <= token < len(table):
+        raise UserError(f"The decoder embeds {len(table)} tokens, so {token} is not its [MASK]; give another id.")
+    return table[token]
+
+
 def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) -> Autoencoder:
     """Ours from tensors named `encoder.*` and `decoder.*`; the frozen text encoder among them is left out.
 
@@ -132,7 +138,7 @@ def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) ->
         "compressor.output_norm.gain": encoder.take("output_norm.gamma"),
         "compressor.positions.weight": encoder.take("positional_emb.emb.weight"),
         "decompressor.positions.weight": decoder.take("positional_emb.emb.weight"),
-        "decompressor.mask_embedding": decoder.take("embedding.weight")[mask_token],
+        "decompressor.mask_embedding": _row(decoder.take("embedding.weight"), mask_token),
         "decompressor.head.weight": decoder.take("lm_head.weight"),
     }
     layers = encoder.count("latent_layers.")

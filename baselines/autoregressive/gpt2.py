@@ -37,6 +37,8 @@ from baselines.autoregressive.hf_generate import PlainGenerate
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, join, lengths, samples_from_tokens
 from baselines.contract import Budget, Request, Sample, UserError
+from cosmos.config import MOST_WIDE, check_layers
+from cosmos.io.errors import check_range
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.call_count import add_calls
 from cosmos.runtime.rng import CounterRNG
@@ -61,6 +63,9 @@ class GPT2Recipe:
         for name in ("width", "layers", "heads", "inner"):
             if (value := getattr(self, name)) < 1:
                 raise UserError(f"The {name} of GPT-2 must be at least 1, not {value}.")
+        check_layers(layers=self.layers)
+        check_range("width", self.width, 1, MOST_WIDE)
+        check_range("inner", self.inner, 1, 16 * MOST_WIDE)
         if self.width % self.heads:
             raise UserError(f"{self.heads} heads do not split a width of {self.width} into equal parts.")
         if not 0 <= self.dropout < 1:
@@ -185,6 +190,10 @@ class GPT2System(TokenSystem):
     @staticmethod
     def own_tokenizer(recipe: GPT2Recipe) -> str | None:
         return recipe.pretrained
+
+    def locate_weights(self) -> None:
+        if self.recipe.pretrained is not None:
+            gpt2_pretrained.find(self.recipe.pretrained)
 
     def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
         pretrained = self.recipe.pretrained

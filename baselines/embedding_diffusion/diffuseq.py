@@ -37,9 +37,10 @@ from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion.mbr import consensus
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
 from baselines.token_diffusion.system import TokenDiffusionSystem, presets_of
-from cosmos.config import SamplerSetting
+from cosmos.config import MOST_WIDE, SamplerSetting
 from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
+from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
@@ -66,6 +67,7 @@ class DiffuSeqRecipe:
     def __post_init__(self) -> None:
         if self.embedding < 1:
             raise UserError(f"Embeddings need at least one number, not {self.embedding}.")
+        check_range("embedding", self.embedding, 1, MOST_WIDE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class EmbeddingSampling(SamplerSetting, Capturable):
         super().__post_init__()
         if self.candidates < 1:
             raise UserError(f"There must be at least one candidate, not {self.candidates}.")
+        check_range("candidates", self.candidates, 1, 1000)
 
     def ignored_keys(self) -> dict[str, str]:
         return dict.fromkeys(("guidance", "guidance_window", "self_guidance"), "'diffuseq' has no guidance")

@@ -29,7 +29,7 @@ from baselines.common.system import TRAINING, TrainedSystem
 from baselines.common.token_rows import samples_from_tokens
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
@@ -39,6 +39,7 @@ from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import measured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
+from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
@@ -71,6 +72,7 @@ class LatentRecipe:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+        check_layers(decoder_layers=self.decoder_layers)
 
     @classmethod
     def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
@@ -114,6 +116,9 @@ class LatentDiffusionSystem(TrainedSystem):
     @staticmethod
     def shared_tokenizer(recipe: Any) -> str | None:
         return encoder_name(recipe.text_encoder, MINILM)
+
+    def locate_weights(self) -> None:
+        find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -247,7 +252,7 @@ class LatentDiffusionSystem(TrainedSystem):
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
-            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder)["text_encoder"]:
+            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
                 other = f"another text encoder than {self.encoder.folder}"
                 raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
 

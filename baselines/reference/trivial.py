@@ -14,17 +14,19 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 
 from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
 from baselines.reference.tf_idf import TfIdfIndex
 from cosmos.io.files import make_folder, read_json, write_bytes
+from cosmos.io.typed_json import read_as
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import silent
 
 _LEARNT = "floor.json"
+_AGAIN = "delete its folder and run again"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
 _TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt", "lt", "col", "capt"))
 
@@ -36,6 +38,7 @@ class Floor:
     settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    learns: ClassVar[Any] = None  # the annotation of what it keeps of the training documents
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits
@@ -94,9 +97,12 @@ class Floor:
 
     def _stored(self, folder: Path) -> dict[str, Any]:
         path = folder / _LEARNT
-        stored = read_json(path)
+        stored = read_json(path, _AGAIN)
         if stored.get("system") != _name(self) or "learnt" not in stored:
             raise UserError(f"{path} was not written by the system '{_name(self)}'; fit it again elsewhere.")
+        if self.learns is not None:
+            read_as(self.learns, stored["learnt"], str(path), _AGAIN)
+        read_as(float, stored.get("seconds"), str(path), _AGAIN)
         return stored
 
 
@@ -125,8 +131,24 @@ class NullSystem(Floor):
         return ""
 
 
+class WordCounts(TypedDict):
+    """Each word, and each number of words in a target, with how often it comes."""
+
+    words: list[tuple[str, int]]
+    lengths: list[tuple[int, int]]
+
+
+class LearntPairs(TypedDict):
+    """The training documents."""
+
+    sources: list[str]
+    targets: list[str]
+
+
 class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
+
+    learns: ClassVar[Any] = WordCounts
 
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
         words = Counter(itertools.chain.from_iterable(document.target.split() for document in corpus.train))
@@ -154,6 +176,7 @@ class RetrievalSystem(Floor):
     """The target of the training source that is nearest by TF-IDF; the lowest index wins among equals."""
 
     needs_source: ClassVar[bool] = True
+    learns: ClassVar[Any] = LearntPairs
 
     def learn(self, corpus: Corpus) -> dict[str, list[str]]:
         return {"sources": [str(d.source) for d in corpus.train], "targets": [d.target for d in corpus.train]}

@@ -12,6 +12,7 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
 from benchmarks.data.source import Split
 from benchmarks.data.world.language.draws import Stream
+from cosmos.io.errors import check_range
 
 _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "story": world.stories,
@@ -24,6 +25,7 @@ _ENTROPIES: dict[str, Callable[[str], float]] = {
     "summary": world.summary_entropy,
     "detox": world.target_entropy,
 }
+_MOST = 1_000_000  # documents of a split: minutes of drawing
 _MEASURED = 200  # sources that a mean entropy is taken over
 
 
@@ -40,6 +42,7 @@ class WorldOptions:
         for split in ("train", "validation", "test"):
             if getattr(self, split) < 1:
                 raise UserError(f"data.{split} must be at least 1, not {getattr(self, split)}.")
+            check_range(f"data.{split}", getattr(self, split), 1, _MOST)
 
 
 class World:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,6 +14,7 @@ from pathlib import Path
 from baselines.contract import UserError, unknown
 from benchmarks.evaluators.cache_paths import MANIFEST, folder_hash, hub_folder, own_folder, weights, weights_hash
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model
+from cosmos.io.files import expanded
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -48,7 +51,7 @@ def locate_model(name: str) -> Located | None:
     model = _catalogued(name)
     if model is not None:
         return _locate_known(model)
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return Located(folder.resolve().name, folder)
     if not _HUB_NAME.fullmatch(name):
@@ -124,12 +127,13 @@ def _packaged(model: Model) -> Located | None:
 
 def wordnet() -> Path | None:
     """The folder of a word net that NLTK can read: ours, or one where NLTK looks."""
-    import os
-    import sys
-
     roots = [own_folder("wordnet")]
     roots += [Path(path) for path in os.environ.get("NLTK_DATA", "").split(os.pathsep) if path]
-    roots += [Path.home() / "nltk_data", Path(sys.prefix) / "nltk_data", Path(sys.prefix) / "share" / "nltk_data"]
+    roots += [
+        Path(os.path.expanduser("~/nltk_data")),
+        Path(sys.prefix) / "nltk_data",
+        Path(sys.prefix) / "share" / "nltk_data",
+    ]
     roots += [Path("/usr/share/nltk_data"), Path("/usr/local/share/nltk_data")]
     for root in roots:
         folder = root / "corpora" / "wordnet"

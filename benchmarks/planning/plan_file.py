@@ -109,7 +109,7 @@ def command_of(choices: Choices) -> str:
 def stored_choices(plan: Json) -> list[tuple[str, Any]]:
     """The stored choices under the keys the user knows them by."""
     task = plan["task"]
-    pairs: list[tuple[str, Any]] = [("task", task["name"]), ("task.version", task["version"])]
+    pairs: list[tuple[str, Any]] = [("task", task.get("name")), ("task.version", task.get("version"))]
     pairs += [(key, plan[key]) for key in ("source", "preset", "limit", "device", "dtype", "batch_size")]
     pairs += [("sweep", plan.get("sweep", []))]
     pairs += leaves("data", plan["data"])

@@ -25,9 +25,21 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from baselines.contract import UserError
+from benchmarks.records.parts import (
+    DeclaredHeader,
+    DocumentsDigest,
+    MachineDescription,
+    MadeWith,
+    NotMade,
+    TimingVerdict,
+    TokenizerDescription,
+    UndeclaredHeader,
+)
+from benchmarks.records.parts import Json as Json
+from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed
 SCHEMA = 4
@@ -36,7 +48,7 @@ FORM = "form"  # the option of a signature that says what was done to texts befo
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
-Json = dict[str, Any]
+_AGAIN = "delete its folder and run again"
 
 
 def canonical_json(value: Any) -> str:
@@ -77,12 +89,12 @@ class Cell:
     budget: str
     setting: str
     setting_values: Json
-    limit: int | None
-    batch_size: int
+    limit: Count | None
+    batch_size: Count
     device: str
     dtype: str
-    seed: int
-    sweep: tuple[int, ...] = ()
+    seed: Count
+    sweep: tuple[Count, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     tokenizer: str | None = None
 
@@ -131,17 +143,17 @@ class Cell:
 class Network:
     """Parameters of one network of a system."""
 
-    parameters: int
-    trainable: int
+    parameters: Count
+    trainable: Count
 
 
 @dataclass(frozen=True)
 class Training:
     """What `System.fit` reported."""
 
-    steps: int
-    seconds: float
-    flops: float
+    steps: Count
+    seconds: Amount
+    flops: Amount
     validation_loss: float | None
     notes: Json
 
@@ -152,25 +164,25 @@ class Header:
 
     cell: Cell
     status: Status
-    reason: str | None = None
+    reason: AnyText | None = None
     created: str = ""  # UTC, ISO 8601
     finished: str | None = None
-    command: str = ""  # the command that makes this cell again
+    command: AnyText = ""  # the command that makes this cell again
     method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
     external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
     commit: str | None = None
     dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
-    device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
+    device: Annotated[Json, MachineDescription] = field(default_factory=dict)  # driver and clocks too where known
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
-    documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
-    tokenizer: Json = field(default_factory=dict)  # of the run: its name and sha256; and "own", where a system has one
+    documents: Mapping[str, Annotated[Json, DocumentsDigest]] = field(default_factory=dict)  # by split
+    tokenizer: Annotated[Json, TokenizerDescription] = field(default_factory=dict)  # of the run, and of the system
     training: Training | None = None
-    trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training
-    earlier: tuple[Json, ...] = ()  # the same of interrupted attempts that left texts, where it was not as now
+    trained_with: Annotated[Json, MadeWith | NotMade] = field(default_factory=dict)  # what the training was made with
+    earlier: tuple[Annotated[Json, MadeWith], ...] = ()  # of interrupted attempts that left texts, where not as now
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
     parameters: Network | None = None  # of all networks together, each parameter counted once
-    verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
+    verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
 
@@ -192,11 +204,11 @@ class SampleRecord:
     """One generated text. Holds nothing that could differ between two runs of the same cell."""
 
     id: str
-    text: str
-    tokens: int
+    text: AnyText
+    tokens: Count
     finished: bool
     seed: int
-    calls: Mapping[str, int]  # network -> forward calls of the batch the text was generated in
+    calls: Mapping[str, Count]  # network -> forward calls of the batch the text was generated in
 
 
 @dataclass(frozen=True)
@@ -209,10 +221,10 @@ class TimingRecord:
     """
 
     kind: Literal["warmup", "batch", "latency", "sweep"]
-    index: int
+    index: Count
     ids: tuple[str, ...]
-    seconds: float
-    calls: Mapping[str, int]
+    seconds: Amount
+    calls: Mapping[str, Count]
     seal: str = ""  # of this and the samples it made (`benchmarks.records.seals`); none before schema 4
 
 
@@ -276,11 +288,11 @@ class Score:
     low: float | None
     high: float | None
     level: float | None  # of the interval, for example 0.95
-    n: int
-    total: int
+    n: Count
+    total: Count
     direction: Direction
     signature: Signature
-    reason: str | None = None
+    reason: AnyText | None = None
     values: tuple[float | None, ...] | None = None
     summary: str = ""
     companions: tuple[str, ...] = ()
@@ -316,32 +328,21 @@ def check_schema(schema: object, where: str) -> None:
 def header_from_json(data: Json, where: str) -> Header:
     """Read a header; `where` names the file in errors."""
     check_schema(data.get("schema"), where)
-    try:
-        if data["schema"] < 3:
-            data = {**data, **_undeclared(data), "schema": SCHEMA}
-        return Header(
-            **{
-                **data,
-                "external_weights": tuple(data["external_weights"]),
-                "cell": Cell(**{**data["cell"], "sweep": tuple(data["cell"].get("sweep", ()))}),
-                "training": None if data["training"] is None else Training(**data["training"]),
-                "earlier": tuple(data.get("earlier", ())),
-                "networks": {name: Network(**network) for name, network in data["networks"].items()},
-                "parameters": Network(**data["parameters"]) if data.get("parameters") else None,
-            }
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{where} is damaged ({error}); delete its folder and run again.") from error
+    if data["schema"] < 3:
+        old = read_as(UndeclaredHeader, {"parameters": None, **data}, where, _AGAIN)
+        data = {**data, **_undeclared(old), "schema": SCHEMA}
+    read_as(DeclaredHeader, data, where, _AGAIN)
+    return read_as(Header, data, where, _AGAIN)
 
 
-def _undeclared(data: Json) -> Json:
+def _undeclared(data: UndeclaredHeader) -> Json:
     """What headers before schema 3 say of a system's method and of the weights learnt elsewhere that it uses.
 
     Then Cosmos was the system of that name and those whose names began with it and a hyphen; a recipe named a frozen
     encoder in a field `text_encoder` and a network to begin with in a field `pretrained`, at any depth; and whoever
     generated with frozen parameters had them from elsewhere.
     """
-    recipe, total = data["cell"]["recipe"], data.get("parameters")
+    recipe, total = data["cell"]["recipe"], data["parameters"]
     names = list(dict.fromkeys([*_values(recipe, "text_encoder"), *_values(recipe, "pretrained")]))
     if not names and total and total["parameters"] > total["trainable"]:
         names = ["frozen parameters"]
@@ -359,21 +360,13 @@ def _values(tree: Json, field: str) -> list[str]:
     return own + [name for part in tree.values() if isinstance(part, dict) for name in _values(part, field)]
 
 
-def sample_from_json(data: Json) -> SampleRecord:
-    return SampleRecord(**data)
+def sample_from_json(data: Any, where: str = "the line") -> SampleRecord:
+    return read_as(SampleRecord, data, where, _AGAIN)
 
 
-def timing_from_json(data: Json) -> TimingRecord:
-    return TimingRecord(**{**data, "ids": tuple(data["ids"])})
+def timing_from_json(data: Any, where: str = "the line") -> TimingRecord:
+    return read_as(TimingRecord, data, where, _AGAIN)
 
 
-def score_from_json(data: Json) -> Score:
-    values = data["values"]
-    return Score(
-        **{
-            **data,
-            "signature": Signature(**data["signature"]),
-            "values": None if values is None else tuple(values),
-            "companions": tuple(data.get("companions", ())),
-        }
-    )
+def score_from_json(data: Any, where: str = "the line") -> Score:
+    return read_as(Score, data, where, _AGAIN)

@@ -18,14 +18,16 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from baselines.contract import Corpus, Document, UserError
 from benchmarks.records import links, seals
 from benchmarks.records.files import StoreError, line, read_lines, write_json
+from benchmarks.records.parts import StoredPlan
 from benchmarks.records.schema import (
     SCHEMA,
     Header,
@@ -42,6 +44,7 @@ from benchmarks.records.schema import (
     to_json,
 )
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
+from cosmos.io.typed_json import AnyText, parse, read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
@@ -50,7 +53,7 @@ JUDGED = (SCORES, AS_WRITTEN)  # what scoring leaves in a cell, and what is void
 _ANEW = "delete its folder and run again"
 _RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
-_PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
+_ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")  # of a cell or of documents: the name of a file or folder
 
 Line = TypeVar("Line")
 
@@ -105,8 +108,10 @@ def read_plan(run: Path) -> Json | None:
     stored = read_json(path, remedy)
     check_schema(stored.get("schema"), str(path))
     plan = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
-    if not plan.keys() >= _PLAN_KEYS:
-        raise UserError(f"{path} is damaged (it lacks {', '.join(sorted(_PLAN_KEYS - plan.keys()))}); {remedy}.")
+    read_as(StoredPlan, plan, str(path), remedy)
+    for cell_id in plan["cells"]:
+        if not _ID.fullmatch(cell_id):
+            raise UserError(f"{path} is damaged ({shown(cell_id)} is no id of a cell); {remedy}.")
     return plan
 
 
@@ -157,9 +162,27 @@ def read_documents(run: Path, sha256: str) -> list[Document]:
         UserError: they are not there, or were changed.
     """
     path = _documents(run, sha256)
-    if not _is_unchanged(path, sha256):
-        raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
-    return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
+    if not _ID.fullmatch(sha256) or not _is_unchanged(path, sha256):
+        raise UserError(f"The run {run} has lost its documents {sha256[:64]}.jsonl; run it again.")
+    return _parsed(path, lambda row, where: read_as(Document, row, where, _ANEW))
+
+
+def documents_of(run: Path, header: Header, samples: Sequence[SampleRecord]) -> list[Document]:
+    """The document that each sample answers.
+
+    Raises:
+        UserError: they are not there, or one of them is not.
+    """
+    about = header.documents.get("test")
+    if about is None:
+        raise UserError(f"The header of the cell {header.cell.id} in {run} names no documents; {_ANEW}.")
+    by_id = {document.id: document for document in read_documents(run, about["sha256"])}
+    if strange := [sample.id for sample in samples if sample.id not in by_id]:
+        raise UserError(
+            f"{cell_folder(run, header.cell.id) / SAMPLES} answers {shown(strange[0])}, which is none of the run's "
+            f"documents; {_ANEW}."
+        )
+    return [by_id[sample.id] for sample in samples]
 
 
 def has_documents(run: Path, sha256: str) -> bool:
@@ -215,7 +238,9 @@ def read_learnt(run: Path, sha256: str, targets_sha256: str | None = None) -> li
     remedy = "delete it, and give the command of the run again"
     try:
         rows = gzip.decompress(path.read_bytes())
-        targets = [json.loads(row) for row in rows.splitlines()]
+        targets = read_as(list[AnyText], [parse(row) for row in rows.splitlines()], str(path), remedy)
+    except UserError:
+        raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path} is damaged; {remedy}.") from error
     if targets_sha256 not in (None, hashlib.sha256(rows).hexdigest()):
@@ -259,19 +284,13 @@ def _tokenizer(run: Path, sha256: str) -> Path:
     return run / "tokenizers" / f"{sha256}.json.gz"
 
 
-def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
+def _parsed(path: Path, read: Callable[[Any, str], Line]) -> list[Line]:
     """Every whole line of a file, read as what it stands for.
 
     Raises:
         UserError: a line is damaged.
     """
-    parsed = []
-    for number, row in enumerate(read_lines(path), start=1):
-        try:
-            parsed.append(parse(row))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
-    return parsed
+    return [read(row, f"Line {number} of {path}") for number, row in enumerate(read_lines(path), start=1)]
 
 
 def write_header(folder: Path, header: Header) -> None:
@@ -326,8 +345,8 @@ def is_generated(folder: Path) -> bool:
     header = read_header(folder)
     if header is None or header.status != "done":
         return False
-    asked: int = header.documents["test"]["count"]
-    return count_samples(folder) == asked
+    about = header.documents.get("test")
+    return about is not None and count_samples(folder) == about["count"]
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
@@ -356,14 +375,15 @@ def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
     remedy = "delete it, and score the run again"
     lines = iter(path.read_bytes().split(b"\n"))
 
-    def parse(row: Json) -> Score:
+    def unsealed(row: Any, where: str) -> Score:
+        row = read_as(dict[str, Any], row, where, remedy)
         rest = seals.opened_line(next(lines), row, str(path), remedy, wanted=bool(files))
         scored = rest.pop(SAMPLES, samples)
         if samples is not None and scored != samples:
             raise UserError(f"{path} holds scores of other samples than {folder / SAMPLES}; {remedy}.")
-        return score_from_json(rest)
+        return score_from_json(rest, where)
 
-    return tuple(_parsed(path, parse))
+    return tuple(_parsed(path, unsealed))
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:

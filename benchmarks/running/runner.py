@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from baselines import registry
-from baselines.contract import BringsTokenizer, Corpus, Document, Request, System, UserError
+from baselines.contract import BringsTokenizer, Corpus, Document, LocatesWeights, Request, System, UserError
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import generation_settings, plan_file, shared_tokenizer
@@ -151,6 +151,8 @@ class _RunExecution:
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
                 )
+        if "score" in self.stages:
+            scoring.check_cache()
         for planned in self.plan.cells:
             header = store.read_header(self.folder(planned.cell))
             if header is not None and not self.fresh:
@@ -168,6 +170,9 @@ class _RunExecution:
             made_again = {planned.cell.id for planned in self.plan.cells}
             headers = [header for header in headers if header.cell.id not in made_again]
         reuse.check_documents(self.run_folder, headers, digests)
+        for group in self.groups():
+            if "fit" in self.stages and self.to_fit(group):
+                self.locate_weights(group[0])
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
@@ -192,6 +197,12 @@ class _RunExecution:
         store.check_record(folder, dataclasses.replace(header, status="started") if lost else header)
         if header.status == "done" and not lost:
             store.read_scores(folder)
+
+    def locate_weights(self, planned: PlannedCell) -> None:
+        """See that the weights are here from which a system trains."""
+        contestant = planned.contestant
+        if issubclass(contestant.system, LocatesWeights):
+            contestant.system(contestant.recipe, self.plan.task.limits).locate_weights()
 
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""

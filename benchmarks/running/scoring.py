@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _CACHE = "scores"
 
 
+def check_cache() -> None:
+    """Raise `UserError` where scores could not be kept; imports no metric library."""
+    from benchmarks import evaluators as judges
+    from benchmarks.metrics.core import cache
+
+    cache.check(judges.cache_folder() / _CACHE)
+
+
 def missing(folder: Path, asked: Selection, source: str) -> tuple[str, ...]:
     """The metrics that were not tried on the cell yet, or by another judge, or on texts of another form, or that had
     none when they were.
@@ -92,13 +100,13 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     from benchmarks import metrics as judgement
 
     store.check_record(folder, header)
-    by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
+    documents = store.documents_of(run, header, samples)
     train = header.documents.get("train")
     batch = judgement.MetricInput(
         header.cell.task,
         header.cell.source,
-        [by_id[sample.id] for sample in samples],
+        documents,
         [sample.text for sample in samples],
         device=asked.device,
         training=None if train is None else store.read_learnt(run, train["sha256"], train.get("targets")),

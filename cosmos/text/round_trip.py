@@ -53,7 +53,7 @@ class RoundTrip:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return tokenizer_of(self.content)
+        return tokenizer_of(self.content, "The tokenizer of the run")
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """Each text as it is when going through again changes nothing, which is nearly always so after once.

@@ -66,7 +66,7 @@ def _cached(name: str, kind: str) -> Path:
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The fast tokenizer of a model's folder, with neither truncation nor padding."""
-    return tokenizer_of(tokenizer_file(folder))
+    return tokenizer_of(tokenizer_file(folder), folder / "tokenizer.json")
 
 
 def tokenizer_file(folder: Path) -> bytes:
@@ -79,11 +79,19 @@ def tokenizer_file(folder: Path) -> bytes:
     return written.encode()
 
 
-def tokenizer_of(content: bytes) -> Tokenizer:
-    """The tokenizer that the bytes of a tokenizer.json describe, with neither truncation nor padding."""
+def tokenizer_of(content: bytes, where: Path | str) -> Tokenizer:
+    """The tokenizer that the bytes of a tokenizer.json describe, with neither truncation nor padding.
+
+    Raises:
+        UserError: they describe none; `where` names their file.
+    """
     from tokenizers import Tokenizer  # not at the top: the harness reads names from here
 
-    tokenizer = Tokenizer.from_str(content.decode())
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises nothing narrower
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{where} holds no tokenizer ({reason}); restore it from a copy.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from tokenizers import Tokenizer
@@ -21,9 +21,10 @@ from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json, write_json
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.detokenise import detokenise
 from cosmos.text.round_trip import SPECIALS as SPECIALS
-from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
+from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokenizer_of
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
@@ -45,6 +46,18 @@ class Decoded(NamedTuple):
     finished: bool  # whether there was an end token
 
 
+class StoredVocabulary(TypedDict):
+    """What a file of a vocabulary says."""
+
+    pieces: list[str]
+    tokenizer: AnyJson
+
+
+def check_vocabulary(path: Path) -> StoredVocabulary:
+    """What `Vocabulary.save` wrote; `UserError` where it is missing or damaged."""
+    return read_as(StoredVocabulary, read_json(path), str(path), "restore it from a copy")
+
+
 class Vocabulary:
     """Compact ids of a restricted WordPiece tokenizer.
 
@@ -64,6 +77,8 @@ class Vocabulary:
         if None in numbers:
             missing = pieces[numbers.index(None)]
             raise UserError(f"The tokenizer has no token '{missing}'; give an encoder with a BERT tokenizer.")
+        if max(numbers) >= tokenizer.get_vocab_size():
+            raise UserError("The tokenizer leaves out numbers between those of its tokens; restore it from a copy.")
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
@@ -128,7 +143,5 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
         """Read what `save` wrote; `UserError` where it is missing or damaged."""
-        stored = read_json(path)
-        if not {"pieces", "tokenizer"} <= stored.keys():
-            raise UserError(f"{path} is not a vocabulary; restore it from a copy.")
-        return cls(Tokenizer.from_str(json.dumps(stored["tokenizer"])), stored["pieces"])
+        stored = check_vocabulary(path)
+        return cls(tokenizer_of(json.dumps(stored["tokenizer"]).encode(), path), stored["pieces"])

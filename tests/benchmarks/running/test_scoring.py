@@ -194,6 +194,9 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
         "cosmos.io",
         "cosmos.io.errors",
         "cosmos.io.files",
+        "cosmos.io.parquet",
+        "cosmos.io.terminal",
+        "cosmos.io.typed_json",
         "cosmos.runtime",
         "cosmos.runtime.call_count",
     }

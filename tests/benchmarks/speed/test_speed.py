@@ -329,7 +329,7 @@ def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pyte
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / schema.FILE).write_text('{"schema":1,"kind":"generation"}\n')
-    with pytest.raises(UserError, match=r"speed.jsonl holds a line that is no record"):
+    with pytest.raises(UserError, match=r"speed.jsonl is damaged"):
         schema.read_records(tmp_path)
     (tmp_path / schema.FILE).write_text('{"schema":99,"kind":"ceilings"}\n')
     with pytest.raises(UserError, match="schema 99"):
