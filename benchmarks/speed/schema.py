@@ -137,13 +137,13 @@ def read_records(folder: Path) -> Speed:
 def from_lines(lines: Iterable[Json], where: Path) -> Speed:
     """Records from JSON lines; `where` names their file in errors."""
     ceilings, measured = None, []
-    for line in lines:
+    for read in lines:
+        line = read_as(dict[str, Any], read, str(where), _REMEDY)
         schema = line.get("schema")
         if schema not in (1, 2, SCHEMA):
             raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
         said = f"A line of {where}"
-        opened = seals.opened(line, said, "delete it, and measure again", wanted=schema >= _SEALED)
-        values = dict(read_as(dict[str, Any], opened, str(where), _REMEDY))
+        values = seals.opened(line, said, "delete it, and measure again", wanted=schema >= _SEALED)
         del values["schema"]
         kind = values.pop("kind", None)
         if kind == "ceilings":

@@ -58,7 +58,7 @@ def test_the_identity_of_a_cell_is_worked_out_once(folder, monkeypatch):
 
     def canonical_json(value):
         text = real(value)
-        counts[text] += '"system":' in text
+        counts[text] += '"system":' in text and '"status":' not in text  # that is a header, for its seal
         return text
 
     monkeypatch.setattr(schema, "canonical_json", canonical_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,7 +258,8 @@ def test_samples_of_other_requests_are_refused(planned: Make, quiet: Any, tmp_pa
     folder = next(iter((tmp_path / "run" / "cells").iterdir()))
     header = store.read_header(folder)
     assert header is not None
-    rows = (folder / "samples.jsonl").read_text().replace('"seed":', '"seed":1')
+    written = (folder / "samples.jsonl").read_text()
+    rows = re.sub(r'"seed":(\d+)', lambda seed: f'"seed":{(int(seed[1]) + 1) % 2**63}', written)
     (folder / "samples.jsonl").write_text(rows)
     (folder / "timings.jsonl").unlink()  # which would tell that they were changed
     store.write_header(folder, dataclasses.replace(header, status="started"))
