@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
-from baselines.contract import Request
+from baselines.common.likelihood import shared_tokens
+from baselines.contract import Document, Likelihood, Request
 from baselines.reference.trivial import Floor
 
 
 class OracleSystem(Floor):
     """A draw from P(target | source), which a built-in source knows exactly: the best that any sampler can do.
 
-    Its distance from the references is what chance leaves, and its likelihood is the source's own entropy.
+    Its distance from the references is what chance leaves, and its likelihood, on average over what can be asked and
+    answered, is the source's own entropy.
     """
 
     def law(self, sample: Callable[[str | None, int], str]) -> None:
         """Take `sample(source, seed)`, a text drawn from it (P(target) where the source is None); as `answers`."""
         self.sample = sample
 
+    def probability(self, log_probability: Callable[[str, str | None], float]) -> None:
+        """Take `log_probability(target, source)`, in nats, of the same law."""
+        self.log_probability = log_probability
+
     def text(self, request: Request) -> str:
         return self.sample(request.source, request.seed)
+
+    def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
+        """Exact; no model was needed."""
+        tokens = shared_tokens([document.target for document in documents])
+        found = []
+        for document, count in zip(documents, tokens, strict=True):
+            nats = -self.log_probability(document.target, document.source)
+            known = math.isfinite(nats)
+            reason = None if known else "the language has no such text"
+            found.append(Likelihood(document.id, nats if known else None, count, "exact", reason=reason))
+        return found

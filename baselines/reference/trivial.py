@@ -36,6 +36,7 @@ class Floor:
     settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    no_likelihood: ClassVar[str] = "a floor is no model of the texts"
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits

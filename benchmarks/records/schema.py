@@ -5,6 +5,8 @@ A cell's folder holds
     header.json     one `Header`: what was run, on what, and how it ended; replaced atomically
     samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
     timings.jsonl   one `TimingRecord` a line; append-only
+    likelihoods.jsonl  one `LikelihoodRecord` a line, in the order of the test documents; written as a whole, and only
+                    where the system gives likelihoods
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
 
 and the run's folder holds `plan.json`, the test documents under `documents/`, the texts learnt from under `learnt/`,
@@ -22,7 +24,8 @@ from typing import Any, ClassVar, Literal
 
 from baselines.contract import UserError
 
-SCHEMA = 3  # 2: what the source read stands in the header; 3: so does what a system declares of itself
+SCHEMA = 4  # 2: what the source read stands in the header; 3: so does what a system declares of itself;
+# 4: and why it gives no likelihood
 _SHOWN = 8  # digits of a hash that are shown
 
 Status = Literal["started", "done", "failed", "refused"]
@@ -124,6 +127,7 @@ class Header:
     finished: str | None = None
     command: str = ""  # the command that makes this cell again
     method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
+    no_likelihood: str | None = None  # why the system gives none, as its class says
     external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
     commit: str | None = None
     dirty: bool | None = None
@@ -156,6 +160,18 @@ class SampleRecord:
     finished: bool
     seed: int
     calls: Mapping[str, int]  # network -> forward calls of the batch the text was generated in
+
+
+@dataclass(frozen=True)
+class LikelihoodRecord:
+    """How likely the system finds the target of one test document; see `baselines.contract.Likelihood`."""
+
+    id: str
+    nats: float | None
+    tokens: int
+    kind: Literal["exact", "bound"]
+    draws: int
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -270,7 +286,8 @@ def header_from_json(data: Json, where: str) -> Header:
     check_schema(data.get("schema"), where)
     try:
         if data["schema"] < 3:
-            data = {**data, **_undeclared(data), "schema": SCHEMA}
+            data = {**data, **_undeclared(data)}
+        data = {**data, "schema": SCHEMA}
         return Header(
             **{
                 **data,
@@ -313,6 +330,10 @@ def _values(tree: Json, field: str) -> list[str]:
 
 def sample_from_json(data: Json) -> SampleRecord:
     return SampleRecord(**data)
+
+
+def likelihood_from_json(data: Json) -> LikelihoodRecord:
+    return LikelihoodRecord(**data)
 
 
 def timing_from_json(data: Json) -> TimingRecord:

@@ -29,12 +29,14 @@ from benchmarks.records.schema import (
     Cell,
     Header,
     Json,
+    LikelihoodRecord,
     Record,
     SampleRecord,
     Score,
     TimingRecord,
     check_schema,
     header_from_json,
+    likelihood_from_json,
     sample_from_json,
     score_from_json,
     timing_from_json,
@@ -43,6 +45,10 @@ from benchmarks.records.schema import (
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
+LIKELIHOODS = "likelihoods.jsonl"
+GENERATED = (SAMPLES, TIMINGS, LIKELIHOODS)
+"""What the generating stage leaves in a cell beside its header; the last only where the system gives likelihoods."""
+
 _ANEW = "delete its folder and run again"
 _PROBE = ".probe."  # what a write is tried with
 _PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
@@ -236,6 +242,12 @@ def is_generated(folder: Path) -> bool:
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(_parsed(folder / TIMINGS, timing_from_json))
+
+
+def read_likelihoods(folder: Path) -> tuple[LikelihoodRecord, ...] | None:
+    """None where none were kept."""
+    path = folder / LIKELIHOODS
+    return tuple(_parsed(path, likelihood_from_json)) if path.exists() else None
 
 
 def read_scores(folder: Path) -> tuple[Score, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.contract import UserError
 from benchmarks.records import store
 from benchmarks.records.schema import Header, Score
 
@@ -49,6 +50,9 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     by_id = {document.id: document for document in store.read_documents(run, header.documents["test"]["sha256"])}
     samples = store.read_samples(folder)
     train = header.documents.get("train")
+    likelihoods = store.read_likelihoods(folder)
+    if likelihoods is not None and [row.id for row in likelihoods] != [sample.id for sample in samples]:
+        raise UserError(f"{folder / store.LIKELIHOODS} is of other documents; delete {folder} and run again.")
     batch = judgement.MetricInput(
         header.cell.task,
         header.cell.source,
@@ -56,6 +60,8 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         [sample.text for sample in samples],
         device=asked.device,
         training=None if train is None else store.read_learnt(run, train["sha256"]),
+        likelihoods=likelihoods,
+        no_likelihood=header.no_likelihood,
     )
     fresh = judgement.score(
         batch,

@@ -126,6 +126,9 @@ class _Scoring:
         """The identity of everything that a score depends on."""
         located = {role: [model.name, model.state] for role, model in models.items()}
         parts = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure)]
+        rows = self.batch.likelihoods if evaluator.likelihoods else None
+        if rows is not None:
+            parts.append([[row.id, row.nats, row.tokens, row.kind, row.draws] for row in rows])
         return identity([*parts, self._inputs(evaluator.training)])
 
     def _inputs(self, with_training: bool) -> str:

@@ -153,6 +153,9 @@ WITHOUT_A_FILE = {  # metric -> the test that holds its cases, where they are no
     "legacy_mauve_chunked": "test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them",
     **dict.fromkeys(("exact_rudeness", "exact_facts", "exact_facts_kept", "exact_language"), "test_views_of_a_reading"),
     **dict.fromkeys(("exact_linked", "exact_answerable", "exact_salient"), "test_views_that_some_tasks_have"),
+    **dict.fromkeys(
+        ("nll", "nll_perplexity", "nll_entropy"), "test_nats_for_each_shared_token_and_the_entropy_beside_it"
+    ),
     "legacy_bertscore": "test_bertscore_is_that_of_bert_score",
     "legacy_bertscore_rescaled": "test_rescaled_bertscore_is_that_of_bert_score",
 }
