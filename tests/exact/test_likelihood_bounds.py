@@ -23,7 +23,7 @@ from cosmos.text.vocabulary import MASK
 V, L = 3, 2  # words, and the tokens of a text
 SIZE = MASK + 1  # of what networks that see masks predict
 WORDS = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [9, 2] every text
-REPEATS = 3000
+REPEATS = 1000
 NO_SOURCE = torch.empty(0, 1, dtype=torch.int64)
 
 
@@ -130,7 +130,7 @@ SYSTEMS = ("mdlm", "sedd", "sedd uniform", "duo")
 def test_the_bound_of_an_exact_network_is_the_entropy_on_average(joint: Tensor, name: str) -> None:
     mean, error = averaged(estimates(*exact(joint)[name]), joint)
     entropy = float(-(joint * joint.log()).sum())
-    assert error < 0.01 * entropy
+    assert error < 0.02 * entropy
     assert mean == pytest.approx(entropy, abs=4 * error + 1e-3)
 
 
