@@ -17,6 +17,8 @@ class OracleSystem(Floor):
     answered, is the source's own entropy.
     """
 
+    log_probability: Callable[[str, str | None], float] | None = None
+
     def law(self, sample: Callable[[str | None, int], str]) -> None:
         """Take `sample(source, seed)`, a text drawn from it (P(target) where the source is None); as `answers`."""
         self.sample = sample
@@ -29,12 +31,14 @@ class OracleSystem(Floor):
         return self.sample(request.source, request.seed)
 
     def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
-        """Exact; no model was needed."""
+        """Exact, where the source says how likely its texts are."""
         tokens = shared_tokens([document.target for document in documents])
         found = []
         for document, count in zip(documents, tokens, strict=True):
-            nats = -self.log_probability(document.target, document.source)
-            known = math.isfinite(nats)
-            reason = None if known else "the language has no such text"
-            found.append(Likelihood(document.id, nats if known else None, count, "exact", reason=reason))
+            told = self.log_probability
+            log_p = -math.inf if told is None else told(document.target, document.source)
+            nats = -log_p if math.isfinite(log_p) else None
+            silent = "the source does not say how likely its texts are"
+            reason = None if nats is not None else silent if told is None else "the language has no such text"
+            found.append(Likelihood(document.id, nats, count, "exact", reason=reason))
         return found

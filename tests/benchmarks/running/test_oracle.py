@@ -97,6 +97,8 @@ def test_likelihoods_are_kept_and_scored_and_the_same_again(task: str, quiet: An
 def test_the_likelihood_of_the_oracle_is_on_average_the_entropy() -> None:
     """Over every target that a source can have, each as often as it comes."""
     oracle: Any = object.__new__(OracleSystem)
+    (untold,) = oracle.likelihoods(world.detox("test", 1), [0])
+    assert untold.nats is None and untold.reason == "the source does not say how likely its texts are"
     oracle.probability(World(WorldOptions()).log_probability("detox"))
     for document in world.detox("test", 3):
         targets = [plain(tokens) for tokens in language().targets(tokens_of(str(document.source)))]
