@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal
 
 from tokenizers import Tokenizer
@@ -21,13 +22,15 @@ from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
 from cosmos.text.vocabulary import UNK, Vocabulary
 
 
-def shared_tokens(texts: Sequence[str], tokenizer: Tokenizer | None = None) -> list[int]:
-    """How many tokens of the tokenizer that systems share each text has, its end token counted.
+@cache
+def shared_tokenizer() -> Tokenizer:
+    """The one that systems share."""
+    return load_tokenizer(find_encoder(None))
 
-    `tokenizer` is that one, where the caller has it at hand.
-    """
-    shared = load_tokenizer(find_encoder(None)) if tokenizer is None else tokenizer
-    return [len(row) + 1 for row in tokenize(shared, texts)]
+
+def token_counts(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """How many tokens each text has, its end token counted."""
+    return [len(row) + 1 for row in tokenize(tokenizer, texts)]
 
 
 def unknown_nats(vocabulary: Vocabulary) -> float:
@@ -57,8 +60,8 @@ def target_likelihoods(
     most = limits.target_tokens - 1  # besides [CLS], which rows do not have
     most = most if longest is None else min(most, longest)
     texts = [document.target for document in documents]
-    own = shared_tokens(texts, vocabulary.tokenizer)
-    counts = own if shared is None else shared_tokens(texts, shared)
+    own = token_counts(texts, vocabulary.tokenizer)
+    counts = own if shared is None else token_counts(texts, shared)
     fitting = [place for place, length in enumerate(own) if length <= most]
     found: dict[int, float] = {}
     if fitting:

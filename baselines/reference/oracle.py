@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from baselines.common.likelihood import shared_tokens
+from baselines.common.likelihood import shared_tokenizer, token_counts
 from baselines.contract import Document, Likelihood, Request
 from baselines.reference.trivial import Floor
 
@@ -32,7 +32,7 @@ class OracleSystem(Floor):
 
     def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
         """Exact, where the source says how likely its texts are."""
-        tokens = shared_tokens([document.target for document in documents])
+        tokens = token_counts([document.target for document in documents], shared_tokenizer())
         found = []
         for document, count in zip(documents, tokens, strict=True):
             told = self.log_probability

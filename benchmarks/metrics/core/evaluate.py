@@ -125,7 +125,7 @@ class _Scoring:
     def _key(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> str:
         """The identity of everything that a score depends on."""
         located = {role: [model.name, model.state] for role, model in models.items()}
-        parts = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure)]
+        parts: list[object] = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure)]
         rows = self.batch.likelihoods if evaluator.likelihoods else None
         if rows is not None:
             parts.append([[row.id, row.nats, row.tokens, row.kind, row.draws] for row in rows])

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from baselines.autoregressive.gpt2 import GPT2Recipe, GPT2System
-from baselines.common.likelihood import shared_tokens, target_likelihoods, unknown_nats
+from baselines.common.likelihood import shared_tokenizer, target_likelihoods, token_counts, unknown_nats
 from baselines.common.token_rows import encode_pairs
 from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget, Document, HasLikelihood, Limits
@@ -114,11 +114,11 @@ def test_an_unknown_token_is_charged_as_each_piece_it_stands_for() -> None:
 
 
 def test_tokens_are_those_of_the_shared_tokenizer_whatever_the_own_are() -> None:
-    vocabulary, other = Vocabulary.of(TEXTS), Vocabulary.of(TEXTS).tokenizer
-    other = type(other).from_str(other.to_str().replace("##", "@@"))  # which has other pieces
-    text = "unbelievable zebras"
-    own, shared = shared_tokens([text], other), shared_tokens([text], vocabulary.tokenizer)
-    assert shared == shared_tokens([text]) != own
+    vocabulary = Vocabulary.of(TEXTS)
+    text, shared = "unbelievable zebras", shared_tokenizer()
+    other = type(shared).from_str(shared.to_str().replace('"##s"', '"##qqq"'))  # to which zebras are unknown
+    own = token_counts([text], other)
+    assert token_counts([text], shared) == token_counts([text], vocabulary.tokenizer) != own
     document = Document("0", None, text, (text,))
     nats = lambda pairs, places: torch.zeros(len(places))  # noqa: E731
     (found,) = target_likelihoods([document], vocabulary, Limits(0, 20), nats, shared=other)

@@ -67,8 +67,8 @@ def test_the_oracle_answers_every_task_with_draws_of_the_source(task: str, quiet
     assert [s.text for s in again["oracle"].samples] == [s.text for s in oracle.samples]
 
 
-@pytest.mark.parametrize("task", ["detox", "story"])
-def test_likelihoods_are_kept_and_scored_and_the_same_again(task: str, quiet: Any, tmp_path: Path) -> None:
+def test_likelihoods_are_kept_and_scored_and_the_same_again(quiet: Any, tmp_path: Path) -> None:
+    task = "detox"
     folders = [tmp_path / "run", tmp_path / "again"]
     for folder in folders:
         records = done(task, "oracle,null", folder, quiet)
