@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from cosmos.io.errors import UserError as UserError
 from cosmos.io.errors import unknown as unknown
@@ -78,6 +78,26 @@ class Sample:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a system finds the target of a document, given its source.
+
+    Attributes:
+        nats: -log P(target, its end | source) of the target as the system's tokenizer spells it, or None where the
+            system cannot write it, with the `reason`.
+        tokens: of the target in the tokenizer that all systems share, its end token counted, so that systems with
+            tokenizers of their own are held to the same unit.
+        kind: whether `nats` is exact or, but for the chance of `draws`, at least -log P.
+    """
+
+    id: str
+    nats: float | None
+    tokens: int
+    kind: Literal["exact", "bound"]
+    draws: int = 0
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
 class NoSetting:
     """The recipe or setting of a system that has nothing to set."""
@@ -93,6 +113,7 @@ class System(Protocol):
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
+        no_likelihood: why a text has no likelihood that could be computed (`HasLikelihood`); may be left out.
 
     `ValidatesSetting` and the protocols below it are optional.
     """
@@ -203,6 +224,16 @@ class DeclaresIgnoredKeys(Protocol):
         A system declares keys of its recipe, the others keys of their own. `{}` in a reason stands for what comes
         before the key on the command line.
         """
+        ...
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Gives targets a likelihood: that of the loaded model, whatever the setting by which it generates."""
+
+    def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
+        """One per document, in order. All randomness of an estimate comes from the document's own seed, so that it
+        does not depend on the others."""
         ...
 
 

@@ -42,7 +42,8 @@ def check_steps(steps: int) -> None:
 class AutoencoderConfig:
     """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
 
-    A linear map stands only where two widths differ, so the authors' shapes have none.
+    A linear map stands only where two widths differ. The authors have none, and other streams in its place:
+    `ReleaseAutoencoderConfig`.
     """
 
     text_width: int  # of the frozen text encoder's states
@@ -62,6 +63,30 @@ class AutoencoderConfig:
         for name in ("text_width", "latent_width", "latents", "max_tokens", "feed_forward"):
             check_range(name, getattr(self, name), 0, MOST_WIDE)
         check_range("vocabulary", self.vocabulary, 0, MOST_PIECES)
+
+    @property
+    def latent_stream(self) -> int:
+        """Width of what becomes the latents in the compressor, and of the memory that the decompressor attends to."""
+        return self.width
+
+    @property
+    def text_stream(self) -> int:
+        """Width of the memory that the compressor attends to, and of what becomes the text in the decompressor."""
+        return self.width
+
+
+@dataclass(frozen=True)
+class ReleaseAutoencoderConfig(AutoencoderConfig):
+    """The authors' way with unequal widths: latents and text keep their own everywhere, and `width` is that of
+    attention alone. Where all widths agree, it is no other model."""
+
+    @property
+    def latent_stream(self) -> int:
+        return self.latent_width
+
+    @property
+    def text_stream(self) -> int:
+        return self.text_width
 
 
 @dataclass(frozen=True)
@@ -119,7 +144,7 @@ class DenoiserConfig:
     positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
 
     def __post_init__(self) -> None:
-        check_heads(self.width, self.heads)
+        check_heads(self.attention_width, self.heads)
         check_layers(layers=self.layers, source_layers=self.source_layers)
         for name in ("latents", "latent_width", "inner"):
             check_range(name, getattr(self, name), 0, MOST_WIDE * 16)
@@ -133,6 +158,22 @@ class DenoiserConfig:
     def inner(self) -> int:
         check_range("feed_forward", self.feed_forward, 0, MOST_WIDE)
         return round(self.feed_forward * self.width)
+
+    @property
+    def attention_width(self) -> int:
+        """Of all heads together."""
+        return self.width
+
+
+@dataclass(frozen=True)
+class ReleaseDenoiserConfig(DenoiserConfig):
+    """The authors' way with heads that do not add up to the width."""
+
+    head_size: int = 64
+
+    @property
+    def attention_width(self) -> int:
+        return self.heads * self.head_size
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar
 
 import torch
 
-from cosmos.config import AutoencoderConfig, DenoiserConfig
+from cosmos.config import AutoencoderConfig, DenoiserConfig, ReleaseAutoencoderConfig, ReleaseDenoiserConfig
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError, unknown
 from cosmos.io.files import read_json, write_json
@@ -22,6 +22,8 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _MODELS: Mapping[str, tuple[type[Any], type[Any]]] = {
     "autoencoder": (Autoencoder, AutoencoderConfig),
     "denoiser": (Denoiser, DenoiserConfig),
+    "release_autoencoder": (Autoencoder, ReleaseAutoencoderConfig),
+    "release_denoiser": (Denoiser, ReleaseDenoiserConfig),
 }
 
 
@@ -35,7 +37,7 @@ class StoredModel(TypedDict):
 
 def save_pretrained(model: Autoencoder | Denoiser, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
     """Write a model and its configuration; `extra` is kept beside it in `config.json` (schedule, text encoder, ...)."""
-    kind = next(name for name, (cls, _) in _MODELS.items() if isinstance(model, cls))
+    kind = next(name for name, (_, config) in _MODELS.items() if type(model.config) is config)
     safetensors.save(folder / WEIGHTS, model.state_dict(), {"kind": kind})
     content = {"kind": kind, "config": dataclasses.asdict(model.config), "extra": dict(extra or {})}
     write_json(folder / CONFIG, content)
@@ -64,7 +66,8 @@ def from_pretrained(cls: type[Model], folder: Path, device: str = "cpu") -> Mode
     kind, config, _ = read_config(folder)
     if _MODELS[kind][0] is not cls:
         raise UserError(
-            f"{folder} holds the {kind}, where the {cls.__name__.lower()} is wanted; give the other folder."
+            f"{folder} holds the {_MODELS[kind][0].__name__.lower()}, where the {cls.__name__.lower()} is wanted; "
+            "give the other folder."
         )
     model = cls(config).to(device)
     model.load_state_dict(safetensors.load(folder / WEIGHTS, _shapes(kind, config), device))

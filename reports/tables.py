@@ -260,6 +260,8 @@ def _score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> d
             out[entry.key] = TableCell(None, NOTHING, notes=(why,))
             continue
         value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
+        if score.quantity.value is not None and column.signature.options.get("kind") == "bound":
+            value = f"≤ {value}"
         mark = judgement.marks.get(entry.key, "")
         out[entry.key] = TableCell(score.quantity.value, value, interval, _score_notes(column, score), mark)
     return out

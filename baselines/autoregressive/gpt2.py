@@ -34,9 +34,10 @@ from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.cached_network import CachedGPT2
 from baselines.autoregressive.decoding import Decoding, KVCacheDecoder
 from baselines.autoregressive.hf_generate import PlainGenerate
+from baselines.common.likelihood import shared_tokenizer, target_likelihoods
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, join, lengths, samples_from_tokens
-from baselines.contract import Budget, Request, Sample, UserError
+from baselines.contract import Budget, Document, Likelihood, Request, Sample, UserError
 from cosmos.config import MOST_WIDE, check_layers
 from cosmos.io.errors import check_range
 from cosmos.recipes import NANO, SMALL
@@ -258,6 +259,17 @@ class GPT2System(TokenSystem):
     def networks(self) -> Mapping[str, Any]:
         """The one network, as it is served: one call for prompts of more than one token, and one per token."""
         return {self.name: self.network}
+
+    @torch.inference_mode()
+    def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
+        """Exact, of the model at temperature 1 without a nucleus."""
+
+        def nats(pairs: TokenPairs, places: list[int]) -> Tensor:
+            rows = (tensor.to(self.device) for tensor in join(pairs.sources, pairs.targets))
+            return target_nll(self.model, *rows)[0].double().sum(1)
+
+        shared = None if self.recipe.pretrained is None else shared_tokenizer()
+        return target_likelihoods(documents, self.vocabulary, self.limits, nats, shared=shared)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:

@@ -156,6 +156,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
     """DiffuSeq behind the contract."""
 
     name = "diffuseq"
+    no_likelihood = "embedding diffusion has no likelihood of a text that could be computed"
     presets = presets_of(DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128))
     settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
     other_settings = MappingProxyType(

@@ -105,6 +105,7 @@ class LatentNetworks(nn.Module):
 class LatentDiffusionSystem(TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
+    no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
     model: LatentNetworks
     encoder: TextEncoder | None
     decoder_name: ClassVar[str] = "decoder"  # among `networks`

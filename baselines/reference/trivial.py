@@ -39,6 +39,7 @@ class Floor:
     trained: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     learns: ClassVar[Any] = None  # the annotation of what it keeps of the training documents
+    no_likelihood: ClassVar[str] = "a floor is no model of the texts"
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits

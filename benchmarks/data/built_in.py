@@ -20,11 +20,6 @@ _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "summary": world.summaries,
     "detox": world.detox,
 }
-_ENTROPIES: dict[str, Callable[[str], float]] = {
-    "question": world.question_entropy,
-    "summary": world.summary_entropy,
-    "detox": world.target_entropy,
-}
 _MOST = 1_000_000  # documents of a split: minutes of drawing
 _MEASURED = 200  # sources that a mean entropy is taken over
 
@@ -66,6 +61,10 @@ class World:
         `source.HasTrueDistribution`."""
         return lambda source, seed: world.LAWS[task](source, Stream("law", task, seed))
 
+    def log_probability(self, task: str) -> Callable[[str, str | None], float]:
+        """`log_probability(target, source)` under the law of a task; see `source.HasTrueProbability`."""
+        return world.LOG_PROBABILITIES[task]
+
     def content(self, task: str) -> dict[str, Any]:
         """The grammar, and the least mean loss of any model of a target, in nats: the language's own entropy.
 
@@ -75,6 +74,6 @@ class World:
         about: dict[str, Any] = {"grammar": self.version}
         if task == "story":
             return {**about, "entropy_nats": world.story_entropy(), "texts": world.distinct_stories()}
-        entropies = [_ENTROPIES[task](str(document.source)) for document in self.load(task, "test", _MEASURED)]
+        entropies = [world.ENTROPIES[task](document.source) for document in self.load(task, "test", _MEASURED)]
         error = statistics.stdev(entropies) / math.sqrt(len(entropies)) if len(entropies) > 1 else None
         return {**about, "entropy_nats": statistics.fmean(entropies), "entropy_nats_error": error}

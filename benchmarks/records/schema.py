@@ -5,6 +5,8 @@ A cell's folder holds
     header.json     one `Header`: what was run, on what, and how it ended; replaced atomically
     samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
     timings.jsonl   one `TimingRecord` a line; append-only
+    likelihoods.jsonl  one `LikelihoodRecord` a line, in the order of the test documents; written as a whole, and only
+                    where the system gives likelihoods
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
     as_written.jsonl
                     one `Score` a line, of a cell that repeats the references: what they score against themselves as
@@ -41,7 +43,8 @@ from benchmarks.records.parts import (
 from benchmarks.records.parts import Json as Json
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
-# 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed
+# 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
+# say why a system gives no likelihood
 SCHEMA = 4
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
@@ -169,6 +172,7 @@ class Header:
     finished: str | None = None
     command: AnyText = ""  # the command that makes this cell again
     method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
+    no_likelihood: str | None = None  # why the system gives none, as its class says
     external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
     commit: str | None = None
     dirty: bool | None = None
@@ -209,6 +213,18 @@ class SampleRecord:
     finished: bool
     seed: int
     calls: Mapping[str, Count]  # network -> forward calls of the batch the text was generated in
+
+
+@dataclass(frozen=True)
+class LikelihoodRecord:
+    """How likely the system finds the target of one test document; see `baselines.contract.Likelihood`."""
+
+    id: str
+    nats: float | None
+    tokens: int
+    kind: Literal["exact", "bound"]
+    draws: int
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -366,6 +382,10 @@ def sample_from_json(data: Any, where: str = "the line") -> SampleRecord:
 
 def timing_from_json(data: Any, where: str = "the line") -> TimingRecord:
     return read_as(TimingRecord, data, where, _AGAIN)
+
+
+def likelihood_from_json(data: Any, where: str = "the line") -> LikelihoodRecord:
+    return read_as(LikelihoodRecord, data, where, _AGAIN)
 
 
 def score_from_json(data: Any, where: str = "the line") -> Score:

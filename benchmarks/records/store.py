@@ -32,12 +32,14 @@ from benchmarks.records.schema import (
     SCHEMA,
     Header,
     Json,
+    LikelihoodRecord,
     Record,
     SampleRecord,
     Score,
     TimingRecord,
     check_schema,
     header_from_json,
+    likelihood_from_json,
     sample_from_json,
     score_from_json,
     timing_from_json,
@@ -47,7 +49,10 @@ from cosmos.io.files import make_folder, read_json, saving, write_bytes
 from cosmos.io.typed_json import AnyText, parse, read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
-SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
+LIKELIHOODS = "likelihoods.jsonl"
+# What a cell's header seals when the cell is done: files that change no more. The last is there only where the system
+# gives likelihoods.
+SEALED = (SAMPLES, TIMINGS, LIKELIHOODS)
 AS_WRITTEN = "as_written.jsonl"
 JUDGED = (SCORES, AS_WRITTEN)  # what scoring leaves in a cell, and what is void when the cell is made again
 _ANEW = "delete its folder and run again"
@@ -351,6 +356,12 @@ def is_generated(folder: Path) -> bool:
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
     return tuple(_parsed(folder / TIMINGS, timing_from_json))
+
+
+def read_likelihoods(folder: Path) -> tuple[LikelihoodRecord, ...] | None:
+    """None where none were kept."""
+    path = folder / LIKELIHOODS
+    return tuple(_parsed(path, likelihood_from_json)) if path.exists() else None
 
 
 def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]:

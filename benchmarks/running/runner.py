@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from baselines import registry
 from baselines.contract import BringsTokenizer, Corpus, Document, LocatesWeights, Request, System, UserError
 from benchmarks.data import source as sources
-from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
+from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance, HasTrueProbability
 from benchmarks.planning import generation_settings, plan_file, shared_tokenizer
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.planning.run_config import Choices
@@ -22,6 +22,7 @@ from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, reuse, scoring
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
+from benchmarks.running.likelihoods import TargetLikelihoods
 from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
@@ -54,6 +55,15 @@ class NeedsTrueDistribution(Protocol):
 
     def law(self, sample: Callable[[str | None, int], str]) -> None:
         """Take `draw(source, seed)`, a target from P(target | source)."""
+        ...
+
+
+@runtime_checkable
+class NeedsTrueProbability(Protocol):
+    """A system that is told how likely the source's targets are: the oracle, so that it gives likelihoods."""
+
+    def probability(self, log_probability: Callable[[str, str | None], float]) -> None:
+        """Take `log_probability(target, source)`, in nats."""
         ...
 
 
@@ -254,13 +264,21 @@ class _RunExecution:
         if not fitted or "generate" not in self.stages:
             return
         system: System | None = None
+        likelihoods: TargetLikelihoods | None = None
         with self.outcome.guarded(group):
             system = self.load(group[0])
-        for planned in group if system is not None else ():
+            cell = group[0].cell
+            likelihoods = TargetLikelihoods(
+                system,
+                self.tests,
+                cell.seed,
+                lambda share: self.voice.progress(f"{cell.system} likelihoods", share, None),
+            )
+        for planned in group if likelihoods is not None else ():
             with self.outcome.guarded([planned]):
-                assert system is not None
-                self.generate(system, planned)
-        del system
+                assert system is not None and likelihoods is not None
+                self.generate(system, planned, likelihoods)
+        del system, likelihoods
         memory.free()
 
     def begin(self, planned: PlannedCell) -> None:
@@ -330,9 +348,11 @@ class _RunExecution:
         if isinstance(system, NeedsTrueDistribution) and not contestant.system.trained:
             assert isinstance(self.plan.source, sources.HasTrueDistribution)
             system.law(self.plan.source.law(self.plan.task.name))
+        if isinstance(system, NeedsTrueProbability) and isinstance(self.plan.source, HasTrueProbability):
+            system.probability(self.plan.source.log_probability(self.plan.task.name))
         return system
 
-    def generate(self, system: System, planned: PlannedCell) -> None:
+    def generate(self, system: System, planned: PlannedCell, likelihoods: TargetLikelihoods) -> None:
         cell, folder = planned.cell, self.folder(planned.cell)
         requests = [
             Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
@@ -354,6 +374,7 @@ class _RunExecution:
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
             say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
         )
+        no_likelihood = likelihoods.keep(folder)
         header = store.read_header(folder)
         assert header is not None
         if header.earlier:
@@ -369,6 +390,7 @@ class _RunExecution:
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
                 trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
+                no_likelihood=no_likelihood,
                 networks=probes.measure(networks),
                 parameters=probes.total(networks),
                 verdict=verdict,

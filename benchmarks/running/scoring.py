@@ -103,6 +103,9 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     samples = store.read_samples(folder)
     documents = store.documents_of(run, header, samples)
     train = header.documents.get("train")
+    likelihoods = store.read_likelihoods(folder)
+    if likelihoods is not None and [row.id for row in likelihoods] != [sample.id for sample in samples]:
+        raise UserError(f"{folder / store.LIKELIHOODS} is of other documents; delete {folder} and run again.")
     batch = judgement.MetricInput(
         header.cell.task,
         header.cell.source,
@@ -111,6 +114,8 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         device=asked.device,
         training=None if train is None else store.read_learnt(run, train["sha256"], train.get("targets")),
         normaliser=normaliser_of(run, header),
+        likelihoods=likelihoods,
+        no_likelihood=header.no_likelihood,
     )
     names = asked.metrics if metrics is None else metrics
 

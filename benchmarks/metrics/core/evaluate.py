@@ -128,7 +128,17 @@ class _Scoring:
         """The identity of everything that a score depends on."""
         located = {role: [model.name, model.state] for role, model in models.items()}
         form = form_of(metric, self.batch.normaliser)
-        parts = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure), form]
+        parts: list[object] = [
+            metric.name,
+            metric.version,
+            evaluator.name(),
+            located,
+            code_hash(evaluator.measure),
+            form,
+        ]
+        rows = self.batch.likelihoods if evaluator.likelihoods else None
+        if rows is not None:
+            parts.append([[row.id, row.nats, row.tokens, row.kind, row.draws] for row in rows])
         return identity([*parts, self._inputs(metric, evaluator.training)])
 
     def _sign(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from baselines.contract import Document
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.cache import Vectors
-from benchmarks.records.schema import Direction, Json
+from benchmarks.records.schema import Direction, Json, LikelihoodRecord
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval, Statistic
@@ -57,6 +57,8 @@ class MetricInput:
         training: the texts that the system learnt to write, None where nobody said; metrics of memorisation need them.
         normaliser: what texts, documents and training texts go through before a metric of the form "round trip" sees
             them; None: they are seen as they were written.
+        likelihoods: how likely the system found the targets, one for each document; None where nobody kept it.
+        no_likelihood: why the system gives none.
         models: role -> the model that takes it; those of the evaluator's `models`, each on this machine.
         vectors: what models said of texts before, on disk or in memory.
         memo: lives as long as one scoring and holds what several metrics share, under a name each evaluator chooses.
@@ -70,6 +72,8 @@ class MetricInput:
     seed: int = 0
     training: Sequence[str] | None = None
     normaliser: Normaliser | None = None
+    likelihoods: Sequence[LikelihoodRecord] | None = None
+    no_likelihood: str | None = None
     models: Mapping[str, Located] = field(default_factory=dict)
     vectors: Vectors = field(default_factory=Vectors)
     memo: dict[str, Any] = field(default_factory=dict)
@@ -109,6 +113,7 @@ class Evaluator:
         modules: what must be importable; `command` adds them.
         models: the roles whose models judge (`benchmarks.evaluators.ROLES`); each must be on this machine.
         training: whether the texts learnt from are needed.
+        likelihoods: whether the likelihoods that the system gave are judged, which then count in what is kept.
     """
 
     name: Callable[[], str]
@@ -117,6 +122,7 @@ class Evaluator:
     command: str = INSTALL
     models: tuple[str, ...] = ()
     training: bool = False
+    likelihoods: bool = False
 
 
 @dataclass(frozen=True)

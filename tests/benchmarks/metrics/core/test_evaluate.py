@@ -15,7 +15,7 @@ from benchmarks import metrics
 from benchmarks.evaluators import locate_model
 from benchmarks.metrics.core import metric_names
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
-from benchmarks.records.schema import difference, score_from_json, to_json
+from benchmarks.records.schema import LikelihoodRecord, difference, score_from_json, to_json
 from benchmarks.stats.bootstrap import Interval
 
 DOCUMENTS = [
@@ -241,8 +241,9 @@ def every(roles):
     """All scores that the tests' own judges give."""
 
     def score_all(documents=DOCUMENTS, texts=TEXTS, source="local"):
+        rows = [LikelihoodRecord(document.id, 2.0, 4, "exact", 0, None) for document in documents]
         return metrics.score(
-            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"]),
+            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"], likelihoods=rows),
             metrics.names(),
             evaluators=roles,
         )
