@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from baselines.contract import Document, UserError
+from benchmarks.data.blank import blank
 from benchmarks.data.source import Split
 
 Columns = Mapping[str, Sequence[Any]]
@@ -57,7 +58,7 @@ def documents(columns: Columns, conditional: bool, where: str) -> list[Document]
 def _texts(values: Sequence[Any], column: str, where: str) -> list[str]:
     """The values as texts; whole numbers are taken as texts, which ids often are."""
     texts = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
-    bad = [row for row, value in enumerate(texts) if not isinstance(value, str) or not value.strip()]
+    bad = [row for row, value in enumerate(texts) if not isinstance(value, str) or blank(value)]
     if bad:
         rows = _few(bad)
         raise UserError(

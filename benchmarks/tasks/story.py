@@ -14,6 +14,7 @@ TASK = Task(
     metrics=(
         "exact_linked",
         "exact_language",
+        "exact_novel",
         "mauve",
         "mauve_human",
         "perplexity",
@@ -32,7 +33,7 @@ TASK = Task(
         "training_copies",
         "training_copies_human",
     ),
-    headline=("mauve", "exact_linked", "exact_language"),
+    headline=("mauve", "exact_novel"),
     floors=("unigram", "reference"),
     systems=("cosmos", "gpt2", "mdlm"),
     sources=("world", "local", "hub"),

@@ -73,7 +73,7 @@ def test_world_answers_every_metric_of_detox(documents, by_name):
     found = by_name(documents, [document.target for document in documents])
     assert [score.metric for score in found.values()] == NAMES
     other_tasks = {name for name, score in found.items() if (score.reason or "").startswith("not run: the grammar")}
-    assert other_tasks == {"exact_linked", "exact_answerable", "exact_salient"}
+    assert other_tasks == {"exact_linked", "exact_novel", "exact_answerable", "exact_salient"}
     assert {name: found[name].reason for name in NAMES if found[name].value is None and name not in other_tasks} == {}
 
 
@@ -159,6 +159,26 @@ def test_what_was_learnt_by_heart_is_seen(documents, training, by_name):
     found = by_name(documents, texts, ["memorisation", "longest_run", "training_copies", "longest_run_human"])
     assert found["memorisation"].value == found["training_copies"].value == 1.0
     assert found["longest_run"].value > found["longest_run_human"].value
+
+
+def test_a_story_known_by_heart_or_told_again_is_none():
+    """By definition: 1 for stories of one's own, 1/k where k are equal, 0 for those of the training set."""
+    documents, learnt = world.stories("test", 6), [document.target for document in world.stories("train", 6)]
+
+    def values(texts):
+        batch = metrics.MetricInput("story", "world", documents, texts, training=learnt)
+        return metrics.score(batch, ["exact_novel"])[0].values
+
+    targets = [document.target for document in documents]
+    assert values(targets) == (1.0,) * 6
+    assert values([*targets[:2], targets[2].upper(), *[targets[2]] * 2, ""]) == pytest.approx(
+        (1, 1, *[1 / 3] * 3, 0), abs=1e-5
+    )
+    assert values([*learnt[:3], *(f" {text.upper()}" for text in learnt[3:])]) == (0.0,) * 6
+    half = " ".join(targets[0].split(".")[0:1]) + "."
+    assert 0 < values([half, *targets[1:]])[0] <= 0.2
+    [none] = metrics.score(metrics.MetricInput("story", "world", documents, targets), ["exact_novel"])
+    assert none.reason == "not run: the texts that the system learnt from were not given"
 
 
 def test_repeating_and_dullness_are_seen(documents, by_name):
