@@ -139,7 +139,6 @@ MODELS: dict[str, Model] = {
             "link_grammar",
             "LGPL-2.1",
             6,
-            usual=True,
         ),
     )
 }

@@ -1,19 +1,20 @@
 """Link Grammar (Sleator and Temperley 1993): how many words of a text no parse of English has a place for.
 
-Its library is called as C has it, so that it serves every version of Python.
+Its library is called as C has it, so that it serves every version of Python, and in a process of its own, since it ends
+its process where a text surprises it. That process runs this file, which needs the standard library only.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.evaluators.locate import link_library
-from benchmarks.evaluators.suppress_output import quiet
-
 MOST = 3  # unused words looked for
-_SENTENCE, _OPTIONS, _DICTIONARY = (ctypes.c_void_p,) * 3
+_SENTENCE = _OPTIONS = _DICTIONARY = ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "linkgrammar_get_version": (ctypes.c_char_p, ()),
     "dictionary_set_data_dir": (None, (ctypes.c_char_p,)),
@@ -26,64 +27,71 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "parse_options_set_max_null_count": (None, (_OPTIONS, ctypes.c_int)),
     "sentence_create": (_SENTENCE, (ctypes.c_char_p, _DICTIONARY)),
     "sentence_parse": (ctypes.c_int, (_SENTENCE, _OPTIONS)),
-    "sentence_null_count": (ctypes.c_int, (_SENTENCE,)),
     "sentence_delete": (None, (_SENTENCE,)),
 }
 
 
-class Parser:
-    """Counts unused words; `version` is that of the library.
+def unused_words(dictionary: Path, library: Path, texts: Sequence[str]) -> tuple[list[int], str]:
+    """The least number of words of each text that a parse leaves out, and the version of the library.
 
-    The search has a limit in words and none in seconds, so that the answer is the same on a busy machine. Spelling is
-    not mended.
+    The number is one more than `MOST` where that many are not enough, and for a text that ends the library. The search
+    has a limit in words and none in seconds, so that the answer is the same on a busy machine. Spelling is not mended.
 
     Args:
-        folder: of the dictionary, as `locate.link_grammar` gives it.
+        dictionary: the folder of a language, such as `en`.
 
     Raises:
         ValueError: the library or its dictionary cannot be loaded.
     """
+    counts: list[int] = []
+    while True:
+        command = [sys.executable, "-P", __file__, str(dictionary), str(library)]
+        left = json.dumps(list(texts[len(counts) :]))
+        done = subprocess.run(command, input=left, capture_output=True, text=True, encoding="utf-8", errors="replace")
+        version, *found = done.stdout.splitlines() or [""]
+        if not version:
+            said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            raise ValueError(f"Link Grammar cannot be loaded: {said}")
+        counts += map(int, found)
+        if done.returncode == 0:
+            assert len(counts) == len(texts), f"{len(counts)} numbers for {len(texts)} texts"
+            return counts, version
+        counts.append(MOST + 1)  # the text that ended it
 
-    def __init__(self, folder: Path) -> None:
-        library = link_library(folder)
-        if library is None:
-            raise ValueError(f"{folder} has no library of Link Grammar beside it")
-        try:
-            # What it needs may have been unpacked beside it, where no loader looks.
-            for path in (*sorted(library.parent.glob("libhunspell*.so.*")), library):
-                self._call = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            raise ValueError(f"the library of Link Grammar cannot be loaded: {error}") from error
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(self._call, name)
-            function.restype, function.argtypes = result, arguments
-        self.version = self._call.linkgrammar_get_version().decode().removeprefix("link-grammar-")
-        with quiet():  # it speaks of locales
-            self._call.dictionary_set_data_dir(str(folder.parent).encode())
-            self._dictionary = self._call.dictionary_create_lang(folder.name.encode())
-        if not self._dictionary:
-            raise ValueError(f"{folder} is no dictionary that Link Grammar reads")
-        self._options = self._call.parse_options_create()
-        for option, value in (("verbosity", 0), ("spell_guess", 0), ("linkage_limit", 1)):
-            getattr(self._call, f"parse_options_set_{option}")(self._options, value)
 
-    def unused(self, text: str) -> int:
-        """The least number of words that a parse leaves out; one more than `MOST` where that many are not enough."""
-        sentence = self._call.sentence_create(text.replace("\0", " ").encode("utf-8", "replace"), self._dictionary)
-        if not sentence:
-            return MOST + 1
-        try:
-            for words in range(MOST + 1):
-                self._call.parse_options_set_min_null_count(self._options, words)
-                self._call.parse_options_set_max_null_count(self._options, words)
-                if self._call.sentence_parse(sentence, self._options) > 0:
-                    return int(self._call.sentence_null_count(sentence))
-        finally:
-            self._call.sentence_delete(sentence)
+def _main(dictionary: Path, library: Path) -> None:
+    """Print the version, and then a number a line for each of the texts on stdin."""
+    # What it needs may have been unpacked beside it, where no loader looks.
+    for path in (*sorted(library.parent.glob("libhunspell*.so.*")), library):
+        call = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(call, name)
+        function.restype, function.argtypes = result, arguments
+    call.dictionary_set_data_dir(str(dictionary.parent).encode())
+    words = call.dictionary_create_lang(dictionary.name.encode())
+    if not words:
+        raise SystemExit(f"{dictionary} is no dictionary that it reads")
+    options = call.parse_options_create()
+    for option, value in (("verbosity", 0), ("spell_guess", 0), ("linkage_limit", 1)):
+        getattr(call, f"parse_options_set_{option}")(options, value)
+    print(call.linkgrammar_get_version().decode().removeprefix("link-grammar-"), flush=True)
+    for text in json.load(sys.stdin):
+        encoded = text.replace("\0", " ").encode("utf-8", "replace")
+        print(_unused(call, call.sentence_create(encoded, words), options), flush=True)
+
+
+def _unused(call: ctypes.CDLL, sentence: int | None, options: int) -> int:
+    if not sentence:
         return MOST + 1
+    for number in range(MOST + 1):
+        call.parse_options_set_min_null_count(options, number)
+        call.parse_options_set_max_null_count(options, number)
+        if call.sentence_parse(sentence, options) > 0:
+            call.sentence_delete(sentence)
+            return number
+    call.sentence_delete(sentence)
+    return MOST + 1
 
 
-@functools.lru_cache(maxsize=1)
-def parser(folder: Path) -> Parser:
-    """The parser of a dictionary, which takes a second to read and is read once per process."""
-    return Parser(folder)
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -8,10 +8,12 @@ the words that were dropped from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput, blank
+from benchmarks.evaluators.cache_paths import file_hash
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
 from benchmarks.metrics.surface import sources
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
 
 
-def links(unused: Array, unused_of_sources: Array, most: int) -> Array:
-    """1 where a text leaves no more words unused than its source, and at most `most`; shape (n,) all."""
-    out: Array = ((unused <= unused_of_sources) & (unused <= most)).astype(float)
-    return out
+def links(unused: float, unused_of_source: float, most: int) -> bool:
+    """Whether a text leaves no more words unused than its source, and at most `most`."""
+    return unused <= min(unused_of_source, most)
 
 
 def likelihood_ratio(nats: Array, nats_of_sources: Array) -> Array:
@@ -35,24 +36,29 @@ def likelihood_ratio(nats: Array, nats_of_sources: Array) -> Array:
 
 
 def _links(batch: MetricInput) -> Measured:
-    from benchmarks.evaluators.link_parser import MOST, parser
+    from benchmarks.evaluators.link_parser import MOST, unused_words
+    from benchmarks.evaluators.locate import link_library
 
     model = batch.models["grammar"]
-    grammar = parser(model.folder)
+    library = link_library(model.folder)
+    if library is None:
+        raise Absent("missing evaluator: the library of Link Grammar does not lie beside its dictionary")
 
     def make(missing: list[str]) -> Iterable[tuple[list[str], Array]]:
         import numpy as np
 
-        yield missing, np.array([[grammar.unused(text)] for text in missing], dtype=float)
+        yield missing, np.array(unused_words(model.folder, library, missing)[0], dtype=float)[:, None]
 
-    def unused(texts: Sequence[str]) -> Array:
-        vectors: Array = batch.vectors.of(f"{model.name}|{model.state}|{grammar.version}|{MOST}", texts, make)[:, 0]
-        return vectors
-
-    fluent = links(unused(batch.texts), unused(sources(batch)), MOST)
-    values = tuple(0.0 if blank(text) else float(value) for text, value in zip(batch.texts, fluent, strict=True))
-    options = {"against": "source", "blank": 0, "library": grammar.version, "most": MOST}
-    return Measured(values=values, options=options)
+    asked = sources(batch)
+    kept = f"{model.name}|{model.state}|{file_hash(library)}|{MOST}"
+    said = [text for text in (*batch.texts, *asked) if not blank(text)]
+    unused = dict(zip(said, batch.vectors.of(kept, said, make)[:, 0] if said else (), strict=True))
+    values = []
+    for text, source in zip(batch.texts, asked, strict=True):
+        judged = (unused.get(text, math.inf), unused.get(source, math.inf))  # of what is blank there is none
+        values.append(float(links(*judged, MOST)))
+    options = {"against": "source", "blank": 0, "library": file_hash(library)[:8], "most": MOST}
+    return Measured(values=tuple(values), options=options)
 
 
 def _likelihood(batch: MetricInput) -> Measured:

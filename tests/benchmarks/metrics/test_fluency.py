@@ -10,13 +10,14 @@ import pytest
 from baselines.contract import Document
 from benchmarks import metrics
 from benchmarks.evaluators import MODELS, link_grammar, locate_model
-from benchmarks.evaluators.link_parser import MOST, Parser
+from benchmarks.evaluators.link_parser import MOST, unused_words
+from benchmarks.evaluators.locate import link_library
 from benchmarks.metrics.fluency import likelihood_ratio, links
 
 
 def test_a_text_links_where_it_leaves_no_more_words_than_its_source():
-    unused = np.array([0, 1, 2, MOST + 1, MOST])
-    assert links(unused, np.array([0, 0, 3, MOST + 1, MOST + 1]), MOST).tolist() == [1, 0, 1, 0, 1]
+    unused = {(0, 0): True, (1, 0): False, (2, 3): True, (MOST + 1, MOST + 1): False, (MOST, MOST + 1): True}
+    assert {pair: links(*pair, MOST) for pair in unused} == unused
 
 
 def test_a_text_likelier_than_its_source_has_one_and_one_half_as_likely_a_half():
@@ -60,28 +61,22 @@ def test_where_there_are_no_packages_of_debian_it_says_so(tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dictionary_without_its_library_is_no_parser(tmp_path):
-    with pytest.raises(ValueError, match="has no library of Link Grammar beside it"):
-        Parser(tmp_path / "usr" / "share" / "link-grammar" / "en")
+def test_what_cannot_be_loaded_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"Link Grammar cannot be loaded: .*liblink-grammar"):
+        unused_words(tmp_path / "en", tmp_path / "liblink-grammar.so.5", ["a"])
 
 
 def test_unused_words_are_counted(users_caches):
-    """Whole sentences leave none, and what has no order many; a text says the same every time."""
+    """Whole sentences leave none, and what has no order many; a text that ends the library ends nothing else."""
     located = locate_model("link-grammar")
     if located is None:
         pytest.skip("Link Grammar is not here: python -m benchmarks fetch link-grammar")
-    parser = Parser(located.folder)
-    assert parser.version.startswith("5.")
-    assert [parser.unused(text) for text in ("The cat sat on the mat.", "My brother sold his old car yesterday.")] == [
-        0,
-        0,
-    ]
-    assert parser.unused("mat the on sat cat the.") > 0
-    assert parser.unused("the the of of mat sat the cat of a an") > 1
-    assert parser.unused("the cat cat sat") == parser.unused("the cat cat sat")
-    assert [parser.unused(text) for text in ("", "\x00", "日本")] == [parser.unused(t) for t in ("", "\x00", "日本")]
+    whole = ["The cat sat on the mat.", "My brother sold his old car yesterday."]
+    broken = ["mat the on sat cat the.", "the the of of mat sat the cat of a an"]
+    counts, version = unused_words(located.folder, link_library(located.folder), [*whole, "", *broken, "\x00", "日本"])
+    assert version.startswith("5.") and len(counts) == 7
+    assert counts[:3] == [0, 0, MOST + 1] and counts[3] > 0 and counts[4] > 1
     documents = [Document("0", "The cat damn sat on the mat.", "a", ("a",))] * 3
-    texts = ["The cat sat on the mat.", "mat the on sat cat the", ""]
-    [found] = metrics.score(metrics.MetricInput("detox", "local", documents, texts), ["fl_links"])
-    assert found.values == (1.0, 0.0, 0.0)
-    assert found.signature.options["library"] == parser.version
+    batch = metrics.MetricInput("detox", "local", documents, [whole[0], broken[0], ""])
+    [found] = metrics.score(batch, ["fl_links"])
+    assert found.values == (1.0, 0.0, 0.0) and found.signature.evaluator == "Link Grammar, link-grammar"
