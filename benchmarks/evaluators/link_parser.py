@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -60,7 +61,9 @@ def unused_words(dictionary: Path, library: Path, texts: Sequence[str]) -> tuple
 
 
 def _main(dictionary: Path, library: Path) -> None:
-    """Print the version, and then a number a line for each of the texts on stdin."""
+    """Print the version, and then a number a line for each of the texts on stdin; the library prints to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     # What it needs may have been unpacked beside it, where no loader looks.
     for path in (*sorted(library.parent.glob("libhunspell*.so.*")), library):
         call = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
@@ -74,10 +77,10 @@ def _main(dictionary: Path, library: Path) -> None:
     options = call.parse_options_create()
     for option, value in (("verbosity", 0), ("spell_guess", 0), ("linkage_limit", 1)):
         getattr(call, f"parse_options_set_{option}")(options, value)
-    print(call.linkgrammar_get_version().decode().removeprefix("link-grammar-"), flush=True)
+    print(call.linkgrammar_get_version().decode().removeprefix("link-grammar-"), file=answers, flush=True)
     for text in json.load(sys.stdin):
         encoded = text.replace("\0", " ").encode("utf-8", "replace")
-        print(_unused(call, call.sentence_create(encoded, words), options), flush=True)
+        print(_unused(call, call.sentence_create(encoded, words), options), file=answers, flush=True)
 
 
 def _unused(call: ctypes.CDLL, sentence: int | None, options: int) -> int:
