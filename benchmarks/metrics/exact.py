@@ -82,6 +82,11 @@ def linked(reading: Reading) -> float:
     return float(reading.judgement.linked / _SENTENCES)
 
 
+def linked_of_all(reading: Reading) -> float:
+    """The share of five sentences, or of as many as the text has if it has more, that can be of one story."""
+    return float(reading.judgement.linked / max(_SENTENCES, reading.judgement.sentences))
+
+
 def answerable(reading: Reading) -> float:
     """1 if the passage answers the question, rightly or not."""
     return float(reading.judgement.answerable)
@@ -109,7 +114,7 @@ def _novel(batch: MetricInput) -> Measured:
     as generated molecules are judged (Brown et al. 2019, GuacaMol)."""
     texts = [canonical(text) for text in batch.texts]
     counts, known = Counter(texts), set(map(canonical, batch.training or ()))
-    rightness = by_grammar(linked, ("story",)).measure(batch).values or ()
+    rightness = by_grammar(linked_of_all, ("story",)).measure(batch).values or ()
     values = tuple(
         0.0 if text in known else (right or 0.0) / counts[text] for text, right in zip(texts, rightness, strict=True)
     )
@@ -169,8 +174,8 @@ LINKED = _metric(
 
 NOVEL = Metric(
     name="exact_novel",
-    summary="exact_linked of texts that are no training text, where k equal texts count as one, so 1/k each; 0 to 1, "
-    "exact, a blank text has 0.",
+    summary="Mean share of a text's sentences, five at least, that can be of one story; 0 for a training text, and a "
+    "k-th of it where k texts are equal; 0 to 1, exact, a blank text has 0.",
     direction="higher",
     evaluators={"world": Evaluator(name=_grammar, measure=_novel, training=True)},
     absent=NO_GRAMMAR,
