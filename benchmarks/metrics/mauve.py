@@ -165,7 +165,7 @@ MAUVE = Metric(
     summary="MAUVE of all texts and all references, mean of five clusterings; 0 to 1, relative, blank texts count.",
     direction="higher",
     evaluators={ANYWHERE: Evaluator(name=_name, measure=_mauve, modules=_NEEDS, command=INSTALL_EVAL, models=("lm",))},
-    companions=("mauve_human", "training_copies"),
+    companions=("mauve_human", "training_copies", "training_copies_human"),
 )
 
 MAUVE_HUMAN = Metric(
