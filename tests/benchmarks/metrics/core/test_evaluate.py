@@ -229,7 +229,7 @@ def test_a_metric_from_outside_that_keeps_no_rule_is_null(add, monkeypatch):
 def test_what_misleads_alone_is_never_alone():
     for name in ("perplexity", "legacy_ppl_mean", "legacy_ppl_trimmed"):
         assert metrics.find(name).companions == ("unigram_entropy", "repetition", "length")
-    assert metrics.find("mauve").companions == ("mauve_human",)
+    assert metrics.find("mauve").companions == ("mauve_human", "training_copies", "training_copies_human")
     assert metrics.find("j_profanity").companions == ("sta_profanity", "sim")
     found = score("length")
     assert (found.summary, found.companions) == (metrics.find("length").summary, ())
