@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypedDict
 import torch
 
 from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
+from baselines.reference import disliked
 from baselines.reference.tf_idf import TfIdfIndex
 from cosmos.io.files import make_folder, read_json, write_bytes
 from cosmos.io.typed_json import read_as
@@ -61,9 +62,10 @@ class Floor:
             stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             # On one line and in ASCII: else the encoder holds every text of a large set several times as wide.
             write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True) + "\n").encode())
-        seconds = self._stored(workdir)["seconds"]
+        stored = self._stored(workdir)
         progress("fit", 1.0, None)
-        return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})
+        notes = self.notes(stored["learnt"])
+        return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes=notes)
 
     def check(self, checkpoint: Path) -> None:
         self._stored(checkpoint)
@@ -88,6 +90,10 @@ class Floor:
     def learn(self, corpus: Corpus) -> Any:
         """What to keep of the training documents, as JSON."""
         return None
+
+    def notes(self, learnt: Any) -> dict[str, Any]:
+        """What the record should say of what was learnt."""
+        return {}
 
     def use(self, learnt: Any) -> None:
         """Make ready to generate from what was learnt."""
@@ -114,6 +120,49 @@ class CopySystem(Floor):
 
     def text(self, request: Request) -> str:
         return str(request.source)
+
+
+class DislikedWords(TypedDict):
+    """The words to delete, and who was asked besides the training pairs."""
+
+    judge: str | None
+    words: list[str]
+
+
+class DeleteSystem(Floor):
+    """The source without its rude words: the baseline Delete of ParaDetox (Logacheva et al. 2022, section 5).
+
+    Rude are the words that alt-profanity-check dislikes, where it is installed, and those that the training pairs drop:
+    in at least `LEAST` sources, and in `SHARE` of them in no reference. Which judge was asked is noted. Words stand
+    between spaces, and case and the marks around a word count nothing.
+    """
+
+    needs_source: ClassVar[bool] = True
+    learns: ClassVar[Any] = DislikedWords
+    LEAST: ClassVar[int] = 2
+    SHARE: ClassVar[float] = 0.8
+
+    def learn(self, corpus: Corpus) -> dict[str, Any]:
+        there: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
+        for document in corpus.train:
+            asked = _bare_words(str(document.source))
+            answered = set().union(*map(_bare_words, document.references))
+            there.update(asked)
+            dropped.update(asked - answered)
+        learnt = {w for w, n in dropped.items() if n >= self.LEAST and n >= self.SHARE * there[w]}
+        judge = disliked.judge()
+        judged = disliked.disliked(tuple(sorted(there))) if judge else ()
+        return {"judge": judge, "words": sorted(learnt.union(judged))}
+
+    def notes(self, learnt: Any) -> dict[str, Any]:
+        return {"judge": learnt["judge"], "words_dropped": len(learnt["words"])}
+
+    def use(self, learnt: Any) -> None:
+        self.words = frozenset(learnt["words"])
+
+    def text(self, request: Request) -> str:
+        return " ".join(word for word in str(request.source).split() if _bare(word) not in self.words)
 
 
 class LeadSystem(Floor):
@@ -217,3 +266,12 @@ def first_sentence(text: str) -> str:
 
 def _name(floor: Floor) -> str:
     return type(floor).__name__.removesuffix("System").lower()
+
+
+def _bare(word: str) -> str:
+    """A word without case and without the marks around it; what is all marks stays as it is."""
+    return re.sub(r"^\W+|\W+$", "", word.casefold()) or word
+
+
+def _bare_words(text: str) -> set[str]:
+    return set(map(_bare, text.split()))

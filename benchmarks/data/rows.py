@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 from baselines.contract import Document, UserError
+from benchmarks.data.blank import blank
 from benchmarks.data.source import Split
 from cosmos.io.typed_json import is_whole_text
 
@@ -25,7 +25,6 @@ _TYPES = {
     list: "lists",
     bytes: "bytes",
 }
-_FILLERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
 CONTEXT = " context: "  # between the answer and the passage in the source of a question
 
 
@@ -83,17 +82,8 @@ def _fault(value: Any) -> str | None:
     if isinstance(value, str):
         if not is_whole_text(value):
             return "half of a surrogate pair"
-        return "no text" if is_blank(value) else None
+        return "no text" if blank(value) else None
     return "no text" if value is None else f"no text but {_TYPES.get(type(value), type(value).__name__ + ' values')}"
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: no character, or white space and characters without a width alone."""
-    return not any(_is_visible(character) for character in text)
-
-
-def _is_visible(character: str) -> bool:
-    return character not in _FILLERS and unicodedata.category(character)[0] not in "CZ"
 
 
 def _references(target: str, listed: Any, where: str) -> tuple[str, ...]:

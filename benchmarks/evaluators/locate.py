@@ -102,6 +102,9 @@ def _locate_known(model: Model) -> Located | None:
     if model.origin == "wordnet":
         folder = wordnet()
         return None if folder is None else Located("WordNet", folder)
+    if model.origin == "link_grammar":
+        folder = link_grammar()
+        return None if folder is None else Located("Link Grammar", folder)
     if model.origin != "hub":
         own = own_folder(model.name)
         return Located(model.name, own) if (own / MANIFEST).exists() else None
@@ -140,3 +143,17 @@ def wordnet() -> Path | None:
         if (folder / "index.sense").is_file() and (folder / "lexnames").is_file():
             return folder
     return None
+
+
+def link_grammar() -> Path | None:
+    """The folder of Link Grammar's English dictionary, with its library below the same root: ours, or the system's."""
+    roots = (own_folder("link-grammar") / "usr", *(Path(root) for root in ("/usr", "/usr/local", "/opt/homebrew")))
+    folders = (root / "share" / "link-grammar" / "en" for root in roots)
+    return next((f for f in folders if (f / "4.0.dict").is_file() and link_library(f) is not None), None)
+
+
+def link_library(dictionary: Path) -> Path | None:
+    """The library of Link Grammar below the root that its dictionary lies below."""
+    patterns = ("lib*/liblink-grammar.so.5", "lib*/*/liblink-grammar.so.5", "lib/liblink-grammar.5.dylib")
+    root = dictionary.parents[2]
+    return next((path for pattern in patterns for path in sorted(root.glob(pattern))), None)

@@ -14,6 +14,7 @@ TASK = Task(
     metrics=(
         "exact_linked",
         "exact_language",
+        "exact_novel",
         "mauve",
         "mauve_human",
         "perplexity",
@@ -35,7 +36,7 @@ TASK = Task(
         "nll_perplexity",
         "nll_entropy",
     ),
-    headline=("mauve", "exact_linked", "exact_language"),
+    headline=("mauve", "exact_novel"),
     floors=("unigram", "reference"),
     systems=("cosmos", "gpt2", "mdlm"),
     sources=("world", "local", "hub"),

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from baselines.contract import Document
+from benchmarks.data.blank import blank as blank
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.cache import Vectors
 from benchmarks.records.schema import Direction, Json, LikelihoodRecord
@@ -162,8 +163,3 @@ class Availability:
     evaluator: str
     works: bool
     hint: str
-
-
-def blank(text: str) -> bool:
-    """Whether a text holds nothing to judge."""
-    return not text.strip()
