@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from cosmos.io.errors import UserError
-from cosmos.io.files import read_json, write_json
+from cosmos.io.files import read_json, write_bytes
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.detokenise import detokenise
 from cosmos.text.round_trip import SPECIALS as SPECIALS
@@ -138,7 +138,9 @@ class Vocabulary:
         return Decoded(detokenise(pieces), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
-        write_json(path, {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())})
+        stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}
+        # On one line: with thirty thousand tokens an indented file takes many times as long.
+        write_bytes(path, json.dumps(stored, sort_keys=True, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
