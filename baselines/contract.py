@@ -182,6 +182,33 @@ class ValidatesSetting(Protocol):
 
 
 @runtime_checkable
+class NeedsReferences(Protocol):
+    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
+
+    def answers(self, answers: Mapping[str, str]) -> None:
+        """Take the targets by document id."""
+        ...
+
+
+@runtime_checkable
+class NeedsTrueDistribution(Protocol):
+    """A system that is told the law of the source: the oracle."""
+
+    def law(self, sample: Callable[[str | None, int], str]) -> None:
+        """Take `draw(source, seed)`, a target from P(target | source)."""
+        ...
+
+
+@runtime_checkable
+class NeedsTrueProbability(Protocol):
+    """A system that is told how likely the source's targets are: the oracle, so that it gives likelihoods."""
+
+    def probability(self, log_probability: Callable[[str, str | None], float]) -> None:
+        """Take `log_probability(target, source)`, in nats."""
+        ...
+
+
+@runtime_checkable
 class DecidesTokenizer(Protocol):
     """Reads texts by a frozen text encoder, so that all systems of its run read and write with that one's tokenizer."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from baselines.contract import Document, UserError
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Json, Record, identity
 
 TEST_SPLIT = "test"
@@ -48,8 +48,9 @@ def read_run(folder: Path) -> Run:
     if not records:
         raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
     check_learnt(records, folder)
-    hashes = sorted(sha for sha in {documents_hash(record) for record in records} if store.has_documents(folder, sha))
-    documents = {sha: {document.id: document for document in store.read_documents(folder, sha)} for sha in hashes}
+    asked = {documents_hash(record) for record in records}
+    hashes = sorted(sha for sha in asked if run_texts.has_documents(folder, sha))
+    documents = {sha: {document.id: document for document in run_texts.read_documents(folder, sha)} for sha in hashes}
     return Run(folder, store.read_plan(folder) or {}, records, documents)
 
 

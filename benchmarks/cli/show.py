@@ -67,7 +67,7 @@ def _line(record: Record) -> str:
 
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
-    from benchmarks.records import store
+    from benchmarks.records import run_texts
 
     header = record.header
     cell = header.cell
@@ -97,8 +97,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
     if "test" not in header.documents:
         return
     sha256, samples, documents = header.documents["test"]["sha256"], record.samples[:count], {}
-    if store.has_documents(folder, sha256):
-        answered = store.documents_of(folder, header, samples)
+    if run_texts.has_documents(folder, sha256):
+        answered = run_texts.documents_of(folder, header, samples)
         documents = {sample.id: document for sample, document in zip(samples, answered, strict=True)}
     else:
         say("\nthe test documents are not in this run, so texts are shown without sources and references")

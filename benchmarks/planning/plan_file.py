@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from baselines import registry
 from baselines.contract import UserError
+from benchmarks.planning import generation_settings, shared_tokenizer
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import Plan
 from benchmarks.planning.run_config import Choices, as_flags
@@ -149,3 +152,19 @@ def _flag(key: str, before: Mapping[str, Any]) -> str:
     if key not in before or key in ("task.version", "data.version", "dtype"):
         return "the version of cosmos-bench that made it"
     return f"--set {key}={_word(before[key])}"
+
+
+def command_of_cell(plan: Plan, cell: Cell) -> str:
+    """The command that makes a cell again."""
+    from benchmarks.metrics.core import selection
+
+    choices = plan.choices
+    deciding = shared_tokenizer.decided_by(choices.changes, cell.system)
+    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
+    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes) or k in deciding}
+    systems = (cell.system, *dict.fromkeys(key.partition(".")[0] for key in deciding))
+    named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
+    alone: Choices = dataclasses.replace(
+        choices, system=systems, setting=named, seed=cell.seed, seeds=1, changes=changes
+    )
+    return command_of(alone)

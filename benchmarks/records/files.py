@@ -9,16 +9,18 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from baselines.contract import UserError
 from benchmarks.records.schema import Json
 from cosmos.io.files import WriteError, saving, write_bytes
 from cosmos.io.typed_json import parse
+
+Line = TypeVar("Line")
 
 _SYNC_SECONDS = 0.5  # what a power cut may cost; a killed process loses nothing that was written
 
@@ -160,3 +162,12 @@ def _write(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def parsed_lines(path: Path, read: Callable[[Any, str], Line]) -> list[Line]:
+    """Every whole line of a file, read as what it stands for.
+
+    Raises:
+        UserError: a line is damaged.
+    """
+    return [read(row, f"Line {number} of {path}") for number, row in enumerate(read_lines(path), start=1)]

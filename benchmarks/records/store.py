@@ -13,20 +13,15 @@ Reading needs no lock, never fails on what a killed process left, and refuses wh
 
 from __future__ import annotations
 
-import dataclasses
-import gzip
-import hashlib
-import json
 import os
 import re
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from baselines.contract import Corpus, Document, UserError
+from baselines.contract import UserError
 from benchmarks.records import links, seals
-from benchmarks.records.files import StoreError, line, read_lines, write_json
+from benchmarks.records.files import StoreError, parsed_lines, write_json
 from benchmarks.records.parts import StoredPlan
 from benchmarks.records.schema import (
     SCHEMA,
@@ -46,7 +41,7 @@ from benchmarks.records.schema import (
     to_json,
 )
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
-from cosmos.io.typed_json import AnyText, parse, read_as, shown
+from cosmos.io.typed_json import read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 LIKELIHOODS = "likelihoods.jsonl"
@@ -58,9 +53,7 @@ JUDGED = (SCORES, AS_WRITTEN)  # what scoring leaves in a cell, and what is void
 _ANEW = "delete its folder and run again"
 _RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
-_ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")  # of a cell or of documents: the name of a file or folder
-
-Line = TypeVar("Line")
+ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")  # of a cell or of documents: the name of a file or folder
 
 
 def cell_folder(run: Path, cell_id: str) -> Path:
@@ -115,187 +108,13 @@ def read_plan(run: Path) -> Json | None:
     plan = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
     read_as(StoredPlan, plan, str(path), remedy)
     for cell_id in plan["cells"]:
-        if not _ID.fullmatch(cell_id):
+        if not ID.fullmatch(cell_id):
             raise UserError(f"{path} is damaged ({shown(cell_id)} is no id of a cell); {remedy}.")
     return plan
 
 
 def write_plan(run: Path, plan: Json) -> None:
     write_json(run / PLAN, seals.sealed({"schema": SCHEMA, **plan} | {"schema": SCHEMA}))
-
-
-def _lines(documents: Iterable[Document]) -> Iterable[str]:
-    return (line(dataclasses.asdict(document)) for document in documents)
-
-
-def digest(documents: Sequence[Document]) -> Json:
-    """How many documents, and the SHA-256 of their lines."""
-    hashed = hashlib.sha256()
-    for text in _lines(documents):
-        hashed.update(text.encode())
-    return {"count": len(documents), "sha256": hashed.hexdigest()}
-
-
-def corpus_digests(corpus: Corpus) -> dict[str, Json]:
-    """The digests of all that may be learnt from: "train", "validation" and "passages"."""
-    passages = hashlib.sha256("".join(line({"text": text}) for text in corpus.passages).encode()).hexdigest()
-    return {
-        "train": digest(corpus.train),
-        "validation": digest(corpus.validation),
-        "passages": {"count": len(corpus.passages), "sha256": passages},
-    }
-
-
-def write_documents(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep documents, so that scoring and reports need no source; returns their digest.
-
-    Raises:
-        UserError: those that are there were changed.
-    """
-    about = digest(documents)
-    path = _documents(run, about["sha256"])
-    if not _is_unchanged(path, about["sha256"]):
-        make_folder(path.parent, StoreError)
-        write_bytes(path, "".join(_lines(documents)).encode(), StoreError)
-    return about
-
-
-def read_documents(run: Path, sha256: str) -> list[Document]:
-    """The documents that were kept under a hash.
-
-    Raises:
-        UserError: they are not there, or were changed.
-    """
-    path = _documents(run, sha256)
-    if not _ID.fullmatch(sha256) or not _is_unchanged(path, sha256):
-        raise UserError(f"The run {run} has lost its documents {sha256[:64]}.jsonl; run it again.")
-    return _parsed(path, lambda row, where: read_as(Document, row, where, _ANEW))
-
-
-def documents_of(run: Path, header: Header, samples: Sequence[SampleRecord]) -> list[Document]:
-    """The document that each sample answers.
-
-    Raises:
-        UserError: they are not there, or one of them is not.
-    """
-    about = header.documents.get("test")
-    if about is None:
-        raise UserError(f"The header of the cell {header.cell.id} in {run} names no documents; {_ANEW}.")
-    by_id = {document.id: document for document in read_documents(run, about["sha256"])}
-    if strange := [sample.id for sample in samples if sample.id not in by_id]:
-        raise UserError(
-            f"{cell_folder(run, header.cell.id) / SAMPLES} answers {shown(strange[0])}, which is none of the run's "
-            f"documents; {_ANEW}."
-        )
-    return [by_id[sample.id] for sample in samples]
-
-
-def has_documents(run: Path, sha256: str) -> bool:
-    """Whether the documents of a hash were kept: published records may leave them out.
-
-    Raises:
-        UserError: they were changed.
-    """
-    return _is_unchanged(_documents(run, sha256), sha256)
-
-
-def _documents(run: Path, sha256: str) -> Path:
-    return run / "documents" / f"{sha256}.jsonl"
-
-
-def _is_unchanged(path: Path, sha256: str) -> bool:
-    """Whether a file that is named by its hash is there; `UserError` where it is and was changed."""
-    found = seals.file_sha256(path)
-    if found not in (None, sha256):
-        raise UserError(f"{path} was changed after it was written; delete it, and give the command of the run again.")
-    return found is not None
-
-
-def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest, and that
-    of the targets."""
-    about = digest(documents)
-    rows = "".join(f"{json.dumps(document.target)}\n" for document in documents).encode()
-    path = _learnt(run, about["sha256"])
-    if not path.exists():
-        make_folder(path.parent, StoreError)
-        write_bytes(path, gzip.compress(rows, mtime=0), StoreError)
-    return {**about, "targets": hashlib.sha256(rows).hexdigest()}
-
-
-def is_learnt(run: Path, sha256: str) -> bool:
-    """Whether the targets of the training documents of a hash were kept."""
-    return _learnt(run, sha256).exists()
-
-
-def read_learnt(run: Path, sha256: str, targets_sha256: str | None = None) -> list[str] | None:
-    """The targets of the training documents of a hash, in order; None if they were not kept.
-
-    Args:
-        targets_sha256: what `write_learnt` called "targets", where that is known.
-
-    Raises:
-        UserError: the file is damaged, or was changed.
-    """
-    path = _learnt(run, sha256)
-    if not path.exists():
-        return None
-    remedy = "delete it, and give the command of the run again"
-    try:
-        rows = gzip.decompress(path.read_bytes())
-        targets = read_as(list[AnyText], [parse(row) for row in rows.splitlines()], str(path), remedy)
-    except UserError:
-        raise
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"{path} is damaged; {remedy}.") from error
-    if targets_sha256 not in (None, hashlib.sha256(rows).hexdigest()):
-        raise UserError(f"{path} was changed after it was written; {remedy}.")
-    return targets
-
-
-def _learnt(run: Path, sha256: str) -> Path:
-    return run / "learnt" / f"{sha256}.jsonl.gz"
-
-
-def write_tokenizer(run: Path, content: bytes) -> str:
-    """Keep a tokenizer, the bytes of its tokenizer.json, so that scoring needs no encoder; returns their SHA-256."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = _tokenizer(run, sha256)
-    if not path.exists():
-        make_folder(path.parent, StoreError)
-        write_bytes(path, gzip.compress(content, mtime=0), StoreError)
-    return sha256
-
-
-def read_tokenizer(run: Path, sha256: str) -> bytes:
-    """The tokenizer that was kept under a hash.
-
-    Raises:
-        UserError: it is not there, or damaged.
-    """
-    path = _tokenizer(run, sha256)
-    if not path.exists():
-        raise UserError(f"The run {run} has lost its tokenizer {path.name}; copy it from where the run was made.")
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is damaged; restore it from a copy.") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise UserError(f"{path} holds another tokenizer than its name says; restore it from a copy.")
-    return content
-
-
-def _tokenizer(run: Path, sha256: str) -> Path:
-    return run / "tokenizers" / f"{sha256}.json.gz"
-
-
-def _parsed(path: Path, read: Callable[[Any, str], Line]) -> list[Line]:
-    """Every whole line of a file, read as what it stands for.
-
-    Raises:
-        UserError: a line is damaged.
-    """
-    return [read(row, f"Line {number} of {path}") for number, row in enumerate(read_lines(path), start=1)]
 
 
 def write_header(folder: Path, header: Header) -> None:
@@ -336,7 +155,7 @@ def check_record(folder: Path, header: Header) -> None:
 
 
 def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
-    return tuple(_parsed(folder / SAMPLES, sample_from_json))
+    return tuple(parsed_lines(folder / SAMPLES, sample_from_json))
 
 
 def count_samples(folder: Path) -> int:
@@ -355,13 +174,13 @@ def is_generated(folder: Path) -> bool:
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
-    return tuple(_parsed(folder / TIMINGS, timing_from_json))
+    return tuple(parsed_lines(folder / TIMINGS, timing_from_json))
 
 
 def read_likelihoods(folder: Path) -> tuple[LikelihoodRecord, ...] | None:
     """None where none were kept."""
     path = folder / LIKELIHOODS
-    return tuple(_parsed(path, likelihood_from_json)) if path.exists() else None
+    return tuple(parsed_lines(path, likelihood_from_json)) if path.exists() else None
 
 
 def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
@@ -394,7 +213,7 @@ def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
             raise UserError(f"{path} holds scores of other samples than {folder / SAMPLES}; {remedy}.")
         return score_from_json(rest, where)
 
-    return tuple(_parsed(path, unsealed))
+    return tuple(parsed_lines(path, unsealed))
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:

@@ -11,7 +11,7 @@ from typing import TypedDict
 from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell
-from benchmarks.records import environment, seals, store
+from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import StoreError, write_json
 from benchmarks.records.parts import DocumentsDigest, MadeWith
 from benchmarks.records.schema import SCHEMA, Json, Training, check_schema
@@ -93,7 +93,7 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
     )
     training = _training(fitted)
-    documents = {**store.corpus_digests(corpus), "train": store.write_learnt(run, corpus.train)}
+    documents = {**run_texts.corpus_digests(corpus), "train": run_texts.write_learnt(run, corpus.train)}
     record = {
         "schema": SCHEMA,
         "inputs": _inputs(planned),

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal
 
-from baselines import registry
-from baselines.contract import BringsTokenizer, Corpus, Document, LocatesWeights, Request, System, UserError
+from baselines.contract import (
+    BringsTokenizer,
+    Corpus,
+    Document,
+    LocatesWeights,
+    NeedsReferences,
+    NeedsTrueDistribution,
+    NeedsTrueProbability,
+    Request,
+    System,
+    UserError,
+)
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance, HasTrueProbability
-from benchmarks.planning import generation_settings, plan_file, shared_tokenizer
+from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
-from benchmarks.planning.run_config import Choices
-from benchmarks.records import environment, seals, store
+from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, reuse, scoring
@@ -38,33 +47,6 @@ Stage = Literal["fit", "generate", "score"]
 VALIDATION_DOCUMENTS = 256
 """How many validation documents systems are shown, the first. What measuring a validation loss costs is in no budget,
 and on ten thousand long documents it would cost more than a training at nano."""
-
-
-@runtime_checkable
-class NeedsReferences(Protocol):
-    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
-
-    def answers(self, answers: Mapping[str, str]) -> None:
-        """Take the targets by document id."""
-        ...
-
-
-@runtime_checkable
-class NeedsTrueDistribution(Protocol):
-    """A system that is told the law of the source: the oracle."""
-
-    def law(self, sample: Callable[[str | None, int], str]) -> None:
-        """Take `draw(source, seed)`, a target from P(target | source)."""
-        ...
-
-
-@runtime_checkable
-class NeedsTrueProbability(Protocol):
-    """A system that is told how likely the source's targets are: the oracle, so that it gives likelihoods."""
-
-    def probability(self, log_probability: Callable[[str, str | None], float]) -> None:
-        """Take `log_probability(target, source)`, in nats."""
-        ...
 
 
 def run(
@@ -96,22 +78,6 @@ def run(
     return sweep.outcome
 
 
-def command_of(plan: Plan, cell: Cell) -> str:
-    """The command that makes a cell again."""
-    from benchmarks.metrics.core import selection
-
-    choices = plan.choices
-    deciding = shared_tokenizer.decided_by(choices.changes, cell.system)
-    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
-    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes) or k in deciding}
-    systems = (cell.system, *dict.fromkeys(key.partition(".")[0] for key in deciding))
-    named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
-    alone: Choices = dataclasses.replace(
-        choices, system=systems, setting=named, seed=cell.seed, seeds=1, changes=changes
-    )
-    return plan_file.command_of(alone)
-
-
 class _RunExecution:
     """The state of one command at work."""
 
@@ -141,7 +107,7 @@ class _RunExecution:
 
     @cached_property
     def corpus_digests(self) -> Mapping[str, Json]:
-        return store.corpus_digests(self.corpus)
+        return run_texts.corpus_digests(self.corpus)
 
     @cached_property
     def content(self) -> Json:
@@ -169,7 +135,7 @@ class _RunExecution:
                 self.check_record(planned.cell, header)
         if self.stages[0] != "score" and any(map(self.pending, self.groups())):
             _ = self.tokenizer.content  # read, to see that it is there
-        digests = {"test": store.digest(self.tests)}
+        digests = {"test": run_texts.digest(self.tests)}
         if "fit" in self.stages:
             if any(map(self.to_fit, self.groups())):
                 check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
@@ -234,7 +200,7 @@ class _RunExecution:
         return [planned for planned in group if self.fresh or not store.is_generated(self.folder(planned.cell))]
 
     def run(self) -> None:
-        self.documents = store.write_documents(self.run_folder, self.tests)
+        self.documents = run_texts.write_documents(self.run_folder, self.tests)
         for group in self.groups():
             pending = self.pending(group)
             for planned in group:
@@ -290,7 +256,7 @@ class _RunExecution:
             cell=cell,
             status="started",
             created=old.created if old is not None else environment.now(),
-            command=command_of(self.plan, cell),
+            command=plan_file.command_of_cell(self.plan, cell),
             method=planned.contestant.method,
             external_weights=planned.contestant.external_weights,
             **origin,
@@ -307,7 +273,7 @@ class _RunExecution:
         """The tokenizer of the run, which is kept, and the one that a pretrained system has besides."""
         system, recipe = planned.contestant.system, planned.contestant.recipe
         own = system.own_tokenizer(recipe) if issubclass(system, BringsTokenizer) else None
-        sha256 = store.write_tokenizer(self.run_folder, self.tokenizer.content)
+        sha256 = run_texts.write_tokenizer(self.run_folder, self.tokenizer.content)
         name = planned.cell.tokenizer or round_trip.PACKAGED
         return {"name": name, "sha256": sha256, **({} if own is None else {"own": own})}
 
@@ -416,6 +382,6 @@ class _RunExecution:
     def remember(self, header: Header) -> None:
         """Keep the texts learnt from where an earlier version of this project did not."""
         train = header.documents.get("train")
-        stored = train is None or store.is_learnt(self.run_folder, train["sha256"])
-        if not stored and train is not None and store.digest(self.corpus.train)["sha256"] == train["sha256"]:
-            store.write_learnt(self.run_folder, self.corpus.train)
+        stored = train is None or run_texts.is_learnt(self.run_folder, train["sha256"])
+        if not stored and train is not None and run_texts.digest(self.corpus.train)["sha256"] == train["sha256"]:
+            run_texts.write_learnt(self.run_folder, self.corpus.train)

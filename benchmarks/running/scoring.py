@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import FORM, Header, Score
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
@@ -72,7 +72,7 @@ def _round_trip(run: Path, name: str | None, sha256: str | None) -> RoundTrip:
     if sha256 is None:
         return round_trip.find(name)
     try:
-        return RoundTrip(store.read_tokenizer(run, sha256))
+        return RoundTrip(run_texts.read_tokenizer(run, sha256))
     except UserError:
         installed = _on_this_machine(name)
         if installed is None or installed.sha256 != sha256:
@@ -101,7 +101,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
 
     store.check_record(folder, header)
     samples = store.read_samples(folder)
-    documents = store.documents_of(run, header, samples)
+    documents = run_texts.documents_of(run, header, samples)
     train = header.documents.get("train")
     likelihoods = store.read_likelihoods(folder)
     if likelihoods is not None and [row.id for row in likelihoods] != [sample.id for sample in samples]:
@@ -112,7 +112,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         documents,
         [sample.text for sample in samples],
         device=asked.device,
-        training=None if train is None else store.read_learnt(run, train["sha256"], train.get("targets")),
+        training=None if train is None else run_texts.read_learnt(run, train["sha256"], train.get("targets")),
         normaliser=normaliser_of(run, header),
         likelihoods=likelihoods,
         no_likelihood=header.no_likelihood,

@@ -19,7 +19,7 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.data.local import Local, LocalOptions
 from benchmarks.planning.plan_file import join
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.running import fitting
 from benchmarks.speed import schema as speed
 from reports import latex, markdown
@@ -97,7 +97,7 @@ def test_files_of_a_run_are_read_or_refused(run: Path, command: Command) -> None
 
     def read_cell() -> None:
         record = store.read_cell(folder)
-        store.documents_of(run, record.header, record.samples)
+        run_texts.documents_of(run, record.header, record.samples)
 
     def read_fit() -> None:
         fitting.training_of(run, fit.stem)
@@ -123,14 +123,14 @@ def test_texts_learnt_from_are_read_or_refused(run: Path) -> None:
     for wrong in (*(word.encode() for word in WRONG), *DAMAGED):
         path.write_bytes(gzip.compress(b"\n".join([wrong, *rows[1:]])))
         if wrong in (b'""', b'"x"', b'"\\ud800"'):
-            assert store.read_learnt(run, name) is not None
+            assert run_texts.read_learnt(run, name) is not None
         else:
             with pytest.raises(UserError, match="is damaged"):
-                store.read_learnt(run, name)
+                run_texts.read_learnt(run, name)
     for data in DAMAGED[1:]:
         path.write_bytes(data)
         with pytest.raises(UserError, match="is damaged"):
-            store.read_learnt(run, name)
+            run_texts.read_learnt(run, name)
 
 
 def test_lines_of_speed_are_read_or_refused(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def test_reports_know_records_and_statistics(path: Path) -> None:
     allowed = (
         "reports",
         "benchmarks.records.schema",
+        "benchmarks.records.run_texts",
         "benchmarks.records.store",
         "benchmarks.stats",
         "benchmarks.speed.schema",

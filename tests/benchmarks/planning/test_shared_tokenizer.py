@@ -17,7 +17,6 @@ from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan, make
 from benchmarks.planning.run_config import gather
 from benchmarks.records.schema import Cell, identity
-from benchmarks.running import runner
 
 CASED = "bert-base-cased"
 LATENT = ("cosmos", "tencdm", "ld4lg")
@@ -77,10 +76,10 @@ def test_identities_hold_a_tokenizer_that_is_not_the_packaged_one() -> None:
 def test_the_command_of_a_cell_names_who_decided_its_tokenizer() -> None:
     plan = planned("cosmos.recipe.model.text_encoder=./mine", "gpt2.recipe.width=48", system="cosmos,gpt2")
     for one in plan.cells:
-        words = runner.command_of(plan, one.cell)
+        words = plan_file.command_of_cell(plan, one.cell)
         assert "cosmos.recipe.model.text_encoder=./mine" in words, one.cell.system
         assert ("gpt2.recipe.width" in words) == (one.cell.system == "gpt2")
-    assert "text_encoder" not in runner.command_of(planned(), planned().cells[0].cell)
+    assert "text_encoder" not in plan_file.command_of_cell(planned(), planned().cells[0].cell)
 
 
 def test_systems_with_an_encoder_say_so() -> None:

@@ -125,7 +125,7 @@ def test_a_header_of_before_likelihoods_says_nothing_of_them() -> None:
     assert header_from_json(old, "header.json").no_likelihood == "it is a floor"
     del old["no_likelihood"]
     header = header_from_json(old, "header.json")
-    assert header.no_likelihood is None and header.schema == SCHEMA
+    assert header.no_likelihood is None and header.schema == 3
 
 
 def test_a_header_that_should_declare_and_does_not_is_damaged() -> None:

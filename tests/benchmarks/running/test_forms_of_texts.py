@@ -14,7 +14,7 @@ import pytest
 import reports
 from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.running import runner, scoring
 from cosmos.text import round_trip
 
@@ -44,7 +44,7 @@ def test_a_perfect_answer_is_perfect_whatever_letters_it_has(planned: Make, quie
     folder = only(run)
     trip = round_trip.find(None)
     assert header(folder).tokenizer == {"name": round_trip.PACKAGED, "sha256": trip.sha256}
-    assert store.read_tokenizer(run, trip.sha256) == trip.content
+    assert run_texts.read_tokenizer(run, trip.sha256) == trip.content
     found = {score.metric: score for score in store.read_scores(folder)}
     assert found["chrf"].value == pytest.approx(100.0)
     assert {score.signature.form for score in found.values()} == {trip.form}
@@ -102,7 +102,7 @@ def test_a_lost_tokenizer_is_found_on_the_machine_or_missed(
     for damaged, said in ((kept[:-9], "is damaged; restore"), (gzip.compress(b"{}"), "holds another tokenizer")):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=said):
-            store.read_tokenizer(run, trip.sha256)
+            run_texts.read_tokenizer(run, trip.sha256)
 
 
 def test_an_encoder_that_is_not_here_ends_a_run_before_anything_is_made(

@@ -18,7 +18,7 @@ from baselines.contract import Document, UserError
 from benchmarks import metrics
 from benchmarks.metrics.core import selection
 from benchmarks.planning.plan import Plan
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Score
 from benchmarks.running import runner, scoring
 
@@ -51,24 +51,24 @@ def test_metrics_are_given_what_the_system_learnt_from(planned: Make, quiet: Any
 
 def test_what_was_learnt_is_kept_whole_and_by_its_hash(tmp_path: Path) -> None:
     documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(["a\nb", "é\u2028c", ""])]
-    known = store.write_learnt(tmp_path, documents)
-    assert known == {**store.digest(documents), "targets": known["targets"]}
-    assert store.read_learnt(tmp_path, known["sha256"], known["targets"]) == ["a\nb", "é\u2028c", ""]
-    assert store.read_learnt(tmp_path, "0" * 64) is None
+    known = run_texts.write_learnt(tmp_path, documents)
+    assert known == {**run_texts.digest(documents), "targets": known["targets"]}
+    assert run_texts.read_learnt(tmp_path, known["sha256"], known["targets"]) == ["a\nb", "é\u2028c", ""]
+    assert run_texts.read_learnt(tmp_path, "0" * 64) is None
     [path] = (tmp_path / "learnt").iterdir()
     before = path.read_bytes()
     path.unlink()
-    store.write_learnt(tmp_path, documents)
+    run_texts.write_learnt(tmp_path, documents)
     assert path.read_bytes() == before
     path.write_bytes(before[:-9])
     with pytest.raises(UserError, match="is damaged; delete it"):
-        store.read_learnt(tmp_path, known["sha256"])
+        run_texts.read_learnt(tmp_path, known["sha256"])
     path.write_bytes(gzip.compress(b'"a"\n'))
     with pytest.raises(UserError, match="was changed after it was written; delete it"):
-        store.read_learnt(tmp_path, known["sha256"], known["targets"])
+        run_texts.read_learnt(tmp_path, known["sha256"], known["targets"])
     path.write_bytes(gzip.compress(b"no json\n"))
     with pytest.raises(UserError, match="is damaged; delete it"):
-        store.read_learnt(tmp_path, known["sha256"])
+        run_texts.read_learnt(tmp_path, known["sha256"])
 
 
 def test_words_stand_for_metrics_with_what_they_are_never_shown_without() -> None:
