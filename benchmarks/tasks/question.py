@@ -17,6 +17,7 @@ TASK = Task(
         "exact_answerable",
         "exact_language",
         "bleu",
+        "bleu_copy",
         "chrf",
         "rouge_1",
         "rouge_2",

@@ -21,6 +21,7 @@ TASK = Task(
         "rouge_l",
         "rouge_lsum",
         "bleu",
+        "bleu_copy",
         "chrf",
         "meteor",
         "meteor_stems",

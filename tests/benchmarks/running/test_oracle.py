@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.data.world.texts import plain, tokens_of
+from benchmarks.data.world.language.texts import plain, tokens_of
 
 from baselines.contract import Document, UserError
 from baselines.reference.oracle import OracleSystem

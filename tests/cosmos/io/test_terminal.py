@@ -101,6 +101,7 @@ def test_a_long_name_is_answered_at_once() -> None:
 
 STARTING = """
 import builtins, os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background has it ignored
 usual, left = builtins.__import__, int(sys.argv.pop(1))
 def importing(name, *rest, **words):
     global left
