@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.data.world.language.texts import plain, tokens_of
 
 from baselines.contract import Document, UserError
 from baselines.reference.oracle import OracleSystem
@@ -19,6 +18,7 @@ from benchmarks.data import world
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.data.local import Local
 from benchmarks.data.world.detox import language
+from benchmarks.data.world.language.texts import plain, tokens_of
 from benchmarks.planning.plan import Plan, make
 from benchmarks.planning.run_config import gather
 from benchmarks.records import store
