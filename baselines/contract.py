@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from cosmos.io.errors import UserError as UserError
 from cosmos.io.errors import unknown as unknown
@@ -39,11 +39,14 @@ class Corpus:
     """What a system may learn from: gradients from `train`, choices (checkpoint, nothing else) from `validation`.
 
     `passages` are texts of another corpus, for a method whose first stage learns from one how texts are represented.
+    `tokenizer` is the folder or cached name of the text encoder whose tokenizer all systems of a run read and write
+    with, None for the packaged one's.
     """
 
     train: Sequence[Document]
     validation: Sequence[Document]
     passages: Sequence[str] = ()
+    tokenizer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,26 @@ class Sample:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a system finds the target of a document, given its source.
+
+    Attributes:
+        nats: -log P(target, its end | source) of the target as the system's tokenizer spells it, or None where the
+            system cannot write it, with the `reason`.
+        tokens: of the target in the tokenizer that all systems share, its end token counted, so that systems with
+            tokenizers of their own are held to the same unit.
+        kind: whether `nats` is exact or, but for the chance of `draws`, at least -log P.
+    """
+
+    id: str
+    nats: float | None
+    tokens: int
+    kind: Literal["exact", "bound"]
+    draws: int = 0
+    reason: str | None = None
+
+
 @dataclass(frozen=True)
 class NoSetting:
     """The recipe or setting of a system that has nothing to set."""
@@ -91,6 +114,7 @@ class System(Protocol):
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
+        no_likelihood: why a text has no likelihood that could be computed (`HasLikelihood`); may be left out.
 
     `ValidatesSetting` and the protocols below it are optional.
     """
@@ -159,6 +183,62 @@ class ValidatesSetting(Protocol):
 
 
 @runtime_checkable
+class NeedsReferences(Protocol):
+    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
+
+    def answers(self, answers: Mapping[str, str]) -> None:
+        """Take the targets by document id."""
+        ...
+
+
+@runtime_checkable
+class NeedsTrueDistribution(Protocol):
+    """A system that is told the law of the source: the oracle."""
+
+    def law(self, sample: Callable[[str | None, int], str]) -> None:
+        """Take `draw(source, seed)`, a target from P(target | source)."""
+        ...
+
+
+@runtime_checkable
+class NeedsTrueProbability(Protocol):
+    """A system that is told how likely the source's targets are: the oracle, so that it gives likelihoods."""
+
+    def probability(self, log_probability: Callable[[str, str | None], float]) -> None:
+        """Take `log_probability(target, source)`, in nats."""
+        ...
+
+
+@runtime_checkable
+class DecidesTokenizer(Protocol):
+    """Reads texts by a frozen text encoder, so that all systems of its run read and write with that one's tokenizer."""
+
+    @staticmethod
+    def shared_tokenizer(recipe: Any) -> str | None:
+        """Folder or cached name of the encoder; None: the packaged one."""
+        ...
+
+
+@runtime_checkable
+class BringsTokenizer(Protocol):
+    """May write with a tokenizer that belongs to pretrained weights, whatever that of the run is."""
+
+    @staticmethod
+    def own_tokenizer(recipe: Any) -> str | None:
+        """Folder or cached name of the model it belongs to; None: the recipe takes that of the run."""
+        ...
+
+
+@runtime_checkable
+class LocatesWeights(Protocol):
+    """Trains from weights learnt elsewhere, and can say before anything is trained whether they are here."""
+
+    def locate_weights(self) -> None:
+        """Raise `UserError` if they are not on this machine, or no such weights; loads none."""
+        ...
+
+
+@runtime_checkable
 class DeclaresIgnoredKeys(Protocol):
     """Says, as a system, a recipe or a part of one, or a setting, which of its keys have no effect.
 
@@ -184,6 +264,16 @@ class DeclaresOneText(Protocol):
 
     @property
     def one_text(self) -> bool: ...
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Gives targets a likelihood: that of the loaded model, whatever the setting by which it generates."""
+
+    def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
+        """One per document, in order. All randomness of an estimate comes from the document's own seed, so that it
+        does not depend on the others."""
+        ...
 
 
 @runtime_checkable

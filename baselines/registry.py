@@ -150,6 +150,7 @@ SYSTEMS = Registry(
         "ld4lg": "baselines.latent_diffusion.ld4lg:LD4LGSystem",
         "diffuseq": "baselines.embedding_diffusion.diffuseq:DiffuSeqSystem",
         "copy": "baselines.reference.trivial:CopySystem",
+        "delete": "baselines.reference.trivial:DeleteSystem",
         "lead": "baselines.reference.trivial:LeadSystem",
         "unigram": "baselines.reference.trivial:UnigramSystem",
         "retrieval": "baselines.reference.trivial:RetrievalSystem",

@@ -7,15 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from cosmos.io.errors import UserError, unknown
+from cosmos.io.errors import UserError, check_range, unknown
 
 RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
 """sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
 
 
+MOST_STEPS = 100_000  # of a sampler: more than a hundred times the most that anybody has published
+MOST_WIDE, MOST_LAYERS = 65_536, 1_000  # of a network
+MOST_PIECES = 10_000_000  # of a vocabulary
+
+
+def check_layers(**layers: int) -> None:
+    """Raise `UserError` unless networks of so many layers can be built."""
+    for name, count in layers.items():
+        check_range(name, count, 0, MOST_LAYERS)
+
+
 def check_heads(width: int, heads: int) -> None:
     """Raise `UserError` unless so many heads split the width into equal parts, whose halves rotary positions turn."""
-    if width < 1 or heads < 1 or width % heads or (width // heads) % 2:
+    check_range("A width", width, 1, MOST_WIDE)
+    if heads < 1 or width % heads or (width // heads) % 2:
         raise UserError(f"{heads} heads do not split a width of {width} into heads of even size.")
 
 
@@ -23,13 +35,15 @@ def check_steps(steps: int) -> None:
     """Raise `UserError` unless a sampler can take so many steps."""
     if steps < 1:
         raise UserError(f"A sampler needs at least one step, not {steps}.")
+    check_range("The steps of a sampler", steps, 1, MOST_STEPS)
 
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
 
-    A linear map stands only where two widths differ, so the authors' shapes have none.
+    A linear map stands only where two widths differ. The authors have none, and other streams in its place:
+    `ReleaseAutoencoderConfig`.
     """
 
     text_width: int  # of the frozen text encoder's states
@@ -45,6 +59,34 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
+        check_layers(layers=self.layers)
+        for name in ("text_width", "latent_width", "latents", "max_tokens", "feed_forward"):
+            check_range(name, getattr(self, name), 0, MOST_WIDE)
+        check_range("vocabulary", self.vocabulary, 0, MOST_PIECES)
+
+    @property
+    def latent_stream(self) -> int:
+        """Width of what becomes the latents in the compressor, and of the memory that the decompressor attends to."""
+        return self.width
+
+    @property
+    def text_stream(self) -> int:
+        """Width of the memory that the compressor attends to, and of what becomes the text in the decompressor."""
+        return self.width
+
+
+@dataclass(frozen=True)
+class ReleaseAutoencoderConfig(AutoencoderConfig):
+    """The authors' way with unequal widths: latents and text keep their own everywhere, and `width` is that of
+    attention alone. Where all widths agree, it is no other model."""
+
+    @property
+    def latent_stream(self) -> int:
+        return self.latent_width
+
+    @property
+    def text_stream(self) -> int:
+        return self.text_width
 
 
 @dataclass(frozen=True)
@@ -102,13 +144,36 @@ class DenoiserConfig:
     positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
 
     def __post_init__(self) -> None:
-        check_heads(self.width, self.heads)
+        check_heads(self.attention_width, self.heads)
+        check_layers(layers=self.layers, source_layers=self.source_layers)
+        for name in ("latents", "latent_width", "inner"):
+            check_range(name, getattr(self, name), 0, MOST_WIDE * 16)
+        check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
+        if self.source_width is not None:
+            check_range("source_width", self.source_width, 0, MOST_WIDE)
         if self.layers % 2:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 
     @property
     def inner(self) -> int:
+        check_range("feed_forward", self.feed_forward, 0, MOST_WIDE)
         return round(self.feed_forward * self.width)
+
+    @property
+    def attention_width(self) -> int:
+        """Of all heads together."""
+        return self.width
+
+
+@dataclass(frozen=True)
+class ReleaseDenoiserConfig(DenoiserConfig):
+    """The authors' way with heads that do not add up to the width."""
+
+    head_size: int = 64
+
+    @property
+    def attention_width(self) -> int:
+        return self.heads * self.head_size
 
 
 @dataclass(frozen=True)

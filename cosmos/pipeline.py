@@ -11,20 +11,20 @@ Axis legend in `cosmos.models.blocks`.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from cosmos.config import DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.config import DiffusionConfig, SamplerSetting
 from cosmos.diffusion.samplers import sample_latents
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io.typed_json import read_as
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
@@ -32,7 +32,7 @@ from cosmos.pretrained import check_pretrained, from_pretrained, read_config, sa
 from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.tokenizer import default_encoder
-from cosmos.text.vocabulary import Vocabulary
+from cosmos.text.vocabulary import Vocabulary, check_vocabulary
 
 VERSION = 1
 ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
@@ -230,34 +230,33 @@ class Pipeline:
             autoencoder=autoencoder.to(dtype),
             encoder=encoder,
             denoiser=denoiser,
-            diffusion=None if about["diffusion"] is None else _diffusion(about["diffusion"]),
+            diffusion=about["diffusion"],
         )
 
 
-def check(folder: Path) -> dict[str, Any]:
+class StoredPipeline(TypedDict):
+    """What `pipeline.json` says."""
+
+    version: int
+    text_encoder: str | None
+    fingerprint: str | None
+    diffusion: DiffusionConfig | None
+
+
+def check(folder: Path) -> StoredPipeline:
     """What `pipeline.json` says, after a look at every file's header; no weight is read.
 
     Raises:
         UserError: anything missing, truncated, not safetensors, of another configuration or a newer version.
     """
     about = read_json(folder / ABOUT)
-    if not isinstance(about.get("version"), int) or not {"text_encoder", "fingerprint", "diffusion"} <= about.keys():
-        raise UserError(f"{folder / ABOUT} does not describe a Cosmos model; give a folder that training has left.")
-    if about["version"] > VERSION:
+    if isinstance(version := about.get("version"), int) and version > VERSION:
         raise UserError(f"{folder} was written by a newer version of this package; update it.")
-    if not isinstance(read_json(folder / VOCABULARY).get("pieces"), list):
-        raise UserError(f"{folder / VOCABULARY} is not a vocabulary; restore it from a copy.")
+    about = read_as(StoredPipeline, about, str(folder / ABOUT), "give a folder that training has left")
+    check_vocabulary(folder / VOCABULARY)
     check_pretrained(folder / "autoencoder")
     width = read_config(folder / "autoencoder")[1].text_width
     safetensors.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
     if about["diffusion"] is not None:
         check_pretrained(folder / "denoiser")
-        _diffusion(about["diffusion"])
     return about
-
-
-def _diffusion(values: Mapping[str, Any]) -> DiffusionConfig:
-    fields = {field.name for field in dataclasses.fields(DiffusionConfig)}
-    if set(values) - fields:
-        raise UserError(f"This version does not know the diffusion setting '{min(set(values) - fields)}'; train again.")
-    return DiffusionConfig(**{**values, "schedule": ScheduleConfig(**values["schedule"])})

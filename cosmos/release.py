@@ -10,12 +10,12 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from cosmos.config import AutoencoderConfig, DenoiserConfig
+from cosmos.config import AutoencoderConfig, DenoiserConfig, ReleaseAutoencoderConfig, ReleaseDenoiserConfig
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
@@ -119,10 +119,17 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+def _row(table: Tensor, token: int) -> Tensor:
+    if not 0 <= token < len(table):
+        raise UserError(f"The decoder embeds {len(table)} tokens, so {token} is not its [MASK]; give another id.")
+    return table[token]
+
+
 def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) -> Autoencoder:
     """Ours from tensors named `encoder.*` and `decoder.*`; the frozen text encoder among them is left out.
 
-    `mask_token` is [MASK]'s row of the decoder's frozen word embedding, 103 in `bert-base-cased`.
+    All sizes are read from the shapes; text width, latent width and the width of attention may be unequal. `mask_token`
+    is [MASK]'s row of the decoder's frozen word embedding, 103 in `bert-base-cased`.
     """
     trained = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.text_encoder.")}
     encoder, decoder = (_Names(_with_prefix(trained, prefix)) for prefix in ("encoder.", "decoder."))
@@ -132,10 +139,10 @@ def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) ->
         "compressor.output_norm.gain": encoder.take("output_norm.gamma"),
         "compressor.positions.weight": encoder.take("positional_emb.emb.weight"),
         "decompressor.positions.weight": decoder.take("positional_emb.emb.weight"),
-        "decompressor.mask_embedding": decoder.take("embedding.weight")[mask_token],
+        "decompressor.mask_embedding": _row(decoder.take("embedding.weight"), mask_token),
         "decompressor.head.weight": decoder.take("lm_head.weight"),
     }
-    layers = encoder.count("latent_layers.")
+    layers = max(1, encoder.count("latent_layers."))
     for i in range(layers):
         ours |= encoder.take_all(_PERCEIVER_LAYER, f"compressor.layers.{i}.", f"latent_layers.{i}.")
         ours |= decoder.take_all(_PERCEIVER_LAYER, f"decompressor.layers.{i}.", f"layers.{i}.")
@@ -143,14 +150,19 @@ def convert_autoencoder(tensors: Mapping[str, Tensor], mask_token: int = 103) ->
         ours |= decoder.gate(f"decompressor.layers.{i}.feed_forward_gate", f"layers.{i}.ffn_scale")
     ours |= decoder.take_all(_FEED_FORWARD, "decompressor.embedding_feed_forward.", "embedding_ffn.")
     ours |= decoder.gate("decompressor.embedding_gate", "scale_embedding")
+    latents, latent_width = ours["compressor.queries"].shape
+    vocabulary, text_width = ours["decompressor.head.weight"].shape
+    if text_width != latent_width:  # otherwise latents share the table of the tokens
+        ours["decompressor.latent_positions.weight"] = decoder.take("positional_latent.emb.weight")
     encoder.close()
     decoder.close()
-    latents, width = ours["compressor.queries"].shape
-    config = AutoencoderConfig(
-        text_width=width, latent_width=width, width=width, latents=latents, layers=layers,
+    width = ours["compressor.layers.0.attention.out.weight"].shape[1]
+    kind = AutoencoderConfig if text_width == latent_width == width else ReleaseAutoencoderConfig
+    config = kind(
+        text_width=text_width, latent_width=latent_width, width=width, latents=latents, layers=layers,
         heads=width // len(ours["compressor.layers.0.attention.query_norm.gain"]),
-        max_tokens=len(ours["compressor.positions.weight"]), vocabulary=len(ours["decompressor.head.weight"]),
-        feed_forward=len(ours["compressor.layers.0.feed_forward.1.weight"]) // width,
+        max_tokens=len(ours["compressor.positions.weight"]), vocabulary=vocabulary,
+        feed_forward=len(ours["compressor.layers.0.feed_forward.1.weight"]) // latent_width,
     )  # fmt: skip
     return _filled(Autoencoder(config), ours)
 
@@ -160,11 +172,12 @@ def convert_denoiser(
 ) -> Denoiser:
     """Ours from the authors' score estimator, names without prefix.
 
-    Neither the number of latents nor the head size can be read from its shapes. A conditional model keeps the authors'
-    odd ways (see `cosmos.models.denoiser`) unless `release_condition` is False, which leaves out the position table.
+    Neither the number of latents nor the head size can be read from its shapes. The width is that of the latents and of
+    the condition; heads need not add up to it. A conditional model keeps the authors' odd ways (see
+    `cosmos.models.denoiser`) unless `release_condition` is False, which leaves out the position table.
     """
     names = _Names({name: tensor for name, tensor in tensors.items() if name != "position_ids"})
-    half = names.count("encoder.input_blocks.")
+    half = max(1, names.count("encoder.input_blocks."))
     layers = 2 * half
     ours = {f"time.{i}.{kind}": names.take(f"time_emb.{i}.{kind}") for i in (0, 2) for kind in _PAIR}
     for kind in _PAIR:
@@ -191,13 +204,19 @@ def convert_denoiser(
         else:
             ours |= {f"blocks.{i}.cross_norm.gain": torch.ones(width) for i in range(layers)}
     names.close()
-    config = DenoiserConfig(
-        latents=latents, latent_width=width, width=width, layers=layers, heads=width // head_size,
-        feed_forward=ours["blocks.0.feed_forward.down.weight"].shape[1] // width,
-        source_width=width if conditional else None, source_layers=source_layers, max_source_tokens=positions,
-        release_condition=conditional and release_condition,
-    )  # fmt: skip
-    return _filled(Denoiser(config), ours)
+    heads, rest = divmod(ours["blocks.0.attention.out.weight"].shape[1], head_size)
+    if rest:
+        raise UserError(f"Heads of size {head_size} do not add up to those of the checkpoint; give the size they have.")
+    sizes: dict[str, Any] = {
+        "latents": latents, "latent_width": width, "width": width, "layers": layers, "heads": heads,
+        "feed_forward": ours["blocks.0.feed_forward.down.weight"].shape[1] / width,
+        "source_width": width if conditional else None, "source_layers": source_layers,
+        "max_source_tokens": positions, "release_condition": conditional and release_condition,
+    }  # fmt: skip
+    equal = heads * head_size == width
+    return _filled(
+        Denoiser(DenoiserConfig(**sizes) if equal else ReleaseDenoiserConfig(**sizes, head_size=head_size)), ours
+    )
 
 
 def convert(
@@ -258,5 +277,9 @@ def _averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _filled(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     """The model with the tensors as its weights; buffers that are not given keep their first values."""
-    model.load_state_dict({**model.state_dict(), **tensors})
+    expected = model.state_dict()
+    strange = [name for name, tensor in tensors.items() if name in expected and expected[name].shape != tensor.shape]
+    if strange:
+        raise UserError(f"The checkpoint's sizes contradict each other (our '{strange[0]}'); it cannot be converted.")
+    model.load_state_dict({**expected, **tensors})
     return model.eval()

@@ -28,6 +28,7 @@ from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_firs
 from cosmos.data.latent_cache import Compresses, cache_latents
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io.typed_json import read_as
 from cosmos.models.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import TEXTS
@@ -57,7 +58,7 @@ def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
         if not costs.exists():
             make_folder(run.workdir)
             write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
-    return Cost(**read_json(costs))
+    return read_as(Cost, read_json(costs), str(costs), "delete it, and run again")
 
 
 def first_texts(rows: TextDataset, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:

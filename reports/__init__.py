@@ -52,7 +52,9 @@ def _write(report: Report, folder: Path) -> dict[str, Path]:
     from reports.templating import save
 
     picture = figures.draw(
-        [section.title for section in report.sections], [section.panel for section in report.sections]
+        [section.title for section in report.sections],
+        [section.panel for section in report.sections],
+        [section.front for section in report.sections],
     )
     save(folder / "figure.pdf", picture.pdf)
     save(folder / "tables.tex", latex.tables(report))

@@ -6,6 +6,7 @@ import shutil
 import textwrap
 
 from reports.content import Section
+from reports.legend import scores_covered
 from reports.numbers import MINUS, NOTHING
 from reports.table import Column, Table, TableCell
 from reports.tables import QUALITY
@@ -50,8 +51,8 @@ def _panel(section: Section, line_width: int) -> str:
     lines.append("-" * used)
     speed = ", in speed than trained entries of every block" if len(section.panel.tracks) > 1 else ""
     foot = [
-        f"[...]: 95 % interval. *: better than all other entries of its block{speed}. †: not told apart from the best "
-        "of its block."
+        f"[...]: 95 % interval, of {scores_covered(section.panel)}.",
+        f"*: better than all other entries of its block{speed}. †: not told apart from the best of its block.",
     ]
     left = len(glance.columns) + len(rest) - len(columns_shown)
     if left:
@@ -93,12 +94,13 @@ def _head(column: Column) -> tuple[str, str]:
         "Latency of one text": "latency",
         "Throughput": "speed",
         "Network calls": "calls",
+        "On the front": "front",
         "Trained parameters": "trained",
         "Frozen parameters": "frozen",
         "Training time": "training",
         "Training compute": "compute",
     }
-    unit = {"ms, median": "ms", "per text": "/text"}.get(column.unit, column.unit)
+    unit = {"ms, median": "ms", "per text": "/text", "% of draws": "%"}.get(column.unit, column.unit)
     better = {"higher": "higher", "lower": "lower", "none": ""}[column.direction] if not unit else ""
     return short.get(column.title, column.title), unit or better
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from reports import examples, provenance
 from reports import tables as overview
 from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
+from reports.front import shares_on_front
 from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
@@ -30,6 +31,9 @@ class Section:
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
+    seeds: Table | None  # what training seeds move, where entries have several
+    front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
+    tokenizer: Table | None  # what it takes from the references, where it takes anything
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
@@ -37,7 +41,8 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        return (self.glance, *((self.batches,) if self.batches else ()), self.scores)
+        more = (self.batches, self.scores, self.seeds, self.tokenizer)
+        return (self.glance, *(table for table in more if table is not None))
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def build(run_folder: Path, out: Path) -> Report:
         why = next((f" ({r.header.cell.system}: {r.header.reason})" for r in run.records if r.header.reason), "")
         raise UserError(f"No cell of {run_folder} is done{why}; run the same command again and then make the report.")
     task = provenance.task_of(run)
-    sections_of = panels(run.records, task.get("headline") or ())
+    sections_of = panels(run.records, task.get("headline") or (), provenance.floors_of(run))
     several = len(sections_of) > 1
     sections = tuple(
         _section(run, panel, f"-{number}" if several else "") for number, panel in enumerate(sections_of, start=1)
@@ -90,17 +95,20 @@ def _lead(run: Run, every: Sequence[Panel]) -> str:
 
 def _section(run: Run, panel: Panel, suffix: str) -> Section:
     judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
-    headline = panel.headline
+    headline, front = panel.headline, shares_on_front(panel)
     cell = panel.cell
     documents = run.documents.get(documents_hash(panel.entries[0].records[0]), {}) if panel.entries else {}
     return Section(
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=summarise(panel, judgements[headline.title] if headline else ColumnMarks()),
-        glance=overview.at_a_glance(panel, judgements, provenance.unbegun(run), suffix),
+        reading=summarise(panel, judgements[headline.title] if headline else ColumnMarks(), front),
+        glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
+        seeds=overview.by_seed(panel, suffix),
+        front=front,
+        tokenizer=overview.before_and_after(panel, suffix),
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents) if documents else (),

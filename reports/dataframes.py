@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from baselines.contract import Document, UserError
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Json, Record, identity
 
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
-    *("id", "entry", "seed", "position", "metric", "signature", "value", "low", "high", "level"),
+    *("id", "entry", "seed", "training", "position", "metric", "signature", "value", "low", "high"),
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 
@@ -48,8 +48,9 @@ def read_run(folder: Path) -> Run:
     if not records:
         raise UserError(f"{folder} holds no cells; run `python -m benchmarks run --out {folder}` first.")
     check_learnt(records, folder)
-    hashes = sorted(sha for sha in {documents_hash(record) for record in records} if store.has_documents(folder, sha))
-    documents = {sha: {document.id: document for document in store.read_documents(folder, sha)} for sha in hashes}
+    asked = {documents_hash(record) for record in records}
+    hashes = sorted(sha for sha in asked if run_texts.has_documents(folder, sha))
+    documents = {sha: {document.id: document for document in run_texts.read_documents(folder, sha)} for sha in hashes}
     return Run(folder, store.read_plan(folder) or {}, records, documents)
 
 
@@ -120,7 +121,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per cell and metric; `per_text` maps a document's id to its score, empty for corpus metrics."""
+    """One row per cell and metric; `training` is what its settings share, `per_text` maps a document's id to its score,
+    empty for corpus metrics."""
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
@@ -133,13 +135,13 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "id": cell_id,
                     "entry": entry,
                     "seed": record.header.cell.seed,
+                    "training": record.header.cell.checkpoint_id,
                     "position": position,
                     "metric": score.metric,
                     "signature": score.signature,
                     "value": score.value,
                     "low": score.low,
                     "high": score.high,
-                    "level": score.level,
                     "n": score.n,
                     "total": score.total,
                     "direction": score.direction,
@@ -150,7 +152,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                 }
             )
     frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    return frame.astype(dict.fromkeys(("value", "low", "high", "level"), "float64"))
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 def timings(records: Iterable[Record]) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def _example(
     references = (document.references or (document.target,)) if document else ()
     outputs = tuple(
         _output(entry, samples[entry.key][key], source, references, panel.headline)
-        for entry in (*panel.trained, *panel.floors)
+        for entry in (*panel.trained, *panel.for_scale)
     )
     return Example(key, source, references, outputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from reports.columns import ScoreColumn
+from reports.legend import covered
+from reports.numbers import percent
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
 from reports.templating import printable
@@ -57,26 +59,35 @@ class Picture:
     caption: str
 
 
-def draw(titles: Sequence[str], panels: Sequence[Panel]) -> Picture:
-    """One set of axes per panel: the headline score against texts per second."""
+def draw(titles: Sequence[str], panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> Picture:
+    """One set of axes per panel: the headline score against texts per second.
+
+    `fronts` gives for each panel the share of draws in which an entry is on the front.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.3 * len(panels)), layout="constrained", facecolor=PAPER)
         every = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-        for axes, title, panel in zip(every, titles, panels, strict=True):
-            _draw_panel(axes, title if len(panels) > 1 else "", panel)
+        for axes, title, panel, front in zip(every, titles, panels, fronts, strict=True):
+            _draw_panel(axes, title if len(panels) > 1 else "", panel, front)
         svg, pdf = io.StringIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     text = "\n".join(line.rstrip() for line in svg.getvalue().splitlines()) + "\n"
-    return Picture(text, _themed(text), pdf.getvalue(), caption(panels))
+    return Picture(text, _themed(text), pdf.getvalue(), caption(panels, fronts))
 
 
-def caption(panels: Sequence[Panel]) -> str:
+def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> str:
     """What the picture shows, and what it leaves out."""
     parts = [
         "Quality against speed. Bars are 95 % intervals; settings of one trained system are joined; dashed lines are "
-        "floors and the reference, whose speed means nothing."
+        "for scale, of what was not trained here and whose speed means nothing.",
+        *(covered(panel) for panel in panels),
     ]
+    if any(fronts):
+        parts.append(
+            "Percent beside a mark: the share of draws of texts, seeds and timed batches in which it is on the front "
+            "of its track."
+        )
     for panel in panels:
         hidden = [entry.name for entry in panel.trained if _point(panel.headline, entry) is None]
         if hidden:
@@ -101,7 +112,7 @@ def _point(column: ScoreColumn | None, entry: Entry) -> tuple[Quantity, Quantity
     return entry.throughput, score.quantity
 
 
-def _draw_panel(axes: Axes, title: str, panel: Panel) -> None:
+def _draw_panel(axes: Axes, title: str, panel: Panel, front: Mapping[str, float]) -> None:
     column = panel.headline
     axes.set_facecolor(PAPER)
     axes.grid(True, color=GRID, linewidth=0.7)
@@ -131,7 +142,7 @@ def _draw_panel(axes: Axes, title: str, panel: Panel) -> None:
             handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, frameon=False, handlelength=1.6,
             borderaxespad=0.1, columnspacing=1.4,
         )  # fmt: skip
-    _label(axes, placed)
+    _label(axes, placed, front)
 
 
 def _centre(column: ScoreColumn, entry: Entry) -> tuple[float, float]:
@@ -177,7 +188,7 @@ def _draw_floors(axes: Axes, panel: Panel, column: ScoreColumn) -> None:
     """A dashed line per floor, named at its right end; names that would overlap are moved apart."""
     levels = sorted(
         (value, entry.name)
-        for entry in panel.floors
+        for entry in panel.for_scale
         if entry.key in column.scores and (value := column.scores[entry.key].quantity.value) is not None
     )
     for value, _ in levels:
@@ -201,15 +212,16 @@ def _plain_ticks(axes: Axes) -> None:
         axes.set_xticks([], minor=True)
 
 
-def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]]) -> None:
-    """Name each point's setting beside it, at the first of several places that is free."""
+def _label(axes: Axes, placed: Sequence[tuple[float, float, Entry]], front: Mapping[str, float]) -> None:
+    """Name each point's setting beside it, and how surely it is on the front, at the first of several free places."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     centres = [axes.transData.transform((x, y)) for x, y, _ in placed]
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres]
     for x, y, entry in placed:
-        text = printable(", ".join(part for part in (entry.setting, *entry.tags) if part))
+        sure = percent(front[entry.key]) if entry.key in front else ""
+        text = printable(", ".join(part for part in (entry.setting, *entry.tags, sure) if part))
         if not text:
             continue
         choices: list[tuple[Annotation, Bbox]] = []

@@ -7,20 +7,23 @@ loses. They never explain.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.stats import dominated_by
 from reports.columns import ScoreColumn
-from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
+from reports.legend import covered
+from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
 
 NEARLY_ONE = 0.1  # the share of distinct texts below which an entry's texts are nearly all the same
+MAY_BE = 0.05  # who is on the front in fewer draws is not named
 SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
-def summarise(panel: Panel, judgement: ColumnMarks) -> tuple[str, ...]:
-    """The sentences on a panel. `judgement` is that of its headline."""
+def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float]) -> tuple[str, ...]:
+    """The sentences on a panel. `judgement` is that of its headline; `front` is by entry the share of draws in which it
+    is on the front of quality and speed."""
     column = panel.headline
     scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
     if column is None or not scored:
@@ -33,7 +36,7 @@ def summarise(panel: Panel, judgement: ColumnMarks) -> tuple[str, ...]:
         *_sameness(panel),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
-        *_speed(panel, column, scored),
+        *_speed(panel, column, scored, front),
         _scope(panel),
     )
 
@@ -151,11 +154,15 @@ def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMark
                 across.setdefault(rival.track, []).append(rival.name)
     sentences = []
     if said["worse"]:
-        sentences.append(f"Cosmos loses: {ours.name} is significantly worse than {listed(said['worse'])}.")
+        sentences.append(
+            f"Cosmos loses on {column.title}: {ours.name} is significantly worse than {listed(said['worse'])}."
+        )
     if said["better"]:
-        sentences.append(f"{ours.name} is significantly better than {listed(said['better'])}.")
+        sentences.append(f"On {column.title}, {ours.name} is significantly better than {listed(said['better'])}.")
     if said["cannot tell"]:
-        sentences.append(f"No difference could be shown between {ours.name} and {listed(said['cannot tell'])}.")
+        sentences.append(
+            f"No difference in {column.title} could be shown between {ours.name} and {listed(said['cannot tell'])}."
+        )
     sentences += [
         f"The comparison with {listed(names)} is across tracks, not a ranking: {ours.name} stands among entries "
         f"{ours.track}, not among those {track}."
@@ -169,41 +176,55 @@ def _pair(pair: Pair) -> str:
     limits = f"[{fixed(pair.low, places)}, {fixed(pair.high, places)}]"
     sign = "+" if pair.difference > 0 else ""
     told = f"difference {sign}{fixed(pair.difference, places)} {limits}, {p_value(pair.p)}"
-    if pair.outcome == "cannot tell" and math.isfinite(pair.detectable):
-        told += f"; {counted(pair.n, 'text')} can show one of about {significant(pair.detectable, 2)}"
+    if pair.outcome == "cannot tell" and math.isfinite(detectable := pair.detectable()):
+        told += f"; {counted(pair.n, 'text')} can show one of about {significant(detectable, 2)}"
     return told
 
 
 def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
-    """Which trained entries are not shown to clear a floor; one family of tests over all of them."""
-    floors = [
-        entry
-        for entry in panel.floors
-        if entry.system != "reference" and entry.key in column.scores and column.scores[entry.key].per_text
+    """Which trained entries are not shown to clear a floor, by each headline score of the task; one family of tests a
+    score, over all of them."""
+    others = [other for other in panel.columns if other.metric in panel.headlines and other.title != column.title]
+    cleared: dict[tuple[str, ...], list[str]] = {}  # the floors that all entries clear -> by which scores
+    sentences = []
+    for judged in (column, *(other for other in others if other.direction != "none")):
+        floors = [entry for entry in panel.floors if _per_text(judged, entry)]
+        entries = scored if judged is column else panel.trained
+        pairs = [(entry.key, floor.key) for entry in entries if _per_text(judged, entry) for floor in floors]
+        tested = compare_pairs(judged, pairs)
+        below = _below(panel, tested)
+        if tested and not below:
+            cleared.setdefault(tuple(floor.name for floor in floors), []).append(judged.title)
+        for uncleared, members in below.items():
+            verb = "is" if len(members) == 1 else "are"
+            learnt = f": on {judged.title} {'it has' if len(members) == 1 else 'they have'} not learnt the task"
+            said = learnt if judged is column else f" on {judged.title}"
+            sentences.append(f"{listed(members)} {verb} not shown to be better than {listed(uncleared)}{said}.")
+    told = [
+        f"Every trained entry is significantly better on {listed(titles)} than the floors {listed(names)}."
+        for names, titles in cleared.items()
     ]
-    pairs = [(entry.key, floor.key) for entry in scored for floor in floors if column.scores[entry.key].per_text]
-    tested = compare_pairs(column, pairs)
-    if not tested:
-        return []
+    return [*told, *sentences]
+
+
+def _per_text(column: ScoreColumn, entry: Entry) -> bool:
+    return entry.key in column.scores and bool(column.scores[entry.key].per_text)
+
+
+def _below(panel: Panel, tested: Sequence[Pair]) -> dict[tuple[str, ...], list[str]]:
+    """Floors -> the entries that are not shown to be better than exactly these."""
     names = {entry.key: entry.name for entry in panel.entries}
-    below: dict[str, tuple[str, ...]] = {}  # entry -> the floors it does not clear
+    uncleared: dict[str, tuple[str, ...]] = {}
     for pair in tested:
         if pair.outcome != "better":
-            below[names[pair.a]] = (*below.get(names[pair.a], ()), names[pair.b])
-    if not below:
-        beaten = listed(floor.name for floor in floors)
-        return [f"Every trained entry is significantly better than the floors {beaten}."]
+            uncleared[names[pair.a]] = (*uncleared.get(names[pair.a], ()), names[pair.b])
     together: dict[tuple[str, ...], list[str]] = {}
-    for name, uncleared in below.items():
-        together.setdefault(uncleared, []).append(name)
-    return [
-        f"{listed(members)} {'is' if len(members) == 1 else 'are'} not shown to be better than {listed(uncleared)}: on "
-        f"{column.title} {'it has' if len(members) == 1 else 'they have'} not learnt the task."
-        for uncleared, members in together.items()
-    ]
+    for name, floors in uncleared.items():
+        together.setdefault(floors, []).append(name)
+    return together
 
 
-def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
+def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], shares: Mapping[str, float]) -> list[str]:
     timed = [entry for entry in scored if entry.throughput.value and not entry.doubts]
     doubted = [entry.name for entry in scored if entry.doubts]
     sentences = []
@@ -220,23 +241,28 @@ def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[s
     sure = clear(fastest.throughput, second.throughput, "higher")
     sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
     tracks = _by_track(panel, timed).items()
-    return [*sentences, *(_front(column, entries, track) for track, entries in tracks if len(entries) > 1)]
+    return [*sentences, *(_front(column, entries, track, shares) for track, entries in tracks if len(entries) > 1)]
 
 
-def _front(column: ScoreColumn, timed: Sequence[Entry], track: str) -> str:
-    """Who is on the front of quality and speed by the values, and who is matched in both by whom."""
+def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapping[str, float]) -> str:
+    """Who is on the front of quality and speed by the values, how surely, and who is matched in both by whom."""
     sign = 1 if column.direction == "higher" else -1
     qualities = [sign * (_value(column, entry) or 0.0) for entry in timed]
     matched: dict[str, list[str]] = {}
-    front = []
+    front, off = [], []
     for entry, other in zip(timed, dominated_by(qualities, [e.throughput.value or 0.0 for e in timed]), strict=True):
         if other is None:
-            front.append(entry.name)
+            front.append(entry)
         else:
             matched.setdefault(timed[other].name, []).append(entry.name)
+            if shares.get(entry.key, 0.0) >= MAY_BE:
+                off.append(entry)
     among = f" among entries {track}" if track else ""
-    sentence = f"By the values alone, without a test, the front of quality and speed{among} is {listed(front)}"
+    names, sure = listed(entry.name for entry in front), listed(percent(shares[entry.key]) for entry in front)
+    sentence = f"By the values, the front of {column.title} and speed{among} is {names}, in {sure} of draws"
     clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
+    for entry in off:
+        clauses.append(f"in {percent(shares[entry.key])} of draws {entry.name} is on the front")
     return "; ".join([sentence, *clauses]) + "."
 
 
@@ -254,7 +280,8 @@ def _scope(panel: Panel) -> str:
         f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
     )
     budgets = list(dict.fromkeys(cell.budget for cell in cells))
-    return scope + (f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else "")
+    differ = f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else ""
+    return f"{scope} {covered(panel)}{differ}"
 
 
 def _device(entry: Entry) -> str:

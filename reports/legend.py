@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.stats import FEWEST
+from reports.columns import EntryScore
 from reports.numbers import NOTHING, listed
 from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL
 from reports.significance import ColumnMarks
 
+SPEED_COVERED = "speed over the timed batches and single texts, not over machines or days"
+
+
+def scores_covered(panel: Panel) -> str:
+    """Over the choice of what the intervals of scores are."""
+    if not panel.trained or panel.seeds == (1,):
+        alone = " alone, not over training seeds, of which each entry has one" if panel.trained else ""
+        return f"scores over the choice of test texts{alone}"
+    some = "" if min(panel.seeds) > 1 else " where an entry has several"
+    return f"scores over the choice of test texts and over training seeds{some}"
+
+
+def covered(panel: Panel) -> str:
+    """Over the choice of what all intervals are, as a sentence."""
+    return f"Intervals ({_percent(LEVEL)}): {scores_covered(panel)}; {SPEED_COVERED}."
+
 
 def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
     """How to read the tables: intervals, marks and their rule, seeds, what the tests do not cover."""
-    seeds = {len(entry.records) for entry in panel.trained}
     tested = [column.title for column in panel.columns if judgements[column.title].pairs]
     untested = [
         column.title
@@ -21,18 +38,18 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         and any(score.quantity.value is not None for score in column.scores.values())
         and not any(score.per_text for score in column.scores.values())
     ]
-    levels = {column.level for column in panel.columns if column.level is not None} or {LEVEL}
     lines = [
-        f"Brackets hold intervals: of scores over the choice of test texts ({listed(map(_percent, sorted(levels)))}), "
-        f"of the latency around the median of single texts and of the throughput over batches ({_percent(LEVEL)}).",
+        f"Brackets hold intervals ({_percent(LEVEL)}): {scores_covered(panel)}; latency around the median of single "
+        "texts; throughput over batches, those of all seeds together. Scores per text: Clopper and Pearson's, at the "
+        "effective number of texts where they are not 0 or 1. Corpus metrics: a bootstrap over texts.",
         _counted(panel),
     ]
     if tested:
         lines.append(
             "Bold: significantly better than every other trained entry of the column and track. Dagger (†), where none "
             "is: the best value and those that cannot be told from it. Rule: paired sign-flip test and paired "
-            "bootstrap over the texts both have, 5 % level, Holm's correction over all pairs of the column; intervals "
-            "of differences are not widened for it."
+            "interval over the texts both have, 5 % level, Holm's correction over all pairs of the column, of p-values "
+            "and of the intervals of differences alike."
         )
     if len(panel.tracks) > 1:
         lines.append(
@@ -44,36 +61,57 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         + (f" and {listed(untested)} (which have no score per text)" if untested else "")
         + " are bold only where the best interval overlaps no other, and carry no other mark."
     )
-    lines.append(
-        "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
-        "would end."
-        if seeds <= {1}
-        else "Where an entry has several seeds its value is their mean and its limits the means of theirs; tests "
-        "average a text's scores over seeds first. How much seeds differ stands under the table of all scores; the "
-        "intervals do not hold it."
-    )
-    if any(
-        score.quantity.low is not None and score.quantity.low == score.quantity.high
-        for column in panel.columns
-        for score in column.scores.values()
-    ):
+    if panel.trained:
+        lines.append(_seeds(panel))
+    if any(_without_interval(score) for column in panel.columns for score in column.scores.values()):
         lines.append(
-            "An interval without width says that all texts had the same score, which resampling cannot tell from "
-            "certainty; other texts may have another."
+            f"A score without an interval is of one text, of a corpus of fewer than {FEWEST} texts, or of texts that "
+            "are all alike to it, which do not say how others would differ."
         )
     lines.append(
         "Parameters are those of the networks that generating calls, each counted once; what serves training alone is "
         "not among them."
     )
     lines += _rounding(panel)
+    lines += _tokenizers(panel)
     lines += [*_learnt_elsewhere(panel), *_other_corpora(panel), *_judged_by_its_own(panel)]
-    if panel.floors:
+    if panel.for_scale:
         lines.append(
-            "Floors and the reference are there for scale: they are never marked, enter no test of the columns, and "
-            f"have no speed worth giving ({NOTHING}), for they run no network."
+            f"{_for_scale(panel)}: they are never marked, enter no test of the columns, and have no speed worth giving "
+            f"({NOTHING}), for they run no network."
         )
     lines.append(f"{NOTHING} with a note means there is no number; the note says why.")
     return tuple(lines)
+
+
+def _seeds(panel: Panel) -> str:
+    """What intervals and tests say of other trainings."""
+    if panel.seeds == (1,):
+        return (
+            "Every trained entry is from one training seed: intervals and tests say nothing of how another training "
+            "would end."
+        )
+    some = "" if min(panel.seeds) > 1 else ", and where one of two entries has one seed a test knows only the other's"
+    return (
+        "Where an entry has several seeds its value is their mean, and its interval and tests are over texts and "
+        "seeds: the variance of seeds by Student's t, for a few say little of all, and of p-values the larger of that "
+        f"of sign flips of texts and that of a t-test over both{some}. What seeds alone move stands in a table of its "
+        "own."
+    )
+
+
+def _without_interval(score: EntryScore) -> bool:
+    return score.quantity.value is not None and score.quantity.low is None
+
+
+def _for_scale(panel: Panel) -> str:
+    """Who was not trained here, and who of them is a floor, as the beginning of a sentence."""
+    floors = list(dict.fromkeys(entry.system for entry in panel.floors))
+    others = list(dict.fromkeys(entry.system for entry in panel.for_scale if entry.system not in floors))
+    named = [f"the floors {listed(floors)}"] if floors else []
+    if others:
+        named.append(f"{listed(others)}, which {'is' if len(others) == 1 else 'are'} none of the floors")
+    return f"For scale there are {', and '.join(named)}"
 
 
 def _counted(panel: Panel) -> str:
@@ -81,6 +119,25 @@ def _counted(panel: Panel) -> str:
     totals = sorted({score.total for column in panel.columns for score in column.scores.values()})
     said = f"all {totals[0]:,} texts" if len(totals) == 1 else "all texts"
     return f"A score is over {said} of its entry, blank ones too, unless a note says over how many."
+
+
+def _tokenizers(panel: Panel) -> tuple[str, ...]:
+    """What was done to texts before they were scored, and who does not write the tokens of the others."""
+    forms = {column.signature.form for column in panel.columns} - {"", "as written"}
+    headers = [record.header for entry in panel.entries for record in entry.records if record.header.tokenizer]
+    if not forms or not headers:
+        return ()
+    name = listed(dict.fromkeys(str(header.tokenizer["name"]) for header in headers))
+    said = (
+        f"All texts, references, sources and training texts went through the tokenizer of the run ({name}) before they "
+        "were scored: letter case, accents and spacing that no system can write with it make no difference.",
+    )
+    own = {entry.name: str(e["own"]) for entry in panel.trained if "own" in (e := entry.records[0].header.tokenizer)}
+    return said + tuple(
+        f"{entry} writes with a tokenizer of its own, that of {model}: its limits are counted in other tokens, and "
+        "what only that one can write is not seen."
+        for entry, model in own.items()
+    )
 
 
 def _rounding(panel: Panel) -> tuple[str, ...]:

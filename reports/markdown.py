@@ -9,6 +9,8 @@ from reports.content import Report
 from reports.table import Column, Row, Table, TableCell
 from reports.templating import Raw, environment, printable
 
+NOTHING = "<!-- -->"  # shows nothing, and what it stands in is no address
+_LINKED = re.compile(r":(?=//)|www(?=\.)|@|\\#(?=\d)", re.IGNORECASE)  # by which GitHub knows what to link
 ARROWS = {"higher": " ↑", "lower": " ↓", "none": ""}
 
 
@@ -17,13 +19,14 @@ def escape(text: str) -> str:
     line = printable(" ".join(text.split()))
     line = re.sub(r"([\\`*_{}\[\]<>|~&$#])", r"\\\1", line)
     line = re.sub(r":(?=([a-z+-][a-z0-9_+\\-]*|100|1234):)", r"\:", line)  # or GitHub would draw :tada: as a picture
+    line = re.sub(_LINKED, rf"\g<0>{NOTHING}", line)
     line = re.sub(r"^([-+=])", r"\\\1", line)  # or a list item would begin a list or a heading of its own
     return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", line)
 
 
 def code(text: str) -> Raw:
     """A code span, whatever is in it; pipes are escaped for tables."""
-    line = " ".join(text.split()).replace("|", r"\|")
+    line = printable(" ".join(text.split())).replace("|", r"\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Raw(f"{fence}{pad}{line}{pad}{fence}")
@@ -32,7 +35,7 @@ def code(text: str) -> Raw:
 def fenced(text: str) -> Raw:
     """A block of code."""
     fence = "`" * max(3, max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    return Raw(f"{fence}sh\n{text}\n{fence}")
+    return Raw(f"{fence}sh\n{printable(text)}\n{fence}")
 
 
 def link(path: str) -> Raw:

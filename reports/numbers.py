@@ -66,6 +66,13 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def percent(share: float) -> str:
+    """A share as whole percents, which are 0 and 100 only where it is 0 and 1."""
+    if 0 < share < 0.005 or 0.995 <= share < 1:
+        return "< 1 %" if share < 0.5 else "> 99 %"
+    return f"{100 * share:.0f} %"
+
+
 def listed(items: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     words = list(items)

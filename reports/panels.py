@@ -16,6 +16,14 @@ from reports import dataframes
 from reports.columns import ScoreColumn, score_columns
 from reports.quantities import Quantity, latency, mean, throughput
 
+TRIVIAL = (
+    "copy",
+    "lead",
+    "unigram",
+    "retrieval",
+    "null",
+    "delete",
+)  # floors, where the plan of a run does not name them
 SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
 
 
@@ -87,6 +95,7 @@ class Panel:
     missing: tuple[Record, ...]  # failed, refused or unfinished
     headlines: tuple[str, ...] = ()  # metrics that sum the panel up, best first; all in their order if empty
     splits: tuple[str, ...] = ()  # sentences on metrics that have several signatures
+    trivial: tuple[str, ...] = TRIVIAL  # the systems that are floors
 
     @property
     def trained(self) -> tuple[Entry, ...]:
@@ -99,8 +108,19 @@ class Panel:
         return {title: entries for title, entries in tracks.items() if entries}
 
     @property
-    def floors(self) -> tuple[Entry, ...]:
+    def for_scale(self) -> tuple[Entry, ...]:
+        """What is not ranked, for it was not trained: floors, the reference, the oracle, texts from elsewhere."""
         return tuple(entry for entry in self.entries if not entry.trained)
+
+    @property
+    def floors(self) -> tuple[Entry, ...]:
+        """The trivial baselines: whoever does not beat them has learnt nothing."""
+        return tuple(entry for entry in self.for_scale if entry.system in self.trivial)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """How many training seeds its trained entries have, each number once."""
+        return tuple(sorted({len(entry.records) for entry in self.trained}))
 
     @property
     def headline(self) -> ScoreColumn | None:
@@ -128,15 +148,20 @@ def _value(column: ScoreColumn, entry: Entry) -> float | None:
     return None if score is None else score.quantity.value
 
 
-def panels(records: Sequence[Record], headlines: Sequence[str] = ()) -> tuple[Panel, ...]:
-    """The panels of a run, in the order of their first cell. `headlines` names metrics, best first."""
+def panels(
+    records: Sequence[Record], headlines: Sequence[str] = (), trivial: Sequence[str] = TRIVIAL
+) -> tuple[Panel, ...]:
+    """The panels of a run, in the order of their first cell.
+
+    `headlines` names metrics, best first, `trivial` the systems that are floors.
+    """
     by_panel: dict[str, list[Record]] = {}
     for record in records:
         by_panel.setdefault(dataframes.panel_key(record), []).append(record)
-    return tuple(_panel(group, tuple(headlines)) for group in by_panel.values())
+    return tuple(_panel(group, tuple(headlines), tuple(trivial)) for group in by_panel.values())
 
 
-def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
+def _panel(records: Sequence[Record], headlines: tuple[str, ...], trivial: tuple[str, ...]) -> Panel:
     done = [record for record in records if record.header.status == "done"]
     by_entry: dict[str, list[Record]] = {}
     for record in done:
@@ -147,7 +172,7 @@ def _panel(records: Sequence[Record], headlines: tuple[str, ...]) -> Panel:
     entries.sort(key=lambda entry: systems.index(entry.system))
     columns, splits = score_columns(dataframes.scores(done))
     missing = tuple(record for record in records if record.header.status != "done")
-    return Panel(tuple(_tagged(entries)), columns, missing, headlines, splits)
+    return Panel(tuple(_tagged(entries)), columns, missing, headlines, splits, trivial)
 
 
 def _entry(

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.records.schema import Header, Json, Record
 from reports.dataframes import Run, documents_hash
 from reports.numbers import counted
-from reports.panels import Entry, Panel
+from reports.panels import TRIVIAL, Entry, Panel
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Documents", _varying([header for header in headers if header.documents], _documents)),
         Fact("Seals", _varying(headers, _seal)),
         Fact("Not here", _left_out(run)),
+        Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
+        Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
         Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
@@ -87,7 +89,7 @@ def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, .
             record.header.command,
         )
         for panel in panels
-        for entry in (*panel.trained, *panel.floors)
+        for entry in (*panel.trained, *panel.for_scale)
         for record in entry.records
     )
 
@@ -116,6 +118,12 @@ def task_of(run: Run) -> Json:
     """What the plan says of its task: title, headline metrics, note; empty where it says nothing."""
     task = run.plan.get("task")
     return task if isinstance(task, dict) else {}
+
+
+def floors_of(run: Run) -> tuple[str, ...]:
+    """The systems that are floors: those that the plan's task adds to every run but its reference, which is none."""
+    named = task_of(run).get("floors")
+    return tuple(name for name in named if name != "reference") if named else TRIVIAL
 
 
 def _commands(run: Run, trained: Sequence[Entry]) -> tuple[str, ...]:
@@ -216,6 +224,16 @@ def _left_out(run: Run) -> tuple[str, ...]:
         for what, count in gaps.items()
         if count
     )
+
+
+def _tokenizer(header: Header) -> str:
+    return f"{header.tokenizer['name']}, sha256 {header.tokenizer['sha256']}"
+
+
+def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if "own" in (about := entry.records[0].header.tokenizer):
+            yield f"{entry.system}: {about['own']}"
 
 
 def _flat(values: Mapping[str, object]) -> str:

@@ -47,7 +47,7 @@ def latency(timed: pd.DataFrame) -> Quantity:
 
 
 def throughput(timed: pd.DataFrame) -> Quantity:
-    """Texts per second over all timed batches, with the bootstrap interval over batches."""
+    """Texts per second over all timed batches, with the interval over their choice, those of all seeds together."""
     n = len(timed)
     if n == 0 or not float(timed["seconds"].sum()) > 0:
         return Quantity(None, reason="not run: no batch was timed")

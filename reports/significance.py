@@ -1,30 +1,36 @@
 """Which entry of a column is best, and whether that can be told.
 
-Per-text scores are compared text by text (paired sign-flip test and bootstrap, `benchmarks.stats.paired`), every pair
-of trained entries in a column, with Holm's correction over all of that column's pairs. So picking the best afterwards
-needs no further correction. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
+Per-text scores are compared text by text (paired sign-flip test and interval, `benchmarks.stats.paired`), every pair
+of trained entries in a column, with Holm's correction over all of that column's pairs, of p-values and of intervals. So
+picking the best afterwards needs no further correction. Where both entries have several seeds, the test is over texts
+and seeds. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
 are disjoint. Scores are marked within a track: who uses weights learnt elsewhere is ranked with its like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
+import numpy as np
+
 from benchmarks.records.schema import Direction
-from benchmarks.stats import Interval, compare, decide, holm
-from reports.columns import ScoreColumn
+from benchmarks.stats import Comparison, SeedVariance, adjusted, detectable_difference, holm_factors, unadjusted
+from reports.columns import EntryScore, ScoreColumn, over_seeds
 from reports.panels import Entry
-from reports.quantities import LEVEL, Quantity
+from reports.quantities import Quantity
 
 Mark = Literal["", "best", "level"]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Entry `a` against entry `b` on the texts both have, corrected for the family the pair belongs to."""
+    """Entry `a` against entry `b` on the texts both have, corrected for the family of `tests` the pair belongs to.
+
+    Limits are at the level that leaves the family 5 % as `p` does, of which `comparison` says it.
+    """
 
     a: str
     b: str
@@ -33,21 +39,25 @@ class Pair:
     high: float
     p: float  # after Holm
     outcome: Literal["better", "worse", "cannot tell"]  # of a
-    detectable: float
     n: int
+    tests: int
+    comparison: Comparison = field(repr=False, compare=False)
+
+    def detectable(self, rivals: int = 1) -> float:
+        """The smallest lead, over so many rivals at once, that is shown four times in five in this family."""
+        found = self.comparison
+        return detectable_difference(found.differences, seeds=found.seeds, tests=self.tests, rivals=rivals)
 
     def reversed(self) -> Pair:
         turned: dict[str, Literal["better", "worse", "cannot tell"]] = {"better": "worse", "worse": "better"}
-        return Pair(
-            self.b,
-            self.a,
-            -self.difference,
-            -self.high,
-            -self.low,
-            self.p,
-            turned.get(self.outcome, "cannot tell"),
-            self.detectable,
-            self.n,
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            outcome=turned.get(self.outcome, "cannot tell"),
         )
 
 
@@ -103,31 +113,32 @@ def _marked(tests: ColumnMarks, track: Mapping[str, Quantity], direction: Direct
 def compare_pairs(column: ScoreColumn, keys: Sequence[tuple[str, str]]) -> tuple[Pair, ...]:
     """Paired tests of one family, corrected together; pairs that have no text in common are left out."""
     assert column.direction != "none", "nothing is better where no direction is"
-    direction = column.direction
-    tested = []
+    family = []
     for a, b in keys:
-        ours, theirs = column.scores[a].per_text, column.scores[b].per_text
-        shared = sorted(set(ours) & set(theirs))
+        ours, theirs = column.scores[a], column.scores[b]
+        shared = sorted(set(ours.per_text) & set(theirs.per_text))
         if shared:
-            comparison = compare(
-                [ours[i] for i in shared], [theirs[i] for i in shared], direction=direction, level=LEVEL
-            )
-            tested.append((a, b, comparison))
-    corrected = holm([comparison.p for _, _, comparison in tested])
+            differences = np.array([ours.per_text[key] - theirs.per_text[key] for key in shared])
+            family.append((a, b, unadjusted(differences, seeds=_seeds(ours, theirs))))
+    plain = [comparison for _, _, comparison in family]
+    corrected = adjusted(plain, holm_factors([comparison.p for comparison in plain]), column.direction)
     return tuple(
-        Pair(
-            a,
-            b,
-            c.difference,
-            c.low,
-            c.high,
-            p,
-            decide(c.difference, p, Interval(c.low, c.high, LEVEL), direction=direction),
-            c.detectable,
-            c.n,
-        )
-        for (a, b, c), p in zip(tested, corrected, strict=True)
+        Pair(a, b, found.difference, found.low, found.high, found.p, found.outcome, found.n, len(family), found)
+        for (a, b, _), found in zip(family, corrected, strict=True)
     )
+
+
+def _seeds(ours: EntryScore, theirs: EntryScore) -> SeedVariance | None:
+    """What training seeds add to the variance of a difference, as far as it is known: an entry of one seed shows
+    nothing of it. Settings of the same trainings share what these are worth, so their differences are looked at."""
+    if ours.trainings == theirs.trainings and len(ours.by_seed) > 1:
+        apart = [
+            {key: own[key] - other[key] for key in own.keys() & other.keys()}
+            for own, other in zip(ours.by_seed, theirs.by_seed, strict=True)
+        ]
+        return over_seeds([a - b for a, b in zip(ours.seeds, theirs.seeds, strict=True)], apart)
+    known = [score.variance for score in (ours, theirs) if score.variance is not None]
+    return known[0] + known[1] if len(known) > 1 else known[0] if known else None
 
 
 def mark_disjoint(quantities: Mapping[str, Quantity], direction: Direction) -> dict[str, Mark]:

@@ -8,22 +8,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
-from reports.numbers import NOTHING, common_decimals, counted, decimals, half_width, listed, significant, written
+from reports.legend import SPEED_COVERED, covered, scores_covered
+from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
 from reports.significance import ColumnMarks, Mark, mark_disjoint
 from reports.table import Column, Row, RowGroup, Table, TableCell
 
-FLOORS = "Floors and reference"
+FOR_SCALE = "For scale"  # floors, the reference and whatever else was not trained here
 QUALITY = "Quality"  # heads the columns of the headline and its companions
+FRONT = (
+    "the share of draws of texts, of seeds where there are several, and of timed batches in which no other entry of "
+    "the track is at least as good and as fast, and better in one."
+)
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
-def at_a_glance(panel: Panel, judgements: Mapping[str, ColumnMarks], unbegun: int = 0, suffix: str = "") -> Table:
+def at_a_glance(
+    panel: Panel,
+    judgements: Mapping[str, ColumnMarks],
+    front: Mapping[str, float],
+    unbegun: int = 0,
+    suffix: str = "",
+) -> Table:
     """The headline score, and what it is never shown without, beside speed, size and the cost of training.
 
     Args:
+        front: by entry, the share of draws in which it is on the front of quality and speed.
         unbegun: cells of the plan that were not begun.
         suffix: of the table's name, where a report has several.
     """
@@ -43,6 +56,9 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, ColumnMarks], unbegun: in
         cells.append(_speed_cells(panel, column, of))
     columns.append(Column("Network calls", "per text", "none", "Speed"))
     cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    if front:
+        columns.append(Column("On the front", "% of draws", "none", "Both"))
+        cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
     for column, values in (
         (Column("Trained parameters", "", "none", "Size"), lambda entry: entry.trainable.value),
         (Column("Frozen parameters", "", "none", "Size"), lambda entry: entry.frozen.value),
@@ -57,8 +73,18 @@ def at_a_glance(panel: Panel, judgements: Mapping[str, ColumnMarks], unbegun: in
         caption="Quality, speed and cost at a glance",
         columns=tuple(columns),
         blocks=_blocks(panel, cells),
-        remarks=(*_power(headline, judgements), *_gaps(len(panel.missing), unbegun)),
+        remarks=(
+            covered(panel),
+            *((f"On the front: {FRONT}",) if front else ()),
+            *_power(panel, judgements),
+            *_gaps(len(panel.missing), unbegun),
+        ),
     )
+
+
+def _front_cell(entry: Entry, front: Mapping[str, float]) -> TableCell:
+    share = front.get(entry.key)
+    return TableCell(None, NOTHING) if share is None else TableCell(share, percent(share).removesuffix(" %"))
 
 
 def by_batch(panel: Panel, suffix: str = "") -> Table | None:
@@ -72,7 +98,11 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
         _speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
     ]
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
-    return replace(table, blocks=tuple(block for block in table.blocks if block.title != FLOORS))
+    return replace(
+        table,
+        blocks=tuple(block for block in table.blocks if block.title != FOR_SCALE),
+        remarks=(f"Intervals (95 %): {SPEED_COVERED}.",),
+    )
 
 
 def _speed_at(entry: Entry, size: int) -> Quantity:
@@ -91,11 +121,72 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
     cells = [_score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
-    seeds = (_seeds(panel, entry) for entry in panel.entries if len(entry.records) > 1)
     said = {column.metric: column.summary for column in told if column.summary}
     meanings = (f"{metric}: {summary}" for metric, summary in said.items())
-    remarks = (*panel.splits, *seeds, *_without_values(silent), *meanings)
+    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
     return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
+
+
+def by_seed(panel: Panel, suffix: str = "") -> Table | None:
+    """What training seeds alone move of every score, beside what its texts leave open; None where there is one seed."""
+    entries = [entry for entry in panel.trained if len(entry.records) > 1]
+    told = [
+        column
+        for column in panel.columns
+        if any(len(column.scores[entry.key].seeds) > 1 for entry in entries if entry.key in column.scores)
+    ]
+    if not told:
+        return None
+    cells = [{entry.key: _seed_cell(column.scores.get(entry.key)) for entry in entries} for column in told]
+    blocks = _blocks(replace(panel, entries=tuple(entries)), cells)
+    columns = tuple(Column(column.title, "", "none", "") for column in told)
+    remark = (
+        "The standard deviation of a score between the trainings of an entry, which differ by their seed alone; after "
+        "± half the width of the 95 % interval that its texts leave open, all seeds together. Where the first is more "
+        "than half of the second, another training moves the score by as much as other texts do."
+    )
+    return Table(f"seeds{suffix}", "What training seeds alone move", columns, blocks, (remark,))
+
+
+def _seed_cell(score: EntryScore | None) -> TableCell:
+    if score is None or len(score.seeds) < 2:
+        return TableCell(None, NOTHING)
+    apart = statistics.stdev(score.seeds)
+    texts = f"texts ± {significant(score.from_texts, 2)}" if score.from_texts is not None else ""
+    return TableCell(apart, significant(apart, 2), texts)
+
+
+def before_and_after(panel: Panel, suffix: str = "") -> Table | None:
+    """What the references score against themselves as they were written: as they were, and through the tokenizer.
+
+    None where the tokenizer takes nothing from them, or no cell of the panel repeats them.
+    """
+    record = next((r for entry in panel.entries for r in entry.records if r.as_written), None)
+    if record is None:
+        return None
+    by_metric: dict[str, list[Score]] = {}
+    for score in record.as_written:
+        by_metric.setdefault(score.metric, []).append(score)
+    columns = tuple(Column(metric, "", before.direction) for metric, (before, _) in by_metric.items())
+    rows = []
+    for place, title in enumerate(("reference as written", "reference through the tokenizer")):
+        cells = []
+        for pair in by_metric.values():
+            widths = [width for score in pair if (width := half_width(score.low, score.high)) is not None]
+            score = pair[place]
+            value, interval = written(score.value, score.low, score.high, common_decimals(widths))
+            cells.append(TableCell(score.value, value, interval))
+        rows.append(Row(title, "", record.header.cell.id, tuple(cells)))
+    return Table(
+        f"tokenizer{suffix}",
+        "What the tokenizer takes from the references",
+        columns,
+        (RowGroup("Against the references as they were written", tuple(rows)),),
+        (
+            "Whoever writes that tokenizer's pieces could score no better than the second row; therefore all other "
+            "tables compare texts that went through it, references too. Metrics that are not here show no difference.",
+        ),
+    )
 
 
 def _has_values(column: ScoreColumn) -> bool:
@@ -119,7 +210,7 @@ def _blocks(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[Row
         )
 
     tracks = tuple(RowGroup(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
-    return (*tracks, *((RowGroup(FLOORS, rows(panel.floors)),) if panel.floors else ()))
+    return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale)),) if panel.for_scale else ()))
 
 
 def _detail(entry: Entry) -> str:
@@ -127,19 +218,25 @@ def _detail(entry: Entry) -> str:
     return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
 
 
-def _power(headline: ScoreColumn | None, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
+def _power(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
     """What the tests of the headline could have shown, so that "not told apart" is not read as "equal"."""
+    headline = panel.headline
     pairs = judgements[headline.title].pairs if headline else ()
     if headline is None or not pairs:
         return ()
-    typical = statistics.median(pair.detectable for pair in pairs)
+    typical = statistics.median(pair.detectable() for pair in pairs)
     if not math.isfinite(typical):
         return (f"What difference in {headline.title} these texts could have shown cannot be told from them.",)
-    texts = counted(min(pair.n for pair in pairs), "text")
-    return (
-        f"With {texts} a difference in {headline.title} of about {significant(typical, 2)} is found four times in "
-        "five, before the correction for many tests.",
+    texts, tests = counted(min(pair.n for pair in pairs), "text"), counted(pairs[0].tests, "test")
+    told = (
+        f"With {texts}, and Holm's correction for {tests}, a difference in {headline.title} of about "
+        f"{significant(typical, 2)} between two entries is found four times in five"
     )
+    most = max(sum(entry.key in headline.scores for entry in entries) for entries in panel.tracks.values()) - 1
+    if most > 1:
+        leading = statistics.median(pair.detectable(most) for pair in pairs)
+        told += f"; bold, which is a lead over {most} others at once, needs one of about {significant(leading, 2)}"
+    return (f"{told}.",)
 
 
 def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
@@ -163,6 +260,8 @@ def _score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> d
             out[entry.key] = TableCell(None, NOTHING, notes=(why,))
             continue
         value, interval = written(score.quantity.value, score.quantity.low, score.quantity.high, places)
+        if score.quantity.value is not None and column.signature.options.get("kind") == "bound":
+            value = f"≤ {value}"
         mark = judgement.marks.get(entry.key, "")
         out[entry.key] = TableCell(score.quantity.value, value, interval, _score_notes(column, score), mark)
     return out
@@ -176,19 +275,6 @@ def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     if quantity.value is not None and quantity.n < score.total:
         notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
     return tuple(notes)
-
-
-def _seeds(panel: Panel, entry: Entry) -> str:
-    """From where to where the scores of an entry's seeds go."""
-    ranges = []
-    for column in panel.columns:
-        score = column.scores.get(entry.key)
-        if score is not None and len(score.seeds) > 1:
-            width = half_width(score.quantity.low, score.quantity.high)
-            places = None if width is None else decimals(width)
-            low, high = (written(value, None, None, places)[0] for value in (min(score.seeds), max(score.seeds)))
-            ranges.append(f"{column.title} {low} to {high}")
-    return f"Seeds of {entry.name}: {', '.join(ranges) or 'no scores'}."
 
 
 def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, TableCell]:
@@ -236,7 +322,7 @@ def _plain_cells(
     """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
     values = {entry.key: of(entry) for entry in panel.entries}
     if column.unit == "s":
-        values |= {entry.key: 0.0 for entry in panel.floors}  # they look at the texts, and are not trained
+        values |= {entry.key: 0.0 for entry in panel.for_scale}  # they look at the texts, and are not trained
     present = sorted(value for value in values.values() if value)
     middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))

@@ -9,17 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cosmos.io.files import make_folder, write_bytes
+from cosmos.io.terminal import printable as printable
 
 
 class Raw(str):
     """Text already in the language of the template: not escaped again."""
 
     __slots__ = ()
-
-
-def printable(text: str) -> str:
-    """Text without the control characters that no page may hold; line ends and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def environment(language: str, escape: Callable[[str], str], **filters: Callable[..., Any]) -> Environment:

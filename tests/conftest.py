@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,24 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(OMP_NUM_THREADS="1", TORCHINDUCTOR_COMPILE_THREADS="1")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+_FROZEN = pytest.StashKey[int]()  # how many modules there were when objects were last set aside
+_MANY = 20  # modules that a test may import before they are set aside too
+
+
+def _set_aside(config: pytest.Config) -> None:
     """What has been imported stays: to look through it for garbage, again and again, took a third of the time."""
+    gc.collect()
+    gc.freeze()
+    config.stash[_FROZEN] = len(sys.modules)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     if "not slow" in session.config.option.markexpr:
-        gc.collect()
-        gc.freeze()
+        _set_aside(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """A library may be imported no earlier than in a test."""
+    if len(sys.modules) > item.config.stash.get(_FROZEN, sys.maxsize) + _MANY:
+        _set_aside(item.config)

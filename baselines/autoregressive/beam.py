@@ -17,6 +17,7 @@ from torch import Tensor
 
 from baselines.autoregressive.decoding import CompactionPolicy, KVCacheDecoder, compaction_policy
 from baselines.contract import UserError
+from cosmos.io.errors import check_range
 from cosmos.text.vocabulary import PAD, SEP
 
 
@@ -30,6 +31,7 @@ class Beam:
     def __post_init__(self) -> None:
         if self.beams < 1:
             raise UserError(f"A beam search needs at least one beam, not {self.beams}.")
+        check_range("beams", self.beams, 1, 1000)
         if self.length_penalty < 0:
             raise UserError(f"length_penalty must not be negative, not {self.length_penalty:g}.")
 

@@ -35,9 +35,12 @@ from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.cached_network import CachedGPT2
 from baselines.autoregressive.decoding import Decoding, KVCacheDecoder
 from baselines.autoregressive.hf_generate import PlainGenerate
+from baselines.common.likelihood import shared_tokenizer, target_likelihoods
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, join, lengths, samples_from_tokens
-from baselines.contract import Budget, Request, Sample, UserError
+from baselines.contract import Budget, Document, Likelihood, Request, Sample, UserError
+from cosmos.config import MOST_WIDE, check_layers
+from cosmos.io.errors import check_range
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.call_count import add_calls
 from cosmos.runtime.rng import CounterRNG
@@ -62,6 +65,9 @@ class GPT2Recipe:
         for name in ("width", "layers", "heads", "inner"):
             if (value := getattr(self, name)) < 1:
                 raise UserError(f"The {name} of GPT-2 must be at least 1, not {value}.")
+        check_layers(layers=self.layers)
+        check_range("width", self.width, 1, MOST_WIDE)
+        check_range("inner", self.inner, 1, 16 * MOST_WIDE)
         if self.width % self.heads:
             raise UserError(f"{self.heads} heads do not split a width of {self.width} into equal parts.")
         if not 0 <= self.dropout < 1:
@@ -183,9 +189,19 @@ class GPT2System(TokenSystem):
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
         return () if recipe.pretrained is None else (recipe.pretrained,)
 
-    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
+    @staticmethod
+    def own_tokenizer(recipe: GPT2Recipe) -> str | None:
+        return recipe.pretrained
+
+    def locate_weights(self) -> None:
+        if self.recipe.pretrained is not None:
+            gpt2_pretrained.find(self.recipe.pretrained)
+
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
         pretrained = self.recipe.pretrained
-        return super().vocabulary_of(texts) if pretrained is None else gpt2_pretrained.tokenizer_of(pretrained)
+        if pretrained is None:
+            return super().vocabulary_of(texts, tokenizer)
+        return gpt2_pretrained.tokenizer_of(pretrained)
 
     def read_vocabulary(self, path: Path) -> Vocabulary:
         return super().read_vocabulary(path) if self.recipe.pretrained is None else gpt2_pretrained.BytePairs.load(path)
@@ -244,6 +260,17 @@ class GPT2System(TokenSystem):
     def networks(self) -> Mapping[str, Any]:
         """The one network, as it is served: one call for prompts of more than one token, and one per token."""
         return {self.name: self.network}
+
+    @torch.inference_mode()
+    def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
+        """Exact, of the model at temperature 1 without a nucleus."""
+
+        def nats(pairs: TokenPairs, places: list[int]) -> Tensor:
+            rows = (tensor.to(self.device) for tensor in join(pairs.sources, pairs.targets))
+            return target_nll(self.model, *rows)[0].double().sum(1)
+
+        shared = None if self.recipe.pretrained is None else shared_tokenizer()
+        return target_likelihoods(documents, self.vocabulary, self.limits, nats, shared=shared)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from tokenizers import Tokenizer
@@ -16,11 +17,19 @@ from transformers import GPT2LMHeadModel
 from baselines.contract import UserError
 from cosmos.io.files import read_json, write_json
 from cosmos.io.safetensors import load, read_header
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.tokenizer import find_model, load_tokenizer
+from cosmos.text.tokenizer import tokenizer_of as read_tokenizer
 from cosmos.text.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Decoded, Vocabulary
 
 END = "<|endoftext|>"
 WEIGHTS = "model.safetensors"
+
+
+class StoredBytePairs(TypedDict):
+    """What a file of byte pairs says."""
+
+    byte_pairs: AnyJson
 
 
 class BytePairs(Vocabulary):
@@ -49,10 +58,18 @@ class BytePairs(Vocabulary):
 
     @classmethod
     def load(cls, path: Path) -> BytePairs:
-        stored = read_json(path)
-        if "byte_pairs" not in stored:
-            raise UserError(f"{path} holds no byte-pair tokenizer; restore it from a copy.")
-        return cls(Tokenizer.from_str(json.dumps(stored["byte_pairs"])))
+        stored = read_as(StoredBytePairs, read_json(path), str(path), "restore it from a copy")
+        return cls(read_tokenizer(json.dumps(stored["byte_pairs"]).encode(), path))
+
+
+class GPT2Sizes(TypedDict):
+    """As much of a GPT-2's config.json as says its sizes."""
+
+    n_embd: int
+    n_layer: int
+    n_head: int
+    n_positions: int
+    n_inner: int | None
 
 
 def tokenizer_of(name: str) -> BytePairs:
@@ -83,10 +100,11 @@ def find(name: str) -> Path:
 
 def sizes(name: str) -> dict[str, int]:
     """Width, layers, heads, width inside the feed-forward layers, and positions of a pretrained GPT-2."""
-    config = read_json(find(name) / "config.json")
+    path = find(name) / "config.json"
+    config = read_as(GPT2Sizes, {"n_inner": None, **read_json(path)}, str(path), "restore it from a copy")
     keys = {"width": "n_embd", "layers": "n_layer", "heads": "n_head", "positions": "n_positions"}
-    given = {size: int(config[key]) for size, key in keys.items()}
-    return given | {"inner": int(config.get("n_inner") or 4 * given["width"])}
+    given = {size: config[key] for size, key in keys.items()}
+    return given | {"inner": config["n_inner"] or 4 * given["width"]}
 
 
 def copy_weights(name: str, model: GPT2LMHeadModel, vocabulary: Vocabulary) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -18,10 +18,39 @@ from torch import nn
 from baselines.contract import Budget, Corpus, Limits, TrainingResult, UserError
 from cosmos.io import safetensors
 from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 
 CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
+
+
+_AGAIN = "delete its folder and fit it again"
+
+
+class StoredConfiguration(TypedDict):
+    """As much of config.json as is read by name."""
+
+    shape: dict[str, int]
+
+
+class StoredTraining(TypedDict):
+    """What fit.json says."""
+
+    inputs: dict[str, Any]
+    fitted: TrainingResult
+
+
+class StoredTokens(TypedDict, total=False):
+    """What vocabulary.json says, of whatever kind it is."""
+
+    pieces: list[str]
+    tokenizer: AnyJson
+    byte_pairs: AnyJson
+
+
+def _fit(folder: Path) -> StoredTraining:
+    return read_as(StoredTraining, read_json(folder / FIT), str(folder / FIT), _AGAIN)
 
 
 def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
@@ -39,7 +68,8 @@ def inputs(corpus: Corpus, budget: Budget, seed: int) -> dict[str, Any]:
         digest.update(b"\n")
     for passage in corpus.passages:
         digest.update(json.dumps(passage).encode())
-    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed}
+    tokenizer = {} if corpus.tokenizer is None else {"tokenizer": corpus.tokenizer}
+    return {"documents": digest.hexdigest(), "budget": str(budget), "seed": seed, **tokenizer}
 
 
 def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str, Any]) -> TrainingResult | None:
@@ -51,10 +81,10 @@ def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str
     if not (folder / FIT).exists():
         return None
     _same_configuration(folder, configured)
-    stored = read_json(folder / FIT)
+    stored = _fit(folder)
     if changed := [key for key in arguments if stored["inputs"].get(key) != arguments[key]]:
         raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
-    return TrainingResult(**stored["fitted"])
+    return stored["fitted"]
 
 
 def save_configuration(folder: Path, configured: Mapping[str, Any], shape: Mapping[str, int]) -> None:
@@ -75,7 +105,7 @@ def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -
 
 def notes(folder: Path) -> Mapping[str, Any]:
     """What training has noted of a finished checkpoint."""
-    return read_json(folder / FIT)["fitted"]["notes"]
+    return _fit(folder)["fitted"].notes
 
 
 def check(
@@ -86,8 +116,8 @@ def check(
     Raises:
         UserError: missing, truncated, not safetensors, or of another configuration.
     """
-    shape: dict[str, int] = check_finished(folder, configured)["shape"]
-    read_json(folder / VOCABULARY)
+    shape = check_finished(folder, configured)["shape"]
+    read_as(StoredTokens, read_json(folder / VOCABULARY), str(folder / VOCABULARY), _AGAIN)
     with torch.device("meta"):
         expected = resume.weights(build(shape))
     safetensors.check(folder / WEIGHTS, {name: tuple(value.shape) for name, value in expected.items()})
@@ -103,7 +133,7 @@ def check_finished(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any
     if not (folder / FIT).exists():
         raise UserError(f"{folder} holds no finished checkpoint of '{configured['system']}'; fit it first.")
     stored = _same_configuration(folder, configured)
-    read_json(folder / FIT)
+    _fit(folder)
     return stored
 
 
@@ -112,7 +142,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
 
 
 def _same_configuration(folder: Path, configured: Mapping[str, Any]) -> dict[str, Any]:
-    stored = read_json(folder / CONFIG)
+    stored = read_as(StoredConfiguration, read_json(folder / CONFIG), str(folder / CONFIG), _AGAIN)
     if changed := [key for key in configured if stored.get(key) != configured[key]]:
         raise UserError(
             f"The checkpoint in {folder} has another {' and '.join(changed)} than asked for; fit it elsewhere."

@@ -14,17 +14,18 @@ import torch
 from torch import Tensor
 
 from baselines.common.token_rows import samples_from_tokens
-from baselines.contract import Request, Sample, UserError
+from baselines.contract import Request, Sample
+from cosmos.io.errors import check_range
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.batches import hashed
 
 LONGEST = 4
+MOST = 1000  # candidates
 
 
 def check_candidates(candidates: int) -> None:
     """Raise `UserError` unless there can be so many texts to choose from."""
-    if candidates < 1:
-        raise UserError(f"There must be at least one candidate, not {candidates}.")
+    check_range("candidates", candidates, 1, MOST)
 
 
 def generate(

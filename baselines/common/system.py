@@ -147,16 +147,16 @@ class TokenSystem(TrainedSystem):
         """Train the network of `stage` in place, here in that one stage."""
         return train(stage, self.recipe.training, budget, run)
 
-    def vocabulary_of(self, texts: Iterable[str]) -> Vocabulary:
-        """By default the tokens that training texts have of the tokenizer that systems share."""
-        return Vocabulary.of(texts)
+    def vocabulary_of(self, texts: Iterable[str], tokenizer: str | None = None) -> Vocabulary:
+        """By default the tokens that training texts have of the tokenizer that systems share (`Corpus.tokenizer`)."""
+        return Vocabulary.of(texts, tokenizer)
 
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         """Put weights learnt elsewhere into a fresh network."""
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
-        vocabulary = self.vocabulary_of(texts)
+        vocabulary = self.vocabulary_of(texts, corpus.tokenizer)
         pairs = encode_pairs(corpus.train, vocabulary, self.limits)
         shape = {"vocabulary": vocabulary.padded_size, **self.shape(pairs)}
         model = self.fresh(shape, run.seed)

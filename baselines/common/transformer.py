@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cosmos.config import PRESETS, check_heads
-from cosmos.io.errors import UserError
+from cosmos.config import MOST_WIDE, PRESETS, check_heads, check_layers
+from cosmos.io.errors import UserError, check_range
 from cosmos.models.blocks import CrossAttention, RMSNorm, Rotate, SelfAttention, SwiGLU, sinusoid
 
 TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding, as in DiT (Peebles and Xie, 2023)
@@ -34,6 +34,9 @@ class TrunkConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
+        check_layers(layers=self.layers)
+        check_range("inner", self.inner, 1, 16 * MOST_WIDE)
+        check_range("time_width", self.time_width, 0, MOST_WIDE)
         for name, least in (("layers", 0), ("inner", 1), ("time_width", 0)):
             if (value := getattr(self, name)) < least:
                 raise UserError(f"The {name} of a trunk must be at least {least}, not {value}.")

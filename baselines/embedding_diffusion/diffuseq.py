@@ -38,9 +38,10 @@ from baselines.common.transformer import Trunk, TrunkConfig
 from baselines.contract import Budget, Request, Sample, UserError
 from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noised, rounding_nll
 from baselines.token_diffusion.system import TokenDiffusionSystem, presets_of
-from cosmos.config import SamplerSetting
+from cosmos.config import MOST_WIDE, SamplerSetting
 from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
+from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
@@ -68,6 +69,7 @@ class DiffuSeqRecipe:
     def __post_init__(self) -> None:
         if self.embedding < 1:
             raise UserError(f"Embeddings need at least one number, not {self.embedding}.")
+        check_range("embedding", self.embedding, 1, MOST_WIDE)
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
     """DiffuSeq behind the contract."""
 
     name = "diffuseq"
+    no_likelihood = "embedding diffusion has no likelihood of a text that could be computed"
     presets = presets_of(DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128))
     settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
     other_settings = MappingProxyType(

@@ -22,7 +22,7 @@ from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, 
 from baselines.contract import Corpus
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
-from cosmos.config import Preset
+from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
@@ -34,6 +34,7 @@ from cosmos.stages import autoencoder_stage, corpus_latents, diffusion_stage, fi
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 from cosmos.text.vocabulary import Vocabulary
+from cosmos.train import encoder_name
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
@@ -62,6 +63,10 @@ class CosmosSystem(LatentDiffusionSystem):
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
         return (recipe.model.text_encoder,)
+
+    @staticmethod
+    def shared_tokenizer(recipe: Recipe) -> str | None:
+        return encoder_name(recipe.model.text_encoder, MINILM)
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe

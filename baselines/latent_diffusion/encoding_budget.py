@@ -16,6 +16,7 @@ from dataclasses import replace
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from cosmos.data.encoding import first_process_first
 from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io.typed_json import read_as
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.config import TrainingRun
 
@@ -45,7 +46,8 @@ def affordable(
         if not path.exists():
             make_folder(run.workdir)
             write_json(path, _choice(whole, encoder, limits, budget, share, batch_size))
-    counts = read_json(path)
+    counts = read_as(dict[str, int], read_json(path), str(path), "delete it, and run again")
+    counts.setdefault("train", 0)
     if counts["train"] == 0:
         raise UserError(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
@@ -57,7 +59,8 @@ def affordable(
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
             "or no data.passages."
         )
-    return Corpus(**{name: part[: counts.get(name, 0)] for name, part in vars(whole).items()})
+    parts = {name: getattr(whole, name)[: counts.get(name, 0)] for name in ("train", "validation", "passages")}
+    return replace(whole, **parts)
 
 
 def _choice(

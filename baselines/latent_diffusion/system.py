@@ -28,7 +28,7 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
@@ -38,6 +38,7 @@ from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import measured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
+from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
@@ -70,6 +71,7 @@ class LatentRecipe:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
+        check_layers(decoder_layers=self.decoder_layers)
 
     @classmethod
     def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
@@ -102,6 +104,7 @@ class LatentNetworks(nn.Module):
 class LatentDiffusionSystem(TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
+    no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
     model: LatentNetworks
     encoder: TextEncoder | None
     decoder_name: ClassVar[str] = "decoder"  # among `networks`
@@ -109,6 +112,13 @@ class LatentDiffusionSystem(TrainedSystem):
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
         return (recipe.text_encoder,)
+
+    @staticmethod
+    def shared_tokenizer(recipe: Any) -> str | None:
+        return encoder_name(recipe.text_encoder, MINILM)
+
+    def locate_weights(self) -> None:
+        find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -242,7 +252,7 @@ class LatentDiffusionSystem(TrainedSystem):
         super().load(checkpoint_folder, device=device, dtype=dtype)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
-            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder)["text_encoder"]:
+            if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
                 other = f"another text encoder than {self.encoder.folder}"
                 raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
 

@@ -14,17 +14,20 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import torch
 
 from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
+from baselines.reference import disliked
 from baselines.reference.tf_idf import TfIdfIndex
 from cosmos.io.files import make_folder, read_json, write_bytes
+from cosmos.io.typed_json import read_as
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import silent
 
 _LEARNT = "floor.json"
+_AGAIN = "delete its folder and run again"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
 _TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt", "lt", "col", "capt"))
 
@@ -36,6 +39,8 @@ class Floor:
     settings: ClassVar[Mapping[str, Any]] = {"default": NoSetting()}
     trained: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    learns: ClassVar[Any] = None  # the annotation of what it keeps of the training documents
+    no_likelihood: ClassVar[str] = "a floor is no model of the texts"
 
     def __init__(self, recipe: NoSetting, limits: Limits) -> None:
         self.limits = limits
@@ -57,9 +62,10 @@ class Floor:
             stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
             # On one line and in ASCII: else the encoder holds every text of a large set several times as wide.
             write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True) + "\n").encode())
-        seconds = self._stored(workdir)["seconds"]
+        stored = self._stored(workdir)
         progress("fit", 1.0, None)
-        return TrainingResult(steps=0, seconds=seconds, flops=0.0, validation_loss=None, notes={})
+        notes = self.notes(stored["learnt"])
+        return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes=notes)
 
     def check(self, checkpoint: Path) -> None:
         self._stored(checkpoint)
@@ -85,6 +91,10 @@ class Floor:
         """What to keep of the training documents, as JSON."""
         return None
 
+    def notes(self, learnt: Any) -> dict[str, Any]:
+        """What the record should say of what was learnt."""
+        return {}
+
     def use(self, learnt: Any) -> None:
         """Make ready to generate from what was learnt."""
 
@@ -94,9 +104,12 @@ class Floor:
 
     def _stored(self, folder: Path) -> dict[str, Any]:
         path = folder / _LEARNT
-        stored = read_json(path)
+        stored = read_json(path, _AGAIN)
         if stored.get("system") != _name(self) or "learnt" not in stored:
             raise UserError(f"{path} was not written by the system '{_name(self)}'; fit it again elsewhere.")
+        if self.learns is not None:
+            read_as(self.learns, stored["learnt"], str(path), _AGAIN)
+        read_as(float, stored.get("seconds"), str(path), _AGAIN)
         return stored
 
 
@@ -107,6 +120,49 @@ class CopySystem(Floor):
 
     def text(self, request: Request) -> str:
         return str(request.source)
+
+
+class DislikedWords(TypedDict):
+    """The words to delete, and who was asked besides the training pairs."""
+
+    judge: str | None
+    words: list[str]
+
+
+class DeleteSystem(Floor):
+    """The source without its rude words: the baseline Delete of ParaDetox (Logacheva et al. 2022, section 5).
+
+    Rude are the words that alt-profanity-check dislikes, where it is installed, and those that the training pairs drop:
+    in at least `LEAST` sources, and in `SHARE` of them in no reference. Which judge was asked is noted. Words stand
+    between spaces, and case and the marks around a word count nothing.
+    """
+
+    needs_source: ClassVar[bool] = True
+    learns: ClassVar[Any] = DislikedWords
+    LEAST: ClassVar[int] = 2
+    SHARE: ClassVar[float] = 0.8
+
+    def learn(self, corpus: Corpus) -> dict[str, Any]:
+        there: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
+        for document in corpus.train:
+            asked = _bare_words(str(document.source))
+            answered = set().union(*map(_bare_words, document.references))
+            there.update(asked)
+            dropped.update(asked - answered)
+        learnt = {w for w, n in dropped.items() if n >= self.LEAST and n >= self.SHARE * there[w]}
+        judge = disliked.judge()
+        judged = disliked.disliked(tuple(sorted(there))) if judge else ()
+        return {"judge": judge, "words": sorted(learnt.union(judged))}
+
+    def notes(self, learnt: Any) -> dict[str, Any]:
+        return {"judge": learnt["judge"], "words_dropped": len(learnt["words"])}
+
+    def use(self, learnt: Any) -> None:
+        self.words = frozenset(learnt["words"])
+
+    def text(self, request: Request) -> str:
+        return " ".join(word for word in str(request.source).split() if _bare(word) not in self.words)
 
 
 class LeadSystem(Floor):
@@ -125,8 +181,24 @@ class NullSystem(Floor):
         return ""
 
 
+class WordCounts(TypedDict):
+    """Each word, and each number of words in a target, with how often it comes."""
+
+    words: list[tuple[str, int]]
+    lengths: list[tuple[int, int]]
+
+
+class LearntPairs(TypedDict):
+    """The training documents."""
+
+    sources: list[str]
+    targets: list[str]
+
+
 class UnigramSystem(Floor):
     """Words drawn one by one from the words of all training targets, as many as a random training target has."""
+
+    learns: ClassVar[Any] = WordCounts
 
     def learn(self, corpus: Corpus) -> dict[str, list[list[Any]]]:
         words = Counter(itertools.chain.from_iterable(document.target.split() for document in corpus.train))
@@ -154,6 +226,7 @@ class RetrievalSystem(Floor):
     """The target of the training source that is nearest by TF-IDF; the lowest index wins among equals."""
 
     needs_source: ClassVar[bool] = True
+    learns: ClassVar[Any] = LearntPairs
 
     def learn(self, corpus: Corpus) -> dict[str, list[str]]:
         return {"sources": [str(d.source) for d in corpus.train], "targets": [d.target for d in corpus.train]}
@@ -193,3 +266,12 @@ def first_sentence(text: str) -> str:
 
 def _name(floor: Floor) -> str:
     return type(floor).__name__.removesuffix("System").lower()
+
+
+def _bare(word: str) -> str:
+    """A word without case and without the marks around it; what is all marks stays as it is."""
+    return re.sub(r"^\W+|\W+$", "", word.casefold()) or word
+
+
+def _bare_words(text: str) -> set[str]:
+    return set(map(_bare, text.split()))

@@ -36,14 +36,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from baselines.common.sampling import check_top_p
 from baselines.contract import Budget, TrainingResult, UserError
 from baselines.token_diffusion.duo_losses import SCHEDULE, bound, curriculum_loss, distillation_loss
 from baselines.token_diffusion.gaussian_duality import same_noise
-from baselines.token_diffusion.system import TokenDiffusionRecipe, TokenDiffusionSystem, at_strata, presets_of
-from baselines.token_diffusion.uniform import ancestral
+from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
+from baselines.token_diffusion.system import TokenDenoiser, TokenDiffusionRecipe, at_strata, presets_of
+from baselines.token_diffusion.uniform import ancestral, token_bound
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
@@ -112,7 +114,20 @@ class Revising(Capturable):
         return {"top_p": why} if self.greedy_tail and self.steps == 1 else {}
 
 
-class DuoSystem(TokenDiffusionSystem):
+def redrawn_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:
+    """Integrated over alpha = 1 - chance from 0 to 1."""
+    source_kv = model.encode(source)
+
+    def integrand(sequence: Tensor, changed: Tensor, chance: Tensor, seeds: CounterRNG) -> Tensor:
+        drawn = (seeds.uniform(sequence.shape[1]) * model.tokens.num_embeddings).long()
+        noisy = torch.where(changed, drawn, sequence)
+        log_probs = model(noisy, source_kv, chance).double().log_softmax(-1)  # [B, L, V]
+        return token_bound(log_probs, sequence, noisy, (1.0 - chance)[:, None].expand(sequence.shape)).sum(1)
+
+    return integrand
+
+
+class DuoSystem(BoundsLikelihood):
     """Duo behind the contract."""
 
     name = "duo"
@@ -163,6 +178,9 @@ class DuoSystem(TokenDiffusionSystem):
             share = distillation.share / distillation.rounds
             add(f"distillation_{number + 1}", loss, distillation.training, share)
         return _together(stages)
+
+    def integrand(self, model: TokenDenoiser, source: Tensor) -> Integrand:
+        return redrawn_integrand(model, source)
 
     def sample(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
         source_kv = self.model.encode(source)

@@ -38,6 +38,10 @@ class LogLinear:
     def derivative(self, t: Tensor) -> Tensor:
         return torch.full_like(t, self.eps - 1.0)
 
+    def time(self, alpha: Tensor) -> Tensor:
+        """The t at which alpha is this, or the last where it is never so low."""
+        return ((1.0 - alpha) / (1.0 - self.eps)).clamp_max(1.0)
+
 
 def time_steps(steps: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Where each of `steps` equal steps of t from 1 to 0 begins and ends, float64 scalars."""

@@ -22,17 +22,18 @@ from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
 from baselines.common.transformer import SourceKV
+from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
 from baselines.token_diffusion.masked import LogLinear, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
 from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
 from baselines.token_diffusion.system import (
     TokenDenoiser,
     TokenDiffusionRecipe,
-    TokenDiffusionSystem,
     at_strata,
     presets_of,
     target_tokens,
@@ -58,7 +59,20 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple
     return (weights * nll).sum(), target_tokens(sequence)
 
 
-class MDLMSystem(TokenDiffusionSystem):
+def masked_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:
+    """The bound is the same under every schedule, so alpha = 1 - chance is integrated from 0 to 1, ends included: the
+    sum of -log p of masked tokens, times 1 / chance."""
+    source_kv = model.encode(source)
+
+    def integrand(sequence: Tensor, changed: Tensor, chance: Tensor, seeds: CounterRNG) -> Tensor:
+        noisy = torch.where(changed, MASK, sequence)
+        logits = model(noisy, source_kv).double()  # [B, L, V]
+        return token_nll(logits, noisy, sequence, MASK).sum(1) / chance
+
+    return integrand
+
+
+class MDLMSystem(BoundsLikelihood):
     """MDLM behind the contract."""
 
     name = "mdlm"
@@ -84,6 +98,9 @@ class MDLMSystem(TokenDiffusionSystem):
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)
+
+    def integrand(self, model: TokenDenoiser, source: Tensor) -> Integrand:
+        return masked_integrand(model, source)
 
     def tokens(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
         """Where the end depends on the predictions, the calls between two looks are captured, and the looks are not."""

@@ -51,6 +51,10 @@ class Geometric:
     def sigma(self, t: Tensor) -> Tensor:
         return self.low ** (1.0 - t) * self.high**t
 
+    def time(self, sigma: Tensor) -> Tensor:
+        """The t at which sigma is this."""
+        return torch.log(sigma / self.low) / math.log(self.high / self.low)
+
     def alpha(self, t: Tensor) -> Tensor:
         return torch.exp(-self.sigma(t))
 

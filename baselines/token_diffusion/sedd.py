@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from baselines.common.static_shapes import positions_to_score
 from baselines.contract import UserError, unknown
+from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand, Levels, uniform_levels
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.score_entropy import (
     Geometric,
@@ -41,7 +42,6 @@ from baselines.token_diffusion.score_entropy import (
 from baselines.token_diffusion.system import (
     TokenDenoiser,
     TokenDiffusionRecipe,
-    TokenDiffusionSystem,
     at_strata,
     presets_of,
     target_tokens,
@@ -54,7 +54,8 @@ from cosmos.text.vocabulary import MASK
 from cosmos.training.loop import Batch, Loss
 
 Transition = Literal["absorb", "uniform"]
-SCHEDULES: Mapping[str, TokenSchedule] = MappingProxyType({"absorb": LogLinear(), "uniform": Geometric()})
+ABSORBING, UNIFORM = LogLinear(), Geometric()
+SCHEDULES: Mapping[str, TokenSchedule] = MappingProxyType({"absorb": ABSORBING, "uniform": UNIFORM})
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,42 @@ def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) 
     return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(sequence)
 
 
-class SEDDSystem(TokenDiffusionSystem):
+def absorb_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:
+    """Integrated over alpha = 1 - chance from 0 to 1, where d sigma = -d alpha / alpha; the network is asked at the
+    time that training gave this alpha, and at 1 where it is lower."""
+    source_kv = model.encode(source)
+
+    def integrand(sequence: Tensor, changed: Tensor, chance: Tensor, seeds: CounterRNG) -> Tensor:
+        alpha = 1.0 - chance
+        logits = model(torch.where(changed, MASK, sequence), source_kv, ABSORBING.time(alpha)).double()  # [B, L, V]
+        levels = alpha[:, None].expand(sequence.shape)
+        entropy = absorb_entropy(absorb_log_scores(logits, levels), sequence, levels, MASK)
+        return torch.where(changed, entropy, 0.0).sum(1) / alpha
+
+    return integrand
+
+
+def uniform_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:
+    """Integrated over sigma = -log(1 - chance), the network asked at its time, or at 0 where there is less noise."""
+    source_kv = model.encode(source)
+
+    def integrand(sequence: Tensor, changed: Tensor, chance: Tensor, seeds: CounterRNG) -> Tensor:
+        size = model.tokens.num_embeddings
+        noisy = torch.where(changed, (seeds.uniform(sequence.shape[1]) * size).long(), sequence)
+        log_scores = model(noisy, source_kv, UNIFORM.time(-torch.log1p(-chance)).clamp(0.0, 1.0)).double()  # [B, L, V]
+        alpha = (1.0 - chance)[:, None].expand(sequence.shape)
+        return uniform_entropy(log_scores, noisy, sequence, alpha).sum(1)
+
+    return integrand
+
+
+def geometric_levels(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Times from -1 to 1: sigma from 5e-10, below which a text of a thousand tokens has under 1e-4 nats, to the end."""
+    sigma = UNIFORM.sigma(2.0 * v - 1.0)
+    return -torch.expm1(-sigma), 2.0 * math.log(UNIFORM.high / UNIFORM.low) * sigma
+
+
+class SEDDSystem(BoundsLikelihood):
     """SEDD behind the contract."""
 
     name = "sedd"
@@ -134,6 +170,12 @@ class SEDDSystem(TokenDiffusionSystem):
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(absorb_bound if self.recipe.transition == "absorb" else uniform_bound)
+
+    def integrand(self, model: TokenDenoiser, source: Tensor) -> Integrand:
+        return (absorb_integrand if self.recipe.transition == "absorb" else uniform_integrand)(model, source)
+
+    def levels(self) -> Levels:
+        return uniform_levels if self.recipe.transition == "absorb" else geometric_levels
 
     def sample(self, setting: Scoring, seeds: Tensor, source: Tensor) -> Tensor:
         source_kv, transition = self.model.encode(source), self.recipe.transition

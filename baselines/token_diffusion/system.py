@@ -23,6 +23,7 @@ from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
 from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
+from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capture, captured
@@ -52,6 +53,9 @@ class TokenDiffusionRecipe:
     source_layers: int
     training: TrainingConfig
     budget: Budget
+
+    def __post_init__(self) -> None:
+        check_layers(source_layers=self.source_layers)
 
 
 def presets_of(

@@ -13,9 +13,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import sys
 
 from benchmarks.cli.flags import BenchmarksParser
+from cosmos.io.terminal import tell
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
@@ -49,4 +49,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tell(text)

@@ -13,6 +13,7 @@ from typing import Any
 
 from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, add_flags, source_of
+from cosmos.io.terminal import say
 
 WHAT = ("tasks", "systems", "presets", "settings", "metrics", "evaluators", "sources")
 
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
     listed = list(rows)
     width = max(16, *(len(name) + 2 for name, _ in listed)) if listed else 16
     for name, text in listed:
-        print(f"{name:{width}}{text}".rstrip())
+        say(f"{name:{width}}{text}".rstrip())
     return 0
 
 

@@ -1,17 +1,13 @@
-"""From words to a verb, and from an error to an exit code.
-
-Exit codes: 0 all went well; 1 a cell failed; 2 the user can mend it, one sentence on stderr says how; 130 interrupted.
-"""
+"""From words to a verb; `cosmos.io.terminal` says how a command ends."""
 
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 
-from baselines.contract import UserError, unknown
+from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, parse
+from cosmos.io.terminal import answer
 
 VERBS = ("run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "list", "doctor", "fetch")
 
@@ -30,17 +26,7 @@ examples:
 
 def main(words: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    try:
-        return _run(words)
-    except UserError as error:
-        _complain(str(error))
-        return 2
-    except KeyboardInterrupt:
-        _complain("Interrupted; the same command goes on where this one stopped.")
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return answer(lambda: _run(words))
 
 
 def _run(words: Sequence[str]) -> int:
@@ -60,7 +46,3 @@ def _run(words: Sequence[str]) -> int:
 def _summary(verb: str) -> str:
     module = importlib.import_module(f"benchmarks.cli.{verb}")
     return (module.__doc__ or "").split("\n", 1)[0].rstrip(".")
-
-
-def _complain(sentence: str) -> None:
-    print(" ".join(sentence.split()), file=sys.stderr)

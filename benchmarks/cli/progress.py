@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from cosmos.io.terminal import tell
+
 INTERVAL_SECONDS = 10.0
 _TICK_SECONDS = 0.2  # a terminal is redrawn no more often, so that telling costs nothing beside training
 
@@ -21,7 +23,7 @@ class ConsoleReporter:
     def say(self, text: str) -> None:
         """One line that stays."""
         self._end()
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
     def progress(self, stage: str, share: float, loss: float | None) -> None:
         """How far a stage is, its loss, and the time left if it goes on as it did."""
@@ -44,7 +46,7 @@ class ConsoleReporter:
             self._told = now
             left = f", {(now - self._started) * (1 - share) / share:.0f} s left" if share > 0 else ""
             said = "" if loss is None else f", loss {loss:.4f}"
-            print(f"{stage}: {share:.0%}{said}{left}", file=sys.stderr, flush=True)
+            tell(f"{stage}: {share:.0%}{said}{left}")
         if share >= 1.0:
             self._end()
 

@@ -13,11 +13,11 @@ examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, choices_of
+from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from benchmarks.running.runner import Stage
@@ -49,7 +49,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
-        print(sentence, file=sys.stderr)
+        tell(sentence)
     return outcome.exit_code
 
 
@@ -58,6 +58,6 @@ def show_report(folder: Path) -> None:
     import reports
 
     table, written = reports.publish(folder)
-    print(table)
+    say(table)
     for kind, path in written.items():
-        print(f"{kind}: {path}")
+        say(f"{kind}: {path}")

@@ -14,9 +14,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import sys
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.terminal import tell
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
@@ -60,15 +60,16 @@ def main(arguments: argparse.Namespace) -> int:
     plan = store.read_plan(folder)
     assert plan is not None, "a run that can be read has a plan"
     evaluators = {**plan.get("evaluators", {}), **evaluator_models}
-    asked = selection.select(choices.metric, plan["task"]["metrics"], evaluators, device)
+    asked = selection.select(choices.metric, plan["task"].get("metrics", ()), evaluators, device)
+    scoring.check_cache()
     with locked(folder):
         store.write_plan(folder, {**plan, "evaluators": evaluators})
         for header in headers:
             cell = header.cell
             if not store.is_generated(store.cell_folder(folder, cell.id)):
-                print(f"{label(cell)}: not scored, its texts are not all there", file=sys.stderr, flush=True)
+                tell(f"{label(cell)}: not scored, its texts are not all there")
                 continue
             scoring.score(folder, store.cell_folder(folder, cell.id), header, asked)
-            print(f"{label(cell)}: scored", file=sys.stderr, flush=True)
+            tell(f"{label(cell)}: scored")
     show_report(folder)
     return 0

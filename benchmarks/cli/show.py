@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.terminal import say
 
 if TYPE_CHECKING:
     from benchmarks.records.schema import Record, Score
@@ -38,7 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
     records = store.read_run(folder)
     if arguments.cell is None:
         for record in records:
-            print(_line(record))
+            say(_line(record))
         return 0
     for record in _find(records, arguments.cell, folder):
         _show(record, folder, choices.limit or _SAMPLES)
@@ -66,53 +67,55 @@ def _line(record: Record) -> str:
 
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
-    from benchmarks.records import store
+    from benchmarks.records import run_texts
 
     header = record.header
     cell = header.cell
-    print(_line(record))
-    print(f"\nmake again: {header.command}")
+    say(_line(record))
+    say(f"\nmake again: {header.command}")
     changed = {True: ", with uncommitted changes", False: "", None: ""}[header.dirty]
-    print(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
+    say(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
     fitting = "" if header.batch_size == cell.batch_size else f" asked for, {header.batch_size} fitted into memory"
-    print(f"budget: {cell.budget}; batch size {cell.batch_size}{fitting}; made {header.created} to {header.finished}")
+    say(f"budget: {cell.budget}; batch size {cell.batch_size}{fitting}; made {header.created} to {header.finished}")
     for title, values in (("data", cell.data), ("recipe", cell.recipe), ("setting", cell.setting_values)):
-        print(f"\n{title}")
+        say(f"\n{title}")
         for key, value in leaves(title, values):
-            print(f"  {key} = {value}")
+            say(f"  {key} = {value}")
     if header.training is not None:
         training = header.training
         loss = "" if training.validation_loss is None else f", validation loss {training.validation_loss:.4f}"
-        print(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
+        say(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
     for name, network in header.networks.items():
-        print(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
+        say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
     if header.verdict:
-        print(f"timing: {'valid' if header.verdict['valid'] else 'not valid: ' + '; '.join(header.verdict['reasons'])}")
-    print("\nscores")
+        reasons = "; ".join(header.verdict.get("reasons", ()))
+        say(f"timing: {'valid' if header.verdict.get('valid') else 'not valid: ' + reasons}")
+    say("\nscores")
     width = max((len(score.metric) + 2 for score in record.scores), default=0)
     for score in record.scores:
-        print(f"  {score.metric:{width}}{_value(score)}")
+        say(f"  {score.metric:{width}}{_value(score)}")
     if "test" not in header.documents:
         return
-    sha256, documents = header.documents["test"]["sha256"], {}
-    if store.has_documents(folder, sha256):
-        documents = {document.id: document for document in store.read_documents(folder, sha256)}
+    sha256, samples, documents = header.documents["test"]["sha256"], record.samples[:count], {}
+    if run_texts.has_documents(folder, sha256):
+        answered = run_texts.documents_of(folder, header, samples)
+        documents = {sample.id: document for sample, document in zip(samples, answered, strict=True)}
     else:
-        print("\nthe test documents are not in this run, so texts are shown without sources and references")
-    for sample in record.samples[:count]:
+        say("\nthe test documents are not in this run, so texts are shown without sources and references")
+    for sample in samples:
         document = documents.get(sample.id)
-        print(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
+        say(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
         for kind, text in (
             ("source", document.source if document else None),
             ("text", sample.text),
             *(("ref", r) for r in (document.references if document else ())),
         ):
             if text is not None:
-                print(f"  {kind:8}{text}")
+                say(f"  {kind:8}" + text.replace("\n", "\n          "))  # so that no text looks like another line
 
 
 def _value(score: Score) -> str:
     if score.value is None:
         return f"none, {score.reason}  n={score.n}/{score.total}"
-    interval = "" if score.low is None or score.high is None else f" [{score.low:.4f}, {score.high:.4f}]"
+    interval = "" if score.low is None or score.high is None else f" [{score.low:.4f}, {score.high:.4f}] over texts"
     return f"{score.value:.4f}{interval}  n={score.n}/{score.total}  {score.signature}"

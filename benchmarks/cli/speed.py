@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.terminal import say
 
 _FLAGS = {  # field of `benchmarks.speed.lines.SpeedOptions` -> flag, what it takes, what it is
     "batches": ("batch", "N[,N]", "sizes of a batch (default: 1,8,64,512)"),
@@ -67,9 +68,9 @@ def main(arguments: argparse.Namespace) -> int:
     from reports.speed import report
 
     written = report.write(folder)
-    print(report.terminal(folder))
+    say(report.terminal(folder))
     for kind, path in written.items():
-        print(f"{kind}: {path}")
+        say(f"{kind}: {path}")
     return 1 if any(record.status == "failed" for record in speed.measured) else 0
 
 

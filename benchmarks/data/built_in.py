@@ -12,6 +12,7 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks.data import world
 from benchmarks.data.source import Split
 from benchmarks.data.world.language.draws import Stream
+from cosmos.io.errors import check_range
 
 _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "story": world.stories,
@@ -19,11 +20,7 @@ _TASKS: dict[str, Callable[[Split, int, int], list[Document]]] = {
     "summary": world.summaries,
     "detox": world.detox,
 }
-_ENTROPIES: dict[str, Callable[[str], float]] = {
-    "question": world.question_entropy,
-    "summary": world.summary_entropy,
-    "detox": world.target_entropy,
-}
+_MOST = 1_000_000  # documents of a split: minutes of drawing
 _MEASURED = 200  # sources that a mean entropy is taken over
 
 
@@ -40,6 +37,7 @@ class WorldOptions:
         for split in ("train", "validation", "test"):
             if getattr(self, split) < 1:
                 raise UserError(f"data.{split} must be at least 1, not {getattr(self, split)}.")
+            check_range(f"data.{split}", getattr(self, split), 1, _MOST)
 
 
 class World:
@@ -63,6 +61,10 @@ class World:
         `source.HasTrueDistribution`."""
         return lambda source, seed: world.LAWS[task](source, Stream("law", task, seed))
 
+    def log_probability(self, task: str) -> Callable[[str, str | None], float]:
+        """`log_probability(target, source)` under the law of a task; see `source.HasTrueProbability`."""
+        return world.LOG_PROBABILITIES[task]
+
     def content(self, task: str) -> dict[str, Any]:
         """The grammar, and the least mean loss of any model of a target, in nats: the language's own entropy.
 
@@ -72,6 +74,6 @@ class World:
         about: dict[str, Any] = {"grammar": self.version}
         if task == "story":
             return {**about, "entropy_nats": world.story_entropy(), "texts": world.distinct_stories()}
-        entropies = [_ENTROPIES[task](str(document.source)) for document in self.load(task, "test", _MEASURED)]
+        entropies = [world.ENTROPIES[task](document.source) for document in self.load(task, "test", _MEASURED)]
         error = statistics.stdev(entropies) / math.sqrt(len(entropies)) if len(entropies) > 1 else None
         return {**about, "entropy_nats": statistics.fmean(entropies), "entropy_nats_error": error}

@@ -242,7 +242,7 @@ def offline_variable() -> str:
 
 def cache_folder() -> Path:
     """Where `datasets` keeps what it has prepared."""
-    return Path(os.environ.get("HF_DATASETS_CACHE") or hugging_face_home() / "datasets").expanduser()
+    return Path(os.path.expanduser(os.environ.get("HF_DATASETS_CACHE") or hugging_face_home() / "datasets"))
 
 
 def is_cached(repository: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from baselines.contract import Document, UserError
+from benchmarks.data.blank import blank
 from benchmarks.data.rows import CONTEXT, Columns, share_of, without
 from benchmarks.data.source import Split
 
@@ -215,7 +216,7 @@ def from_stream(articles: Iterable[Mapping[str, Any]], counts: Mapping[Split, in
         if all(len(splits[split]) >= counts[split] for split in _THREE):
             break
         text = article.get("text")
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or blank(text):
             continue
         share = share_of(str(article.get("id") or text))
         split: Split = "test" if share < 0.01 else "validation" if share < 0.02 else "train"
@@ -244,7 +245,7 @@ def _rows(columns: Columns, *names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _all_text(*values: object) -> bool:
-    return all(isinstance(value, str) and value.strip() for value in values)
+    return all(isinstance(value, str) and not blank(value) for value in values)
 
 
 def _column(columns: Columns, names: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ A file is called train, validation or test, with the ending .parquet or .jsonl, 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks import tasks
 from benchmarks.data import first_rows, rows
 from benchmarks.data.source import SPLITS, Split
+from cosmos.io.files import expanded
+from cosmos.io.parquet import check_names, values_of
+from cosmos.io.typed_json import parse_object
 
 FOLDER_VARIABLE = "COSMOS_DATA"
 DEFAULT_NAMES = {
@@ -134,7 +136,7 @@ class Local:
                 "The source local needs a folder of data sets; "
                 f"name it with --set data.folder=FOLDER or the environment variable {FOLDER_VARIABLE}."
             )
-        folder = Path(named).expanduser()
+        folder = expanded(named)
         if not folder.is_dir():
             raise UserError(f"The folder of data sets {folder} does not exist; choose another with data.folder.")
         if any((folder / f"{split}{ending}").exists() for split in SPLITS for ending in _ENDINGS):
@@ -271,6 +273,7 @@ def _read_parquet(path: Path, columns: Sequence[str], count: int | None) -> tupl
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
+            check_names(names, path)
             if not set(columns) <= set(names):
                 return dict.fromkeys(names, ()), 0
             wanted = [name for name in names if name in (*columns, "references")]
@@ -280,7 +283,7 @@ def _read_parquet(path: Path, columns: Sequence[str], count: int | None) -> tupl
         raise UserError(
             f"{path} cannot be read as Parquet, it may be truncated ({reason}); put a whole copy in its place."
         ) from error
-    return {name: table.column(name).to_pylist() for name in table.column_names}, total
+    return {name: values_of(table.column(name), name, path) for name in table.column_names}, total
 
 
 def _read_lines(path: Path, count: int | None) -> tuple[rows.Columns, int]:
@@ -295,14 +298,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         # Not `splitlines`, and no other line's end: JSON strings may hold what Unicode calls one.
         with path.open(encoding="utf-8-sig", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise UserError(f"Line {number} of {path} is no JSON object.")
-                yield record
-    except json.JSONDecodeError as error:
-        raise UserError(f"Line {number} of {path} is not JSON, the file may be truncated ({error.msg}).") from error
+                if line.strip():
+                    yield parse_object(line, f"Line {number} of {path}")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text ({error}).") from error
 

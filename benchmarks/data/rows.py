@@ -9,13 +9,22 @@ from itertools import combinations
 from typing import Any
 
 from baselines.contract import Document, UserError
+from benchmarks.data.blank import blank
 from benchmarks.data.source import Split
+from cosmos.io.typed_json import is_whole_text
 
 Columns = Mapping[str, Sequence[Any]]
 """A table: values by the name of their column, all columns of one length."""
 
 _SHOWN = 3
 _TELLING = 4  # words of a text that is not everybody's
+_TYPES = {
+    float: "floating-point numbers",
+    bool: "truth values",
+    dict: "objects",
+    list: "lists",
+    bytes: "bytes",
+}
 CONTEXT = " context: "  # between the answer and the passage in the source of a question
 
 
@@ -57,21 +66,31 @@ def documents(columns: Columns, conditional: bool, where: str) -> list[Document]
 def _texts(values: Sequence[Any], column: str, where: str) -> list[str]:
     """The values as texts; whole numbers are taken as texts, which ids often are."""
     texts = [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in values]
-    bad = [row for row, value in enumerate(texts) if not isinstance(value, str) or not value.strip()]
-    if bad:
-        rows = _few(bad)
+    faults = {row: fault for row, value in enumerate(texts) if (fault := _fault(value)) is not None}
+    if faults:
+        fault = next(iter(faults.values()))
+        bad = [row for row, other in faults.items() if other == fault]
         raise UserError(
-            f"In {where} {_count(len(bad), 'row', 'rows')} of {len(texts)} "
-            f"{'has' if len(bad) == 1 else 'have'} no text in column {column} (rows {rows}, counted from 0)."
+            f"In {where} {_count(len(bad), 'row', 'rows')} of {len(texts)} {'has' if len(bad) == 1 else 'have'} "
+            f"{fault} in column {column} (rows {_few(bad)}, counted from 0)."
         )
     return texts
+
+
+def _fault(value: Any) -> str | None:
+    """What a value is that is no text anybody could read; None where it is one."""
+    if isinstance(value, str):
+        if not is_whole_text(value):
+            return "half of a surrogate pair"
+        return "no text" if blank(value) else None
+    return "no text" if value is None else f"no text but {_TYPES.get(type(value), type(value).__name__ + ' values')}"
 
 
 def _references(target: str, listed: Any, where: str) -> tuple[str, ...]:
     if listed is None:
         return (target,)
-    if isinstance(listed, str) or not all(isinstance(text, str) for text in listed):
-        raise UserError(f"The references of {where} are no list of texts.")
+    if not isinstance(listed, list | tuple) or any(_fault(text) is not None for text in listed):
+        raise UserError(f"The references of {where} are no list of texts, none of them blank.")
     return tuple(dict.fromkeys((target, *listed)))
 
 

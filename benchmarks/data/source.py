@@ -76,6 +76,15 @@ class HasTrueDistribution(Protocol):
         ...
 
 
+@runtime_checkable
+class HasTrueProbability(Protocol):
+    """A source that knows how likely each of its targets is, as `oracle` says of the references."""
+
+    def log_probability(self, task: str) -> Callable[[str, str | None], float]:
+        """`log_probability(target, source)`: log P(target | source) in nats, log P(target) where the source is None."""
+        ...
+
+
 def _fault(source: Any) -> str | None:
     """What an outside class lacks of `Source`."""
     missing = [name for name in ("Options", "version", "load") if not hasattr(source, name)]

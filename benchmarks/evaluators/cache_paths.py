@@ -10,8 +10,10 @@ import re
 import sys
 from pathlib import Path
 
+from baselines.contract import UserError
 from benchmarks.records.files import hugging_face_home
-from cosmos.io.files import WriteError, make_folder, write_bytes
+from cosmos.io.files import WriteError, expanded, make_folder, write_bytes
+from cosmos.io.typed_json import parse, read_as
 
 MANIFEST = "evaluator.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.ckpt", "*.pt")  # the first kind that a folder has is what judges
@@ -30,12 +32,19 @@ def cache_folder() -> Path:
     """`COSMOS_CACHE`, or `cosmos-bench` in the user's folder for caches on this platform; it need not exist yet."""
     override = os.environ.get("COSMOS_CACHE")
     if override:
-        return Path(override).expanduser()
+        return expanded(override)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "cosmos-bench"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cosmos-bench"
+        return _home() / "Library" / "Caches" / "cosmos-bench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "cosmos-bench"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise UserError("This user has no home folder to keep scores in; set COSMOS_CACHE to a folder.") from error
 
 
 def own_folder(name: str) -> Path:
@@ -45,7 +54,7 @@ def own_folder(name: str) -> Path:
 
 def hub_folder(repository: str) -> Path | None:
     """The newest snapshot of a repository in the local Hugging Face cache, or None; asks no hub."""
-    hub = Path(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub").expanduser()
+    hub = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub"))
     root = hub / f"models--{repository.replace('/', '--')}"
     try:
         snapshot = root / "snapshots" / (root / "refs" / "main").read_text().strip()
@@ -111,10 +120,9 @@ def _hash(path: Path, size: int, changed: int) -> str:
 
 def _stored_hashes(path: Path) -> dict[str, str]:
     try:
-        hashes = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return read_as(dict[str, str], parse(path.read_bytes()), str(path), "")
+    except (OSError, ValueError):  # hashes are worked out again
         return {}
-    return hashes if isinstance(hashes, dict) else {}
 
 
 def is_whole(path: Path, stated: str) -> bool:

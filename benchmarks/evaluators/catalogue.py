@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Origin = Literal["hub", "package", "gguf", "detoxify", "wordnet"]
+Origin = Literal["hub", "package", "gguf", "detoxify", "wordnet", "link_grammar"]
 """Who has it: the hub; a package that is installed anyway; a package whose GGUF file is converted once; the place that
-the library detoxify names; the word net of NLTK, or of the operating system."""
+the library detoxify names; the word net of NLTK, or of the operating system; the operating system's packages."""
 
 
 @dataclass(frozen=True)
@@ -133,19 +133,27 @@ MODELS: dict[str, Model] = {
             patterns=_TOKENIZER,
         ),
         Model("wordnet", "WordNet 3.0: the synonyms of METEOR", "wordnet", "WordNet 3.0", 35, usual=True),
+        Model(
+            "link-grammar",
+            "Link Grammar 5 with its English dictionary: fluency without a network",
+            "link_grammar",
+            "LGPL-2.1",
+            6,
+        ),
     )
 }
 
 ROLES: dict[str, Role] = {
     role.name: role
     for role in (
-        Role("lm", "smollm2", "causal language model of perplexity and MAUVE"),
+        Role("lm", "smollm2", "causal language model of perplexity, MAUVE and fluency without a classifier"),
         Role("similarity", "minilm", "sentence encoder of SIM"),
         Role("toxicity", "roberta-toxicity", "classifier of STA"),
         Role("acceptability", "roberta-cola", "classifier of FL"),
         Role("bertscore", "minilm", "token encoder of BERTScore"),
         Role("detoxify", "detoxify", "checkpoint of Detoxify, in a folder with its configuration and tokenizer"),
         Role("wordnet", "wordnet", "synonyms of METEOR"),
+        Role("grammar", "link-grammar", "dictionary of Link Grammar, of fluency without a classifier"),
         Role("paper_lm", "gpt2-large", "causal language model of the legacy perplexity and MAUVE"),
         Role("paper_bertscore", "deberta-xlarge-mnli", "token encoder of the legacy BERTScore"),
         Role("paper_bertscore_rescaled", "roberta-large", "token encoder of the legacy rescaled BERTScore"),

@@ -7,14 +7,22 @@ import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TypedDict
 
 from baselines.contract import UserError
 from benchmarks.evaluators.cache_paths import MANIFEST, is_whole, own_folder, read_hash
 from benchmarks.evaluators.catalogue import MODELS, Model
 from benchmarks.evaluators.locate import Located, locate_model
-from cosmos.io.files import read_json
+from cosmos.io.files import expanded, read_json
+from cosmos.io.typed_json import read_as
 
 Say = Callable[[str], None]
+
+
+class Manifest(TypedDict):
+    """As much of a manifest as is read by name."""
+
+    files: dict[str, str]
 
 
 def fetch(name: str, say: Say) -> Located:
@@ -28,7 +36,7 @@ def fetch(name: str, say: Say) -> Located:
     """
     located = locate_model(name)
     model = MODELS.get(name) or next((m for m in MODELS.values() if m.hub == name and m.origin == "hub"), None)
-    if located is not None and Path(name).expanduser().is_dir() and model is None:
+    if located is not None and expanded(name).is_dir() and model is None:
         raise UserError(f"{name} is a folder on this machine already; fetch takes a name.")
     if located is None:
         _bring(name, model, say)
@@ -55,7 +63,8 @@ def _check(located: Located, say: Say) -> None:
     """Compare every file with the hash it was given when it came."""
     manifest = located.folder / MANIFEST
     if manifest.exists():
-        for file, expected in read_json(manifest, "delete its folder and fetch it again")["files"].items():
+        remedy = "delete its folder and fetch it again"
+        for file, expected in read_as(Manifest, read_json(manifest, remedy), str(manifest), remedy)["files"].items():
             path = located.folder / file
             if not path.is_file() or read_hash(path) != expected:
                 raise UserError(f"{path} is damaged; delete the folder {located.folder} and fetch it again.")

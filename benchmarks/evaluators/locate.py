@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,6 +14,7 @@ from pathlib import Path
 from baselines.contract import UserError, unknown
 from benchmarks.evaluators.cache_paths import MANIFEST, folder_hash, hub_folder, own_folder, weights, weights_hash
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model
+from cosmos.io.files import expanded
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -48,7 +51,7 @@ def locate_model(name: str) -> Located | None:
     model = _catalogued(name)
     if model is not None:
         return _locate_known(model)
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return Located(folder.resolve().name, folder)
     if not _HUB_NAME.fullmatch(name):
@@ -99,6 +102,9 @@ def _locate_known(model: Model) -> Located | None:
     if model.origin == "wordnet":
         folder = wordnet()
         return None if folder is None else Located("WordNet", folder)
+    if model.origin == "link_grammar":
+        folder = link_grammar()
+        return None if folder is None else Located("Link Grammar", folder)
     if model.origin != "hub":
         own = own_folder(model.name)
         return Located(model.name, own) if (own / MANIFEST).exists() else None
@@ -124,15 +130,30 @@ def _packaged(model: Model) -> Located | None:
 
 def wordnet() -> Path | None:
     """The folder of a word net that NLTK can read: ours, or one where NLTK looks."""
-    import os
-    import sys
-
     roots = [own_folder("wordnet")]
     roots += [Path(path) for path in os.environ.get("NLTK_DATA", "").split(os.pathsep) if path]
-    roots += [Path.home() / "nltk_data", Path(sys.prefix) / "nltk_data", Path(sys.prefix) / "share" / "nltk_data"]
+    roots += [
+        Path(os.path.expanduser("~/nltk_data")),
+        Path(sys.prefix) / "nltk_data",
+        Path(sys.prefix) / "share" / "nltk_data",
+    ]
     roots += [Path("/usr/share/nltk_data"), Path("/usr/local/share/nltk_data")]
     for root in roots:
         folder = root / "corpora" / "wordnet"
         if (folder / "index.sense").is_file() and (folder / "lexnames").is_file():
             return folder
     return None
+
+
+def link_grammar() -> Path | None:
+    """The folder of Link Grammar's English dictionary, with its library below the same root: ours, or the system's."""
+    roots = (own_folder("link-grammar") / "usr", *(Path(root) for root in ("/usr", "/usr/local", "/opt/homebrew")))
+    folders = (root / "share" / "link-grammar" / "en" for root in roots)
+    return next((f for f in folders if (f / "4.0.dict").is_file() and link_library(f) is not None), None)
+
+
+def link_library(dictionary: Path) -> Path | None:
+    """The library of Link Grammar below the root that its dictionary lies below."""
+    patterns = ("lib*/liblink-grammar.so.5", "lib*/*/liblink-grammar.so.5", "lib/liblink-grammar.5.dylib")
+    root = dictionary.parents[2]
+    return next((path for pattern in patterns for path in sorted(root.glob(pattern))), None)

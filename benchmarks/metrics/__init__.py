@@ -3,5 +3,6 @@
 from benchmarks.metrics.core.evaluate import available, expand, judge_of, score
 from benchmarks.metrics.core.metric import Availability, MetricInput
 from benchmarks.metrics.core.metric_names import find, names
+from benchmarks.metrics.core.normalisation import form_of
 
-__all__ = ["Availability", "MetricInput", "available", "expand", "find", "judge_of", "names", "score"]
+__all__ = ["Availability", "MetricInput", "available", "expand", "find", "form_of", "judge_of", "names", "score"]

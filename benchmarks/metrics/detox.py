@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from benchmarks.metrics.classifiers import in_good_class
 from benchmarks.metrics.core.metric import ANYWHERE, Metric
-from benchmarks.metrics.exact import by_grammar, grammatical, polite
+from benchmarks.metrics.exact import by_grammar, in_language, polite
 
 STA = Metric(
     name="sta",
@@ -22,9 +22,10 @@ STA = Metric(
 
 FL = Metric(
     name="fl",
-    summary="Fluency: share of texts that are grammatical sentences; 0 to 1, a blank text has 0.",
+    summary="Fluency: share of texts that a classifier accepts as English, on the world that its grammar can make; "
+    "0 to 1, a blank text has 0.",
     direction="higher",
-    evaluators={"world": by_grammar(grammatical, ("detox",)), ANYWHERE: in_good_class("acceptability")},
+    evaluators={"world": by_grammar(in_language, ("detox",)), ANYWHERE: in_good_class("acceptability")},
 )
 
 J = Metric(

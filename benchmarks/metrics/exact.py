@@ -6,11 +6,13 @@ the tasks that have it. A blank text answers nothing: it scores 0 everywhere, so
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
+from benchmarks.metrics.surface import canonical
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
@@ -55,8 +57,11 @@ def polite(reading: Reading) -> float:
     return float(not reading.judgement.rude)
 
 
-def grammatical(reading: Reading) -> float:
-    """1 if the text is of the language; of detoxification rude or neutral: rudeness is judged elsewhere."""
+def in_language(reading: Reading) -> float:
+    """1 if the grammar of `world` makes the text; of detoxification rude or neutral: rudeness is judged elsewhere.
+
+    English is wider: a text may be good English and none of the language.
+    """
     return float(reading.member)
 
 
@@ -75,6 +80,11 @@ def kept_share(reading: Reading) -> float:
 def linked(reading: Reading) -> float:
     """The share of a story's five sentences that can be of one story, each in its place."""
     return float(reading.judgement.linked / _SENTENCES)
+
+
+def linked_of_all(reading: Reading) -> float:
+    """The share of five sentences, or of as many as the text has if it has more, that can be of one story."""
+    return float(reading.judgement.linked / max(_SENTENCES, reading.judgement.sentences))
 
 
 def answerable(reading: Reading) -> float:
@@ -99,6 +109,18 @@ def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Eval
     return Evaluator(name=_grammar, measure=measure)
 
 
+def _novel(batch: MetricInput) -> Measured:
+    """What is known by heart, or said again and again, is no story that was made up: valid, unique and novel at once,
+    as generated molecules are judged (Brown et al. 2019, GuacaMol)."""
+    texts = [canonical(text) for text in batch.texts]
+    counts, known = Counter(texts), set(map(canonical, batch.training or ()))
+    rightness = by_grammar(linked_of_all, ("story",)).measure(batch).values or ()
+    values = tuple(
+        0.0 if text in known else (right or 0.0) / counts[text] for text, right in zip(texts, rightness, strict=True)
+    )
+    return Measured(values=values, options={"blank": 0, "equal": "but for case and spacing"})
+
+
 def _grammar() -> str:
     from benchmarks.data.world import VERSION
 
@@ -119,22 +141,27 @@ RUDENESS = _metric(
 
 FACTS = _metric(
     "exact_facts",
-    "Share of texts that keep every fact asked for and invent none; 0 to 1, exact, a blank text has 0.",
+    "Share of texts that keep every fact asked for and invent none; 0 to 1, a blank text has 0. Exact for sentences of "
+    "the world's language. Another text has 0, but in detox its words decide, blind there to a dropped negation and to "
+    "swapped roles.",
     faithful,
     _WITH_FACTS,
 )
 
 FACTS_KEPT = _metric(
     "exact_facts_kept",
-    "Mean share of the facts asked for that are kept; 0 to 1, exact, blind to inventions, a blank text has 0.",
+    "Mean share of the facts asked for that are kept; 0 to 1, blind to inventions, a blank text has 0. Exact for "
+    "sentences of the world's language. Of another text the words decide, blind there to a dropped negation and to "
+    "swapped roles.",
     kept_share,
     _WITH_FACTS,
 )
 
 LANGUAGE = _metric(
     "exact_language",
-    "Share of texts that are of the language, rude or neutral; 0 to 1, exact, a blank text has 0.",
-    grammatical,
+    "Share of texts that the grammar of the world can make, rude or neutral, which is narrower than English; 0 to 1, "
+    "exact, a blank text has 0.",
+    in_language,
     ("story", *_WITH_FACTS),
 )
 
@@ -143,6 +170,15 @@ LINKED = _metric(
     "Mean share of a story's five sentences that can be of one story; 0 to 1, exact, a blank text has 0.",
     linked,
     ("story",),
+)
+
+NOVEL = Metric(
+    name="exact_novel",
+    summary="Mean share of a text's sentences, five at least, that can be of one story; 0 for a training text, and a "
+    "k-th of it where k texts are equal; 0 to 1, exact, a blank text has 0.",
+    direction="higher",
+    evaluators={"world": Evaluator(name=_grammar, measure=_novel, training=True)},
+    absent=NO_GRAMMAR,
 )
 
 ANSWERABLE = _metric(
@@ -161,7 +197,8 @@ SALIENT = _metric(
 
 J = Metric(
     name="exact_j",
-    summary="Share of texts with no rudeness left, every fact kept, none invented, and grammatical; 0 to 1, exact.",
+    summary="Share of texts with no rudeness left, every fact kept, none invented, that the grammar of the world can "
+    "make; 0 to 1, exact.",
     direction="higher",
     parts=("exact_rudeness", "exact_facts", "exact_language"),
 )

@@ -138,7 +138,7 @@ def _measured(batch: MetricInput, texts: Sequence[str], references: Sequence[str
 def _mauve(batch: MetricInput) -> Measured:
     """Blank texts stay: their feature is that of the start token, which no human text has."""
     order = _order([document.id for document in batch.documents])
-    texts = [batch.texts[place].strip() for place in order]
+    texts = ["" if blank(batch.texts[place]) else batch.texts[place].strip() for place in order]
     return _measured(batch, texts, [batch.documents[place].target for place in order])
 
 
@@ -165,7 +165,7 @@ MAUVE = Metric(
     summary="MAUVE of all texts and all references, mean of five clusterings; 0 to 1, relative, blank texts count.",
     direction="higher",
     evaluators={ANYWHERE: Evaluator(name=_name, measure=_mauve, modules=_NEEDS, command=INSTALL_EVAL, models=("lm",))},
-    companions=("mauve_human",),
+    companions=("mauve_human", "training_copies", "training_copies_human"),
 )
 
 MAUVE_HUMAN = Metric(

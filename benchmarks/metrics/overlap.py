@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from baselines.contract import Document
-from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput, blank
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
+from benchmarks.metrics.core.scripts import share_unspaced
 from benchmarks.metrics.core.signature import library
+from benchmarks.metrics.surface import sources
 from benchmarks.stats.bootstrap import Array
 
 ORDER = 4  # longest n-grams of BLEU
@@ -39,20 +41,36 @@ def bleu_from_sums(sums: Array) -> Array:
 
 
 def _bleu(batch: MetricInput) -> Measured:
+    return _bleu_of(batch, list(batch.texts))
+
+
+def _bleu_of_copies(batch: MetricInput) -> Measured:
+    return _bleu_of(batch, sources(batch))
+
+
+def _bleu_of(batch: MetricInput, texts: list[str]) -> Measured:
     from sacrebleu.metrics.bleu import BLEU as Sacre  # noqa: N811, ours has the same name
 
     references = [useful_references(document) for document in batch.documents]
-    corpus = Sacre(lowercase=True, force=True)  # force: no warning about texts that end in " ."
-    total = float(corpus.corpus_score(list(batch.texts), streams(references)).score)
+    tokens = _tokens([text for those in references for text in those])
+    corpus = Sacre(lowercase=True, force=True, tokenize=tokens)  # force: no warning about texts that end in " ."
+    if not any(len(corpus.tokenizer(text).split()) >= ORDER for those in references for text in those):
+        raise Absent(f"too few: no reference has {ORDER} words, and BLEU counts runs of so many")
+    total = float(corpus.corpus_score(texts, streams(references)).score)
     # Its counts are the corpus's, its own score is not used.
-    sentence = Sacre(lowercase=True, effective_order=True, force=True)
+    sentence = Sacre(lowercase=True, effective_order=True, force=True, tokenize=tokens)
     rows = np.zeros((len(references), 2 + 2 * ORDER))  # (n, 10)
-    for row, text, those in zip(rows, batch.texts, references, strict=True):
+    for row, text, those in zip(rows, texts, references, strict=True):
         counted = sentence.sentence_score(text, those)
         row[:] = [counted.sys_len, counted.ref_len, *counted.counts, *counted.totals]
     return Measured(
         total=total, rows=rows, statistic=bleu_from_sums, options={"sacrebleu": str(corpus.get_signature())}
     )
+
+
+def _tokens(references: Sequence[str]) -> str:
+    """How sacrebleu cuts texts into words: 13a, or every character where the references' script has no spaces."""
+    return "char" if share_unspaced(references) >= 0.5 else "13a"
 
 
 def chrf_from_sums(sums: Array, beta: float = 2.0) -> Array:
@@ -106,9 +124,20 @@ def streams(references: Sequence[Sequence[str]]) -> Any:
 
 BLEU = Metric(
     name="bleu",
-    summary="Corpus BLEU against all references, lower-cased, 13a tokens; 0 to 100, a blank text matches nothing.",
+    summary="Corpus BLEU against all references, lower-cased, 13a tokens, characters in scripts without spaces; "
+    "0 to 100, a blank text matches nothing.",
     direction="higher",
     evaluators={ANYWHERE: Evaluator(name=lambda: library("sacrebleu"), measure=_bleu, modules=("sacrebleu",))},
+    companions=("bleu_copy",),
+)
+
+BLEU_COPY = Metric(
+    name="bleu_copy",
+    summary="What BLEU the sources get, unchanged, in the place of the texts; a system below has added nothing.",
+    direction="none",
+    evaluators={
+        ANYWHERE: Evaluator(name=lambda: library("sacrebleu"), measure=_bleu_of_copies, modules=("sacrebleu",))
+    },
 )
 
 CHRF = Metric(

@@ -14,9 +14,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from baselines.contract import Budget, UserError, unknown
+from cosmos.io.typed_json import LARGEST
 
 T = TypeVar("T")
 _NONE = type(None)
+_SHOWN = 200  # characters of a wrong value that are shown
 
 
 class CliValue(str):
@@ -27,7 +29,7 @@ def split_assignment(text: str) -> tuple[str, CliValue]:
     """Split `key=value`."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"Cannot read --set {text}; write key=value, such as data.train=500.")
+        raise UserError(f"Cannot read --set {text[:_SHOWN]}; write key=value, such as data.train=500.")
     return key.strip(), CliValue(value.strip())
 
 
@@ -106,7 +108,15 @@ def convert(value: Any, hint: Any, key: str) -> Any:
     try:
         return _read(value, hint, key)
     except _UnfitError:
-        raise UserError(f"{key} must be {describe(hint)}, not {str(value)!r}.") from None
+        raise UserError(f"{key} must be {describe(hint)}, not {shortened(value)}.") from None
+
+
+def shortened(value: Any) -> str:
+    """A value as it was typed, or the beginning of one that is longer than anybody reads."""
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        return "a number that 64 bits do not hold"
+    text = repr(str(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def describe(hint: Any) -> str:
@@ -145,7 +155,7 @@ def _read(value: Any, hint: Any, key: str) -> Any:
     if hint is float:
         return _read_float(value)
     if hint is str:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             raise _UnfitError
         return str(value)
     if hint is _NONE:
@@ -192,14 +202,15 @@ def _read_bool(value: Any) -> bool:
 
 
 def _read_int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, CliValue):
-        try:
-            return int(value)
-        except ValueError:
-            raise _UnfitError from None
-    raise _UnfitError
+    if isinstance(value, bool) or not isinstance(value, int | CliValue):
+        raise _UnfitError
+    try:
+        number = int(value)
+    except ValueError:
+        raise _UnfitError from None
+    if not -LARGEST <= number < LARGEST:
+        raise _UnfitError
+    return number
 
 
 def _read_float(value: Any) -> float:
@@ -207,7 +218,7 @@ def _read_float(value: Any) -> float:
         raise _UnfitError
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _UnfitError from None
     if math.isnan(number):
         raise _UnfitError

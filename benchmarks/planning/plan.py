@@ -13,7 +13,7 @@ from baselines.contract import Budget, Document, System, UserError, ValidatesSet
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, Source
-from benchmarks.planning import contents, generation_settings
+from benchmarks.planning import contents, generation_settings, shared_tokenizer
 from benchmarks.planning.ignored_keys import change_recipe, keys_of, recipe_keys
 from benchmarks.planning.overrides import convert, keys, override, plain
 from benchmarks.planning.run_config import GENERAL_KEYS, Choices
@@ -22,6 +22,8 @@ from benchmarks.records.store import PLAN
 from benchmarks.tasks import Task
 
 DTYPES = ("float32", "bfloat16")
+MOST_CELLS = 10_000  # of one run, whose report reads all of them
+MOST_SIZES = 100  # batch sizes whose speed is measured besides
 BATCH_SIZE = 25  # texts generated at once when throughput is timed, unless `--set batch_size` says otherwise
 
 
@@ -121,6 +123,8 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     contestants = [_contestant(name, choices, task) for name in names]
+    if all(contestant.preset == "any" for contestant in contestants):
+        _check_preset(choices.preset)
     generation_settings.check_names(choices.setting, (contestant.system for contestant in contestants))
     for contestant in contestants:
         _check(contestant, task, choices.steps)
@@ -130,6 +134,15 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
         raise UserError("No system of this run generates in steps; leave out --steps.")
     opened = source or source_class(data)
     texts_read = contents.of_source(opened, task.name)
+    tokenizer = shared_tokenizer.choose(
+        {c.name: (c.system, c.recipe) for c in contestants}, task.systems, choices.preset
+    )
+    asked = choices.seeds * sum(len(generation_settings.with_steps(c.settings, choices.steps)) for c in contestants)
+    if asked > MOST_CELLS:
+        raise UserError(
+            f"This would be a run of {asked} cells, and one holds at most {MOST_CELLS}; ask for fewer with --seeds, "
+            "--steps, --setting or --system."
+        )
     cells: dict[str, PlannedCell] = {}
     for contestant in contestants:
         weights_read = contents.of_recipe(plain(contestant.recipe), contestant.external_weights)
@@ -153,9 +166,17 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
                     seed=seed,
                     sweep=sweep,
                     contents={**texts_read, **weights_read},
+                    tokenizer=tokenizer,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
     return Plan(task, opened, default_folder(choices), tuple(cells.values()), choices)
+
+
+def _check_preset(preset: str) -> None:
+    """Raise `UserError` for a preset that no system has; floors take every name that another system could have."""
+    known = registry.find("cosmos").presets
+    if preset not in known:
+        raise unknown("preset", preset, known)
 
 
 def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
@@ -163,6 +184,8 @@ def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
     sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
     if any(size < 1 for size in sizes):
         raise UserError(f"sweep must hold numbers of texts of at least 1, not {min(sizes)}.")
+    if len(sizes) > MOST_SIZES:
+        raise UserError(f"sweep holds {len(sizes)} numbers of texts; name at most {MOST_SIZES}.")
     return tuple(dict.fromkeys(sizes))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from baselines import registry
 from baselines.contract import UserError
+from benchmarks.planning import generation_settings, shared_tokenizer
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import Plan
 from benchmarks.planning.run_config import Choices, as_flags
@@ -38,6 +41,7 @@ def describe(plan: Plan) -> Json:
         "device": first.device,
         "dtype": first.dtype,
         "contents": {key: content for planned in plan.cells for key, content in named_contents(planned.cell).items()},
+        "tokenizer": first.tokenizer,
         "evaluators": chosen_evaluators(plan.choices.changes),
         "systems": systems,
         "cells": [planned.cell.id for planned in plan.cells],
@@ -108,7 +112,7 @@ def command_of(choices: Choices) -> str:
 def stored_choices(plan: Json) -> list[tuple[str, Any]]:
     """The stored choices under the keys the user knows them by."""
     task = plan["task"]
-    pairs: list[tuple[str, Any]] = [("task", task["name"]), ("task.version", task["version"])]
+    pairs: list[tuple[str, Any]] = [("task", task.get("name")), ("task.version", task.get("version"))]
     pairs += [(key, plan[key]) for key in ("source", "preset", "limit", "device", "dtype", "batch_size")]
     pairs += [("sweep", plan.get("sweep", []))]
     pairs += leaves("data", plan["data"])
@@ -116,7 +120,7 @@ def stored_choices(plan: Json) -> list[tuple[str, Any]]:
         pairs += leaves(f"{name}.recipe", system["recipe"])
         for setting, values in system["settings"].items():
             pairs += leaves(f"{name}.settings.{setting}", values)
-    return pairs
+    return [*pairs, ("tokenizer", plan.get("tokenizer"))]
 
 
 def leaves(prefix: str, value: Any) -> list[tuple[str, Any]]:
@@ -143,6 +147,24 @@ def _word(value: Any) -> str:
 def _flag(key: str, before: Mapping[str, Any]) -> str:
     if key in ("task", "source", "preset", "limit", "device"):
         return f"no --{key}" if before[key] is None else f"--{key} {before[key]}"
+    if key == "tokenizer":
+        return f"systems whose text encoder is {before[key] or 'the packaged one'}"
     if key not in before or key in ("task.version", "data.version", "dtype"):
         return "the version of cosmos-bench that made it"
     return f"--set {key}={_word(before[key])}"
+
+
+def command_of_cell(plan: Plan, cell: Cell) -> str:
+    """The command that makes a cell again."""
+    from benchmarks.metrics.core import selection
+
+    choices = plan.choices
+    deciding = shared_tokenizer.decided_by(choices.changes, cell.system)
+    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
+    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes) or k in deciding}
+    systems = (cell.system, *dict.fromkeys(key.partition(".")[0] for key in deciding))
+    named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
+    alone: Choices = dataclasses.replace(
+        choices, system=systems, setting=named, seed=cell.seed, seeds=1, changes=changes
+    )
+    return command_of(alone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError, unknown
-from benchmarks.planning.overrides import CliValue, convert, flatten, split_assignment
+from benchmarks.planning.overrides import CliValue, convert, flatten, shortened, split_assignment
+from cosmos.io.typed_json import LARGEST
 
+_NAME = re.compile(r"[\w.-]{1,100}")
+_LONGEST, _MOST_PARTS = 100_000, 500  # characters of a configuration, and dots of one of its lines
 GENERAL_KEYS = ("budget", "batch_size", "sweep", "dtype", "capture")
 
 
@@ -48,8 +52,12 @@ class Choices:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"--{name} must be at least 1, not {value}.")
+        if not _NAME.fullmatch(self.preset):
+            raise UserError(f"--preset must be a name such as nano, not {shortened(self.preset)}.")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, as {self.seed} is.")
+        if self.seed + self.seeds > LARGEST:
+            raise UserError(f"--seed and --seeds go past the largest seed, {LARGEST - 1}; take smaller ones.")
         if any(steps < 1 for steps in self.steps):
             raise UserError(f"--steps must be at least 1, not {min(self.steps)}.")
 
@@ -107,9 +115,19 @@ def read_config(path: Path) -> dict[str, Any]:
     from baselines import registry
 
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        if len(text) > _LONGEST or any(line.count(".") > _MOST_PARTS for line in text.split("\n")):
+            raise UserError(  # reading a key takes the square of its parts
+                f"The configuration {path} has more than {_LONGEST} characters, or a line with more than {_MOST_PARTS} "
+                "dots; no run needs as many."
+            )
+        table = tomllib.loads(text)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"Cannot read the configuration {path} ({error.strerror or error}).") from error
+    except RecursionError as error:
+        raise UserError(f"The configuration {path} is nested too deeply; write it flatter.") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
     sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}

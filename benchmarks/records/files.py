@@ -9,15 +9,18 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from baselines.contract import UserError
 from benchmarks.records.schema import Json
 from cosmos.io.files import WriteError, saving, write_bytes
+from cosmos.io.typed_json import parse
+
+Line = TypeVar("Line")
 
 _SYNC_SECONDS = 0.5  # what a power cut may cost; a killed process loses nothing that was written
 
@@ -31,7 +34,8 @@ class StoreError(WriteError):
 def hugging_face_home() -> Path:
     """Where Hugging Face's libraries keep what they fetch, without importing one."""
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HF_HOME") or f"{caches}/huggingface").expanduser()
+    # Where nobody knows the home folder ~ stays as it is, as it does for them.
+    return Path(os.path.expanduser(os.environ.get("HF_HOME") or f"{caches}/huggingface"))
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -67,7 +71,7 @@ def read_lines(path: Path) -> list[Json]:
     rows: list[Json] = []
     for number, text in enumerate(data.split(b"\n")[:-1], start=1):
         try:
-            row: Any = json.loads(text)
+            row: Any = parse(text)
         except ValueError as error:
             raise UserError(
                 f"{path} is damaged at line {number} ({error}); delete its folder and run again."
@@ -158,3 +162,12 @@ def _write(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def parsed_lines(path: Path, read: Callable[[Any, str], Line]) -> list[Line]:
+    """Every whole line of a file, read as what it stands for.
+
+    Raises:
+        UserError: a line is damaged.
+    """
+    return [read(row, f"Line {number} of {path}") for number, row in enumerate(read_lines(path), start=1)]

@@ -5,10 +5,16 @@ A cell's folder holds
     header.json     one `Header`: what was run, on what, and how it ended; replaced atomically
     samples.jsonl   one `SampleRecord` a line, in the order of the requests; append-only
     timings.jsonl   one `TimingRecord` a line; append-only
+    likelihoods.jsonl  one `LikelihoodRecord` a line, in the order of the test documents; written as a whole, and only
+                    where the system gives likelihoods
     scores.jsonl    one `Score` a line; replaced atomically by each scoring
+    as_written.jsonl
+                    one `Score` a line, of a cell that repeats the references: what they score against themselves as
+                    they were written, before and after the tokenizer's round trip; likewise
 
 and the run's folder holds `plan.json`, the test documents under `documents/`, the texts learnt from under `learnt/`,
-the checkpoints under `checkpoints/`, the cells under `cells/` and the report under `report/`.
+the tokenizer under `tokenizers/`, the checkpoints under `checkpoints/`, the cells under `cells/` and the report under
+`report/`.
 """
 
 from __future__ import annotations
@@ -21,17 +27,31 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from baselines.contract import UserError
+from benchmarks.records.parts import (
+    DeclaredHeader,
+    DocumentsDigest,
+    MachineDescription,
+    MadeWith,
+    NotMade,
+    TimingVerdict,
+    TokenizerDescription,
+    UndeclaredHeader,
+)
+from benchmarks.records.parts import Json as Json
+from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
-# 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed
+# 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
+# say why a system gives no likelihood
 SCHEMA = 4
 _SHOWN = 8  # digits of a hash that are shown
+FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
 Status = Literal["started", "done", "failed", "refused"]
 Direction = Literal["higher", "lower", "none"]
-Json = dict[str, Any]
+_AGAIN = "delete its folder and run again"
 
 
 def canonical_json(value: Any) -> str:
@@ -58,6 +78,8 @@ class Cell:
         sweep: other numbers of texts at once whose speed is measured too.
         contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
             name in the identity.
+        tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
+            identity holds, for the packaged one's.
     """
 
     task: str
@@ -70,13 +92,14 @@ class Cell:
     budget: str
     setting: str
     setting_values: Json
-    limit: int | None
-    batch_size: int
+    limit: Count | None
+    batch_size: Count
     device: str
     dtype: str
-    seed: int
-    sweep: tuple[int, ...] = ()
+    seed: Count
+    sweep: tuple[Count, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    tokenizer: str | None = None
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -89,6 +112,7 @@ class Cell:
         "budget",
         "device",
         "seed",
+        "tokenizer",
     )
 
     @cached_property
@@ -98,15 +122,23 @@ class Cell:
     @cached_property
     def checkpoint_id(self) -> str:
         """The hash of the training inputs alone, so that settings share a checkpoint."""
-        return identity({name: self.identified[name] for name in self._TRAINING})
+        return identity(self.training_inputs)
+
+    @property
+    def training_inputs(self) -> Json:
+        """Those of the fields, as they enter the identity, that decide what is trained."""
+        return {name: self.identified[name] for name in self._TRAINING if name in self.identified}
 
     @cached_property
     def identified(self) -> Json:
-        """The fields as they enter the identity: files and folders by their contents, wherever they lie."""
+        """The fields as they enter the identity: files and folders by their contents, wherever they lie. A tokenizer
+        that is the packaged one is left out, since identities are older than other tokenizers."""
         fields = dataclasses.asdict(self)
         for key, content in fields.pop("contents").items():
             *parts, last = key.split(".")
             functools.reduce(operator.getitem, parts, fields)[last] = f"sha256:{content}"
+        if self.tokenizer is None:
+            del fields["tokenizer"]
         return fields
 
 
@@ -114,17 +146,17 @@ class Cell:
 class Network:
     """Parameters of one network of a system."""
 
-    parameters: int
-    trainable: int
+    parameters: Count
+    trainable: Count
 
 
 @dataclass(frozen=True)
 class Training:
     """What `System.fit` reported."""
 
-    steps: int
-    seconds: float
-    flops: float
+    steps: Count
+    seconds: Amount
+    flops: Amount
     validation_loss: float | None
     notes: Json
 
@@ -135,24 +167,26 @@ class Header:
 
     cell: Cell
     status: Status
-    reason: str | None = None
+    reason: AnyText | None = None
     created: str = ""  # UTC, ISO 8601
     finished: str | None = None
-    command: str = ""  # the command that makes this cell again
+    command: AnyText = ""  # the command that makes this cell again
     method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
+    no_likelihood: str | None = None  # why the system gives none, as its class says
     external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
     commit: str | None = None
     dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
-    device: Json = field(default_factory=dict)  # name, cores or memory, driver, clocks where known
+    device: Annotated[Json, MachineDescription] = field(default_factory=dict)  # driver and clocks too where known
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
-    documents: Mapping[str, Json] = field(default_factory=dict)  # split -> {"count": n, "sha256": hash}
+    documents: Mapping[str, Annotated[Json, DocumentsDigest]] = field(default_factory=dict)  # by split
+    tokenizer: Annotated[Json, TokenizerDescription] = field(default_factory=dict)  # of the run, and of the system
     training: Training | None = None
-    trained_with: Json = field(default_factory=dict)  # commit, dirty flag, packages and device of the training
-    earlier: tuple[Json, ...] = ()  # the same of interrupted attempts that left texts, where it was not as now
+    trained_with: Annotated[Json, MadeWith | NotMade] = field(default_factory=dict)  # what the training was made with
+    earlier: tuple[Annotated[Json, MadeWith], ...] = ()  # of interrupted attempts that left texts, where not as now
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
     parameters: Network | None = None  # of all networks together, each parameter counted once
-    verdict: Json = field(default_factory=dict)  # of the timing: {"valid": bool, "reasons": [...], ...}
+    verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
 
@@ -174,11 +208,23 @@ class SampleRecord:
     """One generated text. Holds nothing that could differ between two runs of the same cell."""
 
     id: str
-    text: str
-    tokens: int
+    text: AnyText
+    tokens: Count
     finished: bool
     seed: int
-    calls: Mapping[str, int]  # network -> forward calls of the batch the text was generated in
+    calls: Mapping[str, Count]  # network -> forward calls of the batch the text was generated in
+
+
+@dataclass(frozen=True)
+class LikelihoodRecord:
+    """How likely the system finds the target of one test document; see `baselines.contract.Likelihood`."""
+
+    id: str
+    nats: float | None
+    tokens: int
+    kind: Literal["exact", "bound"]
+    draws: int
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -191,10 +237,10 @@ class TimingRecord:
     """
 
     kind: Literal["warmup", "batch", "latency", "sweep"]
-    index: int
+    index: Count
     ids: tuple[str, ...]
-    seconds: float
-    calls: Mapping[str, int]
+    seconds: Amount
+    calls: Mapping[str, Count]
     seal: str = ""  # of this and the samples it made (`benchmarks.records.seals`); none before schema 4
 
 
@@ -207,6 +253,11 @@ class Signature:
     evaluator: str  # for example "rouge-score 0.1.2" or "world grammar 1"
     options: Json = field(default_factory=dict)
     weights: str | None = None  # hash of a model's weights, where a model judges
+
+    @property
+    def form(self) -> str:
+        """What was done to texts before they were judged; "" in signatures that do not say it."""
+        return str(self.options.get(FORM, ""))
 
     def __str__(self) -> str:
         options = ",".join(f"{key}:{value}" for key, value in sorted(self.options.items()))
@@ -253,11 +304,11 @@ class Score:
     low: float | None
     high: float | None
     level: float | None  # of the interval, for example 0.95
-    n: int
-    total: int
+    n: Count
+    total: Count
     direction: Direction
     signature: Signature
-    reason: str | None = None
+    reason: AnyText | None = None
     values: tuple[float | None, ...] | None = None
     summary: str = ""
     companions: tuple[str, ...] = ()
@@ -271,6 +322,7 @@ class Record:
     samples: tuple[SampleRecord, ...]
     timings: tuple[TimingRecord, ...]
     scores: tuple[Score, ...]
+    as_written: tuple[Score, ...] = ()  # of references against references as they were written
 
 
 def to_json(value: Any) -> Json:
@@ -292,32 +344,21 @@ def check_schema(schema: object, where: str) -> None:
 def header_from_json(data: Json, where: str) -> Header:
     """Read a header; `where` names the file in errors."""
     check_schema(data.get("schema"), where)
-    try:
-        if data["schema"] < 3:
-            data = {**data, **_undeclared(data), "schema": SCHEMA}
-        return Header(
-            **{
-                **data,
-                "external_weights": tuple(data["external_weights"]),
-                "cell": Cell(**{**data["cell"], "sweep": tuple(data["cell"].get("sweep", ()))}),
-                "training": None if data["training"] is None else Training(**data["training"]),
-                "earlier": tuple(data.get("earlier", ())),
-                "networks": {name: Network(**network) for name, network in data["networks"].items()},
-                "parameters": Network(**data["parameters"]) if data.get("parameters") else None,
-            }
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{where} is damaged ({error}); delete its folder and run again.") from error
+    if data["schema"] < 3:
+        old = read_as(UndeclaredHeader, {"parameters": None, **data}, where, _AGAIN)
+        data = {**data, **_undeclared(old), "schema": SCHEMA}
+    read_as(DeclaredHeader, data, where, _AGAIN)
+    return read_as(Header, data, where, _AGAIN)
 
 
-def _undeclared(data: Json) -> Json:
+def _undeclared(data: UndeclaredHeader) -> Json:
     """What headers before schema 3 say of a system's method and of the weights learnt elsewhere that it uses.
 
     Then Cosmos was the system of that name and those whose names began with it and a hyphen; a recipe named a frozen
     encoder in a field `text_encoder` and a network to begin with in a field `pretrained`, at any depth; and whoever
     generated with frozen parameters had them from elsewhere.
     """
-    recipe, total = data["cell"]["recipe"], data.get("parameters")
+    recipe, total = data["cell"]["recipe"], data["parameters"]
     names = list(dict.fromkeys([*_values(recipe, "text_encoder"), *_values(recipe, "pretrained")]))
     if not names and total and total["parameters"] > total["trainable"]:
         names = ["frozen parameters"]
@@ -335,21 +376,17 @@ def _values(tree: Json, field: str) -> list[str]:
     return own + [name for part in tree.values() if isinstance(part, dict) for name in _values(part, field)]
 
 
-def sample_from_json(data: Json) -> SampleRecord:
-    return SampleRecord(**data)
+def sample_from_json(data: Any, where: str = "the line") -> SampleRecord:
+    return read_as(SampleRecord, data, where, _AGAIN)
 
 
-def timing_from_json(data: Json) -> TimingRecord:
-    return TimingRecord(**{**data, "ids": tuple(data["ids"])})
+def timing_from_json(data: Any, where: str = "the line") -> TimingRecord:
+    return read_as(TimingRecord, data, where, _AGAIN)
 
 
-def score_from_json(data: Json) -> Score:
-    values = data["values"]
-    return Score(
-        **{
-            **data,
-            "signature": Signature(**data["signature"]),
-            "values": None if values is None else tuple(values),
-            "companions": tuple(data.get("companions", ())),
-        }
-    )
+def likelihood_from_json(data: Any, where: str = "the line") -> LikelihoodRecord:
+    return read_as(LikelihoodRecord, data, where, _AGAIN)
+
+
+def score_from_json(data: Any, where: str = "the line") -> Score:
+    return read_as(Score, data, where, _AGAIN)

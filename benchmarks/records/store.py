@@ -3,6 +3,7 @@
     RUN/plan.json                what was chosen, and the ids of the cells in order
     RUN/documents/HASH.jsonl     the test documents
     RUN/learnt/HASH.jsonl.gz     the targets of the training documents of that hash
+    RUN/tokenizers/HASH.json.gz  the tokenizer that the run's systems share
     RUN/checkpoints/ID/          what a system's training left; ID.json beside it: what that cost
     RUN/cells/ID/                one cell, as `benchmarks.records.schema` says
     RUN/report/                  the report
@@ -12,45 +13,47 @@ Reading needs no lock, never fails on what a killed process left, and refuses wh
 
 from __future__ import annotations
 
-import dataclasses
-import gzip
-import hashlib
-import json
 import os
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from baselines.contract import Corpus, Document, UserError
+from baselines.contract import UserError
 from benchmarks.records import links, seals
-from benchmarks.records.files import StoreError, line, read_lines, write_json
+from benchmarks.records.files import StoreError, parsed_lines, write_json
+from benchmarks.records.parts import StoredPlan
 from benchmarks.records.schema import (
     SCHEMA,
     Header,
     Json,
+    LikelihoodRecord,
     Record,
     SampleRecord,
     Score,
     TimingRecord,
     check_schema,
     header_from_json,
+    likelihood_from_json,
     sample_from_json,
     score_from_json,
     timing_from_json,
     to_json,
 )
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
+from cosmos.io.typed_json import read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
-SEALED = (SAMPLES, TIMINGS)  # what a cell's header seals when the cell is done: files that change no more
-JUDGED = (SCORES,)  # what scoring leaves in a cell, and what is void when the cell is made again
+LIKELIHOODS = "likelihoods.jsonl"
+# What a cell's header seals when the cell is done: files that change no more. The last is there only where the system
+# gives likelihoods.
+SEALED = (SAMPLES, TIMINGS, LIKELIHOODS)
+AS_WRITTEN = "as_written.jsonl"
+JUDGED = (SCORES, AS_WRITTEN)  # what scoring leaves in a cell, and what is void when the cell is made again
 _ANEW = "delete its folder and run again"
 _RESTORE = "restore it from a copy, or delete the folder {} and run again"
 _PROBE = ".probe."  # what a write is tried with
-_PLAN_KEYS = {"task", "source", "preset", "data", "limit", "batch_size", "device", "dtype", "systems", "cells"}
-
-Line = TypeVar("Line")
+ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")  # of a cell or of documents: the name of a file or folder
 
 
 def cell_folder(run: Path, cell_id: str) -> Path:
@@ -103,141 +106,15 @@ def read_plan(run: Path) -> Json | None:
     stored = read_json(path, remedy)
     check_schema(stored.get("schema"), str(path))
     plan = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
-    if not plan.keys() >= _PLAN_KEYS:
-        raise UserError(f"{path} is damaged (it lacks {', '.join(sorted(_PLAN_KEYS - plan.keys()))}); {remedy}.")
+    read_as(StoredPlan, plan, str(path), remedy)
+    for cell_id in plan["cells"]:
+        if not ID.fullmatch(cell_id):
+            raise UserError(f"{path} is damaged ({shown(cell_id)} is no id of a cell); {remedy}.")
     return plan
 
 
 def write_plan(run: Path, plan: Json) -> None:
     write_json(run / PLAN, seals.sealed({"schema": SCHEMA, **plan} | {"schema": SCHEMA}))
-
-
-def _lines(documents: Iterable[Document]) -> Iterable[str]:
-    return (line(dataclasses.asdict(document)) for document in documents)
-
-
-def digest(documents: Sequence[Document]) -> Json:
-    """How many documents, and the SHA-256 of their lines."""
-    hashed = hashlib.sha256()
-    for text in _lines(documents):
-        hashed.update(text.encode())
-    return {"count": len(documents), "sha256": hashed.hexdigest()}
-
-
-def corpus_digests(corpus: Corpus) -> dict[str, Json]:
-    """The digests of all that may be learnt from: "train", "validation" and "passages"."""
-    passages = hashlib.sha256("".join(line({"text": text}) for text in corpus.passages).encode()).hexdigest()
-    return {
-        "train": digest(corpus.train),
-        "validation": digest(corpus.validation),
-        "passages": {"count": len(corpus.passages), "sha256": passages},
-    }
-
-
-def write_documents(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep documents, so that scoring and reports need no source; returns their digest.
-
-    Raises:
-        UserError: those that are there were changed.
-    """
-    about = digest(documents)
-    path = _documents(run, about["sha256"])
-    if not _is_unchanged(path, about["sha256"]):
-        make_folder(path.parent, StoreError)
-        write_bytes(path, "".join(_lines(documents)).encode(), StoreError)
-    return about
-
-
-def read_documents(run: Path, sha256: str) -> list[Document]:
-    """The documents that were kept under a hash.
-
-    Raises:
-        UserError: they are not there, or were changed.
-    """
-    path = _documents(run, sha256)
-    if not _is_unchanged(path, sha256):
-        raise UserError(f"The run {run} has lost its documents {path.name}; run it again.")
-    return _parsed(path, lambda row: Document(**{**row, "references": tuple(row["references"])}))
-
-
-def has_documents(run: Path, sha256: str) -> bool:
-    """Whether the documents of a hash were kept: published records may leave them out.
-
-    Raises:
-        UserError: they were changed.
-    """
-    return _is_unchanged(_documents(run, sha256), sha256)
-
-
-def _documents(run: Path, sha256: str) -> Path:
-    return run / "documents" / f"{sha256}.jsonl"
-
-
-def _is_unchanged(path: Path, sha256: str) -> bool:
-    """Whether a file that is named by its hash is there; `UserError` where it is and was changed."""
-    found = seals.file_sha256(path)
-    if found not in (None, sha256):
-        raise UserError(f"{path} was changed after it was written; delete it, and give the command of the run again.")
-    return found is not None
-
-
-def write_learnt(run: Path, documents: Sequence[Document]) -> Json:
-    """Keep the targets of training documents, so that scoring needs no source; returns the documents' digest, and that
-    of the targets."""
-    about = digest(documents)
-    rows = "".join(f"{json.dumps(document.target)}\n" for document in documents).encode()
-    path = _learnt(run, about["sha256"])
-    if not path.exists():
-        make_folder(path.parent, StoreError)
-        write_bytes(path, gzip.compress(rows, mtime=0), StoreError)
-    return {**about, "targets": hashlib.sha256(rows).hexdigest()}
-
-
-def is_learnt(run: Path, sha256: str) -> bool:
-    """Whether the targets of the training documents of a hash were kept."""
-    return _learnt(run, sha256).exists()
-
-
-def read_learnt(run: Path, sha256: str, targets_sha256: str | None = None) -> list[str] | None:
-    """The targets of the training documents of a hash, in order; None if they were not kept.
-
-    Args:
-        targets_sha256: what `write_learnt` called "targets", where that is known.
-
-    Raises:
-        UserError: the file is damaged, or was changed.
-    """
-    path = _learnt(run, sha256)
-    if not path.exists():
-        return None
-    remedy = "delete it, and give the command of the run again"
-    try:
-        rows = gzip.decompress(path.read_bytes())
-        targets = [json.loads(row) for row in rows.splitlines()]
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"{path} is damaged; {remedy}.") from error
-    if targets_sha256 not in (None, hashlib.sha256(rows).hexdigest()):
-        raise UserError(f"{path} was changed after it was written; {remedy}.")
-    return targets
-
-
-def _learnt(run: Path, sha256: str) -> Path:
-    return run / "learnt" / f"{sha256}.jsonl.gz"
-
-
-def _parsed(path: Path, parse: Callable[[Json], Line]) -> list[Line]:
-    """Every whole line of a file, read as what it stands for.
-
-    Raises:
-        UserError: a line is damaged.
-    """
-    parsed = []
-    for number, row in enumerate(read_lines(path), start=1):
-        try:
-            parsed.append(parse(row))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged at line {number}; delete its folder and run again.") from error
-    return parsed
 
 
 def write_header(folder: Path, header: Header) -> None:
@@ -278,7 +155,7 @@ def check_record(folder: Path, header: Header) -> None:
 
 
 def read_samples(folder: Path) -> tuple[SampleRecord, ...]:
-    return tuple(_parsed(folder / SAMPLES, sample_from_json))
+    return tuple(parsed_lines(folder / SAMPLES, sample_from_json))
 
 
 def count_samples(folder: Path) -> int:
@@ -292,12 +169,18 @@ def is_generated(folder: Path) -> bool:
     header = read_header(folder)
     if header is None or header.status != "done":
         return False
-    asked: int = header.documents["test"]["count"]
-    return count_samples(folder) == asked
+    about = header.documents.get("test")
+    return about is not None and count_samples(folder) == about["count"]
 
 
 def read_timings(folder: Path) -> tuple[TimingRecord, ...]:
-    return tuple(_parsed(folder / TIMINGS, timing_from_json))
+    return tuple(parsed_lines(folder / TIMINGS, timing_from_json))
+
+
+def read_likelihoods(folder: Path) -> tuple[LikelihoodRecord, ...] | None:
+    """None where none were kept."""
+    path = folder / LIKELIHOODS
+    return tuple(parsed_lines(path, likelihood_from_json)) if path.exists() else None
 
 
 def read_scores(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
@@ -322,14 +205,15 @@ def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
     remedy = "delete it, and score the run again"
     lines = iter(path.read_bytes().split(b"\n"))
 
-    def parse(row: Json) -> Score:
+    def unsealed(row: Any, where: str) -> Score:
+        row = read_as(dict[str, Any], row, where, remedy)
         rest = seals.opened_line(next(lines), row, str(path), remedy, wanted=bool(files))
         scored = rest.pop(SAMPLES, samples)
         if samples is not None and scored != samples:
             raise UserError(f"{path} holds scores of other samples than {folder / SAMPLES}; {remedy}.")
-        return score_from_json(rest)
+        return score_from_json(rest, where)
 
-    return tuple(_parsed(path, parse))
+    return tuple(parsed_lines(path, unsealed))
 
 
 def write_scores(folder: Path, scores: Iterable[Score]) -> None:
@@ -343,6 +227,15 @@ def _write_scores(path: Path, scores: Iterable[Score]) -> None:
     write_bytes(path, lines.encode(), StoreError)
 
 
+def read_as_written(folder: Path, header: Header | None = None) -> tuple[Score, ...]:
+    """What the references score against themselves as they were written, as `read_scores`; nothing of most cells."""
+    return _read_scores(folder / AS_WRITTEN, header)
+
+
+def write_as_written(folder: Path, scores: Iterable[Score]) -> None:
+    _write_scores(folder / AS_WRITTEN, scores)
+
+
 def read_cell(folder: Path) -> Record:
     """Everything one cell left on disk.
 
@@ -353,8 +246,10 @@ def read_cell(folder: Path) -> Record:
     if header is None:
         raise UserError(f"{folder} holds no cell.")
     check_record(folder, header)
-    scores = read_scores(folder, header) if header.status == "done" else ()  # an earlier attempt's, where it is not
-    return Record(header, read_samples(folder), read_timings(folder), scores)
+    if header.status != "done":  # scores are an earlier attempt's
+        return Record(header, read_samples(folder), read_timings(folder), ())
+    scores, as_written = read_scores(folder, header), read_as_written(folder, header)
+    return Record(header, read_samples(folder), read_timings(folder), scores, as_written)
 
 
 def read_run(run: Path) -> list[Record]:

@@ -16,7 +16,7 @@ from benchmarks.records import store
 from benchmarks.records.environment import now
 from benchmarks.records.files import StoreError
 from benchmarks.records.schema import Cell
-from cosmos.io.files import write_bytes
+from cosmos.io.files import WriteError, is_full, write_bytes
 
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
 
@@ -48,22 +48,29 @@ class CellStatus:
 
     @contextmanager
     def guarded(self, group: Sequence[PlannedCell], mark: bool = True) -> Iterator[None]:
-        """Let cells fail without ending the run. A disk that cannot be written ends it, and so does an interrupt.
+        """Let cells fail without ending the run. What cannot be written ends it, and so does an interrupt.
 
         Args:
             mark: whether the header of a cell shall say so; a cell whose scoring failed still has all its texts.
         """
         try:
             yield
-        except StoreError:
+        except WriteError:
             raise
         except UserError as error:
             for planned in group:
                 self._end(planned, "refused", str(error), None, mark)
+        except OSError as error:
+            if is_full(error):  # while a system writes its checkpoint in its own way
+                raise StoreError.of(self.run, error) from error
+            self._fail(group, error, mark)
         except Exception as error:  # whatever a contestant raises is its own failure, and is recorded
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            for planned in group:
-                self._end(planned, "failed", reason, traceback.format_exc(), mark)
+            self._fail(group, error, mark)
+
+    def _fail(self, group: Sequence[PlannedCell], error: Exception, mark: bool) -> None:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        for planned in group:
+            self._end(planned, "failed", reason, "".join(traceback.format_exception(error)), mark)
 
     def _end(
         self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool

@@ -6,18 +6,30 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell
-from benchmarks.records import environment, seals, store
+from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import StoreError, write_json
+from benchmarks.records.parts import DocumentsDigest, MadeWith
 from benchmarks.records.schema import SCHEMA, Json, Training, check_schema
 from benchmarks.tasks import Task
 from benchmarks.timing import memory
 from cosmos.io.files import make_folder, read_json
+from cosmos.io.typed_json import read_as
 
-_KEYS = {"inputs", "training", "documents", "made_with"}
+
+class StoredFit(TypedDict):
+    """What stands beside a checkpoint."""
+
+    inputs: Json
+    training: Training
+    documents: dict[str, DocumentsDigest]
+    made_with: MadeWith
+
+
 _NOTHING = Budget(1, "steps")  # what a floor is told it may spend
 
 
@@ -81,7 +93,7 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
     )
     training = _training(fitted)
-    documents = {**store.corpus_digests(corpus), "train": store.write_learnt(run, corpus.train)}
+    documents = {**run_texts.corpus_digests(corpus), "train": run_texts.write_learnt(run, corpus.train)}
     record = {
         "schema": SCHEMA,
         "inputs": _inputs(planned),
@@ -118,15 +130,13 @@ def _read(path: Path) -> Json:
     stored = read_json(path, remedy)
     check_schema(stored.get("schema"), str(path))
     stored = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
-    fields = {field.name for field in dataclasses.fields(Training)}
-    if not stored.keys() >= _KEYS or set(stored["training"]) != fields:
-        raise UserError(f"{path} is damaged; {remedy}.")
+    read_as(StoredFit, stored, str(path), remedy)
     return stored
 
 
 def _inputs(planned: PlannedCell) -> Json:
     cell = planned.cell
-    return {name: cell.identified[name] for name in cell._TRAINING}
+    return cell.training_inputs
 
 
 def _training(fitted: TrainingResult) -> Training:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.planning.plan import PlannedCell
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.files import StoreError
 from benchmarks.records.schema import Header, Json
 from cosmos.io.files import saving
@@ -33,7 +33,7 @@ def check_documents(run: Path, headers: Iterable[Header], now: Mapping[str, Json
     Raises:
         UserError: a split is another, or the file of test documents was changed; the message names it.
     """
-    store.has_documents(run, now["test"]["sha256"])
+    run_texts.has_documents(run, now["test"]["sha256"])
     for header in headers:
         for split, digest in now.items():
             before = header.documents.get(split, digest)

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal
 
-from baselines import registry
-from baselines.contract import Corpus, Document, Request, System, UserError
+from baselines.contract import (
+    BringsTokenizer,
+    Corpus,
+    Document,
+    LocatesWeights,
+    NeedsReferences,
+    NeedsTrueDistribution,
+    NeedsTrueProbability,
+    Request,
+    System,
+    UserError,
+)
 from benchmarks.data import source as sources
-from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
-from benchmarks.planning import generation_settings, plan_file
+from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance, HasTrueProbability
+from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
-from benchmarks.planning.run_config import Choices
-from benchmarks.records import environment, seals, store
+from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, reuse, scoring
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
+from benchmarks.running.likelihoods import TargetLikelihoods
 from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
+from cosmos.text import round_trip
+from cosmos.text.round_trip import RoundTrip
 
 if TYPE_CHECKING:
     from benchmarks.metrics.core.selection import Selection
@@ -35,24 +47,6 @@ Stage = Literal["fit", "generate", "score"]
 VALIDATION_DOCUMENTS = 256
 """How many validation documents systems are shown, the first. What measuring a validation loss costs is in no budget,
 and on ten thousand long documents it would cost more than a training at nano."""
-
-
-@runtime_checkable
-class NeedsReferences(Protocol):
-    """A floor that is told the answers: the reference. Whatever trains is told nothing."""
-
-    def answers(self, answers: Mapping[str, str]) -> None:
-        """Take the targets by document id."""
-        ...
-
-
-@runtime_checkable
-class NeedsTrueDistribution(Protocol):
-    """A system that is told the law of the source: the oracle."""
-
-    def law(self, sample: Callable[[str | None, int], str]) -> None:
-        """Take `draw(source, seed)`, a target from P(target | source)."""
-        ...
 
 
 def run(
@@ -84,20 +78,6 @@ def run(
     return sweep.outcome
 
 
-def command_of(plan: Plan, cell: Cell) -> str:
-    """The command that makes a cell again."""
-    from benchmarks.metrics.core import selection
-
-    choices = plan.choices
-    prefixes = ("data.", f"{selection.PREFIX}.", f"{cell.system}.")
-    changes = {k: v for k, v in choices.changes.items() if "." not in k or k.startswith(prefixes)}
-    named = generation_settings.words_for(cell.system, registry.find(cell.system), choices.setting)
-    alone: Choices = dataclasses.replace(
-        choices, system=(cell.system,), setting=named, seed=cell.seed, seeds=1, changes=changes
-    )
-    return plan_file.command_of(alone)
-
-
 class _RunExecution:
     """The state of one command at work."""
 
@@ -117,11 +97,17 @@ class _RunExecution:
         task = self.plan.task.name
         source = self.plan.source
         passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
-        return Corpus(source.load(task, "train"), source.load(task, "validation", VALIDATION_DOCUMENTS), passages)
+        validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
+        return Corpus(source.load(task, "train"), validation, passages, self.plan.cells[0].cell.tokenizer)
+
+    @cached_property
+    def tokenizer(self) -> RoundTrip:
+        """Of all texts of the run."""
+        return round_trip.find(self.plan.cells[0].cell.tokenizer)
 
     @cached_property
     def corpus_digests(self) -> Mapping[str, Json]:
-        return store.corpus_digests(self.corpus)
+        return run_texts.corpus_digests(self.corpus)
 
     @cached_property
     def content(self) -> Json:
@@ -141,11 +127,15 @@ class _RunExecution:
                     f"'{planned.cell.system}' draws from the source's own distribution, which '{planned.cell.source}' "
                     "does not know; leave it out, or take --source world."
                 )
+        if "score" in self.stages:
+            scoring.check_cache()
         for planned in self.plan.cells:
             header = store.read_header(self.folder(planned.cell))
             if header is not None and not self.fresh:
                 self.check_record(planned.cell, header)
-        digests = {"test": store.digest(self.tests)}
+        if self.stages[0] != "score" and any(map(self.pending, self.groups())):
+            _ = self.tokenizer.content  # read, to see that it is there
+        digests = {"test": run_texts.digest(self.tests)}
         if "fit" in self.stages:
             if any(map(self.to_fit, self.groups())):
                 check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
@@ -156,6 +146,9 @@ class _RunExecution:
             made_again = {planned.cell.id for planned in self.plan.cells}
             headers = [header for header in headers if header.cell.id not in made_again]
         reuse.check_documents(self.run_folder, headers, digests)
+        for group in self.groups():
+            if "fit" in self.stages and self.to_fit(group):
+                self.locate_weights(group[0])
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
@@ -181,6 +174,12 @@ class _RunExecution:
         if header.status == "done" and not lost:
             store.read_scores(folder)
 
+    def locate_weights(self, planned: PlannedCell) -> None:
+        """See that the weights are here from which a system trains."""
+        contestant = planned.contestant
+        if issubclass(contestant.system, LocatesWeights):
+            contestant.system(contestant.recipe, self.plan.task.limits).locate_weights()
+
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""
         training = fitting.training_of(self.run_folder, group[0].cell.checkpoint_id)
@@ -201,7 +200,7 @@ class _RunExecution:
         return [planned for planned in group if self.fresh or not store.is_generated(self.folder(planned.cell))]
 
     def run(self) -> None:
-        self.documents = store.write_documents(self.run_folder, self.tests)
+        self.documents = run_texts.write_documents(self.run_folder, self.tests)
         for group in self.groups():
             pending = self.pending(group)
             for planned in group:
@@ -231,13 +230,21 @@ class _RunExecution:
         if not fitted or "generate" not in self.stages:
             return
         system: System | None = None
+        likelihoods: TargetLikelihoods | None = None
         with self.outcome.guarded(group):
             system = self.load(group[0])
-        for planned in group if system is not None else ():
+            cell = group[0].cell
+            likelihoods = TargetLikelihoods(
+                system,
+                self.tests,
+                cell.seed,
+                lambda share: self.voice.progress(f"{cell.system} likelihoods", share, None),
+            )
+        for planned in group if likelihoods is not None else ():
             with self.outcome.guarded([planned]):
-                assert system is not None
-                self.generate(system, planned)
-        del system
+                assert system is not None and likelihoods is not None
+                self.generate(system, planned, likelihoods)
+        del system, likelihoods
         memory.free()
 
     def begin(self, planned: PlannedCell) -> None:
@@ -249,17 +256,26 @@ class _RunExecution:
             cell=cell,
             status="started",
             created=old.created if old is not None else environment.now(),
-            command=command_of(self.plan, cell),
+            command=plan_file.command_of_cell(self.plan, cell),
             method=planned.contestant.method,
             external_weights=planned.contestant.external_weights,
             **origin,
             content=self.content,
             documents={**(self.corpus_digests if "fit" in self.stages else {}), "test": self.documents},
+            tokenizer=self.about_tokenizer(planned),
             earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
         for name in (ERROR, *store.JUDGED):
             (self.folder(cell) / name).unlink(missing_ok=True)
+
+    def about_tokenizer(self, planned: PlannedCell) -> Json:
+        """The tokenizer of the run, which is kept, and the one that a pretrained system has besides."""
+        system, recipe = planned.contestant.system, planned.contestant.recipe
+        own = system.own_tokenizer(recipe) if issubclass(system, BringsTokenizer) else None
+        sha256 = run_texts.write_tokenizer(self.run_folder, self.tokenizer.content)
+        name = planned.cell.tokenizer or round_trip.PACKAGED
+        return {"name": name, "sha256": sha256, **({} if own is None else {"own": own})}
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""
@@ -298,9 +314,11 @@ class _RunExecution:
         if isinstance(system, NeedsTrueDistribution) and not contestant.system.trained:
             assert isinstance(self.plan.source, sources.HasTrueDistribution)
             system.law(self.plan.source.law(self.plan.task.name))
+        if isinstance(system, NeedsTrueProbability) and isinstance(self.plan.source, HasTrueProbability):
+            system.probability(self.plan.source.log_probability(self.plan.task.name))
         return system
 
-    def generate(self, system: System, planned: PlannedCell) -> None:
+    def generate(self, system: System, planned: PlannedCell, likelihoods: TargetLikelihoods) -> None:
         cell, folder = planned.cell, self.folder(planned.cell)
         requests = [
             Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
@@ -322,6 +340,7 @@ class _RunExecution:
             progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
             say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
         )
+        no_likelihood = likelihoods.keep(folder)
         header = store.read_header(folder)
         assert header is not None
         if header.earlier:
@@ -337,6 +356,7 @@ class _RunExecution:
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
                 trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
+                no_likelihood=no_likelihood,
                 networks=probes.measure(networks),
                 parameters=probes.total(networks),
                 verdict=verdict,
@@ -362,6 +382,6 @@ class _RunExecution:
     def remember(self, header: Header) -> None:
         """Keep the texts learnt from where an earlier version of this project did not."""
         train = header.documents.get("train")
-        stored = train is None or store.is_learnt(self.run_folder, train["sha256"])
-        if not stored and train is not None and store.digest(self.corpus.train)["sha256"] == train["sha256"]:
-            store.write_learnt(self.run_folder, self.corpus.train)
+        stored = train is None or run_texts.is_learnt(self.run_folder, train["sha256"])
+        if not stored and train is not None and run_texts.digest(self.corpus.train)["sha256"] == train["sha256"]:
+            run_texts.write_learnt(self.run_folder, self.corpus.train)

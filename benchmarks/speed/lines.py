@@ -17,6 +17,9 @@ from benchmarks.planning.run_config import Choices
 from benchmarks.speed.measure import with_capture
 from benchmarks.speed.schema import Subject
 from benchmarks.speed.training_steps import STAGES
+from cosmos.io.errors import check_range
+
+_MOST, _MOST_TOKENS = 1_000_000, 10_000_000  # texts, positions and seconds asked for; tokens of a vocabulary
 
 CAPTURES = ("off", "compile", "graph")
 
@@ -79,6 +82,9 @@ class SpeedOptions:
             raise UserError("--batch must name sizes of at least 1, such as 1,8,64.")
         if not self.seconds > 0:
             raise UserError(f"--seconds must be positive, not {self.seconds:g}.")
+        for name, value in (("length", self.length), ("batch", max(self.batches)), ("seconds", self.seconds)):
+            check_range(f"--{name}", value, 0, _MOST)
+        check_range("--vocabulary", self.vocabulary, 0, _MOST_TOKENS)
         for capture in self.capture:
             if capture not in CAPTURES:
                 raise unknown("capture", capture, CAPTURES)

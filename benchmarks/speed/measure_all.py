@@ -18,7 +18,7 @@ from benchmarks.running.cell_status import ProgressReporter
 from benchmarks.speed import ceilings, measure, schema, training_steps
 from benchmarks.speed.lines import PlannedTiming, SpeedOptions
 from benchmarks.speed.schema import Speed, SpeedRecord
-from cosmos.io.files import make_folder
+from cosmos.io.files import WriteError, make_folder
 
 
 def run(
@@ -87,7 +87,7 @@ def _guarded(entry: PlannedTiming, what: Callable[[], Found]) -> Found | SpeedRe
     """What `what` returns, or a record that says why it did not."""
     try:
         return what()
-    except StoreError:
+    except WriteError:
         raise
     except UserError as error:
         reason = str(error)

@@ -6,19 +6,22 @@ Every line says its `kind`: "ceilings" (what the machine can do), "generation" o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from baselines.contract import UserError
 from benchmarks.records import seals
 from benchmarks.records.files import read_lines
+from benchmarks.records.parts import MadeWith, NotMade
 from benchmarks.records.schema import Json, identity, method_by_name
+from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 FILE = "speed.jsonl"
 SCHEMA = 3  # 2: records say the method of a system; 3: lines are sealed
 _SEALED = 3
 WEIGHTS = "random weights"
+_REMEDY = "delete the line, or choose another folder"
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,12 @@ class Ceilings:
         made: code and machine, as `benchmarks.records.environment.made_with` says.
     """
 
-    matrix_flops_per_second: float
-    copy_bytes_per_second: float  # read and written
+    matrix_flops_per_second: Amount
+    copy_bytes_per_second: Amount  # read and written
     matrix_size: int
     copy_bytes: int
     dtype: str
-    made: Json
+    made: Annotated[Json, MadeWith]
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ class Subject:
     recipe: Json
     what: str
     values: Json
-    batch: int
-    length: int
-    vocabulary: int
+    batch: Count
+    length: Count
+    vocabulary: Count
     dtype: str
     device: str
 
@@ -89,18 +92,18 @@ class SpeedRecord:
     subject: Subject
     status: Literal["done", "failed"]
     created: str
-    made: Json
-    reason: str = ""
+    made: Annotated[Json, MadeWith | NotMade]
+    reason: AnyText = ""
     method: str = ""
-    seconds: tuple[float, ...] = ()
-    preparation: tuple[float, ...] = ()
+    seconds: tuple[Amount, ...] = ()
+    preparation: tuple[Amount, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
-    flops: float | None = None
-    bytes_read: float | None = None
-    peak_bytes: int | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
-    tokens: int = 0
+    flops: Amount | None = None
+    bytes_read: Amount | None = None
+    peak_bytes: Count | None = None
+    parts: Mapping[str, Amount] = field(default_factory=dict)
+    tokens: Count = 0
     weights: str = WEIGHTS
 
 
@@ -134,22 +137,19 @@ def read_records(folder: Path) -> Speed:
 def from_lines(lines: Iterable[Json], where: Path) -> Speed:
     """Records from JSON lines; `where` names their file in errors."""
     ceilings, measured = None, []
-    for line in lines:
+    for read in lines:
+        line = read_as(dict[str, Any], read, str(where), _REMEDY)
         schema = line.get("schema")
         if schema not in (1, 2, SCHEMA):
             raise UserError(f"{where} has schema {schema}, this version reads {SCHEMA}; choose another folder.")
         said = f"A line of {where}"
-        values: dict[str, Any] = seals.opened(line, said, "delete it, and measure again", wanted=schema >= _SEALED)
+        values = seals.opened(line, said, "delete it, and measure again", wanted=schema >= _SEALED)
         del values["schema"]
         kind = values.pop("kind", None)
-        try:
-            if kind == "ceilings":
-                ceilings = Ceilings(**values)
-            else:
-                values["subject"] = Subject(**values["subject"])
-                values.setdefault("method", method_by_name(values["subject"].system))  # schema 1
-                values |= {name: tuple(values[name]) for name in ("seconds", "preparation")}
-                measured.append(SpeedRecord(**values))
-        except (TypeError, KeyError) as error:
-            raise UserError(f"{where} holds a line that is no record of speed ({error}); delete it.") from error
+        if kind == "ceilings":
+            ceilings = read_as(Ceilings, values, str(where), _REMEDY)
+        else:
+            record = read_as(SpeedRecord, values, str(where), _REMEDY)
+            method = record.method or method_by_name(record.subject.system)  # schema 1 does not say it
+            measured.append(replace(record, method=method))
     return Speed(ceilings, tuple(measured))

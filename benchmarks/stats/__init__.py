@@ -1,21 +1,41 @@
-"""Statistics of scores: intervals, paired tests, families of tests, fronts. Standard library and numpy only."""
+"""Statistics of scores: intervals, paired tests, families of tests, fronts. Numpy, and quantiles of scipy, only."""
 
-from benchmarks.stats.bootstrap import Interval, interval, mean_interval, ratio_interval
-from benchmarks.stats.families import benjamini_hochberg, holm
-from benchmarks.stats.paired import Comparison, Outcome, compare, decide
-from benchmarks.stats.pareto import dominated_by, front
+from benchmarks.stats.bootstrap import interval
+from benchmarks.stats.families import benjamini_hochberg, holm, holm_factors
+from benchmarks.stats.intervals import (
+    FEWEST,
+    Interval,
+    SeedVariance,
+    mean_interval,
+    mean_intervals,
+    ratio_interval,
+    seed_variance,
+    with_seeds,
+)
+from benchmarks.stats.paired import Comparison, Outcome, adjusted, compare, decide, detectable_difference, unadjusted
+from benchmarks.stats.pareto import dominated_by, front, front_shares
 
 __all__ = [
+    "FEWEST",
     "Comparison",
     "Interval",
     "Outcome",
+    "SeedVariance",
+    "adjusted",
     "benjamini_hochberg",
     "compare",
     "decide",
+    "detectable_difference",
     "dominated_by",
     "front",
+    "front_shares",
     "holm",
+    "holm_factors",
     "interval",
     "mean_interval",
+    "mean_intervals",
     "ratio_interval",
+    "seed_variance",
+    "unadjusted",
+    "with_seeds",
 ]

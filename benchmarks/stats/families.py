@@ -11,13 +11,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     The i-th smallest of m is multiplied by m - i + 1, made monotone, and cut at 1. Right whatever the dependence
     between the tests.
     """
+    return [min(1.0, factor * p) for factor, p in zip(holm_factors(p_values), p_values, strict=True)]
+
+
+def holm_factors(p_values: Sequence[float]) -> list[float]:
+    """By how much Holm's correction multiplies each p-value, in the given order, before it is cut at 1; from 1 to m.
+
+    The interval of a test at the level 1 - alpha / factor is adjusted as its p-value is: it leaves out what the test
+    refuses, where both rest on the same statistic.
+    """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
+    factors = [1.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+        largest = max(largest, (len(p_values) - rank) * p_values[index])
+        factors[index] = largest / p_values[index] if p_values[index] > 0 else float(len(p_values) - rank)
+    return factors
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

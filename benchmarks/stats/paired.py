@@ -1,4 +1,4 @@
-"""Is one system better than another on the same texts? Paired bootstrap, sign flips, smallest visible difference.
+"""Is one system better than another on the same texts? Sign flips, paired intervals, smallest visible difference.
 
 The pairing is what gives power: two systems asked the same questions share their difficulty, and only the differences
 of their per-text scores are looked at.
@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from benchmarks.stats.bootstrap import DRAWS, LEVEL, Array, Interval, mean_interval
+from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, difference_limits, with_seeds
 
 Outcome = Literal["better", "worse", "cannot tell"]
 
 FLIPS = 10_000
 _KEPT_SIGNS = 32_000_000  # random signs kept for the next pair: 32 MB
+POWER = 0.8
 _EXACT = 16  # up to this many non-zero differences all 2^n sign patterns are tried
 
 
@@ -31,12 +32,13 @@ class Comparison:
 
     Attributes:
         difference: mean of A - B.
-        low, high: limits of the paired bootstrap interval of the difference; equal to it when there is one text.
-        p: two-sided p-value of the sign-flip test that neither is better, not corrected for other comparisons.
-        outcome: of A against B, at 1 - `level`, taking into account which direction is good.
+        low, high: limits of the interval of the difference; equal to it when there is one text.
+        level: of the interval: above 0.95 where it is adjusted for other comparisons.
+        p: two-sided p-value that neither is better, adjusted likewise.
+        outcome: of A against B, at the 5 % level, taking into account which direction is good.
         n: texts compared.
-        detectable: smallest difference that this many texts would show four times in five; infinite where that cannot
-            be told.
+        differences: of each text, shape (n,).
+        seeds: the variance of the difference that is due to training seeds, None where it is not known.
     """
 
     difference: float
@@ -46,7 +48,8 @@ class Comparison:
     p: float
     outcome: Outcome
     n: int
-    detectable: float
+    differences: Array = field(repr=False, compare=False)
+    seeds: SeedVariance | None = None
 
 
 def compare(
@@ -55,50 +58,94 @@ def compare(
     *,
     direction: Literal["higher", "lower"] = "higher",
     seed: int = 0,
-    level: float = LEVEL,
+    seeds: SeedVariance | None = None,
 ) -> Comparison:
     """Compare two systems' scores of the same texts, in the same order; texts without both scores are left out.
 
-    A metric with `direction` "lower" is better where A is below B. For a family of comparisons correct the p-values
-    (`benchmarks.stats.families`) and ask `decide` again.
+    A metric with `direction` "lower" is better where A is below B. Where `seeds` is given, the scores are means over
+    training seeds, and interval and p-value are of other texts and other trainings: p is the larger of that of the
+    sign flips and that of Student's t over both. For a family of comparisons see `adjusted`.
     """
     assert len(values_a) == len(values_b), f"unlike texts: {len(values_a)} scores against {len(values_b)}"
     pairs = [(a, b) for a, b in zip(values_a, values_b, strict=True) if a is not None and b is not None]
     assert pairs, "no text has a score from both systems"
-    differences = np.array([a - b for a, b in pairs])  # (n,)
-    difference = math.fsum(differences) / len(differences)
-    limits = paired_interval(differences, seed=seed, level=level)
+    [found] = adjusted([unadjusted(np.array([a - b for a, b in pairs]), seed=seed, seeds=seeds)], [1.0], direction)
+    return found
+
+
+def unadjusted(differences: Array, *, seed: int = 0, seeds: SeedVariance | None = None) -> Comparison:
+    """Paired differences, shape (n,), with their p-value, and neither interval nor outcome yet."""
     p = sign_flip(differences, seed=seed)
-    return Comparison(
-        difference=difference,
-        low=limits.low,
-        high=limits.high,
-        level=level,
-        p=p,
-        outcome=decide(difference, p, limits, direction=direction),
-        n=len(differences),
-        detectable=detectable_difference(differences, alpha=1 - level),
-    )
+    if seeds is not None:
+        p = max(p, _over_seeds(differences, seeds))
+    difference = math.fsum(differences) / len(differences)
+    limits = (difference, difference, LEVEL)
+    return Comparison(difference, *limits, p, "cannot tell", len(differences), differences, seeds)
+
+
+def adjusted(
+    comparisons: Sequence[Comparison],
+    factors: Sequence[float],
+    direction: Literal["higher", "lower"] = "higher",
+) -> list[Comparison]:
+    """Comparisons as of one family: p times its factor (`families.holm_factors`), the interval at the level that takes
+    the same.
+
+    Zero belongs to the interval wherever the test does not refuse it, so none that leaves it out stands beside
+    "cannot tell".
+    """
+    levels = [1 - (1 - LEVEL) / factor for factor in factors]
+    found = []
+    for comparison, factor, limits in zip(comparisons, factors, _intervals(comparisons, levels), strict=True):
+        if comparison.seeds is not None:
+            limits = with_seeds(limits, comparison.difference, comparison.seeds)
+        p = min(1.0, factor * comparison.p)
+        if _kept(p) and comparison.n > 1:
+            limits = Interval(min(0.0, limits.low), max(0.0, limits.high), limits.level)
+        outcome = decide(comparison.difference, p, limits, direction=direction)
+        found.append(replace(comparison, low=limits.low, high=limits.high, level=limits.level, p=p, outcome=outcome))
+    return found
+
+
+def _intervals(comparisons: Sequence[Comparison], levels: Sequence[float]) -> list[Interval]:
+    """The interval of each over the choice of texts, those over as many texts together; of no width for one text."""
+    found = [Interval(c.difference, c.difference, level) for c, level in zip(comparisons, levels, strict=True)]
+    for n in {comparison.n for comparison in comparisons} - {1}:
+        places = [place for place, comparison in enumerate(comparisons) if comparison.n == n]
+        differences = np.stack([comparisons[place].differences for place in places])
+        lows, highs = difference_limits(differences, level=np.array([levels[place] for place in places]))
+        for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
+            found[place] = Interval(low, high, levels[place])
+    return found
 
 
 def decide(
     difference: float, p: float, limits: Interval, *, direction: Literal["higher", "lower"] = "higher"
 ) -> Outcome:
-    """The outcome of a comparison, given its p-value (perhaps corrected) and its interval.
+    """The outcome of a comparison, given its p-value and its interval, both adjusted or neither.
 
-    Both must agree: p at most 1 - level, and the interval without zero. So no table shows an interval that crosses
-    zero beside a verdict, and tiny samples, on which a bootstrap is too sure of itself, are left to the exact test.
+    Both must agree: p at most 0.05, and the interval without zero. So no table shows an interval that crosses zero
+    beside a verdict, and tiny samples are left to the exact test.
     """
-    if p > 1 - limits.level + 1e-12 or limits.low <= 0 <= limits.high:
+    if _kept(p) or limits.low <= 0 <= limits.high:
         return "cannot tell"
     return "better" if (difference > 0) == (direction == "higher") else "worse"
 
 
-def paired_interval(differences: Array, *, seed: int = 0, draws: int = DRAWS, level: float = LEVEL) -> Interval:
-    """The percentile bootstrap interval of the mean difference, shape (n,); of no width when there is one text."""
-    if len(differences) < 2:
-        return Interval(float(differences[0]), float(differences[0]), level)
-    return mean_interval(differences, seed=seed, draws=draws, level=level)
+def _kept(p: float) -> bool:
+    """Whether a test keeps the hypothesis that neither is better."""
+    return p > 1 - LEVEL + 1e-12
+
+
+def _over_seeds(differences: Array, seeds: SeedVariance) -> float:
+    """The p-value of Student's t over texts and seeds, with the degrees of freedom of Satterthwaite (1946)."""
+    n = len(differences)
+    texts = float(np.var(differences, ddof=1)) / n if n > 1 else 0.0
+    total = texts + seeds.variance
+    if seeds.variance == 0 or total == 0:
+        return 0.0  # sign flips alone decide
+    freedom = total**2 / (texts**2 / max(1, n - 1) + seeds.variance**2 / seeds.freedom)
+    return float(2 * stdtr(freedom, -abs(differences.mean()) / math.sqrt(total)))
 
 
 def sign_flip(differences: Array, *, seed: int = 0, flips: int = FLIPS) -> float:
@@ -149,15 +196,48 @@ def _binomial(n: int, excess: int) -> float:
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(heads, n + 1)) / (1 << n))
 
 
-def detectable_difference(differences: Array, *, alpha: float = 1 - LEVEL, power: float = 0.8) -> float:
+def detectable_difference(
+    differences: Array,
+    *,
+    seeds: SeedVariance | None = None,
+    tests: int = 1,
+    rivals: int = 1,
+    power: float = POWER,
+) -> float:
     """The smallest true mean difference that as many texts with this spread show with probability `power`.
 
-    (z_{1-alpha/2} + z_{power}) * sd / sqrt(n), the normal approximation; infinite where there is no spread to go by,
-    which is for one text and for differences that are all the same.
+    (t_{1 - alpha/2} + z_{power}) times the standard error; infinite where there is no spread to go by, which is for one
+    text and for differences that are all the same.
+
+    Args:
+        seeds: what training seeds add to the variance.
+        tests: how many comparisons the level of 5 % is shared by: the first step of Holm's correction.
+        rivals: how many must be beaten at once, by this difference each.
     """
     n = len(differences)
     if n < 2 or np.ptp(differences) == 0:
         return math.inf
-    normal = NormalDist()
-    factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    return factor * float(np.std(differences, ddof=1)) / math.sqrt(n)
+    texts = float(np.var(differences, ddof=1)) / n
+    total, freedom = texts, float(n - 1)
+    if seeds is not None and seeds.variance > 0:
+        total += seeds.variance
+        freedom = total**2 / (texts**2 / (n - 1) + seeds.variance**2 / seeds.freedom)
+    refused = float(stdtrit(freedom, 1 - (1 - LEVEL) / (2 * tests)))
+    return (refused + _all_above(rivals, power)) * math.sqrt(total)
+
+
+def _all_above(count: int, power: float) -> float:
+    """The z that makes so many normal deviates all exceed -z with probability `power`, z_{power} for one.
+
+    Leads over rivals share the leader's own luck, so they are correlated by a half, as in Dunnett (1955).
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+
+    def chance(z: float) -> float:
+        return float((weights * ndtr(math.sqrt(2) * z + nodes) ** count).sum() / weights.sum())
+
+    low, high = float(ndtri(power)), float(ndtri(1 - (1 - power) / count)) + 1e-9  # one alone; none shared
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(middle) < power else (low, middle)
+    return high

@@ -14,8 +14,10 @@ def is_exhausted(error: BaseException) -> bool:
 
 
 def free() -> None:
-    """Give the memory of tensors that are no longer referred to back."""
-    gc.collect()
+    """Give the memory of tensors that are no longer referred to back; there are none where torch was not imported."""
     torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is None:
+        return
+    gc.collect()
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()

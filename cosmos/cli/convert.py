@@ -16,14 +16,32 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cosmos.cli.flags import finite_number, whole_number
+from cosmos.config import MOST_PIECES, MOST_WIDE
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("authors", metavar="AUTHORS", type=Path, help="the authors' checkpoint")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write to")
-    parser.add_argument("--d", type=float, default=5.0, metavar="D", help="of the tangent schedule of its training (5)")
-    parser.add_argument("--latents", type=int, metavar="N", help="needed only where the file has no latent statistics")
-    parser.add_argument("--head-size", type=int, default=64, metavar="N", help="width of an attention head (64)")
-    parser.add_argument("--mask-token", type=int, default=103, metavar="ID", help="[MASK] in the tokenizer (103)")
+    parser.add_argument(
+        "--d", type=finite_number, default=5.0, metavar="D", help="of the tangent schedule of its training (5)"
+    )
+    parser.add_argument(
+        "--latents",
+        type=whole_number(1, MOST_WIDE),
+        metavar="N",
+        help="needed only where the file has no latent statistics",
+    )
+    parser.add_argument(
+        "--head-size", type=whole_number(1, MOST_WIDE), default=64, metavar="N", help="width of an attention head (64)"
+    )
+    parser.add_argument(
+        "--mask-token",
+        type=whole_number(0, MOST_PIECES),
+        default=103,
+        metavar="ID",
+        help="[MASK] in the tokenizer (103)",
+    )
     parser.add_argument("--sensible-condition", action="store_true", help="our way with a condition, not the authors'")
 
 

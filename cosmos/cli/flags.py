@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,36 @@ if TYPE_CHECKING:
     from cosmos.training.config import Progress, TrainingResult, TrainingRun
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """The `type` of a flag that takes a whole number between two."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = most + 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text[:40]!r}")
+        return number
+
+    return read
+
+
+def finite_number(text: str) -> float:
+    """The `type` of a flag that takes a number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"must be a finite number, not {text[:40]!r}")
+    return number
+
+
+MANY = 1_000_000  # texts asked for at once
+seed_number = whole_number(0, 2**63 - 1 - MANY)
+
+
 def add_training_flags(parser: argparse.ArgumentParser) -> None:
     """What both stages are told."""
     parser.add_argument("data", metavar="DATA", type=Path, help="texts, or pairs, to learn from")
@@ -26,7 +57,9 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation", metavar="FILE", type=Path, help="held-out texts, of the same kind as DATA")
     parser.add_argument("--preset", default="nano", metavar="NAME", help="sizes and recipe: nano, small, base (nano)")
     parser.add_argument("--budget", metavar="AMOUNT", help="300steps, 90seconds or 5e12flops (the preset's share)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="everything random follows from it (0)")
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="everything random follows from it (0)"
+    )
     add_device(parser)
 
 

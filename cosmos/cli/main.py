@@ -1,15 +1,14 @@
-"""From words to a verb, and from an error to an exit code: 0 well, 2 the user can mend it (one sentence says how)."""
+"""From words to a verb; `cosmos.io.terminal` says how a command ends."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cosmos.io.errors import UserError, unknown
+from cosmos.io.terminal import answer
 
 VERBS = ("train-autoencoder", "train-diffusion", "sample", "reconstruct", "convert", "probe")
 
@@ -43,17 +42,7 @@ class CosmosParser(argparse.ArgumentParser):
 
 def main(words: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    try:
-        return _run(words)
-    except UserError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return answer(lambda: _run(words))
 
 
 def _run(words: Sequence[str]) -> int:

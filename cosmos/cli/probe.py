@@ -13,15 +13,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cosmos.cli.flags import add_device, device
+from cosmos.cli.flags import MANY, add_device, device, seed_number, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
     parser.add_argument("texts", metavar="TEXTS", type=Path, help="texts, or pairs, to probe with")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write to")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="use the first N texts (100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (0)")
+    parser.add_argument(
+        "--limit", type=whole_number(2, MANY), default=100, metavar="N", help="use the first N texts (100)"
+    )
+    parser.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of the noise (0)")
     add_device(parser)
 
 

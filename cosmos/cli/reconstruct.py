@@ -11,17 +11,17 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from cosmos.cli.flags import add_device, device
+from cosmos.cli.flags import MANY, add_device, device, whole_number
+from cosmos.io.terminal import json_line, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
     parser.add_argument("texts", metavar="TEXTS", type=Path, help="what to reconstruct")
-    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    parser.add_argument("--batch", type=whole_number(1, MANY), default=256, metavar="N", help="texts at once (256)")
     add_device(parser)
 
 
@@ -46,11 +46,11 @@ def main(arguments: argparse.Namespace) -> int:
             right = plain == written.text
             same += right
             unfinished += not written.finished
-            print(json.dumps({"original": text, **written._asdict(), "same": right}, ensure_ascii=False))
-    print(f"{same} of {len(texts)} texts came back word for word.", file=sys.stderr)
+            print(json_line({"original": text, **written._asdict(), "same": right}, sys.stdout.encoding))
+    tell(f"{same} of {len(texts)} texts came back word for word.")
     if cut:
         limit = pipeline.autoencoder.config.max_tokens
-        print(f"{cut} of {len(texts)} texts were longer than {limit} tokens and lost their tail.", file=sys.stderr)
+        tell(f"{cut} of {len(texts)} texts were longer than {limit} tokens and lost their tail.")
     if unfinished:
-        print(f"{unfinished} of {len(texts)} texts never ended and may be cut.", file=sys.stderr)
+        tell(f"{unfinished} of {len(texts)} texts never ended and may be cut.")
     return 0

@@ -15,22 +15,29 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from cosmos.cli.flags import add_device, device
+from cosmos.cli.flags import MANY, add_device, device, finite_number, seed_number, whole_number
+from cosmos.config import MOST_STEPS
+from cosmos.io.terminal import json_line, tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a trained model's folder")
     parser.add_argument("--sources", metavar="FILE", type=Path, help="what to condition on")
-    parser.add_argument("--count", type=int, default=8, metavar="N", help="texts of an unconditional model (8)")
+    parser.add_argument(
+        "--count", type=whole_number(1, MANY), default=8, metavar="N", help="texts of an unconditional model (8)"
+    )
     parser.add_argument("--solver", default="dpmpp_2m", metavar="NAME", help="dpmpp_2m, release, heun, ... (dpmpp_2m)")
-    parser.add_argument("--steps", type=int, default=20, metavar="N", help="of the solver (20)")
-    parser.add_argument("--guidance", type=float, default=1.0, metavar="W", help="1 is the conditional model (1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first text; each next is one more (0)")
-    parser.add_argument("--batch", type=int, default=256, metavar="N", help="texts at once (256)")
+    parser.add_argument("--steps", type=whole_number(1, MOST_STEPS), default=20, metavar="N", help="of the solver (20)")
+    parser.add_argument(
+        "--guidance", type=finite_number, default=1.0, metavar="W", help="1 is the conditional model (1)"
+    )
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="of the first text; each next is one more (0)"
+    )
+    parser.add_argument("--batch", type=whole_number(1, MANY), default=256, metavar="N", help="texts at once (256)")
     parser.add_argument("--capture", default="off", metavar="HOW", help="off, compile or graph (off)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="where to write (stdout)")
     add_device(parser)
@@ -53,6 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.pipeline import Pipeline
 
     pipeline = Pipeline.load(arguments.model, device=device(arguments.device), with_encoder=sources is not None)
+    encoding = "utf-8" if arguments.out is not None else sys.stdout.encoding
     lines: list[str] = []
     unfinished = 0
     for start in range(0, count, arguments.batch):
@@ -61,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
         seeds = range(arguments.seed + start, arguments.seed + stop)
         texts = pipeline.sample(part, seeds, setting, arguments.capture)
         for source, seed, written in zip(part or [None] * len(seeds), seeds, texts, strict=True):
-            lines.append(json.dumps({"source": source, "seed": seed, **written._asdict()}, ensure_ascii=False) + "\n")
+            lines.append(json_line({"source": source, "seed": seed, **written._asdict()}, encoding) + "\n")
             unfinished += not written.finished
     if arguments.out is None:
         sys.stdout.writelines(lines)
@@ -70,7 +78,7 @@ def main(arguments: argparse.Namespace) -> int:
     if sources is not None:
         limit = pipeline.denoiser.config.max_source_tokens
         if cut := pipeline.encoder.ids(sources, limit)[1]:
-            print(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.", file=sys.stderr)
+            tell(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.")
     if unfinished:
-        print(f"{unfinished} of {count} texts never ended and may be cut.", file=sys.stderr)
+        tell(f"{unfinished} of {count} texts never ended and may be cut.")
     return 0

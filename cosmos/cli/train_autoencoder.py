@@ -17,14 +17,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from cosmos.cli.flags import add_training_flags, device, recipe, train
+from cosmos.cli.flags import add_training_flags, device, recipe, train, whole_number
+from cosmos.config import MOST_WIDE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training_flags(parser)
     parser.add_argument("--encoder", metavar="NAME", help="frozen text encoder, a folder or cached name (the preset's)")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="longest text; longer ones are cut (that of DATA)")
-    parser.add_argument("--latents", type=int, metavar="N", help="how many latents a text becomes (the preset's)")
+    parser.add_argument(
+        "--max-tokens",
+        type=whole_number(3, MOST_WIDE),
+        metavar="N",
+        help="longest text; longer ones are cut (that of DATA)",
+    )
+    parser.add_argument(
+        "--latents", type=whole_number(1, MOST_WIDE), metavar="N", help="how many latents a text becomes (the preset's)"
+    )
     parser.add_argument("--corruption", metavar="NAME", help="ce, mse, activation or latent: the ablation ladder")
 
 

@@ -17,13 +17,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from cosmos.cli.flags import add_training_flags, device, recipe, train
+from cosmos.cli.flags import add_training_flags, device, recipe, train, whole_number
+from cosmos.config import MOST_WIDE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--autoencoder", metavar="FOLDER", type=Path, required=True, help="the first stage's model")
     add_training_flags(parser)
-    parser.add_argument("--max-source-tokens", type=int, metavar="N", help="longest source (that of DATA)")
+    parser.add_argument(
+        "--max-source-tokens", type=whole_number(3, MOST_WIDE), metavar="N", help="longest source (that of DATA)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, read_json, saving, write_json
+from cosmos.io.typed_json import read_as
 from cosmos.runtime.flops import measure_flops
 
 _SAVE_SECONDS = 10.0  # longest work that a kill can lose
@@ -58,7 +59,7 @@ def open_array(folder: Path, name: str, build: Callable[[Tensor, dict[str, Any]]
     try:
         values = np.load(folder / f"{name}.npy", mmap_mode="c")  # copy on write: torch wants memory it could write to
         return build(torch.from_numpy(values), about)
-    except (OSError, ValueError, KeyError, AssertionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
         raise UserError(f"The cached {name} in {folder} are damaged; delete that folder and run again.") from error
 
 
@@ -90,7 +91,7 @@ def compute_array(
     make_folder(folder)
     done = _Done(key)
     if begun.exists() and partial.exists() and (stored := read_json(begun)).get("key") == key:
-        done = _Done(**stored)
+        done = read_as(_Done, stored, str(begun), "delete that folder and run again")
     with saving(path):
         about.unlink(missing_ok=True)  # it would speak of rows that are about to be replaced
         with partial.open("r+b" if done.groups else "w+b") as file:

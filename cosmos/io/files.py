@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from cosmos.io.errors import UserError
+from cosmos.io.typed_json import parse
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no space left, on the disk or in the user's share of it."""
+    return error.errno in _FULL
 
 
 class WriteError(UserError):
@@ -26,10 +32,18 @@ class WriteError(UserError):
 
     @classmethod
     def of(cls, path: Path, error: OSError) -> Self:
-        if error.errno in _FULL:
+        if is_full(error):
             said = f"There is no space left to write {path}; free some and run the same command again, nothing is lost."
             return cls(said)
         return cls(f"Cannot write {path} ({error.strerror or error}); {cls.remedy}.")
+
+
+def expanded(path: str) -> Path:
+    """A path whose first part may be ~; `UserError` where nobody knows that home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"The home folder in {path} is not known here; write the path without ~.") from error
 
 
 @contextmanager
@@ -101,7 +115,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") -> dict[str, Any]:
     """Read a JSON object, or raise `UserError` with what helps where it is missing or damaged."""
     try:
-        value = json.loads(path.read_bytes())
+        value = parse(path.read_bytes())
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
     except OSError as error:

@@ -43,12 +43,12 @@ class Gate(nn.Module):
 
 
 class CompressorLayer(nn.Module):
-    """Joint attention and feed-forward, each residual."""
+    """Joint attention and feed-forward, each residual; `stream` and `memory` are widths."""
 
-    def __init__(self, config: AutoencoderConfig) -> None:
+    def __init__(self, config: AutoencoderConfig, stream: int, memory: int) -> None:
         super().__init__()
-        self.attention = PerceiverAttention(config.width, config.heads)
-        self.feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
+        self.attention = PerceiverAttention(config.width, config.heads, stream, memory)
+        self.feed_forward = GeluFeedForward(stream, config.feed_forward * stream, config.dropout)
 
     def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         stream = stream + self.attention(stream, memory, mask)
@@ -58,8 +58,8 @@ class CompressorLayer(nn.Module):
 class DecompressorLayer(CompressorLayer):
     """The same with a scalar gate on each sub-layer."""
 
-    def __init__(self, config: AutoencoderConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: AutoencoderConfig, stream: int, memory: int) -> None:
+        super().__init__(config, stream, memory)
         self.attention_gate, self.feed_forward_gate = Gate(), Gate()
 
     def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -72,12 +72,13 @@ class Compressor(nn.Module):
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
-        self.from_text = project(config.text_width, config.width)
-        self.positions = Positions(config.max_tokens, config.width)
-        self.queries = nn.Parameter(torch.empty(config.latents, config.width).normal_(std=0.02))
-        self.query_norm = RMSNorm(config.width)
-        self.layers = nn.ModuleList(CompressorLayer(config) for _ in range(config.layers))
-        self.to_latent = project(config.width, config.latent_width)
+        stream, memory = config.latent_stream, config.text_stream
+        self.from_text = project(config.text_width, memory)
+        self.positions = Positions(config.max_tokens, memory)
+        self.queries = nn.Parameter(torch.empty(config.latents, stream).normal_(std=0.02))
+        self.query_norm = RMSNorm(stream)
+        self.layers = nn.ModuleList(CompressorLayer(config, stream, memory) for _ in range(config.layers))
+        self.to_latent = project(stream, config.latent_width)
         self.output_norm = RMSNorm(config.latent_width)
 
     def forward(self, states: Tensor, visible: Tensor) -> Tensor:
@@ -100,19 +101,22 @@ class Decompressor(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.register_buffer("mask_embedding", torch.zeros(config.text_width))  # of [MASK] in the frozen text encoder
-        self.from_text = project(config.text_width, config.width)
-        self.embedding_feed_forward = GeluFeedForward(config.width, config.feed_forward * config.width, config.dropout)
+        stream, memory = config.text_stream, config.latent_stream
+        self.from_text = project(config.text_width, stream)
+        self.embedding_feed_forward = GeluFeedForward(stream, config.feed_forward * stream, config.dropout)
         self.embedding_gate = Gate()
-        self.positions = Positions(config.max_tokens, config.width)
-        self.from_latent = project(config.latent_width, config.width)
-        self.layers = nn.ModuleList(DecompressorLayer(config) for _ in range(config.layers))
-        self.to_text = project(config.width, config.text_width)
+        self.positions = Positions(config.max_tokens, stream)
+        # Latents share the table of the tokens where it has their width.
+        self.latent_positions = None if stream == memory else Positions(config.latents, memory)
+        self.from_latent = project(config.latent_width, memory)
+        self.layers = nn.ModuleList(DecompressorLayer(config, stream, memory) for _ in range(config.layers))
+        self.to_text = project(stream, config.text_width)
         self.head = nn.Linear(config.text_width, config.vocabulary, bias=False)
 
     def hidden(self, latents: Tensor) -> Tensor:
         """The states that enter the token head, [B, L, T]; there is no last norm."""
         memory = self.from_latent(latents)
-        memory = memory + self.positions(memory.shape[1])  # latents share the table of the tokens
+        memory = memory + (self.latent_positions or self.positions)(memory.shape[1])
         batch, length = len(latents), self.positions.num_embeddings
         # Every position reads the same embedding, so it is mapped once; in training for each, with its own dropout.
         start = self.from_text(self.mask_embedding).expand(*((batch, length) if self.training else (1, 1)), -1)

@@ -72,13 +72,16 @@ class Rotary(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention without biases, one matrix for queries, keys and values."""
+    """Multi-head self-attention without biases, one matrix for queries, keys and values.
 
-    def __init__(self, width: int, heads: int) -> None:
+    `inner` is the width of all heads together, W where it is left out.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int | None = None) -> None:
         super().__init__()
-        self.heads = heads
-        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.heads, inner = heads, inner or width
+        self.to_qkv = nn.Linear(width, 3 * inner, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
 
     def forward(
         self, x: Tensor, rotary: Rotate | None = None, mask: Tensor | None = None, causal: bool = False
@@ -91,14 +94,15 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to other states, whose keys and values can be computed once and used at every step."""
+    """Multi-head attention to other states, whose keys and values can be computed once and used at every step; `inner`
+    as in `SelfAttention`."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, inner: int | None = None) -> None:
         super().__init__()
-        self.heads = heads
-        self.to_query = nn.Linear(width, width, bias=False)
-        self.to_kv = nn.Linear(width, 2 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.heads, inner = heads, inner or width
+        self.to_query = nn.Linear(width, inner, bias=False)
+        self.to_kv = nn.Linear(width, 2 * inner, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
 
     def keys_values(self, states: Tensor, rotary: Rotate | None = None) -> tuple[Tensor, Tensor]:
         """[B, K, W] -> keys and values, each [B, H, K, D]."""
@@ -119,20 +123,22 @@ class PerceiverAttention(nn.Module):
     """Attention of a stream to a memory and to itself under one joint softmax, with QK-norm (cosmos.md 1.2).
 
     Both sides are normalised first; keys and values of stream and memory come from different matrices; queries and keys
-    pass an RMSNorm over the head size whose gain the heads share. No biases.
+    pass an RMSNorm over the head size whose gain the heads share. No biases. `width` is that of all heads together,
+    and those of stream and memory where they are left out.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, stream: int | None = None, memory: int | None = None) -> None:
         super().__init__()
-        self.heads = heads
-        self.stream_norm, self.memory_norm = RMSNorm(width), RMSNorm(width)
+        self.heads, stream, memory = heads, stream or width, memory or width
+        self.stream_norm, self.memory_norm = RMSNorm(stream), RMSNorm(memory)
         self.query_norm, self.key_norm = RMSNorm(width // heads), RMSNorm(width // heads)
-        self.stream_to_qkv = nn.Linear(width, 3 * width, bias=False)
-        self.memory_to_kv = nn.Linear(width, 2 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.stream_to_qkv = nn.Linear(stream, 3 * width, bias=False)
+        self.memory_to_kv = nn.Linear(memory, 2 * width, bias=False)
+        self.out = nn.Linear(width, stream, bias=False)
 
     def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
-        """stream [B, Q, W], memory [B, M, W], mask [B, 1, 1, Q + M] over (stream, memory), True = seen -> [B, Q, W]."""
+        """stream [B, Q, W] and memory [B, M, W], each of its width, and mask [B, 1, 1, Q + M] over (stream, memory),
+        True = seen -> as stream."""
         query, *own = self.stream_to_qkv(self.stream_norm(stream)).chunk(3, -1)
         other = self.memory_to_kv(self.memory_norm(memory)).chunk(2, -1)
         key, value = (split_heads(torch.cat(pair, 1), self.heads) for pair in zip(own, other, strict=True))

@@ -60,10 +60,10 @@ class DenoiserBlock(nn.Module):
     def __init__(self, config: DenoiserConfig, conditional: bool) -> None:
         super().__init__()
         self.attention_norm = RMSNorm(config.width)
-        self.attention = SelfAttention(config.width, config.heads)
+        self.attention = SelfAttention(config.width, config.heads, config.attention_width)
         if conditional:
             self.cross_norm = nn.Identity() if config.release_condition else RMSNorm(config.width)
-            self.cross_attention = CrossAttention(config.width, config.heads)
+            self.cross_attention = CrossAttention(config.width, config.heads, config.attention_width)
         self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = SwiGLU(config.width, config.inner)
 
@@ -92,7 +92,7 @@ class SourceEncoder(nn.Module):
     def __init__(self, config: DenoiserConfig, source_width: int) -> None:
         super().__init__()
         self.project = project(source_width, config.width)
-        self.rotary = Rotary(config.width // config.heads, config.max_source_tokens)
+        self.rotary = Rotary(config.attention_width // config.heads, config.max_source_tokens)
         self.blocks = nn.ModuleList(DenoiserBlock(config, conditional=False) for _ in range(config.source_layers))
         self.output_norm = RMSNorm(config.width)
         placed = config.release_condition or config.positions
@@ -126,7 +126,7 @@ class Denoiser(nn.Module):
         # One matrix each for all blocks: what is added to a block's input does not depend on the block before.
         self.time_shift = nn.Linear(width, config.layers * width)
         self.estimate_shift = nn.Linear(inner, config.layers * width)
-        self.rotary = Rotary(width // config.heads, config.latents)
+        self.rotary = Rotary(config.attention_width // config.heads, config.latents)
         conditional = config.source_width is not None
         self.blocks = nn.ModuleList(DenoiserBlock(config, conditional) for _ in range(config.layers))
         if config.output_norm:

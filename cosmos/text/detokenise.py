@@ -13,6 +13,7 @@ _OPENING = frozenset("([{$£€#“")  # no space after
 _JOINING = frozenset("-/_@'’")  # no space around, between two words
 _CONTRACTED = frozenset(("s", "t", "re", "ve", "ll", "d", "m", "em", "am"))  # what follows an apostrophe inside a word
 _NUMERIC = frozenset(".,:")  # no space after, between two digits
+_MARKS = _CLOSING | _OPENING | _JOINING | frozenset('"')  # all that decides spaces; a word never does
 
 
 def words(pieces: Sequence[str]) -> list[str]:
@@ -47,6 +48,10 @@ def detokenise(pieces: Sequence[str]) -> str:
     glued = True  # no space before the next token
     double = single = False  # an open quotation
     for i, token in enumerate(tokens):
+        if token not in _MARKS:
+            text += [token] if glued or not i else [" ", token]
+            glued = False
+            continue
         left = tokens[i - 1] if i else ""
         right = tokens[i + 1] if i + 1 < len(tokens) else ""
         before, after = glued, False  # whether it clings to what is before and after it

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cosmos.io.errors import UserError
+from cosmos.io.parquet import check_names, values_of
+from cosmos.io.typed_json import is_whole_text, parse_object
 
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[A-Z0-9\"'(])")
 
@@ -63,21 +64,15 @@ def pieces(passages: Iterable[str], words: int) -> list[str]:
 
 
 def _plain(path: Path) -> Texts:
-    return Texts([line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()], None)
+    return Texts([line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()], None)
 
 
 def _json_lines(path: Path) -> Texts:
     def rows() -> Iterable[Mapping[str, Any]]:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number}, is not JSON ({error.msg}).") from error
-            if not isinstance(row, dict):
-                raise UserError(f'{path}, line {number}, is not an object; write one like {{"text": "..."}}.')
-            yield row
+        # Not `splitlines`: JSON strings may hold what Unicode calls a line's end.
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+            if line.strip():
+                yield parse_object(line, f"Line {number} of {path}")
 
     return _columns(path, rows())
 
@@ -87,11 +82,14 @@ def _parquet(path: Path) -> Texts:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            check_names(names, path)
+            table = file.read([name for name in names if name in ("text", "source", "target")])
+    except pyarrow.ArrowException as error:
         raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
-    columns = [name for name in ("text", "source", "target") if name in table.column_names]
-    return _columns(path, table.select(columns).to_pylist())
+    columns = {name: values_of(table.column(name), name, path) for name in table.column_names}
+    return _columns(path, (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)))
 
 
 def _columns(path: Path, rows: Iterable[Mapping[str, Any]]) -> Texts:
@@ -102,6 +100,8 @@ def _columns(path: Path, rows: Iterable[Mapping[str, Any]]) -> Texts:
         target = row.get("target", row.get("text"))
         if not isinstance(target, str) or not isinstance(row.get("source", ""), str):
             raise UserError(f"Row {number} of {path} needs a string 'text', or strings 'source' and 'target'.")
+        if not is_whole_text(target) or not is_whole_text(row.get("source", "")):
+            raise UserError(f"Row {number} of {path} holds half of a surrogate pair; write the file anew.")
         targets.append(target)
         if "source" in row:
             sources.append(row["source"])

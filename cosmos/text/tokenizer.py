@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from cosmos.io.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _BATCH = 8192  # texts tokenised at once: enough for the threads, little memory
 
@@ -64,12 +66,32 @@ def _cached(name: str, kind: str) -> Path:
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The fast tokenizer of a model's folder, with neither truncation nor padding."""
-    if (folder / "tokenizer.json").is_file():
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    else:
-        from transformers import AutoTokenizer
+    return tokenizer_of(tokenizer_file(folder), folder / "tokenizer.json")
 
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True).backend_tokenizer
+
+def tokenizer_file(folder: Path) -> bytes:
+    """What tokenizer.json of a model's folder holds, or would hold where only older files are there."""
+    if (folder / "tokenizer.json").is_file():
+        return (folder / "tokenizer.json").read_bytes()
+    from transformers import AutoTokenizer
+
+    written: str = AutoTokenizer.from_pretrained(str(folder), local_files_only=True).backend_tokenizer.to_str()
+    return written.encode()
+
+
+def tokenizer_of(content: bytes, where: Path | str) -> Tokenizer:
+    """The tokenizer that the bytes of a tokenizer.json describe, with neither truncation nor padding.
+
+    Raises:
+        UserError: they describe none; `where` names their file.
+    """
+    from tokenizers import Tokenizer  # not at the top: the harness reads names from here
+
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises nothing narrower
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{where} holds no tokenizer ({reason}); restore it from a copy.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -13,21 +13,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from cosmos.io.errors import UserError
-from cosmos.io.files import read_json, write_json
+from cosmos.io.files import read_json, write_bytes
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.detokenise import detokenise
-from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
+from cosmos.text.round_trip import SPECIALS as SPECIALS
+from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokenizer_of
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
-
-SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class Encoded(NamedTuple):
@@ -44,6 +44,18 @@ class Decoded(NamedTuple):
     text: str
     tokens: int  # ids up to and with the end token, or all of them
     finished: bool  # whether there was an end token
+
+
+class StoredVocabulary(TypedDict):
+    """What a file of a vocabulary says."""
+
+    pieces: list[str]
+    tokenizer: AnyJson
+
+
+def check_vocabulary(path: Path) -> StoredVocabulary:
+    """What `Vocabulary.save` wrote; `UserError` where it is missing or damaged."""
+    return read_as(StoredVocabulary, read_json(path), str(path), "restore it from a copy")
 
 
 class Vocabulary:
@@ -65,6 +77,8 @@ class Vocabulary:
         if None in numbers:
             missing = pieces[numbers.index(None)]
             raise UserError(f"The tokenizer has no token '{missing}'; give an encoder with a BERT tokenizer.")
+        if max(numbers) >= tokenizer.get_vocab_size():
+            raise UserError("The tokenizer leaves out numbers between those of its tokens; restore it from a copy.")
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
@@ -124,12 +138,12 @@ class Vocabulary:
         return Decoded(detokenise(pieces), len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
-        write_json(path, {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())})
+        stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}
+        # On one line: with thirty thousand tokens an indented file takes many times as long.
+        write_bytes(path, json.dumps(stored, sort_keys=True, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
         """Read what `save` wrote; `UserError` where it is missing or damaged."""
-        stored = read_json(path)
-        if not {"pieces", "tokenizer"} <= stored.keys():
-            raise UserError(f"{path} is not a vocabulary; restore it from a copy.")
-        return cls(Tokenizer.from_str(json.dumps(stored["tokenizer"])), stored["pieces"])
+        stored = check_vocabulary(path)
+        return cls(tokenizer_of(json.dumps(stored["tokenizer"]).encode(), path), stored["pieces"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cosmos.io.errors import UserError
 
 Unit = Literal["steps", "seconds", "flops"]
+MOST: Mapping[str, float] = {"steps": 1e9, "seconds": 1e8, "flops": 1e28}  # of a budget: years on any machine
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Budget:
     def __post_init__(self) -> None:
         if not 0 < self.amount < math.inf:
             raise UserError(f"A budget must be positive and finite, not {self.amount:g} {self.unit}.")
+        if self.amount > MOST[self.unit]:
+            raise UserError(f"A budget of {self.amount:g} {self.unit} never ends; ask for {MOST[self.unit]:g} at most.")
 
     @classmethod
     def parse(cls, text: str) -> Budget:

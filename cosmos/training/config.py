@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from cosmos.io.errors import UserError, unknown
+from cosmos.io.typed_json import AnyFloat, AnyJson
 from cosmos.training.budget import Budget
 
 Keep = Literal["last", "best"]
@@ -49,6 +50,7 @@ class TrainingConfig:
                 raise unknown(kind, name, get_args(options))
         within = {
             "batch_size must be at least 1": self.batch_size >= 1,
+            "batch_size must be at most a million": self.batch_size <= 1_000_000,
             "learning_rate must be positive": 0 < self.learning_rate < math.inf,
             "final_learning_rate must not be negative": 0 <= self.final_learning_rate < math.inf,
             "warmup_share must lie in [0, 1)": 0 <= self.warmup_share < 1,
@@ -58,6 +60,8 @@ class TrainingConfig:
             "clip_norm must be positive": self.clip_norm > 0,
             "ema_decay must lie in [0, 1)": self.ema_decay is None or 0 <= self.ema_decay < 1,
             "validations must not be negative": self.validations >= 0,
+            "validations must be at most a million": self.validations <= 1_000_000,
+            "warmup_steps must not be negative": self.warmup_steps is None or self.warmup_steps >= 0,
             "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
         }
         for rule, holds in within.items():
@@ -99,8 +103,8 @@ class TrainingResult:
     steps: int
     seconds: float
     flops: float
-    validation_loss: float | None
-    notes: Mapping[str, Any]
+    validation_loss: AnyFloat | None
+    notes: AnyJson
 
 
 def learning_rate(config: TrainingConfig, step: int, share: float) -> float:

@@ -21,13 +21,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
+from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
@@ -146,12 +147,19 @@ class _Counters:
     seconds: float = 0.0
     flops_per_step: float = 0.0  # counted once
     log_bytes: int = 0
-    loss: float | None = None  # mean of the last interval
-    running: float = 0.0  # sum of losses of the interval begun
+    loss: AnyFloat | None = None  # mean of the last interval
+    running: AnyFloat = 0.0  # sum of losses of the interval begun
     running_steps: int = 0
     validations: int = 0  # how many places of the budget's grid have been passed
     best_share: float | None = None
-    history: list[tuple[int, float]] = field(default_factory=list)
+    history: list[tuple[int, AnyFloat]] = field(default_factory=list)
+
+
+class _StoredPoint(TypedDict):
+    """What is noted beside the tensors of a resume point."""
+
+    arguments: AnyJson
+    counters: _Counters
 
 
 class _Trainer:
@@ -310,7 +318,8 @@ class _Trainer:
         if point is None:
             return _Counters()
         groups, header = point
-        resume.check_arguments(self.stage.name, self.run.workdir, header["arguments"], self.arguments)
+        stored = read_as(_StoredPoint, header, str(self.points.current), "delete its folder, and run again")
+        resume.check_arguments(self.stage.name, self.run.workdir, stored["arguments"], self.arguments)
         names = list(self.step.parameters)
         resume.load_weights(self.model, groups["model"])
         resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
@@ -318,8 +327,7 @@ class _Trainer:
             self.step.average = [groups["average"][name].to(self.device) for name in names]
         if groups.get("best"):
             self.best = [groups["best"][name].to(self.device) for name in names]
-        history = [(step, loss) for step, loss in header["counters"]["history"]]
-        return _Counters(**{**header["counters"], "history": history})
+        return stored["counters"]
 
     def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""

@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,15 @@ from torch import Tensor, nn
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json, remove_leftovers, saving, write_bytes, write_json
+from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.training.config import TrainingResult
+
+
+class StoredMarker(TypedDict):
+    """What the marker of the end says."""
+
+    arguments: AnyJson
+    trained: TrainingResult
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -151,9 +159,9 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trainin
     path = workdir / f"{stage}.trained.json"
     if not path.exists():
         return None
-    marker = read_json(path)
+    marker = read_as(StoredMarker, read_json(path), str(path), "delete it, and run again")
     check_arguments(stage, workdir, marker["arguments"], arguments)
-    return TrainingResult(**marker["trained"])
+    return marker["trained"]
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,27 +15,31 @@ from baselines.contract import Limits, Request
 from baselines.token_diffusion.masked_settings import ThresholdUnmasking, Unmasking
 from benchmarks.planning.generation_settings import available
 from benchmarks.timing.probes import counting
+from cosmos.config import MINILM
 from cosmos.diffusion.samplers import network_calls
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
 from cosmos.runtime import compilation
 from cosmos.runtime.capture import captured
 
-LENGTH, STEPS = 12, 5
+sys.path.insert(0, str(Path(__file__).parent))
+import tiny_systems
+
+LENGTH, STEPS = 12, 3
 REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]
 SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 
 
-def made(name: str, device: str = "cpu", dtype: str = "float32") -> Any:
-    kind: Any = registry.find(name)
-    system = kind(kind.presets["nano"], Limits(0, LENGTH))
-    system.untrained(200, seed=3, device=device, dtype=dtype)
+def with_random_weights(name: str) -> Any:
+    tiny = tiny_systems.SYSTEMS[name]
+    system: Any = tiny.system(tiny.recipe(MINILM), Limits(0, LENGTH))  # the encoder is of sources, and not loaded
+    system.untrained(200, seed=3, device="cpu", dtype="float32")
     return system
 
 
 def few_steps(name: str, setting: str) -> Any:
-    found = available(registry.find(name))[setting]
-    return replace(found, steps=min(found.steps, STEPS))
+    named = available(registry.find(name))[setting]
+    return replace(named, steps=min(named.steps, STEPS))
 
 
 def distinct(name: str) -> list[str]:
@@ -44,7 +50,7 @@ def distinct(name: str) -> list[str]:
 CELLS = [(name, setting) for name in SYSTEMS for setting in distinct(name)]
 
 
-def claimed(system: Any, setting: Any) -> int:
+def calls_of(system: Any, setting: Any) -> int:
     """Network calls of a setting, as its own words have them."""
     if isinstance(setting, Unmasking) and setting.sampler != "ancestral":
         return min(setting.steps, system.loaded_shape["length"])
@@ -69,7 +75,7 @@ def test_texts_and_calls_are_the_same_when_captured(
     name: str, setting: str, systems: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name not in systems:
-        systems[name] = made(name)
+        systems[name] = with_random_weights(name)
     system = systems[name]
     plain = few_steps(name, setting)
     monkeypatch.setattr(compilation, "BACKEND", "eager")  # traced whole, so nothing in it waits; not made faster
@@ -79,17 +85,17 @@ def test_texts_and_calls_are_the_same_when_captured(
         compilation, "_compiled_function", lambda *given: fused.append(given) or compile_function(*given)
     )
     with counting(system.networks()) as calls:
-        wanted = system.generate(REQUESTS, plain)
+        expected = system.generate(REQUESTS, plain)
     assert not fused
     with counting(system.networks()) as again:
-        assert system.generate(REQUESTS, replace(plain, capture="compile")) == wanted
+        assert system.generate(REQUESTS, replace(plain, capture="compile")) == expected
     first = next(iter(calls))
     assert fused
     assert again == calls
     if isinstance(plain, ThresholdUnmasking):
         assert 1 <= calls[first] <= plain.steps
     else:
-        assert calls[first] == claimed(system, plain)
+        assert calls[first] == calls_of(system, plain)
     with pytest.raises(UserError, match="CUDA"):
         system.generate(REQUESTS, replace(plain, capture="graph"))
 
@@ -101,7 +107,7 @@ def test_texts_and_calls_are_the_same_when_captured(
 def test_a_loop_over_a_sequence_waits_for_nothing(name: str, setting: str, systems: dict[str, Any]) -> None:
     """On the meta device there is no data, so any branch or copy that needs a value raises."""
     if (where := f"{name} on meta") not in systems:
-        systems[where] = made(name)
+        systems[where] = with_random_weights(name)
         systems[where].model.to("meta")
         systems[where].device = torch.device("meta")
     system = systems[where]

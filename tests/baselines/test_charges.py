@@ -1,7 +1,8 @@
-"""What training is charged is what it computes: every trained system at its nano sizes, counted step by step."""
+"""What training is charged is what it computes: every trained system at tiny sizes, counted step by step."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,21 @@ import pytest
 from torch import Tensor
 
 from baselines import registry
-from baselines.contract import Budget, Corpus
-from benchmarks.data.built_in import World, WorldOptions
-from benchmarks.tasks import find as find_task
+from baselines.contract import Budget
 from cosmos.runtime.flops import measure_flops
 from cosmos.training import resume
 from cosmos.training.step import OptimiserStep
 
-# Cosmos with other numbers of latents differs in nothing that a charge depends on.
-TRAINED = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained and "cosmos-" not in name]
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_systems import SYSTEMS, fit, make
+
 STEPS = 16  # of all stages together; the longest make ten times as many as are counted to know the price
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_the_charge_is_what_is_counted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_the_charge_is_what_is_counted(
+    name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted, charges = [0.0], []
     step, finish = OptimiserStep._run, resume.finish
 
@@ -36,11 +38,13 @@ def test_the_charge_is_what_is_counted(name: str, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(OptimiserStep, "_run", count)
     monkeypatch.setattr(resume, "finish", charge)
-    task, world = find_task("detox"), World(WorldOptions(train=64))
-    kind: Any = registry.find(name)
-    system = kind(kind.presets["nano"], task.limits)
-    corpus = Corpus(world.load("detox", "train"), world.load("detox", "validation", 8))
-    system.fit(corpus, Budget(STEPS, "steps"), tmp_path / "fit", seed=0, device="cpu")
-    assert charges
+    fit(make(name, encoder_folder), tmp_path / "fit", Budget(STEPS, "steps"))
+    assert {stage for stage, *_ in charges} == set(SYSTEMS[name].stages)
     for stage, steps, charged, real in charges:
         assert charged == pytest.approx(real, rel=0.01), f"{stage}, {steps} steps"
+
+
+def test_every_trained_system_has_tiny_sizes() -> None:
+    """Cosmos with another number of latents is Cosmos, and differs in nothing that a charge depends on."""
+    names = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained]
+    assert {name for name in names if not name.startswith("cosmos-")} == {tiny.system.name for tiny in SYSTEMS.values()}

@@ -89,10 +89,11 @@ def planned(name: str, task: str, assignments: Mapping[str, str], *flags: str) -
 
 
 def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
-    """What is set throughout: a small encoder, and a budget in FLOPs that pays for encoding some of the texts."""
+    """What is set throughout: a small encoder, few layers, and a budget in FLOPs that pays for encoding some texts."""
     recipe = registry.find(name).presets["nano"]
     found = {f"{name}.recipe.budget": "5e9flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
+    found |= {key: "2" for key in keys(recipe, f"{name}.recipe.") if key.endswith(".layers")}
     if LIMITS[task].source_tokens > 0:  # for guidance
         found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
     return found

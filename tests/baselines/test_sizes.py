@@ -7,6 +7,7 @@ agree on these as well. GPT-2 and DiffuSeq read the source with the network itse
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ AROUND_THE_SOURCE = ("source_encoder", "cross_norm", "cross_attention")
 SOURCE_TOKENS = 40
 
 
+@functools.cache  # each is compared with that of Cosmos
 def network(name: str, preset: str, conditional: bool) -> nn.Module:
     """What is called at every step, on the meta device."""
     text_width = PRESETS[preset].autoencoder.text_width

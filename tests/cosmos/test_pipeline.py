@@ -182,7 +182,7 @@ def test_what_is_missing_is_said(encoder: TextEncoder, pipeline: Pipeline, folde
     ("file", "change", "message"),
     [
         ("pipeline.json", lambda content: content[:20], "is damaged"),
-        ("pipeline.json", lambda content: b"{}", "does not describe"),
+        ("pipeline.json", lambda content: b"{}", "lacks the field diffusion"),
         ("pipeline.json", lambda content: content.replace(b'"version": 1', b'"version": 9'), "newer version"),
         ("vocabulary.json", None, "Cannot read"),
         ("standardiser.safetensors", lambda content: content[:-8], "truncated"),

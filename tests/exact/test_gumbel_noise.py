@@ -36,15 +36,16 @@ def opening(step: int) -> float:
 
 def drawn_with_gumbel_noise(rows: int) -> Tensor:
     """Groups of texts drawn as the authors' code draws them: argmax of q / -log u over all tokens and the mask, float32
-    throughout."""
-    generator, tokens = torch.Generator().manual_seed(0), int(SIZES.sum())
-    p, drawn = (SHARES / SIZES).repeat_interleave(SIZES), torch.full((rows,), tokens)
+    throughout. Within a group, whose q are equal, the largest is that of the largest u, and is found before the log."""
+    generator, sizes = torch.Generator().manual_seed(0), [*SIZES.tolist(), 1]
+    drawn = torch.full((rows,), len(SIZES))
     for step in range(T):
-        q = torch.cat([p * opening(step), torch.tensor([1 - opening(step)])]).float()
-        waiting = (drawn == tokens).nonzero()[:, 0]
-        u = torch.rand(len(waiting), tokens + 1, generator=generator)
-        drawn[waiting] = (q / -u.log()).argmax(1)
-    return group_counts(drawn)
+        q = torch.cat([SHARES / SIZES * opening(step), torch.tensor([1 - opening(step)])]).float()
+        waiting = (drawn == len(SIZES)).nonzero()[:, 0]
+        u = torch.rand(len(waiting), sum(sizes), generator=generator)
+        largest = torch.stack([part.amax(1) for part in u.split(sizes, 1)], 1)
+        drawn[waiting] = (q / -largest.log()).argmax(1)
+    return torch.bincount(drawn, minlength=len(SIZES)).double()
 
 
 def emulated_gumbel_noise(digits: int, rows: int) -> Tensor:

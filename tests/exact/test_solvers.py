@@ -58,15 +58,20 @@ def solve(schedule: Schedule, solver: str, steps: int, spacing: str) -> torch.Te
 
 @pytest.fixture(scope="module")
 def truth() -> dict[Schedule, torch.Tensor]:
-    """The end of the probability-flow ODE, by far finer steps of the best of the solvers."""
-    return {schedule: solve(schedule, "heun", 4000, "log_snr") for schedule in (Tangent(5.0), Linear())}
+    """The end of the probability-flow ODE: of the best of the solvers, without the error that falls by four where steps
+    are halved."""
+    ends = {}
+    for schedule in (Tangent(5.0), Linear()):
+        coarse, fine = (solve(schedule, "heun", steps, "log_snr") for steps in (500, 1000))
+        ends[schedule] = (4 * fine - coarse) / 3
+    return ends
 
 
 @pytest.mark.parametrize("spacing", ["time", "log_snr"])
 @pytest.mark.parametrize("schedule", [Tangent(5.0), Linear()], ids=str)
 @pytest.mark.parametrize(("solver", "order"), [("euler_ode", 1), ("ddim", 1), ("heun", 2), ("dpmpp_2m", 2)])
 def test_order(truth, solver, order, schedule, spacing):
-    counts = [64, 96, 128, 192, 256, 384]
+    counts = [64, 128, 256]
     errors = [(solve(schedule, solver, count, spacing) - truth[schedule]).abs().mean() for count in counts]
     x = torch.tensor(counts, dtype=D).log()
     y = torch.stack(errors).log()

@@ -1,18 +1,21 @@
 """Parity with the authors' released code, number for number, through the converter.
 
-The file comes from the environment variable COSMOS_GOLDEN, or lies in `shared/golden` beside the project.
+The file comes from the environment variable COSMOS_GOLDEN, or lies in `shared/golden` beside the project; sizes are
+read from it. Its widths may all be equal, so there is a second one of unequal widths, whose numbers come from
+`authors_networks`: what that computes is held to the recording too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from cosmos.diffusion.samplers import ddpm_rule, euler_sde_rule, grid_at, solve, with_network
 from cosmos.diffusion.schedule import BETA_LIMIT, Tangent
@@ -22,23 +25,64 @@ from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.pretrained import from_pretrained, read_config
 from cosmos.release import convert, convert_autoencoder, convert_denoiser
 
-GOLDEN = Path(
-    os.environ.get("COSMOS_GOLDEN")
-    or Path(__file__).resolve().parents[3] / "shared" / "golden" / "cosmos_release_tiny.safetensors"
+sys.path.insert(0, str(Path(__file__).parent))
+import authors_networks as authors
+
+NAMED = os.environ.get("COSMOS_GOLDEN")
+GOLDEN = Path(NAMED or Path(__file__).resolve().parents[3] / "shared" / "golden" / "cosmos_release_tiny.safetensors")
+needs_golden = pytest.mark.skipif(
+    not NAMED and not GOLDEN.is_file(), reason=f"no recording at {GOLDEN}; set COSMOS_GOLDEN to the path of one"
 )
-pytestmark = pytest.mark.skipif(
-    not GOLDEN.is_file(), reason=f"no recording of the authors' code at {GOLDEN}; set COSMOS_GOLDEN to its path"
-)
+UNEQUAL = {
+    "text_dim": 24, "latent_dim": 20, "heads": 2, "head_size": 16, "autoencoder_layers": 2, "denoiser_layers": 4,
+    "num_latents": 5, "max_length": 11, "vocab_size": 40, "ff_mult": 3, "mask_token_id": 7, "tan_d": 5,
+    "cond_length": 7, "batch": 3,
+}  # fmt: skip
+
+
+def made_unequal(path: Path) -> Path:
+    """A file like the recording, of random weights with unequal widths."""
+    draws, sizes = torch.Generator().manual_seed(0), UNEQUAL
+    tensors = {
+        name: torch.randn(shape, generator=draws) * (shape[-1] ** -0.5 if len(shape) > 1 else 0.3)
+        + (1.0 if "gamma" in name else 0.0)
+        for name, shape in authors.shapes(sizes).items()
+    }
+    batch, latents = sizes["batch"], (sizes["batch"], sizes["num_latents"], sizes["latent_dim"])
+    states = torch.randn(batch, sizes["max_length"], sizes["text_dim"], generator=draws)
+    mask = (torch.arange(sizes["max_length"]) < torch.tensor([[11], [6], [1]])).long()
+    tensors |= {"case.encoder.token_embeddings": states, "case.encoder.mask": mask}
+    tensors["case.encoder.latents"] = authors.compress(tensors, sizes, states, mask.bool())
+    logits, hidden = authors.decompress(tensors, sizes, tensors["case.encoder.latents"])
+    tensors |= {"case.decoder.logits": logits, "case.decoder.last_hidden": hidden}
+    for prefix in ("denoiser", "denoiser_cond"):
+        x, estimate = torch.randn(latents, generator=draws), torch.randn(latents, generator=draws)
+        t, source = torch.tensor([0.1, 0.5, 0.95]), None
+        case = {"x_t": x, "t": t, "self_cond": estimate}
+        if prefix == "denoiser_cond":
+            cond = torch.randn(batch, sizes["cond_length"], sizes["latent_dim"], generator=draws)
+            cond_mask = (torch.arange(sizes["cond_length"]) < torch.tensor([[7], [3], [1]])).long()
+            source, case = (cond, cond_mask.bool()), {**case, "cond": cond, "cond_mask": cond_mask}
+        case["x_0"] = authors.denoise(part(tensors, f"{prefix}."), sizes, x, t, estimate, source)
+        tensors |= {f"case.{prefix}.{name}": tensor for name, tensor in case.items()}
+    save_file(tensors, path, {"config": json.dumps(sizes)})
+    return path
+
+
+@pytest.fixture(scope="module", params=[pytest.param("recorded", marks=needs_golden), "unequal"])
+def either(request, tmp_path_factory) -> Path:
+    """The file of the recording, or the one of unequal widths."""
+    return GOLDEN if request.param == "recorded" else made_unequal(tmp_path_factory.mktemp("u") / "unequal.safetensors")
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    return load_file(GOLDEN)
+def golden(either) -> dict[str, torch.Tensor]:
+    return load_file(either)
 
 
 @pytest.fixture(scope="module")
-def sizes() -> dict[str, int]:
-    with safe_open(GOLDEN, "pt") as file:
+def sizes(either) -> dict[str, int]:
+    with safe_open(either, "pt") as file:
         return json.loads(file.metadata()["config"])
 
 
@@ -54,7 +98,8 @@ def converted(golden, sizes, tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("release")
     encoder = {**part(golden, "encoder."), "text_encoder.embeddings.word_embeddings.weight": torch.zeros(3, 2)}
-    states = {"encodings_mean": torch.arange(32.0), "encodings_std": torch.ones(32)}
+    width, latents = sizes["text_dim"], (sizes["num_latents"], sizes["latent_dim"])
+    states = {"encodings_mean": torch.arange(float(width)), "encodings_std": torch.ones(width)}
     stage = {"encoder": encoder, "decoder": part(golden, "decoder."), "step": 7, "optimizer": {"state": {}}, **states}
     torch.save(stage, folder / "autoencoder.pth")
     given = {"head_size": sizes["head_size"], "mask_token": sizes["mask_token_id"], "d": sizes["tan_d"]}
@@ -63,7 +108,7 @@ def converted(golden, sizes, tmp_path_factory) -> Path:
         weights = part(golden, f"{prefix}.")
         names = [name for name in weights if name != "position_ids"]
         wrong = {name: weights[name] if name == "position_ids" else weights[name] + 1 for name in weights}
-        statistics = {"latent_mean": torch.full((4, 32), 2.0), "latent_std": torch.full((4, 32), 3.0)}
+        statistics = {"latent_mean": torch.full(latents, 2.0), "latent_std": torch.full(latents, 3.0)}
         ema = {"decay": 0.9999, "num_updates": 9, "shadow_params": [weights[name] for name in names]}
         torch.save({"score_estimator": wrong, "ema": ema, "step": 9, **statistics}, folder / f"{prefix}.pth")
         convert(folder / f"{prefix}.pth", folder / f"{prefix}.out", **given)
@@ -112,11 +157,14 @@ def test_denoiser_with_a_condition(golden, converted):
 
 def test_the_flag_is_what_reproduces_the_condition(golden, sizes):
     case = part(golden, "case.denoiser_cond.")
-    network = convert_denoiser(part(golden, "denoiser_cond."), 4, sizes["head_size"], release_condition=False)
+    weights, count = part(golden, "denoiser_cond."), sizes["num_latents"]
+    network = convert_denoiser(weights, count, sizes["head_size"], release_condition=False)
     condition = network.encode_condition(SourceStates(case["cond"], case["cond_mask"].bool()))
     assert difference(network(case["x_t"], case["t"], case["self_cond"], condition), case["x_0"]) > 1e-2
 
 
+@needs_golden
+@pytest.mark.parametrize("either", ["recorded"], indirect=True)
 def test_schedule(golden, sizes):
     schedule, t = Tangent(sizes["tan_d"]), golden["case.schedule.t"]
     assert difference(schedule.alpha(t), golden["case.schedule.alpha"]) < 1e-5
@@ -124,6 +172,8 @@ def test_schedule(golden, sizes):
     assert difference(schedule.beta(t.clamp_max(BETA_LIMIT)), golden["case.schedule.beta"]) < 1e-5
 
 
+@needs_golden
+@pytest.mark.parametrize("either", ["recorded"], indirect=True)
 @pytest.mark.parametrize("solver", ["euler_ode", "heun", "ddim"])
 def test_samplers_over_eight_steps(golden, sizes, denoiser, solver):
     grid = grid_at(Tangent(sizes["tan_d"]), torch.linspace(1.0, 0.05, 9, dtype=torch.float64))
@@ -133,6 +183,8 @@ def test_samplers_over_eight_steps(golden, sizes, denoiser, solver):
     assert difference(solved.estimate, golden[f"case.sampler.{solver}.last_x_0"]) < 1e-4
 
 
+@needs_golden
+@pytest.mark.parametrize("either", ["recorded"], indirect=True)
 @pytest.mark.parametrize(("name", "rule"), [("euler_sde", euler_sde_rule), ("ddpm", ddpm_rule)])
 def test_stochastic_steps(golden, sizes, denoiser, name, rule):
     grid, x = (
@@ -150,34 +202,55 @@ def test_stochastic_steps(golden, sizes, denoiser, name, rule):
     assert difference(solved.mean, case["x_mean"]) < 1e-5
 
 
-def test_statistics_and_extras_are_kept(converted, denoiser):
+@needs_golden
+@pytest.mark.parametrize("either", ["recorded"], indirect=True)
+def test_the_plain_functions_compute_what_the_authors_code_does(golden, sizes):
+    """So those of unequal widths are right too."""
+    case = part(golden, "case.encoder.")
+    latents = authors.compress(golden, sizes, case["token_embeddings"], case["mask"].bool())
+    assert difference(latents, case["latents"]) < 1e-5
+    logits, hidden = authors.decompress(golden, sizes, case["latents"])
+    assert difference(logits, golden["case.decoder.logits"]) < 1e-5
+    assert difference(hidden, golden["case.decoder.last_hidden"]) < 1e-5
+    for prefix in ("denoiser", "denoiser_cond"):
+        case = part(golden, f"case.{prefix}.")
+        source = (case["cond"], case["cond_mask"].bool()) if prefix == "denoiser_cond" else None
+        weights = part(golden, f"{prefix}.")
+        found = authors.denoise(weights, sizes, case["x_t"], case["t"], case["self_cond"], source)
+        assert difference(found, case["x_0"]) < 1e-5
+
+
+def test_statistics_and_extras_are_kept(converted, denoiser, sizes):
     assert denoiser.normaliser.mean.unique() == 2 and denoiser.normaliser.std.unique() == 3
     assert read_config(converted / "denoiser.out" / "denoiser")[2] == {"schedule": {"name": "tan", "d": 5}}
     statistics = load_file(converted / "autoencoder" / "text_statistics.safetensors")
-    assert torch.equal(statistics["mean"], torch.arange(32.0)) and torch.equal(statistics["std"], torch.ones(32))
+    width = sizes["text_dim"]
+    assert torch.equal(statistics["mean"], torch.arange(float(width))) and bool((statistics["std"] == 1).all())
 
 
 def test_safetensors_in_place_of_a_pickle(golden, sizes, tmp_path):
-    from safetensors.torch import save_file
-
     save_file(
         {f"score_estimator.{name}": tensor for name, tensor in part(golden, "denoiser.").items()},
         tmp_path / "a.safetensors",
     )
     with pytest.raises(UserError, match="say how many latents"):
         convert(tmp_path / "a.safetensors", tmp_path)
-    convert(tmp_path / "a.safetensors", tmp_path, latents=4, head_size=sizes["head_size"])
+    convert(tmp_path / "a.safetensors", tmp_path, latents=sizes["num_latents"], head_size=sizes["head_size"])
     network, case = from_pretrained(Denoiser, tmp_path / "denoiser"), part(golden, "case.denoiser.")
     assert difference(network(case["x_t"], case["t"], case["self_cond"]), case["x_0"]) < 1e-5
 
 
 def test_a_tensor_too_few_or_too_many_is_refused(golden, sizes):
-    weights = part(golden, "denoiser.")
+    weights, count = part(golden, "denoiser."), sizes["num_latents"]
     with pytest.raises(UserError, match="which this model does not"):
-        convert_denoiser({**weights, "encoder.surprise": torch.zeros(1)}, 4, sizes["head_size"])
+        convert_denoiser({**weights, "encoder.surprise": torch.zeros(1)}, count, sizes["head_size"])
+    with pytest.raises(UserError, match="sizes contradict each other"):
+        convert_denoiser({**weights, "encoder.output_norm.gamma": torch.ones(6)}, count, sizes["head_size"])
+    with pytest.raises(UserError, match="Heads of size 5 do not add up"):
+        convert_denoiser(weights, count, 5)
     del weights["encoder.self_cond_layers.2.bias"]
     with pytest.raises(UserError, match=r"lacks 'encoder.self_cond_layers.2.bias'"):
-        convert_denoiser(weights, 4, sizes["head_size"])
+        convert_denoiser(weights, count, sizes["head_size"])
     short = {name: tensor for name, tensor in golden.items() if name != "decoder.layers.1.ffn_scale.scale_mlp.bias"}
     with pytest.raises(UserError, match=r"lacks 'layers.1.ffn_scale.scale_mlp.bias'"):
         convert_autoencoder(short, sizes["mask_token_id"])

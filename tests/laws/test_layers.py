@@ -28,9 +28,9 @@ LAYERS = {
         "__main__",
     ),
     "reports": (
-        "dataframes", "quantities", "columns", "panels", "significance", "table", "numbers", "examples", "provenance",
-        "legend", "findings", "tables", "content", "templating", "figures", "html", "markdown", "latex", "compact",
-        "__init__", "speed",
+        "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "provenance", "legend", "findings", "tables", "content", "templating", "figures", "html", "markdown", "latex",
+        "compact", "__init__", "speed",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

@@ -160,12 +160,11 @@ class FakeRun:
     def scores(self, j: np.ndarray) -> list[Score]:
         def per_text(metric: str, values: np.ndarray, direction: str = "higher") -> Score:
             limits = mean_interval(values)
+            low, high = (None, None) if limits is None else (limits.low, limits.high)
             signature = Signature(metric, "1", "world grammar 1", {"exact": True})
             shown = tuple(float(v) for v in values)
             n = len(shown)
-            return Score(
-                metric, float(values.mean()), limits.low, limits.high, 0.95, n, n, direction, signature, None, shown
-            )
+            return Score(metric, float(values.mean()), low, high, 0.95, n, n, direction, signature, None, shown)
 
         n, mean = len(j), float(j.mean())
         return [

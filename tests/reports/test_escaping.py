@@ -28,8 +28,8 @@ def one_line(text: str) -> str:
 
 
 def shown_by_markdown(escaped: str) -> str:
-    """What CommonMark shows of a line without markup: backslashes before punctuation go."""
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", escaped)
+    """What CommonMark shows of a line without markup: backslashes before punctuation go, and so do empty comments."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", escaped.replace(markdown.NOTHING, ""))
 
 
 def test_markdown_shows_the_text():
@@ -40,10 +40,35 @@ def test_markdown_shows_the_text():
 
 def test_markdown_leaves_no_live_character():
     for text in nasty(3000):
-        escaped = markdown.escape(text)
+        escaped = markdown.escape(text).replace(markdown.NOTHING, "")
         bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", escaped)
         assert not set(bare) & set("\\`*_{}[]<>|~&$#\n")
         assert not re.match(r"[-+=]|\d+[.)](\s|$)", escaped)
+
+
+LINKED = re.compile(r"(?i)(https?|ftp)://\S|www\.\S|[\w.+-]+@[\w-]|@\w|#\d")
+"""What GitHub makes a link of within one piece of text: addresses, mail, names, numbers of issues."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://evil.example/x", "HTTP://EVIL.example", "ftp://a.b", "www.evil.example", "Www.evil.example",
+        "mail me@evil.example", "thank @torvalds", "(@a/b)", "as in #12", "mailto:me@evil.example", "a/b#7",
+    ],
+)  # fmt: skip
+def test_markdown_makes_no_link_of_a_text(text):
+    escaped = markdown.escape(text)
+    assert shown_by_markdown(escaped) == text
+    pieces = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", piece) for piece in escaped.split(markdown.NOTHING)]
+    assert LINKED.search(text)
+    assert not any(LINKED.search(piece) for piece in pieces), escaped
+
+
+def test_markdown_holds_no_control_character(nasty_report):
+    text = nasty_report["markdown"].read_text()
+    assert all(character.isprintable() or character in "\n\t" for character in text)
+    assert "\x1b" not in markdown.code("a \x1b[31m b") + markdown.fenced("a \x1b[31m b")
 
 
 def test_markdown_leaves_numbers_and_times_alone():

@@ -34,7 +34,7 @@ def test_seeds_are_one_row_with_their_mean(fake_run, tmp_path):
     one = [cell[3][0].values[7] for cell in fake_run.cells if cell[0].cell.system == "gpt2"]
     assert score.per_text["test-0007"] == pytest.approx(np.mean(one))
     assert section.glance.blocks[0].rows[0].detail == "greedy, 3 seeds"
-    assert any("Seeds of gpt2 (greedy)" in remark for remark in section.scores.remarks)
+    assert section.seeds.blocks[0].rows[0].cells[0].value == pytest.approx(np.std(values, ddof=1))
     assert "3 training seeds" in section.reading[-1]
     assert mdlm.key != gpt2.key
 
@@ -50,7 +50,7 @@ def test_unlike_signatures_never_share_a_column(fake_run, tmp_path):
     assert (first.title, second.title) == ("J (a)", "J (b)")
     gpt2, mdlm = (entry.key for entry in section.panel.trained)
     assert (set(first.scores), set(second.scores)) == ({gpt2}, {mdlm})
-    assert "evaluator “world grammar 1” against “world grammar 2”" in section.scores.remarks[0]
+    assert "evaluator “world grammar 1” against “world grammar 2”" in section.scores.remarks[1]
     cells = {row.title: row.cells for row in section.scores.blocks[0].rows}
     assert cells["gpt2"][1].text == cells["mdlm"][0].text == "–"
     assert cells["mdlm"][0].notes == ("judged otherwise: see J (b)",)
@@ -66,7 +66,7 @@ def test_the_refusal_says_which_option_and_which_weights_differ(fake_run, tmp_pa
     header, samples, timings, scores = fake_run.cells[0]
     signature = replace(scores[0].signature, options={"words": 20, "blank": 0}, weights=None)
     fake_run.cells[0] = (header, samples, timings, [replace(scores[0], signature=signature), *scores[1:]])
-    [remark] = build(fake_run, tmp_path).sections[0].scores.remarks[:1]
+    remark = build(fake_run, tmp_path).sections[0].scores.remarks[1]
     assert remark == (
         "J was judged in 2 ways that must not be compared, by column: "
         "option words “20” against “32”; weights “none” against “cdcdcdcd”."
@@ -384,9 +384,9 @@ def test_what_favours_several_systems_is_said_of_them_together(fake_run, tmp_pat
     assert "Speed is marked over both" not in legend
 
 
-def test_an_interval_without_width_is_explained_where_there_is_one(fake_run, tmp_path):
+def test_a_score_without_an_interval_is_explained_where_there_is_one(fake_run, tmp_path):
     fake_run.add("gpt2", "greedy")
-    said = "An interval without width"
+    said = "A score without an interval is of one text, of a corpus of fewer than 30 texts"
     assert said not in " ".join(build(fake_run, tmp_path / "wide").sections[0].legend)
     fake_run.add("reference", "default")
     assert said in " ".join(build(fake_run, tmp_path / "narrow").sections[0].legend)

@@ -153,7 +153,7 @@ def test_the_terminal_table_fits(run_folder):
         assert max(map(len, text.splitlines())) <= width
         assert "gpt2 greedy" in text
     assert text == reports.terminal(run_folder, 200)
-    assert "0.845* [0.823, 0.866]" in text
+    assert "0.845* [0.821, 0.867]" in text
     assert "TFLOP" in text
     assert "rudeness left" in text
     assert "2 cells without a result: sedd (steps-8), duo (steps-8)." in text

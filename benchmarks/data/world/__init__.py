@@ -6,7 +6,9 @@ passage; summaries give the one salient event of a report. A text is read into f
 membership, probability and facts kept are exact, not estimated.
 
 `JUDGES` holds one function for each task, `judge(output, source)`, and `LAWS` one, `draw(source, stream)`, that draws a
-target from P(target | source), the language's own; stories have no source, so None is given.
+target from P(target | source), the language's own; stories have no source, so None is given. `LOG_PROBABILITIES` says
+how likely a target is, `log_probability(target, source)`, and `ENTROPIES` the entropy of that distribution, given the
+source, both in nats.
 """
 
 from __future__ import annotations
@@ -81,9 +83,29 @@ LAWS: Mapping[str, Callable[[str | None, Stream], str]] = MappingProxyType(
     {"story": draw_story, "question": draw_question, "summary": draw_summary, "detox": draw_polite}
 )
 
+LOG_PROBABILITIES: Mapping[str, Callable[[str, Any], float]] = MappingProxyType(
+    {
+        "story": lambda target, source: log_prob_story(target),
+        "question": log_prob_question,
+        "summary": log_prob_summary,
+        "detox": log_prob_target,
+    }
+)
+
+ENTROPIES: Mapping[str, Callable[[Any], float]] = MappingProxyType(
+    {
+        "story": lambda source: story_entropy(),
+        "question": question_entropy,
+        "summary": summary_entropy,
+        "detox": target_entropy,
+    }
+)
+
 __all__ = [
+    "ENTROPIES",
     "JUDGES",
     "LAWS",
+    "LOG_PROBABILITIES",
     "VERSION",
     "DetoxJudgement",
     "QuestionJudgement",

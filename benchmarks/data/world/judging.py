@@ -118,7 +118,7 @@ def judge(output: str, source: str) -> DetoxJudgement:
     output is judged by its words: a fact of the source is kept if a piece of text that states this fact in some
     sentence of the language stands in the output, wherever; and each different piece in it (from the left, the longest
     at each place) that can state facts, but none of the source's, counts as one invented fact. Words do not say who did
-    what to whom, so there an exchange of roles goes unseen.
+    what to whom, nor always that something was not so: there an exchange of roles and a dropped `not` go unseen.
 
     Raises:
         UserError: the source is no sentence of the language.

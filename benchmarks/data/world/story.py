@@ -37,7 +37,7 @@ def language() -> Language:
 class StoryJudgement:
     """What the grammar finds in a text.
 
-    in_language: the text is a story. sentences: how many it has. grammatical: how many of them are sentences of some
+    in_language: the text is a story. sentences: how many it has. known: how many of them are sentences of some
     plot, anywhere. ordered: there are five, and some plot has each of them at its place. linked: the greatest number of
     its sentences, each at its place in one plot, that can be of one story: they agree on names, pronouns and things,
     and one can follow from the other. A story of the language has five.
@@ -45,7 +45,7 @@ class StoryJudgement:
 
     in_language: bool
     sentences: int
-    grammatical: int
+    known: int
     ordered: bool
     linked: int
 
@@ -112,11 +112,11 @@ def judge_story(text: str) -> StoryJudgement:
     tokens = tokens_of(text)
     sentences = _sentences(tokens)
     moves = [(frame, [_envs(move, sentences) for move in _moves(frame)]) for frame in language().frames]
-    grammatical = sum(any(move[at] for _, plot in moves for move in plot) for at in range(len(sentences)))
+    known = sum(any(move[at] for _, plot in moves for move in plot) for at in range(len(sentences)))
     placed = [(frame, [envs for at, move in enumerate(plot) for envs in move[at : at + 1]]) for frame, plot in moves]
     ordered = len(sentences) == len(MOVES) and any(all(plot) for _, plot in placed)
     linked = max(_linked(frame, plot) for frame, plot in placed)
-    return StoryJudgement(bool(_readings(tokens)), len(sentences), grammatical, ordered, linked)
+    return StoryJudgement(bool(_readings(tokens)), len(sentences), known, ordered, linked)
 
 
 def _sentences(tokens: Tokens) -> list[Tokens]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
+from benchmarks.evaluators.cache_paths import CacheError
 from benchmarks.records.schema import Score, canonical_json, score_from_json, to_json
+from cosmos.io.typed_json import parse
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -71,7 +72,7 @@ class Scores:
         if self._folder is None:
             return None
         row = _open(self._folder).execute("select score from scores where key = ?", (key,)).fetchone()
-        return None if row is None else score_from_json(json.loads(row[0]))
+        return None if row is None else score_from_json(parse(row[0]), f"A score kept in {self._folder / FILE}")
 
     def put(self, key: str, score: Score) -> None:
         """Keep a score."""
@@ -88,7 +89,7 @@ def code_hash(measure: Callable[..., object]) -> str:
     """
     root = Path(__file__).parents[2]
     files = [path for part in ("metrics", "data/world") for path in sorted((root / part).rglob("*.py"))]
-    files.append(root / "stats" / "bootstrap.py")
+    files += [root / "stats" / "bootstrap.py", root / "stats" / "intervals.py"]
     code = getattr(measure, "__code__", None)
     theirs = Path(code.co_filename) if code is not None else None
     if theirs is not None and theirs.is_file() and theirs not in files:
@@ -124,11 +125,24 @@ def _open(folder: Path | None) -> sqlite3.Connection:
         connection.execute("pragma synchronous = normal")
         connection.execute("create table if not exists vectors (key blob primary key, vector blob)")
         connection.execute("create table if not exists scores (key text primary key, score text) without rowid")
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
+        raise CacheError.of(folder or Path(FILE), error) from error
+    except sqlite3.OperationalError as error:  # what the system refuses
+        raise CacheError(f"Cannot keep scores in {folder} ({error}); {CacheError.remedy}.") from error
+    except sqlite3.Error as error:
         raise UserError(
             f"Cannot keep scores in {folder} ({error}); delete {FILE} there, or set COSMOS_CACHE to another folder."
         ) from error
     return connection
+
+
+def check(folder: Path) -> None:
+    """See that scores can be kept in a folder, before anything is made that they would be of.
+
+    Raises:
+        UserError: it cannot be made or written, or what lies there is no cache.
+    """
+    _write(_open(folder), "delete from scores where key = ? or key = ?", [("", "")], folder)
 
 
 def _stored_vectors(connection: sqlite3.Connection, keys: dict[str, bytes]) -> dict[str, bytes]:
@@ -164,6 +178,4 @@ def _write(
     except sqlite3.Error as error:
         if connection.in_transaction:
             connection.execute("rollback")
-        raise UserError(
-            f"Cannot keep scores in {folder} ({error}); make room, or set COSMOS_CACHE to another folder."
-        ) from error
+        raise CacheError(f"Cannot keep scores in {folder} ({error}); make room, or {CacheError.remedy}.") from error

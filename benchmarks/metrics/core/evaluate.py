@@ -15,6 +15,7 @@ from benchmarks import evaluators as judges
 from benchmarks.metrics.core.cache import Scores, Vectors, code_hash, texts_hash
 from benchmarks.metrics.core.metric import Absent, Availability, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.metric_names import find, names
+from benchmarks.metrics.core.normalisation import form_of, normalised, normalised_training
 from benchmarks.metrics.core.signature import judge, sign, sign_product
 from benchmarks.records.schema import Score, Signature, identity
 
@@ -91,7 +92,8 @@ class _Scoring:
     def __init__(self, batch: MetricInput, models: Mapping[str, str], cache: Scores, sparing: Collection[str]) -> None:
         self.batch, self.models, self.cache, self.sparing = batch, models, cache, sparing
         self.done: dict[str, Score] = {}
-        self.inputs: dict[bool, str] = {}
+        self.inputs: dict[tuple[str, bool], str] = {}
+        self.through: MetricInput | None = None
 
     def score(self, metric: Metric) -> Score:
         if metric.name not in self.done:
@@ -102,12 +104,12 @@ class _Scoring:
         evaluator = metric.evaluator(self.batch.source)
         hint = _hint(metric, evaluator, self.models)
         if hint or evaluator is None:
-            return self._finish(metric, _Outcome(sign(metric, evaluator), reason=hint))
+            return self._finish(metric, _Outcome(self._sign(metric, evaluator), reason=hint))
         models = {role: _present(judges.find(role, self.models)) for role in evaluator.models}
         key = self._key(metric, evaluator, models)
         outcome = self.cache.get(key)
         if outcome is None and metric.name in self.sparing and (reason := self._costly(metric.name, models)):
-            return self._finish(metric, _Outcome(sign(metric, evaluator, models=models), reason=reason))
+            return self._finish(metric, _Outcome(self._sign(metric, evaluator, models=models), reason=reason))
         if outcome is None:
             outcome = self._measure(metric, evaluator, models)
             if outcome.value is not None:
@@ -125,13 +127,44 @@ class _Scoring:
     def _key(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> str:
         """The identity of everything that a score depends on."""
         located = {role: [model.name, model.state] for role, model in models.items()}
-        parts = [metric.name, metric.version, evaluator.name(), located, code_hash(evaluator.measure)]
-        return identity([*parts, self._inputs(evaluator.training)])
+        form = form_of(metric, self.batch.normaliser)
+        parts: list[object] = [
+            metric.name,
+            metric.version,
+            evaluator.name(),
+            located,
+            code_hash(evaluator.measure),
+            form,
+        ]
+        rows = self.batch.likelihoods if evaluator.likelihoods else None
+        if rows is not None:
+            parts.append([[row.id, row.nats, row.tokens, row.kind, row.draws] for row in rows])
+        return identity([*parts, self._inputs(metric, evaluator.training)])
 
-    def _inputs(self, with_training: bool) -> str:
-        """What the texts hash to, worked out once."""
-        if with_training not in self.inputs:
-            batch = self.batch
+    def _sign(
+        self,
+        metric: Metric,
+        evaluator: Evaluator | None,
+        measured: Measured | None = None,
+        models: Mapping[str, judges.Located] | None = None,
+    ) -> Signature:
+        return sign(metric, evaluator, measured, models, form_of(metric, self.batch.normaliser))
+
+    def _seen(self, metric: Metric, with_training: bool) -> MetricInput:
+        """The texts in the form in which a metric sees them."""
+        if self.batch.normaliser is None or metric.form == "as written":
+            return self.batch
+        if self.through is None:
+            self.through = normalised(self.batch)
+        if with_training and self.through.training is None:
+            self.through = replace(self.through, training=normalised_training(self.batch))
+        return self.through
+
+    def _inputs(self, metric: Metric, with_training: bool) -> str:
+        """What the texts hash to, worked out once for each form."""
+        key = (metric.form, with_training)
+        if key not in self.inputs:
+            batch = self._seen(metric, with_training)
             asked = [
                 part
                 for document in batch.documents
@@ -140,11 +173,11 @@ class _Scoring:
             learnt = batch.training if with_training else None
             parts = [texts_hash(asked), texts_hash(batch.texts), None if learnt is None else texts_hash(learnt)]
             shape = [len(document.references) for document in batch.documents]
-            self.inputs[with_training] = identity([batch.task, batch.source, batch.seed, shape, *parts])
-        return self.inputs[with_training]
+            self.inputs[key] = identity([batch.task, batch.source, batch.seed, shape, *parts])
+        return self.inputs[key]
 
     def _measure(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> Score:
-        unsigned = sign(metric, evaluator, models=models)
+        unsigned = self._sign(metric, evaluator, models=models)
 
         def null(reason: str) -> Score:
             return self._finish(metric, _Outcome(unsigned, reason=reason))
@@ -154,8 +187,8 @@ class _Scoring:
         if evaluator.training and self.batch.training is None:
             return null("not run: the texts that the system learnt from were not given")
         try:
-            measured = evaluator.measure(replace(self.batch, models=models))
-            return self._finish(metric, _Outcome(sign(metric, evaluator, measured, models), measured))
+            measured = evaluator.measure(replace(self._seen(metric, evaluator.training), models=models))
+            return self._finish(metric, _Outcome(self._sign(metric, evaluator, measured, models), measured))
         except Absent as absent:
             classified = str(absent).startswith(REASONS)
             return null(str(absent) if classified else f"failed: it gives no known reason: {absent}")
@@ -165,7 +198,8 @@ class _Scoring:
     def _product(self, metric: Metric) -> Score:
         """The product of the parts of each text; null where a part is null, with the part's own reason."""
         parts = [self.score(find(name)) for name in metric.parts]
-        signature = sign_product(metric, [part.signature for part in parts])
+        form = form_of(metric, self.batch.normaliser)
+        signature = sign_product(metric, [part.signature for part in parts], form)
         missing = [(part.metric, part.reason) for part in parts if part.reason]
         if missing:
             return self._finish(metric, _Outcome(signature, reason=_missing_parts(metric.name, missing)))
@@ -230,24 +264,28 @@ def _missing_parts(name: str, missing: Sequence[tuple[str, str]]) -> str:
 def _summarise(
     measured: Measured, values: tuple[float | None, ...] | None, total: int, seed: int
 ) -> tuple[float | None, int, tuple[float, float, float] | None]:
-    """Value, how many texts entered, and (low, high, level), which takes two texts."""
+    """Value, how many texts entered, and (low, high, level) over the choice of texts, which takes two of them, and of a
+    corpus metric, which has no values by which to judge so few, `FEWEST`."""
     import numpy as np
 
-    from benchmarks.stats.bootstrap import interval, mean_interval
+    from benchmarks.stats import FEWEST, interval, mean_interval
 
     if values is not None:
         present = [value for value in values if value is not None]
         if not present:
             return None, 0, None
-        limits = mean_interval(present, seed=seed) if len(present) > 1 else None
+        limits = mean_interval(present) if len(present) > 1 else None
         mean = math.fsum(present) / len(present)
         return mean, len(present), None if limits is None else (limits.low, limits.high, limits.level)
     assert measured.total is not None, "an evaluator gives values or a total"
     entered = total if measured.n is None else measured.n
     limits = measured.interval
-    if measured.rows is not None and measured.statistic is not None and len(measured.rows) > 1:
-        limits = interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
-    return measured.total, entered, None if limits is None else (limits.low, limits.high, limits.level)
+    if measured.rows is not None and measured.statistic is not None:
+        few = min(entered, len(measured.rows)) < FEWEST
+        limits = None if few else interval(np.asarray(measured.rows, dtype=float), measured.statistic, seed=seed)
+    if limits is None or entered < FEWEST:
+        return measured.total, entered, None
+    return measured.total, entered, (limits.low, limits.high, limits.level)
 
 
 def _hint(metric: Metric, evaluator: Evaluator | None, evaluators: Mapping[str, str]) -> str:

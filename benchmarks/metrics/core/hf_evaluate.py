@@ -19,6 +19,7 @@ from benchmarks.evaluators.cache_paths import weights_hash
 from benchmarks.evaluators.suppress_output import quiet
 from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import library
+from cosmos.io.files import expanded
 
 PREFIX = "evaluate:"
 
@@ -30,7 +31,7 @@ def metric(name: str) -> Metric:
         UserError: the name is empty, or looks like a folder that is not there.
     """
     module_name, _, key = name.removeprefix(PREFIX).partition("#")
-    folder = Path(module_name).expanduser()
+    folder = expanded(module_name)
     if not module_name or (
         not folder.exists() and (module_name.startswith((".", "~", "/")) or module_name.count("/") > 1)
     ):
@@ -78,7 +79,7 @@ def _load(module_name: str, scratch: str) -> Any:
     try:
         return evaluate.load(module_name, cache_dir=scratch, keep_in_memory=True)
     except (FileNotFoundError, ConnectionError) as error:
-        if Path(module_name).expanduser().exists():
+        if expanded(module_name).exists():
             raise
         raise Absent(
             f"missing evaluator: evaluate does not have {module_name} on this machine; add it with: "

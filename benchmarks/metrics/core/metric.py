@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from baselines.contract import Document
+from benchmarks.data.blank import blank as blank
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.cache import Vectors
-from benchmarks.records.schema import Direction, Json
+from benchmarks.records.schema import Direction, Json, LikelihoodRecord
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval, Statistic
@@ -26,6 +27,27 @@ INSTALL = "pip install -c constraints.txt -e ."
 INSTALL_EVAL = "pip install -c constraints.txt -e '.[eval]'"
 
 
+Form = Literal["round trip", "as written"]
+"""What of texts a metric sees: what every system of a run can write, or how they were written."""
+
+
+class Normaliser(Protocol):
+    """Takes from texts what no system of a run can write, so that no metric sees it (`cosmos.text.round_trip`)."""
+
+    @property
+    def form(self) -> str:
+        """What signatures call texts that went through."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> Sequence[str]:
+        """Each text as it remains; one that went through comes out unchanged."""
+        ...
+
+    def __hash__(self) -> int:
+        """Training texts that went through are kept under it."""
+        ...
+
+
 @dataclass(frozen=True)
 class MetricInput:
     """The texts of one system: `texts[i]` answers `documents[i]`.
@@ -34,6 +56,10 @@ class MetricInput:
         device: where models judge.
         seed: of intervals, which are bootstraps over texts where a metric says nothing else.
         training: the texts that the system learnt to write, None where nobody said; metrics of memorisation need them.
+        normaliser: what texts, documents and training texts go through before a metric of the form "round trip" sees
+            them; None: they are seen as they were written.
+        likelihoods: how likely the system found the targets, one for each document; None where nobody kept it.
+        no_likelihood: why the system gives none.
         models: role -> the model that takes it; those of the evaluator's `models`, each on this machine.
         vectors: what models said of texts before, on disk or in memory.
         memo: lives as long as one scoring and holds what several metrics share, under a name each evaluator chooses.
@@ -46,6 +72,9 @@ class MetricInput:
     device: str = "cpu"
     seed: int = 0
     training: Sequence[str] | None = None
+    normaliser: Normaliser | None = None
+    likelihoods: Sequence[LikelihoodRecord] | None = None
+    no_likelihood: str | None = None
     models: Mapping[str, Located] = field(default_factory=dict)
     vectors: Vectors = field(default_factory=Vectors)
     memo: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +114,7 @@ class Evaluator:
         modules: what must be importable; `command` adds them.
         models: the roles whose models judge (`benchmarks.evaluators.ROLES`); each must be on this machine.
         training: whether the texts learnt from are needed.
+        likelihoods: whether the likelihoods that the system gave are judged, which then count in what is kept.
     """
 
     name: Callable[[], str]
@@ -93,6 +123,7 @@ class Evaluator:
     command: str = INSTALL
     models: tuple[str, ...] = ()
     training: bool = False
+    likelihoods: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +137,7 @@ class Metric:
         absent: the reason on sources that have none; begins with "not run:" or "missing evaluator:".
         parts: names of the metrics this one multiplies, text by text; then it has no evaluator of its own.
         companions: metrics without which this one misleads, so that it is never shown alone.
+        form: of all texts that it sees; "as written" is for what asks how a text was written, letter case and all.
     """
 
     name: str
@@ -116,6 +148,7 @@ class Metric:
     absent: str = ""
     parts: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    form: Form = "round trip"
 
     def evaluator(self, source: str) -> Evaluator | None:
         """Who judges texts of this source, if anyone does."""
@@ -130,8 +163,3 @@ class Availability:
     evaluator: str
     works: bool
     hint: str
-
-
-def blank(text: str) -> bool:
-    """Whether a text holds nothing to judge."""
-    return not text.strip()

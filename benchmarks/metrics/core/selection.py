@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from baselines.contract import UserError, unknown
 from benchmarks import evaluators as judges
 from benchmarks.metrics.core.evaluate import expand
 from benchmarks.metrics.core.metric_names import find, names
+from cosmos.io.files import expanded
 
 PREFIX = "evaluators"
 """The head of the keys of `--set` that give a role to a model: `evaluators.ROLE=NAME` or `=FOLDER`."""
@@ -92,7 +92,7 @@ def chosen_evaluators(changes: Mapping[str, object]) -> dict[str, str]:
             if not isinstance(value, str) or not value:
                 raise UserError(f"{key} must be the name or folder of a model, not {value!r}.")
             # A folder is looked for from where this command runs, and a later one may run elsewhere.
-            folder = Path(value).expanduser()
+            folder = expanded(value)
             models[role] = str(folder.resolve()) if folder.is_dir() else str(value)
     judges.check(models)
     return models

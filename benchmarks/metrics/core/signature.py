@@ -12,7 +12,7 @@ from importlib import metadata
 
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.metric import Evaluator, Measured, Metric
-from benchmarks.records.schema import Signature, identity
+from benchmarks.records.schema import FORM, Signature, identity
 
 NOBODY = "none"
 _SHOWN = 8  # digits of a part's hash
@@ -42,8 +42,12 @@ def sign(
     evaluator: Evaluator | None,
     measured: Measured | None = None,
     models: Mapping[str, Located] | None = None,
+    form: str = "",
 ) -> Signature:
-    """The signature of a score by one evaluator; of a score that could not be had if `measured` is None."""
+    """The signature of a score by one evaluator; of a score that could not be had if `measured` is None.
+
+    `form` is that of the texts, where there are several.
+    """
     located = models or {}
     hashes = {role: model.weights for role, model in located.items()}
     distinct = sorted(set(hashes.values()))
@@ -52,12 +56,16 @@ def sign(
         metric=metric.name,
         version=metric.version,
         evaluator=judge(evaluator, list(dict.fromkeys(model.name for model in located.values()))),
-        options={} if measured is None else dict(measured.options),
+        options=({} if measured is None else dict(measured.options)) | _of_form(form),
         weights=None if measured is None else measured.weights or weights,
     )
 
 
-def sign_product(metric: Metric, parts: Sequence[Signature]) -> Signature:
+def _of_form(form: str) -> dict[str, object]:
+    return {FORM: form} if form else {}
+
+
+def sign_product(metric: Metric, parts: Sequence[Signature], form: str = "") -> Signature:
     """The signature of a product: its evaluators, each once, and every part's own definition and options."""
     weights: Mapping[str, str] = {part.metric: part.weights for part in parts if part.weights}
     distinct = sorted(set(weights.values()))
@@ -65,6 +73,6 @@ def sign_product(metric: Metric, parts: Sequence[Signature]) -> Signature:
         metric=metric.name,
         version=metric.version,
         evaluator=" + ".join(dict.fromkeys(part.evaluator for part in parts)),
-        options={part.metric: f"v{part.version}:{identity(part.options)[:_SHOWN]}" for part in parts},
+        options={part.metric: f"v{part.version}:{identity(part.options)[:_SHOWN]}" for part in parts} | _of_form(form),
         weights=distinct[0] if len(distinct) == 1 else identity(dict(weights)) if distinct else None,
     )

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from baselines.contract import Budget, Corpus, Document, Limits, NoSetting, Request, System, UserError
+from baselines.reference import disliked
 from baselines.reference.oracle import OracleSystem
 from baselines.reference.trivial import (
     CopySystem,
+    DeleteSystem,
     Floor,
     LeadSystem,
     NullSystem,
@@ -43,7 +45,16 @@ def ask(floor: Floor, *sources: str | None, max_tokens: int = 20) -> list[str]:
     return [sample.text for sample in floor.generate(requests, NoSetting())]
 
 
-KINDS = [CopySystem, LeadSystem, UnigramSystem, RetrievalSystem, ReferenceSystem, OracleSystem, NullSystem]
+KINDS = [
+    CopySystem,
+    DeleteSystem,
+    LeadSystem,
+    UnigramSystem,
+    RetrievalSystem,
+    ReferenceSystem,
+    OracleSystem,
+    NullSystem,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,6 +72,41 @@ def test_copy_returns_the_source_and_obeys_the_limit(tmp_path: Path) -> None:
     assert ask(floor, "a  b c .") == ["a  b c ."]
     (sample,) = floor.generate([Request("x", "a b c .", 1, 3)], NoSetting())
     assert (sample.text, sample.tokens, sample.finished) == ("a b c", 3, False)
+
+
+RUDE = Corpus(
+    [
+        Document("0", "you idiot, wash the damn bowl.", "wash the bowl.", ("wash the bowl.", "please wash it.")),
+        Document("1", "That idiot broke a damn lamp!", "she broke a lamp!", ("she broke a lamp!",)),
+        Document("2", "the bowl, you clown", "the bowl", ("the bowl", "the bowl, you")),
+        Document("3", "damn good", "damn good", ("damn good", "good")),
+    ],
+    [],
+)
+
+
+@pytest.mark.parametrize("judge", [None, "a judge 1.0"])
+def test_delete_drops_what_rewrites_drop_and_what_a_judge_dislikes(
+    judge: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'idiot' is gone in both of its texts, 'damn' stays in one of three; 'clown' is seen once, and judged."""
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(disliked, "judge", lambda: judge)
+    monkeypatch.setattr(disliked, "disliked", lambda words: asked.append(words) or ("clown",))
+    floor = DeleteSystem(NoSetting(), LIMITS)
+    result = floor.fit(RUDE, Budget(1, "steps"), tmp_path, seed=1, device="cpu")
+    assert result.notes == {"judge": judge, "words_dropped": 2 if judge else 1}
+    floor.load(tmp_path, device="cpu", dtype="float32")
+    assert ask(floor, "an IDIOT, a damn clown!", "idiot") == ["an a damn clown!" if judge is None else "an a damn", ""]
+    assert asked == ([] if judge is None else [tuple(sorted(set(asked[0])))])
+
+
+def test_a_judge_that_does_not_work_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disliked, "_ASK", "raise SystemExit('no model')")
+    monkeypatch.setattr(disliked, "judge", lambda: "a judge 1.0")
+    with pytest.raises(UserError, match=r"a judge 1.0 is installed and does not work \(no model\)"):
+        disliked.disliked(("another",))
+    assert disliked.disliked(()) == ()
 
 
 def test_unigram_draws_words_and_lengths_of_the_targets(tmp_path: Path) -> None:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from baselines.common.transformer import TrunkConfig
-from baselines.contract import Budget, UserError
+from baselines.contract import UserError
 from baselines.token_diffusion import masked_samplers
 from baselines.token_diffusion.masked_settings import Remasking, ThresholdUnmasking, Unmasking
 from baselines.token_diffusion.mdlm import MDLMSystem
-from baselines.token_diffusion.system import TokenDiffusionRecipe
 from cosmos.runtime import compilation
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, LIMITS, REQUESTS, TRAINING, count_calls
+from tiny_systems import LIMITS, REQUESTS, Trained, count_calls
 
 
-@pytest.fixture(scope="module")
-def mdlm(tmp_path_factory: pytest.TempPathFactory) -> MDLMSystem:
-    folder = tmp_path_factory.mktemp("mdlm")
-    budget = Budget(40, "steps")
-    system = MDLMSystem(TokenDiffusionRecipe(TrunkConfig(32, 2, 2, 64), 1, TRAINING, budget), LIMITS)
-    system.fit(CORPUS, budget, folder, seed=1, device="cpu")
-    system.load(folder, device="cpu", dtype="float32")
+@pytest.fixture
+def mdlm(trained: Callable[[str], Trained]) -> MDLMSystem:
+    system = trained("mdlm").system
+    assert isinstance(system, MDLMSystem)
     return system
 
 

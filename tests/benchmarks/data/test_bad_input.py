@@ -233,3 +233,62 @@ def test_what_is_wrong_is_said_before_a_framework_is_imported(tmp_path: Path) ->
         assert (code, out) == (2, ""), err
         assert said in err and len(err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def broken_utf8(place: Path) -> None:
+    """A Parquet file whose strings are no UTF-8, which its writer does not notice."""
+    names = ("id", "source", "target")
+    offsets, data = pa.py_buffer(b"\0\0\0\0\2\0\0\0\4\0\0\0"), pa.py_buffer(b"ab\xff\xfe")
+    bad = pa.Array.from_buffers(pa.string(), 2, [None, offsets, data])
+    pq.write_table(pa.table([pa.array(["a", "b"]), pa.array(["c", "d"]), bad], names=names), place / "test.parquet")
+
+
+def doubled(place: Path) -> None:
+    columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"]), pa.array(["d"])]
+    pq.write_table(pa.table(columns, names=["id", "source", "target", "target"]), place / "test.parquet")
+
+
+def floats(place: Path) -> None:
+    rows = [{**row, "id": float(number)} for number, row in enumerate(pairs("test", 3))]
+    pq.write_table(pa.Table.from_pylist(rows), place / "test.parquet")
+
+
+def lines(*changes: dict[str, Any]) -> Callable[[Path], None]:
+    def write_lines(place: Path) -> None:
+        (place / "test.parquet").unlink()
+        rows = [{**row, **change} for row, change in zip(pairs("test", len(changes)), changes, strict=True)]
+        (place / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    return write_lines
+
+
+@pytest.mark.parametrize(
+    ("spoil_file", "said"),
+    [
+        (broken_utf8, "Row 1 of sets/mine/test.parquet (counted from 0) has text in column target that is not UTF-8;"),
+        (doubled, "sets/mine/test.parquet has more than one column target; keep one of each."),
+        (floats, "3 rows of 3 have no text but floating-point numbers in column id (rows 0, 1, 2, counted from 0)."),
+        (lines({}, {"id": "\ud83d"}), "1 row of 2 has half of a surrogate pair in column id (rows 1, counted from 0)."),
+        (lines({"target": "\udc00x"}), "1 row of 1 has half of a surrogate pair in column target (rows 0, counted"),
+        (lines({"target": "\u200b\ufeff\u2060"}), "1 row of 1 has no text in column target (rows 0, counted from 0)."),
+        (lines({"target": True}), "1 row of 1 has no text but truth values in column target"),
+        (lines({"references": {"a": 1}}), "id test-0 are no list of texts, none of them blank."),
+        (lines({"references": "say"}), "id test-0 are no list of texts, none of them blank."),
+        (lines({"references": ["say", ""]}), "id test-0 are no list of texts, none of them blank."),
+        (lines({"references": ["\ud800"]}), "id test-0 are no list of texts, none of them blank."),
+        (lines({"references": 7}), "id test-0 are no list of texts, none of them blank."),
+    ],
+    ids=["utf8", "doubled", "floats", "id", "target", "unseen", "flag", "object", "text", "empty", "half", "number"],
+)
+def test_a_value_that_is_no_text_is_refused(
+    command: Command, tmp_path: Path, spoil_file: Callable[[Path], None], said: str
+) -> None:
+    write(tmp_path, whole())
+    spoil_file(tmp_path / "sets" / "mine")
+    assert said in refused(command, tmp_path)
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_bytes(b'\xef\xbb\xbftask = "echo"\n')
+    done = command("plan", "--device", "cpu", "--config", "run.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

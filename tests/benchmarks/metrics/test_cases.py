@@ -23,7 +23,7 @@ ORIGINS = (
     r"(by hand|(by )?definition|closed form|numerical integration|convention of|the shape of|sentence-transformers)\b"
 )
 OF_FUNCTIONS = ("exact", "exact_views", "sim", "mauve_features", "legacy_trimmed")
-PRODUCTS = ("j", "exact_j", "j_profanity")  # cases say what the parts are
+PRODUCTS = ("j", "exact_j", "j_profanity", "j_offline")  # cases say what the parts are
 
 
 def load(name):
@@ -72,7 +72,7 @@ def test_views_of_a_reading(case):
     """What the exact metrics make of the grammar's reading; the reading itself is tested with the grammar."""
     judgement = DetoxJudgement(tuple(case["rude"]), case["member"], case["kept"], case["lost"], case["invented"])
     reading = exact.Reading(case["member"], judgement)
-    for view in ("polite", "grammatical", "faithful", "kept_share"):
+    for view in ("polite", "in_language", "faithful", "kept_share"):
         assert getattr(exact, view)(reading) == pytest.approx(case[view], abs=case["tolerance"]), view
 
 
@@ -149,12 +149,18 @@ WITHOUT_A_FILE = {  # metric -> the test that holds its cases, where they are no
         "test_perplexity_of_a_model_that_knows_nothing_is_the_size_of_its_vocabulary",
     ),
     "detoxify": "test_detoxify_is_that_of_detoxify",
+    "fl_links": "test_a_text_links_where_it_leaves_no_more_words_than_its_source",
+    "fl_lm": "test_likelihoods_are_those_of_the_model_and_blank_texts_have_none",
+    "exact_novel": "test_a_story_known_by_heart_or_told_again_is_none",
     **dict.fromkeys(("mauve", "mauve_human", "legacy_mauve"), "test_mauve_of_features"),
     "legacy_mauve_chunked": "test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them",
     **dict.fromkeys(("exact_rudeness", "exact_facts", "exact_facts_kept", "exact_language"), "test_views_of_a_reading"),
     **dict.fromkeys(("exact_linked", "exact_answerable", "exact_salient"), "test_views_that_some_tasks_have"),
     "legacy_diversity_spacy": "test_diversity_of_the_paper_by_hand",
     "legacy_memorisation_spacy": "test_memorisation_of_the_paper_by_hand",
+    **dict.fromkeys(
+        ("nll", "nll_perplexity", "nll_entropy"), "test_nats_for_each_shared_token_and_the_entropy_beside_it"
+    ),
     "legacy_bertscore": "test_bertscore_is_that_of_bert_score",
     "legacy_bertscore_rescaled": "test_rescaled_bertscore_is_that_of_bert_score",
 }
@@ -171,6 +177,7 @@ AGREES = {  # what a wrapped library is called by -> the test that calls it in i
     "faiss-cpu": ("test_mauve_is_that_of_mauve_text",),
     "spacy": ("test_tokens_are_those_of_spacy_alone",),
     "detoxify": ("test_detoxify_is_that_of_detoxify",),
+    "link-grammar": ("test_unused_words_are_counted",),
     "alt-profanity-check": ("test_profanity_is_that_of_profanity_check",),
     "transformers": ("test_perplexity_is_that_of_transformers", "test_classifiers_are_those_of_transformers"),
 }

@@ -46,7 +46,7 @@ def test_cells_are_systems_by_seeds_by_settings(planned: Make) -> None:
 def test_floors_join_every_run_once(toys: None) -> None:
     plan = make(gather({"task": "detox", "system": "toy,copy"}), "cpu")
     systems = list(dict.fromkeys(p.cell.system for p in plan.cells))
-    assert systems == ["toy", "copy", "unigram", "retrieval", "reference"]
+    assert systems == ["toy", "copy", "delete", "unigram", "retrieval", "reference"]
     assert {p.cell.preset for p in plan.cells if p.cell.system != "toy"} == {"any"}
     assert {p.cell.budget for p in plan.cells if p.cell.system != "toy"} == {"none"}
     assert str(plan.folder) == "runs/detox-world-nano"

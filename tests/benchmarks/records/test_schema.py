@@ -120,6 +120,14 @@ def test_a_header_of_before_declarations_is_read_by_what_it_says(recipe, paramet
     assert header_from_json(old, "header.json").method == "cosmos"
 
 
+def test_a_header_of_before_likelihoods_says_nothing_of_them() -> None:
+    old = through_disk(Header(cell=CELL, status="done", no_likelihood="it is a floor")) | {"schema": 3}
+    assert header_from_json(old, "header.json").no_likelihood == "it is a floor"
+    del old["no_likelihood"]
+    header = header_from_json(old, "header.json")
+    assert header.no_likelihood is None and header.schema == 3
+
+
 def test_a_header_that_should_declare_and_does_not_is_damaged() -> None:
     data = through_disk(Header(cell=dataclasses.replace(CELL, recipe={"text_encoder": "a/MiniLM"}), status="done"))
     assert header_from_json(data, "header.json").external_weights == ()  # nothing is guessed

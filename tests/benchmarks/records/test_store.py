@@ -18,7 +18,7 @@ import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks.planning.plan import Plan
-from benchmarks.records import seals, store
+from benchmarks.records import run_texts, seals, store
 from benchmarks.records.files import Appender, StoreError, locked, read_lines, write_json
 from benchmarks.running import runner
 from cosmos.io.files import read_json
@@ -223,13 +223,13 @@ def test_a_cell_is_readable_at_any_moment(planned: Make, quiet: Any, tmp_path: P
 
 def test_documents_are_kept_under_their_hash(tmp_path: Path) -> None:
     documents = [Document("a", None, "one", ("one", "uno")), Document("b", "x", "two", ("two",))]
-    known = store.write_documents(tmp_path, documents)
-    assert known == store.digest(documents)
+    known = run_texts.write_documents(tmp_path, documents)
+    assert known == run_texts.digest(documents)
     assert known["count"] == 2
-    assert store.read_documents(tmp_path, known["sha256"]) == documents
-    assert store.digest(documents[:1])["sha256"] != known["sha256"]
+    assert run_texts.read_documents(tmp_path, known["sha256"]) == documents
+    assert run_texts.digest(documents[:1])["sha256"] != known["sha256"]
     with pytest.raises(UserError, match="lost its documents"):
-        store.read_documents(tmp_path, "0" * 64)
+        run_texts.read_documents(tmp_path, "0" * 64)
 
 
 def test_a_folder_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:

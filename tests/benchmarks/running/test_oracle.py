@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from baselines.contract import Document, UserError
+from baselines.reference.oracle import OracleSystem
 from benchmarks import metrics
+from benchmarks.data import world
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.data.local import Local
+from benchmarks.data.world.detox import language
+from benchmarks.data.world.language.texts import plain, tokens_of
 from benchmarks.planning.plan import Plan, make
 from benchmarks.planning.run_config import gather
 from benchmarks.records import store
@@ -24,7 +30,9 @@ CEILINGS = {  # scores of which the source's own draws have the best
     "summary": ("exact_facts", "exact_language"),
     "story": ("exact_language", "exact_linked"),
 }
-DATA = ("data.train=20", "data.validation=5", "data.test=12")
+TESTED = 8
+DATA = ("data.train=20", "data.validation=5", f"data.test={TESTED}")
+pytestmark = pytest.mark.usefixtures("steady")
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +41,12 @@ def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
-def plan(task: str, systems: str, folder: Path, **flags: str) -> Plan:
+def plan(task: str, systems: str, folder: Path, **flags: Any) -> Plan:
     return make(gather({"task": task, "system": systems, "out": str(folder), **flags}, DATA), "cpu")
 
 
 def documents_of(task: str) -> Sequence[Document]:
-    return World(WorldOptions(test=12)).load(task, "test")
+    return World(WorldOptions(test=TESTED)).load(task, "test")
 
 
 def done(task: str, systems: str, folder: Path, quiet: Any) -> dict[str, Any]:
@@ -57,8 +65,51 @@ def test_the_oracle_answers_every_task_with_draws_of_the_source(task: str, quiet
         (score,) = metrics.score(metrics.MetricInput(task, "world", documents, texts), [name])
         assert score.value == 1.0, name
     assert len({sample.text for sample in oracle.samples}) == len(oracle.samples)
-    again = done(task, "oracle,null", tmp_path / "again", quiet)
-    assert [s.text for s in again["oracle"].samples] == [s.text for s in oracle.samples]
+    law = World(WorldOptions(test=TESTED)).law(task)
+    assert texts == [law(d.source, s.seed) for d, s in zip(documents, oracle.samples, strict=True)]
+
+
+def test_likelihoods_are_kept_and_scored_and_the_same_again(quiet: Any, tmp_path: Path) -> None:
+    task = "detox"
+    folders = [tmp_path / "run", tmp_path / "again"]
+    for folder in folders:
+        records = done(task, "oracle,null", folder, quiet)
+    files = [store.cell_folder(f, records["oracle"].header.cell.id) / store.LIKELIHOODS for f in folders]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    kept = store.read_likelihoods(files[0].parent)
+    assert kept is not None and [row.id for row in kept] == [d.id for d in documents_of(task)]
+    for row, document in zip(kept, documents_of(task), strict=True):
+        assert row.nats == pytest.approx(-world.LOG_PROBABILITIES[task](document.target, document.source), abs=1e-6)
+        assert row.kind == "exact" and row.tokens > 5
+    null = records["null"].header
+    assert null.no_likelihood == "a floor is no model of the texts" and records["oracle"].header.no_likelihood is None
+    assert store.read_likelihoods(store.cell_folder(folders[0], null.cell.id)) is None
+    assert runner.run(plan(task, "oracle,null", folders[0], metric=("nll",)), quiet, ("score",)).exit_code == 0
+    scores = {r.header.cell.system: {s.metric: s for s in r.scores} for r in store.read_run(folders[0])}
+    expected = sum(row.nats or 0.0 for row in kept) / sum(row.tokens for row in kept)
+    assert scores["oracle"]["nll"].value == pytest.approx(expected, abs=1e-6)
+    entropies = [world.ENTROPIES[task](document.source) for document in documents_of(task)]
+    assert scores["oracle"]["nll_entropy"].value == pytest.approx(
+        sum(entropies) / sum(row.tokens for row in kept), abs=1e-6
+    )
+    assert scores["null"]["nll"].value is None
+    assert scores["null"]["nll"].reason == "not run: a floor is no model of the texts"
+
+
+def test_the_likelihood_of_the_oracle_is_on_average_the_entropy() -> None:
+    """Over every target that a source can have, each as often as it comes."""
+    oracle: Any = object.__new__(OracleSystem)
+    (untold,) = oracle.likelihoods(world.detox("test", 1), [0])
+    assert untold.nats is None and untold.reason == "the source does not say how likely its texts are"
+    oracle.probability(World(WorldOptions()).log_probability("detox"))
+    for document in world.detox("test", 3):
+        targets = [plain(tokens) for tokens in language().targets(tokens_of(str(document.source)))]
+        rows = oracle.likelihoods([replace(document, target=target) for target in targets], range(len(targets)))
+        mean = math.fsum(math.exp(-row.nats) * row.nats for row in rows)
+        assert math.fsum(math.exp(-row.nats) for row in rows) == pytest.approx(1.0, abs=1e-12)
+        assert mean == pytest.approx(world.target_entropy(str(document.source)), rel=1e-12)
+    (foreign,) = oracle.likelihoods([replace(document, target="no such sentence")], [0])
+    assert foreign.nats is None and foreign.reason == "the language has no such text"
 
 
 def test_the_lead_of_a_report_is_its_first_sentence(quiet: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan
-from benchmarks.records import environment, seals, store
+from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.running import runner
 from benchmarks.running.seeds import request_seed
 from reports.panels import panels
@@ -78,7 +79,7 @@ def test_systems_are_shown_the_first_validation_documents(planned: Make, quiet: 
     (record,) = store.read_run(tmp_path / "run")
     shown = plan.source.load("echo", "validation")
     assert len(shown) == 300
-    assert record.header.documents["validation"] == store.digest(shown[: runner.VALIDATION_DOCUMENTS])
+    assert record.header.documents["validation"] == run_texts.digest(shown[: runner.VALIDATION_DOCUMENTS])
     assert record.header.documents["train"]["count"] == 300
 
 
@@ -257,7 +258,8 @@ def test_samples_of_other_requests_are_refused(planned: Make, quiet: Any, tmp_pa
     folder = next(iter((tmp_path / "run" / "cells").iterdir()))
     header = store.read_header(folder)
     assert header is not None
-    rows = (folder / "samples.jsonl").read_text().replace('"seed":', '"seed":1')
+    written = (folder / "samples.jsonl").read_text()
+    rows = re.sub(r'"seed":(\d+)', lambda seed: f'"seed":{(int(seed[1]) + 1) % 2**63}', written)
     (folder / "samples.jsonl").write_text(rows)
     (folder / "timings.jsonl").unlink()  # which would tell that they were changed
     store.write_header(folder, dataclasses.replace(header, status="started"))
@@ -347,7 +349,7 @@ def test_the_command_in_a_header_makes_the_same_cell(planned: Make, quiet: Any, 
         "slow-2", "slow-4", "default-2", "default-4",
     }  # fmt: skip
     for planned_cell in plan.cells:
-        words = runner.command_of(plan, planned_cell.cell).split()
+        words = plan_file.command_of_cell(plan, planned_cell.cell).split()
         parser = BenchmarksParser("run", "")
         add_run_flags(parser)
         again = make(choices_of(parse(parser, words[4:])), "cpu")

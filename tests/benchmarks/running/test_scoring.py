@@ -18,7 +18,7 @@ from baselines.contract import Document, UserError
 from benchmarks import metrics
 from benchmarks.metrics.core import selection
 from benchmarks.planning.plan import Plan
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Score
 from benchmarks.running import runner, scoring
 
@@ -51,36 +51,37 @@ def test_metrics_are_given_what_the_system_learnt_from(planned: Make, quiet: Any
 
 def test_what_was_learnt_is_kept_whole_and_by_its_hash(tmp_path: Path) -> None:
     documents = [Document(str(n), None, text, (text,)) for n, text in enumerate(["a\nb", "é\u2028c", ""])]
-    known = store.write_learnt(tmp_path, documents)
-    assert known == {**store.digest(documents), "targets": known["targets"]}
-    assert store.read_learnt(tmp_path, known["sha256"], known["targets"]) == ["a\nb", "é\u2028c", ""]
-    assert store.read_learnt(tmp_path, "0" * 64) is None
+    known = run_texts.write_learnt(tmp_path, documents)
+    assert known == {**run_texts.digest(documents), "targets": known["targets"]}
+    assert run_texts.read_learnt(tmp_path, known["sha256"], known["targets"]) == ["a\nb", "é\u2028c", ""]
+    assert run_texts.read_learnt(tmp_path, "0" * 64) is None
     [path] = (tmp_path / "learnt").iterdir()
     before = path.read_bytes()
     path.unlink()
-    store.write_learnt(tmp_path, documents)
+    run_texts.write_learnt(tmp_path, documents)
     assert path.read_bytes() == before
     path.write_bytes(before[:-9])
     with pytest.raises(UserError, match="is damaged; delete it"):
-        store.read_learnt(tmp_path, known["sha256"])
+        run_texts.read_learnt(tmp_path, known["sha256"])
     path.write_bytes(gzip.compress(b'"a"\n'))
     with pytest.raises(UserError, match="was changed after it was written; delete it"):
-        store.read_learnt(tmp_path, known["sha256"], known["targets"])
+        run_texts.read_learnt(tmp_path, known["sha256"], known["targets"])
     path.write_bytes(gzip.compress(b"no json\n"))
     with pytest.raises(UserError, match="is damaged; delete it"):
-        store.read_learnt(tmp_path, known["sha256"])
+        run_texts.read_learnt(tmp_path, known["sha256"])
 
 
 def test_words_stand_for_metrics_with_what_they_are_never_shown_without() -> None:
     usual = ("mauve", "length")
     plain = selection.select((), usual)
-    assert plain.metrics == plain.order == ("mauve", "mauve_human", "length")
-    assert plain.sparing == {"mauve", "mauve_human", "length"}
+    with_companions = ("mauve", "mauve_human", "training_copies", "training_copies_human", "length")
+    assert plain.metrics == plain.order == with_companions
+    assert plain.sparing == set(with_companions)
     everything = selection.select(("all",), usual)
     assert (everything.metrics, everything.sparing) == (plain.metrics, frozenset())
     named = selection.select(("usual", "perplexity"), usual)
-    assert named.metrics == ("mauve", "mauve_human", "length", "perplexity", "unigram_entropy", "repetition")
-    assert named.sparing == {"mauve", "mauve_human"}
+    assert named.metrics == (*with_companions, "perplexity", "unigram_entropy", "repetition")
+    assert named.sparing == set(with_companions) - {"length"}
     alone = selection.select(("j",), usual)
     assert alone.metrics == ("j",)
     assert alone.asked == {"j", "sta", "sim", "fl"}
@@ -194,10 +195,14 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
         "cosmos.io",
         "cosmos.io.errors",
         "cosmos.io.files",
+        "cosmos.io.parquet",
+        "cosmos.io.terminal",
+        "cosmos.io.typed_json",
         "cosmos.runtime",
         "cosmos.runtime.call_count",
     }
     names |= {"cosmos.training", "cosmos.training.budget", "cosmos.training.config"}
+    names |= {"cosmos.text", "cosmos.text.detokenise", "cosmos.text.round_trip", "cosmos.text.tokenizer"}
     assert set(loaded) <= names
     for folder in cells(run):
         found = scores(folder)

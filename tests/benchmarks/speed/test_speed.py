@@ -178,7 +178,14 @@ def test_a_mistake_is_one_sentence(
 # -- a run --------------------------------------------------------------------------------------------------------
 
 
-FOUR = ("--system", "gpt2,cosmos,mdlm,ld4lg", "--setting", "gpt2:greedy", "--batch", "1,3", "--no-training")
+SHALLOW = (
+    "gpt2.recipe.layers=2", "cosmos.recipe.model.denoiser.layers=2", "cosmos.recipe.model.autoencoder.layers=1",
+    "mdlm.recipe.trunk.layers=2", "ld4lg.recipe.denoiser.layers=2", "ld4lg.recipe.decoder_layers=1",
+)  # fmt: skip
+FOUR = (
+    "--system", "gpt2,cosmos,mdlm,ld4lg", "--setting", "gpt2:greedy", "--batch", "1,3", "--no-training",
+    *(word for change in SHALLOW for word in ("--set", change)),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -307,17 +314,19 @@ def test_training_steps_are_those_of_the_projects_own_loop(stage: str, monkeypat
     monkeypatch.setattr(lines, "TRAINING", (("cosmos", stage),))
     entry = next(e for e in lines.entries(asked, "cpu", "float32") if e.subject.kind == "training")
     options: dict[str, Any] = {"length": 16, "vocabulary": 200, "device": "cpu"}
-    found = training_steps.measure(entry.system, entry.recipe, training_steps.STAGES[stage], **options)
-    assert len(found.seconds) == 3 and min(found.seconds) > 0
-    narrow = training_steps.measure(
-        entry.system, replace_latents(entry.recipe, 4), training_steps.STAGES[stage], **options
+    many, few = (
+        training_steps.measure(entry.system, shallow(entry.recipe, latents), training_steps.STAGES[stage], **options)
+        for latents in (12, 4)
     )
-    assert found.flops > narrow.flops > 0
+    assert len(many.seconds) == 3 and min(many.seconds) > 0
+    assert many.flops > few.flops > 0
 
 
-def replace_latents(recipe: Any, latents: int) -> Any:
+def shallow(recipe: Any, latents: int) -> Any:
+    """The recipe with as few layers as can be, and a number of latents."""
     model = recipe.model
-    return replace(recipe, model=replace(model, autoencoder=replace(model.autoencoder, latents=latents)))
+    autoencoder = replace(model.autoencoder, layers=1, latents=latents)
+    return replace(recipe, model=replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, layers=2)))
 
 
 def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +338,7 @@ def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pyte
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / schema.FILE).write_text('{"schema":1,"kind":"generation"}\n')
-    with pytest.raises(UserError, match=r"speed.jsonl holds a line that is no record"):
+    with pytest.raises(UserError, match=r"speed.jsonl is damaged"):
         schema.read_records(tmp_path)
     (tmp_path / schema.FILE).write_text('{"schema":99,"kind":"ceilings"}\n')
     with pytest.raises(UserError, match="schema 99"):

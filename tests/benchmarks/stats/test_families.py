@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.stats.families import benjamini_hochberg, holm
+from benchmarks.stats.families import benjamini_hochberg, holm, holm_factors
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_holm_keeps_the_chance_of_any_false_claim():
 def test_holm_is_stricter_than_benjamini_hochberg():
     ps = list(np.random.default_rng(2).random(30) ** 3)
     assert all(h >= b >= p for h, b, p in zip(holm(ps), benjamini_hochberg(ps), ps, strict=True))
+
+
+def test_holm_factors_by_hand():
+    """The third is raised to what the second came to: .06 / .04."""
+    assert holm_factors([0.01, 0.04, 0.03, 0.005]) == pytest.approx([3, 1.5, 2, 4])
+    assert holm_factors([0.6, 0.5]) == pytest.approx([1 / 0.6, 2])
+    assert holm_factors([]) == []

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.stats.bootstrap import Interval
-from benchmarks.stats.paired import compare, decide, detectable_difference, sign_flip
+from benchmarks.stats.families import holm_factors
+from benchmarks.stats.intervals import Interval, SeedVariance
+from benchmarks.stats.paired import adjusted, compare, decide, detectable_difference, sign_flip, unadjusted
 
 
 def by_hand(differences):
@@ -104,12 +105,15 @@ def test_texts_without_both_scores_are_left_out():
 def test_equal_systems_cannot_be_told_apart():
     values = [0.2, 0.4, 0.9]
     found = compare(values, values)
-    assert (found.difference, found.low, found.high, found.p, found.outcome) == (0.0, 0.0, 0.0, 1.0, "cannot tell")
+    assert (found.difference, found.p, found.outcome) == (0.0, 1.0, "cannot tell")
+    most = 1 - 0.025 ** (1 / 3)  # three texts without a difference leave room for so many
+    assert (found.low, found.high) == pytest.approx((-most, most))
 
 
 def test_one_text_decides_nothing():
     found = compare([1.0], [0.0])
-    assert (found.outcome, found.low, found.high, found.detectable) == ("cannot tell", 1.0, 1.0, math.inf)
+    assert (found.outcome, found.low, found.high) == ("cannot tell", 1.0, 1.0)
+    assert detectable_difference(found.differences) == math.inf
 
 
 def test_both_p_and_interval_must_agree():
@@ -139,3 +143,92 @@ def test_order_of_texts_does_not_matter():
 def test_unlike_lengths_are_our_fault():
     with pytest.raises(AssertionError, match="unlike texts"):
         compare([1.0], [1.0, 2.0])
+
+
+def test_no_interval_without_zero_stands_beside_cannot_tell():
+    """A family of near misses: p-values and intervals are adjusted alike, whatever the kind of score."""
+    generator = np.random.default_rng(7)
+    for kind in range(3):
+        family = []
+        for shift in np.linspace(0, 0.12, 15):
+            scores = generator.random((2, 200)) + np.array([[shift], [0]])
+            if kind == 1:
+                scores = (scores > 0.5).astype(float)
+            elif kind == 2:
+                scores = np.where(generator.random(200) < 0.9, 0.5, scores)
+            family.append(compare(scores[0], scores[1]))
+        factors = holm_factors([one.p for one in family])
+        corrected = adjusted(family, factors)
+        assert any(one.low > 0 for one in family)
+        for one in corrected:
+            assert (one.outcome == "cannot tell") == (one.low <= 0 <= one.high)
+            assert one.outcome == "cannot tell" or one.p <= 0.05
+
+
+def test_the_interval_of_a_family_is_wider_than_that_of_one():
+    generator = np.random.default_rng(3)
+    one = compare(generator.normal(0.3, 1, 200), np.zeros(200))
+    [among] = adjusted([one], [21.0])
+    assert (among.level, among.p) == (pytest.approx(1 - 0.05 / 21), pytest.approx(21 * one.p))
+    widened = (among.high - among.difference) / (one.high - one.difference)
+    assert widened == pytest.approx(3.075 / 1.972, rel=0.02)  # Student's t with 199 degrees of freedom
+
+
+def test_seeds_widen_the_interval_and_raise_the_p_value():
+    generator = np.random.default_rng(4)
+    a, b = generator.normal(0.1, 0.3, 200), np.zeros(200)
+    alone, over = compare(a, b), compare(a, b, seeds=SeedVariance(0.05**2, 2))
+    assert alone.outcome == "better"
+    assert over.outcome == "cannot tell"
+    assert over.p > alone.p
+    assert over.high - over.difference > 4.3 * 0.05  # Student's t of two degrees of freedom
+    assert compare(a, b, seeds=SeedVariance(0.0, 2)).p == alone.p
+
+
+def test_a_wrong_claim_over_seeds_is_rare():
+    """Two systems that are alike but for what their three trainings make of it."""
+    generator, repeats, wrong, texts_alone = np.random.default_rng(6), 200, 0, 0
+    for repeat in range(repeats):
+        of_seeds = generator.normal(0, 0.1, (2, 3))
+        a, b = generator.normal(of_seeds.mean(axis=1)[:, None], 0.2, (2, 50))
+        seeds = [SeedVariance(float(np.var(each, ddof=1)) / 3, 2) for each in of_seeds]
+        wrong += compare(a, b, seed=repeat, seeds=seeds[0] + seeds[1]).outcome != "cannot tell"
+        texts_alone += compare(a, b, seed=repeat).outcome != "cannot tell"
+    assert wrong / repeats <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / repeats)
+    assert texts_alone / repeats > 0.3
+
+
+def test_the_corrected_difference_makes_the_best_of_seven_bold_four_times_in_five():
+    """Seven systems and 200 texts: a lead over all others that shows needs two thirds more than one test alone."""
+    rivals, texts = 6, 200
+    generator = np.random.default_rng(8)
+    flat = (generator.random((2, 20_000)) < 0.5).astype(float)
+    scale = math.sqrt(20_000 / texts)
+    alone = scale * detectable_difference(flat[0] - flat[1])
+    lead = scale * detectable_difference(flat[0] - flat[1], tests=21, rivals=rivals)
+    assert (alone, lead) == (pytest.approx(0.14, abs=0.005), pytest.approx(0.228, abs=0.008))
+
+    def bold(difference, repeats):
+        """How often the best is better than every other by the strictest step of Holm's correction."""
+        chance = np.array([[0.5 + difference / 2], *[[0.5 - difference / 2]] * rivals])
+        count = 0
+        for _ in range(repeats):
+            best, *others = (generator.random((1 + rivals, texts)) < chance).astype(float)
+            count += all(
+                one.outcome == "better"
+                for one in adjusted([unadjusted(best - other) for other in others], [21.0] * rivals)
+            )
+        return count / repeats
+
+    assert bold(lead, 150) == pytest.approx(0.8, abs=0.1)
+    assert bold(alone, 60) < 0.3
+
+
+def test_one_rival_needs_no_more_than_itself():
+    differences = np.random.default_rng(0).normal(size=500)
+    one = detectable_difference(differences)
+    assert one == pytest.approx((1.965 + 0.8416) * differences.std(ddof=1) / math.sqrt(500), rel=1e-3)
+    several = [detectable_difference(differences, rivals=rivals) / one for rivals in (1, 2, 6, 20)]
+    assert several[0] == 1
+    assert several == sorted(several)
+    assert several[2] < (1.965 + 1.834) / (1.965 + 0.8416)  # what six that share nothing would need

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cosmos.runtime.flops import measure_flops
 
@@ -19,3 +20,20 @@ def test_flops_of_products_and_attention_on_the_cpu_are_counted() -> None:
     assert measure_flops(lambda: attention(q, k, v)) == 2 * product
     # Backward: the scores again, and the gradients of values, probabilities, queries and keys.
     assert measure_flops(lambda: attention(q, k, v).sum().backward()) == (2 + 5) * product
+
+
+def test_the_total_is_that_of_torchs_own_counter() -> None:
+    network = nn.Sequential(nn.Conv1d(3, 4, 2), nn.Linear(7, 5), nn.Flatten(), nn.Linear(20, 2))
+    x = torch.randn(6, 3, 8)
+
+    def train() -> None:
+        network(x).square().mean().backward()
+
+    def infer() -> None:  # where products such as `einsum` reach the counter whole
+        with torch.inference_mode():
+            torch.einsum("bij,bkj->bik", network[0](x), network[0](x)) @ torch.ones(4, 3)
+
+    for run in (train, infer):
+        with FlopCounterMode(display=False) as counter:
+            run()
+        assert measure_flops(run) == counter.get_total_flops() > 0

@@ -133,7 +133,7 @@ def test_damaged_files_are_user_errors(vocabulary: Vocabulary, tmp_path: Path) -
     with pytest.raises(UserError, match="is damaged"):
         Vocabulary.load(path)
     path.write_text("{}")
-    with pytest.raises(UserError, match="not a vocabulary"):
+    with pytest.raises(UserError, match="lacks the field pieces"):
         Vocabulary.load(path)
     with pytest.raises(UserError, match="has no token 'xyzzyx'"):
         Vocabulary(vocabulary.tokenizer, [*SPECIALS, "xyzzyx"])

@@ -119,25 +119,23 @@ def eager(ticking: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.2)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
+@pytest.mark.usefixtures("eager")
+def test_other_arguments_are_refused_and_named(tmp_path: Path) -> None:
+    interrupt(tmp_path / "begun", 50)
+    run(tmp_path / "done", 100)
+    changes: list[tuple[dict[str, object], str]] = [
         ({"config": dataclasses.replace(CONFIG, learning_rate=0.02)}, "learning_rate was 0.01 and is now 0.02"),
         ({"seed": 4}, "seed was 3 and is now 4"),
         ({"budget": Budget(200, "steps")}, "budget was 100steps and is now 200steps"),
         ({"validation": None}, "validation_length was 20 and is now None"),
         ({"model": nn.Sequential(nn.Linear(2, 2))}, "model was"),
-    ],
-)
-@pytest.mark.usefixtures("eager")
-def test_other_arguments_are_refused_and_named(tmp_path: Path, change: dict[str, object], said: str) -> None:
-    interrupt(tmp_path / "begun", 50)
-    run(tmp_path / "done", 100)
+    ]
     for folder in ("begun", "done"):
         before = {path: path.read_bytes() for path in (tmp_path / folder).iterdir()}
-        with pytest.raises(UserError, match=said):
-            run(tmp_path / folder, 100, **change)
-        assert before == {path: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for change, said in changes:
+            with pytest.raises(UserError, match=said):
+                run(tmp_path / folder, 100, **change)
+            assert before == {path: path.read_bytes() for path in (tmp_path / folder).iterdir()}
 
 
 @pytest.mark.usefixtures("eager")

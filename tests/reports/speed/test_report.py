@@ -19,7 +19,7 @@ MADE = {
     "commit": "0123456789abcdef",
     "dirty": False,
     "packages": {"torch": "2.11"},
-    "device": {"name": "a GPU", "memory_bytes": 80e9, "sm_clock_mhz": 1980.0},
+    "device": {"name": "a GPU", "memory_bytes": 80 * 10**9, "sm_clock_mhz": 1980.0},
 }
 CEILINGS = Ceilings(8e14, 4e12, 8192, 1 << 32, "bfloat16", MADE)
 

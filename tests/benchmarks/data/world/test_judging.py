@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from baselines.contract import UserError
+from baselines.contract import Document, UserError
+from benchmarks import metrics
 from benchmarks.data import world
 from benchmarks.data.world import DetoxJudgement, judge
 from benchmarks.data.world.detox import language
@@ -160,3 +161,31 @@ def test_words_never_charge_a_sentence_with_facts_that_it_does_not_state() -> No
         facts = frame.facts(env)
         for tokens in (frame.draw_source(env, stream), frame.draw_target(env, stream)):
             assert all(found & facts for found in wording().named(tokens).values())
+
+
+@pytest.mark.parametrize(
+    ("source", "right", "wrong"),
+    [
+        pytest.param(
+            "i am not going to the parade with lucy because she is so damn shy.",
+            "i am not going to the parade with lucy because she is very shy.",
+            "i am going to the parade with lucy because she is very shy.",
+            id="a dropped not",
+        ),
+        pytest.param(
+            "the stupid butcher gave the twins a hat for christmas.",
+            "the butcher gave the twins a hat for christmas.",
+            "the twins gave the butcher a hat for christmas",
+            id="swapped roles",
+        ),
+    ],
+)
+def test_what_words_cannot_see_is_said_where_the_number_stands(source: str, right: str, wrong: str) -> None:
+    """Both are outside of the language, so that `exact_j` sees them; `exact_facts` does not, and says so."""
+    document = Document("0", source, right, (right,))
+    names = ["exact_facts", "exact_facts_kept", "exact_language", "exact_j"]
+    for text, expected in ((right, (1, 1, 1, 1)), (wrong, (1, 1, 0, 0))):
+        found = metrics.score(metrics.MetricInput("detox", "world", [document], [text]), names)
+        assert tuple(score.value for score in found) == expected
+        for score in found[:2]:
+            assert "blind there to a dropped negation and to swapped roles" in score.summary

@@ -190,5 +190,5 @@ def test_a_cache_that_cannot_be_used_is_one_sentence(tmp_path, forget):
     with pytest.raises(UserError, match=r"Cannot keep scores in .*; delete scores.sqlite there"):
         score(["length"], {}, tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot keep scores in"):
+    with pytest.raises(UserError, match="set COSMOS_CACHE to another folder"):
         Scores(tmp_path / "file").get("x")

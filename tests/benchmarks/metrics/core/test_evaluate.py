@@ -15,7 +15,7 @@ from benchmarks import metrics
 from benchmarks.evaluators import locate_model
 from benchmarks.metrics.core import metric_names
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
-from benchmarks.records.schema import difference, score_from_json, to_json
+from benchmarks.records.schema import LikelihoodRecord, difference, score_from_json, to_json
 from benchmarks.stats.bootstrap import Interval
 
 DOCUMENTS = [
@@ -149,9 +149,11 @@ def test_memorisation_is_not_run_without_training_texts():
 
 def test_companions_follow_their_metric_once():
     assert metrics.expand(["length", "perplexity", "bleu"]) == [
-        "length", "perplexity", "unigram_entropy", "repetition", "bleu"
+        "length", "perplexity", "unigram_entropy", "repetition", "bleu", "bleu_copy"
     ]  # fmt: skip
-    assert metrics.expand(["mauve", "memorisation"]) == ["mauve", "mauve_human", "memorisation", "memorisation_human"]
+    assert metrics.expand(["mauve", "training_copies"]) == [
+        "mauve", "mauve_human", "training_copies", "training_copies_human"
+    ]  # fmt: skip
     assert metrics.expand([]) == []
     for name in metrics.names():
         assert set(metrics.find(name).companions) <= set(metrics.names())
@@ -195,7 +197,10 @@ def test_a_failing_evaluator_takes_no_other_score_with_it(add):
         (Measured(values=(1.0,)), "ValueError: wild gave 1 scores for 2 texts"),
         (Measured(values=("a", "b")), "ValueError: could not convert string to float: 'a'"),
         (Measured(), "AssertionError: an evaluator gives values or a total"),
-        (Measured(total=1.0, interval=Interval(0.0, float("nan"), 0.95)), "ValueError: wild has no number as a limit"),
+        (
+            Measured(total=1.0, n=30, interval=Interval(0.0, float("nan"), 0.95)),
+            "ValueError: wild has no number as a limit",
+        ),
     ],
 )
 def test_what_is_no_score_is_no_number_and_takes_no_other_with_it(add, tmp_path, measured, reason):
@@ -227,7 +232,7 @@ def test_a_metric_from_outside_that_keeps_no_rule_is_null(add, monkeypatch):
 def test_what_misleads_alone_is_never_alone():
     for name in ("perplexity", "legacy_ppl_mean", "legacy_ppl_trimmed"):
         assert metrics.find(name).companions == ("unigram_entropy", "repetition", "length")
-    assert metrics.find("mauve").companions == ("mauve_human",)
+    assert metrics.find("mauve").companions == ("mauve_human", "training_copies", "training_copies_human")
     assert metrics.find("j_profanity").companions == ("sta_profanity", "sim")
     found = score("length")
     assert (found.summary, found.companions) == (metrics.find("length").summary, ())
@@ -238,8 +243,9 @@ def every(roles):
     """All scores that the tests' own judges give."""
 
     def score_all(documents=DOCUMENTS, texts=TEXTS, source="local"):
+        rows = [LikelihoodRecord(document.id, 2.0, 4, "exact", 0, None) for document in documents]
         return metrics.score(
-            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"]),
+            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"], likelihoods=rows),
             metrics.names(),
             evaluators=roles,
         )
@@ -251,7 +257,7 @@ def test_nothing_to_judge_is_too_few(every):
     for found in every([], [], source="world"):
         assert found.reason.startswith(("too few: ", "missing evaluator: ")), found.metric
         if not found.reason.startswith("too few: "):
-            assert " is not installed; " in found.reason
+            assert " is not installed; " in found.reason or "link-grammar is not on this machine; " in found.reason
 
 
 def test_texts_that_cannot_be_judged_are_counted(add):
@@ -276,6 +282,32 @@ def test_one_text_has_a_value_and_no_interval():
         found = score(name, DOCUMENTS[:1], TEXTS[:1])
         assert found.value is not None
         assert (found.low, found.high, found.level, found.n) == (None, None, None, 1)
+
+
+@pytest.mark.parametrize(("count", "bounded"), [(2, False), (29, False), (30, True)])
+def test_corpus_metrics_of_few_texts_have_no_interval(add, count, bounded):
+    """Whether the evaluator gives rows to draw from or an interval of its own."""
+    documents = [Document(str(n), "s", f"a red car {n}", (f"a red car {n}",)) for n in range(count)]
+    texts = [f"a {'red' if n % 2 else 'blue'} car {n}" for n in range(count)]
+    add("own", lambda batch: Measured(total=1.0, interval=Interval(0.0, 2.0, 0.95)))
+    for name in ("bleu", "own"):
+        found = score(name, documents, texts)
+        assert (found.low is not None) == bounded, name
+        assert found.value is not None
+    assert score("rouge_l", documents, texts).low is not None  # its texts have scores of their own
+
+
+def test_texts_that_are_all_alike_to_a_corpus_metric_give_no_interval():
+    documents = [Document(str(n), "s", f"a red car {n}", (f"a red car {n}",)) for n in range(40)]
+    found = score("bleu", documents, [document.target for document in documents])
+    assert (found.value, found.low, found.high) == (pytest.approx(100), None, None)
+
+
+def test_scores_that_are_all_one_are_not_certain(add):
+    add("sure", lambda batch: Measured(values=(1.0,) * 200))
+    documents = [Document(str(n), "s", "t", ("t",)) for n in range(200)]
+    found = score("sure", documents, ["t"] * 200)
+    assert (found.value, found.low, found.high) == (1.0, pytest.approx(0.025 ** (1 / 200), abs=1e-6), 1.0)
 
 
 def test_unlike_numbers_of_texts_and_documents_are_our_fault():
@@ -358,7 +390,7 @@ def test_names_and_availability_load_nothing_heavy():
 
 
 def test_scoring_says_nothing(capfd, every):
-    texts = ["the end ."] * 110  # sacrebleu warns of a hundred such
-    every([Document(str(i), "the end .", "the end .", ("the end .",)) for i in range(110)], texts)
+    texts = ["this is the end ."] * 110  # sacrebleu warns of a hundred such
+    every([Document(str(i), texts[0], texts[0], (texts[0],)) for i in range(110)], texts)
     out = capfd.readouterr()
     assert (out.out, out.err) == ("", "")

@@ -1,0 +1,121 @@
+"""What a command says, to whom, and how it ends: the one road from an error to a sentence and an exit code.
+
+Exit codes: 0 all went well; 1 a part failed; 2 the user can mend it, one sentence on stderr says how; 130 or 143
+interrupted by SIGINT or SIGTERM. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Any, TextIO
+
+from cosmos.io.errors import UserError
+
+INTERRUPTED = "Interrupted; the same command goes on where this one stopped."
+_MOST_SHOWN = 2000  # characters of a sentence: the value somebody gave may be longer than a screen
+_UNSEEN = "\N{REPLACEMENT CHARACTER}"
+_CAUGHT: list[int] = []  # signals that asked this process to end
+
+
+def printable(text: str) -> str:
+    """Text without control characters, by which a terminal or a page could be steered; line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else " " if c.isspace() else _UNSEEN for c in text)
+
+
+def say(text: str = "") -> None:
+    """Print to stdout what may hold anybody's text."""
+    print(printable(text))
+
+
+def tell(sentence: str) -> None:
+    """One line on stderr, if anybody can still read it: to be unable to say how far a work is ends no work."""
+    with suppress(OSError, ValueError):  # full, gone or closed
+        print(printable(sentence), file=sys.stderr, flush=True)
+
+
+def json_line(row: Mapping[str, Any], encoding: str = "utf-8") -> str:
+    """A JSON line in which nothing can steer a terminal, readable where the encoding allows it."""
+    if encoding.lower().replace("-", "").replace("_", "") != "utf8":
+        return json.dumps(row)
+    line = json.dumps(row, ensure_ascii=False)
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+def listen() -> None:
+    """Answer SIGTERM as SIGINT is answered, and remember that either came: libraries turn it into errors of theirs."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _CAUGHT.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, interrupt)
+
+
+def answer(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code, with one sentence on stderr where the user can mend what went wrong."""
+    _write_anything(sys.stdout)
+    _write_anything(sys.stderr)
+    try:
+        code = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what it meets can still be said
+        return code
+    except BaseException as error:
+        if isinstance(error, OSError):
+            _drop_output()
+        if isinstance(error, KeyboardInterrupt) or _CAUGHT:
+            tell(INTERRUPTED)
+            return 128 + (_CAUGHT or [signal.SIGINT])[0]
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `head` does
+            return 1
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        line = " ".join(sentence.split())
+        tell(line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}...")
+        return 2
+
+
+def _sentence(error: BaseException) -> str | None:
+    """What a user is told of an error; None if it is a fault of ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _of_system(error)
+    if isinstance(error, RecursionError):
+        return "Something that was given is nested too deeply; write it flatter."
+    if isinstance(error, UnicodeError):
+        return f"A text cannot be read or written ({error}); write it as UTF-8."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; ask for less at once, or take a larger machine."
+    return None
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused, and where it says so."""
+    files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    what = f"read or write {files}" if files else "write the output"
+    return f"Cannot {what} ({error.strerror or error}); what was finished before is kept."
+
+
+def _write_anything(stream: TextIO | None) -> None:
+    """A character that the stream's encoding lacks is written as its number, and ends nothing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still to be written is dropped, so that the interpreter does not try it again at its end."""
+    with suppress(OSError, ValueError, AttributeError):  # a stream that is no file, or is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

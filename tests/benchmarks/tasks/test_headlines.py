@@ -1,0 +1,168 @@
+"""The law of headlines: what is no answer scores below the reference, or the metric sums no table up.
+
+No answer are: the source itself, the source without its rude words, the words of the reference sorted, one text for
+all, the reference said twice, nothing, and a text learnt by heart. Of a task with sources that is the answer to the
+nearest training source; of one without, training texts, one for all and one each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from baselines import registry
+from baselines.contract import Budget, Corpus, Document, NoSetting, Request, UserError
+from baselines.reference import disliked
+from benchmarks import metrics, tasks
+from benchmarks.data.built_in import World, WorldOptions
+from benchmarks.data.local import Local, LocalOptions
+from benchmarks.data.source import Source
+
+FOLDER = Path(os.environ.get("COSMOS_DATA") or Path(__file__).parents[4] / "shared" / "data")
+USERS = {name: os.environ.get(name) for name in ("COSMOS_CACHE", "HF_HUB_CACHE")}
+LARGE = {"lm", "grammar", "toxicity", "acceptability"}  # roles whose models come with no package of the project
+TEXTS, MORE = 16, 200  # texts judged, and where judges are large
+
+
+def roles(name: str, source: str) -> set[str] | None:
+    """The roles whose models judge by a metric; None where nobody does."""
+    metric = metrics.find(name)
+    evaluator = metric.evaluator(source)
+    found = [roles(part, source) for part in metric.parts] or [set(evaluator.models) if evaluator else None]
+    return None if None in found else set().union(*(those for those in found if those))
+
+
+def headlines() -> list[Any]:
+    """Every headline of every task, on every source where somebody judges by it.
+
+    Slow is what large models judge, and what is read from large files though it is exact by definition.
+    """
+    found = []
+    for task in tasks.names():
+        for name in tasks.find(task).headline:
+            for source in ("world", "local"):
+                judges = roles(name, source)
+                if judges is not None:
+                    large = bool(judges & LARGE)
+                    slow = large or (source == "local" and task != "detox")
+                    count = MORE if large else TEXTS
+                    found.append(pytest.param(task, name, source, count, marks=[pytest.mark.slow] if slow else []))
+    return found
+
+
+@cache
+def documents(task: str, source: str, count: int = TEXTS) -> tuple[Sequence[Document], Sequence[Document]]:
+    """Test and training documents."""
+    if source == "world":
+        made: Source = World(WorldOptions(train=20 * count, validation=1, test=count))
+    else:
+        made = Local(LocalOptions(folder=str(FOLDER), train=20 * count, validation=1, test=count))
+    return made.load(task, "test"), made.load(task, "train")
+
+
+def answers(system: str, task: str, test: Sequence[Document], train: Sequence[Document]) -> list[str]:
+    """What a trivial baseline says."""
+    made = registry.find(system)(NoSetting(), tasks.find(task).limits)
+    with TemporaryDirectory() as folder:
+        made.fit(Corpus(train, ()), Budget(1, "steps"), Path(folder), seed=1, device="cpu")
+        made.load(Path(folder), device="cpu", dtype="float32")
+        requests = [Request(document.id, document.source, number, 1000) for number, document in enumerate(test)]
+        return [sample.text for sample in made.generate(requests, NoSetting())]
+
+
+@cache
+def wrong(task: str, source: str, count: int) -> dict[str, list[str]]:
+    """Texts that are no answers, by what is wrong with them."""
+    test, train = documents(task, source, count)
+    targets = [document.target for document in test]
+    found = {
+        "sorted": [" ".join(sorted(text.split())) for text in targets],
+        "one for all": [targets[0]] * len(test),
+        "said twice": [f"{text} {text}" for text in targets],
+        "nothing": [""] * len(test),
+        "one training text": [train[0].target] * len(test),
+        "training texts": [document.target for document in train[: len(test)]],
+    }
+    if tasks.find(task).conditional:
+        found |= {system: answers(system, task, test, train) for system in ("copy", "delete", "retrieval")}
+    return found
+
+
+def value(task: str, name: str, source: str, texts: Sequence[str], count: int = TEXTS) -> float:
+    """The score of texts, turned so that more is better."""
+    test, train = documents(task, source, count)
+    batch = metrics.MetricInput(task, source, test, texts, training=[document.target for document in train])
+    [score] = metrics.score(batch, [name])
+    if score.value is None and str(score.reason).startswith("too few: none of"):
+        return 0.0  # nothing is no answer, and no score
+    assert score.value is not None, score.reason
+    return score.value if score.direction == "higher" else -score.value
+
+
+@pytest.fixture
+def users_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models on this machine, where large ones judge."""
+    for name, value in USERS.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("users_models")
+@pytest.mark.parametrize(("task", "name", "source", "count"), headlines())
+def test_the_reference_beats_all_that_is_no_answer(task: str, name: str, source: str, count: int) -> None:
+    if source == "local" and not FOLDER.is_dir():
+        pytest.skip(f"no data sets in {FOLDER}; name some with COSMOS_DATA")
+    for entry in metrics.available(source):
+        if entry.metric == name and not entry.works:
+            pytest.skip(entry.hint)
+    try:
+        test, _ = documents(task, source, count)
+    except UserError as absent:
+        pytest.skip(str(absent))
+    best = value(task, name, source, [document.target for document in test], count)
+    found = {kind: value(task, name, source, texts, count) for kind, texts in wrong(task, source, count).items()}
+    print(f"\n{task} {name} {source} reference {best:.3f}", {kind: round(score, 3) for kind, score in found.items()})
+    assert {kind: score for kind, score in found.items() if score >= best} == {}
+
+
+def test_what_is_judged_by_words_alone_rewards_deleting_them_and_leads_nowhere() -> None:
+    """On people's texts, by the judge that the trivial baseline asks: so j_profanity is no headline."""
+    pytest.importorskip("profanity_check", reason="alt-profanity-check is of the extra eval")
+    if not (FOLDER / "paradetox").is_dir():
+        pytest.skip(f"no paradetox in {FOLDER}; name a folder with COSMOS_DATA")
+    test, train = documents("detox", "local", 50)
+    deleted = answers("delete", "detox", test, train)
+    references = [document.target for document in test]
+    mixed = [" ".join(sorted(text.split())) for text in deleted]
+    found = [value("detox", "j_profanity", "local", texts, 50) for texts in (references, deleted, mixed)]
+    assert found[1] > found[0] and found[2] > 0.85 * found[0], found
+    assert all("j_profanity" not in tasks.find(task).headline for task in tasks.names())
+
+
+def test_a_headline_of_detox_never_stands_without_a_copy_beside_it() -> None:
+    """A copy has a good BLEU, so every score of detox that leads where copies are not judged rude brings it along."""
+    assert tasks.find("detox").headline == ("exact_j", "j", "j_offline", "bleu")
+    assert metrics.find("bleu").companions == ("bleu_copy",)
+    assert metrics.find("j_offline").companions == ("bleu", "bleu_copy")
+    assert "delete" in tasks.find("detox").floors
+    test, _ = documents("detox", "world")
+    copies = value("detox", "bleu", "world", [str(document.source) for document in test])
+    [beside] = metrics.score(metrics.MetricInput("detox", "world", test, [""] * TEXTS), ["bleu_copy"])
+    assert beside.value == pytest.approx(copies) and copies > 30
+    stories, _ = documents("story", "world")
+    [none] = metrics.score(metrics.MetricInput("story", "world", stories, ["a"] * TEXTS), ["bleu_copy"])
+    assert none.reason == "not run: the task gives no source text to compare with"
+
+
+def test_the_judge_that_the_baseline_asks_is_the_judge_of_the_metric() -> None:
+    pytest.importorskip("profanity_check", reason="alt-profanity-check is of the extra eval")
+    words = ("anna", "idiot", "lamp", "shit")
+    assert disliked.disliked(words) == ("idiot", "shit")
+    evaluator = metrics.find("sta_profanity").evaluator("local")
+    assert evaluator is not None and evaluator.name() == disliked.judge()
