@@ -51,5 +51,5 @@ def test_candidates_are_drawn_apart_and_one_of_them_is_kept() -> None:
     assert asked[0] == [3, 4] and len({seed for seeds in asked for seed in seeds}) == 10
     asked.clear()
     assert [sample.text for sample in mbr.generate(requests, draw, 1, vocabulary)] == ["a b c"] * 2 and len(asked) == 1
-    with pytest.raises(UserError, match="at least one candidate, not 0"):
+    with pytest.raises(UserError, match="candidates must lie between 1 and 1000, not at 0"):
         mbr.check_candidates(0)
