@@ -85,8 +85,8 @@ class Likelihood:
     Attributes:
         nats: -log P(target, its end | source) of the target as the system's tokenizer spells it, or None where the
             system cannot write it, with the `reason`.
-        tokens: of the target in the tokenizer that all systems share, its end token counted, so that systems with
-            tokenizers of their own are held to the same unit.
+        tokens: of the target in the packaged tokenizer, its end token counted. The harness counts in the tokenizer of
+            the run, so that systems with tokenizers of their own are held to the same unit.
         kind: whether `nats` is exact or, but for the chance of `draws`, at least -log P.
     """
 

@@ -100,6 +100,7 @@ def check_learnt(records: Iterable[Record], folder: Path) -> None:
 def cells(records: Iterable[Record]) -> pd.DataFrame:
     """One row per cell: its entry, how many networks and parameters it has (NaN where no record says), and what its
     training cost."""
+    columns = ("id", "entry", "trainable", "frozen", "networks", "train_seconds", "train_flops")
     rows = []
     for record in records:
         header = record.header
@@ -117,7 +118,7 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
             }
         )
     numbers = ("trainable", "frozen", "train_seconds", "train_flops")
-    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
 
 def scores(records: Iterable[Record]) -> pd.DataFrame:

@@ -78,7 +78,12 @@ def _shown(column: ScoreColumn, entry: Entry) -> str:
 
 def _rankings(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks) -> list[str]:
     """Who is best, in each track apart."""
-    return [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
+    rankings = [_ranking(column, entries, judgement, track) for track, entries in _by_track(panel, scored).items()]
+    without = [entry.name for entry in panel.trained if entry not in scored]
+    if without:
+        has = "has" if len(without) == 1 else "have"
+        rankings.append(f"{listed(without)} {has} no {column.title}, so nothing here speaks of it.")
+    return rankings
 
 
 def _sameness(panel: Panel) -> list[str]:
@@ -116,6 +121,8 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMark
     among = f", among entries {track}" if track else ""
     start = f"On {column.title} ({column.direction} is better){among}, {who}, {_shown(column, best)}"
     others = [other for other in others if other not in equal]
+    if not judgement.pairs and column.scores[best.key].quantity.low is None:
+        return f"{start}; it has no interval here, so no best can be named."
     if not judgement.pairs:
         disjoint = judgement.marks.get(best.key) == "best"
         overlaps = f"that of no other {kind}" if disjoint else "others: no best can be named"
@@ -191,6 +198,7 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
         floors = [entry for entry in panel.floors if _per_text(judged, entry)]
         entries = scored if judged is column else panel.trained
         pairs = [(entry.key, floor.key) for entry in entries if _per_text(judged, entry) for floor in floors]
+        sentences += _untested(panel, judged, entries)
         tested = compare_pairs(judged, pairs)
         below = _below(panel, tested)
         if tested and not below:
@@ -205,6 +213,23 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
         for names, titles in cleared.items()
     ]
     return [*told, *sentences]
+
+
+def _untested(panel: Panel, column: ScoreColumn, entries: Sequence[Entry]) -> list[str]:
+    """Of a score without a value per text: who has no more than a floor has, which is no test."""
+    sign = -1 if column.direction == "lower" else 1
+    floors = [(floor, value) for floor in panel.floors if (value := _value(column, floor)) is not None]
+    below: dict[tuple[str, ...], list[str]] = {}
+    for entry in entries:
+        value = None if _per_text(column, entry) else _value(column, entry)
+        ahead = [] if value is None else [floor for floor, other in floors if sign * value <= sign * other]
+        if ahead:
+            below.setdefault(tuple(f"{floor.name} {_shown(column, floor)}" for floor in ahead), []).append(entry.name)
+    start = f"On {column.title}, of which nothing is tested,"
+    return [
+        f"{start} {listed(names)} {'is' if len(names) == 1 else 'are'} no better than {listed(ahead)}."
+        for ahead, names in below.items()
+    ]
 
 
 def _per_text(column: ScoreColumn, entry: Entry) -> bool:
@@ -258,8 +283,11 @@ def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapp
             if shares.get(entry.key, 0.0) >= MAY_BE:
                 off.append(entry)
     among = f" among entries {track}" if track else ""
-    names, sure = listed(entry.name for entry in front), listed(percent(shares[entry.key]) for entry in front)
-    sentence = f"By the values, the front of {column.title} and speed{among} is {names}, in {sure} of draws"
+    sentence = f"By the values, the front of {column.title} and speed{among} is {listed(e.name for e in front)}"
+    if all(entry.key in shares for entry in front):
+        sentence += f", in {listed(percent(shares[entry.key]) for entry in front)} of draws"
+    else:
+        sentence += ", how surely is not known, as no score here has an interval"
     clauses = [f"{better} is at least as good and as fast as {listed(worse)}" for better, worse in matched.items()]
     for entry in off:
         clauses.append(f"in {percent(shares[entry.key])} of draws {entry.name} is on the front")

@@ -24,9 +24,9 @@ DRAWS = 2000
 
 def shares_on_front(panel: Panel) -> Mapping[str, float]:
     """For each entry with a headline score and a valid timing, the share of draws in which no other of its track is at
-    least as good and as fast and better in one; empty for a track of one."""
+    least as good and as fast and better in one; empty for a track of one, and where no score has an interval."""
     column = panel.headline
-    if column is None:
+    if column is None or not any(map(_is_drawn, column.scores.values())):
         return {}
     shares: dict[str, float] = {}
     for entries in panel.tracks.values():
@@ -39,6 +39,11 @@ def shares_on_front(panel: Panel) -> Mapping[str, float]:
             drawn = front_shares(qualities, speeds)
             shares |= {entry.key: float(share) for entry, share in zip(placed, drawn, strict=True)}
     return shares
+
+
+def _is_drawn(score: EntryScore) -> bool:
+    """Whether anything is known of how far a score would be another with other texts."""
+    return bool(score.per_text) or score.quantity.low is not None
 
 
 def _placed(column: ScoreColumn, entry: Entry) -> bool:

@@ -6,13 +6,13 @@ the tasks that have it. A blank text answers nothing: it scores 0 everywhere, so
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
-from benchmarks.metrics.surface import canonical
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
@@ -112,13 +112,22 @@ def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Eval
 def _novel(batch: MetricInput) -> Measured:
     """What is known by heart, or said again and again, is no story that was made up: valid, unique and novel at once,
     as generated molecules are judged (Brown et al. 2019, GuacaMol)."""
-    texts = [canonical(text) for text in batch.texts]
-    counts, known = Counter(texts), set(map(canonical, batch.training or ()))
-    rightness = by_grammar(linked_of_all, ("story",)).measure(batch).values or ()
+    texts = [_letters(text) for text in batch.texts]
+    counts, known = Counter(texts), set(map(_letters, batch.training or ()))
+    rightness = by_grammar(_linked_in_language, ("story",)).measure(batch).values or ()
     values = tuple(
         0.0 if text in known else (right or 0.0) / counts[text] for text, right in zip(texts, rightness, strict=True)
     )
-    return Measured(values=values, options={"blank": 0, "equal": "but for case and spacing"})
+    return Measured(values=values, options={"blank": 0, "equal": "in letters and digits, in lower case"})
+
+
+def _letters(text: str) -> str:
+    """What two texts share that differ in case, spacing and marks alone."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _linked_in_language(reading: Reading) -> float:
+    return linked_of_all(reading) * in_language(reading)
 
 
 def _grammar() -> str:

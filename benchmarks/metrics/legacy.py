@@ -288,7 +288,7 @@ MAUVE_ONCE = _metric(
 MAUVE_CHUNKED = _metric(
     "mauve_chunked",
     "MAUVE of Cosmos: the mean over all pairs of chunks of 1,000 texts, which are not independent, one seed, pairs "
-    "with an empty text left out; its re-spelling of texts by a BERT tokenizer is not repeated here.",
+    "with an empty text left out.",
     _mauve_chunked,
     lambda: f"{library('mauve-text')}, {library('faiss-cpu')}, {library('transformers')}",
     modules=("mauve", *_LM),
@@ -309,11 +309,10 @@ MEMORISATION = _metric(
     direction="lower",
     training=True,
 )
-_RESPELLING = "its re-spelling of texts by a BERT tokenizer is not repeated here"
 DIVERSITY_SPACY = _metric(
     "diversity_spacy",
     "Diversity as in the tables of Cosmos: the product over n = 2, 3, 4 of distinct n-grams over all of 1,000 texts at "
-    f"their full length, the mean over chunks of as many, by spaCy's tokens, in which case counts; {_RESPELLING}.",
+    "their full length, the mean over chunks of as many, by spaCy's tokens.",
     _diversity_spacy,
     lambda: library("spacy"),
     direction="none",
@@ -322,7 +321,7 @@ DIVERSITY_SPACY = _metric(
 MEMORISATION_SPACY = _metric(
     "memorisation_spacy",
     "Memorisation as in the tables of Cosmos: the share of 4-grams of 1,000 texts that the first 100,000 training "
-    f"texts have, the mean over chunks of as many, by spaCy's tokens, in which case counts; {_RESPELLING}.",
+    "texts have, the mean over chunks of as many, by spaCy's tokens.",
     _memorisation_spacy,
     lambda: library("spacy"),
     direction="lower",

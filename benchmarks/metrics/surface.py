@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
+from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import ours
 
 
@@ -26,7 +26,8 @@ def sources(batch: MetricInput) -> list[str]:
 
 def _copies(batch: MetricInput) -> Measured:
     pairs = zip(batch.texts, sources(batch), strict=True)
-    return Measured(values=tuple(float(canonical(text) == canonical(source)) for text, source in pairs))
+    same = (not blank(text) and canonical(text) == canonical(source) for text, source in pairs)
+    return Measured(values=tuple(map(float, same)))
 
 
 def _lengths(batch: MetricInput) -> Measured:

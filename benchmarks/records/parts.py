@@ -16,11 +16,16 @@ class DocumentsDigest(TypedDict):
     sha256: str
 
 
-class TokenizerDescription(TypedDict, total=False):
-    """The tokenizer that a run's systems share, and the one that a pretrained system brings besides."""
+class _SharedTokenizer(TypedDict):
+    """The tokenizer that a run's systems share."""
 
     name: str
     sha256: str
+
+
+class TokenizerDescription(_SharedTokenizer, total=False):
+    """The tokenizer that a run's systems share, and the one that a pretrained system brings besides."""
+
     own: str
 
 

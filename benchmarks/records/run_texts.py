@@ -157,10 +157,17 @@ def write_tokenizer(run: Path, content: bytes) -> str:
     """Keep a tokenizer, the bytes of its tokenizer.json, so that scoring needs no encoder; returns their SHA-256."""
     sha256 = hashlib.sha256(content).hexdigest()
     path = _tokenizer(run, sha256)
-    if not path.exists():
+    if path.exists():
+        read_tokenizer(run, sha256)
+    else:
         make_folder(path.parent, StoreError)
         write_bytes(path, gzip.compress(content, mtime=0), StoreError)
     return sha256
+
+
+def has_tokenizer(run: Path, sha256: str) -> bool:
+    """Whether the tokenizer of a hash was kept."""
+    return _tokenizer(run, sha256).exists()
 
 
 def read_tokenizer(run: Path, sha256: str) -> bytes:

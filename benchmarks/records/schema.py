@@ -180,7 +180,9 @@ class Header:
     device: Annotated[Json, MachineDescription] = field(default_factory=dict)  # driver and clocks too where known
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
     documents: Mapping[str, Annotated[Json, DocumentsDigest]] = field(default_factory=dict)  # by split
-    tokenizer: Annotated[Json, TokenizerDescription] = field(default_factory=dict)  # of the run, and of the system
+    tokenizer: Annotated[Json, TokenizerDescription | NotMade] = field(
+        default_factory=dict
+    )  # of the run, and of the system
     training: Training | None = None
     trained_with: Annotated[Json, MadeWith | NotMade] = field(default_factory=dict)  # what the training was made with
     earlier: tuple[Annotated[Json, MadeWith], ...] = ()  # of interrupted attempts that left texts, where not as now
@@ -220,10 +222,10 @@ class LikelihoodRecord:
     """How likely the system finds the target of one test document; see `baselines.contract.Likelihood`."""
 
     id: str
-    nats: float | None
-    tokens: int
+    nats: Amount | None
+    tokens: Count
     kind: Literal["exact", "bound"]
-    draws: int
+    draws: Count
     reason: str | None
 
 

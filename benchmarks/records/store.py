@@ -148,6 +148,9 @@ def check_record(folder: Path, header: Header) -> None:
     """
     if header.status == "done":
         seals.check_files(folder, header.files, _RESTORE.format(folder))
+        strange = [name for name in SEALED if header.files and name not in header.files and (folder / name).exists()]
+        if strange:
+            raise UserError(f"{folder / strange[0]} is no file of this cell; delete it.")
     elif seals.changed_batches(read_samples(folder), read_timings(folder)):
         raise UserError(
             f"{folder / SAMPLES} or {folder / TIMINGS} was changed after it was written; {_RESTORE.format(folder)}."

@@ -29,13 +29,21 @@ class TargetLikelihoods:
 
     Args:
         seed: of the cells, from which each document's own follows.
+        token_counts: how many tokens texts have in the tokenizer that the run's systems share, their end counted; all
+            systems are held to these, whatever they count in themselves.
         progress: told the share that is done.
     """
 
     def __init__(
-        self, system: System, documents: Sequence[Document], seed: int, progress: Callable[[float], None]
+        self,
+        system: System,
+        documents: Sequence[Document],
+        seed: int,
+        token_counts: Callable[[Sequence[str]], list[int]],
+        progress: Callable[[float], None],
     ) -> None:
-        self.system, self.documents, self.seed, self.progress = system, documents, seed, progress
+        self.system, self.documents, self.seed = system, documents, seed
+        self.token_counts, self.progress = token_counts, progress
 
     @property
     def absent(self) -> str | None:
@@ -63,14 +71,15 @@ class TargetLikelihoods:
 
     def _records(self, size: int) -> list[LikelihoodRecord]:
         assert isinstance(self.system, HasLikelihood)
-        found: list[LikelihoodRecord] = []
+        records: list[LikelihoodRecord] = []
         for start in range(0, len(self.documents), size):
             part = self.documents[start : start + size]
             # A stream of its own: the request's seed is used up by the text.
             seeds = [request_seed(self.seed, f"likelihood\x1f{document.id}") for document in part]
-            found += map(_record, self.system.likelihoods(part, seeds))
+            counts = self.token_counts([document.target for document in part])
+            records += map(_record, self.system.likelihoods(part, seeds), counts)
             self.progress(min(1.0, (start + size) / len(self.documents)))
-        return found
+        return records
 
     def keep(self, folder: Path) -> str | None:
         """Write them into a cell's folder as a whole; returns why there are none."""
@@ -80,6 +89,6 @@ class TargetLikelihoods:
         return self.absent
 
 
-def _record(given: Likelihood) -> LikelihoodRecord:
+def _record(given: Likelihood, tokens: int) -> LikelihoodRecord:
     nats = None if given.nats is None else round(given.nats, DIGITS)
-    return LikelihoodRecord(given.id, nats, given.tokens, given.kind, given.draws, given.reason)
+    return LikelihoodRecord(given.id, nats, tokens, given.kind, given.draws, given.reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.planning import plan_file
-from benchmarks.records import seals, store
+from benchmarks.records import run_texts, seals, store
 from benchmarks.records.files import StoreError
 from benchmarks.records.schema import Json, Record
 from benchmarks.running import fitting, reuse
@@ -62,7 +62,8 @@ def merge(folders: Sequence[Path], out: Path) -> list[str]:
         plan = joined_plan(plan, other.plan, first.folder, other.folder)
     said = check_cells(runs)
     check_checkpoints(runs)
-    _write(runs, plan, out)
+    check_texts(runs)
+    _write(runs, plan, out.resolve())
     return said
 
 
@@ -124,7 +125,10 @@ def _shared(record: Record) -> dict[str, str]:
     if header.status != "done":
         return {}
     documents = {f"{reuse.SPLITS[split]} have the SHA-256": str(d["sha256"]) for split, d in header.documents.items()}
-    return {**documents, "texts were timed on": str(header.device.get("name"))}
+    tokenizer = (
+        {"texts go through a tokenizer with the SHA-256": sha} if (sha := header.tokenizer.get("sha256")) else {}
+    )
+    return {**documents, **tokenizer, "texts were timed on": str(header.device.get("name"))}
 
 
 def _clash(one: StoredRun, ours: Record, other: StoredRun, theirs: Record) -> str | None:
@@ -137,12 +141,34 @@ def _clash(one: StoredRun, ours: Record, other: StoredRun, theirs: Record) -> st
     folders = [store.cell_folder(run.folder, cell.id) for run in (one, other)]
     if seals.tree_hashes(folders[0]) == seals.tree_hashes(folders[1]):
         return None
-    if cell.budget == "none" and (ours.header.status, ours.samples) == (theirs.header.status, theirs.samples):
+    if cell.budget == "none" and _written(ours) == _written(theirs):
         return f"{cell.system} seed {cell.seed}: the record of {one.folder}, whose texts are those of {other.folder}"
     raise UserError(
         f"{folders[0]} and {folders[1]} are two different records of one cell ({cell.system} {cell.setting} seed "
         f"{cell.seed}); delete one of them."
     )
+
+
+def _written(record: Record) -> tuple[str, object]:
+    """How a cell ended and what its texts are: their hash, where they were not published."""
+    return record.header.status, record.samples or record.header.files.get(store.SAMPLES)
+
+
+def check_texts(runs: Sequence[StoredRun]) -> None:
+    """See that documents, learnt texts and tokenizers are those that the headers name, as far as they are there.
+
+    Raises:
+        UserError: one was changed, or is damaged.
+    """
+    for run in runs:
+        for record in run.records.values():
+            documents, tokenizer = record.header.documents, record.header.tokenizer
+            if (test := documents.get("test")) is not None:
+                run_texts.has_documents(run.folder, test["sha256"])
+            if (train := documents.get("train")) is not None:
+                run_texts.read_learnt(run.folder, train["sha256"], train.get("targets"))
+            if tokenizer and run_texts.has_tokenizer(run.folder, tokenizer["sha256"]):
+                run_texts.read_tokenizer(run.folder, tokenizer["sha256"])
 
 
 def check_checkpoints(runs: Sequence[StoredRun]) -> None:

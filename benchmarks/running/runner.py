@@ -238,6 +238,7 @@ class _RunExecution:
                 system,
                 self.tests,
                 cell.seed,
+                self.tokenizer.token_counts,
                 lambda share: self.voice.progress(f"{cell.system} likelihoods", share, None),
             )
         for planned in group if likelihoods is not None else ():

@@ -71,13 +71,11 @@ def normaliser_of(run: Path, header: Header) -> RoundTrip:
 def _round_trip(run: Path, name: str | None, sha256: str | None) -> RoundTrip:
     if sha256 is None:
         return round_trip.find(name)
-    try:
-        return RoundTrip(run_texts.read_tokenizer(run, sha256))
-    except UserError:
+    if not run_texts.has_tokenizer(run, sha256):
         installed = _on_this_machine(name)
-        if installed is None or installed.sha256 != sha256:
-            raise
-        return installed
+        if installed is not None and installed.sha256 == sha256:
+            return installed
+    return RoundTrip(run_texts.read_tokenizer(run, sha256))
 
 
 def _on_this_machine(name: str | None) -> RoundTrip | None:

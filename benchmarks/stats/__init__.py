@@ -12,14 +12,22 @@ from benchmarks.stats.intervals import (
     seed_variance,
     with_seeds,
 )
-from benchmarks.stats.paired import Comparison, Outcome, adjusted, compare, decide, detectable_difference, unadjusted
+from benchmarks.stats.paired import (
+    Comparison,
+    ComparisonOutcome,
+    adjusted,
+    compare,
+    decide,
+    detectable_difference,
+    unadjusted,
+)
 from benchmarks.stats.pareto import dominated_by, front, front_shares
 
 __all__ = [
     "FEWEST",
     "Comparison",
+    "ComparisonOutcome",
     "Interval",
-    "Outcome",
     "SeedVariance",
     "adjusted",
     "benjamini_hochberg",

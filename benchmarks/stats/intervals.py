@@ -2,7 +2,10 @@
 
 A percentile bootstrap covers too little where it matters: at 200 texts and a share of 0.99 it holds the truth in nine
 of ten cases, and where all texts score alike it has no width. What is here instead keeps its promise from 30 texts
-on, rare events and skewed values included; `tests/exact/test_coverage.py` has the table.
+on for the kinds of which `tests/exact/test_coverage.py` has the table: shares, skewed values, rare events above 0. It
+does not where rare events lie far from all else, such as two blank texts in a hundred among similarities near 0.9: of
+50, 100 and 200 such texts the intervals hold the truth in .63, .87 and .90 of cases, for a sample without a blank text
+knows nothing of them.
 
 Axes: n texts, s seeds; leading axes, where there are any, are samples of their own.
 """

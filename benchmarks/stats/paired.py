@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, difference_limits, with_seeds
 
-Outcome = Literal["better", "worse", "cannot tell"]
+ComparisonOutcome = Literal["better", "worse", "cannot tell"]
 
 FLIPS = 10_000
 _KEPT_SIGNS = 32_000_000  # random signs kept for the next pair: 32 MB
@@ -46,7 +46,7 @@ class Comparison:
     high: float
     level: float
     p: float
-    outcome: Outcome
+    outcome: ComparisonOutcome
     n: int
     differences: Array = field(repr=False, compare=False)
     seeds: SeedVariance | None = None
@@ -100,7 +100,7 @@ def adjusted(
         if comparison.seeds is not None:
             limits = with_seeds(limits, comparison.difference, comparison.seeds)
         p = min(1.0, factor * comparison.p)
-        if _kept(p) and comparison.n > 1:
+        if _kept(p):
             limits = Interval(min(0.0, limits.low), max(0.0, limits.high), limits.level)
         outcome = decide(comparison.difference, p, limits, direction=direction)
         found.append(replace(comparison, low=limits.low, high=limits.high, level=limits.level, p=p, outcome=outcome))
@@ -121,7 +121,7 @@ def _intervals(comparisons: Sequence[Comparison], levels: Sequence[float]) -> li
 
 def decide(
     difference: float, p: float, limits: Interval, *, direction: Literal["higher", "lower"] = "higher"
-) -> Outcome:
+) -> ComparisonOutcome:
     """The outcome of a comparison, given its p-value and its interval, both adjusted or neither.
 
     Both must agree: p at most 0.05, and the interval without zero. So no table shows an interval that crosses zero

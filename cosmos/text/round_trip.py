@@ -73,6 +73,10 @@ class RoundTrip:
             seen = pending
         return out
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, its end token counted."""
+        return [len(ids) + 1 for ids in tokenize(self._tokenizer, texts)]
+
     def once(self, texts: Sequence[str]) -> list[str]:
         """What `cosmos.text.vocabulary.Vocabulary` with every piece makes of each text: encoded whole, then decoded."""
         return [self._join(ids) for ids in tokenize(self._tokenizer, texts)]

@@ -51,7 +51,7 @@ def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> N
     assert {path.name for path in folder.iterdir()} == {"config.json", "fit.json", "model"}  # no caches are left
 
 
-def test_the_recipes_are_those_of_the_issue() -> None:
+def test_the_recipes_have_the_releases_settings() -> None:
     small, base = RECIPES["small"].model, RECIPES["base"].model
     assert (small.autoencoder.text_width, small.autoencoder.layers, small.denoiser.layers) == (384, 6, 12)
     release = RECIPES["base"].diffusion_training
