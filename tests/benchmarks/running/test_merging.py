@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -199,6 +200,32 @@ def test_two_trainings_of_one_checkpoint_are_refused(
     runner.run(planned(out=str(tmp_path / "trained"), setting="default"), quiet)
     with pytest.raises(UserError, match=r"two trainings of one checkpoint \(toy seed 0\)"):
         merge([two[0], tmp_path / "trained"], tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("documents", b'{"id": "other"}\n', "was changed after it was written"),
+        ("learnt", gzip.compress(b'"other"\n'), "was changed after it was written"),
+        ("learnt", b"no gzip", "is damaged"),
+        ("tokenizers", gzip.compress(b"{}"), "another tokenizer than its name says"),
+    ],
+)
+def test_texts_that_were_changed_are_not_merged(
+    two: list[Path], tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    for path in (two[1] / name).iterdir():
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        merge(two, tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+
+
+def test_runs_of_two_tokenizers_are_refused(two: list[Path], tmp_path: Path) -> None:
+    for header in two[1].glob("cells/*/header.json"):
+        edit(header, lambda data: data["tokenizer"].update(sha256="f" * 64))
+    with pytest.raises(UserError, match="cannot be merged: texts go through a tokenizer with the SHA-256"):
+        merge(two, tmp_path / "both")
 
 
 def test_a_changed_record_is_not_merged(two: list[Path], tmp_path: Path) -> None:
