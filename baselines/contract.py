@@ -80,19 +80,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How likely a system finds the target of a document, given its source.
+    """How likely a system finds the target of a document, given its source. The harness divides by the target's tokens
+    in the tokenizer of the run, so that systems with tokenizers of their own are held to the same unit.
 
     Attributes:
         nats: -log P(target, its end | source) of the target as the system's tokenizer spells it, or None where the
             system cannot write it, with the `reason`.
-        tokens: of the target in the packaged tokenizer, its end token counted. The harness counts in the tokenizer of
-            the run, so that systems with tokenizers of their own are held to the same unit.
         kind: whether `nats` is exact or, but for the chance of `draws`, at least -log P.
     """
 
     id: str
     nats: float | None
-    tokens: int
     kind: Literal["exact", "bound"]
     draws: int = 0
     reason: str | None = None

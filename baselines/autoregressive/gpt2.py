@@ -35,7 +35,7 @@ from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.cached_network import CachedGPT2
 from baselines.autoregressive.decoding import Decoding, KVCacheDecoder
 from baselines.autoregressive.hf_generate import PlainGenerate
-from baselines.common.likelihood import shared_tokenizer, target_likelihoods
+from baselines.common.likelihood import target_likelihoods
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, join, lengths, samples_from_tokens
 from baselines.contract import Budget, Document, Likelihood, Request, Sample, UserError
@@ -269,8 +269,7 @@ class GPT2System(TokenSystem):
             rows = (tensor.to(self.device) for tensor in join(pairs.sources, pairs.targets))
             return target_nll(self.model, *rows)[0].double().sum(1)
 
-        shared = None if self.recipe.pretrained is None else shared_tokenizer()
-        return target_likelihoods(documents, self.vocabulary, self.limits, nats, shared=shared)
+        return target_likelihoods(documents, self.vocabulary, self.limits, nats)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Decoding | PlainGenerate | Beam) -> list[Sample]:

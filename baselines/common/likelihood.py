@@ -1,5 +1,4 @@
-"""What the likelihood of a target comes to: which targets a system can write, what an unknown token costs, and the
-tokens that all are counted in.
+"""What the likelihood of a target comes to: which targets a system can write, and what an unknown token costs.
 
 A restricted vocabulary has one [UNK] for all pieces of its tokenizer that training texts did not use. It is charged as
 what it stands for, each of them as likely as the others, so that a system's probabilities are of the tokenizer's own
@@ -10,27 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Literal
 
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from baselines.common.token_rows import TokenPairs, encode_pairs
 from baselines.contract import Document, Likelihood, Limits
-from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
+from cosmos.text.tokenizer import tokenize
 from cosmos.text.vocabulary import UNK, Vocabulary
-
-
-@cache
-def shared_tokenizer() -> Tokenizer:
-    """The one that systems share."""
-    return load_tokenizer(find_encoder(None))
-
-
-def token_counts(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
-    """How many tokens each text has, its end token counted."""
-    return [len(row) + 1 for row in tokenize(tokenizer, texts)]
 
 
 def unknown_nats(vocabulary: Vocabulary) -> float:
@@ -45,7 +31,6 @@ def target_likelihoods(
     nats: Callable[[TokenPairs, list[int]], Tensor],
     *,
     longest: int | None = None,
-    shared: Tokenizer | None = None,
     kind: Literal["exact", "bound"] = "exact",
     draws: int = 0,
 ) -> list[Likelihood]:
@@ -54,22 +39,20 @@ def target_likelihoods(
     Args:
         nats: of encoded documents and their places among `documents`: -log P(target | source) or a bound, [n].
         longest: tokens of the longest target that the system writes, its end token counted; None: as the task allows.
-        shared: the tokenizer that `Likelihood.tokens` are counted in; None: that of the vocabulary.
         draws: of a bound that is estimated.
     """
     most = limits.target_tokens - 1  # besides [CLS], which rows do not have
     most = most if longest is None else min(most, longest)
     texts = [document.target for document in documents]
-    own = token_counts(texts, vocabulary.tokenizer)
-    counts = own if shared is None else token_counts(texts, shared)
-    fitting = [place for place, length in enumerate(own) if length <= most]
-    found: dict[int, float] = {}
+    lengths = (len(row) + 1 for row in tokenize(vocabulary.tokenizer, texts))  # the end token counted
+    fitting = [place for place, length in enumerate(lengths) if length <= most]
+    nats_at: dict[int, float] = {}
     if fitting:
         pairs = encode_pairs([documents[place] for place in fitting], vocabulary, limits)
         unknown = (pairs.targets == UNK).sum(1).double() * unknown_nats(vocabulary)
-        found = dict(zip(fitting, (nats(pairs, fitting).double().cpu() + unknown).tolist(), strict=True))
+        nats_at = dict(zip(fitting, (nats(pairs, fitting).double().cpu() + unknown).tolist(), strict=True))
     reason = f"the target is longer than the {most} tokens that the system writes"
     return [
-        Likelihood(document.id, found.get(place), counts[place], kind, draws, None if place in found else reason)
+        Likelihood(document.id, nats_at.get(place), kind, draws, None if place in nats_at else reason)
         for place, document in enumerate(documents)
     ]

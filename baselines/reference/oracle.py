@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from baselines.common.likelihood import shared_tokenizer, token_counts
 from baselines.contract import Document, Likelihood, Request
 from baselines.reference.trivial import Floor
 
@@ -32,13 +31,12 @@ class OracleSystem(Floor):
 
     def likelihoods(self, documents: Sequence[Document], seeds: Sequence[int]) -> list[Likelihood]:
         """Exact, where the source says how likely its texts are."""
-        tokens = token_counts([document.target for document in documents], shared_tokenizer())
-        found = []
-        for document, count in zip(documents, tokens, strict=True):
+        likelihoods = []
+        for document in documents:
             told = self.log_probability
             log_p = -math.inf if told is None else told(document.target, document.source)
             nats = -log_p if math.isfinite(log_p) else None
             silent = "the source does not say how likely its texts are"
             reason = None if nats is not None else silent if told is None else "the language has no such text"
-            found.append(Likelihood(document.id, nats, count, "exact", reason=reason))
-        return found
+            likelihoods.append(Likelihood(document.id, nats, "exact", reason=reason))
+        return likelihoods

@@ -29,8 +29,7 @@ class TargetLikelihoods:
 
     Args:
         seed: of the cells, from which each document's own follows.
-        token_counts: how many tokens texts have in the tokenizer that the run's systems share, their end counted; all
-            systems are held to these, whatever they count in themselves.
+        token_counts: how many tokens texts have in the tokenizer that the run's systems share, their end counted.
         progress: told the share that is done.
     """
 

@@ -93,7 +93,7 @@ def test_systems_with_an_encoder_say_so() -> None:
             assert named == (None if "MiniLM" in weights else weights)
 
 
-class _Stop(Exception):  # noqa: N818, it is no error
+class StoppedError(Exception):
     pass
 
 
@@ -112,13 +112,13 @@ def test_every_system_that_writes_tokens_takes_the_tokenizer_of_the_run(
 
     def of(texts: Iterable[str], encoder: str | None = None) -> None:
         asked.append(encoder)
-        raise _Stop
+        raise StoppedError
 
     monkeypatch.setattr("baselines.common.system.Vocabulary.of", of)
     documents = [Document("0", "a b", "b a", ("b a",))]
     system = registry.find(name)
     for tokenizer in (None, CASED):
-        with pytest.raises(_Stop):
+        with pytest.raises(StoppedError):
             system(system.presets["nano"], Limits(8, 8)).fit(
                 Corpus(documents, (), (), tokenizer), Budget(1, "steps"), tmp_path, seed=0, device="cpu"
             )

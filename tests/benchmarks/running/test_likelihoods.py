@@ -28,7 +28,7 @@ class Guesser:
         self.asked.append(len(documents))
         if len(documents) > self.most:
             raise MemoryError
-        return [Likelihood(d.id, (seed % 1000) / 7, 3, "bound", 4) for d, seed in zip(documents, seeds, strict=True)]
+        return [Likelihood(d.id, (seed % 1000) / 7, "bound", 4) for d, seed in zip(documents, seeds, strict=True)]
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_they_are_worked_out_once_and_kept_in_every_cell(tmp_path: Path) -> None
     assert files[0] == files[1]
     seed = request_seed(5, "likelihood\x1fd0")
     assert rows[0].nats == round((seed % 1000) / 7, 6) and (rows[0].kind, rows[0].draws) == ("bound", 4)
-    assert {row.tokens for row in rows} == {7}  # as the run counts, whatever the system does
+    assert {row.tokens for row in rows} == {7}  # as the run counts
     assert store.LIKELIHOODS in store.SEALED
 
 

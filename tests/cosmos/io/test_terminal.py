@@ -83,13 +83,18 @@ def test_nothing_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Full(io.StringIO):
+    tried = 0
+
     def write(self, text: str) -> int:
+        self.tried += 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_to_be_unable_to_say_how_far_a_work_is_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", Full())
+    full = Full()
+    monkeypatch.setattr(sys, "stderr", full)
     tell("halfway")
+    assert full.tried > 0
     monkeypatch.setattr(sys, "stderr", None)
     tell("halfway")
 

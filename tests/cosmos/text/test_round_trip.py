@@ -69,3 +69,8 @@ def test_a_cased_tokenizer_keeps_capitals() -> None:
     cased.normalizer = normalizers.BertNormalizer(lowercase=False)
     cased.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     assert RoundTrip(cased.to_str().encode())(["The Dogs .", "the dog."]) == ["The Dogs.", "the."]
+
+
+def test_tokens_are_counted_with_their_end() -> None:
+    """So likelihoods are divided."""
+    assert round_trip.find(None).token_counts(["zebras", "a lamp", ""]) == [3, 3, 1]
