@@ -83,8 +83,8 @@ def markdown(tuned: Sequence[Tuned], grid: Grid, metric: str) -> str:
         f"Every system had {points} points ({len(grid.learning_rates)} learning rates, {len(grid.batch_sizes)} batch "
         f"sizes, {len(grid.dropouts)} dropouts) and its recipe as it stood, at one budget, each with one seed; that "
         f"recipe and the best {min(grid.finalists, points)} points with {grid.seeds} seeds. Scores are means over "
-        "seeds ± their standard deviation, on validation documents that no system was shown and no run is scored on. A mean "
-        "that was chosen for being the best is a little too good.",
+        "seeds ± their standard deviation, on validation documents that no system was shown and no run is scored on. "
+        "A mean that was chosen for being the best is a little too good.",
     ]
     return "\n".join(lines) + "\n"
 

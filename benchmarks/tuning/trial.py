@@ -25,7 +25,7 @@ from benchmarks.records.files import write_json
 from benchmarks.records.schema import Json, Score, identity
 from benchmarks.running.runner import VALIDATION_DOCUMENTS
 from benchmarks.running.seeds import request_seed
-from cosmos.io.files import make_folder, read_json
+from cosmos.io.files import WriteError, make_folder, read_json
 from cosmos.io.typed_json import read_as
 from cosmos.text import round_trip
 
@@ -106,8 +106,8 @@ def run(trial: Trial) -> TrialResult:
     """The result of a trial, read where it is there already. Killed, it goes on where its training was."""
     made = trial.plan
     planned = next(planned for planned in made.cells if planned.cell.system == trial.system)  # by its first setting
-    contestant, cell, source, task = planned.contestant, planned.cell, made.source, made.task
-    shown, judged = documents(source, task.name, trial.limit)
+    cell = planned.cell
+    shown, judged = documents(made.source, made.task.name, trial.limit)
     inputs = {
         **cell.training_inputs,
         "setting": plain(planned.setting),
@@ -119,19 +119,37 @@ def run(trial: Trial) -> TrialResult:
         return _stored(path)
     workdir = path.with_suffix(".training")
     make_folder(workdir)
+    result = _carried_out(planned, made, shown, judged, trial.metric, workdir)
+    result["inputs"] = inputs
+    write_json(path, dict(result))
+    shutil.rmtree(workdir)
+    return result
+
+
+def _carried_out(
+    planned: PlannedCell, made: Plan, shown: Sequence[Document], judged: Sequence[Document], metric: str, workdir: Path
+) -> TrialResult:
+    contestant, cell, source, task = planned.contestant, planned.cell, made.source, made.task
     passages = source.passages(task.name) if isinstance(source, HasAuxiliaryTexts) else ()
     corpus = Corpus(source.load(task.name, "train"), shown, passages, cell.tokenizer)
     system = contestant.system(contestant.recipe, task.limits)
     assert contestant.budget is not None, "floors are not tuned"
-    trained = system.fit(corpus, contestant.budget, workdir, seed=cell.seed, device=cell.device)
+    try:
+        trained = system.fit(corpus, contestant.budget, workdir, seed=cell.seed, device=cell.device)
+    except WriteError:
+        raise
+    except UserError as error:  # it diverged, which is what the trial found
+        return TrialResult(
+            inputs={}, value=None, reason=str(error), n=0, signature="", validation_loss=None, steps=0, seconds=0.0
+        )
     system.load(workdir, device=cell.device, dtype=cell.dtype)
     requests = [Request(d.id, d.source, request_seed(cell.seed, d.id), task.limits.target_tokens) for d in judged]
     texts: list[str] = []
     for start in range(0, len(requests), cell.batch_size):
         texts += [s.text for s in system.generate(requests[start : start + cell.batch_size], planned.setting)]
-    score = _judge(trial.metric, planned, judged, texts, corpus)
-    result = TrialResult(
-        inputs=inputs,
+    score = _judge(metric, planned, judged, texts, corpus)
+    return TrialResult(
+        inputs={},
         value=score.value,
         reason=score.reason,
         n=score.n,
@@ -140,9 +158,6 @@ def run(trial: Trial) -> TrialResult:
         steps=trained.steps,
         seconds=round(trained.seconds, 1),
     )
-    write_json(path, dict(result))
-    shutil.rmtree(workdir)
-    return result
 
 
 def _judge(
