@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings, choices_of
 from cosmos.io.terminal import say, tell
+
+if TYPE_CHECKING:
+    from benchmarks.planning.run_config import Choices
 
 _FLAGS = {  # field of `benchmarks.tuning.space.Grid` -> what the flag takes, what it is
     "learning_rates": ("X[,X]", "learning rates of all trainings of a recipe"),
@@ -57,28 +61,36 @@ def main(arguments: argparse.Namespace) -> int:
     jobs = 1 if arguments.jobs is None else convert(CliValue(arguments.jobs), int, "--jobs")
     for name, value in (("--limit", limit), ("--jobs", jobs)):
         _check_count(name, value)
-    chosen = arguments.metric
+    named = arguments.metric
     arguments.metric = arguments.limit = arguments.seeds = None
     choices = choices_of(arguments)
     task, names, source = plan.check_names(choices)
+    command = _command(choices, {**typed, "limit": limit, "metric": named})
     systems = tuple(name for name in names if name not in task.floors)
 
     from benchmarks.records import environment
     from benchmarks.tuning import judge, protocol, table
 
-    metric = judge.choose(task, source, chosen)
+    metric = judge.choose(task, source, named)
     device = environment.find_device(choices.device)
     choices = dataclasses.replace(choices, device=device)
     folder = Path(choices.out or f"tuning/{task.name}-{source}-{choices.preset}")
-    tuned = protocol.tune(systems, choices, grid, metric, limit, folder / "trials", jobs, tell)
-    written = table.write(folder, tuned, choices, grid, metric, limit, environment.made_with(device))
-    say(written["markdown"].read_text(encoding="utf-8").rstrip())
-    for one in tuned:
-        changes = " ".join(f"--set {one.system}.recipe.{key}={value}" for key, value in one.chosen.changes.items())
-        say(f"{one.system}: {one.chosen.name} {changes}".rstrip())
+    trials = folder / "trials"
+    protocol.tune(systems, choices, grid, metric, limit, trials, jobs, tell)
+    tuned = protocol.stored(trials)  # those of earlier grids too
+    written = table.write(folder, tuned, metric, command, environment.made_with(device))
+    say(table.markdown(tuned, metric).rstrip())
     for kind, path in written.items():
         say(f"{kind}: {path}")
     return 0
+
+
+def _command(choices: Choices, flags: Mapping[str, Any]) -> str:
+    """The command line that tunes the same again."""
+    from benchmarks.planning.run_config import as_flags
+
+    own = [f"--{name.replace('_', '-')} {value}" for name, value in flags.items() if value is not None]
+    return " ".join(["python -m benchmarks tune", *as_flags(dataclasses.replace(choices, out=None)), *own])
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -7,8 +7,8 @@ import math
 import multiprocessing
 import os
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from baselines import registry
 from baselines.contract import UserError, unknown
 from benchmarks import tasks
 from benchmarks.planning.run_config import Choices
+from benchmarks.records.schema import canonical_json
 from benchmarks.tuning import trial
 from benchmarks.tuning.space import Grid, changes
 from benchmarks.tuning.trial import Trial, TrialResult
@@ -29,7 +30,7 @@ class Candidate:
     """A recipe of a system: `changes` of the one as it stands, and its results by seed."""
 
     name: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any] = field(default_factory=dict)
     results: dict[int, TrialResult] = field(default_factory=dict)
 
     @property
@@ -44,11 +45,20 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of a system: all candidates, and the one that is chosen."""
+    """What came of a system: all candidates that were tried, the recipe as it stands first."""
 
     system: str
     candidates: Sequence[Candidate]
-    chosen: Candidate
+
+    @property
+    def chosen(self) -> Candidate:
+        """The best mean of those with all seeds; while none but the recipe as it stands has several, the best first
+        score."""
+        most = max(len(candidate.results) for candidate in self.candidates)
+        complete = [candidate for candidate in self.candidates if len(candidate.results) == most]
+        if len(complete) > 1 or most == 1:
+            return max(complete, key=lambda candidate: candidate.mean)
+        return max(self.candidates, key=lambda candidate: candidate.values[0])
 
 
 def candidates_of(system: str, choices: Choices, grid: Grid) -> list[Candidate]:
@@ -64,9 +74,8 @@ def candidates_of(system: str, choices: Choices, grid: Grid) -> list[Candidate]:
         raise unknown(f"preset of {system}", choices.preset, found.presets)
     limits = tasks.find(choices.need_task()).limits
     recipe = found.presets[choices.preset]
-    out = [Candidate(AS_IT_STANDS, {})]
-    out += [Candidate(p.name, changes(system, found, recipe, limits, p)) for p in grid.points]
-    return out
+    out = [Candidate(AS_IT_STANDS)]
+    return out + [Candidate(p.name, changes(system, found, recipe, limits, p)) for p in grid.points]
 
 
 def tune(
@@ -83,17 +92,31 @@ def tune(
         UserError: before anything is trained, what cannot be tuned or tried; later, what a trial refuses.
     """
     choices = trial.judged_data(choices, limit)
-    ahead = {system: candidates_of(system, choices, grid) for system in systems}
-    for system, candidates in ahead.items():
-        for candidate in candidates:
-            _ = Trial(
-                choices, system, candidate.changes, choices.seed, metric, limit, folder
-            ).plan  # refuses what cannot be
-    context = multiprocessing.get_context("spawn")
+    search = _Search(choices, grid, metric, limit, folder, say)
+    ahead = {system: search.distinct(system) for system in systems}
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
-        search = _Search(pool, choices, grid, metric, limit, folder, say)
-        return list(search.run(ahead))
+        search.run(pool, ahead)
+    return [Tuned(system, candidates) for system, candidates in ahead.items()]
+
+
+def stored(folder: Path) -> list[Tuned]:
+    """What was tried in a folder so far, whatever the grids.
+
+    Raises:
+        UserError: a file of it is damaged.
+    """
+    found: dict[str, dict[str, Candidate]] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = trial.stored(path)
+        mine = found.setdefault(result["inputs"]["system"], {})
+        candidate = mine.setdefault(result["candidate"], Candidate(result["candidate"]))
+        candidate.results[result["inputs"]["seed"]] = result
+    return [
+        Tuned(system, sorted(mine.values(), key=lambda candidate: (candidate.name != AS_IT_STANDS, candidate.name)))
+        for system, mine in found.items()
+    ]
 
 
 def _begin(threads: int) -> None:
@@ -105,9 +128,8 @@ def _begin(threads: int) -> None:
 
 @dataclass
 class _Search:
-    """Trials under way: the next ones of a system are asked for when its first ones have ended."""
+    """Trials under way: the further ones of a system are asked for when its first ones have ended."""
 
-    pool: ProcessPoolExecutor
     choices: Choices
     grid: Grid
     metric: str
@@ -116,36 +138,43 @@ class _Search:
     say: Callable[[str], None]
     pending: dict[Future[TrialResult], tuple[str, Candidate, int]] = field(default_factory=dict)
 
-    def run(self, ahead: Mapping[str, list[Candidate]]) -> Iterator[Tuned]:
-        first = self.choices.seed
-        seeds = range(first, first + self.grid.seeds)
+    def trial(self, system: str, candidate: Candidate, seed: int) -> Trial:
+        choices = replace(self.choices, seed=seed)
+        return Trial(choices, system, candidate.name, candidate.changes, seed, self.metric, self.limit, self.folder)
+
+    def distinct(self, system: str) -> list[Candidate]:
+        """The candidates of a system, no two of one recipe; made into a plan, so that what cannot be is refused."""
+        by_recipe: dict[str, Candidate] = {}
+        for candidate in candidates_of(system, self.choices, self.grid):
+            cells = self.trial(system, candidate, self.choices.seed).plan.cells
+            recipe = next(planned.cell.recipe for planned in cells if planned.cell.system == system)
+            by_recipe.setdefault(canonical_json(recipe), candidate)
+        return list(by_recipe.values())
+
+    def run(self, pool: ProcessPoolExecutor, ahead: Mapping[str, list[Candidate]]) -> None:
+        first, *further = range(self.choices.seed, self.choices.seed + self.grid.seeds)
         for system, candidates in ahead.items():
             for candidate in candidates:
-                self.ask(system, candidate, first)
-        finalists: dict[str, list[Candidate]] = {}
+                self.ask(pool, system, candidate, first)
         while self.pending:
-            for future in as_completed(list(self.pending)):
+            ended, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+            for future in ended:
                 system, candidate, seed = self.pending.pop(future)
-                result = candidate.results[seed] = future.result()
-                told = "no score: " + str(result["reason"]) if result["value"] is None else f"{result['value']:.3f}"
-                self.say(f"{system}, {candidate.name}, seed {seed}: {self.metric} {told}, {result['seconds']:.0f} s")
-                if system not in finalists and all(c.results for c in ahead[system]):
-                    finalists[system] = self.best(ahead[system])
-                    for best in finalists[system]:
-                        for further in seeds[1:]:
-                            self.ask(system, best, further)
-                    break  # the further ones are waited for too
-        for system, candidates in ahead.items():
-            yield Tuned(system, candidates, max(finalists[system], key=lambda candidate: candidate.mean))
+                self.keep(system, candidate, seed, future.result())
+                if seed == first and all(c.results for c in ahead[system]):
+                    for best in self.finalists(ahead[system]):
+                        for other in further:
+                            self.ask(pool, system, best, other)
 
-    def ask(self, system: str, candidate: Candidate, seed: int) -> None:
-        wanted = Trial(
-            replace(self.choices, seed=seed), system, candidate.changes, seed, self.metric, self.limit, self.folder
-        )
-        self.pending[self.pool.submit(trial.run, wanted)] = (system, candidate, seed)
+    def ask(self, pool: ProcessPoolExecutor, system: str, candidate: Candidate, seed: int) -> None:
+        self.pending[pool.submit(trial.run, self.trial(system, candidate, seed))] = (system, candidate, seed)
 
-    def best(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def keep(self, system: str, candidate: Candidate, seed: int, result: TrialResult) -> None:
+        candidate.results[seed] = result
+        told = f"no score ({result['reason']})" if result["value"] is None else f"{self.metric} {result['value']:.3f}"
+        self.say(f"{system}, {candidate.name}, seed {seed}: {told}, {result['seconds']:.0f} s")
+
+    def finalists(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The recipe as it stands, and the best of the others."""
         stands, *others = candidates
-        ranked = sorted(others, key=lambda candidate: candidate.mean, reverse=True)
-        return [stands, *ranked[: self.grid.finalists]]
+        return [stands, *sorted(others, key=lambda one: one.mean, reverse=True)[: self.grid.finalists]]

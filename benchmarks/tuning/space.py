@@ -40,8 +40,8 @@ class Grid:
         seeds: with how many seeds those are trained, the first among them.
     """
 
-    learning_rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3)
-    batch_sizes: tuple[int, ...] = (16, 32)
+    learning_rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3, 8e-3)
+    batch_sizes: tuple[int, ...] = (8, 16, 32)
     dropouts: tuple[float, ...] = (0.0, 0.1)
     finalists: int = 3
     seeds: int = 3

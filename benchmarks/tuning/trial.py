@@ -35,6 +35,7 @@ DATA_SEED = 1  # of drawn documents; runs have 0 unless told otherwise
 class TrialResult(TypedDict):
     """What is kept of a trial."""
 
+    candidate: str
     inputs: Json
     value: float | None
     reason: str | None
@@ -52,6 +53,7 @@ class Trial:
     Attributes:
         choices: of task, source, preset, data, budget and settings, as those of a run.
         system: the contestant.
+        candidate: what to call the recipe in tables.
         changes: keys of its recipe, without `SYSTEM.recipe.`, and their values.
         metric: by which its texts are judged.
         limit: how many texts.
@@ -60,6 +62,7 @@ class Trial:
 
     choices: Choices
     system: str
+    candidate: str
     changes: Mapping[str, Any]
     seed: int
     metric: str
@@ -116,11 +119,11 @@ def run(trial: Trial) -> TrialResult:
     }
     path = trial.folder / f"{cell.system}-{identity(inputs)}.json"
     if path.exists():
-        return _stored(path)
+        return stored(path)
     workdir = path.with_suffix(".training")
     make_folder(workdir)
     result = _carried_out(planned, made, shown, judged, trial.metric, workdir)
-    result["inputs"] = inputs
+    result["candidate"], result["inputs"] = trial.candidate, inputs
     write_json(path, dict(result))
     shutil.rmtree(workdir)
     return result
@@ -140,7 +143,15 @@ def _carried_out(
         raise
     except UserError as error:  # it diverged, which is what the trial found
         return TrialResult(
-            inputs={}, value=None, reason=str(error), n=0, signature="", validation_loss=None, steps=0, seconds=0.0
+            candidate="",
+            inputs={},
+            value=None,
+            reason=str(error),
+            n=0,
+            signature="",
+            validation_loss=None,
+            steps=0,
+            seconds=0.0,
         )
     system.load(workdir, device=cell.device, dtype=cell.dtype)
     requests = [Request(d.id, d.source, request_seed(cell.seed, d.id), task.limits.target_tokens) for d in judged]
@@ -149,6 +160,7 @@ def _carried_out(
         texts += [s.text for s in system.generate(requests[start : start + cell.batch_size], planned.setting)]
     score = _judge(metric, planned, judged, texts, corpus)
     return TrialResult(
+        candidate="",
         inputs={},
         value=score.value,
         reason=score.reason,
@@ -177,8 +189,12 @@ def _judge(
     return metrics.score(batch, [metric])[0]
 
 
-def _stored(path: Path) -> TrialResult:
+def stored(path: Path) -> TrialResult:
+    """The result in a file.
+
+    Raises:
+        UserError: it is damaged, or of another kind.
+    """
     remedy = "delete it, and tune again"
-    stored = read_json(path, remedy)
-    result: TrialResult = read_as(TrialResult, stored, str(path), remedy)
+    result: TrialResult = read_as(TrialResult, read_json(path, remedy), str(path), remedy)
     return result
