@@ -63,6 +63,7 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
     )
     if panel.trained:
         lines.append(_seeds(panel))
+        lines += _tuned(panel)
     if any(_without_interval(score) for column in panel.columns for score in column.scores.values()):
         lines.append(
             f"A score without an interval is of one text, of a corpus of fewer than {FEWEST} texts, or of texts that "
@@ -82,6 +83,20 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         )
     lines.append(f"{NOTHING} with a note means there is no number; the note says why.")
     return tuple(lines)
+
+
+def _tuned(panel: Panel) -> tuple[str, ...]:
+    """How the recipes of the smallest preset came about, and that those of the others did not come so."""
+    presets = {record.header.cell.preset for entry in panel.trained for record in entry.records}
+    if presets == {"nano"}:
+        return (
+            "Learning rate, batch and dropout of every system at preset nano come from one protocol with as many "
+            "trials for each, on detoxification documents that no run is scored on (docs/tuning.md).",
+        )
+    return (
+        f"Recipes of preset {listed(sorted(presets - {'nano'}))} were not tuned by one protocol: they follow papers "
+        "and a few trials (docs/rivals.md).",
+    )
 
 
 def _seeds(panel: Panel) -> str:

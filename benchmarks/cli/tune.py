@@ -16,7 +16,7 @@ import argparse
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings, choices_of
 from cosmos.io.terminal import say, tell
@@ -52,11 +52,17 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning import plan
-    from benchmarks.planning.overrides import CliValue, convert, override
+    from benchmarks.planning.overrides import CliValue, convert
     from benchmarks.tuning.space import Grid
 
     typed = {name: getattr(arguments, name) for name in (*_FLAGS, "seeds")}
-    grid = override(Grid(), {name: CliValue(value) for name, value in typed.items() if value is not None}, "--")
+    hints = get_type_hints(Grid)
+    given = {
+        name: convert(CliValue(value), hints[name], f"--{name.replace('_', '-')}")
+        for name, value in typed.items()
+        if value is not None
+    }
+    grid = Grid(**given)
     limit = LIMIT if arguments.limit is None else convert(CliValue(arguments.limit), int, "--limit")
     jobs = 1 if arguments.jobs is None else convert(CliValue(arguments.jobs), int, "--jobs")
     for name, value in (("--limit", limit), ("--jobs", jobs)):
