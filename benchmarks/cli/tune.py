@@ -24,7 +24,7 @@ from cosmos.io.terminal import say, tell
 if TYPE_CHECKING:
     from benchmarks.planning.run_config import Choices
 
-_FLAGS = {  # field of `benchmarks.tuning.space.Grid` -> what the flag takes, what it is
+_FLAGS = {  # field of `benchmarks.tuning.space.TrialGrid` -> what the flag takes, what it is
     "learning_rates": ("X[,X]", "learning rates of all trainings of a recipe"),
     "batch_sizes": ("N[,N]", "texts of a training step"),
     "dropouts": ("X[,X]", "dropouts of all networks that have one"),
@@ -34,14 +34,14 @@ LIMIT = 500
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
-    from benchmarks.tuning.space import Grid
+    from benchmarks.tuning.space import TrialGrid
 
     add_flags(parser, "task", "system", "preset", "source", "device", "seed", "out")
     for name, (meta, text) in _FLAGS.items():
-        default = getattr(Grid(), name)
+        default = getattr(TrialGrid(), name)
         shown = ",".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=meta, help=f"{text} (default: {shown})")
-    parser.add_argument("--seeds", metavar="K", help=f"seeds of the finalists (default: {Grid().seeds})")
+    parser.add_argument("--seeds", metavar="K", help=f"seeds of the finalists (default: {TrialGrid().seeds})")
     parser.add_argument("--limit", metavar="N", help=f"texts that are judged (default: {LIMIT})")
     parser.add_argument(
         "--metric", metavar="NAME", help="by which (default: the task's first headline that works here)"
@@ -53,16 +53,16 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning import plan
     from benchmarks.planning.overrides import CliValue, convert
-    from benchmarks.tuning.space import Grid
+    from benchmarks.tuning.space import TrialGrid
 
     typed = {name: getattr(arguments, name) for name in (*_FLAGS, "seeds")}
-    hints = get_type_hints(Grid)
+    hints = get_type_hints(TrialGrid)
     given = {
         name: convert(CliValue(value), hints[name], f"--{name.replace('_', '-')}")
         for name, value in typed.items()
         if value is not None
     }
-    grid = Grid(**given)
+    grid = TrialGrid(**given)
     limit = LIMIT if arguments.limit is None else convert(CliValue(arguments.limit), int, "--limit")
     jobs = 1 if arguments.jobs is None else convert(CliValue(arguments.jobs), int, "--jobs")
     for name, value in (("--limit", limit), ("--jobs", jobs)):

@@ -19,7 +19,7 @@ from benchmarks import tasks
 from benchmarks.planning.run_config import Choices
 from benchmarks.records.schema import canonical_json
 from benchmarks.tuning import trial
-from benchmarks.tuning.space import Grid, changes
+from benchmarks.tuning.space import TrialGrid, changes
 from benchmarks.tuning.trial import Trial, TrialResult
 
 AS_IT_STANDS = "as it stands"
@@ -61,7 +61,7 @@ class Tuned:
         return max(self.candidates, key=lambda candidate: candidate.values[0])
 
 
-def candidates_of(system: str, choices: Choices, grid: Grid) -> list[Candidate]:
+def candidates_of(system: str, choices: Choices, grid: TrialGrid) -> list[Candidate]:
     """The recipe as it stands, and the points of the grid that differ from it.
 
     Raises:
@@ -79,7 +79,7 @@ def candidates_of(system: str, choices: Choices, grid: Grid) -> list[Candidate]:
 
 
 def tune(
-    systems: Sequence[str], choices: Choices, grid: Grid, metric: str, limit: int, folder: Path, jobs: int,
+    systems: Sequence[str], choices: Choices, grid: TrialGrid, metric: str, limit: int, folder: Path, jobs: int,
     say: Callable[[str], None],
 ) -> list[Tuned]:  # fmt: skip
     """Try every point for every system; what is in the folder already is not tried again.
@@ -131,7 +131,7 @@ class _Search:
     """Trials under way: the further ones of a system are asked for when its first ones have ended."""
 
     choices: Choices
-    grid: Grid
+    grid: TrialGrid
     metric: str
     limit: int
     folder: Path

@@ -12,9 +12,9 @@ from baselines.contract import Limits, System, UserError
 from benchmarks.planning.ignored_keys import recipe_keys
 from benchmarks.planning.overrides import covered, is_nested
 from cosmos.io.errors import check_range
-from cosmos.training.config import TrainingConfig
 
 _MOST_TRIALS = 1000  # of one system
+_OF_TRAINING = {"learning_rate", "final_learning_rate", "batch_size"}  # fields by which a part of a recipe is one
 _KEPT = ("distillation",)  # parts of recipes that are refined by themselves, after what is tuned
 
 
@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TrialGrid:
     """The values of each axis, and how the best points are compared once more.
 
     Attributes:
@@ -84,7 +84,7 @@ def changes(name: str, system: type[System], recipe: Any, limits: Limits, point:
 
 
 def _keys(part: Any, point: Point, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(part, TrainingConfig):
+    if {field.name for field in dataclasses.fields(part)} >= _OF_TRAINING:
         yield f"{prefix}learning_rate", point.learning_rate
         if part.final_learning_rate == part.learning_rate:
             yield f"{prefix}final_learning_rate", point.learning_rate

@@ -17,11 +17,11 @@ from benchmarks.planning.run_config import Choices
 from benchmarks.tasks import find
 from benchmarks.tuning import judge, protocol, table, trial
 from benchmarks.tuning.protocol import AS_IT_STANDS, Candidate, Tuned
-from benchmarks.tuning.space import Grid
+from benchmarks.tuning.space import TrialGrid
 from benchmarks.tuning.trial import Trial, TrialResult
 
 CHOICES = Choices(task="detox", device="cpu", changes={"data.train": 40, "budget": "2steps"})
-GRID = Grid((1e-3, 2e-3), (8,), (0.0,), finalists=1, seeds=3)
+GRID = TrialGrid((1e-3, 2e-3), (8,), (0.0,), finalists=1, seeds=3)
 
 
 class Now:
@@ -119,8 +119,8 @@ def test_what_is_stored_is_read_back_and_told(tmp_path: Path) -> None:
 def tuned_here(tmp_path: Path) -> list[str]:
     return [
         "tune", "--task", "detox", "--system", "gpt2", "--learning-rates", "1e-3", "--batch-sizes", "4",
-        "--dropouts", "0", "--finalists", "1", "--seeds", "1", "--limit", "3", "--set", "budget=2steps", "--set", "data.train=20",
-        "--set", "gpt2.recipe.layers=1", "--out", str(tmp_path / "tuning"),
+        "--dropouts", "0", "--finalists", "1", "--seeds", "1", "--limit", "3", "--set", "budget=2steps",
+        "--set", "data.train=20", "--set", "gpt2.recipe.layers=1", "--out", str(tmp_path / "tuning"),
     ]  # fmt: skip
 
 

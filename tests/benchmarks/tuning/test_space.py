@@ -7,7 +7,7 @@ import pytest
 from baselines import registry
 from baselines.contract import Limits, UserError
 from benchmarks.planning.ignored_keys import change_recipe
-from benchmarks.tuning.space import Grid, Point, changes
+from benchmarks.tuning.space import TrialGrid, Point, changes
 
 LIMITS = Limits(40, 40)
 POINT = Point(5e-3, 24, 0.2)
@@ -45,7 +45,7 @@ def test_a_constant_rate_stays_constant() -> None:
 
 
 def test_a_grid_is_the_product_of_its_axes() -> None:
-    grid = Grid((1e-3, 2e-3), (8,), (0.0, 0.1))
+    grid = TrialGrid((1e-3, 2e-3), (8,), (0.0, 0.1))
     assert [point.name for point in grid.points] == [
         "lr0.001-batch8-dropout0", "lr0.001-batch8-dropout0.1", "lr0.002-batch8-dropout0", "lr0.002-batch8-dropout0.1",
     ]  # fmt: skip
@@ -57,4 +57,4 @@ def test_a_grid_is_the_product_of_its_axes() -> None:
 )  # fmt: skip
 def test_a_grid_that_cannot_be_is_refused(wrong: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(UserError):
-        Grid(**wrong)
+        TrialGrid(**wrong)
