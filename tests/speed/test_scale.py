@@ -6,26 +6,30 @@ Memory is measured in a process of its own, for it is the most that a process ev
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from baselines.reference.tf_idf import TfIdfIndex
+from benchmarks.stats.paired import sign_flip
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import unit
 
 MEGABYTES = 1000  # the most that anything here may take
-# In units of `calibration`; 0.031, 0.0086, 16 and 51 were measured.
+# In units of `calibration`; 0.031, 0.0086, 16, 51 and, a pair, 50 were measured.
 ROWS, ROW_UNITS = 1_000_000, 0.08
 WORD_UNITS, ASKED_UNITS = 0.03, 50
 CELLS, CELL_UNITS = 1000, 150
+PAIR_UNITS = 120
 WORDS = [f"word{number}" for number in range(20_000)]
 
 LOAD = """
@@ -105,3 +109,18 @@ def test_a_report_of_a_thousand_cells(tmp_path: Path) -> None:
     print(f"{seconds:.1f} s, {megabytes:.0f} MB, {seconds / len(fake.cells) / one:.0f} units a cell")
     assert megabytes < MEGABYTES
     assert seconds / len(fake.cells) / one < CELL_UNITS
+
+
+@pytest.mark.slow
+def test_comparisons_of_many_pairs() -> None:
+    """Of 700 texts scored unlike by most, as a report of twenty entries makes them by the hundred."""
+    generator = np.random.default_rng(0)
+    columns = generator.normal(size=(15, 700))
+    pairs = [(a - b) * (generator.random(700) < 0.9) for a, b in itertools.combinations(columns, 2)]
+    one = min(unit() for _ in range(9))
+    started = time.process_time()
+    chances = [sign_flip(differences) for differences in pairs]
+    each = (time.process_time() - started) / len(pairs)
+    print(f"{1000 * each:.1f} ms, {each / one:.0f} units a pair")
+    assert all(0 < chance <= 1 for chance in chances)
+    assert each / one < PAIR_UNITS
