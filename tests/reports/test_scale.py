@@ -90,7 +90,7 @@ def test_random_signs_are_drawn_once_for_all_pairs(monkeypatch):
 @pytest.mark.parametrize("n", [20, 500, 603, 3400])
 def test_signs_are_those_of_one_generator_in_parts(n):
     """As they always were, so that p-values of records stay: the parts that a generator gave, four million at most.
-    A part of 603 signs a draw ends within a random number, one of which makes four signs; 3400 a draw are too many to keep."""
+    A part of 603 signs a draw ends within a random number, which makes four signs; 3400 are too many to keep."""
     assert (4_000_000 // 603) * 603 % 4 and 3400 * paired.FLIPS > paired._KEPT_SIGNS
     differences = np.random.default_rng(3).normal(0.05, 1, n)
     generator, sizes = np.random.default_rng(0), np.sort(np.abs(differences))
