@@ -65,6 +65,8 @@ class UnfitError(Exception):
 def parse(text: str | bytes) -> Any:
     """The value of a JSON text; `ValueError` with a reason on one line where there is none, however it is damaged."""
     try:
+        if isinstance(text, bytes):  # as `json.loads` does it, but the bytes of a large file need not stay
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None

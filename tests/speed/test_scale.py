@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from baselines.contract import Budget, Corpus, Document, Limits, NoSetting
 from baselines.reference.tf_idf import TfIdfIndex
+from baselines.reference.trivial import RetrievalSystem
 from benchmarks.stats.paired import sign_flip
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,6 +32,7 @@ ROWS, ROW_UNITS = 1_000_000, 0.08
 WORD_UNITS, ASKED_UNITS = 0.03, 50
 CELLS, CELL_UNITS = 1000, 150
 PAIR_UNITS = 120
+LEARNT_UNITS = 0.25
 WORDS = [f"word{number}" for number in range(20_000)]
 
 LOAD = """
@@ -47,6 +50,18 @@ import reports
 import matplotlib.pyplot, pandas
 started = time.process_time()
 reports.publish(Path(sys.argv[1]))
+print(time.process_time() - started)
+"""
+RETRIEVAL = """
+import sys, time
+from baselines.contract import Limits, NoSetting, Request
+from baselines.reference.trivial import RetrievalSystem
+system = RetrievalSystem(NoSetting(), Limits(64, 64))
+started = time.process_time()
+system.load(Path(sys.argv[1]), device="cpu", dtype="float32")
+rows = range(0, int(sys.argv[2]), int(sys.argv[2]) // 20)
+asked = [Request(str(n), f"a question of one{n % 1000} and of two{n // 1000}", 0, 64) for n in rows]
+assert [sample.text for sample in system.generate(asked, NoSetting())] == [f"answer {n}" for n in rows]
 print(time.process_time() - started)
 """
 
@@ -93,6 +108,25 @@ def test_an_index_of_many_texts() -> None:
     print(f"{built:.1f} s, {built / 120 / len(texts) / one:.4f} units a word, {asked / one:.0f} units a question")
     assert built / 120 / len(texts) / one < WORD_UNITS
     assert asked / one < ASKED_UNITS
+
+
+@pytest.mark.slow
+def test_retrieval_from_a_million_rows(tmp_path: Path) -> None:
+    filling = itertools.cycle(
+        ["some words more of a source", "as they are found in most sets", "and are read here too"]
+    )
+    questions = [
+        f"a question of one{n % 1000} and of two{n // 1000} {next(filling)} {next(filling)}" for n in range(ROWS)
+    ]
+    documents = [Document(str(n), question, f"answer {n}", ()) for n, question in enumerate(questions)]
+    system = RetrievalSystem(NoSetting(), Limits(64, 64))
+    started = time.process_time()
+    system.fit(Corpus(documents, []), Budget(1, "steps"), tmp_path / "floor", seed=0, device="cpu")
+    learnt = time.process_time() - started
+    seconds, megabytes, one = measured(RETRIEVAL, tmp_path / "floor", ROWS)
+    print(f"{learnt:.1f} + {seconds:.1f} s, {megabytes:.0f} MB, {(learnt + seconds) / ROWS / one:.3f} units a row")
+    assert megabytes < MEGABYTES
+    assert (learnt + seconds) / ROWS / one < LEARNT_UNITS
 
 
 @pytest.mark.slow
