@@ -60,8 +60,9 @@ class AutoencoderConfig:
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
         check_layers(layers=self.layers)
-        for name in ("text_width", "latent_width", "latents", "max_tokens", "feed_forward"):
-            check_range(name, getattr(self, name), 0, MOST_WIDE)
+        check_range("text_width", self.text_width, 0, MOST_WIDE)
+        for name in ("latent_width", "latents", "max_tokens", "feed_forward"):
+            check_range(name, getattr(self, name), 1, MOST_WIDE)
         check_range("vocabulary", self.vocabulary, 0, MOST_PIECES)
 
     @property
@@ -147,7 +148,7 @@ class DenoiserConfig:
         check_heads(self.attention_width, self.heads)
         check_layers(layers=self.layers, source_layers=self.source_layers)
         for name in ("latents", "latent_width", "inner"):
-            check_range(name, getattr(self, name), 0, MOST_WIDE * 16)
+            check_range(name, getattr(self, name), 1, MOST_WIDE * 16)
         check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
         if self.source_width is not None:
             check_range("source_width", self.source_width, 0, MOST_WIDE)

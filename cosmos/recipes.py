@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from cosmos.config import PRESETS, Preset
 from cosmos.io.errors import UserError
@@ -57,12 +58,23 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def with_latents(latents: int) -> Mapping[str, Recipe]:
-    """The presets whose autoencoder has at least so many positions, with that number of latents."""
+RELEASE_D: Mapping[int | str, float] = MappingProxyType({64: 7.0, "full": 5.0})
+"""d of the tangent schedule by number of latents, as the released models have it (cosmos.md 2.1); others: as "full"."""
+
+
+def with_latents(latents: int | Literal["full"], latent_width: int | None = None) -> Mapping[str, Recipe]:
+    """Every preset with so many latents, each so wide (None: as in the preset), and the noise that goes with them.
+
+    Raises:
+        UserError: a number that no network has.
+    """
     recipes = {}
     for name, recipe in RECIPES.items():
         model = recipe.model
-        if latents <= model.autoencoder.max_tokens:
-            sizes = {part: replace(getattr(model, part), latents=latents) for part in ("autoencoder", "denoiser")}
-            recipes[name] = replace(recipe, model=replace(model, **sizes))
+        sizes = {} if latents == "full" else {"latents": latents}
+        sizes |= {} if latent_width is None else {"latent_width": latent_width}
+        parts = {part: replace(getattr(model, part), **sizes) for part in ("autoencoder", "denoiser")}
+        schedule = replace(model.diffusion.schedule, d=RELEASE_D.get(latents, RELEASE_D["full"]))
+        model = replace(model, **parts, diffusion=replace(model.diffusion, schedule=schedule))
+        recipes[name] = replace(recipe, model=model, full=latents == "full")
     return MappingProxyType(recipes)

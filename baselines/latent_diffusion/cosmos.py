@@ -5,7 +5,8 @@ corpus has passages, from those too, in runs of whole sentences about as long as
 long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
 
 How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
-`cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
+`cosmos-8` to `cosmos-128` with so many, and `cosmos-full` with a latent for every position. Other numbers and widths are
+contestants too, without a line of their own (`baselines.latent_diffusion.cosmos_sizes`).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus
+from baselines.contract import Corpus, Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.latent_sizes import check_latents, check_name
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
@@ -59,6 +61,12 @@ class CosmosSystem(LatentDiffusionSystem):
         "guided-20": replace(DPMPP_2M, guidance=1.5),
         "release-guided-200": LatentSamplingSetting(guidance=1.5),
     }
+
+    def __init__(self, recipe: Recipe, limits: Limits) -> None:
+        super().__init__(recipe, limits)
+        check_name(self.name, recipe.model.autoencoder)
+        if not recipe.full:
+            check_latents(self.name, recipe.model.autoencoder.latents, limits)
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
@@ -188,6 +196,16 @@ class Cosmos32System(CosmosSystem):
     presets: ClassVar[Mapping[str, Any]] = with_latents(32)
 
 
+class Cosmos64System(CosmosSystem):
+    name: ClassVar[str] = "cosmos-64"
+    presets: ClassVar[Mapping[str, Any]] = with_latents(64)
+
+
+class Cosmos128System(CosmosSystem):
+    name: ClassVar[str] = "cosmos-128"
+    presets: ClassVar[Mapping[str, Any]] = with_latents(128)
+
+
 class CosmosFullSystem(CosmosSystem):
     name: ClassVar[str] = "cosmos-full"
-    presets: ClassVar[Mapping[str, Any]] = {name: replace(recipe, full=True) for name, recipe in RECIPES.items()}
+    presets: ClassVar[Mapping[str, Any]] = with_latents("full")

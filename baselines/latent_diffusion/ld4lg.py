@@ -36,7 +36,9 @@ from torch import Tensor, nn
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
+from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
@@ -159,6 +161,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),  # the authors' own, for summaries
     }
     kv_decoder: KVCacheDecoder | None = None
+
+    def __init__(self, recipe: LD4LGRecipe, limits: Limits) -> None:
+        super().__init__(recipe, limits)
+        check_latents(self.name, recipe.autoencoder.latents, limits)
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
