@@ -152,7 +152,7 @@ class DenoiserConfig:
         check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
         if self.source_width is not None:
             check_range("source_width", self.source_width, 0, MOST_WIDE)
-        if self.layers % 2:
+        if self.layers % 2 or self.layers == 0:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 
     @property

@@ -46,6 +46,7 @@ STYLE: Any = {  # matplotlib types its keys as literals
     "xtick.color": QUIET,
     "ytick.color": QUIET,
 }
+LEGEND = 96  # characters that a line of a legend holds, six for each mark
 FLOOR_GAP = 0.045  # least distance of two floors' labels, in heights of the axes
 
 
@@ -139,8 +140,9 @@ def _draw_panel(axes: Axes, title: str, panel: Panel, front: Mapping[str, float]
     _draw_floors(axes, panel, column)
     _plain_ticks(axes)
     if handles:
+        longest = max(len(str(handle.get_label())) for handle in handles)
         axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, frameon=False, handlelength=1.6,
+            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=max(1, min(6, LEGEND // (longest + 6))), frameon=False, handlelength=1.6,
             borderaxespad=0.1, columnspacing=1.4,
         )  # fmt: skip
     _label(axes, placed, front)

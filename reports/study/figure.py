@@ -16,6 +16,7 @@ from reports.quantities import Quantity
 from reports.study.sizes import LatentSize, Study, equal_compute, study_of
 from reports.templating import printable
 
+APART = 0.04  # doublings between lines, so that their intervals can be told apart
 Along = Callable[[LatentSize], int]
 Named = Callable[[LatentSize], str]
 
@@ -76,11 +77,12 @@ def _draw_view(
     for number, (label, points) in enumerate(lines.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
         points.sort(key=lambda point: point[0])
+        apart = 2.0 ** (APART * (number - (len(lines) - 1) / 2))
         axes.plot(
-            [x for x, _ in points], [quality.value or 0.0 for _, quality in points], color=colour, marker=marker,
+            [x * apart for x, _ in points], [quality.value or 0.0 for _, quality in points], color=colour, marker=marker,
             markersize=5.5, linewidth=1.1, zorder=3, label=printable(label),
         )  # fmt: skip
         for x, quality in points:
-            axes.errorbar(x, quality.value or 0.0, yerr=bars(quality), color=colour, elinewidth=1.1, zorder=2)
+            axes.errorbar(x * apart, quality.value or 0.0, yerr=bars(quality), color=colour, elinewidth=1.1, zorder=2)
     if len(lines) > 1:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, fontsize=8)

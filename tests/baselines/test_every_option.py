@@ -36,7 +36,8 @@ from tiny_cosmos import tiny_encoder
 from tiny_systems import DOCUMENTS
 from watched import Begun, EnoughError, Spy, watch
 
-LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-full")  # but for the number of latents; a test says so
+# But for the number of latents; a test says so.
+LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-64", "cosmos-128", "cosmos-full")
 TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
 LIMITS = {"detox": Limits(16, 20), "story": Limits(0, 20)}  # with sources and without, short
 # A recipe of two stages has many keys; its test is cut in parts.
