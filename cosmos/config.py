@@ -212,6 +212,25 @@ class DiffusionConfig:
         return {} if self.self_conditioned else {"self_condition_share": reason}
 
 
+@dataclass(frozen=True)
+class AdaptationConfig:
+    """What a decoder is adapted to (`cosmos.adaptation`), and how fast."""
+
+    noise: float = 5.0  # the most noise that a latent is brought back from, as sigma/alpha
+    calls: int = 2  # of the denoiser on its way back
+    rate: float = 0.3  # of the first stage's learning rate
+
+    def __post_init__(self) -> None:
+        if not 0 < self.noise < math.inf:
+            raise UserError(f"The noise of an adaptation must be positive and finite, not {self.noise:g}.")
+        check_range("The calls of an adaptation", self.calls, 1, MOST_STEPS)
+        if not 0 < self.rate < math.inf:
+            raise UserError(f"The rate of an adaptation must be positive and finite, not {self.rate:g}.")
+
+
+ADAPTATION = AdaptationConfig()  # of recipes that say no other
+
+
 SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]
 GridName = Literal["time", "log_snr"]
 

@@ -140,9 +140,9 @@ def _draw_panel(axes: Axes, title: str, panel: Panel, front: Mapping[str, float]
     _draw_floors(axes, panel, column)
     _plain_ticks(axes)
     if handles:
-        longest = max(len(str(handle.get_label())) for handle in handles)
+        columns = max(1, min(6, LEGEND // (6 + max(len(str(handle.get_label())) for handle in handles))))
         axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=max(1, min(6, LEGEND // (longest + 6))), frameon=False, handlelength=1.6,
+            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, handlelength=1.6,
             borderaxespad=0.1, columnspacing=1.4,
         )  # fmt: skip
     _label(axes, placed, front)

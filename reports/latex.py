@@ -125,8 +125,7 @@ def tables(report: Report) -> str:
 
 
 def write(report: Report, caption: str, study_caption: str = "") -> str:
-    """The whole document; it reads `tables.tex` and `figure.pdf` beside it, and `study.pdf` where there is a caption for
-    it."""
+    """The whole document; it reads `tables.tex` and `figure.pdf` beside it, and `study.pdf` where it has a caption."""
     legend = tuple(dict.fromkeys(line for section in report.sections for line in section.legend))
     return (
         environment("latex", escape, breakable=breakable)

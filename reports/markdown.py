@@ -62,7 +62,10 @@ def write(report: Report, caption: str, study_caption: str = "") -> str:
     template = environment("markdown", escape, table=table, code=code, fenced=fenced, link=link).get_template(
         "report.md"
     )
-    return re.sub(r"\n{3,}", "\n\n", template.render(report=report, caption=caption, study_caption=study_caption)).strip() + "\n"
+    return (
+        re.sub(r"\n{3,}", "\n\n", template.render(report=report, caption=caption, study_caption=study_caption)).strip()
+        + "\n"
+    )
 
 
 def _line(parts: list[str]) -> str:

@@ -41,6 +41,7 @@ from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -139,6 +140,13 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
+def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every token after [CLS], given raw latents [B, N, C], summed, and their number."""
+    mask, tokens = batch["mask"], batch["tokens"]
+    logits, counts = decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
+    return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+
+
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
@@ -183,8 +191,18 @@ class LD4LGSystem(LatentDiffusionSystem):
         velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
         return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
 
-    def decoder(self) -> LatentDecoder:
-        return self.model.decoder.decoder
+    def decoder_of(self, model: LatentNetworks) -> LatentDecoder:
+        decoder: LatentDecoder = model.decoder.decoder
+        return decoder
+
+    def reads(self, model: LatentNetworks) -> Read:
+        def read(
+            decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            assert isinstance(decoder, LatentDecoder)
+            return taught(decoder, model.denoiser.normaliser.restore(latents), batch)
+
+        return read
 
     def never_end(self, model: LatentNetworks) -> None:
         """A logit of zero is never the largest of a whole vocabulary's."""
@@ -199,10 +217,10 @@ class LD4LGSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
-            mask, tokens = batch["mask"], batch["tokens"]
-            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
-            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+            mask = batch["mask"]
+            return taught(
+                autoencoder.decoder, autoencoder.compress(model.standardiser(batch["states"], mask), mask), batch
+            )
 
         held_out = None if data.validation is None else data.validation.targets
         return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
@@ -217,7 +235,7 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
-        decoder, length = self.decoder(), self.loaded_shape["length"]
+        decoder, length = self.decoder_of(self.model), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
         return greedy(self.kv_decoder, raw, length - 1, len(self.vocabulary), setting.capture)

@@ -9,7 +9,21 @@ from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
-VERBS = ("run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "list", "doctor", "fetch")
+VERBS = (
+    "run",
+    "study",
+    "plan",
+    "fit",
+    "generate",
+    "score",
+    "merge",
+    "report",
+    "show",
+    "speed",
+    "list",
+    "doctor",
+    "fetch",
+)
 
 _HELP = """usage: python -m benchmarks VERB [flags]
 

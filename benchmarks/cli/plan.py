@@ -40,7 +40,8 @@ def main(arguments: argparse.Namespace) -> int:
         folder = store.cell_folder(run_plan.folder, cell.id)
         header = store.read_header(folder)
         state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
-        say(f"{cell.id[:6]:8}{cell.system:{width}}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
+        named = f"{cell.id[:6]:8}{cell.system:{width}}{cell.preset:8}{cell.setting:18}"
+        say(f"{named}{cell.seed:>5}  {cell.budget:16}{state}")
     say()
     for sentence in filter(None, (*estimate.sentences(run_plan), plan.unequal_budgets(run_plan))):
         say(sentence[0].upper() + sentence[1:])

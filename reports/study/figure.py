@@ -79,8 +79,8 @@ def _draw_view(
         points.sort(key=lambda point: point[0])
         apart = 2.0 ** (APART * (number - (len(lines) - 1) / 2))
         axes.plot(
-            [x * apart for x, _ in points], [quality.value or 0.0 for _, quality in points], color=colour, marker=marker,
-            markersize=5.5, linewidth=1.1, zorder=3, label=printable(label),
+            [x * apart for x, _ in points], [quality.value or 0.0 for _, quality in points], color=colour,
+            marker=marker, markersize=5.5, linewidth=1.1, zorder=3, label=printable(label),
         )  # fmt: skip
         for x, quality in points:
             axes.errorbar(x * apart, quality.value or 0.0, yerr=bars(quality), color=colour, elinewidth=1.1, zorder=2)

@@ -124,7 +124,9 @@ def equal_compute(entries: Sequence[Entry]) -> str:
     if not spent:
         return f"{given}; no record says what it used."
     apart = max(spent) / min(spent)
-    used = "the same number of FLOPs" if apart < 1.05 else f"up to {significant(apart, 2)} times as many FLOPs as others"
+    used = (
+        "the same number of FLOPs" if apart < 1.05 else f"up to {significant(apart, 2)} times as many FLOPs as others"
+    )
     return f"{given}; of training, some used {used}." if apart >= 1.05 else f"{given}; all used {used}, within 5 %."
 
 

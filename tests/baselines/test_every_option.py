@@ -95,6 +95,7 @@ def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     found = {f"{name}.recipe.budget": "5e9flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
     found |= {key: "2" for key in keys(recipe, f"{name}.recipe.") if key.endswith(".layers")}
+    found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("adaptation_share")}
     if LIMITS[task].source_tokens > 0:  # for guidance
         found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
     return found

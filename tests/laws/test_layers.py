@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "cosmos": (
         "io", "config", "runtime", "text", "models", "pretrained", "release", "training", "recipes", "diffusion",
-        "data", "stages", "pipeline", "train", "probes", "__init__", "cli", "__main__",
+        "data", "stages", "adaptation", "pipeline", "train", "probes", "__init__", "cli", "__main__",
     ),
     "baselines": (
         "contract", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",

@@ -26,7 +26,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def cosmos(encoder: Path, **changes: Any) -> CosmosSystem:
-    system = make("cosmos", encoder, **changes)
+    system = make("cosmos", encoder, **{"adaptation_share": 0.0, **changes})
     assert isinstance(system, CosmosSystem)
     return system
 
