@@ -20,7 +20,8 @@ themselves rather than through further Perceiver layers, and is greedy: the pape
 repeated, is that of BART, of whose decoder it makes up for repetitions; it would be four times the work of the part
 that this system is to isolate, and no other decoder of latents searches. Candidates are compared by the BLEU that all
 systems' are. Guidance is on x_0, which is linear in v. Latents are standardised per position and dimension (the paper:
-one scale for all). Ancestral steps have the posterior's variance, the smaller of the two usual choices.
+one scale for all). Ancestral steps have the posterior's variance, the smaller of the two usual choices. An
+`adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`.
 """

@@ -3,7 +3,9 @@
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
 as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
-between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
+between the stages, and each pays from its part for what is computed before it trains: a linear start, latents. With an
+`adaptation_share` there is a third stage, which has that share of what is left: a copy of the decoder learns to read
+what the denoiser makes (`cosmos.adaptation`), is kept beside the first, and is what generation calls.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.

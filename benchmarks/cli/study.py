@@ -22,6 +22,8 @@ def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument("--latents", metavar="N[,N]", required=True, help="numbers of latents, full among them")
     parser.add_argument("--latent-width", metavar="W[,W]", help="widths of a latent (default: that of the preset)")
     add_run_flags(parser)
+    parser.set_help("out", "the run's folder (default: runs/TASK-SOURCE-PRESET-study)")
+    parser.set_help("system", "rivals besides, or several with commas; may be repeated (default: none)")
     add_fresh(parser)
 
 
