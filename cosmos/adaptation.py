@@ -14,12 +14,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig
+from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, ScheduleConfig
 from cosmos.data.datasets import TextDataset
 from cosmos.diffusion.objective import FIRST_TIME, diffuse
 from cosmos.diffusion.schedule import Schedule, make_schedule
@@ -59,8 +60,7 @@ def denoised(
         seeds: one stream for each text.
     """
     schedule = make_schedule(diffusion.schedule)
-    latest = float(schedule.time(torch.tensor(_log_snr(config.noise), dtype=torch.float64)))  # on the host
-    t = FIRST_TIME + (latest - FIRST_TIME) * seeds.uniform()
+    t = FIRST_TIME + (_latest(diffusion.schedule, config.noise) - FIRST_TIME) * seeds.uniform()
     x = diffuse(clean, t, seeds.normal(*clean.shape[1:], dtype=clean.dtype), schedule)
     condition = None if source is None else denoiser.encode_condition(source)
     begin, end = schedule.log_snr(t), schedule.log_snr(t).clamp_min(_log_snr(RELEASE_END_NOISE))
@@ -72,6 +72,12 @@ def denoised(
             after = schedule.time(begin + (end - begin) * ((call + 1) / (config.calls - 1)))
             x, t = _step(x, estimate, t, after, schedule), after
     return estimate
+
+
+@cache
+def _latest(schedule: ScheduleConfig, noise: float) -> float:
+    """The t at which sigma/alpha is `noise`, worked out once, so that no step waits for it."""
+    return float(make_schedule(schedule).time(torch.tensor(_log_snr(noise), dtype=torch.float64)))
 
 
 def _log_snr(noise: float) -> float:
