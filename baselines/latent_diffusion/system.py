@@ -218,20 +218,18 @@ class LatentDiffusionSystem(TrainedSystem):
             safetensors.save(folder / ADAPTED, resume.weights(adapted), {"system": self.name})
 
     def check(self, checkpoint_folder: Path) -> None:
-        super().check(checkpoint_folder)
+        shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
         if self.two_stages().adaptation_share > 0:
-            shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
             with torch.device("meta"):
-                expected = resume.weights(self.decoder_of(self.build(shape)))
-            shapes = {name: tuple(value.shape) for name, value in expected.items()}
-            safetensors.check(checkpoint_folder / ADAPTED, shapes)
+                decoder = self.decoder_of(self.build(shape))
+            safetensors.check(checkpoint_folder / ADAPTED, _shapes(decoder))
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
-        self.check(checkpoint_folder)
         shape, vocabulary, model = super().read_checkpoint(checkpoint_folder)
         assert isinstance(model, LatentNetworks)
         if self.two_stages().adaptation_share > 0:
-            resume.load_weights(self.decoder_of(model), safetensors.load(checkpoint_folder / ADAPTED))
+            decoder = self.decoder_of(model)
+            resume.load_weights(decoder, safetensors.load(checkpoint_folder / ADAPTED, _shapes(decoder)))
         return shape, vocabulary, model
 
     def fit(
@@ -386,3 +384,7 @@ class LatentDiffusionSystem(TrainedSystem):
             return ()
         states, mask = self.model.standardiser.encode(self.encoder, texts, self.limits.source_tokens, static)
         return states.to(next(self.model.denoiser.parameters()).dtype), mask
+
+
+def _shapes(decoder: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in resume.weights(decoder).items()}
