@@ -17,6 +17,19 @@ MOST_STEPS = 100_000  # of a sampler: more than a hundred times the most that an
 MOST_WIDE, MOST_LAYERS = 65_536, 1_000  # of a network
 MOST_PIECES = 10_000_000  # of a vocabulary
 
+Place = Literal["stored", "loop"]
+"""Where states of the frozen encoder, or latents, come from in training: computed before it and kept on disk, or
+computed in the training loop, again for every batch."""
+LatentPlace = Literal["auto", "stored", "loop"]
+"""The same for latents; auto: stored where they fit (`cosmos.stages.MOST_STORED`)."""
+
+
+def check_places(states: str, latents: str = "auto") -> None:
+    """Raise `UserError` for a place that there is not."""
+    for kind, name, options in (("place of states", states, Place), ("place of latents", latents, LatentPlace)):
+        if name not in get_args(options):
+            raise unknown(kind, name, get_args(options))
+
 
 def check_layers(**layers: int) -> None:
     """Raise `UserError` unless networks of so many layers can be built."""

@@ -85,6 +85,7 @@ class CosmosSystem(LatentDiffusionSystem):
             decoder_share=recipe.autoencoder_share,
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
+            states=recipe.states,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -123,7 +124,7 @@ class CosmosSystem(LatentDiffusionSystem):
     def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.decoder, *first_texts(data.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(data.sample, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
@@ -132,14 +133,16 @@ class CosmosSystem(LatentDiffusionSystem):
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run)
+        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         noted = {"start_linear": self._starts_linearly(model)}
         if data.validation is None:
             return noted
-        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
+        return noted | reconstruction(
+            model.decoder, model.standardiser, data.validation.targets, data.prepare
+        )
 
     def decoder(self) -> nn.Module:
         return self.model.decoder.decompressor

@@ -39,8 +39,9 @@ from baselines.common.static_shapes import summed_nll
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
-from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
+from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
+from cosmos.data.loop_states import prepared
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
@@ -84,6 +85,11 @@ class LD4LGRecipe(LatentRecipe):
 
     autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
     start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
+    clean_latents: LatentPlace = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_places(self.states, self.clean_latents)
 
 
 class LatentAutoencoder(nn.Module):
@@ -186,7 +192,7 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         if self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None:
-            first = first_texts(data.train.targets, model.standardiser)
+            first = first_texts(data.sample, model.standardiser)
             linear_start_compressor(model.decoder.compressor, model.decoder.config, *first, seed)
             model.decoder.decoder.align()
 
@@ -199,10 +205,10 @@ class LD4LGSystem(LatentDiffusionSystem):
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
         held_out = None if data.validation is None else data.validation.targets
-        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
+        return prepared(TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out), data.prepare)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run)
+        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 

@@ -2,8 +2,9 @@
 
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
-as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
-between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
+as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`), or, where states are
+computed in the loop, a sample of them, and then each step for its own; what is left is split between the stages, and
+each pays from its part for what is computed before it trains: a linear start, latents.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.
@@ -28,8 +29,18 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
-from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.config import (
+    MINILM,
+    PRESETS,
+    DenoiserConfig,
+    DiffusionConfig,
+    Place,
+    SamplerSetting,
+    ScheduleConfig,
+    check_layers,
+    check_places,
+)
+from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
@@ -66,8 +77,10 @@ class LatentRecipe:
     decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
 
     def __post_init__(self) -> None:
+        check_places(self.states)
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
@@ -88,6 +101,7 @@ class LatentRecipe:
             "decoder_training": cosmos.autoencoder_training,
             "denoiser_training": cosmos.diffusion_training,
             "budget": cosmos.budget,
+            "states": cosmos.states,
         }
         return cls(**values | changes)
 
@@ -183,8 +197,10 @@ class LatentDiffusionSystem(TrainedSystem):
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.two_stages()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
-        learnt = affordable(
-            replace(corpus, passages=self.passages(corpus, encoder)),
+        whole = replace(corpus, passages=self.passages(corpus, encoder))
+        in_loop = recipe.states == "loop"
+        encoded = affordable(
+            replace(whole, train=whole.train[:SAMPLE], passages=()) if in_loop else whole,
             encoder,
             self.limits,
             budget,
@@ -192,12 +208,13 @@ class LatentDiffusionSystem(TrainedSystem):
             batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
             run=run,
         )
-        encoding, data = self._encoded(corpus, learnt, encoder, run)
+        learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
+        encoding, data = self._encoded(corpus, learnt, encoder, run, len(encoded.train))
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, run.seed)
-        model.standardiser = Standardiser.of(targets.states.statistics())
+        model.standardiser = Standardiser.of(data.sample.states.statistics())
         model.to(find_processes(run.device).device)
         start = measured(lambda: self.start(model, data, encoder, run.seed), run)
         part = left.part(recipe.decoder_share).after(start, "The linear start")
@@ -234,9 +251,10 @@ class LatentDiffusionSystem(TrainedSystem):
         return fitted
 
     def _encoded(
-        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun
+        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun, sample: int
     ) -> tuple[Encoding, EncodedCorpus]:
-        """Texts that are learnt from with their states, under the vocabulary of all documents."""
+        """Texts that are learnt from with their states, under the vocabulary of all documents; `sample` as in
+        `Encoding.corpus`."""
         seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
         vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
         source_tokens = self.limits.source_tokens
@@ -245,8 +263,9 @@ class LatentDiffusionSystem(TrainedSystem):
             for documents in (learnt.train, learnt.validation)
         )
         longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
-        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run)
-        return encoding, encoding.corpus(train, validation, learnt.passages)
+        place = self.two_stages().states
+        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run, place)
+        return encoding, encoding.corpus(train, validation, learnt.passages, sample)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)

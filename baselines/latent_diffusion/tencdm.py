@@ -40,6 +40,7 @@ from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
+from cosmos.data.loop_states import prepared
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
@@ -117,12 +118,9 @@ class StateDataset:
         return len(self.targets)
 
     def batch(self, index: Tensor) -> Rows:
-        states, mask = self.targets.states.rows(index, self.length)
-        tokens = functional.pad(self.targets.tokens[index], (0, self.length - self.targets.tokens.shape[1]))  # [PAD]: 0
-        rows = {"states": states, "mask": mask, "tokens": tokens}
+        rows = self.targets.rows(index, self.length)
         if self.sources is not None:
-            source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
-            rows |= {"source": source, "source_mask": source_mask}
+            rows |= self.sources.batch(index, self.sources.longest(index), "source", "source_mask")
         return rows
 
 
@@ -203,7 +201,8 @@ class TEncDMSystem(LatentDiffusionSystem):
     def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
         length, held_out = model.denoiser.config.latents, data.validation
         validation = None if held_out is None else StateDataset(held_out, length)
-        return TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
+        stage = TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
+        return prepared(stage, data.prepare)
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

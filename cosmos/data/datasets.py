@@ -1,23 +1,39 @@
 """What the two stages train on: states with tokens, and latents with states of sources.
 
-Batches are trimmed to their longest text. Axis legend in `cosmos.models.blocks`.
+Batches are trimmed to their longest text. Of states that are computed in the loop a batch has the tokens instead, under
+another name (`cosmos.data.loop_states`). Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from cosmos.data.loop_states import LoopStates
 from cosmos.data.state_cache import CachedStates
 from cosmos.io.errors import UserError
-from cosmos.text.vocabulary import Vocabulary
-from cosmos.training.batches import Rows
+from cosmos.text.vocabulary import PAD, Vocabulary
+from cosmos.training.batches import Dataset, Rows
+
+TextStates = CachedStates | LoopStates
+"""States of a list of texts, stored or computed in the loop."""
+
+
+class TargetDataset(Dataset, Protocol):
+    """Texts that an autoencoder learns from: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L]."""
+
+    states: TextStates
+
+    def rows(self, index: Tensor, length: int) -> Rows:
+        """`batch`, of a length that is given."""
+        ...
 
 
 class TextDataset:
-    """Texts for the autoencoder: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L].
+    """Texts whose states are stored.
 
     Raises:
         UserError: the vocabulary and the states come from different tokenizers.
@@ -32,16 +48,43 @@ class TextDataset:
     def __len__(self) -> int:
         return len(self.states)
 
+    def rows(self, index: Tensor, length: int) -> Rows:
+        tokens = self.tokens[index, :length]
+        wide = _widened(tokens, length) if tokens.shape[1] < length else tokens
+        return {**self.states.batch(index, length, "states", "mask"), "tokens": wide}
+
     def batch(self, index: Tensor) -> Rows:
-        length = int(self.states.lengths[index].max())
-        states, mask = self.states.rows(index, length)
-        return {"states": states, "mask": mask, "tokens": self.tokens[index, :length]}
+        return self.rows(index, self.states.longest(index))
+
+
+class LoopTextDataset:
+    """Texts whose states are computed in the loop.
+
+    Raises:
+        UserError: as `TextDataset`.
+    """
+
+    def __init__(self, states: LoopStates, vocabulary: Vocabulary) -> None:
+        if vocabulary.tokenizer.to_str() != states.encoder.tokenizer.to_str():
+            raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
+        self.states, self.to_compact = states, vocabulary.to_compact
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def rows(self, index: Tensor, length: int) -> Rows:
+        ids, mask = self.states.ids(index, length)
+        tokens = self.to_compact[ids].masked_fill_(~mask, PAD)
+        return {**self.states.batch(index, length, "states", "mask"), "tokens": tokens}
+
+    def batch(self, index: Tensor) -> Rows:
+        return self.rows(index, self.states.longest(index))
 
 
 class JoinedDataset:
-    """The rows of two lists of texts, one after the other; batches are as those of `TextDataset`."""
+    """The rows of two lists of texts, one after the other; batches are as those of either."""
 
-    def __init__(self, first: TextDataset, second: TextDataset) -> None:
+    def __init__(self, first: TargetDataset, second: TargetDataset) -> None:
         self.parts = (first, second)
 
     def __len__(self) -> int:
@@ -66,9 +109,12 @@ def _widened(value: Tensor, length: int) -> Tensor:
 
 
 class LatentDataset:
-    """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask."""
+    """Texts for the denoiser: raw latents [B, N, C] and, where there are sources, their raw states and mask.
 
-    def __init__(self, latents: Tensor, sources: CachedStates | None) -> None:
+    Latents that are computed in the loop are those of `latents`, a data set of targets, whose rows a batch has instead.
+    """
+
+    def __init__(self, latents: Tensor | TargetDataset, sources: TextStates | None) -> None:
         assert sources is None or len(sources) == len(latents)
         self.latents, self.sources = latents, sources
 
@@ -76,8 +122,7 @@ class LatentDataset:
         return len(self.latents)
 
     def batch(self, index: Tensor) -> Rows:
-        rows = {"latents": self.latents[index]}
+        rows = {"latents": self.latents[index]} if isinstance(self.latents, Tensor) else self.latents.batch(index)
         if self.sources is not None:
-            states, mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
-            rows |= {"source": states, "source_mask": mask}
+            rows |= self.sources.batch(index, self.sources.longest(index), "source", "source_mask")
         return rows

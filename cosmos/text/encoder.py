@@ -152,6 +152,36 @@ class TextEncoder:
             result = self.network(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
         return [state[: len(row)].float() for state, row in zip(result.last_hidden_state, rows, strict=True)]
 
+    @torch.no_grad()
+    def batch_states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden states float32 [B, L, D] of padded `ids` int64 [B, L], zero where `mask` bool [B, L] is False.
+
+        For the training loop: on the device that the ids are on, in float16 on a GPU, without a gradient, and without
+        waiting for the device, so that a recorded step can hold it.
+        """
+        half = ids.device.type == "cuda"
+        seen = mask[:, None, None, :] if self._takes_ready_masks else mask
+        with torch.autocast(ids.device.type, torch.float16 if half else torch.bfloat16, enabled=half):
+            result = self.network(input_ids=ids, attention_mask=seen)
+        return result.last_hidden_state.float().masked_fill(~mask[:, :, None], 0.0)
+
+    @cached_property
+    def _takes_ready_masks(self) -> bool:
+        """Whether the network takes a mask [B, 1, 1, L] as it is. One of [B, L] it may look into, which waits for the
+        device."""
+        ids = torch.full((1, 2), self._mask, device=self.device)
+        try:
+            with torch.no_grad():
+                self.network(input_ids=ids, attention_mask=torch.ones_like(ids, dtype=torch.bool)[:, None, None])
+        except ValueError:  # networks that widen masks themselves say so
+            return False
+        return True
+
+    @property
+    def pad(self) -> int:
+        """The token that fills a row up."""
+        return self._pad
+
     @staticmethod
     def groups(rows: Sequence[Sequence[int]]) -> list[list[int]]:
         """Places of rows in groups of similar length, at most TOKENS_PER_BATCH tokens each, shortest first."""
