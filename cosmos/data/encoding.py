@@ -81,13 +81,13 @@ class Encoding:
     place: Place = "stored"
 
     def corpus(
-        self, train: Texts, validation: Texts, passages: Sequence[str] = (), sample: int = SAMPLE
+        self, train: Texts, validation: Texts, passages: Sequence[str] = (), sample: int | None = None
     ) -> EncodedCorpus:
         """All texts of a training; validation texts and passages may be none. `sample` is how many of the first targets
-        are stored where others are not."""
+        are stored where others are not (`SAMPLE`)."""
         if self.place == "loop":
             learnt = self.encoded(train, "loop")
-            first = self.encoded(Texts(train.targets[:sample], None), "stored").targets
+            first = self.encoded(Texts(train.targets[: sample or SAMPLE], None), "stored").targets
         else:
             learnt = self.encoded(train, "stored")
             first = learnt.targets
