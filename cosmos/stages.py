@@ -51,9 +51,10 @@ DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates
 # -- any stage ---------------------------------------------------------------------------------------------------------
 
 
-def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
-    """Give networks their first weights and say what that costs: what it did the first time, however often resumed."""
-    costs = run.workdir / "start.json"
+def measured(start: Callable[[], None], run: TrainingRun, name: str = "start") -> Cost:
+    """Give networks their first weights, or do what else has a name, and say what that costs: what it did the first
+    time, however often resumed."""
+    costs = run.workdir / f"{name}.json"
     began = time.perf_counter()
     flops = measure_flops(start)
     with first_process_first(run.device):

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.data.streaming import Streamed, stream
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
@@ -29,6 +30,7 @@ from cosmos.stages import (
     measured,
     reconstruction,
 )
+from cosmos.text.corpora import Corpus
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
@@ -63,10 +65,39 @@ def train_autoencoder(
     """
     if not texts:
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
+    encoding = Encoding(encoder, vocabulary, recipe.model.autoencoder.max_tokens, 0, run, recipe.states)
+    corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
+    return _train_autoencoder(corpus, encoder, vocabulary, recipe, budget, run)
+
+
+def train_autoencoder_on(
+    corpora: Sequence[Corpus],
+    validation_texts: Sequence[str],
+    encoder: TextEncoder,
+    recipe: Recipe,
+    budget: Budget,
+    run: TrainingRun,
+) -> tuple[Pipeline, TrainingResult, Streamed]:
+    """First stage on corpora of any size, whose texts are read from disk and encoded in the loop, whatever the recipe
+    says of states. The vocabulary is that of all of them, and `max_tokens` of the recipe the longest text.
+
+    Arguments, results and errors as `train_autoencoder`, and those of `cosmos.data.streaming.stream`; and the corpora.
+    """
+    streamed = stream(corpora, validation_texts, encoder, recipe.model.autoencoder.max_tokens, run, measured)
+    trained = _train_autoencoder(streamed.corpus, encoder, streamed.vocabulary, recipe, budget, run)
+    return *trained, streamed
+
+
+def _train_autoencoder(
+    corpus: EncodedCorpus,
+    encoder: TextEncoder,
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    budget: Budget,
+    run: TrainingRun,
+) -> tuple[Pipeline, TrainingResult]:
     model = recipe.model
     config = replace(model.autoencoder, text_width=encoder.width, vocabulary=vocabulary.padded_size)
-    encoding = Encoding(encoder, vocabulary, config.max_tokens, 0, run, recipe.states)
-    corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
     standardiser = Standardiser.of(corpus.sample.states.statistics()).to(find_processes(run.device).device)
     autoencoder = initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), run.seed)
     cost = corpus.cost

@@ -45,6 +45,13 @@ class TextDataset:
             raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
         self.states, self.tokens = states, encoded.tokens
 
+    @classmethod
+    def of_tokens(cls, states: CachedStates, tokens: Tensor) -> TextDataset:
+        """Of compact tokens int64 [n, L] that are known."""
+        texts = cls.__new__(cls)
+        texts.states, texts.tokens = states, tokens
+        return texts
+
     def __len__(self) -> int:
         return len(self.states)
 

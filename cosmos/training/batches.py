@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -47,6 +47,21 @@ class Dataset(Protocol):
     def batch(self, index: Tensor) -> Rows:
         """The rows at `index`, int64 [B], as tensors whose first axis is B."""
         ...
+
+
+class Order(Protocol):
+    """Which rows of the data come at which place of an endless row of them."""
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Data rows at places start ... stop - 1, int64 [stop - start]."""
+        ...
+
+
+@runtime_checkable
+class BringsOrder(Protocol):
+    """A data set that is not seen in permutations of all of its rows, such as corpora that differ in weight."""
+
+    def order(self, seed: int) -> Order: ...
 
 
 class TensorDataset:

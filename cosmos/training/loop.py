@@ -32,7 +32,7 @@ from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
+from cosmos.training.batches import Batch, BringsOrder, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
@@ -180,7 +180,8 @@ class _Trainer:
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.step = OptimiserStep(self.model, config, processes, run.seed)
         self.best: list[Tensor] | None = None
-        self.order = EpochSampler(len(stage.data), run.seed)
+        brings = isinstance(stage.data, BringsOrder)
+        self.order = stage.data.order(run.seed) if brings else EpochSampler(len(stage.data), run.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
@@ -282,8 +283,9 @@ class _Trainer:
                 base = hashed(self.run.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
-                total, weight = loss_of(self.model, batch, seeds)
-                sums += torch.stack((total.double(), weight.double()))
+                for part, streams in self.step.parts(batch, seeds):
+                    total, weight = loss_of(self.model, part, streams)
+                    sums += torch.stack((total.double(), weight.double()))
         loss, weight = self.processes.total(sums).tolist()
         if not math.isfinite(loss) or weight <= 0:
             raise self._diverged("validation loss", self.counters.step)
