@@ -108,7 +108,7 @@ class CorruptionConfig:
 
     Every text is given token dropping (with chance `drop_share`), noise (`noise_share`) or neither; the two exclude
     each other. Latent zeroing comes on top. The weight of the mean squared error is here because it is one rung of the
-    ladder.
+    ladder. With `full_from` above 0 it is a curriculum: clean at first, as the release's recipe from there on.
     """
 
     mse_weight: float = 1.0
@@ -118,8 +118,11 @@ class CorruptionConfig:
     noise_keep: float = 0.7  # delta: h <- delta h + sqrt(1 - delta^2) eps
     latent_share: float = 0.0  # share of texts whose latents are zeroed in part
     latent_rate: float = 0.4  # chance of each number of such latents to become zero, without rescaling
+    full_from: float = 0.0  # share of the budget from which on it has its full strength, growing evenly from none
 
     def __post_init__(self) -> None:
+        if not 0 <= self.full_from <= 1:
+            raise UserError(f"full_from must lie between 0 and 1, not at {self.full_from:g}.")
         if self.drop_share + self.noise_share > 1:
             raise UserError("drop_share and noise_share exclude each other, so their sum must not exceed 1.")
 
@@ -127,7 +130,10 @@ class CorruptionConfig:
         """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
         shares = {"drop_rate": "drop_share", "noise_keep": "noise_share", "latent_rate": "latent_share"}
         unused = {key: share for key, share in shares.items() if getattr(self, share) == 0}
-        return {key: f"no text is corrupted so; set {{}}{share} above 0" for key, share in unused.items()}
+        reasons = {key: f"no text is corrupted so; set {{}}{share} above 0" for key, share in unused.items()}
+        if len(unused) == len(shares):
+            reasons["full_from"] = "no text is corrupted; set {}latent_share above 0"
+        return reasons
 
 
 LADDER: Mapping[str, CorruptionConfig] = {

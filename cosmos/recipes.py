@@ -33,6 +33,7 @@ class Recipe:
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
     states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     clean_latents: LatentPlace = "auto"
+    autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
 
     def __post_init__(self) -> None:
         check_places(self.states, self.clean_latents)

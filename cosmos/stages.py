@@ -90,7 +90,7 @@ def autoencoder_stage(
 
     def loss(model: nn.Module, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
         clean = standardiser(batch["states"], batch["mask"])
-        return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds)
+        return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds, batch.progress)
 
     own, others = corpus.train.targets, corpus.passages
     stage = TrainingStage(
@@ -141,7 +141,7 @@ def corpus_latents(
             return whole
         with torch.no_grad():
             latents = autoencoder.compress(standardiser(whole["states"], whole["mask"]), whole["mask"])
-        return Batch({**whole, "latents": latents.float()}, batch.static_shapes)
+        return batch.having({**whole, "latents": latents.float()})
 
     sizes, texts = autoencoder.config, len(corpus.train.targets)
     if place == "auto":

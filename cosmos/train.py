@@ -30,7 +30,7 @@ from cosmos.stages import (
     measured,
     reconstruction,
 )
-from cosmos.text.corpora import Corpus
+from cosmos.text.corpora import CorpusFile
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
@@ -71,7 +71,7 @@ def train_autoencoder(
 
 
 def train_autoencoder_on(
-    corpora: Sequence[Corpus],
+    corpora: Sequence[CorpusFile],
     validation_texts: Sequence[str],
     encoder: TextEncoder,
     recipe: Recipe,

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus
+from baselines.contract import Corpus, TrainingResult, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
+from cosmos.io import artifact
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
@@ -62,7 +64,7 @@ class CosmosSystem(LatentDiffusionSystem):
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        return (recipe.model.text_encoder,)
+        return (recipe.model.text_encoder, *named(recipe.autoencoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Recipe) -> str | None:
@@ -71,7 +73,9 @@ class CosmosSystem(LatentDiffusionSystem):
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe
         sizes, start = recipe.model.autoencoder, recipe.start_linear
-        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
+        shared = None if recipe.autoencoder is None else "autoencoder"
+        how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
+        return ignored_keys(recipe.budget, self.limits, sizes, **how)
 
     def two_stages(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
@@ -86,6 +90,7 @@ class CosmosSystem(LatentDiffusionSystem):
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
             states=recipe.states,
+            decoder=recipe.autoencoder,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -129,6 +134,20 @@ class CosmosSystem(LatentDiffusionSystem):
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
 
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        sizes = self.recipe.model.autoencoder
+        asked = {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in AUTOENCODER_SIZES}
+        return asked | (
+            {"latents": (positions, "full=false --set model.autoencoder.latents")} if self.recipe.full else {}
+        )
+
+    def load_decoder(self, shared: SharedDecoder, model: LatentNetworks) -> None:
+        pipeline = Pipeline.load(shared.folder / artifact.MODEL, with_encoder=False)
+        model.standardiser, model.decoder = pipeline.standardiser, pipeline.autoencoder
+
+    def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
+        raise UserError("The first stage of cosmos has a command of its own: python -m cosmos train-autoencoder.")
+
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
@@ -140,9 +159,7 @@ class CosmosSystem(LatentDiffusionSystem):
         noted = {"start_linear": self._starts_linearly(model)}
         if data.validation is None:
             return noted
-        return noted | reconstruction(
-            model.decoder, model.standardiser, data.validation.targets, data.prepare
-        )
+        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets, data.prepare)
 
     def decoder(self) -> nn.Module:
         return self.model.decoder.decompressor

@@ -38,6 +38,7 @@ from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
+from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
@@ -168,7 +169,13 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
-        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, start_linear=recipe.start_linear)
+        how = {"start_linear": recipe.start_linear, "shared": None if recipe.decoder is None else "decoder"}
+        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, **how)
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        recipe: LD4LGRecipe = self.recipe
+        sizes = {name: (getattr(recipe.autoencoder, name), f"autoencoder.{name}") for name in AUTOENCODER_SIZES}
+        return {**sizes, "decoder_layers": (recipe.decoder_layers, "decoder_layers")}
 
     def positions(self, longest: int) -> int:
         """As others', and one for each latent at least."""
@@ -220,4 +227,5 @@ class LD4LGSystem(LatentDiffusionSystem):
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
-        return greedy(self.kv_decoder, raw, length - 1, len(self.vocabulary), setting.capture)
+        most = min(length, self.limits.target_tokens) - 1
+        return greedy(self.kv_decoder, raw, most, len(self.vocabulary), setting.capture)

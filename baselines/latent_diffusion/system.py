@@ -29,6 +29,7 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
+from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
 from cosmos.config import (
     MINILM,
     PRESETS,
@@ -42,6 +43,7 @@ from cosmos.config import (
 )
 from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
+from cosmos.io import artifact
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.recipes import RECIPES, check_shares
@@ -78,6 +80,7 @@ class LatentRecipe:
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
 
     def __post_init__(self) -> None:
         check_places(self.states)
@@ -115,7 +118,7 @@ class LatentNetworks(nn.Module):
         self.decoder, self.denoiser = decoder, denoiser
 
 
-class LatentDiffusionSystem(TrainedSystem):
+class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
@@ -125,7 +128,7 @@ class LatentDiffusionSystem(TrainedSystem):
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        return (recipe.text_encoder,)
+        return (recipe.text_encoder, *named(recipe.decoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Any) -> str | None:
@@ -133,6 +136,8 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def locate_weights(self) -> None:
         find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
+        if self.two_stages().decoder is not None:
+            self.shared()
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -197,7 +202,8 @@ class LatentDiffusionSystem(TrainedSystem):
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.two_stages()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
-        whole = replace(corpus, passages=self.passages(corpus, encoder))
+        shared = None if recipe.decoder is None else self.shared()
+        whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
         in_loop = recipe.states == "loop"
         encoded = affordable(
             replace(whole, train=whole.train[:SAMPLE], passages=()) if in_loop else whole,
@@ -209,33 +215,33 @@ class LatentDiffusionSystem(TrainedSystem):
             run=run,
         )
         learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
-        encoding, data = self._encoded(corpus, learnt, encoder, run, len(encoded.train))
+        encoding, data = self._encoded(corpus, learnt, encoder, run, len(encoded.train), shared)
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, run.seed)
-        model.standardiser = Standardiser.of(data.sample.states.statistics())
+        if shared is None:
+            model.standardiser = Standardiser.of(data.sample.states.statistics())
+        else:
+            artifact.check_files(shared.folder, shared.about)
+            self.load_decoder(shared, model)
         model.to(find_processes(run.device).device)
-        start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = left.part(recipe.decoder_share).after(start, "The linear start")
-        stage = self.first_stage(model, data)
-        first = train(stage, recipe.decoder_training, part, run)
-        next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train(next_stage, recipe.denoiser_training, part, run)
+        begin = (lambda: self.start(model, data, encoder, run.seed)) if shared is None else model.eval
+        start = measured(begin, run)
+        trained, prepared = self.train_networks(model, data, left, start, run)
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
-            steps=first.steps + second.steps,
-            seconds=first.seconds + second.seconds + cost.seconds,
-            flops=first.flops + second.flops + cost.flops,
-            validation_loss=second.validation_loss,
+            steps=sum(stage.steps for stage in trained.values()),
+            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds,
+            flops=sum(stage.flops for stage in trained.values()) + cost.flops,
+            validation_loss=[*trained.values()][-1].validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                stage.name: asdict(first),
-                next_stage.name: asdict(second),
+                **{name: asdict(stage) for name, stage in trained.items()},
+                **({} if shared is None else {"first_stage": shared.notes}),
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -250,13 +256,41 @@ class LatentDiffusionSystem(TrainedSystem):
         self.save(workdir, vocabulary, model, encoder)
         return fitted
 
+    def train_networks(
+        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> tuple[dict[str, TrainingResult], Cost]:
+        """What each stage cost and reached, by its name, in their order, and what they paid for besides.
+
+        Args:
+            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
+        """
+        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
+        if recipe.decoder is None:
+            share = recipe.decoder_share
+            part = left.part(share).after(start, "The linear start")
+            stage = self.first_stage(model, data)
+            trained[stage.name] = train(stage, recipe.decoder_training, part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = left.part(1.0 - share).after(prepared, "Computing the latents")
+        trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
+        return trained, prepared
+
     def _encoded(
-        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun, sample: int
+        self,
+        corpus: Corpus,
+        learnt: Corpus,
+        encoder: TextEncoder,
+        run: TrainingRun,
+        sample: int,
+        shared: SharedDecoder | None,
     ) -> tuple[Encoding, EncodedCorpus]:
-        """Texts that are learnt from with their states, under the vocabulary of all documents; `sample` as in
-        `Encoding.corpus`."""
-        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
-        vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        """Texts that are learnt from with their states, under the vocabulary of all documents, or that of a first stage
+        from elsewhere; `sample` as in `Encoding.corpus`."""
+        if shared is None:
+            seen = [text for d in corpus.train for text in (d.source, d.target) if text is not None]
+            vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        else:
+            vocabulary = Vocabulary.load(shared.folder / artifact.MODEL / checkpoint.VOCABULARY)
         source_tokens = self.limits.source_tokens
         train, validation = (
             Texts([d.target for d in documents], [str(d.source) for d in documents] if source_tokens else None)
@@ -264,7 +298,8 @@ class LatentDiffusionSystem(TrainedSystem):
         )
         longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
         place = self.two_stages().states
-        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run, place)
+        positions = self.positions(longest) if shared is None else self.shared_positions(shared, longest)
+        encoding = Encoding(encoder, vocabulary, positions, source_tokens, run, place)
         return encoding, encoding.corpus(train, validation, learnt.passages, sample)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
@@ -324,7 +359,9 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
-        return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+        logits = self.logits(latents, SourceStates(*source) if source else None)
+        # A decoder from elsewhere may write longer texts than the task wants.
+        return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""

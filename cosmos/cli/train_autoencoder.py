@@ -27,14 +27,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cosmos.cli.flags import add_training_options, device, recipe, train, whole_number
+from cosmos.cli.flags import add_training_options, device, finite_number, recipe, train, whole_number
 from cosmos.config import MOST_WIDE
 from cosmos.io.artifact import AUTOENCODER_KIND, MODEL
 
 if TYPE_CHECKING:
     from cosmos.pipeline import Pipeline
     from cosmos.recipes import Recipe
-    from cosmos.text.corpora import Corpus
+    from cosmos.text.corpora import CorpusFile
     from cosmos.text.encoder import TextEncoder
     from cosmos.training.budget import Budget
     from cosmos.training.config import TrainingResult, TrainingRun
@@ -57,11 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latents", type=whole_number(1, MOST_WIDE), metavar="N", help="how many latents a text becomes (the preset's)"
     )
     parser.add_argument("--corruption", metavar="NAME", help="ce, mse, activation or latent: the ablation ladder")
+    parser.add_argument(
+        "--full-from",
+        type=finite_number,
+        metavar="SHARE",
+        help="of the budget, from which on corruption has its full strength, growing from none (0: at once)",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
     from cosmos.io.errors import UserError
-    from cosmos.text.corpora import Corpus, check_corpora
+    from cosmos.text.corpora import CorpusFile, check_corpora
     from cosmos.text.files import read_texts
     from cosmos.training.budget import Budget
 
@@ -70,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.out = arguments.out or arguments.folder
     preset = recipe(arguments.preset)
     share = preset.budget.part(preset.autoencoder_share) if arguments.budget is None else Budget.parse(arguments.budget)
-    corpora = [Corpus.parse(text) for text in arguments.texts or []]
+    corpora = [CorpusFile.parse(text) for text in arguments.texts or []]
     if corpora:
         check_corpora(corpora)
     texts = None if corpora else read_texts(arguments.data)
@@ -88,6 +94,8 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.corruption not in LADDER:
             raise unknown("corruption", arguments.corruption, LADDER)
         corruption = LADDER[arguments.corruption]
+    if arguments.full_from is not None:
+        corruption = replace(corruption, full_from=arguments.full_from)
     preset = replace(preset, model=replace(preset.model, corruption=corruption))
     encoder = TextEncoder(arguments.encoder or encoder_name(preset.model.text_encoder, MINILM), where)
     if texts is None:
@@ -117,7 +125,7 @@ def _sized(arguments: argparse.Namespace, preset: Recipe, encoder: TextEncoder, 
 def _on_corpora(
     arguments: argparse.Namespace,
     where: str,
-    corpora: Sequence[Corpus],
+    corpora: Sequence[CorpusFile],
     held_out: Sequence[str],
     encoder: TextEncoder,
     preset: Recipe,

@@ -88,7 +88,7 @@ def with_states(encoder: TextEncoder, batch: Batch) -> Batch:
     for name, mask in _NAMES:
         if name + IDS in computed:
             computed[name] = encoder.batch_states(computed.pop(name + IDS), computed[mask])
-    return Batch(computed, batch.static_shapes)
+    return batch.having(computed)
 
 
 def prepared(stage: TrainingStage, prepare: Prepare | None) -> TrainingStage:

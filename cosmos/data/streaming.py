@@ -1,7 +1,7 @@
 """Corpora of any size as what a first stage learns from: tokens on disk, states computed in the loop.
 
-    run.workdir/corpora/<hash>/   tokens of a corpus (`cosmos.data.token_store`)
-    run.workdir/sample.json       what encoding the sample cost, by which states are standardised
+run.workdir/corpora/<hash>/   tokens of a corpus (`cosmos.data.token_store`)
+run.workdir/sample.json       what encoding the sample cost, by which states are standardised
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cosmos.data.state_cache import CachedStates
 from cosmos.data.token_store import StoredCorpus, store_tokens
 from cosmos.io.artifact import OPENINGS, CorpusRead, write_artifact
 from cosmos.io.openings import write_filter
-from cosmos.text.corpora import Corpus, check_corpora
+from cosmos.text.corpora import CorpusFile, check_corpora
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
@@ -88,7 +88,7 @@ Measured = Callable[[Callable[[], None], TrainingRun, str], Cost]
 
 
 def stream(
-    corpora: Sequence[Corpus],
+    corpora: Sequence[CorpusFile],
     validation_texts: Sequence[str],
     encoder: TextEncoder,
     max_tokens: int,
@@ -122,7 +122,9 @@ def stream(
     place = "stored" if len(validation_texts) <= SAMPLE else "loop"
     held_out = encoding.encoded(Texts(validation_texts, None), place) if validation_texts else None
     learnt, prepare = EncodedTexts(texts, key, None), partial(with_states, encoder)
-    return Streamed(EncodedCorpus(learnt, held_out, _sample(texts, run, measured), None, prepare), vocabulary, told, parts)
+    return Streamed(
+        EncodedCorpus(learnt, held_out, _sample(texts, run, measured), None, prepare), vocabulary, told, parts
+    )
 
 
 def _sample(texts: MixedDataset, run: TrainingRun, measured: Measured) -> TextDataset:

@@ -26,7 +26,7 @@ from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, read_json, saving, write_json
 from cosmos.io.openings import openings
 from cosmos.io.typed_json import read_as
-from cosmos.text.corpora import Corpus, read_rows
+from cosmos.text.corpora import CorpusFile, read_rows
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 
@@ -61,7 +61,7 @@ class StoredCorpus:
     openings: np.ndarray
 
 
-def store_tokens(corpus: Corpus, encoder: TextEncoder, max_tokens: int, folder: Path) -> StoredCorpus:
+def store_tokens(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, folder: Path) -> StoredCorpus:
     """The tokens of a corpus, from `folder` if they are there, else read from its file and left there.
 
     Killed and called again, a corpus that was not finished is read again, to the same bytes.
@@ -82,12 +82,15 @@ def store_tokens(corpus: Corpus, encoder: TextEncoder, max_tokens: int, folder: 
     return StoredCorpus(LoopStates(encoder, flat, starts, stored["cut"]), sha256, stored["numbers"], hashes)
 
 
-def _write(corpus: Corpus, encoder: TextEncoder, max_tokens: int, folder: Path, key: str, sha256: str) -> None:
+def _write(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, folder: Path, key: str, sha256: str) -> None:
     texts = tokens = cut = told = 0
     used = np.zeros(encoder.tokenizer.get_vocab_size() + 1, dtype=bool)
-    with saving(folder), _open(folder, "tokens") as flat, _open(folder, "starts") as starts, _open(
-        folder, "openings"
-    ) as hashes:
+    with (
+        saving(folder),
+        _open(folder, "tokens") as flat,
+        _open(folder, "starts") as starts,
+        _open(folder, "openings") as hashes,
+    ):
         starts.write(np.zeros(1, "<i8").tobytes())
         for group in _groups(read_rows(corpus.path)):
             opened = np.array([number for text in group for number in openings(text)], "<u8")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cosmos.io.errors import UserError
-from cosmos.io.parquet import check_names, values_of
 from cosmos.io.typed_json import is_whole_text, parse_object
+from cosmos.text.files import parquet_column
 
 MOST_CORPORA = 64
 _ROWS = 4096  # of a Parquet file, at once
@@ -22,7 +22,7 @@ _LEAST, _MOST = 1e-3, 1e3  # weights
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusFile:
     """A file of texts, and how often each of them is seen for every time that a text of weight 1 is."""
 
     path: Path
@@ -33,7 +33,7 @@ class Corpus:
             raise UserError(f"The weight of {self.path} must lie between {_LEAST:g} and {_MOST:g}.")
 
     @classmethod
-    def parse(cls, text: str) -> Corpus:
+    def parse(cls, text: str) -> CorpusFile:
         """Read `PATH` or `PATH=WEIGHT`, such as wikipedia.parquet=0.5."""
         path, equals, weight = text.rpartition("=")
         if not equals or Path(text).exists():
@@ -60,7 +60,7 @@ class Corpus:
             raise UserError(f"Cannot read {self.path} ({error.strerror or error}).") from error
 
 
-def check_corpora(corpora: list[Corpus]) -> None:
+def check_corpora(corpora: list[CorpusFile]) -> None:
     """Raise `UserError` unless there are some corpora, each once, of a kind that can be read."""
     if not 1 <= len(corpora) <= MOST_CORPORA:
         raise UserError(f"Name between 1 and {MOST_CORPORA} corpora, not {len(corpora)}.")
@@ -102,23 +102,8 @@ def _json_lines(path: Path) -> Iterator[str]:
 
 
 def _parquet(path: Path) -> Iterator[str]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            check_names(names, path)
-            wanted = [name for name in ("target", "text") if name in names][:1]
-            if not wanted:
-                raise UserError(f"{path} needs a column 'text', or columns 'source' and 'target'.")
-            number = 0
-            for batch in file.iter_batches(_ROWS, columns=wanted):
-                for text in values_of(batch.column(0), wanted[0], path):
-                    number += 1
-                    yield _text_of({"text": text}, number, path)
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
+    for number, text in enumerate(parquet_column(path, ("target", "text"), _ROWS), 1):
+        yield _text_of({"text": text}, number, path)
 
 
 def _text_of(row: Mapping[str, Any], number: int, path: Path) -> str:

@@ -12,11 +12,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
@@ -55,6 +57,21 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def fingerprint_of(name: str | None) -> str:
+    """`TextEncoder.fingerprint` of an encoder that is not loaded; name and errors as in `find_encoder`."""
+    folder = find_encoder(name)
+    return _fingerprint(folder, load_tokenizer(folder))
+
+
+def _fingerprint(folder: Path, tokenizer: Tokenizer) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted([*folder.glob("model*.safetensors"), folder / "config.json"]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    digest.update(tokenizer.to_str().encode())
+    return digest.hexdigest()
 
 
 class TextEncoder:
@@ -106,12 +123,7 @@ class TextEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, configuration and tokenizer."""
-        digest = hashlib.blake2b(digest_size=16)
-        for path in sorted([*self.folder.glob("model*.safetensors"), self.folder / "config.json"]):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "blake2b").digest())
-        digest.update(self.tokenizer.to_str().encode())
-        return digest.hexdigest()
+        return _fingerprint(self.folder, self.tokenizer)
 
     @cached_property
     def _row_flops(self) -> tuple[float, float, float]:

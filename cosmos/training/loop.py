@@ -228,7 +228,7 @@ class _Trainer:
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         share = share if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.config, step, share)
-        self.step(self.ahead.take(), step, rate)
+        self.step(self.ahead.take(), step, rate, share)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate

@@ -64,6 +64,7 @@ class OptimiserStep:
         self.first = processes.rank * part  # row of the global batch
         self.rows = torch.arange(self.first, self.first + part, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
+        self.progress = torch.zeros((), device=device)  # the share of the budget used
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, device=device)
@@ -82,8 +83,10 @@ class OptimiserStep:
         precision = self.processes.precision(self.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
-    def __call__(self, rows: Rows, step: int, rate: float) -> None:
-        """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device."""
+    def __call__(self, rows: Rows, step: int, rate: float, share: float = 0.0) -> None:
+        """Step `step` (from 0) at a learning rate, where a share of the budget is used, on rows that lie on the CPU;
+        does not wait for the device."""
+        self.progress.fill_(share)
         self.noise.fill_(hashed(self.seed, "noise", step))
         dropout = hashed(self.seed, "dropout", step, self.processes.rank)
         torch.default_generator.manual_seed(dropout)
@@ -109,11 +112,11 @@ class OptimiserStep:
         size = self.config.micro_batch_size or len(seeds)
         for start in range(0, len(seeds), size):
             part = {name: value[start : start + size] for name, value in batch.items()}
-            yield Batch(part, batch.static_shapes), seeds.part(start, min(start + size, len(seeds)))
+            yield batch.having(part), seeds.part(start, min(start + size, len(seeds)))
 
     def _gradients(self, rows: Rows) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters; returns sum and weight of that loss [2]."""
-        batch = Batch(rows, static_shapes=self.recorded).to(self.device)
+        batch = Batch(rows, self.recorded, self.progress).to(self.device)
         seeds = CounterRNG(self.rows + self.noise, self.compiled)
         if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
             with self.autocast():

@@ -1,5 +1,5 @@
-"""A batch worked on in parts gives the gradients of the whole, whatever the system: losses are weighted by their tokens,
-and no row's noise, time or coin depends on the part that it is in."""
+"""A batch worked on in parts gives the gradients of the whole, whatever the system: losses are weighted by their
+tokens, and no row's noise, time or coin depends on the part that it is in."""
 
 from __future__ import annotations
 

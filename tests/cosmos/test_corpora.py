@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cosmos.io.artifact import check_files, read_artifact
 from cosmos.io.errors import UserError
 from cosmos.io.openings import LENGTHS, met, openings, write_filter
 from cosmos.stages import measured
-from cosmos.text.corpora import Corpus, check_corpora, read_rows
+from cosmos.text.corpora import CorpusFile, check_corpora, read_rows
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.config import TrainingRun
@@ -91,7 +92,7 @@ def test_rows_are_read_one_by_one(name: str, tmp_path: Path) -> None:
 def test_tokens_on_disk_are_those_of_the_texts_and_long_ones_become_several(
     encoder: TextEncoder, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    stored = store_tokens(Corpus(files[1]), encoder, 10, tmp_path)
+    stored = store_tokens(CorpusFile(files[1]), encoder, 10, tmp_path)
     wanted, _ = encoder.ids(SOURCES[:7], 10)
     assert len(stored.states) == 7 and stored.states.cut == 0
     for number, row in enumerate(wanted):
@@ -99,16 +100,16 @@ def test_tokens_on_disk_are_those_of_the_texts_and_long_ones_become_several(
         assert ids[mask].tolist() == row
     assert set(stored.numbers) == {number for row in wanted for number in row}
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    store_tokens(Corpus(files[1]), encoder, 10, tmp_path)
+    store_tokens(CorpusFile(files[1]), encoder, 10, tmp_path)
     assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert len(store_tokens(Corpus(files[1]), encoder, 24, tmp_path).states) == 6  # another limit: read again
+    assert len(store_tokens(CorpusFile(files[1]), encoder, 24, tmp_path).states) == 6  # another limit: read again
 
 
 def test_a_mixed_batch_has_the_rows_of_each_corpus(
     encoder: TextEncoder, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     run = TrainingRun(tmp_path, 0, "cpu")
-    streamed = stream([Corpus(files[0]), Corpus(files[1], 3.0)], TARGETS[:3], encoder, 10, run, measured)
+    streamed = stream([CorpusFile(files[0]), CorpusFile(files[1], 3.0)], TARGETS[:3], encoder, 10, run, measured)
     texts = [*TARGETS, *SOURCES[:7]]
     assert streamed.vocabulary.pieces == Vocabulary.of(texts, str(encoder.folder)).pieces
     index = torch.tensor([25, 0, 24, 7, 30])
@@ -161,11 +162,10 @@ def test_a_first_stage_is_left_with_what_it_cost_and_read(
         if stage == "autoencoder" and share >= 0.5:
             raise StoppedError
 
-    from contextlib import nullcontext
-
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    with monkeypatch.context() as patch:
         patch.setattr("cosmos.cli.flags.progress_bars", lambda: nullcontext(stopping))
-        train(files, tmp_path / "stopped")
+        with pytest.raises(StoppedError):
+            train(files, tmp_path / "stopped")
     assert not (tmp_path / "stopped" / "artifact.json").exists()
     assert train(files, tmp_path / "stopped") == 0
     again = read_artifact(tmp_path / "stopped", "cosmos")
@@ -180,13 +180,13 @@ def test_a_first_stage_is_left_with_what_it_cost_and_read(
 
 
 def test_bad_corpora_are_refused_in_one_sentence(files: tuple[Path, Path], tmp_path: Path) -> None:
-    assert Corpus.parse(f"{files[0]}=0.5") == Corpus(files[0], 0.5)
+    assert CorpusFile.parse(f"{files[0]}=0.5") == CorpusFile(files[0], 0.5)
     for text, message in (("a.txt=many", "Cannot read the weight"), ("a.txt=0", "must lie between")):
         with pytest.raises(UserError, match=message):
-            Corpus.parse(text)
+            CorpusFile.parse(text)
     (tmp_path / "a.csv").write_text("x")
     cases = (([], "Name between 1"), ([tmp_path / "a.csv"], "Cannot tell"), ([tmp_path / "b.txt"], "no file"))
     for paths, message in (*cases, ([files[0], files[0]], "named twice")):
         with pytest.raises(UserError, match=message):
-            check_corpora([Corpus(path) for path in paths])
+            check_corpora([CorpusFile(path) for path in paths])
     assert main(["train-autoencoder", str(files[0]), "--out", "x", "--texts", str(files[0])]) == 2

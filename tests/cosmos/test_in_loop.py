@@ -68,9 +68,7 @@ def test_each_batch_pays_for_its_own_states(encoder: TextEncoder, tmp_path: Path
     assert loop[1] > stored[1]  # for the sources
 
 
-def test_nothing_is_stored_but_a_sample(
-    encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_stored_but_a_sample(encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosmos.data.encoding.SAMPLE", 5)
     pipeline, _ = tiny_autoencoder(encoder, tmp_path, FEW, states="loop")
     tiny_diffusion(pipeline, tmp_path, FEW, states="loop", clean_latents="loop")
