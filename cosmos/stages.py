@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +27,6 @@ from cosmos.config import CorruptionConfig, DiffusionConfig, LatentPlace
 from cosmos.data.datasets import JoinedDataset, LatentDataset, TargetDataset, TextDataset, TextStates
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
 from cosmos.data.latent_cache import Compresses, cache_latents
-from cosmos.data.loop_states import Prepare, prepared
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.io.typed_json import read_as
@@ -39,7 +39,7 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import TrainingStage
+from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
 MOST_STORED = 16e9  # bytes of latents that are stored where nobody says; a GPU's machine has ten times as much
@@ -84,9 +84,14 @@ def source_of(standardiser: Standardiser, batch: Batch) -> SourceStates | None:
 
 
 def autoencoder_stage(
-    autoencoder: Autoencoder, standardiser: Standardiser, corruption: CorruptionConfig, corpus: EncodedCorpus
+    autoencoder: Autoencoder,
+    standardiser: Standardiser,
+    corruption: CorruptionConfig,
+    corpus: EncodedCorpus,
+    accuracy: bool = False,
 ) -> TrainingStage:
-    """The first stage, on targets and passages; validation is under clean input whatever the corruption."""
+    """The first stage, on targets and passages; validation is under clean input whatever the corruption. With
+    `accuracy` the log tells `reconstruction` of validation texts too, each time."""
 
     def loss(model: nn.Module, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
         clean = standardiser(batch["states"], batch["mask"])
@@ -100,8 +105,12 @@ def autoencoder_stage(
         own if others is None else JoinedDataset(own, others.targets),
         None if corpus.validation is None else corpus.validation.targets,
         lambda model, batch, seeds: loss(model, batch, None),
+        corpus.prepare,
     )
-    return prepared(stage, corpus.prepare)
+    if accuracy and corpus.validation is not None:
+        held_out = corpus.validation.targets
+        stage = replace(stage, measure=lambda: reconstruction(autoencoder, standardiser, held_out, corpus.prepare))
+    return stage
 
 
 class LatentCorpus(NamedTuple):
@@ -172,7 +181,7 @@ def diffusion_stage(
         clean = model.normaliser.standardise(batch["latents"])
         return objective(model, clean, diffusion, seeds, source_of(standardiser, batch))
 
-    return prepared(TrainingStage(DIFFUSION, denoiser, loss, corpus.train, corpus.validation), corpus.prepare)
+    return TrainingStage(DIFFUSION, denoiser, loss, corpus.train, corpus.validation, prepare=corpus.prepare)
 
 
 @torch.no_grad()

@@ -106,7 +106,7 @@ def _train_autoencoder(
         autoencoder.to(standardiser.mean.device)
         begin = measured(lambda: linear_start(autoencoder, *first_texts(corpus.sample, standardiser), run.seed), run)
         cost = Cost.total([cost, begin])
-    stage = autoencoder_stage(autoencoder, standardiser, model.corruption, corpus)
+    stage = autoencoder_stage(autoencoder, standardiser, model.corruption, corpus, accuracy=True)
     trained = train(stage, recipe.autoencoder_training, budget.after(cost, "Encoding the texts"), run)
     notes = {"cut": corpus.train.targets.states.cut, "start_linear": start_linear}
     if corpus.validation is not None:

@@ -42,7 +42,6 @@ from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.data.loop_states import prepared
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
@@ -212,7 +211,8 @@ class LD4LGSystem(LatentDiffusionSystem):
             return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
 
         held_out = None if data.validation is None else data.validation.targets
-        return prepared(TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out), data.prepare)
+        learnt = data.train.targets
+        return TrainingStage("decoder", model.decoder, loss, learnt, held_out, prepare=data.prepare)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)

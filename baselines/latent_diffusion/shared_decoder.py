@@ -93,7 +93,7 @@ def open_shared(
 
 
 def first_networks(model: Any) -> nn.ModuleDict:
-    """What the first stage of a `baselines.latent_diffusion.system.LatentNetworks` is, as its file of weights has it."""
+    """What the first stage of `baselines.latent_diffusion.system.LatentNetworks` is, as its file of weights has it."""
     return nn.ModuleDict({"standardiser": model.standardiser, "decoder": model.decoder})
 
 

@@ -41,7 +41,6 @@ from baselines.latent_diffusion.shared_decoder import SharedDecoder
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
-from cosmos.data.loop_states import prepared
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
@@ -220,8 +219,8 @@ class TEncDMSystem(LatentDiffusionSystem):
     def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
         length, held_out = model.denoiser.config.latents, data.validation
         validation = None if held_out is None else StateDataset(held_out, length)
-        stage = TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
-        return prepared(stage, data.prepare)
+        learnt = StateDataset(data.train, length)
+        return TrainingStage(name, getattr(model, name), loss, learnt, validation, prepare=data.prepare)
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

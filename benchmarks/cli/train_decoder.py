@@ -2,8 +2,8 @@
 
 For systems that diffuse what a frozen encoder makes of texts: `tencdm`, `ld4lg` (the first stage of `cosmos` has a
 command of its own, python -m cosmos train-autoencoder). Corpora are .txt files (one text per line), or .jsonl or
-.parquet with a column `text` or `target`; PATH=2 is seen twice as often as others. Texts are read row by row and encoded
-in the training loop. Killed, the same command goes on where it stopped.
+.parquet with a column `text` or `target`; PATH=2 is seen twice as often as others. Texts are read row by row and
+encoded in the training loop. Killed, the same command goes on where it stopped.
 
 What OUT then holds is used by `run --set SYSTEM.recipe.decoder=OUT`. Its training is in no budget of such runs: their
 reports tell what it cost, and rank those entries among others on weights learnt elsewhere.

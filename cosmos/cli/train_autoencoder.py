@@ -7,8 +7,8 @@ seen twice as often as one of weight 1). They are read row by row, so memory doe
 become several, of whole sentences. The vocabulary is that of all texts.
 
 States of the frozen encoder are computed in the training loop, and with DATA at the preset nano before it; the budget
-pays for them. What training needs besides, and resume points, are kept in OUT/training. Killed, the same command goes
-on where it stopped.
+pays for them. What training needs besides, and resume points, are kept in OUT/training, and the log autoencoder.jsonl,
+with the share of validation tokens that come back right. Killed, the same command goes on where it stopped.
 
 OUT/model then holds the vocabulary and the autoencoder: try `reconstruct OUT/model`, or train the second stage on it.
 Of corpora, OUT as a whole is a first stage for many tasks: `benchmarks run --set cosmos.recipe.autoencoder=OUT`.

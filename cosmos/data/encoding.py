@@ -9,7 +9,7 @@ from functools import partial
 
 from cosmos.config import Place
 from cosmos.data.datasets import LoopTextDataset, TargetDataset, TextDataset, TextStates
-from cosmos.data.loop_states import LoopStates, Prepare, with_states
+from cosmos.data.loop_states import LoopStates, with_states
 from cosmos.data.state_cache import CachedStates, cache_states, states_key
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
@@ -17,6 +17,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
+from cosmos.training.loop import Prepare
 
 SAMPLE = 2048
 """Texts whose states are stored also where others' are computed in the loop: the first ones, for the statistics of all

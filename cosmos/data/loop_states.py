@@ -13,22 +13,17 @@ Axis legend: B texts of a batch, L tokens, T tokens of all texts together, D wid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cosmos.runtime.rng import CounterRNG
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
-from cosmos.training.loop import Loss, TrainingStage
 
 IDS = "_ids"  # after the name of states in a batch: the tokens that they are to be computed of
 _NAMES = (("states", "mask"), ("source", "source_mask"))
-Prepare = Callable[[Batch], Batch]
-"""What is made of a batch on the device, before the loss is given it."""
 
 
 class LoopStates:
@@ -89,18 +84,3 @@ def with_states(encoder: TextEncoder, batch: Batch) -> Batch:
         if name + IDS in computed:
             computed[name] = encoder.batch_states(computed.pop(name + IDS), computed[mask])
     return batch.having(computed)
-
-
-def prepared(stage: TrainingStage, prepare: Prepare | None) -> TrainingStage:
-    """The stage, whose losses are given prepared batches."""
-    if prepare is None:
-        return stage
-
-    def around(loss: Loss) -> Loss:
-        def prepared_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            return loss(model, prepare(batch), seeds)
-
-        return prepared_loss
-
-    held_out = stage.validation_loss
-    return replace(stage, loss=around(stage.loss), validation_loss=None if held_out is None else around(held_out))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
@@ -43,6 +43,9 @@ Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
 whole global batch, so rows with more tokens count for more where the weight counts tokens."""
 
+Prepare = Callable[[Batch], Batch]
+"""What is made of a batch on the device, before a loss is given it."""
+
 AHEAD = 3  # steps whose batches are put together while a GPU is busy
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
 CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
@@ -57,6 +60,8 @@ class TrainingStage:
         network: is trained in place.
         loss: is given the rows of one process and `CounterRNG` with one stream per row.
         validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
+        prepare: what a step makes of its batch first, as part of what it costs; None: nothing.
+        measure: what else is measured then, of the network as it is, for the log; named numbers.
     """
 
     name: str
@@ -65,6 +70,8 @@ class TrainingStage:
     data: Dataset
     validation: Dataset | None = None
     validation_loss: Loss | None = None
+    prepare: Prepare | None = None
+    measure: Callable[[], Mapping[str, float]] | None = None
 
 
 def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
@@ -78,6 +85,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
             is not finite, a disk that is full.
     """
+    stage = _preparing(stage)
     if len(stage.data) == 0:
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
@@ -104,6 +112,19 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
+
+
+def _preparing(stage: TrainingStage) -> TrainingStage:
+    """The stage with losses that prepare the batches that they are given."""
+    prepare = stage.prepare
+    if prepare is None:
+        return stage
+
+    def around(loss: Loss) -> Loss:
+        return lambda model, batch, seeds: loss(model, prepare(batch), seeds)
+
+    held_out = None if stage.validation_loss is None else around(stage.validation_loss)
+    return replace(stage, loss=around(stage.loss), validation_loss=held_out, prepare=None)
 
 
 def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, seed: int) -> dict[str, Any]:
@@ -286,6 +307,7 @@ class _Trainer:
                 for part, streams in self.step.parts(batch, seeds):
                     total, weight = loss_of(self.model, part, streams)
                     sums += torch.stack((total.double(), weight.double()))
+            also = {} if self.stage.measure is None or self.log is None else self.stage.measure()
         loss, weight = self.processes.total(sums).tolist()
         if not math.isfinite(loss) or weight <= 0:
             raise self._diverged("validation loss", self.counters.step)
@@ -295,7 +317,7 @@ class _Trainer:
             self.counters.best_share = share
             if self.config.keep == "best":
                 self.best = [value.clone() for value in self.step.average or self.step.live]
-        self._write(share, validation_loss=loss / weight)
+        self._write(share, validation_loss=loss / weight, **also)
 
     def save(self) -> None:
         """Write a resume point, and put the next off so far that they cost no more than their share of the time."""

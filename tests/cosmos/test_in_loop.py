@@ -53,6 +53,9 @@ def test_losses_are_those_of_stored_states(latents: str, encoder: TextEncoder, t
         notes = [first.notes["token_accuracy"], first.notes["cut"], second.notes["cut_sources"]]
         found[states] = [*losses(folder, "autoencoder"), *losses(folder, "diffusion"), *notes]
     assert len(found["loop"]) == 11
+    log = (tmp_path / "loop" / "autoencoder" / "autoencoder.jsonl").read_text().splitlines()
+    accuracies = [json.loads(line).get("token_accuracy") for line in log]
+    assert [value for value in accuracies if value is not None][-1] == pytest.approx(found["loop"][8], abs=1e-6)
     assert found["loop"] == pytest.approx(found["stored"], rel=3e-3)
 
 
