@@ -154,7 +154,8 @@ def corpus_latents(
 
     sizes, texts = autoencoder.config, len(corpus.train.targets)
     if place == "auto":
-        place = "stored" if 4.0 * texts * sizes.latents * sizes.latent_width <= MOST_STORED else "loop"
+        fit = 4.0 * texts * sizes.latents * sizes.latent_width <= MOST_STORED
+        place = "stored" if fit and corpus.once else "loop"
     held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
     if place == "stored":
         learnt, cost = rows(corpus.train, "latents")

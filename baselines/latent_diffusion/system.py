@@ -3,8 +3,9 @@
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
 as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`), or, where states are
-computed in the loop, a sample of them, and then each step for its own; what is left is split between the stages, and
-each pays from its part for what is computed before it trains: a linear start, latents.
+computed in the loop, a sample of all, and then each step for its own (latents are computed before training where that
+share pays for all documents, and else in the loop); what is left is split between the stages, and each pays from its
+part for what is computed before it trains: a linear start, latents.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.
@@ -206,7 +207,7 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
         in_loop = recipe.states == "loop"
         encoded = affordable(
-            replace(whole, train=whole.train[:SAMPLE], passages=()) if in_loop else whole,
+            replace(whole, passages=()) if in_loop else whole,
             encoder,
             self.limits,
             budget,
@@ -215,7 +216,8 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
             run=run,
         )
         learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
-        encoding, data = self._encoded(corpus, learnt, encoder, run, len(encoded.train), shared)
+        encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared)
+        data = replace(data, once=len(encoded.train) == len(learnt.train))
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")

@@ -49,6 +49,7 @@ class EncodedCorpus:
     Attributes:
         sample: the first targets, whose states are stored in any case; all of them where all are.
         prepare: what a step makes of its batch; None where all states are stored.
+        once: whether the budget can have all targets encoded once before training, as storing their latents takes.
     """
 
     train: EncodedTexts
@@ -56,6 +57,7 @@ class EncodedCorpus:
     sample: TextDataset
     passages: EncodedTexts | None = None
     prepare: Prepare | None = None
+    once: bool = True
 
     @property
     def cost(self) -> Cost:
