@@ -50,10 +50,12 @@ def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
     encoder = TextEncoder(str(encoder_folder))
     texts = [text for pair in PAIRS[:20] for text in pair]
     cost = encoder.flops(encoder.ids(texts, 14)[0])
-    for states, documents in (("stored", 8), ("loop", 20)):
-        fitted = fit(make(name, encoder_folder, states=states), tmp_path / states, Budget(cost, "flops"))
+    budget = Budget(50 * cost, "flops")
+    for states, documents in (("stored", 9), ("loop", 20)):
+        system = make(name, encoder_folder, states=states, encoding_share=0.01)  # which half of the documents cost
+        fitted = fit(system, tmp_path / states, budget)
         assert abs(fitted.notes["documents"] - documents) < 3
-        assert fitted.flops < 8 * cost  # of each stage one step at least
+        assert fitted.flops <= budget.amount
 
 
 def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> None:
