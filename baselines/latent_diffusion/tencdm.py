@@ -122,10 +122,19 @@ class StateDataset:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor) -> Rows:
-        rows = self.targets.rows(index, self.length)
+    @property
+    def lengths(self) -> Tensor:
+        """Of the sources; where there are none, all rows are alike."""
+        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        rows = self.targets.batch(index, self.length)
         if self.sources is not None:
-            rows |= self.sources.batch(index, self.sources.longest(index), "source", "source_mask")
+            rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows
 
 

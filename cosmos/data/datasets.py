@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cosmos.data.loop_states import LoopStates
+from cosmos.data.loop_states import IDS, LoopStates
 from cosmos.data.state_cache import CachedStates
 from cosmos.io.errors import UserError
 from cosmos.text.vocabulary import PAD, Vocabulary
@@ -23,13 +23,21 @@ TextStates = CachedStates | LoopStates
 
 
 class TargetDataset(Dataset, Protocol):
-    """Texts that an autoencoder learns from: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L]."""
+    """Texts that an autoencoder learns from: raw states [B, L, T], mask bool [B, L], compact tokens int64 [B, L].
+
+    Attributes:
+        longest: the most tokens that a text may have.
+    """
 
     states: TextStates
+    longest: int
 
-    def rows(self, index: Tensor, length: int) -> Rows:
-        """`batch`, of a length that is given."""
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each text, int64 [number of texts]."""
         ...
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows: ...
 
 
 class TextDataset:
@@ -43,25 +51,26 @@ class TextDataset:
         encoded = vocabulary.encode(texts, max_tokens)
         if not torch.equal(encoded.mask.sum(1), states.lengths):
             raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
-        self.states, self.tokens = states, encoded.tokens
+        self.states, self.tokens, self.longest = states, encoded.tokens, max_tokens
 
     @classmethod
-    def of_tokens(cls, states: CachedStates, tokens: Tensor) -> TextDataset:
+    def of_tokens(cls, states: CachedStates, tokens: Tensor, max_tokens: int) -> TextDataset:
         """Of compact tokens int64 [n, L] that are known."""
         texts = cls.__new__(cls)
-        texts.states, texts.tokens = states, tokens
+        texts.states, texts.tokens, texts.longest = states, tokens, max_tokens
         return texts
 
     def __len__(self) -> int:
         return len(self.states)
 
-    def rows(self, index: Tensor, length: int) -> Rows:
-        tokens = self.tokens[index, :length]
-        wide = _widened(tokens, length) if tokens.shape[1] < length else tokens
-        return {**self.states.batch(index, length, "states", "mask"), "tokens": wide}
+    @property
+    def lengths(self) -> Tensor:
+        return self.states.lengths
 
-    def batch(self, index: Tensor) -> Rows:
-        return self.rows(index, self.states.longest(index))
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        length = length or self.states.longest_of(index)
+        tokens = _widened(self.tokens[index, :length], length)
+        return {**self.states.batch(index, length, "states", "mask"), "tokens": tokens}
 
 
 class LoopTextDataset:
@@ -74,18 +83,19 @@ class LoopTextDataset:
     def __init__(self, states: LoopStates, vocabulary: Vocabulary) -> None:
         if vocabulary.tokenizer.to_str() != states.encoder.tokenizer.to_str():
             raise UserError("The vocabulary was made with another tokenizer than the text encoder's; make it anew.")
-        self.states, self.to_compact = states, vocabulary.to_compact
+        self.states, self.to_compact, self.longest = states, vocabulary.to_compact, states.limit
 
     def __len__(self) -> int:
         return len(self.states)
 
-    def rows(self, index: Tensor, length: int) -> Rows:
-        ids, mask = self.states.ids(index, length)
-        tokens = self.to_compact[ids].masked_fill_(~mask, PAD)
-        return {**self.states.batch(index, length, "states", "mask"), "tokens": tokens}
+    @property
+    def lengths(self) -> Tensor:
+        return self.states.lengths
 
-    def batch(self, index: Tensor) -> Rows:
-        return self.rows(index, self.states.longest(index))
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        length = length or self.states.longest_of(index)
+        rows = self.states.batch(index, length, "states", "mask")
+        return {**rows, "tokens": self.to_compact[rows[f"states{IDS}"]].masked_fill_(~rows["mask"], PAD)}
 
 
 class JoinedDataset:
@@ -97,12 +107,20 @@ class JoinedDataset:
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    def batch(self, index: Tensor) -> Rows:
+    @property
+    def lengths(self) -> Tensor:
+        return torch.cat([part.lengths for part in self.parts])
+
+    @property
+    def longest(self) -> int:
+        return max(part.longest for part in self.parts)
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
         first, second = self.parts
         later = index >= len(first)
         places = ((first, index[~later]), (second, index[later] - len(first)))
-        batches = [part.batch(rows) for part, rows in places if len(rows)]
-        length = max(rows["tokens"].shape[1] for rows in batches)
+        batches = [part.batch(rows, length) for part, rows in places if len(rows)]
+        length = length or max(rows["tokens"].shape[1] for rows in batches)
         wide = [{name: _widened(value, length) for name, value in rows.items()} for rows in batches]
         order = later.long().argsort(stable=True).argsort()  # from the first part's rows, then the second's, to ours
         return {name: torch.cat([rows[name] for rows in wide])[order] for name in wide[0]}
@@ -110,6 +128,8 @@ class JoinedDataset:
 
 def _widened(value: Tensor, length: int) -> Tensor:
     """Rows [B, L, ...] with zeros up to a length: as padding is, in states, masks and tokens."""
+    if value.shape[1] == length:
+        return value
     fresh = value.new_zeros(len(value), length, *value.shape[2:])
     fresh[:, : value.shape[1]] = value
     return fresh
@@ -128,8 +148,17 @@ class LatentDataset:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def batch(self, index: Tensor) -> Rows:
+    @property
+    def lengths(self) -> Tensor:
+        """Of the sources; where there are none, all rows are alike."""
+        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
         rows = {"latents": self.latents[index]} if isinstance(self.latents, Tensor) else self.latents.batch(index)
         if self.sources is not None:
-            rows |= self.sources.batch(index, self.sources.longest(index), "source", "source_mask")
+            rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows

@@ -65,7 +65,7 @@ def cache_latents(
     @torch.no_grad()
     def compute(group: Sequence[int]) -> list[Tensor]:
         index = torch.tensor(group)
-        rows, mask = (part.to(device) for part in states.rows(index, states.longest(index)))
+        rows, mask = (part.to(device) for part in states.rows(index, states.longest_of(index)))
         return list(autoencoder.compress(standardiser(rows, mask), mask).float().cpu().split(1))
 
     def build(latents: Tensor, about: dict[str, Any]) -> tuple[Tensor, Cost]:

@@ -33,13 +33,14 @@ class LoopStates:
         flat: whole numbers [T], tokens of all texts end to end, specials included; may be memory-mapped.
         starts: int64 [number of texts + 1], where each text begins; may be memory-mapped.
         cut: how many texts were longer than the limit.
+        limit: the most tokens of a text.
         cost: nothing, as nothing is computed before training.
     """
 
     cost = Cost()
 
-    def __init__(self, encoder: TextEncoder, flat: Tensor, starts: Tensor, cut: int) -> None:
-        self.encoder, self.flat, self.starts, self.cut = encoder, flat, starts, cut
+    def __init__(self, encoder: TextEncoder, flat: Tensor, starts: Tensor, cut: int, limit: int) -> None:
+        self.encoder, self.flat, self.starts, self.cut, self.limit = encoder, flat, starts, cut, limit
 
     @classmethod
     def of(cls, encoder: TextEncoder, texts: Sequence[str], max_tokens: int) -> LoopStates:
@@ -47,12 +48,17 @@ class LoopStates:
         rows, cut = encoder.ids(texts, max_tokens)
         flat = torch.tensor([number for row in rows for number in row], dtype=torch.int32)
         starts = torch.tensor([0, *(len(row) for row in rows)]).cumsum(0)
-        return cls(encoder, flat, starts, cut)
+        return cls(encoder, flat, starts, cut, max_tokens)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def longest(self, index: Tensor) -> int:
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each text, int64 [number of texts]."""
+        return self.starts[1:] - self.starts[:-1]
+
+    def longest_of(self, index: Tensor) -> int:
         """Tokens of the longest text at `index`."""
         return int((self.starts[index + 1] - self.starts[index]).max())
 

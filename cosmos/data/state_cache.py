@@ -54,7 +54,7 @@ class CachedStates:
         states = self.flat[places].float()  # [B, L, D]
         return states.masked_fill_(~mask[:, :, None], 0.0), mask
 
-    def longest(self, index: Tensor) -> int:
+    def longest_of(self, index: Tensor) -> int:
         """Tokens of the longest text at `index`."""
         return int(self.lengths[index].max())
 

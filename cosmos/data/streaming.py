@@ -39,7 +39,7 @@ class JoinedStates(LoopStates):
 
     def __init__(self, parts: Sequence[LoopStates]) -> None:
         self.parts, self.encoder = list(parts), parts[0].encoder
-        self.cut = sum(part.cut for part in parts)
+        self.cut, self.limit = sum(part.cut for part in parts), max(part.limit for part in parts)
         self.bounds = torch.tensor([0, *map(len, parts)]).cumsum(0)
 
     def __len__(self) -> int:
@@ -52,8 +52,12 @@ class JoinedStates(LoopStates):
         first = dict(zip(self.parts, self.bounds.tolist(), strict=False))
         return [(part, place, index[place] - first[part]) for part, place in places if len(place)]
 
-    def longest(self, index: Tensor) -> int:
-        return max(part.longest(rows) for part, _, rows in self._by_part(index))
+    @property
+    def lengths(self) -> Tensor:
+        return torch.cat([part.lengths for part in self.parts])
+
+    def longest_of(self, index: Tensor) -> int:
+        return max(part.longest_of(rows) for part, _, rows in self._by_part(index))
 
     def ids(self, index: Tensor, length: int) -> tuple[Tensor, Tensor]:
         ids = torch.full((len(index), length), self.encoder.pad)
@@ -134,9 +138,9 @@ def _sample(texts: MixedDataset, run: TrainingRun, measured: Measured) -> TextDa
 
     def encode() -> None:
         for part in index.split(_AT_ONCE):
-            length = texts.states.longest(part)
+            length = texts.states.longest_of(part)
             states, mask = texts.states.rows(part, length)
-            groups.append((states[mask].half().cpu(), mask.sum(1).cpu(), texts.rows(part, length)["tokens"]))
+            groups.append((states[mask].half().cpu(), mask.sum(1).cpu(), texts.batch(part, length)["tokens"]))
 
     cost = measured(encode, run, "sample")
     flat, lengths = (torch.cat([group[place] for group in groups]) for place in (0, 1))
@@ -145,7 +149,7 @@ def _sample(texts: MixedDataset, run: TrainingRun, measured: Measured) -> TextDa
     for _, _, rows in groups:
         tokens[start : start + len(rows), : rows.shape[1]] = rows
         start += len(rows)
-    return TextDataset.of_tokens(CachedStates(flat, lengths, 0, cost), tokens)
+    return TextDataset.of_tokens(CachedStates(flat, lengths, 0, cost), tokens, texts.longest)
 
 
 def leave_artifact(

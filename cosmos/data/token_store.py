@@ -79,7 +79,7 @@ def store_tokens(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, fold
     stored = read_as(_About, read_json(about), str(about), "delete that folder and run again")
     flat, starts = _mapped(folder / "tokens.bin", _dtype(encoder)), _mapped(folder / "starts.bin", np.dtype("<i8"))
     hashes = np.memmap(folder / "openings.bin", "<u8", "r") if stored["openings"] else np.empty(0, np.uint64)
-    return StoredCorpus(LoopStates(encoder, flat, starts, stored["cut"]), sha256, stored["numbers"], hashes)
+    return StoredCorpus(LoopStates(encoder, flat, starts, stored["cut"], max_tokens), sha256, stored["numbers"], hashes)
 
 
 def _write(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, folder: Path, key: str, sha256: str) -> None:

@@ -37,7 +37,7 @@ def losses(folder: Path, stage: str) -> list[float]:
 def test_a_text_has_the_states_that_are_stored(encoder: TextEncoder, tmp_path: Path) -> None:
     stored, loop = cache_states(encoder, TARGETS, tmp_path, 7), LoopStates.of(encoder, TARGETS, 7)
     index = torch.tensor([3, 0, 17, 3])
-    assert (len(loop), loop.cut, loop.longest(index)) == (len(stored), stored.cut, stored.longest(index))
+    assert (len(loop), loop.cut, loop.longest_of(index)) == (len(stored), stored.cut, stored.longest_of(index))
     for mine, theirs in zip(loop.rows(index, 9), stored.rows(index, 9), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)  # stored as float16
 

@@ -1,4 +1,4 @@
-"""States computed inside recorded steps, in half precision: those of float32 but for rounding, and the same training."""
+"""States computed inside recorded steps, in half precision: those of float32 but for rounding."""
 
 from __future__ import annotations
 
