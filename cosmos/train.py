@@ -83,7 +83,7 @@ def train_autoencoder_on(
 
     Arguments, results and errors as `train_autoencoder`, and those of `cosmos.data.streaming.stream`; and the corpora.
     """
-    streamed = stream(corpora, validation_texts, encoder, recipe.model.autoencoder.max_tokens, run, measured)
+    streamed = stream(corpora, validation_texts, encoder, recipe.model.autoencoder.max_tokens, budget, run, measured)
     trained = _train_autoencoder(streamed.corpus, encoder, streamed.vocabulary, recipe, budget, run)
     return *trained, streamed
 

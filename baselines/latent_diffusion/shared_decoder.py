@@ -161,14 +161,15 @@ def train_decoder(
     positions = system.limits.target_tokens
     if not 2 < positions <= encoder.positions:
         raise UserError(f"The longest text must have between 3 and {encoder.positions} tokens, not {positions}.")
-    streamed = stream(corpora, validation, encoder, positions, run, measured)
+    budget = budget or recipe.budget.part(recipe.decoder_share)
+    streamed = stream(corpora, validation, encoder, positions, budget, run, measured)
     data = streamed.corpus
     shape = {"vocabulary": streamed.vocabulary.padded_size, "length": positions, "text_width": encoder.width}
     model = system.fresh(shape, run.seed)
     model.standardiser = Standardiser.of(data.sample.states.statistics())
     model.to(find_processes(run.device).device)
     cost = Cost.total([data.cost, measured(lambda: system.start(model, data, encoder, run.seed), run)])
-    left = (budget or recipe.budget.part(recipe.decoder_share)).after(cost, "Encoding the texts")
+    left = budget.after(cost, "Encoding the texts")
     trained = train(system.first_stage(model, data), recipe.decoder_training, left, run)
     whole = replace(trained, seconds=trained.seconds + cost.seconds, flops=trained.flops + cost.flops)
     folder = out / artifact.MODEL

@@ -28,10 +28,12 @@ from cosmos.text.corpora import CorpusFile, check_corpora
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
-from cosmos.training.budget import Cost
+from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 
-_AT_ONCE = 64  # texts of the sample that are encoded together
+STREAM_SAMPLE = 512  # texts that are encoded before training, for statistics of states and a linear start
+_FEWEST, _AT_ONCE = 16, 64  # of them at least; encoded together
+_SAMPLE_SHARE = 0.1  # of a budget in FLOPs, the most that they may cost
 
 
 class JoinedStates(LoopStates):
@@ -74,6 +76,10 @@ class MixedDataset(LoopTextDataset):
         super().__init__(states, vocabulary)
         self.counts, self.weights = [len(part) for part in states.parts], list(weights)
 
+    def lengths_of(self, index: Tensor) -> list[int]:
+        """Tokens of the texts at `index`."""
+        return [self.states.longest_of(row) for row in index.split(1)]
+
     def order(self, seed: int) -> MixtureOrder:
         return MixtureOrder(self.counts, self.weights, seed)
 
@@ -96,6 +102,7 @@ def stream(
     validation_texts: Sequence[str],
     encoder: TextEncoder,
     max_tokens: int,
+    budget: Budget,
     run: TrainingRun,
     measured: Measured,
 ) -> Streamed:
@@ -103,6 +110,7 @@ def stream(
 
     Args:
         max_tokens: longest text in tokens, specials included.
+        budget: which pays for encoding a sample.
         measured: `cosmos.stages.measured`.
 
     Raises:
@@ -127,13 +135,16 @@ def stream(
     held_out = encoding.encoded(Texts(validation_texts, None), place) if validation_texts else None
     learnt, prepare = EncodedTexts(texts, key, None), partial(with_states, encoder)
     return Streamed(
-        EncodedCorpus(learnt, held_out, _sample(texts, run, measured), None, prepare), vocabulary, told, parts
+        EncodedCorpus(learnt, held_out, _sample(texts, budget, run, measured), None, prepare), vocabulary, told, parts
     )
 
 
-def _sample(texts: MixedDataset, run: TrainingRun, measured: Measured) -> TextDataset:
+def _sample(texts: MixedDataset, budget: Budget, run: TrainingRun, measured: Measured) -> TextDataset:
     """The first texts that training will see, encoded and kept in memory."""
-    index = texts.order(run.seed).rows(0, min(SAMPLE, len(texts)))
+    index = texts.order(run.seed).rows(0, min(STREAM_SAMPLE, len(texts)))
+    if budget.unit == "flops":
+        price = texts.states.encoder.flops([[0] * length for length in texts.lengths_of(index)]) / len(index)
+        index = index[: max(_FEWEST, int(_SAMPLE_SHARE * budget.amount / price))]
     groups: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def encode() -> None:

@@ -25,10 +25,13 @@ from cosmos.stages import measured
 from cosmos.text.corpora import CorpusFile, check_corpora, read_rows
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import Vocabulary
+from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import SOURCES, TARGETS, tiny_encoder, tiny_recipe
+
+FEW = Budget(12, "steps")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,7 @@ def test_a_mixed_batch_has_the_rows_of_each_corpus(
     encoder: TextEncoder, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     run = TrainingRun(tmp_path, 0, "cpu")
-    streamed = stream([CorpusFile(files[0]), CorpusFile(files[1], 3.0)], TARGETS[:3], encoder, 10, run, measured)
+    streamed = stream([CorpusFile(files[0]), CorpusFile(files[1], 3.0)], TARGETS[:3], encoder, 10, FEW, run, measured)
     texts = [*TARGETS, *SOURCES[:7]]
     assert streamed.vocabulary.pieces == Vocabulary.of(texts, str(encoder.folder)).pieces
     index = torch.tensor([25, 0, 24, 7, 30])
@@ -121,7 +124,12 @@ def test_a_mixed_batch_has_the_rows_of_each_corpus(
     expected = encoder.encode([texts[row] for row in first.tolist()], 10)
     found = sample.batch(torch.arange(2))
     torch.testing.assert_close(found["states"], expected.states, rtol=1e-3, atol=1e-3)
-    assert streamed.corpus.cost.flops > 0
+    cost = streamed.corpus.cost.flops
+    assert cost > 0 and len(sample) == len(texts)
+    poor = stream(
+        [CorpusFile(files[0])], [], encoder, 10, Budget(cost, "flops"), TrainingRun(tmp_path / "p", 0, "cpu"), measured
+    )
+    assert len(poor.corpus.sample) == 16  # no more than it must
 
 
 def test_texts_that_stood_in_a_corpus_are_told(tmp_path: Path) -> None:
