@@ -136,10 +136,17 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
         sizes = self.recipe.model.autoencoder
-        asked = {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in AUTOENCODER_SIZES}
-        return asked | (
-            {"latents": (positions, "full=false --set model.autoencoder.latents")} if self.recipe.full else {}
-        )
+        # Where there is a latent for every position, how many there are is looked at in `shared`.
+        names = [name for name in AUTOENCODER_SIZES if not (name == "latents" and self.recipe.full)]
+        return {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in names}
+
+    def shared(self) -> SharedDecoder:
+        found = super().shared()
+        latents = found.about["sizes"]["latents"]
+        if self.recipe.full and latents != found.max_tokens:
+            what = f"compresses {found.max_tokens} positions to {latents} latents"
+            raise UserError(f"{found.folder} {what}, and '{self.name}' has one for each; set another first stage.")
+        return found
 
     def load_decoder(self, shared: SharedDecoder, model: LatentNetworks) -> None:
         pipeline = Pipeline.load(shared.folder / artifact.MODEL, with_encoder=False)
