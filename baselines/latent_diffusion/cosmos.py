@@ -2,8 +2,9 @@
 
 The paper's autoencoder learns from Wikipedia or OpenWebText. Here it learns from the task's own targets and, where the
 corpus has passages, from those too, in runs of whole sentences about as long as the longest target; what is longer, a
-long sentence among them, is cut; or it was trained once, on corpora of any size, for many tasks (`python -m cosmos
-train-autoencoder`), and `autoencoder` of the recipe names its folder. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
+long sentence among them, is cut. Or it was trained once, on corpora of any size, for many tasks (`python -m cosmos
+train-autoencoder`), and `autoencoder` of the recipe names its folder. A checkpoint holds a `cosmos.pipeline.Pipeline`,
+so `python -m cosmos` reads it.
 
 How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
 `cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
