@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, ScheduleConfig
-from cosmos.data.datasets import TextDataset
+from cosmos.data.datasets import TargetDataset, TextDataset
 from cosmos.diffusion.objective import FIRST_TIME, diffuse
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.autoencoder import Decompressor
@@ -30,7 +30,7 @@ from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import source_of
 from cosmos.training.batches import Batch, Dataset, Rows
-from cosmos.training.loop import TrainingStage
+from cosmos.training.loop import Prepare, TrainingStage
 
 ADAPTATION = "adaptation"
 ADAPTED = "adapted.safetensors"  # the adapted decoder, beside the weights it began from
@@ -102,12 +102,14 @@ def adaptation_stage(
     config: AdaptationConfig,
     data: Dataset,
     validation: Dataset | None,
+    prepare: Prepare | None = None,
 ) -> TrainingStage:
     """The third stage, of a copy of the decoder that the first stage trained; validation is on denoised latents too.
 
     Args:
         inputs: clean standardised latents [B, N, C] of a batch and its sources, if any.
         denoiser: trained, its averaged weights in place; it is not moved.
+        prepare: what a step makes of its batch, as in the second stage.
     """
     denoiser.eval()
 
@@ -116,13 +118,14 @@ def adaptation_stage(
         return read(model, denoised(denoiser, clean, diffusion, config, seeds, source), source, batch)
 
     adapted = copy.deepcopy(decoder).requires_grad_(True)
-    return TrainingStage(ADAPTATION, adapted, loss, data, validation)
+    return TrainingStage(ADAPTATION, adapted, loss, data, validation, prepare=prepare)
 
 
 class ReadDataset:
-    """Rows of latents with the tokens they are to be read as: int64 [B, L], and mask bool [B, L]."""
+    """Rows of latents with the tokens they are to be read as: int64 [B, L], and mask bool [B, L]. Where latents are
+    computed in the loop, rows have these already."""
 
-    def __init__(self, latents: Dataset, texts: TextDataset) -> None:
+    def __init__(self, latents: Dataset, texts: TargetDataset) -> None:
         assert len(latents) == len(texts)
         self.latents, self.texts = latents, texts
 
@@ -130,14 +133,19 @@ class ReadDataset:
         return len(self.latents)
 
     def batch(self, index: Tensor) -> Rows:
+        rows = self.latents.batch(index)
+        if "tokens" in rows:
+            return rows
+        if not isinstance(self.texts, TextDataset):  # whose tokens come with what states are computed from
+            return {**rows, **{name: self.texts.batch(index)[name] for name in ("tokens", "mask")}}
         lengths = self.texts.states.lengths[index]
         length = int(lengths.max())
         mask = torch.arange(length) < lengths[:, None]
-        return {**self.latents.batch(index), "tokens": self.texts.tokens[index, :length], "mask": mask}
+        return {**rows, "tokens": self.texts.tokens[index, :length], "mask": mask}
 
 
 def read_datasets(
-    second: TrainingStage, train: TextDataset, held_out: TextDataset | None
+    second: TrainingStage, train: TargetDataset, held_out: TargetDataset | None
 ) -> tuple[ReadDataset, ReadDataset | None]:
     """What the third stage learns from and is validated on: the latents of the second stage, with their texts."""
     rows = second.validation

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from cosmos.config import ADAPTATION, PRESETS, AdaptationConfig, Preset
+from cosmos.config import ADAPTATION, PRESETS, AdaptationConfig, LatentPlace, Place, Preset, check_places
 from cosmos.io.errors import UserError
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
@@ -51,8 +51,12 @@ class Recipe:
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
+    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    clean_latents: LatentPlace = "auto"
+    autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
 
     def __post_init__(self) -> None:
+        check_places(self.states, self.clean_latents)
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
         check_adaptation(self.adaptation_share)
 
@@ -78,8 +82,8 @@ NANO_COSMOS = replace(NANO, learning_rate=4e-3, batch_size=8)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "nano": Recipe(PRESETS["nano"], NANO_COSMOS, NANO_COSMOS, 1 / 3, Budget(3e12, "flops"), start_linear=True),
-        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds")),
-        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps")),
+        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="loop"),
+        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="loop"),
     }
 )
 

@@ -2,7 +2,9 @@
 
 The paper's autoencoder learns from Wikipedia or OpenWebText. Here it learns from the task's own targets and, where the
 corpus has passages, from those too, in runs of whole sentences about as long as the longest target; what is longer, a
-long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
+long sentence among them, is cut. Or it was trained once, on corpora of any size, for many tasks (`python -m cosmos
+train-autoencoder`), and `autoencoder` of the recipe names its folder. A checkpoint holds a `cosmos.pipeline.Pipeline`,
+so `python -m cosmos` reads it.
 
 How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
 `cosmos-8` to `cosmos-128` with so many, and `cosmos-full` with a latent for every position. Other numbers and widths
@@ -20,13 +22,15 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus, Limits
+from baselines.contract import Corpus, Limits, TrainingResult, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
+from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
+from cosmos.io import artifact
 from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
@@ -71,7 +75,7 @@ class CosmosSystem(LatentDiffusionSystem):
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        return (recipe.model.text_encoder,)
+        return (recipe.model.text_encoder, *named(recipe.autoencoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Recipe) -> str | None:
@@ -80,7 +84,9 @@ class CosmosSystem(LatentDiffusionSystem):
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe
         sizes, start = recipe.model.autoencoder, recipe.start_linear
-        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
+        shared = None if recipe.autoencoder is None else "autoencoder"
+        how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
+        return ignored_keys(recipe.budget, self.limits, sizes, **how)
 
     def two_stages(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
@@ -96,6 +102,8 @@ class CosmosSystem(LatentDiffusionSystem):
             encoding_share=recipe.encoding_share,
             adaptation_share=recipe.adaptation_share,
             adaptation=recipe.adaptation,
+            states=recipe.states,
+            decoder=recipe.autoencoder,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -134,23 +142,44 @@ class CosmosSystem(LatentDiffusionSystem):
     def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.decoder, *first_texts(data.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(data.sample, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        sizes = self.recipe.model.autoencoder
+        # Where there is a latent for every position, how many there are is looked at in `shared`.
+        names = [name for name in AUTOENCODER_SIZES if not (name == "latents" and self.recipe.full)]
+        return {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in names}
+
+    def shared(self) -> SharedDecoder:
+        found = super().shared()
+        latents = found.about["sizes"]["latents"]
+        if self.recipe.full and latents != found.max_tokens:
+            what = f"compresses {found.max_tokens} positions to {latents} latents"
+            raise UserError(f"{found.folder} {what}, and '{self.name}' has one for each; set another first stage.")
+        return found
+
+    def load_decoder(self, shared: SharedDecoder, model: LatentNetworks) -> None:
+        pipeline = Pipeline.load(shared.folder / artifact.MODEL, with_encoder=False)
+        model.standardiser, model.decoder = pipeline.standardiser, pipeline.autoencoder
+
+    def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
+        raise UserError("The first stage of cosmos has a command of its own: python -m cosmos train-autoencoder.")
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run)
+        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         noted = {"start_linear": self._starts_linearly(model)}
         if data.validation is None:
             return noted
-        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
+        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets, data.prepare)
 
     def decoder_of(self, model: LatentNetworks) -> nn.Module:
         return model.decoder.decompressor

@@ -2,10 +2,12 @@
 
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
-as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
-between the stages, and each pays from its part for what is computed before it trains: a linear start, latents. With an
-`adaptation_share` there is a third stage, which has that share of what is left: a copy of the decoder learns to read
-what the denoiser makes (`cosmos.adaptation`), is kept beside the first, and is what generation calls.
+as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`), or, where states are
+computed in the loop, a sample of all, and then each step for its own (latents are computed before training where that
+share pays for all documents, and else in the loop); what is left is split between the stages, and each pays from its
+part for what is computed before it trains: a linear start, latents. With an `adaptation_share` there is a third stage,
+which has that share of what is left: a copy of the decoder learns to read what the denoiser makes
+(`cosmos.adaptation`), is kept beside the first, and is what generation calls.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.
@@ -30,6 +32,7 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
+from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
 from cosmos.adaptation import ADAPTED, Read, adaptation_stage, latent_inputs, read_datasets
 from cosmos.config import (
     ADAPTATION,
@@ -38,13 +41,15 @@ from cosmos.config import (
     AdaptationConfig,
     DenoiserConfig,
     DiffusionConfig,
+    Place,
     SamplerSetting,
     ScheduleConfig,
     check_layers,
+    check_places,
 )
-from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
-from cosmos.io import safetensors
+from cosmos.io import artifact, safetensors
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.recipes import RECIPES, adaptation_keys, adaptation_training, check_adaptation, check_shares
@@ -82,8 +87,11 @@ class LatentRecipe:
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
+    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
 
     def __post_init__(self) -> None:
+        check_places(self.states)
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         check_adaptation(self.adaptation_share)
         if self.decoder_layers < 1:
@@ -108,8 +116,26 @@ class LatentRecipe:
             "decoder_training": cosmos.autoencoder_training,
             "denoiser_training": cosmos.diffusion_training,
             "budget": cosmos.budget,
+            "states": cosmos.states,
         }
         return cls(**values | changes)
+
+
+@dataclass(frozen=True)
+class TrainedStages:
+    """What came of the stages.
+
+    Attributes:
+        trained: what each cost and reached, by its name, in their order.
+        prepared: what they paid for besides.
+        validation_loss: of the denoiser.
+        adapted: the decoder that generation calls, where it is another than the first stage's.
+    """
+
+    trained: Mapping[str, TrainingResult]
+    prepared: Cost
+    validation_loss: float | None
+    adapted: nn.Module | None = None
 
 
 class LatentNetworks(nn.Module):
@@ -121,7 +147,7 @@ class LatentNetworks(nn.Module):
         self.decoder, self.denoiser = decoder, denoiser
 
 
-class LatentDiffusionSystem(TrainedSystem):
+class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
@@ -131,7 +157,7 @@ class LatentDiffusionSystem(TrainedSystem):
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        return (recipe.text_encoder,)
+        return (recipe.text_encoder, *named(recipe.decoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Any) -> str | None:
@@ -139,6 +165,8 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def locate_weights(self) -> None:
         find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
+        if self.two_stages().decoder is not None:
+            self.shared()
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -203,7 +231,7 @@ class LatentDiffusionSystem(TrainedSystem):
         rows, held_rows = read_datasets(second, data.train.targets, held_out)
         inputs = latent_inputs(model.denoiser, model.standardiser)
         of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
-        return adaptation_stage(*of, rows, held_rows)
+        return adaptation_stage(*of, rows, held_rows, second.prepare)
 
     def save(
         self,
@@ -243,8 +271,11 @@ class LatentDiffusionSystem(TrainedSystem):
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.two_stages()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
-        learnt = affordable(
-            replace(corpus, passages=self.passages(corpus, encoder)),
+        shared = None if recipe.decoder is None else self.shared()
+        whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
+        in_loop = recipe.states == "loop"
+        encoded = affordable(
+            replace(whole, passages=()) if in_loop else whole,
             encoder,
             self.limits,
             budget,
@@ -252,39 +283,36 @@ class LatentDiffusionSystem(TrainedSystem):
             batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
             run=run,
         )
-        encoding, data = self._encoded(corpus, learnt, encoder, run)
+        learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
+        encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared)
+        data = replace(data, once=len(encoded.train) == len(learnt.train))
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
-        kept = left.part(1.0 - recipe.adaptation_share)
         model = self.fresh(shape, run.seed)
-        model.standardiser = Standardiser.of(targets.states.statistics())
+        if shared is None:
+            model.standardiser = Standardiser.of(data.sample.states.statistics())
+        else:
+            artifact.check_files(shared.folder, shared.about)
+            self.load_decoder(shared, model)
         model.to(find_processes(run.device).device)
-        start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = kept.part(recipe.decoder_share).after(start, "The linear start")
-        stage = self.first_stage(model, data)
-        first = train(stage, recipe.decoder_training, part, run)
-        next_stage, prepared = self.second_stage(model, data, run)
-        part = kept.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train(next_stage, recipe.denoiser_training, part, run)
-        trained, adapted = {stage.name: first, next_stage.name: second}, None
-        if recipe.adaptation_share > 0:
-            third = self.third_stage(model, data, next_stage)
-            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
-            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
-            adapted = third.network
+        begin = (lambda: self.start(model, data, encoder, run.seed)) if shared is None else model.eval
+        start = measured(begin, run)
+        stages = self.train_networks(model, data, left, start, run)
+        trained = stages.trained
 
-        cost = Cost.total([data.cost, start, prepared])
+        cost = Cost.total([data.cost, start, stages.prepared])
         fitted = TrainingResult(
-            steps=sum(result.steps for result in trained.values()),
-            seconds=sum(result.seconds for result in trained.values()) + cost.seconds,
-            flops=sum(result.flops for result in trained.values()) + cost.flops,
-            validation_loss=second.validation_loss,
+            steps=sum(stage.steps for stage in trained.values()),
+            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds,
+            flops=sum(stage.flops for stage in trained.values()) + cost.flops,
+            validation_loss=stages.validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                **{name: asdict(result) for name, result in trained.items()},
+                **{name: asdict(stage) for name, stage in trained.items()},
+                **({} if shared is None else {"first_stage": shared.notes}),
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -296,23 +324,60 @@ class LatentDiffusionSystem(TrainedSystem):
             },
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
-        self.save(workdir, vocabulary, model, encoder, adapted)
+        self.save(workdir, vocabulary, model, encoder, stages.adapted)
         return fitted
 
+    def train_networks(
+        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> TrainedStages:
+        """Train one stage after the other.
+
+        Args:
+            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
+        """
+        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
+        kept = left.part(1.0 - recipe.adaptation_share)
+        if recipe.decoder is None:
+            share = recipe.decoder_share
+            part = kept.part(share).after(start, "The linear start")
+            stage = self.first_stage(model, data)
+            trained[stage.name] = train(stage, recipe.decoder_training, part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = kept.part(1.0 - share).after(prepared, "Computing the latents")
+        second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
+        if recipe.adaptation_share == 0:
+            return TrainedStages(trained, prepared, second.validation_loss)
+        third = self.third_stage(model, data, next_stage)
+        training = adaptation_training(recipe.adaptation, recipe.decoder_training)
+        trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
+        return TrainedStages(trained, prepared, second.validation_loss, third.network)
+
     def _encoded(
-        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun
+        self,
+        corpus: Corpus,
+        learnt: Corpus,
+        encoder: TextEncoder,
+        run: TrainingRun,
+        sample: int,
+        shared: SharedDecoder | None,
     ) -> tuple[Encoding, EncodedCorpus]:
-        """Texts that are learnt from with their states, under the vocabulary of all documents."""
-        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
-        vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        """Texts that are learnt from with their states, under the vocabulary of all documents, or that of a first stage
+        from elsewhere; `sample` as in `Encoding.corpus`."""
+        if shared is None:
+            seen = [text for d in corpus.train for text in (d.source, d.target) if text is not None]
+            vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        else:
+            vocabulary = Vocabulary.load(shared.folder / artifact.MODEL / checkpoint.VOCABULARY)
         source_tokens = self.limits.source_tokens
         train, validation = (
             Texts([d.target for d in documents], [str(d.source) for d in documents] if source_tokens else None)
             for documents in (learnt.train, learnt.validation)
         )
         longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
-        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run)
-        return encoding, encoding.corpus(train, validation, learnt.passages)
+        place = self.two_stages().states
+        positions = self.positions(longest) if shared is None else self.shared_positions(shared, longest)
+        encoding = Encoding(encoder, vocabulary, positions, source_tokens, run, place)
+        return encoding, encoding.corpus(train, validation, learnt.passages, sample)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
@@ -371,7 +436,9 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
-        return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+        logits = self.logits(latents, SourceStates(*source) if source else None)
+        # A decoder from elsewhere may write longer texts than the task wants.
+        return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""

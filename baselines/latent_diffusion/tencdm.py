@@ -4,7 +4,8 @@ What Cosmos is to be compared with for its claim that compression costs nothing:
 one latent per token. The forward process x_t = alpha x_0 + sigma eps has sigma/alpha = d tan(pi t/2) with d = 9, larger
 than for compressed latents; the network predicts x_0 under a plain mean squared error, with self-conditioning, and
 attends to the source's frozen states. A light decoder reads all positions at once and attends to the source too; it is
-trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean.
+trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean. One
+that was trained once, for many tasks (`decoder`), has seen no sources and attends to none.
 
 Sampling: the paper's Euler-Maruyama on the reverse SDE in 50 equal steps of t, from 1 to 0.01, of which the last mean
 is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better and faster at nano and so comes first.
@@ -37,6 +38,7 @@ from torch.nn import functional
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.shared_decoder import SharedDecoder
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
@@ -80,15 +82,20 @@ class StateDecoder(nn.Module):
         self.blocks = nn.ModuleList(DenoiserBlock(config, config.source_width is not None) for _ in range(layers))
         self.norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
+        self.from_source = None
         if config.source_width is not None:
             self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
 
     def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
-        """`source` is needed exactly where the config has a source width."""
+        """`source` is needed where the config has a source width, and not looked at where it has none."""
         x = self.from_text(states)
-        seen = None if source is None else self.from_source(source.states)  # [B, S, W]
+        seen = None if source is None or self.from_source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
-            told = () if source is None else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            told = (
+                ()
+                if source is None or seen is None
+                else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            )
             x = block(x, self.rotary, *told)
         return self.head(self.norm(x))
 
@@ -118,13 +125,19 @@ class StateDataset:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor) -> Rows:
-        states, mask = self.targets.states.rows(index, self.length)
-        tokens = functional.pad(self.targets.tokens[index], (0, self.length - self.targets.tokens.shape[1]))  # [PAD]: 0
-        rows = {"states": states, "mask": mask, "tokens": tokens}
+    @property
+    def lengths(self) -> Tensor:
+        """Of the sources; where there are none, all rows are alike."""
+        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        rows = self.targets.batch(index, self.length)
         if self.sources is not None:
-            source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
-            rows |= {"source": source, "source_mask": source_mask}
+            rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows
 
 
@@ -167,12 +180,25 @@ class TEncDMSystem(LatentDiffusionSystem):
     }
 
     def ignored_keys(self) -> dict[str, str]:
-        return ignored_keys(self.recipe.budget, self.limits)
+        shared = None if self.recipe.decoder is None else "decoder"
+        return ignored_keys(self.recipe.budget, self.limits, shared=shared)
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        recipe: TEncDMRecipe = self.recipe
+        sizes = {name: (getattr(recipe.denoiser, name), f"denoiser.{name}") for name in ("width", "heads", "inner")}
+        sizes["inner"] = (recipe.denoiser.inner, "denoiser.feed_forward")
+        return {**sizes, "layers": (recipe.decoder_layers, "decoder_layers")}
+
+    def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
+        """The decoder has no table of positions: it reads as many as there are."""
+        return super().positions(longest)
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
         config = self.denoiser_sizes(shape["length"], shape["text_width"], shape)
-        decoder = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
+        # One that was trained elsewhere has seen no sources.
+        read = config if recipe.decoder is None else replace(config, source_width=None)
+        decoder = StateDecoder(read, recipe.decoder_layers, shape["vocabulary"])
         return LatentNetworks(shape["text_width"], decoder, Denoiser(config))
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
@@ -211,7 +237,7 @@ class TEncDMSystem(LatentDiffusionSystem):
         recipe: TEncDMRecipe = self.recipe
         config, diffusion = recipe.adaptation, recipe.diffusion
         of = (model.decoder, self.reads(model), lambda batch: self._inputs(model, batch), model.denoiser)
-        return adaptation_stage(*of, diffusion, config, second.data, second.validation)
+        return adaptation_stage(*of, diffusion, config, second.data, second.validation, second.prepare)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)
@@ -220,7 +246,8 @@ class TEncDMSystem(LatentDiffusionSystem):
     def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
         length, held_out = model.denoiser.config.latents, data.validation
         validation = None if held_out is None else StateDataset(held_out, length)
-        return TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
+        learnt = StateDataset(data.train, length)
+        return TrainingStage(name, getattr(model, name), loss, learnt, validation, prepare=data.prepare)
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

@@ -174,7 +174,13 @@ class Autoencoder(nn.Module):
 
 
 def autoencoder_loss(
-    model: Autoencoder, states: Tensor, tokens: Tensor, mask: Tensor, config: CorruptionConfig, seeds: CounterRNG | None
+    model: Autoencoder,
+    states: Tensor,
+    tokens: Tensor,
+    mask: Tensor,
+    config: CorruptionConfig,
+    seeds: CounterRNG | None,
+    progress: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy + weight * MSE(hidden, clean states), summed over tokens, and the number of tokens.
 
@@ -182,9 +188,10 @@ def autoencoder_loss(
         states: clean standardised states [B, L, T], the compressor's input and the target of the MSE.
         tokens: int64 [B, L]. mask: bool [B, L], True on tokens; specials count, pads do not.
         seeds: where the corruption is drawn from; None leaves the input clean, as validation does.
+        progress: share of the budget used, a scalar, for a corruption that grows with it.
     """
     shape = (model.config.latents, model.config.latent_width)
-    drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds)
+    drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds, progress)
     result = model(*drawn)
     scores = result.logits.float().flatten(0, 1)  # [B * L, V]
     loss = functional.cross_entropy(scores, tokens.flatten(), reduction="none").view_as(tokens)

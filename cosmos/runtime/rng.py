@@ -10,6 +10,7 @@ Axis legend: B rows (texts).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -56,22 +57,49 @@ def _hash(stream: Tensor, place: Tensor) -> Tensor:
 class CounterRNG:
     """One stream of random numbers per row, of seeds int64 [B]. Each draw advances all streams together.
 
-    With `compiled` the integers are hashed by compiled code, which gives the same numbers.
+    With `compiled` the integers are hashed by compiled code, which gives the same numbers. Whatever a loss draws or
+    decides over rows together (strata, a coin) it asks of these streams, so that a batch may be worked on in parts.
     """
 
     def __init__(self, seeds: Tensor, compiled: bool = False) -> None:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
         self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
         self.draws, self.compiled = 0, compiled
+        self.start: int = 0
+        self.whole: CounterRNG | None = None
 
     def __len__(self) -> int:
         return self.keys.shape[0]
 
-    def rows(self, index: Tensor) -> CounterRNG:
-        """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
-        part = object.__new__(CounterRNG)
-        part.keys, part.draws, part.compiled = self.keys[index], self.draws, self.compiled
+    def rows(self, index: Tensor | slice) -> CounterRNG:
+        """The streams of some rows, at the same draw; `index` is a boolean mask [B], positions or a slice."""
+        part = copy.copy(self)
+        part.keys, part.start, part.whole = self.keys[index], 0, None
         return part
+
+    def part(self, start: int, stop: int) -> CounterRNG:
+        """The streams of rows start ... stop - 1 of a batch that is worked on in parts, which know their batch."""
+        part = self.rows(slice(start, stop))
+        part.start, part.whole = start, self
+        return part
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows of the whole batch, of which these may be a part."""
+        return len(self.whole or self)
+
+    @property
+    def places(self) -> Tensor:
+        """Places of these rows in the whole batch, int64 [B]."""
+        return torch.arange(self.start, self.start + len(self), device=self.keys.device)
+
+    def of_batch(self) -> Tensor:
+        """One draw for the whole batch: the uniform number of its first row, float64."""
+        first = (self.whole or self).rows(slice(0, 1))
+        first.draws = self.draws
+        number = first.uniform()[0]
+        self.draws = first.draws
+        return number
 
     def _bits(self, count: int) -> Tensor:
         """The next draw: `count` hashed int64 per row, [B, count]."""

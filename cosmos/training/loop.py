@@ -18,7 +18,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
@@ -32,7 +32,7 @@ from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
+from cosmos.training.batches import Batch, BringsOrder, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
@@ -42,6 +42,9 @@ from cosmos.training.step import OptimiserStep
 Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
 whole global batch, so rows with more tokens count for more where the weight counts tokens."""
+
+Prepare = Callable[[Batch], Batch]
+"""What is made of a batch on the device, before a loss is given it."""
 
 AHEAD = 3  # steps whose batches are put together while a GPU is busy
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
@@ -57,6 +60,8 @@ class TrainingStage:
         network: is trained in place.
         loss: is given the rows of one process and `CounterRNG` with one stream per row.
         validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
+        prepare: what a step makes of its batch first, as part of what it costs; None: nothing.
+        measure: what else is measured then, of the network as it is, for the log; named numbers.
     """
 
     name: str
@@ -65,6 +70,8 @@ class TrainingStage:
     data: Dataset
     validation: Dataset | None = None
     validation_loss: Loss | None = None
+    prepare: Prepare | None = None
+    measure: Callable[[], Mapping[str, float]] | None = None
 
 
 def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
@@ -78,6 +85,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
             is not finite, a disk that is full.
     """
+    stage = _preparing(stage)
     if len(stage.data) == 0:
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
@@ -104,6 +112,19 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
+
+
+def _preparing(stage: TrainingStage) -> TrainingStage:
+    """The stage with losses that prepare the batches that they are given."""
+    prepare = stage.prepare
+    if prepare is None:
+        return stage
+
+    def around(loss: Loss) -> Loss:
+        return lambda model, batch, seeds: loss(model, prepare(batch), seeds)
+
+    held_out = None if stage.validation_loss is None else around(stage.validation_loss)
+    return replace(stage, loss=around(stage.loss), validation_loss=held_out, prepare=None)
 
 
 def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, seed: int) -> dict[str, Any]:
@@ -180,7 +201,8 @@ class _Trainer:
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.step = OptimiserStep(self.model, config, processes, run.seed)
         self.best: list[Tensor] | None = None
-        self.order = EpochSampler(len(stage.data), run.seed)
+        brings = isinstance(stage.data, BringsOrder)
+        self.order = stage.data.order(run.seed) if brings else EpochSampler(len(stage.data), run.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
@@ -227,7 +249,7 @@ class _Trainer:
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         share = share if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.config, step, share)
-        self.step(self.ahead.take(), step, rate)
+        self.step(self.ahead.take(), step, rate, share)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate
@@ -282,8 +304,10 @@ class _Trainer:
                 base = hashed(self.run.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
-                total, weight = loss_of(self.model, batch, seeds)
-                sums += torch.stack((total.double(), weight.double()))
+                for part, streams in self.step.parts(batch, seeds):
+                    total, weight = loss_of(self.model, part, streams)
+                    sums += torch.stack((total.double(), weight.double()))
+            also = {} if self.stage.measure is None or self.log is None else self.stage.measure()
         loss, weight = self.processes.total(sums).tolist()
         if not math.isfinite(loss) or weight <= 0:
             raise self._diverged("validation loss", self.counters.step)
@@ -293,7 +317,7 @@ class _Trainer:
             self.counters.best_share = share
             if self.config.keep == "best":
                 self.best = [value.clone() for value in self.step.average or self.step.live]
-        self._write(share, validation_loss=loss / weight)
+        self._write(share, validation_loss=loss / weight, **also)
 
     def save(self) -> None:
         """Write a resume point, and put the next off so far that they cost no more than their share of the time."""

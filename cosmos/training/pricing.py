@@ -50,9 +50,10 @@ def flops_per_step(
         seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
 
         def run() -> None:
-            with step.autocast():
-                total, _ = loss(model, moved, seeds)
-            total.backward()
+            for part, streams in step.parts(moved, seeds):
+                with step.autocast():
+                    total, _ = loss(model, part, streams)
+                total.backward()
 
         flops = measure_flops(run)
         model.zero_grad(set_to_none=True)
