@@ -19,6 +19,7 @@ FREE = (
     "cosmos.io.errors",
     "cosmos.io.files",
     "cosmos.io.parquet",
+    "cosmos.io.seals",
     "cosmos.io.terminal",
     "cosmos.io.typed_json",
     "cosmos.text.round_trip",
