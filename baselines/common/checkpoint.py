@@ -59,8 +59,7 @@ class StoredTokens(TypedDict, total=False):
 
 def _fit(folder: Path) -> StoredTraining:
     path = folder / FIT
-    stored = seals.opened(read_json(path, _AGAIN), path, _AGAIN, wanted=False)
-    return read_as(StoredTraining, stored, str(path), _AGAIN)
+    return read_as(StoredTraining, seals.read_sealed(path, _AGAIN, wanted=False), str(path), _AGAIN)
 
 
 def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
@@ -112,7 +111,7 @@ def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.M
 def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -> None:
     """Mark a checkpoint as whole, once all else is there."""
     files = {name: sha for name, sha in seals.tree_hashes(folder).items() if not name.startswith(f"{TRAINING}/")}
-    write_json(folder / FIT, seals.sealed({"inputs": dict(arguments), "fitted": asdict(fitted), "files": files}))
+    seals.write_sealed(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted), "files": files})
 
 
 def notes(folder: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos.io.errors import UserError
+from cosmos.io.files import read_json, write_json
 
 KEY = "seal"
 
@@ -52,6 +53,16 @@ def opened(value: Mapping[str, Any], where: Path | str, remedy: str, *, wanted: 
     if value[KEY] != seal_of(rest):
         raise changed(where, remedy)
     return rest
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with its seal, atomically."""
+    write_json(path, sealed(value))
+
+
+def read_sealed(path: Path, remedy: str, *, wanted: bool = True) -> dict[str, Any]:
+    """The JSON object of a file without its seal; `UserError` as `read_json` and `opened`."""
+    return opened(read_json(path, remedy), path, remedy, wanted=wanted)
 
 
 def file_sha256(path: Path) -> str | None:

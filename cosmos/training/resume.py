@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from cosmos.io import safetensors, seals
 from cosmos.io.errors import UserError
-from cosmos.io.files import read_json, remove_leftovers, saving, write_bytes, write_json
+from cosmos.io.files import remove_leftovers, saving, write_bytes
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.training.config import TrainingResult
 
@@ -172,7 +172,7 @@ def finish(
     """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
     seal = safetensors.save_sealed(_trained(workdir, stage), tensors, {"stage": stage})
     marker = {"arguments": arguments, "trained": asdict(trained), "weights": seal}
-    write_json(workdir / f"{stage}.trained.json", seals.sealed(marker))
+    seals.write_sealed(workdir / f"{stage}.trained.json", marker)
 
 
 def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> TrainingResult | None:
@@ -181,8 +181,7 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trainin
     path, weights_path = workdir / f"{stage}.trained.json", _trained(workdir, stage)
     if not path.exists():
         return None
-    stored = seals.opened(read_json(path, _ANEW), path, _ANEW, wanted=True)
-    marker = read_as(StoredMarker, stored, str(path), _ANEW)
+    marker = read_as(StoredMarker, seals.read_sealed(path, _ANEW), str(path), _ANEW)
     check_arguments(stage, workdir, marker["arguments"], arguments)
     if safetensors.read_header(weights_path).notes.get(seals.KEY) != marker["weights"]:
         raise UserError(f"{weights_path} holds other weights than {path.name} says; delete both, and run again.")
