@@ -7,13 +7,14 @@ stages. Killed and called again, a stage takes up its work (`cosmos.stages`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import nn
 
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.io.errors import UserError
+from cosmos.io.seals import seal_of
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
 from cosmos.models.linear_init import linear_start, tokens_per_latent
@@ -64,6 +65,7 @@ def train_autoencoder(
     if not texts:
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
     model = recipe.model
+    run = _made_of(run, recipe, encoder, texts, validation_texts)
     config = replace(model.autoencoder, text_width=encoder.width, vocabulary=vocabulary.padded_size)
     encoding = Encoding(encoder, vocabulary, config.max_tokens, 0, run)
     corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
@@ -107,6 +109,7 @@ def train_diffusion(
         raise UserError(f"{len(sources)} sources do not pair with {len(targets)} targets; give one source per target.")
     if not targets:
         raise UserError("There is nothing to train the denoiser on; give at least one text.")
+    run = _made_of(run, recipe, encoder, *texts, *validation_texts)
     here = find_processes(run.device).device
     autoencoder.to(here).eval().requires_grad_(False)
     standardiser.to(here)
@@ -124,6 +127,12 @@ def train_diffusion(
     trained = train(stage, recipe.diffusion_training, budget.after(cost, "Encoding the texts"), run)
     finished = replace(pipeline, denoiser=denoiser, diffusion=diffusion)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))
+
+
+def _made_of(run: TrainingRun, recipe: Recipe, encoder: TextEncoder, *texts: Sequence[str] | None) -> TrainingRun:
+    """The run, which goes on only with the same texts, encoder, model and objective."""
+    columns = [column and list(column) for column in texts]
+    return replace(run, made_of=seal_of([asdict(recipe.model), encoder.fingerprint, columns]))
 
 
 def _cut(corpus: EncodedCorpus) -> dict[str, int]:
