@@ -1,11 +1,11 @@
 """Seals of records (`cosmos.io.seals`), which tell one that was changed after it was written. Standard library only.
 
-    plan.json, checkpoints/ID.json   sealed
-    header.json                      sealed; holds the SHA-256 of the files that were whole when the cell was done
-    scores.jsonl                     each line sealed; holds the SHA-256 of the samples that were scored
-    timings.jsonl                    each line holds the hash of itself and of the samples that its batch made, which
-                                     stands in for that in the header while a cell is being made
-    documents/HASH.jsonl             named by its SHA-256
+plan.json, checkpoints/ID.json   sealed
+header.json                      sealed; holds the SHA-256 of the files that were whole when the cell was done
+scores.jsonl                     each line sealed; holds the SHA-256 of the samples that were scored
+timings.jsonl                    each line holds the hash of itself and of the samples that its batch made, which
+                                 stands in for that in the header while a cell is being made
+documents/HASH.jsonl             named by its SHA-256
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 
 from benchmarks.records.files import line
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord, canonical_json, identity
-from cosmos.io.seals import KEY, changed, opened
+from cosmos.io.seals import KEY, changed
 from cosmos.io.seals import check_files as check_files
 from cosmos.io.seals import file_hashes as file_hashes
 from cosmos.io.seals import file_sha256 as file_sha256
+from cosmos.io.seals import opened as opened
 from cosmos.io.seals import sealed as sealed
 from cosmos.io.seals import tree_hashes as tree_hashes
 

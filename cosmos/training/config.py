@@ -82,7 +82,7 @@ class TrainingRun:
     """Where a training works and what it begins from; all its stages share it.
 
     Attributes:
-        made_of: a hash of all else that decides its end, such as the texts: what began with another is not gone on with.
+        made_of: a hash of all else that decides its end, such as the texts; what began with another does not go on.
     """
 
     workdir: Path  # for caches, resume points and logs

@@ -30,7 +30,6 @@ from cosmos.io.files import remove_leftovers, saving, write_bytes
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.training.config import TrainingResult
 
-
 _ANEW = "delete it, and run again"
 
 

@@ -18,6 +18,7 @@ FREE = (
     "baselines.registry",
     "cosmos.io.errors",
     "cosmos.io.files",
+    "cosmos.io.interrupts",
     "cosmos.io.parquet",
     "cosmos.io.seals",
     "cosmos.io.terminal",

@@ -73,7 +73,7 @@ def test_a_training_goes_on_with_its_own_documents_alone(encoder_folder: Path, t
     with pytest.raises(StoppedError):
         fit(make("mdlm", encoder_folder), tmp_path, progress=stop)
     turned = Corpus(CORPUS.train[::-1], CORPUS.validation)
-    with pytest.raises(UserError, match="Training of 'mdlm' in .* began with other settings: made_of was"):
+    with pytest.raises(UserError, match=r"Training of 'mdlm' in .* began with other settings: made_of was"):
         fit(make("mdlm", encoder_folder), tmp_path, corpus=turned)
 
 

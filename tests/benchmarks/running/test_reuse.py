@@ -84,7 +84,9 @@ def test_a_tokenizer_of_the_same_name_and_another_content_is_refused(
     before = files(tmp_path / "run")
     other = round_trip.RoundTrip(round_trip.find(None).content + b"\n")
     monkeypatch.setattr(round_trip, "find", lambda name: other)
-    with pytest.raises(UserError, match=r"^The tokenizer '.*' changed since .* choose another folder with --out, or .*"):
+    with pytest.raises(
+        UserError, match=r"^The tokenizer '.*' changed since .* choose another folder with --out, or .*"
+    ):
         runner.run(planned(setting="default"), quiet, stages)
     assert files(tmp_path / "run") == before
     assert runner.run(planned(setting="fast"), quiet, MADE).exit_code == 0, "nothing is made with it"

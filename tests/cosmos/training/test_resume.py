@@ -60,7 +60,9 @@ def test_a_flipped_bit_of_a_resume_point_is_found_wherever_it_is(tmp_path: Path)
     assert points.load() is not None
 
 
-def test_a_changed_resume_point_is_passed_over_for_the_one_before_and_said(tmp_path: Path) -> None:
+def test_a_changed_resume_point_is_passed_over_for_the_one_before_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the same end, also where a kill follows while the next point is about to take its name."""
     run(tmp_path / "calm", 100)
     interrupt(tmp_path / "cut", 50)
@@ -73,9 +75,10 @@ def test_a_changed_resume_point_is_passed_over_for_the_one_before_and_said(tmp_p
         renames.append(target)
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match=said):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        run(tmp_path / "cut", 100)
+        with pytest.warns(UserWarning, match=said), pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut", 100)
     assert renames == [points.current], "the whole one before is kept until the next has its name"
     with pytest.warns(UserWarning, match=said):
         run(tmp_path / "cut", 100)
