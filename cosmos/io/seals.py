@@ -65,15 +65,20 @@ def read_sealed(path: Path, remedy: str, *, wanted: bool = True) -> dict[str, An
     return opened(read_json(path, remedy), path, remedy, wanted=wanted)
 
 
+def read_hash(path: Path) -> str:
+    """The SHA-256 of a file's bytes, read now, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def file_sha256(path: Path) -> str | None:
-    """The SHA-256 of a file, read now, in hexadecimal; None where it is not there.
+    """`read_hash` of what may be missing: then it is None.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return read_hash(path)
     except FileNotFoundError:
         return None
     except OSError as error:
