@@ -177,10 +177,11 @@ def _spelt(value: Any, hint: Any) -> Any:
     is null in TOML too, which has no other word for it."""
     if hint is _NONE and isinstance(value, str):
         return None if value.lower() == "none" else str(value)
-    if not isinstance(value, CliValue) and not (hint is float and type(value) is int):
+    whole = hint is float and type(value) is int
+    if not isinstance(value, CliValue) and not whole:
         return value
     if hint is bool:
-        return {"true": True, "false": False}.get(value.lower(), str(value))
+        return {"true": True, "false": False}.get(str(value).lower(), str(value))
     try:
         return hint(value) if hint in (int, float) else str(value)
     except (ValueError, OverflowError):
