@@ -17,8 +17,8 @@ from benchmarks.timing.clock import Clock
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """From this run: measured seconds of training and of generating one cell; seconds of the likelihoods that cells of a
-    checkpoint share, worked out from those; bytes of the checkpoint and of the cell."""
+    """From this run: measured seconds of training and of generating one cell; seconds of the likelihoods that the cells
+    of a checkpoint share, worked out from those; bytes of the checkpoint and of the cell."""
 
     fit_seconds: float
     generate_seconds: float
