@@ -20,7 +20,8 @@ themselves rather than through further Perceiver layers, and is greedy: the pape
 repeated, is that of BART, of whose decoder it makes up for repetitions; it would be four times the work of the part
 that this system is to isolate, and no other decoder of latents searches. Candidates are compared by the BLEU that all
 systems' are. Guidance is on x_0, which is linear in v. Latents are standardised per position and dimension (the paper:
-one scale for all). Ancestral steps have the posterior's variance, the smaller of the two usual choices.
+one scale for all). Ancestral steps have the posterior's variance, the smaller of the two usual choices. An
+`adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`.
 """
@@ -36,9 +37,12 @@ from torch import Tensor, nn
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
+from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -46,7 +50,7 @@ from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
-from cosmos.recipes import RECIPES
+from cosmos.recipes import NANO, RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import corpus_latents, diffusion_stage, first_texts
@@ -58,6 +62,7 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
 
 COSINE = Tangent(1.0)
+TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)  # with a dropout of 0.1
 GUIDANCE = 2.0  # the authors', for tasks with a source
 
 
@@ -137,6 +142,13 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
+def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every token after [CLS], given raw latents [B, N, C], summed, and their number."""
+    mask, tokens = batch["mask"], batch["tokens"]
+    logits, counts = decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
+    return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+
+
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
@@ -149,6 +161,13 @@ class LD4LGSystem(LatentDiffusionSystem):
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
     }  # fmt: skip
+    presets["nano"] = replace(
+        presets["nano"],
+        autoencoder=replace(presets["nano"].autoencoder, dropout=0.1),
+        denoiser=replace(presets["nano"].denoiser, dropout=0.1),
+        decoder_training=TUNED,
+        denoiser_training=TUNED,
+    )
     settings: ClassVar[Mapping[str, Any]] = {
         "dpmpp_2m-20": LatentSamplingSetting(**DPM_SOLVER),
         "ddpm-250": LatentSamplingSetting(**ANCESTRAL),
@@ -159,6 +178,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),  # the authors' own, for summaries
     }
     kv_decoder: KVCacheDecoder | None = None
+
+    def __init__(self, recipe: LD4LGRecipe, limits: Limits) -> None:
+        super().__init__(recipe, limits)
+        check_latents(self.name, recipe.autoencoder.latents, limits)
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
@@ -177,8 +200,18 @@ class LD4LGSystem(LatentDiffusionSystem):
         velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
         return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
 
-    def decoder(self) -> LatentDecoder:
-        return self.model.decoder.decoder
+    def decoder_of(self, model: LatentNetworks) -> LatentDecoder:
+        decoder: LatentDecoder = model.decoder.decoder
+        return decoder
+
+    def reads(self, model: LatentNetworks) -> Read:
+        def read(
+            decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            assert isinstance(decoder, LatentDecoder)
+            return taught(decoder, model.denoiser.normaliser.restore(latents), batch)
+
+        return read
 
     def never_end(self, model: LatentNetworks) -> None:
         """A logit of zero is never the largest of a whole vocabulary's."""
@@ -193,10 +226,10 @@ class LD4LGSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
-            mask, tokens = batch["mask"], batch["tokens"]
-            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
-            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+            mask = batch["mask"]
+            return taught(
+                autoencoder.decoder, autoencoder.compress(model.standardiser(batch["states"], mask), mask), batch
+            )
 
         held_out = None if data.validation is None else data.validation.targets
         return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
@@ -211,7 +244,7 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
-        decoder, length = self.decoder(), self.loaded_shape["length"]
+        decoder, length = self.decoder_of(self.model), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
         return greedy(self.kv_decoder, raw, length - 1, len(self.vocabulary), setting.capture)

@@ -18,7 +18,7 @@ where the authors' counts it; encoder and sizes are those of the comparison, and
 has the authors'. At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its
 estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that
 width the mean of the states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide
-by.
+by. An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """
@@ -38,6 +38,7 @@ from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
@@ -52,6 +53,7 @@ from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
 
+TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)
 DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.01  # where the authors' sampling stops; Cosmos's stops at 0.05, with less noise for its smaller d
 
@@ -139,7 +141,7 @@ class TEncDMSystem(LatentDiffusionSystem):
         "nano": TEncDMRecipe.like_cosmos(
             "nano", 9.0, decoder_layers=1, decoder_share=0.12, encoding_share=0.25, decoder_weight=4.0,
             denoiser=replace(PRESETS["nano"].denoiser, feed_forward=7 / 3),  # states need larger maps than latents do
-            denoiser_training=replace(NANO, learning_rate=4e-3),
+            decoder_training=TUNED, denoiser_training=TUNED,
         ),
         "small": TEncDMRecipe.like_cosmos("small", 9.0, decoder_layers=3, decoder_share=0.1),
         # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.
@@ -195,6 +197,21 @@ class TEncDMSystem(LatentDiffusionSystem):
             return errors.sum(), errors.new_full((), len(errors))
 
         return self._stage("denoiser", model, loss, data), Cost()
+
+    def reads(self, model: LatentNetworks) -> Read:
+        def read(
+            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            logits = decoder(states, source)
+            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
+
+        return read
+
+    def third_stage(self, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
+        recipe: TEncDMRecipe = self.recipe
+        config, diffusion = recipe.adaptation, recipe.diffusion
+        of = (model.decoder, self.reads(model), lambda batch: self._inputs(model, batch), model.denoiser)
+        return adaptation_stage(*of, diffusion, config, second.data, second.validation)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)

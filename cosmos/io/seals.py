@@ -24,9 +24,13 @@ def changed(where: Path | str, remedy: str) -> UserError:
 
 
 def seal_of(value: Any) -> str:
-    """The SHA-256 of a JSON value, however it is spelt."""
-    plain = json.loads(json.dumps(value))
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """The SHA-256 of what JSON makes of a value, however it is spelt."""
+    return _seal_of_read(json.loads(json.dumps(value)))
+
+
+def _seal_of_read(value: Any) -> str:
+    """The same of a value that was read from JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def opened(value: Mapping[str, Any], where: Path | str, remedy: str, *, wanted: 
         return rest
     if KEY not in value:
         raise UserError(f"{where} has lost its seal, so it may have been changed; {remedy}.")
-    if value[KEY] != seal_of(rest):
+    if value[KEY] != _seal_of_read(rest):
         raise changed(where, remedy)
     return rest
 
