@@ -331,15 +331,3 @@ class SupportsRandomWeights(Protocol):
     ) -> Callable[[], object]:
         """One call of one of `networks()`, as generating under `capture` makes it, to be run again and again."""
         ...
-
-
-@runtime_checkable
-class SupportsTrainingBenchmark(Protocol):
-    """Can have its training steps timed without data and without an encoder."""
-
-    def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Any, Corpus]:
-        """A recipe and at least `texts` documents to `fit` on, so that steps cost what they cost with real ones of full
-        length; of a made-up vocabulary of `tokens`. In `folder` an encoder with random weights is left for the recipe
-        to name.
-        """
-        ...

@@ -1,21 +1,17 @@
-"""Finds the verb, and imports nothing else."""
+"""Finds the verb, and imports nothing else. From its first line on an interrupt gives one sentence."""
 
-from __future__ import annotations
+try:
+    from cosmos.io import interrupts
 
-import signal
+    interrupts.listen()
+except KeyboardInterrupt:  # it could not be answered yet
+    import os
+
+    os.write(2, b"Interrupted; the same command goes on where this one stopped.\n")
+    os._exit(130)
+
 import sys
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it can be answered, an interrupt ends the process silently
+from cosmos.cli.main import main
 
-from cosmos.io.terminal import answer, listen
-
-
-def _run() -> int:
-    from cosmos.cli.main import main
-
-    return main(sys.argv[1:])
-
-
-listen()
-sys.exit(answer(_run))
+sys.exit(main(sys.argv[1:]))

@@ -29,7 +29,8 @@ from cosmos.data.datasets import JoinedDataset, LatentDataset, TargetDataset, Te
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
 from cosmos.data.latent_cache import Compresses, cache_latents
 from cosmos.diffusion.objective import diffusion_loss
-from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io import seals
+from cosmos.io.files import make_folder
 from cosmos.io.typed_json import read_as
 from cosmos.models.autoencoder import Autoencoder, autoencoder_loss, token_accuracy
 from cosmos.models.denoiser import Denoiser, SourceStates
@@ -61,8 +62,9 @@ def measured(start: Callable[[], None], run: TrainingRun, name: str = "start") -
     with first_process_first(run.device):
         if not costs.exists():
             make_folder(run.workdir)
-            write_json(costs, {"seconds": time.perf_counter() - began, "flops": flops})
-    return read_as(Cost, read_json(costs), str(costs), "delete it, and run again")
+            seals.write_sealed(costs, {"seconds": time.perf_counter() - began, "flops": flops})
+    remedy = "delete it, and run again"
+    return read_as(Cost, seals.read_sealed(costs, remedy), str(costs), remedy)
 
 
 def first_texts(rows: TextDataset, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:

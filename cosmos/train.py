@@ -22,6 +22,7 @@ from cosmos.adaptation import (
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.data.streaming import Streamed, stream
 from cosmos.io.errors import UserError
+from cosmos.io.seals import seal_of
 from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser
 from cosmos.models.linear_init import linear_start, tokens_per_latent
@@ -104,6 +105,7 @@ def _train_autoencoder(
     run: TrainingRun,
 ) -> tuple[Pipeline, TrainingResult]:
     model = recipe.model
+    run = _made_of(run, recipe, encoder, texts, validation_texts)
     config = replace(model.autoencoder, text_width=encoder.width, vocabulary=vocabulary.padded_size)
     standardiser = Standardiser.of(corpus.sample.states.statistics()).to(find_processes(run.device).device)
     autoencoder = initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), run.seed)
@@ -146,6 +148,7 @@ def train_diffusion(
         raise UserError(f"{len(sources)} sources do not pair with {len(targets)} targets; give one source per target.")
     if not targets:
         raise UserError("There is nothing to train the denoiser on; give at least one text.")
+    run = _made_of(run, recipe, encoder, *texts, *validation_texts)
     here = find_processes(run.device).device
     autoencoder.to(here).eval().requires_grad_(False)
     standardiser.to(here)
@@ -170,6 +173,14 @@ def train_diffusion(
         assert isinstance(third.network, Decompressor)
         finished, trained = replace(finished, adapted=third.network), _together(trained, more)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))
+
+
+def _made_of(run: TrainingRun, recipe: Recipe, encoder: TextEncoder, *texts: Sequence[str] | None) -> TrainingRun:
+    """The run, which goes on only with the same texts, encoder, model and objective."""
+    columns = [column and list(column) for column in texts]
+    return replace(
+        run, made_of=seal_of([asdict(recipe.model), asdict(recipe.adaptation), encoder.fingerprint, columns])
+    )
 
 
 def _adapting(pipeline: Pipeline, second: TrainingStage, corpus: EncodedCorpus, recipe: Recipe) -> TrainingStage:

@@ -1,6 +1,7 @@
 """A trained rival on disk: config.json, vocabulary.json, weights.safetensors, and fit.json last.
 
-Every file is replaced atomically, so where fit.json is, the checkpoint is whole.
+Every file is replaced atomically, so where fit.json is, the checkpoint is whole. It is sealed, and holds the SHA-256 of
+all else, which is verified where a training is taken up again; those of earlier versions do without.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import torch
 from torch import nn
 
 from baselines.contract import Budget, Corpus, Limits, TrainingResult, UserError
-from cosmos.io import safetensors
+from cosmos.io import safetensors, seals
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 
 CONFIG, VOCABULARY, WEIGHTS, FIT = "config.json", "vocabulary.json", "weights.safetensors", "fit.json"
+TRAINING = "training"  # the folder of resume points, caches and logs within a checkpoint's
 
 
 _AGAIN = "delete its folder and fit it again"
@@ -34,11 +36,17 @@ class StoredConfiguration(TypedDict):
     shape: dict[str, int]
 
 
-class StoredTraining(TypedDict):
-    """What fit.json says."""
+class _Fitted(TypedDict):
+    """What every fit.json says."""
 
     inputs: dict[str, Any]
     fitted: TrainingResult
+
+
+class StoredTraining(_Fitted, total=False):
+    """What fit.json says."""
+
+    files: dict[str, str]
 
 
 class StoredTokens(TypedDict, total=False):
@@ -50,7 +58,8 @@ class StoredTokens(TypedDict, total=False):
 
 
 def _fit(folder: Path) -> StoredTraining:
-    return read_as(StoredTraining, read_json(folder / FIT), str(folder / FIT), _AGAIN)
+    path = folder / FIT
+    return read_as(StoredTraining, seals.read_sealed(path, _AGAIN, wanted=False), str(path), _AGAIN)
 
 
 def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
@@ -76,7 +85,7 @@ def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str
     """What training cost, where `folder` holds a finished checkpoint; None where it does not.
 
     Raises:
-        UserError: the checkpoint is of another configuration, or came of other arguments.
+        UserError: the checkpoint is of another configuration, came of other arguments, or was changed.
     """
     if not (folder / FIT).exists():
         return None
@@ -84,6 +93,7 @@ def finished(folder: Path, configured: Mapping[str, Any], arguments: Mapping[str
     stored = _fit(folder)
     if changed := [key for key in arguments if stored["inputs"].get(key) != arguments[key]]:
         raise UserError(f"{folder} holds a checkpoint of other {' and '.join(changed)}; choose another folder.")
+    seals.check_files(folder, stored.get("files", {}), _AGAIN)
     return stored["fitted"]
 
 
@@ -100,7 +110,8 @@ def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.M
 
 def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -> None:
     """Mark a checkpoint as whole, once all else is there."""
-    write_json(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted)})
+    files = {name: sha for name, sha in seals.tree_hashes(folder).items() if not name.startswith(f"{TRAINING}/")}
+    seals.write_sealed(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted), "files": files})
 
 
 def notes(folder: Path) -> Mapping[str, Any]:

@@ -16,14 +16,13 @@ from baselines.common import checkpoint
 from baselines.common.random_weights import first_number, made_up_vocabulary
 from baselines.common.token_rows import TokenPairs, encode_pairs
 from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
+from cosmos.io import seals
 from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Dataset, Loss, TrainingStage, train
-
-TRAINING = "training"  # the folder of resume points and logs within a checkpoint's
 
 
 class TrainedSystem(ABC):
@@ -64,7 +63,9 @@ class TrainedSystem(ABC):
             return done
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
-        fitted = self.fit_networks(corpus, budget, workdir, TrainingRun(workdir / TRAINING, seed, device, progress))
+        made_of = seals.seal_of([self.configured, arguments])
+        run = TrainingRun(workdir / checkpoint.TRAINING, seed, device, progress, made_of)
+        fitted = self.fit_networks(corpus, budget, workdir, run)
         checkpoint.finish(workdir, arguments, fitted)
         return fitted
 

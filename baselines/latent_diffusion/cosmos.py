@@ -220,6 +220,12 @@ class CosmosSystem(LatentDiffusionSystem):
         return shape, pipeline.vocabulary, model
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
+        """A recipe and at least `texts` documents to `fit` on, so that steps cost what they cost with real ones of full
+        length, of a made-up vocabulary of `tokens`; for timing them without data and without an encoder.
+
+        Args:
+            folder: where an encoder with random weights is left for the recipe to name.
+        """
         model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
         corpus = made_up_corpus(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top

@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from cosmos.data.encoding import first_process_first
-from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io import seals
+from cosmos.io.files import make_folder
 from cosmos.io.typed_json import read_as
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.config import TrainingRun
@@ -45,8 +46,9 @@ def affordable(
     with first_process_first(run.device):
         if not path.exists():
             make_folder(run.workdir)
-            write_json(path, _choice(whole, encoder, limits, budget, share, batch_size))
-    counts = read_as(dict[str, int], read_json(path), str(path), "delete it, and run again")
+            seals.write_sealed(path, _choice(whole, encoder, limits, budget, share, batch_size))
+    remedy = "delete it, and run again"
+    counts = read_as(dict[str, int], seals.read_sealed(path, remedy), str(path), remedy)
     counts.setdefault("train", 0)
     if counts["train"] == 0:
         raise UserError(

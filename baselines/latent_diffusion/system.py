@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.common import checkpoint, mbr
-from baselines.common.system import TRAINING, TrainedSystem
+from baselines.common.system import TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
 from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
@@ -265,7 +265,7 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     ) -> TrainingResult:
         fitted = super().fit(corpus, budget, workdir, seed=seed, device=device, progress=progress)
         # Caches and logs: large, and never read again. What a kill has left behind a finished checkpoint goes too.
-        shutil.rmtree(workdir / TRAINING, ignore_errors=True)
+        shutil.rmtree(workdir / checkpoint.TRAINING, ignore_errors=True)
         return fitted
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:

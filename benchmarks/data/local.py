@@ -6,7 +6,6 @@ A file is called train, validation or test, with the ending .parquet or .jsonl, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from benchmarks.data import first_rows, rows
 from benchmarks.data.source import SPLITS, Split
 from cosmos.io.files import expanded
 from cosmos.io.parquet import check_names, values_of
+from cosmos.io.seals import read_hash
 from cosmos.io.typed_json import parse_object
 
 FOLDER_VARIABLE = "COSMOS_DATA"
@@ -106,7 +106,7 @@ class Local:
             passages, left_out = self._passages(task)
             others["passages"] = {
                 "set": self.options.passages,
-                "sha256": _file_hash(self._passage_file()),
+                "sha256": read_hash(self._passage_file()),
                 "rows": len(passages),
                 "left_out": left_out,
             }
@@ -114,7 +114,7 @@ class Local:
             **others,
             "sets": sorted({self._name(task, split) for split in SPLITS}),
             "files": {
-                split.path.name: {"sha256": _file_hash(split.path), "rows": split.rows}
+                split.path.name: {"sha256": read_hash(split.path), "rows": split.rows}
                 for split in self._read(task).values()
             },
         }
@@ -245,11 +245,6 @@ def _read_split(path: Path, conditional: bool, count: int | None) -> _Split:
 def _least(*counts: int | None) -> int | None:
     """The least of some counts, of which None is all."""
     return min((count for count in counts if count is not None), default=None)
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_columns(path: Path, columns: Sequence[str], count: int | None = None) -> tuple[rows.Columns, int]:

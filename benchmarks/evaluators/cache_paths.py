@@ -13,6 +13,7 @@ from pathlib import Path
 from baselines.contract import UserError
 from benchmarks.records.files import hugging_face_home
 from cosmos.io.files import WriteError, expanded, make_folder, write_bytes
+from cosmos.io.seals import read_hash
 from cosmos.io.typed_json import parse, read_as
 
 MANIFEST = "evaluator.json"
@@ -134,9 +135,3 @@ def is_whole(path: Path, stated: str) -> bool:
         return True
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == stated
-
-
-def read_hash(path: Path) -> str:
-    """The SHA-256 of a file's bytes, read now."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

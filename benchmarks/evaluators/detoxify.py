@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baselines.contract import UserError
-from benchmarks.evaluators.cache_paths import CacheError, read_hash
+from benchmarks.evaluators.cache_paths import CacheError
 from benchmarks.evaluators.catalogue import Model
 from cosmos.io.files import make_folder
+from cosmos.io.seals import read_hash
 
 _VARIANT = "original"
 _CHUNK = 1 << 20

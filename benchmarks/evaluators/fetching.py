@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from baselines.contract import UserError
-from benchmarks.evaluators.cache_paths import MANIFEST, is_whole, own_folder, read_hash
+from benchmarks.evaluators.cache_paths import MANIFEST, is_whole, own_folder
 from benchmarks.evaluators.catalogue import MODELS, Model
 from benchmarks.evaluators.locate import Located, locate_model
 from cosmos.io.files import expanded, read_json
+from cosmos.io.seals import read_hash
 from cosmos.io.typed_json import read_as
 
 Say = Callable[[str], None]

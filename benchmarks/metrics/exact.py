@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
+from benchmarks.metrics.core.signature import world_grammar
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
@@ -106,7 +107,7 @@ def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Eval
         values = tuple(0.0 if reading is None else view(reading) for reading in readings(batch))
         return Measured(values=values, options={"blank": 0})
 
-    return Evaluator(name=_grammar, measure=measure)
+    return Evaluator(name=world_grammar, measure=measure)
 
 
 def _novel(batch: MetricInput) -> Measured:
@@ -128,12 +129,6 @@ def _letters(text: str) -> str:
 
 def _linked_in_language(reading: Reading) -> float:
     return linked_of_all(reading) * in_language(reading)
-
-
-def _grammar() -> str:
-    from benchmarks.data.world import VERSION
-
-    return f"world grammar {VERSION}"
 
 
 def _metric(name: str, summary: str, view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Metric:
@@ -186,7 +181,7 @@ NOVEL = Metric(
     summary="Mean share of a text's sentences, five at least, that can be of one story; 0 for a training text, and a "
     "k-th of it where k texts are equal; 0 to 1, exact, a blank text has 0.",
     direction="higher",
-    evaluators={"world": Evaluator(name=_grammar, measure=_novel, training=True)},
+    evaluators={"world": Evaluator(name=world_grammar, measure=_novel, training=True)},
     absent=NO_GRAMMAR,
 )
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
-from benchmarks.metrics.core.signature import ours
+from benchmarks.metrics.core.signature import ours, world_grammar
 from benchmarks.records.schema import LikelihoodRecord
 
 if TYPE_CHECKING:
@@ -86,12 +86,6 @@ def _of_the_world(batch: MetricInput) -> Measured:
     return _over_tokens(nats, [row.tokens for _, row in kept], rate_from_sums, {})
 
 
-def _grammar() -> str:
-    from benchmarks.data.world import VERSION
-
-    return f"world grammar {VERSION}"
-
-
 NLL = Metric(
     name="nll",
     summary="Negative log-likelihood of the references under the system, in nats for each token of the shared "
@@ -115,6 +109,6 @@ NLL_ENTROPY = Metric(
     summary="Entropy of the language's own distribution of these references, given their sources, in the unit of "
     "`nll`: no system can be below it but for the chance of the choice of references; exact.",
     direction="none",
-    evaluators={"world": Evaluator(name=_grammar, measure=_of_the_world, likelihoods=True)},
+    evaluators={"world": Evaluator(name=world_grammar, measure=_of_the_world, likelihoods=True)},
     absent="not run: the source's own distribution is not known",
 )

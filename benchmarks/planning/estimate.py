@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from baselines.contract import Budget
+from baselines.contract import Budget, HasLikelihood
 from benchmarks.planning.plan import Plan
 from benchmarks.records import store
-from benchmarks.records.schema import Record
+from benchmarks.records.schema import LikelihoodRecord, Record, TimingRecord
 from benchmarks.timing.clock import Clock
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Measured in this run: seconds of training and of generating one cell, bytes of the checkpoint and of the cell."""
+    """From this run: measured seconds of training and of generating one cell; seconds of the likelihoods that the cells
+    of a checkpoint share, worked out from those; bytes of the checkpoint and of the cell."""
 
     fit_seconds: float
     generate_seconds: float
+    likelihood_seconds: float
     checkpoint_bytes: int
     cell_bytes: int
 
@@ -64,6 +66,12 @@ def sentences(plan: Plan) -> Iterator[str]:
             bases.add(_RECORDS)
         elif planned.contestant.system.trained:
             unknown.add(f"generating with {planned.cell.system}")
+    for planned in {p.cell.checkpoint_id: p for p in cells}.values():  # worked out once for the cells of a checkpoint
+        cost = costs.get(planned.cell.system)
+        if cost is not None:
+            seconds += cost.likelihood_seconds
+        elif planned.contestant.system.trained and issubclass(planned.contestant.system, HasLikelihood):
+            unknown.add(f"likelihoods by {planned.cell.system}")
     said = f", {size / 1e6:.0f} MB" if size else ""
     basis = " and ".join(sorted(bases)) or "nothing that takes time"
     yield f"Estimate: {seconds / 60:.1f} minutes{said}, from {basis}."
@@ -109,9 +117,26 @@ def _cost(run: Path, record: Record) -> CostEstimate:
     return CostEstimate(
         fit_seconds=0.0 if training is None else training.seconds,
         generate_seconds=sum(timing.seconds for timing in record.timings),
+        likelihood_seconds=likelihood_seconds(
+            record.timings, store.read_likelihoods(store.cell_folder(run, cell.id)) or ()
+        ),
         checkpoint_bytes=_bytes(store.checkpoint_folder(run, cell.checkpoint_id)),
         cell_bytes=_bytes(store.cell_folder(run, cell.id)),
     )
+
+
+def likelihood_seconds(timings: Iterable[TimingRecord], likelihoods: Iterable[LikelihoodRecord]) -> float:
+    """About what likelihoods took, which nobody times.
+
+    An exact one is a pass of the network over the text, an estimated bound as many as it has draws. A pass is taken to
+    cost for each text what a call costs in the batches that were timed, all networks together.
+    """
+    batches = [timing for timing in timings if timing.kind == "batch"]
+    calls = sum(len(timing.ids) * sum(timing.calls.values()) for timing in batches)
+    if not calls:  # as of a floor, which has no network
+        return 0.0
+    passes = sum(max(1, likelihood.draws) for likelihood in likelihoods)
+    return passes * sum(timing.seconds for timing in batches) / calls
 
 
 def _bytes(folder: Path) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from baselines.contract import Budget, UserError, unknown
-from cosmos.io.typed_json import LARGEST
+from cosmos.io.typed_json import LARGEST, AnyFloat, AnyText, UnfitError, reader_of
 
 T = TypeVar("T")
 _NONE = type(None)
@@ -107,7 +107,7 @@ def convert(value: Any, hint: Any, key: str) -> Any:
         return by_name[str(value)]
     try:
         return _read(value, hint, key)
-    except _UnfitError:
+    except UnfitError:
         raise UserError(f"{key} must be {describe(hint)}, not {shortened(value)}.") from None
 
 
@@ -134,11 +134,8 @@ def describe(hint: Any) -> str:
     return words.get(hint) or ("a budget such as 300steps" if hint is Budget else hint.__name__)
 
 
-class _UnfitError(Exception):
-    """The value is not of the type."""
-
-
 def _read(value: Any, hint: Any, key: str) -> Any:
+    """A value as the annotated type; `UnfitError` where it is none."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _read_union(value, arguments, key)
@@ -147,21 +144,9 @@ def _read(value: Any, hint: Any, key: str) -> Any:
     if origin is tuple:
         return _read_tuple(value, arguments, key)
     if hint is Budget:
-        return _read_budget(value)
-    if hint is bool:
-        return _read_bool(value)
-    if hint is int:
-        return _read_int(value)
-    if hint is float:
-        return _read_float(value)
-    if hint is str:
-        if not isinstance(value, str) or "\0" in value:
-            raise _UnfitError
-        return str(value)
-    if hint is _NONE:
-        if not (isinstance(value, str) and value.lower() == "none"):
-            raise _UnfitError
-        return None
+        return Budget.parse(reader_of(AnyText)(_spelt(value, str)))
+    if hint in (bool, int, float, str, _NONE):
+        return _read_plain(_spelt(value, hint), hint)
     raise AssertionError(f"{key} is annotated {hint}, which cannot be set")
 
 
@@ -169,9 +154,9 @@ def _read_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
     for arm in sorted(arms, key=lambda arm: arm is not _NONE):  # "none" before text
         try:
             return _read(value, arm, key)
-        except _UnfitError:
+        except UnfitError:
             continue
-    raise _UnfitError
+    raise UnfitError("one of several", value)
 
 
 def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, ...]:
@@ -180,49 +165,35 @@ def _read_tuple(value: Any, arguments: tuple[Any, ...], key: str) -> tuple[Any, 
     elif isinstance(value, list | tuple):
         parts = list(value)
     else:
-        raise _UnfitError
+        raise UnfitError("a list", value)
     hints = [arguments[0]] * len(parts) if arguments[1:] == (Ellipsis,) else list(arguments)
     if len(hints) != len(parts):
-        raise _UnfitError
+        raise UnfitError(f"a list of {len(hints)} values", value)
     return tuple(_read(part, hint, key) for part, hint in zip(parts, hints, strict=True))
 
 
-def _read_budget(value: Any) -> Budget:
-    if not isinstance(value, str):
-        raise _UnfitError
-    return Budget.parse(value)
-
-
-def _read_bool(value: Any) -> bool:
-    if isinstance(value, bool):
+def _spelt(value: Any, hint: Any) -> Any:
+    """What words of a command line stand for where a plain type is wanted; what cannot be spelt so stays text. "none"
+    is null in TOML too, which has no other word for it."""
+    if hint is _NONE and isinstance(value, str):
+        return None if value.lower() == "none" else str(value)
+    whole = hint is float and type(value) is int
+    if not isinstance(value, CliValue) and not whole:
         return value
-    if isinstance(value, CliValue) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise _UnfitError
-
-
-def _read_int(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | CliValue):
-        raise _UnfitError
+    if hint is bool:
+        return {"true": True, "false": False}.get(str(value).lower(), str(value))
     try:
-        number = int(value)
-    except ValueError:
-        raise _UnfitError from None
-    if not -LARGEST <= number < LARGEST:
-        raise _UnfitError
-    return number
-
-
-def _read_float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | CliValue):
-        raise _UnfitError
-    try:
-        number = float(value)
+        return hint(value) if hint in (int, float) else str(value)
     except (ValueError, OverflowError):
-        raise _UnfitError from None
-    if math.isnan(number):
-        raise _UnfitError
-    return number
+        return str(value)
+
+
+def _read_plain(value: Any, hint: Any) -> Any:
+    """As JSON is read (`cosmos.io.typed_json`); but infinity is a number here, and no text ends before its end."""
+    read = reader_of({float: AnyFloat, str: AnyText}.get(hint, hint))(value)
+    if (hint is float and math.isnan(read)) or (hint is str and "\0" in read):
+        raise UnfitError(describe(hint), value)
+    return float(read) if hint is float else read
 
 
 def is_nested(value: Any) -> bool:

@@ -44,6 +44,20 @@ def check_documents(run: Path, headers: Iterable[Header], now: Mapping[str, Json
                 )
 
 
+def check_tokenizer(run: Path, headers: Iterable[Header], sha256: str) -> None:
+    """See that the texts of a run's cells went through the tokenizer of now, by what is in it: a name says nothing.
+
+    Raises:
+        UserError: a cell has another; cells of earlier versions, which do not say which, pass.
+    """
+    for header in headers:
+        if header.tokenizer.get("sha256", sha256) != sha256:
+            raise UserError(
+                f"The tokenizer '{header.tokenizer['name']}' changed since {run} was made; choose another folder with "
+                "--out, or bring the earlier one back."
+            )
+
+
 SPLITS = {
     "train": "training documents",
     "validation": "validation documents",

@@ -133,8 +133,6 @@ class _RunExecution:
             header = store.read_header(self.folder(planned.cell))
             if header is not None and not self.fresh:
                 self.check_record(planned.cell, header)
-        if self.stages[0] != "score" and any(map(self.pending, self.groups())):
-            _ = self.tokenizer.content  # read, to see that it is there
         digests = {"test": run_texts.digest(self.tests)}
         if "fit" in self.stages:
             if any(map(self.to_fit, self.groups())):
@@ -146,6 +144,8 @@ class _RunExecution:
             made_again = {planned.cell.id for planned in self.plan.cells}
             headers = [header for header in headers if header.cell.id not in made_again]
         reuse.check_documents(self.run_folder, headers, digests)
+        if self.stages[0] != "score" and any(map(self.pending, self.groups())):
+            reuse.check_tokenizer(self.run_folder, headers, self.tokenizer.sha256)
         for group in self.groups():
             if "fit" in self.stages and self.to_fit(group):
                 self.locate_weights(group[0])

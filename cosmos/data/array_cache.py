@@ -1,13 +1,17 @@
 """Arrays on disk with some rows for each text, computed a group of texts at a time, in any order.
 
 NAME.npy             complete as soon as it has this name; read through a memory map
-NAME.json            key (a hash of all that the rows depend on), what they cost, and what else is noted
+NAME.json            key (a hash of all that the rows depend on), what they cost, what else is noted, and the SHA-256 of
+                     the array; sealed
 NAME.npy.partial     work begun
-NAME.partial.json    how much of it is done
+NAME.partial.json    how much of it is done, and the SHA-256 of that in the order of computing; sealed
+
+What a process finds that did not compute it is verified before it is used.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -21,11 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cosmos.io import seals
 from cosmos.io.errors import UserError
-from cosmos.io.files import make_folder, read_json, saving, write_json
+from cosmos.io.files import make_folder, saving
 from cosmos.io.typed_json import read_as
 from cosmos.runtime.flops import measure_flops
 
+_AGAIN = "delete its folder and run again"
 _SAVE_SECONDS = 10.0  # longest work that a kill can lose
 Cached = TypeVar("Cached")
 
@@ -47,6 +53,7 @@ class _Done:
     groups: int = 0
     seconds: float = 0.0
     flops: float = 0.0
+    sha256: str = ""
 
 
 def open_array(folder: Path, name: str, build: Callable[[Tensor, dict[str, Any]], Cached]) -> Cached:
@@ -55,7 +62,7 @@ def open_array(folder: Path, name: str, build: Callable[[Tensor, dict[str, Any]]
     Raises:
         UserError: it is missing or damaged, or `build` does not find what it needs.
     """
-    about = read_json(folder / f"{name}.json")
+    about = _about(folder, name)
     try:
         values = np.load(folder / f"{name}.npy", mmap_mode="c")  # copy on write: torch wants memory it could write to
         return build(torch.from_numpy(values), about)
@@ -64,8 +71,24 @@ def open_array(folder: Path, name: str, build: Callable[[Tensor, dict[str, Any]]
 
 
 def has_array(folder: Path, name: str, key: str) -> bool:
-    about = folder / f"{name}.json"
-    return about.exists() and (folder / f"{name}.npy").exists() and read_json(about).get("key") == key
+    """Whether an array of that key is there, whole.
+
+    Raises:
+        UserError: it is there, and damaged or changed.
+    """
+    path = folder / f"{name}.npy"
+    if not (folder / f"{name}.json").exists() or not path.exists():
+        return False
+    about = _about(folder, name)
+    if about.get("key") != key:
+        return False
+    if "sha256" in about:  # those of earlier versions do without
+        seals.check_files(folder, {path.name: about["sha256"]}, _AGAIN)
+    return True
+
+
+def _about(folder: Path, name: str) -> dict[str, Any]:
+    return seals.read_sealed(folder / f"{name}.json", _AGAIN, wanted=False)
 
 
 def compute_array(
@@ -90,8 +113,8 @@ def compute_array(
     about, begun = folder / f"{name}.json", folder / f"{name}.partial.json"
     make_folder(folder)
     done = _Done(key)
-    if begun.exists() and partial.exists() and (stored := read_json(begun)).get("key") == key:
-        done = read_as(_Done, stored, str(begun), "delete that folder and run again")
+    if begun.exists() and partial.exists() and (stored := seals.read_sealed(begun, _AGAIN)).get("key") == key:
+        done = read_as(_Done, stored, str(begun), _AGAIN)
     with saving(path):
         about.unlink(missing_ok=True)  # it would speak of rows that are about to be replaced
         with partial.open("r+b" if done.groups else "w+b") as file:
@@ -99,6 +122,12 @@ def compute_array(
             np.lib.format.write_array_header_2_0(file, {"descr": layout.dtype, "fortran_order": False, "shape": shape})
             size = math.prod(layout.row) * np.dtype(layout.dtype).itemsize
             places = [file.tell() + size * start for start in accumulate(layout.lengths, initial=0)]
+            hashed = hashlib.sha256()
+            for text in (text for group in groups[: done.groups] for text in group):
+                file.seek(places[text])
+                hashed.update(file.read(size * layout.lengths[text]))
+            if done.groups and hashed.hexdigest() != done.sha256:
+                raise seals.changed(partial, _AGAIN)
             earlier, flops = done.seconds, done.flops
             started = saved = time.perf_counter()
             for number, group in enumerate(groups[done.groups :], done.groups + 1):
@@ -107,14 +136,17 @@ def compute_array(
                 for text, rows in zip(group, computed, strict=True):
                     # Written, not mapped: a full disk is then an error and not a signal that ends the process.
                     file.seek(places[text])
-                    file.write(rows.cpu().numpy().tobytes())
+                    content = rows.cpu().numpy().tobytes()
+                    file.write(content)
+                    hashed.update(content)
                 progress(number / len(groups))
                 now = time.perf_counter()
                 if number == len(groups) or now - saved > _SAVE_SECONDS:
                     file.flush()
                     os.fsync(file.fileno())
-                    saved, done = now, _Done(key, number, earlier + now - started, flops)
-                    write_json(begun, asdict(done))
+                    saved, done = now, _Done(key, number, earlier + now - started, flops, hashed.hexdigest())
+                    seals.write_sealed(begun, asdict(done))
+        sha256 = seals.file_sha256(partial)
         partial.replace(path)
-        write_json(about, {**asdict(done), **notes})
+        seals.write_sealed(about, {**asdict(done), **notes, "sha256": sha256})
         begun.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -319,16 +319,3 @@ def check_guidance(setting: SamplerSetting, diffusion: DiffusionConfig, conditio
             "Guidance needs a model that was trained with some of its sources withheld; "
             "leave the guided setting out, or train with a source_dropout above 0."
         )
-
-
-def network_calls(setting: SamplerSetting, schedule: Schedule) -> int:
-    """How often `sample` calls the network under a setting, guidance of both kinds included."""
-    grid, twice = make_grid(schedule, setting), setting.solver == "heun"
-    first = [*grid.t[:1], *(grid.t[1:2] if twice else ())]  # which are given no estimate
-    later = [*grid.t[1:-1], *(grid.t[2:] if twice else ()), *(grid.t[-1:] if setting.final_x0 else ())]
-    low, high = (_time_of_noise(schedule, noise) for noise in setting.guidance_window)
-
-    def calls(times: Sequence[float]) -> int:
-        return len(times) + (0 if setting.guidance == 1.0 else sum(low <= t <= high for t in times))
-
-    return calls(first) + calls(later) * (1 if setting.self_guidance == 1.0 else 2)

@@ -5,6 +5,7 @@ The check loads no framework, so that a plan can be refused without one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from cosmos.io import seals
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, replacing
 
@@ -70,7 +72,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | N
     """Write tensors, which may lie on any device, and JSON of what is to be noted as one file, atomically."""
     from safetensors.torch import save_file
 
-    owned = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    owned = _on_cpu(tensors)
     make_folder(path.parent)
     with replacing(path) as fresh:
         try:
@@ -78,6 +80,42 @@ def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | N
         except SafetensorError as error:
             code = re.search(r"os error (\d+)", str(error))  # as when the disk is full
             raise OSError(int(code[1]) if code else 0, os.strerror(int(code[1])) if code else str(error)) from error
+
+
+def save_sealed(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> str:
+    """`save` with a seal of tensors and notes among the notes; returns the seal."""
+    owned = _on_cpu(tensors)
+    seal = _seal(owned, notes)
+    save(path, owned, {**notes, seals.KEY: seal})
+    return seal
+
+
+def load_sealed(path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_sealed` wrote, on the CPU: tensors and notes.
+
+    Raises:
+        UserError: it is not there, damaged, or was changed since; `remedy` ends the sentence.
+    """
+    tensors, notes = load(path), read_header(path).notes
+    rest = {key: value for key, value in notes.items() if key != seals.KEY} if isinstance(notes, Mapping) else {}
+    if not rest or notes.get(seals.KEY) != _seal(tensors, rest):
+        raise seals.changed(path, remedy)
+    return tensors, rest
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+
+
+def _seal(tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> str:
+    """The SHA-256 of names, types, shapes and bytes of tensors on the CPU, and of notes."""
+    import torch
+
+    hashed = hashlib.sha256(seals.seal_of(notes).encode())
+    for name, tensor in sorted(tensors.items()):
+        hashed.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        hashed.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return hashed.hexdigest()
 
 
 def load(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None, device: str = "cpu") -> dict[str, Tensor]:

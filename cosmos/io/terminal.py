@@ -12,15 +12,14 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FrameType
 from typing import Any, TextIO
 
 from cosmos.io.errors import UserError
+from cosmos.io.interrupts import CAUGHT as _CAUGHT
+from cosmos.io.interrupts import INTERRUPTED, begin_work, end_work
 
-INTERRUPTED = "Interrupted; the same command goes on where this one stopped."
 _MOST_SHOWN = 2000  # characters of a sentence: the value somebody gave may be longer than a screen
 _UNSEEN = "\N{REPLACEMENT CHARACTER}"
-_CAUGHT: list[int] = []  # signals that asked this process to end
 
 
 def printable(text: str) -> str:
@@ -49,33 +48,30 @@ def json_line(row: Mapping[str, Any], encoding: str = "utf-8") -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
-def listen() -> None:
-    """Answer SIGTERM as SIGINT is answered, and remember that either came: libraries turn it into errors of theirs."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _CAUGHT.append(number)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, interrupt)
-
-
 def answer(command: Callable[[], int]) -> int:
     """Run a command and return its exit code, with one sentence on stderr where the user can mend what went wrong."""
-    _write_anything(sys.stdout)
-    _write_anything(sys.stderr)
     try:
+        return _answer(command)
+    except KeyboardInterrupt:  # while something else was being said
+        return _interrupted()
+
+
+def _answer(command: Callable[[], int]) -> int:
+    try:
+        begin_work()
+        _write_anything(sys.stdout)
+        _write_anything(sys.stderr)
         code = command()
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where what it meets can still be said
+        if _CAUGHT:  # and a library has not let the exception through
+            return _interrupted()
         return code
     except BaseException as error:
         if isinstance(error, OSError):
             _drop_output()
         if isinstance(error, KeyboardInterrupt) or _CAUGHT:
-            tell(INTERRUPTED)
-            return 128 + (_CAUGHT or [signal.SIGINT])[0]
+            return _interrupted()
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `head` does
             return 1
         sentence = _sentence(error)
@@ -84,6 +80,13 @@ def answer(command: Callable[[], int]) -> int:
         line = " ".join(sentence.split())
         tell(line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}...")
         return 2
+    finally:
+        end_work()
+
+
+def _interrupted() -> int:
+    tell(INTERRUPTED)
+    return 128 + (_CAUGHT or [signal.SIGINT])[0]
 
 
 def _sentence(error: BaseException) -> str | None:

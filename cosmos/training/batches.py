@@ -73,21 +73,6 @@ class BringsOrder(Protocol):
     def order(self, seed: int) -> Order: ...
 
 
-class TensorDataset:
-    """Tensors [n, ...] by name, with one row per example."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        lengths = {name: len(tensor) for name, tensor in tensors.items()}
-        assert len(set(lengths.values())) == 1, f"tensors of unequal length: {lengths}"
-        self.tensors = dict(tensors)
-
-    def __len__(self) -> int:
-        return len(next(iter(self.tensors.values())))
-
-    def batch(self, index: Tensor) -> Rows:
-        return {name: tensor[index] for name, tensor in self.tensors.items()}
-
-
 def hashed(*parts: object) -> int:
     """A number below 2^62 that depends on all parts, the same on every machine."""
     return int.from_bytes(hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big") >> 2

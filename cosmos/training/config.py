@@ -82,12 +82,17 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """Where a training works and what it begins from; all its stages share it."""
+    """Where a training works and what it begins from; all its stages share it.
+
+    Attributes:
+        made_of: a hash of all else that decides its end, such as the texts; what began with another does not go on.
+    """
 
     workdir: Path  # for caches, resume points and logs
     seed: int
     device: str
     progress: Progress = silent
+    made_of: str = ""
 
     def encoded(self, share: float) -> None:
         self.progress("encode", share, None)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -92,7 +93,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         stage = replace(stage, validation=None)
     make_folder(run.workdir)
     processes = find_processes(run.device)
-    arguments = _arguments(stage, replace(config, precision=processes.precision(config.precision)), budget, run.seed)
+    arguments = _arguments(stage, replace(config, precision=processes.precision(config.precision)), budget, run)
     done = resume.finished(run.workdir, stage.name, arguments)
     if done is not None:
         resume.load_finished(run.workdir, stage.name, stage.network.to(processes.device).eval())
@@ -127,12 +128,13 @@ def _preparing(stage: TrainingStage) -> TrainingStage:
     return replace(stage, loss=around(stage.loss), validation_loss=held_out, prepare=None)
 
 
-def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, seed: int) -> dict[str, Any]:
+def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> dict[str, Any]:
     """What must be the same where a training is taken up again."""
     shapes = {name: list(value.shape) for name, value in resume.weights(stage.network).items()}
     return {
         **asdict(config),
-        "seed": seed,
+        "seed": run.seed,
+        "made_of": run.made_of,
         "budget": str(budget),
         "data_length": len(stage.data),
         "validation_length": None if stage.validation is None else len(stage.validation),
@@ -342,6 +344,9 @@ class _Trainer:
         if point is None:
             return _Counters()
         groups, header = point
+        if self.points.passed_over is not None and self.processes.rank == 0:
+            said = str(self.points.passed_over).partition(";")[0].rstrip(".")
+            warnings.warn(f"{said}; going on from the point before, {self.points.previous.name}.", stacklevel=2)
         stored = read_as(_StoredPoint, header, str(self.points.current), "delete its folder, and run again")
         resume.check_arguments(self.stage.name, self.run.workdir, stored["arguments"], self.arguments)
         names = list(self.step.parameters)

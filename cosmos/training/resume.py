@@ -8,7 +8,9 @@ is kept, because every draw is derived from (seed, step).
     <stage>.resume.previous.safetensors   the one before
     <stage>.jsonl                         the log, one line per interval
     <stage>.trained.safetensors           when finished: the weights to keep
-    <stage>.trained.json                  the marker of the end: arguments and what training cost
+    <stage>.trained.json                  the marker of the end: arguments, what training cost, the weights' seal
+
+All but the log, which nobody reads again, is sealed (`cosmos.io.seals`) and verified before it is used.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from cosmos.io import safetensors
+from cosmos.io import safetensors, seals
 from cosmos.io.errors import UserError
-from cosmos.io.files import read_json, remove_leftovers, saving, write_bytes, write_json
+from cosmos.io.files import remove_leftovers, saving, write_bytes
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.training.config import TrainingResult
+
+_ANEW = "delete it, and run again"
 
 
 class StoredMarker(TypedDict):
@@ -34,6 +38,7 @@ class StoredMarker(TypedDict):
 
     arguments: AnyJson
     trained: TrainingResult
+    weights: str
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -82,41 +87,55 @@ def check_arguments(stage: str, workdir: Path, before: Mapping[str, Any], now: M
 
 
 class ResumePoints:
-    """The two newest resume points of a stage."""
+    """The two newest resume points of a stage.
+
+    Attributes:
+        passed_over: why the newest was not gone on with, if it was changed or damaged and the one before is whole.
+    """
 
     def __init__(self, workdir: Path, stage: str) -> None:
+        self.stage = stage
         self.current = workdir / f"{stage}.resume.safetensors"
         self.previous = workdir / f"{stage}.resume.previous.safetensors"
         self.fresh = workdir / f"{stage}.resume.safetensors.new"  # whole, and not yet the newest
+        self.passed_over: UserError | None = None
 
     def save(self, groups: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, Any]) -> None:
         """Write a point, named groups of named tensors; those there were stay where it cannot be (`UserError`)."""
         tensors = {f"{group}/{name}": value for group, part in groups.items() for name, value in part.items()}
         remove_leftovers(self.fresh)
-        safetensors.save(self.fresh, tensors, header)
+        safetensors.save_sealed(self.fresh, tensors, {**header, "stage": self.stage})
         with saving(self.current):
-            if self.current.exists():
-                self.current.replace(self.previous)
+            if self.current.exists() and self.passed_over is None:
+                self.current.replace(self.previous)  # a kill here leaves it to be gone on with
             self.fresh.replace(self.current)
+        self.passed_over = None
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-        """The newest point that can be read; None if there is none at all. `UserError` where none is whole."""
+        """The newest point that is as it was written; None if there is none at all. `UserError` where none is whole."""
         problem = None
         for path in (self.current, self.previous):
             if path.exists():
                 try:
-                    tensors, header = safetensors.load(path), safetensors.read_header(path).notes
+                    groups, header = self._read(path)
                 except UserError as error:
                     problem = problem or error
                     continue
-                groups: dict[str, dict[str, Tensor]] = {}
-                for place, value in tensors.items():
-                    group, name = place.split("/", 1)
-                    groups.setdefault(group, {})[name] = value
+                self.passed_over = problem
                 return groups, header
         if problem:
             raise problem
         return None
+
+    def _read(self, path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        tensors, header = safetensors.load_sealed(path, _ANEW)
+        if header.pop("stage", None) != self.stage:
+            raise UserError(f"{path} is a resume point of another training; {_ANEW}.")
+        groups: dict[str, dict[str, Tensor]] = {}
+        for place, value in tensors.items():
+            group, name = place.split("/", 1)
+            groups.setdefault(group, {})[name] = value
+        return groups, header
 
     def remove(self) -> None:
         remove_leftovers(self.fresh)
@@ -150,19 +169,28 @@ def finish(
     workdir: Path, stage: str, tensors: Mapping[str, Tensor], arguments: Mapping[str, Any], trained: TrainingResult
 ) -> None:
     """Leave the weights to keep, then the marker: where the marker is, the weights are whole."""
-    safetensors.save(workdir / f"{stage}.trained.safetensors", tensors, {"stage": stage})
-    write_json(workdir / f"{stage}.trained.json", {"arguments": arguments, "trained": asdict(trained)})
+    seal = safetensors.save_sealed(_trained(workdir, stage), tensors, {"stage": stage})
+    marker = {"arguments": arguments, "trained": asdict(trained), "weights": seal}
+    seals.write_sealed(workdir / f"{stage}.trained.json", marker)
 
 
 def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> TrainingResult | None:
-    """What a finished stage cost, or None where it has not finished; errors as `check_arguments`."""
-    path = workdir / f"{stage}.trained.json"
+    """What a finished stage cost, or None where it has not finished; errors as `check_arguments`, and `UserError` where
+    the marker or the weights are not those that were written."""
+    path, weights_path = workdir / f"{stage}.trained.json", _trained(workdir, stage)
     if not path.exists():
         return None
-    marker = read_as(StoredMarker, read_json(path), str(path), "delete it, and run again")
+    marker = read_as(StoredMarker, seals.read_sealed(path, _ANEW), str(path), _ANEW)
     check_arguments(stage, workdir, marker["arguments"], arguments)
+    if safetensors.read_header(weights_path).notes.get(seals.KEY) != marker["weights"]:
+        raise UserError(f"{weights_path} holds other weights than {path.name} says; delete both, and run again.")
     return marker["trained"]
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:
-    load_weights(model, safetensors.load(workdir / f"{stage}.trained.safetensors"))
+    path = _trained(workdir, stage)
+    load_weights(model, safetensors.load_sealed(path, f"delete it and {stage}.trained.json, and run again")[0])
+
+
+def _trained(workdir: Path, stage: str) -> Path:
+    return workdir / f"{stage}.trained.safetensors"

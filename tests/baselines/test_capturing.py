@@ -16,14 +16,15 @@ from baselines.token_diffusion.masked_settings import ThresholdUnmasking, Unmask
 from benchmarks.planning.generation_settings import available
 from benchmarks.timing.probes import counting
 from cosmos.config import MINILM
-from cosmos.diffusion.samplers import network_calls
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
 from cosmos.runtime import compilation
 from cosmos.runtime.capture import captured
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_systems
+from claimed_calls import network_calls
 
 LENGTH, STEPS = 12, 3
 REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]

@@ -184,8 +184,8 @@ def check(
                 said.append(str(error))
         else:
             assert "nothing changes" not in said, f"{key} is read by nobody, or overwritten"
-            wanted = REFUSED_BY_THE_SYSTEM.get(key, f"{key} has no effect: ")
-            assert any(wanted in text for text in said), f"{key} is refused for another reason: {said}"
+            reason = REFUSED_BY_THE_SYSTEM.get(key, f"{key} has no effect: ")
+            assert any(reason in text for text in said), f"{key} is refused for another reason: {said}"
             if key not in REFUSED_BY_THE_SYSTEM and key not in CANNOT_RUN:
                 refused[key.removeprefix(prefix)] = CliValue(words[0])
     assert not refused or forced(refused) == expected, f"some of {', '.join(refused)} count, and need not be refused"
@@ -231,8 +231,8 @@ def test_every_key_of_a_training_reaches_the_loop(
             changed = {f"{name}.recipe.{part}.{key}": words[key] for key in chosen}
             contestant = planned(name, "detox", {**given, **changed})
             stages = begun(spy, contestant, "detox", tmp_path / f"{part}-{number}")
-            wanted = part_of(contestant.recipe, part)
-            seen |= {key for key in chosen for s in stages if getattr(s.config, key) == getattr(wanted, key)}
+            declared = part_of(contestant.recipe, part)
+            seen |= {key for key in chosen for s in stages if getattr(s.config, key) == getattr(declared, key)}
         assert seen == set(words)
 
 

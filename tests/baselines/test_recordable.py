@@ -89,17 +89,17 @@ def value_and_gradient(model: nn.Module, loss: Loss) -> tuple[Tensor, Tensor, Te
     return total.detach(), weight, torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
-    """The largest relative difference, which is NaN where anything is not finite or nothing is wanted."""
+def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest relative difference, which is NaN where anything is not finite or nothing is expected."""
     return float(
-        torch.stack([(a - b).double().norm() / b.double().norm() for a, b in zip(found, wanted, strict=True)]).max()
+        torch.stack([(a - b).double().norm() / b.double().norm() for a, b in zip(found, expected, strict=True)]).max()
     )
 
 
 def change(model: nn.Module, loss: AnyShapes) -> float:
     """What reading out positions that cost nothing changes in a loss and its gradient."""
-    found, wanted = (value_and_gradient(model, partial(loss, static)) for static in (True, False))
-    return difference(found, wanted)
+    found, expected = (value_and_gradient(model, partial(loss, static)) for static in (True, False))
+    return difference(found, expected)
 
 
 @pytest.mark.parametrize("name", ["mdlm", "sedd"])
@@ -112,10 +112,10 @@ def test_static_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatc
     rows, t = {"sequence": sequence, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
     # Nothing keeps what the network says of open positions from growing, and it must not reach the gradient.
     masked = CounterRNG(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
-    read = model.lm_head
+    lm_head = model.lm_head
 
     def wild(states: Tensor) -> Tensor:
-        return read(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
+        return lm_head(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
 
     shapes: list[torch.Size] = []
     monkeypatch.setattr(model, "lm_head", lambda states: shapes.append(states.shape) or wild(states))

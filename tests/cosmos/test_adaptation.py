@@ -31,11 +31,12 @@ from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.encoder import TextEncoder
-from cosmos.training.batches import Batch, TensorDataset
+from cosmos.training.batches import Batch
 from cosmos.training.budget import Budget
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_cosmos import AUTOENCODER, DENOISER, SOURCES, TARGETS, tiny_autoencoder, tiny_diffusion, tiny_encoder
+from tiny_training import TensorDataset
 
 DIFFUSION = DiffusionConfig(ScheduleConfig(d=5.0))
 SEEDS = CounterRNG(torch.arange(400))

@@ -125,6 +125,21 @@ def test_stopped_anywhere_it_ends_with_the_same_bytes(
         assert (mine.steps, mine.flops, mine.validation_loss) == (theirs.steps, theirs.flops, theirs.validation_loss)
 
 
+def test_a_stage_goes_on_with_its_own_texts_and_objective_alone(
+    encoder: TextEncoder, trained: Stages, tmp_path: Path
+) -> None:
+    """As many other texts, or another corruption of the states, are another training."""
+    with pytest.raises(StoppedError):
+        both_stages(encoder, tmp_path, stop_at("autoencoder", 0.6))
+    refused = pytest.raises(UserError, match="began with other settings: made_of was")
+    with refused:
+        tiny_autoencoder(encoder, tmp_path, corruption=LADDER["mse"])
+    with pytest.raises(StoppedError):
+        tiny_diffusion(trained[0], tmp_path, progress=stop_at("diffusion", 0.6))
+    with refused:
+        tiny_diffusion(trained[0], tmp_path, texts=Texts(TARGETS[19::-1], SOURCES[19::-1]))
+
+
 def test_each_stage_pays_for_encoding_its_own_texts_out_of_its_budget(encoder: TextEncoder, tmp_path: Path) -> None:
     def states(texts: list[str], limit: int, name: str) -> float:
         return cache_states(encoder, texts, tmp_path / name, limit).cost.flops

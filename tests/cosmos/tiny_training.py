@@ -17,6 +17,7 @@ import os
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import loop
-from cosmos.training.batches import Batch, TensorDataset
+from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
@@ -39,6 +40,21 @@ CONFIG = TrainingConfig(batch_size=8, learning_rate=0.01, eps=0.01, validations=
 
 # Two products forward; their weights' gradients, and those of what lies between, backward. Each has 8 rows.
 STEP_FLOPS = 5 * 2 * CONFIG.batch_size * WIDTH * 32
+
+
+class TensorDataset:
+    """Tensors [n, ...] by name, with one row per example."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        lengths = {name: len(tensor) for name, tensor in tensors.items()}
+        assert len(set(lengths.values())) == 1, f"tensors of unequal length: {lengths}"
+        self.tensors = dict(tensors)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def batch(self, index: Tensor) -> Rows:
+        return {name: tensor[index] for name, tensor in self.tensors.items()}
 
 
 class Tiny(nn.Module):

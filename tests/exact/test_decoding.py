@@ -118,7 +118,7 @@ def test_unconditional_greedy_is_that_of_generate(model: GPT2LMHeadModel) -> Non
     assert torch.equal(serve(model, UNCONDITIONAL, Decoding(greedy=True)), expected)
 
 
-def test_what_the_room_held_before_is_not_seen(model: GPT2LMHeadModel, prompts: Tensor) -> None:
+def test_what_the_kv_cache_held_before_is_not_seen(model: GPT2LMHeadModel, prompts: Tensor) -> None:
     setting, cached = Decoding(greedy=True), CachedGPT2(model)
     kv_decoder = KVCacheDecoder("gpt2", cached, len(prompts), model.config.n_positions)
     ends = lengths(prompts) - 1
@@ -255,13 +255,13 @@ def test_a_batch_shrinks_to_powers_of_two(going: int, rows: int, size: int) -> N
     assert size in IN_BLOCKS.all_sizes(rows)
 
 
-def test_few_sizes_and_reaches_are_captured(model: GPT2LMHeadModel) -> None:
+def test_few_sizes_and_attended_lengths_are_captured(model: GPT2LMHeadModel) -> None:
     assert IN_BLOCKS.all_sizes(512) == [512, 256, 128, 64, 32]
     cached = CachedGPT2(model)
-    for positions, reaches in ((20, {32}), (128, {32, 64, 96, 128}), (576, {160, 320, 480, 640})):
+    for positions, attended_lengths in ((20, {32}), (128, {32, 64, 96, 128}), (576, {160, 320, 480, 640})):
         kv_decoder = KVCacheDecoder("gpt2", cached, 1, positions)
-        assert {kv_decoder.attended_length(position) for position in range(positions)} == reaches
-        assert kv_decoder.positions == max(reaches) == kv_decoder.kv_cache[0].shape[1]
+        assert {kv_decoder.attended_length(position) for position in range(positions)} == attended_lengths
+        assert kv_decoder.positions == max(attended_lengths) == kv_decoder.kv_cache[0].shape[1]
 
 
 def test_every_step_is_captured_before_decoding(

@@ -106,8 +106,8 @@ def test_stochastic_solvers_keep_the_variance(solver, steps, spacing, tolerance,
     start = torch.randn(20_000, 1, 1, generator=generator, dtype=D)
     grid = grid_at(schedule, times(schedule, steps, spacing))
     state = samplers.solve(solver, gaussian(schedule, deviation), start, grid, generator).state
-    wanted = grid.alpha[-1] ** 2 * deviation**2 + grid.sigma[-1] ** 2
-    assert float(state.var()) == pytest.approx(wanted, rel=tolerance)
+    expected = grid.alpha[-1] ** 2 * deviation**2 + grid.sigma[-1] ** 2
+    assert float(state.var()) == pytest.approx(expected, rel=tolerance)
 
 
 def distance(solver: str, steps: int, final_x0: bool, spacing: str = "time") -> float:

@@ -123,8 +123,8 @@ def _latent_attention(
     scores = (query @ key.transpose(-1, -2) / math.sqrt(size)).masked_fill(
         ~torch.cat(mask, 1)[:, None, None], -torch.inf
     )
-    read = (scores.softmax(-1) @ _heads(value, size)).transpose(1, 2).flatten(2)
-    return _linear(tensors, f"{name}.projector_latents", read)
+    attended = (scores.softmax(-1) @ _heads(value, size)).transpose(1, 2).flatten(2)
+    return _linear(tensors, f"{name}.projector_latents", attended)
 
 
 def compress(tensors: Tensors, sizes: Sizes, states: Tensor, mask: Tensor) -> Tensor:
@@ -156,8 +156,8 @@ def decompress(tensors: Tensors, sizes: Sizes, latents: Tensor) -> tuple[Tensor,
     seen = torch.ones(memory.shape[:2], dtype=torch.bool)
     for i in range(sizes["autoencoder_layers"]):
         name = f"decoder.layers.{i}"
-        read = _latent_attention(tensors, f"{name}.latent_attn", hidden, memory, seen, False, sizes["head_size"])
-        hidden = hidden + gate(f"{name}.attn_scale", read)
+        attended = _latent_attention(tensors, f"{name}.latent_attn", hidden, memory, seen, False, sizes["head_size"])
+        hidden = hidden + gate(f"{name}.attn_scale", attended)
         hidden = hidden + gate(f"{name}.ffn_scale", _fed_forward(tensors, f"{name}.ffn_latent", hidden))
     return _linear(tensors, "decoder.lm_head", hidden), hidden
 
@@ -179,8 +179,8 @@ def _attention(
         for part, of in (("query", x), ("key", other), ("value", other))
     )
     scores = turn(query) @ turn(key).transpose(-1, -2) / math.sqrt(size)
-    read = scores.masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
-    return _linear(tensors, f"{name}.o_proj", read.transpose(1, 2).flatten(2))
+    attended = scores.masked_fill(~seen[:, None, None], -torch.inf).softmax(-1) @ value
+    return _linear(tensors, f"{name}.o_proj", attended.transpose(1, 2).flatten(2))
 
 
 def _llama(

@@ -83,10 +83,10 @@ def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made
         "ld4lg": lambda: (system.latents, (seeds,)),
     }.get(name, lambda: (system.sample, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()
     with torch.inference_mode():
-        wanted = loop(chosen, *inputs)  # libraries set themselves up
+        expected = loop(chosen, *inputs)  # libraries set themselves up
         with no_waiting():
             found = loop(chosen, *inputs)
-    assert torch.equal(found, wanted)
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("capture", ["compile", "graph"])
@@ -98,11 +98,11 @@ def test_captured_texts_and_calls_are_those_of_plain_generation(
     shared = replace(plain, capture=capture)
     for count in (32, 5, 32):  # another shape between, and the first again from its recording
         with counting(system.networks()) as calls:
-            wanted = system.generate(requests(count), plain)
+            expected = system.generate(requests(count), plain)
         with counting(system.networks()) as again:
             made_again = system.generate(requests(count), shared)
         assert again == calls
-        share = differing(wanted, made_again)
+        share = differing(expected, made_again)
         record_property(f"share that differ of {count}", share)
         # Sums in another order differ in the last digit, which tips a token of random weights over now and then.
         assert share <= 0.1, f"{share:.0%} of {count} texts differ"
@@ -125,11 +125,11 @@ class Greedy:
     def networks(self) -> dict[str, Any]:
         return {}
 
-    def generate(self, wanted: Sequence[Request], setting: Any) -> list[Sample]:
+    def generate(self, asked: Sequence[Request], setting: Any) -> list[Sample]:
         total = torch.cuda.mem_get_info()[1]
-        size = total // self.most if len(wanted) > self.most else 1
-        held = [torch.empty(size, dtype=torch.uint8, device=self.device) for _ in wanted]
-        return [Sample(request.id, f"text {request.seed}", len(held), True) for request in wanted]
+        size = total // self.most if len(asked) > self.most else 1
+        held = [torch.empty(size, dtype=torch.uint8, device=self.device) for _ in asked]
+        return [Sample(request.id, f"text {request.seed}", len(held), True) for request in asked]
 
 
 def test_too_large_a_batch_is_halved_until_it_fits(device: str, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_recording_that_does_not_fit_leaves_the_system_as_it_was(
     device: str, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system, chosen = made("mdlm", device), replace(few_steps("mdlm", "ancestral-32"), capture="graph")
-    wanted, draw = system.generate(requests(3), chosen), type(system).sample
+    expected, draw = system.generate(requests(3), chosen), type(system).sample
 
     def too_much(self: Any, setting: Any, seeds: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         if len(seeds) == 7:
@@ -159,4 +159,4 @@ def test_a_recording_that_does_not_fit_leaves_the_system_as_it_was(
     monkeypatch.setattr(type(system), "sample", too_much)
     with pytest.raises(torch.OutOfMemoryError):
         system.generate(requests(7), chosen)
-    assert system.generate(requests(3), chosen) == wanted
+    assert system.generate(requests(3), chosen) == expected

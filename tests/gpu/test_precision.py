@@ -27,9 +27,9 @@ DENOISER = DenoiserConfig(
 )  # fmt: skip
 
 
-def relative_error(found: Tensor, wanted: Tensor) -> float:
+def relative_error(found: Tensor, expected: Tensor) -> float:
     assert found.isfinite().all()
-    return float((found.double() - wanted.double()).norm() / wanted.double().norm())
+    return float((found.double() - expected.double()).norm() / expected.double().norm())
 
 
 def numbers(device: str, *shape: int) -> Tensor:
@@ -48,9 +48,9 @@ def test_a_call_of_the_denoiser(device: str) -> None:
     half = copy.deepcopy(single).bfloat16()
     x, estimate, t = numbers(device, ROWS, 8, 32), numbers(device, ROWS, 8, 32) * 0.5, torch.full((1,), 0.4).to(device)
     given = source(device)
-    wanted = single(x, t, estimate, single.encode_condition(given))
+    expected = single(x, t, estimate, single.encode_condition(given))
     told = half.encode_condition(SourceStates(given.states.bfloat16(), given.mask))
-    assert 1e-5 < relative_error(half(x.bfloat16(), t, estimate.bfloat16(), told), wanted) < 0.03
+    assert 1e-5 < relative_error(half(x.bfloat16(), t, estimate.bfloat16(), told), expected) < 0.03
 
 
 @torch.no_grad()
@@ -77,9 +77,9 @@ def test_the_losses_under_autocast(device: str) -> None:
         )
         return [first[0] / first[1], second[0] / second[1]]
 
-    wanted = losses()
+    expected = losses()
     with torch.autocast(torch.device(device).type, torch.bfloat16):
         found = losses()
-    for half, single in zip(found, wanted, strict=True):
+    for half, single in zip(found, expected, strict=True):
         assert half.dtype == torch.float32
         assert relative_error(half, single) < 0.01

@@ -79,8 +79,8 @@ def test_folders_import_only_downwards(package: str) -> None:
 def circle(needs: dict[str, set[str]]) -> list[str]:
     """What cannot be put into an order in which each comes after all that it needs; empty where there is one."""
     waiting = {name: needed - {name} for name, needed in needs.items()}
-    while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
-        for name in free:
+    while ready := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
+        for name in ready:
             del waiting[name]
     return sorted(waiting)
 

@@ -130,15 +130,15 @@ def test_a_call_writes_two_lines_and_nothing_is_read_again(tmp_path: Path, monke
 @pytest.mark.slow
 def test_recorded_seconds_are_those_of_the_system() -> None:
     """What is recorded exceeds by little what the system itself takes."""
-    system, wanted, clock = Null(), requests(BATCH), Clock("cpu")
+    system, asked, clock = Null(), requests(BATCH), Clock("cpu")
 
     def added() -> float:
         plain, recorded = [], []
         for _ in range(200):
             started = time.perf_counter()
-            system.generate(wanted, None)
+            system.generate(asked, None)
             plain.append(time.perf_counter() - started)
-            recorded.append(timed(system, wanted, None, clock).seconds)  # type: ignore[arg-type]
+            recorded.append(timed(system, asked, None, clock).seconds)  # type: ignore[arg-type]
         return statistics.median(recorded) - statistics.median(plain)
 
     found = units(added, time.perf_counter)
@@ -167,5 +167,5 @@ def test_a_whole_cell_costs_little_a_call(tmp_path: Path, clock: Callable[[], fl
 
 @pytest.mark.benchmark(group="harness")
 def test_cost_of_a_timed_call(benchmark: Any) -> None:
-    system, wanted, clock = Null(), requests(BATCH), Clock("cpu")
-    benchmark(lambda: timed(system, wanted, None, clock))  # type: ignore[arg-type]
+    system, asked, clock = Null(), requests(BATCH), Clock("cpu")
+    benchmark(lambda: timed(system, asked, None, clock))  # type: ignore[arg-type]

@@ -33,11 +33,11 @@ def test_a_thousand_texts(tmp_path):
     chosen = {"paper_lm": "smollm2", "pieces": "minilm"} if evaluators.locate_model("smollm2") else {}
     names = [entry.metric for entry in metrics.available("local", chosen) if entry.works]
 
-    def score(wanted):
+    def score(chosen_metrics):
         started, worked = time.perf_counter(), time.process_time()
         found = metrics.score(
             metrics.MetricInput("detox", "local", documents, texts, training=training),
-            wanted,
+            chosen_metrics,
             cache=tmp_path,
             evaluators=chosen,
         )

@@ -12,13 +12,15 @@ import torch
 from torch import nn
 
 from cosmos.training import loop as training
-from cosmos.training.batches import TensorDataset
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingRun
 from cosmos.training.loop import TrainingStage, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import units
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
+from tiny_training import TensorDataset
 
 STEP_UNITS = 16.0  # of `calibration`, a step; 10.3 were measured
 

@@ -32,7 +32,7 @@ from benchmarks.data.world.judging import (
 )
 from benchmarks.data.world.language.draws import Stream
 from benchmarks.data.world.language.texts import canonical
-from benchmarks.data.world.measures import distinct_pairs, vocabulary
+from benchmarks.data.world.measures import distinct_pairs
 from benchmarks.data.world.question import (
     QuestionJudgement,
     draw_question,
@@ -146,5 +146,4 @@ __all__ = [
     "summary_entropy",
     "summary_facts",
     "target_entropy",
-    "vocabulary",
 ]

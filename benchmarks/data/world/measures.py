@@ -1,4 +1,4 @@
-"""How large the detox language is: its words, its lengths and the exact number of its pairs."""
+"""How large the detox language is: the exact number of its pairs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,7 @@ from functools import cache
 from benchmarks.data.world.detox import language
 from benchmarks.data.world.language.grammar import Env, Node, Value
 from benchmarks.data.world.language.meaning import Frame
-from benchmarks.data.world.language.trees import assignments, deciding, flat, span, variables_of, words_of
-
-
-@cache
-def vocabulary(side: str = "") -> frozenset[str]:
-    """All words of the language, or of its "source" or "target" side, without punctuation."""
-    return words_of(
-        frame.on(name) for frame in language().frames for name in ("source", "target") if side in ("", name)
-    )
-
-
-@cache
-def lengths(side: str) -> tuple[int, int]:
-    """Numbers of words between which every sentence of a side lies; see `trees.span`."""
-    spans = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in spans), max(high for _, high in spans)
+from benchmarks.data.world.language.trees import assignments, deciding, flat, variables_of
 
 
 @cache

@@ -13,7 +13,6 @@ from benchmarks.data.world.language.meaning import Chances, Facts, Frame, Langua
 from benchmarks.data.world.language.pairs import LanguagePairs
 from benchmarks.data.world.language.phrases import same
 from benchmarks.data.world.language.texts import tokens_of
-from benchmarks.data.world.language.trees import span, words_of
 from benchmarks.data.world.language.wording import Wording
 from benchmarks.data.world.passages import WHO, Kind, kinds, subject
 
@@ -272,15 +271,3 @@ def _by_words(tokens: Tokens, needed: Facts, allowed: Facts) -> tuple[int, int]:
         sum(wording.states(tokens, fact) for fact in needed),
         sum(not piece_facts & allowed for piece_facts in wording.named(tokens).values()),
     )
-
-
-@cache
-def question_vocabulary() -> frozenset[str]:
-    """All words of passages and questions."""
-    return words_of(tree for frame in language().frames for tree in (frame.source, frame.target))
-
-
-def question_lengths(side: str) -> tuple[int, int]:
-    """Numbers of words between which every text of a side lies; "answer:" and "context:" are none."""
-    spans = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in spans), max(high for _, high in spans)

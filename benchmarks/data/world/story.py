@@ -10,7 +10,7 @@ from benchmarks.data.world.language.draws import Stream
 from benchmarks.data.world.language.grammar import Env, Node, Seq, Tokens
 from benchmarks.data.world.language.meaning import Facts, Frame, Language
 from benchmarks.data.world.language.texts import plain, tokens_of
-from benchmarks.data.world.language.trees import count_targets, span, target_entropy, words_of
+from benchmarks.data.world.language.trees import count_targets, target_entropy
 from benchmarks.data.world.plots import trials, wishes
 from benchmarks.data.world.plots.plot import MOVES
 
@@ -93,18 +93,6 @@ def story_entropy() -> float:
 def distinct_stories() -> int:
     """The exact number of stories."""
     return sum(count_targets(frame) for frame in language().frames)
-
-
-@cache
-def story_vocabulary() -> frozenset[str]:
-    """All words of the stories."""
-    return words_of(frame.target for frame in language().frames)
-
-
-def story_lengths() -> tuple[int, int]:
-    """Numbers of words between which every story lies."""
-    spans = [span(frame.target) for frame in language().frames]
-    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def judge_story(text: str) -> StoryJudgement:

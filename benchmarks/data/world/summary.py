@@ -13,7 +13,6 @@ from benchmarks.data.world.language.pairs import LanguagePairs
 from benchmarks.data.world.language.phrases import same
 from benchmarks.data.world.language.templates import choices
 from benchmarks.data.world.language.texts import tokens_of
-from benchmarks.data.world.language.trees import span, words_of
 from benchmarks.data.world.language.wording import Wording
 from benchmarks.data.world.report_events import CLOCK, DAYS, WEATHER, Event, events, minor
 
@@ -168,15 +167,3 @@ def judge_summary(output: str, source: str) -> SummaryJudgement:
 
 def _contains(tokens: Tokens, piece: Tokens) -> bool:
     return any(tokens[at : at + len(piece)] == piece for at in range(len(tokens) - len(piece) + 1))
-
-
-@cache
-def summary_vocabulary() -> frozenset[str]:
-    """All words of reports and summaries."""
-    return words_of(tree for frame in language().frames for tree in (frame.source, frame.target))
-
-
-def summary_lengths(side: str) -> tuple[int, int]:
-    """Numbers of words between which every text of a side lies."""
-    spans = [span(frame.on(side)) for frame in language().frames]
-    return min(low for low, _ in spans), max(high for _, high in spans)

@@ -32,6 +32,13 @@ def ours() -> str:
     return "cosmos-bench"
 
 
+def world_grammar() -> str:
+    """The name of the evaluator that is the built-in source's own grammar."""
+    from benchmarks.data.world import VERSION
+
+    return f"world grammar {VERSION}"
+
+
 def judge(evaluator: Evaluator | None, models: Sequence[str] = ()) -> str:
     """Who judges: the models that take a role, and the library with its version."""
     return NOBODY if evaluator is None else ", ".join([*models, evaluator.name()])

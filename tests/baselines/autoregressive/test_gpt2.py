@@ -56,7 +56,7 @@ def test_a_search_costs_one_call_per_token_and_limit(system: GPT2System) -> None
     assert calls["gpt2"] == LENGTH - 1
 
 
-def test_the_room_is_kept_from_batch_to_batch_and_grows(system: GPT2System) -> None:
+def test_the_kv_cache_is_kept_from_batch_to_batch_and_grows(system: GPT2System) -> None:
     setting = Decoding(greedy=True)
     system.kv_decoder = None
     small = system.generate(REQUESTS[:2], setting)

@@ -67,8 +67,8 @@ def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() 
     with torch.no_grad():
         every = torch.log_softmax(network(states, source), -1)
     for row, length in enumerate((6, 2)):
-        wanted = -every[row, :length].gather(-1, tokens[row, :length, None]).mean()
-        assert found[row].item() == pytest.approx(wanted.item(), rel=1e-5)
+        expected = -every[row, :length].gather(-1, tokens[row, :length, None]).mean()
+        assert found[row].item() == pytest.approx(expected.item(), rel=1e-5)
     found.sum().backward()
     assert states.grad is not None and float(states.grad.abs().sum()) > 0
     assert all(parameter.grad is None for parameter in network.parameters())

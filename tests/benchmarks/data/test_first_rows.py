@@ -75,7 +75,7 @@ def test_the_order_is_that_of_documents(values: Sequence[Any]) -> None:
     assert [str(value) for value in sorted(values, key=first_rows.key_of)] == [d.id for d in rows.in_order(documents)]
 
 
-def test_of_parquet_only_ids_and_the_row_groups_wanted_are_decoded(
+def test_of_parquet_only_ids_and_the_row_groups_asked_for_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, asked, taken = made(tmp_path, write_parquet), [], []
@@ -104,7 +104,7 @@ def test_of_parquet_only_ids_and_the_row_groups_wanted_are_decoded(
     assert len(groups) < ROWS / GROUP / 2
 
 
-def test_of_lines_only_those_wanted_are_held(tmp_path: Path) -> None:
+def test_of_lines_only_those_asked_for_are_held(tmp_path: Path) -> None:
     found = [{"id": str(i), "text": f"{i} " + "word " * 200} for i in range(2000)]
     (tmp_path / "mine").mkdir()
     write_lines(tmp_path / "mine" / "test", found)

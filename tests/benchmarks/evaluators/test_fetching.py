@@ -140,7 +140,7 @@ class Hub:
         )
 
     def snapshot(self, repository, allow_patterns):
-        self.wanted = allow_patterns
+        self.patterns = allow_patterns
         self.folder.mkdir(exist_ok=True)
         for name in allow_patterns:
             (self.folder / name).write_bytes(DATA)
@@ -164,9 +164,9 @@ def answers(monkeypatch, tmp_path):
 def test_one_kind_of_weights_is_loaded_and_checked(answers):
     there = answers(hashlib.sha256(DATA).hexdigest())
     assert hub_download.download("someone/model", ()) == there.folder
-    assert there.wanted == ["config.json", "model.safetensors"]
+    assert there.patterns == ["config.json", "model.safetensors"]
     hub_download.download("someone/model", ("config.json",))
-    assert there.wanted == ["config.json"]
+    assert there.patterns == ["config.json"]
 
 
 def test_a_file_that_is_not_the_one_stated_is_deleted(answers):

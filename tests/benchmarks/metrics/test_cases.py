@@ -126,7 +126,7 @@ def given(name, values):
 def test_product_of_parts(name, case, monkeypatch):
     parts = {part: given(part, values) for part, values in case["parts"].items()}
     assert tuple(parts) == metrics.find(name).parts
-    monkeypatch.setattr(evaluate, "find", lambda wanted: parts.get(wanted) or metrics.find(wanted))
+    monkeypatch.setattr(evaluate, "find", lambda name: parts.get(name) or metrics.find(name))
     documents = [Document(str(i), "a source", "a target", ("a target",)) for i in range(len(case["values"]))]
     [found] = metrics.score(metrics.MetricInput("detox", "world", documents, ["a text"] * len(documents)), [name])
     assert found.values == pytest.approx(tuple(case["values"]), abs=case["tolerance"])

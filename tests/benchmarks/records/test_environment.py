@@ -24,15 +24,15 @@ def test_the_cpu_is_found_without_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted", "found"), [(0, "auto", "cpu"), (2, "auto", "cuda"), (2, "cuda:1", "cuda:1")]
+    ("count", "asked", "found"), [(0, "auto", "cpu"), (2, "auto", "cuda"), (2, "cuda:1", "cuda:1")]
 )
-def test_auto_takes_cuda_where_it_is(monkeypatch: pytest.MonkeyPatch, count: int, wanted: str, found: str) -> None:
+def test_auto_takes_cuda_where_it_is(monkeypatch: pytest.MonkeyPatch, count: int, asked: str, found: str) -> None:
     monkeypatch.setattr(environment, "_cuda_devices", lambda: count)
-    assert environment.find_device(wanted) == found
+    assert environment.find_device(asked) == found
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted", "said"),
+    ("count", "asked", "said"),
     [
         (0, "cuda", "found 0 CUDA devices"),
         (1, "cuda:1", "found 1 CUDA device)"),
@@ -42,11 +42,11 @@ def test_auto_takes_cuda_where_it_is(monkeypatch: pytest.MonkeyPatch, count: int
     ],
 )
 def test_a_device_that_is_not_there_is_refused(
-    monkeypatch: pytest.MonkeyPatch, count: int, wanted: str, said: str
+    monkeypatch: pytest.MonkeyPatch, count: int, asked: str, said: str
 ) -> None:
     monkeypatch.setattr(environment, "_cuda_devices", lambda: count)
     with pytest.raises(UserError) as caught:
-        environment.find_device(wanted)
+        environment.find_device(asked)
     assert said in str(caught.value)
 
 

@@ -54,9 +54,9 @@ def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path
         read_lines(path)
 
 
-def fill_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    """Let the disk take `room` more bytes."""
-    write, replace, left = os.write, Path.write_bytes, [room]
+def fill_after(monkeypatch: pytest.MonkeyPatch, space: int) -> None:
+    """Let the disk take `space` more bytes."""
+    write, replace, left = os.write, Path.write_bytes, [space]
 
     def limited(handle: int, data: Any) -> int:
         if left[0] == 0:
@@ -76,13 +76,13 @@ def fill_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     monkeypatch.setattr(Path, "write_bytes", limited_file)
 
 
-@pytest.mark.parametrize("room", [0, 1, 7, 8, 9, 15])
-def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+@pytest.mark.parametrize("space", [0, 1, 7, 8, 9, 15])
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: int) -> None:
     path = tmp_path / "rows.jsonl"
     with Appender(path) as out:
         out.append([{"n": 1}])
         with monkeypatch.context() as patch:
-            fill_after(patch, room)
+            fill_after(patch, space)
             with pytest.raises(StoreError, match="no space left"):
                 out.append([{"n": 2}, {"n": 3}])
         assert path.read_bytes() == b'{"n":1}\n'
@@ -107,9 +107,9 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
 ) -> None:
     runner.run(planned(out=str(tmp_path / "whole")), quiet, ("fit", "generate"))
     plan = planned("batch_size=5")
-    for room in (1_000, 9_000, 12_000):
+    for space in (1_000, 9_000, 12_000):
         with monkeypatch.context() as patch:
-            fill_after(patch, room)
+            fill_after(patch, space)
             with pytest.raises(StoreError):
                 runner.run(plan, quiet, ("fit", "generate"))
     assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0

@@ -13,6 +13,7 @@ from baselines.contract import Document, UserError
 from benchmarks.planning.plan import Plan
 from benchmarks.records import environment, store
 from benchmarks.running import reuse, runner
+from cosmos.text import round_trip
 
 Make = Callable[..., Plan]
 MADE = ("fit", "generate")
@@ -69,6 +70,28 @@ def test_other_documents_are_refused_where_training_was_interrupted(
     give(monkeypatch, plan, "train", ())
     with pytest.raises(UserError, match="The training documents changed"):
         runner.run(plan, quiet)
+
+
+def files(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("stages", [("fit", "generate"), ("generate",)], ids=["fit", "generate"])
+def test_a_tokenizer_of_the_same_name_and_another_content_is_refused(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: Any
+) -> None:
+    assert runner.run(planned(setting="fast"), quiet, MADE).exit_code == 0
+    before = files(tmp_path / "run")
+    other = round_trip.RoundTrip(round_trip.find(None).content + b"\n")
+    monkeypatch.setattr(round_trip, "find", lambda name: other)
+    with pytest.raises(
+        UserError, match=r"^The tokenizer '.*' changed since .* choose another folder with --out, or .*"
+    ):
+        runner.run(planned(setting="default"), quiet, stages)
+    assert files(tmp_path / "run") == before
+    assert runner.run(planned(setting="fast"), quiet, MADE).exit_code == 0, "nothing is made with it"
+    assert runner.run(planned(setting="fast"), quiet, MADE, fresh=True).exit_code == 0, "all is made with the new one"
+    assert store.read_headers(tmp_path / "run")[0].tokenizer["sha256"] == other.sha256
 
 
 def test_other_code_is_said_and_fresh_makes_all_again(

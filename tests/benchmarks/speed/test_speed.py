@@ -34,7 +34,7 @@ def speed(folder: Path, *words: str) -> int:
     return main(["speed", *SMALL, "--out", str(folder), *words])
 
 
-def wanted(*batches: int, **flags: str) -> lines.SpeedOptions:
+def options_of(*batches: int, **flags: str) -> lines.SpeedOptions:
     return lines.SpeedOptions(gather(flags), batches or (1,), length=16, vocabulary=300, seconds=0.01, training=False)
 
 
@@ -132,9 +132,9 @@ def test_the_table_has_every_trained_system_and_what_the_bars_need() -> None:
 
 
 def test_an_entry_is_captured_where_the_device_can() -> None:
-    made = lines.entries(wanted(system="cosmos", preset="nano"), "cuda", "bfloat16")
+    made = lines.entries(options_of(system="cosmos", preset="nano"), "cuda", "bfloat16")
     assert {entry.subject.capture for entry in made} == {"graph"}
-    both = replace(wanted(system="cosmos", preset="nano"), capture=("off", "compile"))
+    both = replace(options_of(system="cosmos", preset="nano"), capture=("off", "compile"))
     captures = [e.subject.capture for e in lines.entries(both, "cpu", "float32")]
     assert captures == ["off", "compile"] * (len(captures) // 2)
 
@@ -150,7 +150,7 @@ def test_an_entry_is_captured_where_the_device_can() -> None:
 )
 def test_names_are_checked_before_anything_is_measured(flags: dict[str, str], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        lines.entries(wanted(**flags), "cpu", "float32")
+        lines.entries(options_of(**flags), "cpu", "float32")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def run(
 
 
 def test_a_failure_is_recorded_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = wanted(1, 2, system="gpt2", preset="nano", setting="greedy")
+    asked = options_of(1, 2, system="gpt2", preset="nano", setting="greedy")
     entries = lines.entries(asked, "cpu", "float32")
     assert [entry.subject.batch for entry in entries] == [1, 2]
     system = entries[0].system
@@ -285,7 +285,7 @@ def test_a_failure_is_recorded_and_ends_nothing(tmp_path: Path, monkeypatch: pyt
 def test_a_batch_that_was_measured_counts_though_its_calls_could_not_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = wanted(1, system="mdlm", preset="nano", steps="2")
+    asked = options_of(1, system="mdlm", preset="nano", steps="2")
     entries = lines.entries(asked, "cpu", "float32")[:1]
 
     def refuse(*_: object) -> None:
@@ -298,7 +298,7 @@ def test_a_batch_that_was_measured_counts_though_its_calls_could_not_be(
 
 
 def test_a_system_that_cannot_be_built_fails_in_all_its_entries(tmp_path: Path) -> None:
-    asked = wanted(1, 2, system="tencdm", preset="nano")
+    asked = options_of(1, 2, system="tencdm", preset="nano")
     asked = replace(asked, choices=replace(asked.choices, changes={"tencdm.recipe.text_encoder": "some/encoder"}))
     found, _ = run(tmp_path, lines.entries(asked, "cpu", "float32"), asked)
     assert [record.status for record in found.measured] == ["failed", "failed"]
@@ -310,7 +310,7 @@ def test_training_steps_are_those_of_the_projects_own_loop(stage: str, monkeypat
     monkeypatch.setattr(training_steps, "WARM_STEPS", 2)
     monkeypatch.setattr(training_steps, "BLOCKS", 3)
     monkeypatch.setattr(training_steps, "BLOCK_STEPS", 1)
-    asked = replace(wanted(system="cosmos", preset="nano"), training=True)
+    asked = replace(options_of(system="cosmos", preset="nano"), training=True)
     monkeypatch.setattr(lines, "TRAINING", (("cosmos", stage),))
     entry = next(e for e in lines.entries(asked, "cpu", "float32") if e.subject.kind == "training")
     options: dict[str, Any] = {"length": 16, "vocabulary": 200, "device": "cpu"}

@@ -32,11 +32,11 @@ def test_joined_rows_are_those_of_one_list(index: list[int], tmp_path: Path) -> 
     joined = JoinedDataset(rows("first", first), rows("second", second))
     one = rows("one", [*first, *second])
     assert len(joined) == len(one) == 14
-    found, wanted = (given.batch(torch.tensor(index)) for given in (joined, one))
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
+    found, expected = (given.batch(torch.tensor(index)) for given in (joined, one))
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=0, atol=2e-3)  # float16 states of other groups of texts
-    assert torch.equal(found["tokens"], wanted["tokens"])
+    assert torch.equal(found["tokens"], expected["tokens"])
 
 
 def test_pieces_are_whole_sentences_up_to_a_number_of_words() -> None:

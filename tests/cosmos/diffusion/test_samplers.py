@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -22,7 +24,6 @@ from cosmos.diffusion.samplers import (
     cfg,
     check_self_guidance,
     make_grid,
-    network_calls,
     sample,
     self_conditioning_guidance,
     solve,
@@ -33,6 +34,9 @@ from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG, normal_like
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from claimed_calls import network_calls
 
 SCHEDULE = Tangent(5.0)
 SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2, source_width=5, source_layers=1)
@@ -142,10 +146,10 @@ class TestEverySetting:
         """On the meta device there are no values: whatever asked for one would raise. The network has a test below."""
         x = torch.empty(2, 3, 4, device="meta")
         streams = CounterRNG(torch.empty(2, dtype=torch.int64, device="meta"))
-        conditional, free = Counter(), Counter()
-        result = sample(cfg(conditional, free, 2.0, (1.0, 9.0), SCHEDULE), x, setting, SCHEDULE, streams)
+        conditional, unconditional = Counter(), Counter()
+        result = sample(cfg(conditional, unconditional, 2.0, (1.0, 9.0), SCHEDULE), x, setting, SCHEDULE, streams)
         assert result.shape == x.shape and result.device.type == "meta"
-        assert 0 < len(free.times) < len(conditional.times)
+        assert 0 < len(unconditional.times) < len(conditional.times)
 
 
 def test_the_denoiser_does_not_wait_for_the_device():
@@ -154,9 +158,9 @@ def test_the_denoiser_does_not_wait_for_the_device():
         x, streams = torch.empty(2, 3, 4), CounterRNG(torch.empty(2, dtype=torch.int64))
         states = SourceStates(torch.empty(2, 6, 5), torch.empty(2, 6, dtype=torch.bool))
     conditional = with_network(denoiser, denoiser.encode_condition(states))
-    free = with_network(denoiser, denoiser.null_condition(2))
+    unconditional = with_network(denoiser, denoiser.null_condition(2))
     setting = SamplerSetting("release", steps=2)
-    result = sample(cfg(conditional, free, 2.0, (0.0, math.inf), SCHEDULE), x, setting, SCHEDULE, streams)
+    result = sample(cfg(conditional, unconditional, 2.0, (0.0, math.inf), SCHEDULE), x, setting, SCHEDULE, streams)
     assert result.shape == x.shape and result.device.type == "meta"
 
 
@@ -221,8 +225,8 @@ class TestGuidance:
         denoiser = network()
         with torch.no_grad():
             conditional = with_network(denoiser, source(denoiser))
-            free = with_network(denoiser, denoiser.null_condition(2))
-            denoise = cfg(conditional, free, weight, window, SCHEDULE)
+            unconditional = with_network(denoiser, denoiser.null_condition(2))
+            denoise = cfg(conditional, unconditional, weight, window, SCHEDULE)
             return sample(denoise, noise(), SamplerSetting(solver="ddim", steps=steps), SCHEDULE)
 
     def test_weight_one_is_the_conditional_model_and_zero_the_unconditional(self):
@@ -230,9 +234,9 @@ class TestGuidance:
         setting = SamplerSetting(solver="ddim", steps=6)
         with torch.no_grad():
             conditional = sample(with_network(denoiser, source(denoiser)), noise(), setting, SCHEDULE)
-            free = sample(with_network(denoiser, denoiser.null_condition(2)), noise(), setting, SCHEDULE)
+            unconditional = sample(with_network(denoiser, denoiser.null_condition(2)), noise(), setting, SCHEDULE)
         assert torch.equal(self.run(1.0), conditional)
-        assert torch.allclose(self.run(0.0), free, atol=1e-6)
+        assert torch.allclose(self.run(0.0), unconditional, atol=1e-6)
         assert not torch.allclose(self.run(3.0), conditional, atol=1e-3)
 
     def test_outside_of_the_window_it_is_the_conditional_model(self):
@@ -242,11 +246,11 @@ class TestGuidance:
     @pytest.mark.parametrize("solver", ["ddim", "heun"])
     def test_calls_are_those_of_the_window(self, solver):
         setting = SamplerSetting(solver=solver, steps=8, guidance=2.0, guidance_window=(2.0, 30.0), final_x0=True)
-        conditional, free = Counter(), Counter()
-        denoise = cfg(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
+        conditional, unconditional = Counter(), Counter()
+        denoise = cfg(conditional, unconditional, setting.guidance, setting.guidance_window, SCHEDULE)
         sample(denoise, noise(), setting, SCHEDULE)
-        assert len(conditional.times) + len(free.times) == network_calls(setting, SCHEDULE)
-        ratio = [5 * math.tan(math.pi * t / 2) for t in free.times]
+        assert len(conditional.times) + len(unconditional.times) == network_calls(setting, SCHEDULE)
+        ratio = [5 * math.tan(math.pi * t / 2) for t in unconditional.times]
         assert 0 < len(ratio) < len(conditional.times) and min(ratio) >= 2.0 and max(ratio) <= 30.0
 
     def test_a_line_through_both_predictions(self):
@@ -293,10 +297,10 @@ class TestSelfGuidance:
         setting = SamplerSetting(
             solver, steps, guidance=2.0, guidance_window=(2.0, 30.0), final_x0=True, self_guidance=3.0
         )
-        conditional, free = Counter(), Counter()
-        denoise = cfg(conditional, free, setting.guidance, setting.guidance_window, SCHEDULE)
+        conditional, unconditional = Counter(), Counter()
+        denoise = cfg(conditional, unconditional, setting.guidance, setting.guidance_window, SCHEDULE)
         sample(self_conditioning_guidance(denoise, setting.self_guidance), noise(), setting, SCHEDULE)
-        assert len(conditional.times) + len(free.times) == network_calls(setting, SCHEDULE)
+        assert len(conditional.times) + len(unconditional.times) == network_calls(setting, SCHEDULE)
 
     def test_a_line_through_both_predictions(self):
         def constant(x, t, estimate):

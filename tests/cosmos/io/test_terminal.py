@@ -104,34 +104,6 @@ def test_a_long_name_is_answered_at_once() -> None:
     assert len(sentence) < 400 and "known: " in sentence
 
 
-STARTING = """
-import builtins, os, runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background has it ignored
-usual, left = builtins.__import__, int(sys.argv.pop(1))
-def importing(name, *rest, **words):
-    global left
-    if "cosmos.io.terminal" in sys.modules:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), getattr(signal, sys.argv.pop(1)))
-    return usual(name, *rest, **words)
-builtins.__import__ = importing
-sys.argv = ["-m", *sys.argv[1:]]
-runpy.run_module("benchmarks", run_name="__main__")
-"""
-
-
-@pytest.mark.parametrize(("number", "name", "code"), [(3, "SIGINT", 130), (25, "SIGINT", 130), (25, "SIGTERM", 143)])
-def test_a_signal_while_modules_are_imported_gives_no_traceback(number: int, name: str, code: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", STARTING, str(number), name, "list", "tasks"],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    assert done.returncode in (code, -getattr(signal, name))
-    assert done.stderr in ("", f"{terminal.INTERRUPTED}\n")
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 @pytest.mark.parametrize("program", ["benchmarks", "cosmos"])
 def test_output_that_cannot_be_written_is_said(program: str) -> None:

@@ -96,9 +96,9 @@ def numbers(counters: dict[str, CallCount]) -> dict[str, int]:
 @pytest.mark.parametrize("how", ["off", "compile", "graph"])
 def test_results_and_counted_calls_are_the_same_under_any_switch(owner: Owner, how: capture.Capture) -> None:
     inputs = [torch.randn(3, 4), torch.randn(3, 4), torch.randn(2, 4)]
-    wanted = [owner.tokens(5, x) for x in inputs]
+    all_expected = [owner.tokens(5, x) for x in inputs]
     calls = counters(owner)
-    for number, (x, expected) in enumerate(zip(inputs, wanted, strict=True), 1):
+    for number, (x, expected) in enumerate(zip(inputs, all_expected, strict=True), 1):
         torch.testing.assert_close(captured(owner, owner.tokens, how, 5)(x), expected)
         assert numbers(calls) == {"loop": 5 * number, "end": number}
 

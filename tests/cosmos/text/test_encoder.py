@@ -76,10 +76,10 @@ from transformers import AutoModel, AutoTokenizer, logging
 logging.set_verbosity_error(); logging.disable_progress_bar()
 inputs = AutoTokenizer.from_pretrained(default_encoder())(texts, return_tensors="pt", padding="longest")
 with torch.no_grad():
-    wanted = AutoModel.from_pretrained(default_encoder())(**inputs).last_hidden_state
+    expected = AutoModel.from_pretrained(default_encoder())(**inputs).last_hidden_state
 assert states.dtype == torch.float32 and cut == 0 and encoder.width == 384
 assert torch.equal(mask, inputs["attention_mask"].bool())
-assert float((states - wanted)[mask].abs().max()) < 1e-4, "other states"
+assert float((states - expected)[mask].abs().max()) < 1e-4, "other states"
 assert not states[~mask].any()
 assert tuple(encoder.mask_embedding.shape) == (384,)
 assert not any(parameter.requires_grad for parameter in encoder.network.parameters())

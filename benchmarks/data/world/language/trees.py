@@ -1,11 +1,11 @@
-"""What can be said of a surface grammar without drawing from it: its parts, words, lengths, size and entropy."""
+"""What can be said of a surface grammar without drawing from it: its parts, size and entropy."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
 
-from benchmarks.data.world.language.grammar import Cases, Env, Mark, Node, Pick, Say, Seq, Sides, Tokens, Value, Word
+from benchmarks.data.world.language.grammar import Cases, Env, Mark, Node, Pick, Say, Seq, Sides, Value, Word
 from benchmarks.data.world.language.meaning import Chances, Frame
 
 
@@ -31,37 +31,6 @@ def _children(tree: Node) -> tuple[Node, ...]:
 def variables_of(tree: Node) -> set[str]:
     """The variables that a tree puts into words."""
     return {part.variable for part in parts(tree) if isinstance(part, Cases | Word)}
-
-
-def words_of(trees: Iterable[Node]) -> frozenset[str]:
-    """All words in some trees, without punctuation."""
-    return frozenset(
-        word for tree in trees for part in parts(tree) for words in _fixed(part) for word in words if word.isalpha()
-    )
-
-
-def _fixed(part: Node) -> Iterator[Tokens]:
-    if isinstance(part, Say):
-        yield part.words
-    elif isinstance(part, Word):
-        yield from part.forms.values()
-
-
-def span(tree: Node) -> tuple[int, int]:
-    """Numbers of words between which every text of a tree lies.
-
-    The bounds hold whichever values go together, so the shortest text may be longer and the longest shorter.
-    """
-    if isinstance(tree, Say):
-        count = sum(word.isalpha() for word in tree.words)
-        return count, count
-    if isinstance(tree, Word):
-        counts = [sum(word.isalpha() for word in form) for form in tree.forms.values()]
-        return min(counts), max(counts)
-    spans = [span(part) for part in _children(tree)]
-    if isinstance(tree, Seq):
-        return sum(low for low, _ in spans), sum(high for _, high in spans)
-    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def deciding(frame: Frame) -> set[str]:

@@ -8,13 +8,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from baselines.contract import Document, UserError
 from benchmarks.data import world
-from benchmarks.data.world import question, story, summary
+from benchmarks.data.world import question, summary
 from benchmarks.data.world.documents import SPLITS, split_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from language_sizes import lengths, vocabulary
 
 COUNT = 300
 MAKERS = {"story": world.stories, "question": world.questions, "summary": world.summaries}
@@ -108,7 +112,7 @@ def test_stories_are_five_sentences_of_about_forty_words(documents: dict[str, di
     assert all(doc.source is None and doc.references == (doc.target,) for doc in stories)
     assert all(doc.target.count(".") == 5 for doc in stories)
     assert 40 < sum(len(doc.target.split()) for doc in stories) / COUNT < 46
-    low, high = story.story_lengths()
+    low, high = lengths("story", "target")
     assert low > 30
     assert high < 60
     assert world.distinct_stories() > 10**13
@@ -125,7 +129,7 @@ def test_passages_hold_their_answer_once_and_are_short(documents: dict[str, dict
         assert f" {answer} " not in f" {doc.target[:-1]} "
         assert len(world.passage_facts(str(doc.source))) == context.count(".")
     assert sizes == {3, 4, 5, 6}
-    assert question.question_lengths("source")[1] <= 60
+    assert lengths("question", "source")[1] <= 60
 
 
 def test_reports_are_short_and_seldom_begin_with_their_event(
@@ -140,8 +144,8 @@ def test_reports_are_short_and_seldom_begin_with_their_event(
         assert not lead.right
         leads += lead.kept > 2
     assert 0.1 < leads / COUNT < 0.4
-    assert summary.summary_lengths("source")[1] <= 50
-    assert summary.summary_lengths("target")[1] <= 16
+    assert lengths("summary", "source")[1] <= 50
+    assert lengths("summary", "target")[1] <= 16
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,6 @@ def test_words_are_single_pieces_of_the_encoder() -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(minilm.get_model_path())
-    for words in (story.story_vocabulary(), question.question_vocabulary(), summary.summary_vocabulary()):
+    for words in (vocabulary("story", "target"), vocabulary("question"), vocabulary("summary")):
         assert 300 < len(words) < 1000
         assert [word for word in sorted(words) if len(tokenizer.tokenize(word)) > 1] == []
