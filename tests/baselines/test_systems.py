@@ -21,7 +21,9 @@ from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.token_diffusion.duo import Revising
 from baselines.token_diffusion.mdlm import Unmasking
 from baselines.token_diffusion.sedd import Scoring
+from baselines.token_diffusion.system import TokenDiffusionSystem
 from cosmos.runtime import compilation
+from cosmos.text.vocabulary import SEP
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_systems import (
@@ -152,6 +154,23 @@ def test_a_text_does_not_depend_on_its_batch_mates(name: str, setting: Any, trai
     assert system.generate([REQUESTS[i] for i in shuffled], setting) == [together[i] for i in shuffled]
     assert len({sample.text for sample in together}) > 1
     assert system.generate([], setting) == []
+
+
+@each
+def test_a_sample_says_which_tokens_the_network_wrote(name: str, trained: Train) -> None:
+    """Whole sequences where it learnt to write them, up to the end token and with it where it did not."""
+    system, setting = next((trained(name).system, setting) for other, setting in SETTINGS if other == name)
+    samples = system.generate(REQUESTS, setting)
+    whole = isinstance(system, TokenDiffusionSystem)
+    for sample in samples:
+        assert sample.sequence is not None
+        assert all(0 <= token < system.loaded_shape["vocabulary"] for token in sample.sequence)
+        if whole:
+            assert len(sample.sequence) == system.loaded_shape["length"]
+        else:
+            assert len(sample.sequence) == sample.tokens + sample.finished
+        assert (SEP in sample.sequence) == sample.finished
+        assert system.vocabulary.decode([list(sample.sequence[: sample.tokens])])[0].text == sample.text
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
