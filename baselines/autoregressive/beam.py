@@ -21,6 +21,15 @@ from cosmos.io.errors import check_range
 from cosmos.text.vocabulary import PAD, SEP
 
 
+def check_beam(beams: int, length_penalty: float) -> None:
+    """Raise `UserError` unless a search can be so wide, and lengths be rated so."""
+    if beams < 1:
+        raise UserError(f"A beam search needs at least one beam, not {beams}.")
+    check_range("beams", beams, 1, 1000)
+    if length_penalty < 0:
+        raise UserError(f"length_penalty must not be negative, not {length_penalty:g}.")
+
+
 @dataclass(frozen=True)
 class Beam:
     """How wide to search, and the power of the length that log p is divided by (0: the most probable text)."""
@@ -29,11 +38,7 @@ class Beam:
     length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.beams < 1:
-            raise UserError(f"A beam search needs at least one beam, not {self.beams}.")
-        check_range("beams", self.beams, 1, 1000)
-        if self.length_penalty < 0:
-            raise UserError(f"length_penalty must not be negative, not {self.length_penalty:g}.")
+        check_beam(self.beams, self.length_penalty)
 
     @property
     def one_text(self) -> bool:
@@ -49,6 +54,7 @@ def search(
     steps: int,
     setting: Beam,
     compaction: CompactionPolicy | None = None,
+    vocabulary_size: int | None = None,
 ) -> Tensor:
     """Continue texts by up to `steps` tokens; arguments and result as of `KVCacheDecoder.decode`.
 
@@ -68,7 +74,8 @@ def search(
     best, winners = torch.full_like(scores[:, 0], -torch.inf), texts[:, 0].clone()  # of ended texts
     for step in range(steps):
         logits = kv_decoder.network(tokens, kv_cache, positions, kv_decoder.attended_length(furthest + step))
-        total = scores[..., None] + logits.double().log_softmax(-1).view(count, beams, -1)  # [B, K, V]
+        log_p = logits[:, :vocabulary_size].double().log_softmax(-1)
+        total = scores[..., None] + log_p.view(count, beams, -1)  # [B, K, V]
         vocabulary = total.shape[-1]
         top, index = total.flatten(1).topk(2 * beams)  # [B, 2K]: at most K of them end
         origin, token = index // vocabulary, index % vocabulary

@@ -83,7 +83,7 @@ def _ppl_neo(batch: MetricInput) -> Measured:
 
 GEN_PPL = legacy_metric(
     "gen_ppl",
-    "Generative perplexity of MDLM and Duo, over tokens: the first of a text is given and not predicted, as there is no "
+    "Generative perplexity of MDLM and Duo, over tokens: the first of a text is given, not predicted, as there is no "
     "start token, and the end of a finished text is one more; its companion says how far repetition lowers it.",
     _gen_ppl,
     lambda: library("transformers"),

@@ -16,7 +16,7 @@ from baselines import registry
 from baselines.autoregressive.gpt2 import Decoding, PlainGenerate
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.embedding_diffusion.diffuseq import EmbeddingSampling
-from baselines.latent_diffusion.ld4lg import CandidateSampling
+from baselines.latent_diffusion.ld4lg import BeamSampling, CandidateSampling
 from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.token_diffusion.duo import Revising
 from baselines.token_diffusion.mdlm import Unmasking
@@ -200,6 +200,7 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: Train) -
         ("ld4lg", LatentSamplingSetting("ddpm", 5, self_guidance=1.5), 9),
         ("ld4lg", LatentSamplingSetting("ddpm", 5), 5),
         ("ld4lg", CandidateSampling("ddpm", 5, guidance=2.0, candidates=3), 30),
+        ("ld4lg", BeamSampling("ddpm", 5, candidates=3, beams=2), 15),
         ("cosmos", FEW_LATENT_STEPS, 4),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
 from benchmarks.metrics.memorisation import longest_runs
+from benchmarks.metrics.nearest import Index
 from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
 
 
@@ -55,6 +57,18 @@ def test_common_runs_are_those_of_trying_them_all():
         runs = [words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
         assert length == max((len(run) for run in runs if within(run)), default=0)
         assert fours == sum(within(words[i : i + 4]) for i in range(len(words) - 3))
+
+
+def test_the_nearest_text_is_that_of_trying_them_all():
+    draw = random.Random(9)
+    training = [draw.choices("abcdefgh", k=draw.randint(0, 12)) for _ in range(40)]
+    index = Index(training)
+    for _ in range(60):
+        words = draw.choices("abcdefghi", k=draw.randint(1, 12))
+        shares = [(Counter(words) & Counter(text)).total() / max(len(words), len(text)) for text in training]
+        assert index.nearest_share(words) == pytest.approx(max(shares))
+    assert index.nearest_share([]) == 0.0 and Index([]).nearest_share(["a"]) == 0.0
+    assert Index([["a", "b", "b", "c"]]).nearest_share(["b", "c", "c", "c"]) == 0.5  # b and c, of four words
 
 
 def test_the_jackknife_is_that_of_leaving_out_one_by_one():

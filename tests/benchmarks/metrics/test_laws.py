@@ -14,6 +14,7 @@ import pytest
 from baselines.contract import Document
 from benchmarks import metrics
 from benchmarks.data import world
+from benchmarks.data.world.language import lexicon
 
 NEEDS_A_GRAMMAR = ("fl_links", "j_offline")  # which no network of the tests' own can be: tests of their own
 # They have laws of their own below.
@@ -188,6 +189,31 @@ def test_a_story_known_by_heart_or_told_again_is_none():
     assert values([half, *targets[1:]])[0] == 0.0
     [none] = metrics.score(metrics.MetricInput("story", "world", documents, targets), ["exact_novel"])
     assert none.reason == "not run: the texts that the system learnt from were not given"
+
+
+def test_a_training_story_with_another_name_is_none_either():
+    """Wherever the name stands, and though the grammar can make the story; stories of one's own are far from all."""
+    names = {*lexicon.WOMEN, *lexicon.MEN}
+    learnt = [document.target for document in world.stories("train", 400)]
+    documents = world.stories("test", 40)
+    changed = []
+    for text in learnt:
+        found = [word for word in text.split() if word in names]
+        if found:
+            other = next(
+                name
+                for name in sorted(names)
+                if name not in text and (name in lexicon.MEN) == (found[0] in lexicon.MEN)
+            )
+            changed.append(" ".join(other if word == found[0] else word for word in text.split()))
+    assert len(changed) > 40
+
+    def novel(texts):
+        batch = metrics.MetricInput("story", "world", documents, texts, training=learnt)
+        return metrics.score(batch, ["exact_novel"])[0].value
+
+    assert novel(changed[:40]) == 0.0
+    assert novel([document.target for document in documents]) == 1.0
 
 
 def test_repeating_and_dullness_are_seen(documents, by_name):
