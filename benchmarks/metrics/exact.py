@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
-from benchmarks.metrics.nearest import index_of
+from benchmarks.metrics.memorisation import index_of
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"

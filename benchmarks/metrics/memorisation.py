@@ -1,4 +1,4 @@
-"""What was copied from the texts learnt from: share of 4-grams, longest common run, whole texts.
+"""What was copied from the texts learnt from: share of 4-grams, longest common run, whole texts, and the nearest text.
 
 Everyday language repeats itself, so each has the value of held-out human texts, the targets of the documents, beside it
 as `..._human`: only what is above that was memorised.
@@ -7,6 +7,7 @@ as `..._human`: only what is above that was memorised.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -83,6 +84,39 @@ def _grown(
     following = words[starts + length]  # a run ends before its text does, so this stays within the row
     there = following >= 0
     return starts[there], numbers[there] * vocabulary + following[there]
+
+
+class Index:
+    """Which texts have a word, and how often."""
+
+    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
+        import numpy as np
+
+        places: dict[str, list[tuple[int, int]]] = {}
+        for place, words in enumerate(texts):
+            for word, count in Counter(words).items():
+                places.setdefault(word, []).append((place, count))
+        self._places = {word: np.array(found, dtype=np.int64) for word, found in places.items()}  # [k, 2]
+        self._lengths: Integers = np.array([len(words) for words in texts], dtype=np.int64)
+
+    def nearest_share(self, words: Sequence[str]) -> float:
+        """The greatest share of words, each as often as it stands in both and in whatever order, that a text has in
+        common with one of the index, of the longer of the two; 0 to 1, and 0 where there is no text or no word."""
+        import numpy as np
+
+        common: Array = np.zeros(len(self._lengths))
+        for word, count in Counter(words).items():
+            if word in self._places:
+                found = self._places[word]
+                common[found[:, 0]] += np.minimum(found[:, 1], count)
+        shares = common / np.maximum(np.maximum(self._lengths, len(words)), 1)
+        return float(shares.max(initial=0.0))
+
+
+@functools.lru_cache(maxsize=1)
+def index_of(texts: tuple[tuple[str, ...], ...]) -> Index:
+    """The index of texts learnt from, which are the same for every system of a run."""
+    return Index(texts)
 
 
 @functools.lru_cache(maxsize=1)

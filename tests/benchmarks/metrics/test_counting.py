@@ -12,8 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
-from benchmarks.metrics.memorisation import longest_runs
-from benchmarks.metrics.nearest import Index
+from benchmarks.metrics.memorisation import Index, longest_runs
 from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
 
 
