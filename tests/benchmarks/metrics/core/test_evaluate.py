@@ -15,7 +15,7 @@ from benchmarks import metrics
 from benchmarks.evaluators import locate_model
 from benchmarks.metrics.core import metric_names
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
-from benchmarks.records.schema import LikelihoodRecord, difference, score_from_json, to_json
+from benchmarks.records.schema import LikelihoodRecord, SampleRecord, difference, score_from_json, to_json
 from benchmarks.stats.bootstrap import Interval
 
 DOCUMENTS = [
