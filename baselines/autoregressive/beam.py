@@ -21,15 +21,6 @@ from cosmos.io.errors import check_range
 from cosmos.text.vocabulary import PAD, SEP
 
 
-def check_beam(beams: int, length_penalty: float) -> None:
-    """Raise `UserError` unless a search can be so wide, and lengths be rated so."""
-    if beams < 1:
-        raise UserError(f"A beam search needs at least one beam, not {beams}.")
-    check_range("beams", beams, 1, 1000)
-    if length_penalty < 0:
-        raise UserError(f"length_penalty must not be negative, not {length_penalty:g}.")
-
-
 @dataclass(frozen=True)
 class Beam:
     """How wide to search, and the power of the length that log p is divided by (0: the most probable text)."""
@@ -38,7 +29,11 @@ class Beam:
     length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        check_beam(self.beams, self.length_penalty)
+        if self.beams < 1:
+            raise UserError(f"A beam search needs at least one beam, not {self.beams}.")
+        check_range("beams", self.beams, 1, 1000)
+        if self.length_penalty < 0:
+            raise UserError(f"length_penalty must not be negative, not {self.length_penalty:g}.")
 
     @property
     def one_text(self) -> bool:

@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from baselines.autoregressive.beam import Beam, check_beam
+from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
@@ -81,11 +81,10 @@ class BeamSampling(CandidateSampling):
 
     candidates: int = 1
     beams: int = 4
-    length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_beam(self.beams, self.length_penalty)
+        Beam(self.beams)  # refuses what is no width
 
 
 DPM_SOLVER: Mapping[str, Any] = {
@@ -232,7 +231,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
-        beam = Beam(setting.beams, setting.length_penalty) if isinstance(setting, BeamSampling) else None
+        beam = Beam(setting.beams) if isinstance(setting, BeamSampling) else None
         rows = len(raw) * (beam.beams if beam else 1)
         self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, rows, length)
         if beam:
