@@ -142,6 +142,7 @@ class DenoiserConfig:
     max_source_tokens: int = 512
     release_condition: bool = False  # the authors' way with the condition; see `cosmos.models.denoiser`
     positions: bool = False  # learned absolute positions on latents and sources, which the release lacks
+    dropout: float = 0.0  # of what attention and feed-forward add; the release has none
 
     def __post_init__(self) -> None:
         check_heads(self.attention_width, self.heads)
@@ -151,6 +152,8 @@ class DenoiserConfig:
         check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
         if self.source_width is not None:
             check_range("source_width", self.source_width, 0, MOST_WIDE)
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"The dropout of the denoiser must lie in [0, 1), not at {self.dropout:g}.")
         if self.layers % 2:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 

@@ -36,8 +36,9 @@ class Recipe:
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
 
 
-# The trainings that all systems share at a preset, where nothing speaks against it.
-NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1)
+# The trainings that all systems share at a preset, where nothing speaks against it. At nano each has the learning rate,
+# the batch and the dropout that `python -m benchmarks tune` chose for it (docs/tuning.md).
+NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4, keep="best")
 SMALL = TrainingConfig(cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
 SMALL_DENOISER = replace(SMALL, batch_size=512, learning_rate=4e-4)
 # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
@@ -48,9 +49,11 @@ BASE = TrainingConfig(
 
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
 
+NANO_COSMOS = replace(NANO, learning_rate=4e-3, batch_size=8)
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "nano": Recipe(PRESETS["nano"], NANO, NANO, 1 / 3, Budget(3e12, "flops"), start_linear=True),
+        "nano": Recipe(PRESETS["nano"], NANO_COSMOS, NANO_COSMOS, 1 / 3, Budget(3e12, "flops"), start_linear=True),
         "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds")),
         "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps")),
     }

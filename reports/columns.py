@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ import pandas as pd
 from benchmarks.records.schema import Direction, Signature, difference
 from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, seed_variance, with_seeds
 from reports.quantities import LEVEL, Quantity
+
+Row = Mapping[str, Any]
+"""A score of one cell (`reports.dataframes.scores`)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     title=f"{metric}{letter}",
                     direction=here["direction"].iloc[0],
                     signature=signature,
-                    scores=_entry_scores({str(key): group for key, group in here.groupby("entry", sort=False)}),
+                    scores=_entry_scores(_by_entry(here)),
                     summary=str(here["summary"].iloc[0]),
                     companions=tuple(here["companions"].iloc[0]),
                 )
@@ -81,7 +85,21 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
     return tuple(columns), tuple(splits)
 
 
-def _entry_scores(groups: Mapping[str, pd.DataFrame]) -> dict[str, EntryScore]:
+def _by_entry(scores: pd.DataFrame) -> dict[str, list[Row]]:
+    """The rows of each entry's cells, as plain values, for they are few and looked at one by one."""
+    groups: dict[str, list[Row]] = {}
+    for values in zip(*(scores[name].tolist() for name in scores.columns), strict=True):
+        row = dict(zip(scores.columns, values, strict=True))
+        groups.setdefault(str(row["entry"]), []).append(row)
+    return groups
+
+
+def _judged(rows: Sequence[Row]) -> list[Row]:
+    """Those with a value, in the order of their seeds."""
+    return sorted((row for row in rows if not math.isnan(row["value"])), key=lambda row: int(row["seed"]))
+
+
+def _entry_scores(groups: Mapping[str, Sequence[Row]]) -> dict[str, EntryScore]:
     """The score of each entry, from the rows of its cells."""
     by_seed = {key: _by_seed(rows) for key, rows in groups.items()}
     per_text = {key: _mean_over_seeds(scores) for key, scores in by_seed.items()}
@@ -92,10 +110,10 @@ def _entry_scores(groups: Mapping[str, pd.DataFrame]) -> dict[str, EntryScore]:
     }
 
 
-def _by_seed(rows: pd.DataFrame) -> tuple[dict[str, float], ...]:
+def _by_seed(rows: Sequence[Row]) -> tuple[dict[str, float], ...]:
     """The scores of each text by seed; none where a seed has no score per text."""
-    judged = rows[rows["value"].notna()].sort_values("seed")
-    return tuple(judged["per_text"]) if all(judged["per_text"].map(len)) else ()
+    found = tuple(row["per_text"] for row in _judged(rows))
+    return found if all(found) else ()
 
 
 def _mean_over_seeds(by_seed: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -107,42 +125,43 @@ def _mean_over_seeds(by_seed: Sequence[Mapping[str, float]]) -> dict[str, float]
 
 
 def _entry_score(
-    rows: pd.DataFrame,
+    rows: Sequence[Row],
     by_seed: tuple[dict[str, float], ...],
     per_text: Mapping[str, float],
     limits: Interval | None,
 ) -> EntryScore:
     """`limits` are those of scores per text over the choice of texts, its seeds together."""
-    judged = rows[rows["value"].notna()].sort_values("seed")
-    if not len(judged):
-        nothing = str(rows["reason"].iloc[0] or "failed: no reason was recorded")
-        return EntryScore(Quantity(None, reason=nothing), int(rows["total"].max()), (), {})
-    value, seeds = float(judged["value"].mean()), tuple(float(value) for value in judged["value"])
+    judged = _judged(rows)
+    if not judged:
+        nothing = str(rows[0]["reason"] or "failed: no reason was recorded")
+        return EntryScore(Quantity(None, reason=nothing), max(int(row["total"]) for row in rows), (), {})
+    seeds = tuple(float(row["value"]) for row in judged)
+    value = float(np.mean(seeds))
     limits = limits if per_text else _of_corpus(judged)
     variance = over_seeds(seeds, by_seed) if len(seeds) > 1 else None
-    unscored = rows[rows["value"].isna()]["reason"].dropna()
-    reason = f"{len(unscored)} of {len(rows)} seeds without a score: {unscored.iloc[0]}" if len(unscored) else None
+    unscored = [row["reason"] for row in rows if math.isnan(row["value"]) and row["reason"] is not None]
+    reason = f"{len(unscored)} of {len(rows)} seeds without a score: {unscored[0]}" if unscored else None
     both = limits
     if limits is not None and variance is not None:
         share = bool(per_text) and min(per_text.values()) >= 0 and max(per_text.values()) <= 1
         both = with_seeds(limits, value, variance, share=share)
     low, high = (None, None) if both is None else (both.low, both.high)
     return EntryScore(
-        Quantity(value, low, high, int(judged["n"].min()), reason=reason),
-        int(judged["total"].max()),
+        Quantity(value, low, high, min(int(row["n"]) for row in judged), reason=reason),
+        max(int(row["total"]) for row in judged),
         seeds,
         per_text,
         by_seed,
         variance,
         None if limits is None else (limits.high - limits.low) / 2,
-        tuple(judged["training"]),
+        tuple(row["training"] for row in judged),
     )
 
 
-def _of_corpus(judged: pd.DataFrame) -> Interval | None:
+def _of_corpus(judged: Sequence[Row]) -> Interval | None:
     """The interval of a corpus metric over the choice of texts, as the records have it: the mean of its limits."""
-    low, high = float(judged["low"].mean(skipna=False)), float(judged["high"].mean(skipna=False))
-    return Interval(low, high, LEVEL) if low < high and int(judged["n"].min()) >= FEWEST else None
+    low, high = (float(np.mean([row[limit] for row in judged])) for limit in ("low", "high"))  # NaN where one has none
+    return Interval(low, high, LEVEL) if low < high and min(int(row["n"]) for row in judged) >= FEWEST else None
 
 
 def over_seeds(values: Sequence[float], by_seed: Sequence[Mapping[str, float]]) -> SeedVariance:

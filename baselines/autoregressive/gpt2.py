@@ -151,8 +151,8 @@ class GPT2System(TokenSystem):
     name: ClassVar[str] = "gpt2"
     presets: ClassVar[Mapping[str, Any]] = {
         "nano": GPT2Recipe(
-            width=96, layers=4, heads=6, inner=704, dropout=0.1, budget=Budget(3e12, "flops"),
-            training=replace(NANO, learning_rate=2e-3, validations=4, keep="best"),
+            width=96, layers=4, heads=6, inner=704, dropout=0.0, budget=Budget(3e12, "flops"),
+            training=replace(NANO, learning_rate=2e-3, batch_size=8),
         ),
         "small": GPT2Recipe(
             width=384, layers=12, heads=6, inner=2688, dropout=0.1, budget=Budget(600, "seconds"),

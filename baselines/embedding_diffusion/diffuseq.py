@@ -43,6 +43,7 @@ from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
 from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary
+from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD
@@ -172,7 +173,10 @@ class DiffuSeqSystem(TokenDiffusionSystem):
 
     name = "diffuseq"
     no_likelihood = "embedding diffusion has no likelihood of a text that could be computed"
-    presets = presets_of(DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128))
+    presets = presets_of(
+        DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128),
+        nano_training=replace(NANO, learning_rate=2e-3, batch_size=8),
+    )  # fmt: skip
     settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
     other_settings = MappingProxyType(
         {

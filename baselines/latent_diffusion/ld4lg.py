@@ -49,7 +49,7 @@ from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
-from cosmos.recipes import RECIPES
+from cosmos.recipes import NANO, RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import corpus_latents, diffusion_stage, first_texts
@@ -61,6 +61,7 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
 
 COSINE = Tangent(1.0)
+TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)  # with a dropout of 0.1
 GUIDANCE = 2.0  # the authors', for tasks with a source
 
 
@@ -164,6 +165,13 @@ class LD4LGSystem(LatentDiffusionSystem):
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
     }  # fmt: skip
+    presets["nano"] = replace(
+        presets["nano"],
+        autoencoder=replace(presets["nano"].autoencoder, dropout=0.1),
+        denoiser=replace(presets["nano"].denoiser, dropout=0.1),
+        decoder_training=TUNED,
+        denoiser_training=TUNED,
+    )
     settings: ClassVar[Mapping[str, Any]] = {
         "dpmpp_2m-20": LatentSamplingSetting(**DPM_SOLVER),
         "ddpm-250": LatentSamplingSetting(**ANCESTRAL),

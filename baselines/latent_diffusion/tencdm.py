@@ -52,6 +52,7 @@ from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
 
+TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)
 DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.01  # where the authors' sampling stops; Cosmos's stops at 0.05, with less noise for its smaller d
 
@@ -139,7 +140,7 @@ class TEncDMSystem(LatentDiffusionSystem):
         "nano": TEncDMRecipe.like_cosmos(
             "nano", 9.0, decoder_layers=1, decoder_share=0.12, encoding_share=0.25, decoder_weight=4.0,
             denoiser=replace(PRESETS["nano"].denoiser, feed_forward=7 / 3),  # states need larger maps than latents do
-            denoiser_training=replace(NANO, learning_rate=4e-3),
+            decoder_training=TUNED, denoiser_training=TUNED,
         ),
         "small": TEncDMRecipe.like_cosmos("small", 9.0, decoder_layers=3, decoder_share=0.1),
         # The paper's training (cosmos.md 7.1): the decoder for one epoch, the denoiser for 200,000 steps.

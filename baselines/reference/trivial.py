@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
@@ -21,7 +21,7 @@ import torch
 from baselines.contract import Budget, Corpus, Limits, NoSetting, Progress, Request, Sample, TrainingResult, UserError
 from baselines.reference import disliked
 from baselines.reference.tf_idf import TfIdfIndex
-from cosmos.io.files import make_folder, read_json, write_bytes
+from cosmos.io.files import WriteError, make_folder, read_json, replacing
 from cosmos.io.typed_json import read_as
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import silent
@@ -29,6 +29,7 @@ from cosmos.training.config import silent
 _LEARNT = "floor.json"
 _AGAIN = "delete its folder and run again"
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)")
+_AT_ONCE = 10_000  # texts that are spelt together
 _TITLES = frozenset(("mr", "mrs", "ms", "dr", "st", "prof", "rev", "gen", "sgt", "lt", "col", "capt"))
 
 
@@ -55,14 +56,15 @@ class Floor:
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         """Write what the floor learns of the training documents; costs no budget."""
-        if not (workdir / _LEARNT).exists():
+        if (workdir / _LEARNT).exists():
+            stored = self._stored(workdir)
+        else:
             started = time.monotonic()
             learnt = self.learn(corpus)
             make_folder(workdir)
             stored = {"system": _name(self), "learnt": learnt, "seconds": time.monotonic() - started}
-            # On one line and in ASCII: else the encoder holds every text of a large set several times as wide.
-            write_bytes(workdir / _LEARNT, (json.dumps(stored, sort_keys=True) + "\n").encode())
-        stored = self._stored(workdir)
+            with replacing(workdir / _LEARNT, WriteError) as fresh, fresh.open("w", encoding="ascii") as file:
+                file.writelines(itertools.chain(_spelt(stored), ["\n"]))
         progress("fit", 1.0, None)
         notes = self.notes(stored["learnt"])
         return TrainingResult(steps=0, seconds=stored["seconds"], flops=0.0, validation_loss=None, notes=notes)
@@ -233,7 +235,7 @@ class RetrievalSystem(Floor):
 
     def use(self, learnt: Any) -> None:
         self.targets: list[str] = learnt["targets"]
-        self.index = TfIdfIndex(learnt["sources"])
+        self.index = TfIdfIndex(_handed_over(learnt.pop("sources")))
 
     def text(self, request: Request) -> str:
         return self.targets[self.index.nearest(str(request.source))]
@@ -262,6 +264,30 @@ def first_sentence(text: str) -> str:
         if mark.group()[0] != "." or ((len(word) > 1 or word.isdigit()) and word.lower() not in _TITLES):
             return text[: mark.end()].strip()
     return text.strip()
+
+
+def _spelt(value: Any) -> Iterator[str]:
+    """JSON as `json.dumps` spells it with sorted keys, on one line and in ASCII, in pieces: of a large set's texts, few
+    at a time are held a second time."""
+    if isinstance(value, dict):
+        for place, key in enumerate(sorted(value)):
+            yield f"{', ' if place else '{'}{json.dumps(key)}: "
+            yield from _spelt(value[key])
+        yield "}" if value else "{}"
+    elif isinstance(value, list) and value:
+        for start in range(0, len(value), _AT_ONCE):
+            some = json.dumps(value[start : start + _AT_ONCE], sort_keys=True)
+            yield f"{', ' if start else '['}{some[1:-1]}"
+        yield "]"
+    else:
+        yield json.dumps(value, sort_keys=True)
+
+
+def _handed_over(texts: list[str]) -> Iterator[str]:
+    """The texts in their order, each gone from the list once the next is asked for."""
+    texts.reverse()
+    while texts:
+        yield texts.pop()
 
 
 def _name(floor: Floor) -> str:

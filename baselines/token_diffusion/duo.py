@@ -47,6 +47,7 @@ from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
 from baselines.token_diffusion.system import TokenDenoiser, TokenDiffusionRecipe, at_strata, presets_of
 from baselines.token_diffusion.uniform import ancestral, token_bound
 from cosmos.config import check_steps
+from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import TrainingRun
@@ -136,6 +137,7 @@ class DuoSystem(BoundsLikelihood):
         (480, 1792, 3584),
         1_050_000,
         source_layers=(0, 6, 12),
+        nano_training=replace(NANO, learning_rate=2e-3),
         distillation=(  # their shares, rounds, parts and trainings
             Distillation(0.15, 3, 32, replace(DISTILLATION, batch_size=32, learning_rate=5e-4, ema_decay=0.9)),
             Distillation(0.15, 4, 64, replace(DISTILLATION, cuda_graph=True, learning_rate=1e-4, ema_decay=0.99)),

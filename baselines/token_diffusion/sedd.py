@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -48,6 +48,7 @@ from baselines.token_diffusion.system import (
 )
 from baselines.token_diffusion.uniform import redraw
 from cosmos.config import check_steps
+from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
@@ -152,7 +153,10 @@ class SEDDSystem(BoundsLikelihood):
     """SEDD behind the contract."""
 
     name = "sedd"
-    presets = presets_of(SEDDRecipe, (480, 1792, 3584), 1_300_000, source_layers=(0, 6, 12))
+    presets = presets_of(
+        SEDDRecipe, (480, 1792, 3584), 1_300_000, source_layers=(0, 6, 12),
+        nano_training=replace(NANO, learning_rate=2e-3, batch_size=8),
+    )  # fmt: skip
     settings = MappingProxyType({"analytic-32": Scoring("analytic", 32)})
     other_settings = MappingProxyType(
         {

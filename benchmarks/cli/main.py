@@ -9,7 +9,9 @@ from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
-VERBS = ("run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "list", "doctor", "fetch")
+VERBS = (
+    "run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "tune", "list", "doctor", "fetch",
+)  # fmt: skip
 
 _HELP = """usage: python -m benchmarks VERB [flags]
 

@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import ours
-from benchmarks.metrics.core.words import RULE, ngrams, pieces
+from benchmarks.metrics.core.words import cut_of, ngrams
 
 ORDERS = (2, 3, 4)
 LEVEL = 0.95
@@ -71,10 +71,11 @@ def _fixed(batch: MetricInput) -> tuple[list[list[str]], int, int]:
     Which texts count depends on the documents' ids alone, so order is nothing and systems are asked for the same ones.
     """
     if "texts at a fixed count" not in batch.memo:
-        length = length_for([pieces(document.target) for document in batch.documents])
+        words = cut_of(batch).words
+        length = length_for([words(document.target) for document in batch.documents])
         count = count_for(len(batch.texts))
         order = sorted(range(len(batch.texts)), key=lambda i: hashlib.sha256(batch.documents[i].id.encode()).digest())
-        texts = [pieces(batch.texts[index])[:length] for index in sorted(order[:count])]
+        texts = [words(batch.texts[index])[:length] for index in sorted(order[:count])]
         batch.memo["texts at a fixed count"] = (texts, count, length)
     cached: tuple[list[list[str]], int, int] = batch.memo["texts at a fixed count"]
     return cached
@@ -91,9 +92,8 @@ def _distinct(orders: Sequence[int]) -> Callable[[MetricInput], Measured]:
         value, error = estimate
         margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
         limits = Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL) if len(texts) > 1 else None
-        return Measured(
-            total=value, n=count, interval=limits, options={"texts": count, "tokens": RULE, "words": length}
-        )
+        options = {"texts": count, "tokens": cut_of(batch).name, "words": length}
+        return Measured(total=value, n=count, interval=limits, options=options)
 
     return measure
 
@@ -117,7 +117,8 @@ def repetition(words: Sequence[str]) -> float:
 
 def _per_text(function: Callable[[Sequence[str]], float]) -> Callable[[MetricInput], Measured]:
     def measure(batch: MetricInput) -> Measured:
-        return Measured(values=tuple(function(pieces(text)) for text in batch.texts), options={"tokens": RULE})
+        cut = cut_of(batch)
+        return Measured(values=tuple(function(cut.words(text)) for text in batch.texts), options={"tokens": cut.name})
 
     return measure
 

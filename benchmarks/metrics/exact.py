@@ -118,7 +118,7 @@ def _novel(batch: MetricInput) -> Measured:
     unique and novel at once, as generated molecules are judged (Brown et al. 2019, GuacaMol)."""
     rightness = by_grammar(_linked_in_language, ("story",)).measure(batch).values or ()
     texts = [_letters(text) for text in batch.texts]
-    counts, index = Counter(texts), index_of(tuple(tuple(_letters(text).split()) for text in batch.training or ()))
+    counts, index = Counter(texts), index_of(tuple(batch.training or ()), _words)
     values = tuple(
         0.0 if not right or index.nearest_share(text.split()) >= COPIED else right / counts[text]
         for text, right in zip(texts, rightness, strict=True)
@@ -131,6 +131,10 @@ def _novel(batch: MetricInput) -> Measured:
 def _letters(text: str) -> str:
     """What two texts share that differ in case, spacing and marks alone."""
     return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _words(text: str) -> list[str]:
+    return _letters(text).split()
 
 
 def _linked_in_language(reading: Reading) -> float:

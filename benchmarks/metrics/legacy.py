@@ -202,7 +202,7 @@ def _diversity(batch: MetricInput) -> Measured:
 def _memorisation(batch: MetricInput) -> Measured:
     training = (batch.training or ())[:TRAINING_TEXTS]
     texts = [pieces(text) for text in batch.texts]
-    _, repeated = longest_runs(texts, [pieces(text) for text in training])
+    _, repeated = longest_runs(texts, map(pieces, training))
     totals = [max(0, len(words) - 3) for words in texts]
     if not sum(totals):
         raise Absent("too few: no text has 4 words")

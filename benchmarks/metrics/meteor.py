@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.evaluators.suppress_output import quiet
 from benchmarks.metrics.core.metric import ANYWHERE, INSTALL_EVAL, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import library
-from benchmarks.metrics.core.words import RULE, pieces
+from benchmarks.metrics.core.words import cut_of
 
-_OPTIONS = {"alpha": 0.9, "beta": 3.0, "gamma": 0.5, "references": "best", "tokens": RULE}
+_OPTIONS = {"alpha": 0.9, "beta": 3.0, "gamma": 0.5, "references": "best"}
 
 
 class _NoSynonyms:
@@ -49,13 +49,13 @@ def _meteor(words: Callable[[MetricInput], Any]) -> Callable[[MetricInput], Meas
     def measure(batch: MetricInput) -> Measured:
         from nltk.translate.meteor_score import meteor_score
 
-        net = words(batch)
+        net, cut = words(batch), cut_of(batch)
         values = []
         for text, document in zip(batch.texts, batch.documents, strict=True):
-            asked, references = pieces(text), [pieces(reference) for reference in document.references]
+            asked, references = cut.words(text), [cut.words(reference) for reference in document.references]
             filled = [those for those in references if those]
             values.append(float(meteor_score(filled, asked, wordnet=net)) if asked and filled else 0.0)
-        return Measured(values=tuple(values), options=_OPTIONS)
+        return Measured(values=tuple(values), options={**_OPTIONS, "tokens": cut.name})
 
     return measure
 

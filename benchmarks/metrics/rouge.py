@@ -10,11 +10,10 @@ import re
 from collections.abc import Callable
 
 from benchmarks.metrics.core.metric import ANYWHERE, Evaluator, Measured, Metric, MetricInput
-from benchmarks.metrics.core.scripts import share_ascii, words_of_any_script
+from benchmarks.metrics.core.scripts import ANY_SCRIPT, share_ascii, words_of_any_script
 from benchmarks.metrics.core.signature import library
 
 _KINDS = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL", "rouge_lsum": "rougeLsum"}
-ANY_SCRIPT = "letters and digits, characters of scripts without spaces"
 _PLAIN = "rouge, plain letters"
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 

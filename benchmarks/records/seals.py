@@ -30,7 +30,7 @@ SINCE = 4  # the first schema whose records are sealed
 def sealed(value: Json) -> Json:
     """A JSON object with its seal, which comes last; one that it had is made anew."""
     rest = {key: part for key, part in value.items() if key != KEY}
-    return {**rest, KEY: _seal(rest)}
+    return {**rest, KEY: _seal(json.loads(json.dumps(rest)))}
 
 
 def opened(value: Json, where: str, remedy: str, *, wanted: bool) -> Json:
@@ -70,9 +70,9 @@ def opened_line(text: bytes, row: Json, where: str, remedy: str, *, wanted: bool
 
 
 def _seal(value: Json) -> str | None:
-    """None, which no seal equals, where it holds what no record may."""
+    """Of values as they are read; None, which no seal equals, where it holds what no record may."""
     try:
-        return hashlib.sha256(canonical_json(json.loads(json.dumps(value))).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(value).encode()).hexdigest()
     except ValueError:
         return None
 

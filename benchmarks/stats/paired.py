@@ -7,7 +7,7 @@ of their per-text scores are looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
@@ -21,7 +21,10 @@ from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, dif
 ComparisonOutcome = Literal["better", "worse", "cannot tell"]
 
 FLIPS = 10_000
-_KEPT_SIGNS = 32_000_000  # random signs kept for the next pair: 32 MB
+_KEPT_SIGNS = 1 << 25  # random signs kept for the next pair: 32 MB
+_PART = 4_000_000  # signs drawn together
+_WORD = 4  # signs that numpy makes of one random number; a part begins with a new one
+_AT_ONCE = 1 << 17  # signs that are multiplied together, as wide numbers: 1 MB, which the processor keeps near
 POWER = 0.8
 _EXACT = 16  # up to this many non-zero differences all 2^n sign patterns are tried
 
@@ -167,25 +170,44 @@ def sign_flip(differences: Array, *, seed: int = 0, flips: int = FLIPS) -> float
             sums = np.concatenate([sums + size, sums - size])  # every sign pattern so far, twice
         return float(np.mean(np.abs(sums) >= observed))
     sizes = np.sort(sizes)  # so that the order of the texts does not matter
-    hits = sum(int(np.sum(np.abs(signs @ sizes) >= observed)) for signs in _signs(len(sizes), seed, flips))
+    hits = sum(_at_least(observed, signs, sizes) for signs in _signs(len(sizes), seed, flips))
     return (1 + hits) / (1 + flips)
 
 
-def _signs(n: int, seed: int, flips: int) -> Iterable[NDArray[np.int8]]:
-    """So many draws of n random signs, in parts of shape (some, n)."""
-    return _kept_signs(n, seed, flips) if n * flips <= _KEPT_SIGNS else _drawn_signs(n, seed, flips)
+def _at_least(observed: float, signs: NDArray[np.int8], sizes: Array) -> int:
+    """How many rows of `signs`, shape (some, n), give `sizes` a sum as far from 0 as the observed one."""
+    rows, hits = max(1, _AT_ONCE // len(sizes)), 0
+    for start in range(0, len(signs), rows):
+        hits += int(np.sum(np.abs(signs[start : start + rows].astype(float) @ sizes) >= observed))
+    return hits
 
 
-@lru_cache(maxsize=2)
-def _kept_signs(n: int, seed: int, flips: int) -> tuple[NDArray[np.int8], ...]:
-    """The same for every pair of systems that have as many unlike texts: drawing them takes longer than all else."""
-    return tuple(_drawn_signs(n, seed, flips))
+def _signs(n: int, seed: int, flips: int) -> Iterator[NDArray[np.int8]]:
+    """So many draws of n random signs, in parts of shape (some, n): cut from those that are kept, or drawn anew."""
+    starts, step = [0], max(1, _PART // n)
+    sizes = [min(step, flips - start) for start in range(0, flips, step)]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size * n // _WORD) * _WORD)
+    if starts[-1] > _KEPT_SIGNS:
+        generator = np.random.default_rng(seed)
+        yield from (_drawn(generator, size * n).reshape(size, n) for size in sizes)
+        return
+    kept = _kept_signs(seed, 1 << starts[-1].bit_length())
+    yield from (kept[start : start + size * n].reshape(size, n) for start, size in zip(starts, sizes, strict=False))
 
 
-def _drawn_signs(n: int, seed: int, flips: int) -> Iterator[NDArray[np.int8]]:
-    generator, step = np.random.default_rng(seed), max(1, 4_000_000 // n)
-    for start in range(0, flips, step):
-        yield generator.integers(0, 2, size=(min(step, flips - start), n), dtype=np.int8) * 2 - 1
+@lru_cache(maxsize=8)
+def _kept_signs(seed: int, count: int) -> NDArray[np.int8]:
+    """So many signs in a row, the same for every pair of systems, however many texts they differ on: drawing them takes
+    longer than all else."""
+    return _drawn(np.random.default_rng(seed), count)
+
+
+def _drawn(generator: np.random.Generator, count: int) -> NDArray[np.int8]:
+    signs: NDArray[np.int8] = generator.integers(0, 2, size=count, dtype=np.int8)
+    signs *= 2
+    signs -= 1
+    return signs
 
 
 def _binomial(n: int, excess: int) -> float:

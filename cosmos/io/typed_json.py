@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ Reader = Callable[[Any], Any]
 
 LARGEST = 2**63  # whole numbers lie between this and its negative: what 64 bits hold
 _DEEPEST = 64  # levels of nesting in JSON that is read as it is
+_HALVES = re.compile("[\ud800-\udfff]")
 _SHOWN = 40  # characters of a wrong value that are shown
 
 AnyText = Annotated[str, "any text"]
@@ -63,6 +65,8 @@ class UnfitError(Exception):
 def parse(text: str | bytes) -> Any:
     """The value of a JSON text; `ValueError` with a reason on one line where there is none, however it is damaged."""
     try:
+        if isinstance(text, bytes):  # as `json.loads` does it, but the bytes of a large file need not stay
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -176,6 +180,10 @@ def _number(value: Any) -> float:
     raise UnfitError("a finite number", value)
 
 
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < LARGEST else int(_at_least_zero(_whole(value)))
+
+
 def _at_least_zero(value: Any) -> Any:
     if value < 0:
         raise UnfitError("0 or more", value)
@@ -194,13 +202,13 @@ def _any_text(value: Any) -> str:
 
 def is_whole_text(value: str) -> bool:
     """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
-    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or _HALVES.search(value) is None
 
 
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise UnfitError("text", value)
-    if not is_whole_text(value):
+    if not value.isascii() and not is_whole_text(value):
         raise UnfitError("text without halves of surrogate pairs", value)
     return value
 
@@ -239,7 +247,7 @@ _READERS: dict[Any, Reader] = {
     int: _whole,
     float: _number,
     AnyFloat: _any_number,
-    Count: lambda value: _at_least_zero(_whole(value)),
+    Count: _count,
     Amount: lambda value: _at_least_zero(_number(value)),
     str: _text,
     AnyText: _any_text,
@@ -250,8 +258,11 @@ _READERS: dict[Any, Reader] = {
 
 def _union(arms: tuple[Any, ...]) -> Reader:
     readers = [reader_of(arm) for arm in arms]
+    optional = type(None) in arms
 
     def read(value: Any) -> Any:
+        if value is None and optional:
+            return None
         faults = []
         for reader in readers:
             try:
@@ -306,13 +317,16 @@ def _mapping(reader: Reader) -> Reader:
     def read(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise UnfitError("an object", value)
-        return {_key(key): _part(reader, part, f".{key}") for key, part in value.items()}
+        try:
+            return {_key(key): reader(part) for key, part in value.items()}
+        except UnfitError:  # only now is it asked which
+            return {_key(key): _part(reader, part, f".{key}") for key, part in value.items()}
 
     return read
 
 
 def _key(key: str) -> str:
-    if not is_whole_text(key):
+    if not key.isascii() and not is_whole_text(key):
         raise UnfitError("an object with keys without halves of surrogate pairs", key)
     return key
 
@@ -337,8 +351,12 @@ def _dataclass(kind: Any) -> Reader:
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise UnfitError("an object", value)
-        _check_keys(value, needed, readers)
-        return kind(**{name: _part(readers[name], part, f".{name}") for name, part in value.items()})
+        if value.keys() != readers.keys():
+            _check_keys(value, needed, readers)
+        try:
+            return kind(**{name: readers[name](part) for name, part in value.items()})
+        except UnfitError:  # only now is it asked which
+            return kind(**{name: _part(readers[name], part, f".{name}") for name, part in value.items()})
 
     return read
 

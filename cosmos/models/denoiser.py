@@ -55,7 +55,7 @@ class Condition(NamedTuple):
 
 
 class DenoiserBlock(nn.Module):
-    """Pre-norm self-attention, cross-attention where there is a condition, and SwiGLU, each residual."""
+    """Pre-norm self-attention, cross-attention where there is a condition, and SwiGLU, all residual, with dropout."""
 
     def __init__(self, config: DenoiserConfig, conditional: bool) -> None:
         super().__init__()
@@ -66,6 +66,7 @@ class DenoiserBlock(nn.Module):
             self.cross_attention = CrossAttention(config.width, config.heads, config.attention_width)
         self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = SwiGLU(config.width, config.inner)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(
         self,
@@ -80,10 +81,10 @@ class DenoiserBlock(nn.Module):
         adds them in the same pass as it normalises."""
         for shift in added:
             x = x + shift
-        x = x + self.attention(self.attention_norm(x), rotary, mask)
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotary, mask))
         if keys_values is not None:
-            x = x + self.cross_attention(self.cross_norm(x), keys_values, source_mask)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+            x = x + self.dropout(self.cross_attention(self.cross_norm(x), keys_values, source_mask))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class SourceEncoder(nn.Module):

@@ -74,6 +74,45 @@ def test_means_of_rare_events_are_never_covered_too_little(kind, n):
     assert held(mean_limits(values), truth) >= LEAST - 0.005
 
 
+SIMILAR = {
+    "steady": (lambda g, size: g.normal(0.9, 0.01, size), 0.9),
+    "like SIM": (lambda g, size: g.normal(0.9, 0.03, size), 0.9),
+    "skewed": (lambda g, size: g.beta(5, 0.5, size), 5 / 5.5),
+    "spread": (lambda g, size: g.uniform(0.5, 1, size), 0.75),
+}
+
+
+@pytest.mark.parametrize("n", [50, 100, 200, 700])
+@pytest.mark.parametrize("share", [0.01, 0.02, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("kind", SIMILAR)
+def test_means_with_some_blank_texts(kind, share, n):
+    """Whoever has seen a blank text holds the truth in no fewer cases than is said: Korn and Graubard's interval alone
+    held it in .91 to .94 of cases at 200 texts and more. Whoever has not knows nothing of them: of 50 and 100 texts,
+    two in a hundred of which are blank, .64 and .87 of samples have one."""
+    draw, mean = SIMILAR[kind]
+    generator = np.random.default_rng(1)
+    size = (min(REPEATS, 500_000 // n), n)
+    values = draw(generator, size) * (generator.random(size) >= share)
+    seen = (values == 0).any(axis=1)
+    low, high = mean_limits(values)
+    truth = (1 - share) * mean
+    noise = math.sqrt(0.05 * 0.95 / seen.sum())  # one standard error of the simulation
+    assert held((low[seen], high[seen]), truth) >= LEAST - noise
+    assert held((low, high), truth) >= min(LEAST, seen.mean() - 0.025)
+    if n * share >= 4:  # fewer zeros are counted too coarsely for an upper bound, as shares near the ends are
+        assert LEAST <= held((low, high), truth) <= MOST + (0.015 if n * share < 20 else noise)
+
+
+def test_zeros_are_a_share_of_their_own():
+    """Of equal values and zeros the interval is that of the share of the values, times the value."""
+    of_ones, of_half = mean_interval([1.0] * 180 + [0.0] * 20), mean_interval([0.5] * 180 + [0.0] * 20)
+    assert (of_half.low, of_half.high) == pytest.approx((of_ones.low / 2, of_ones.high / 2))
+    generator = np.random.default_rng(0)
+    values = np.concatenate([generator.normal(0.9, 0.02, 95), np.zeros(5)])
+    one, other = mean_interval(values), mean_interval(7 * values)
+    assert (7 * one.low, 7 * one.high) == pytest.approx((other.low, other.high))
+
+
 @pytest.mark.parametrize("n", [20, 50, 200, 700])
 def test_shares_near_and_far_from_the_ends(n):
     """Exactly, from the binomial distribution: never below 95 % at any share, and on average at most 2 points above."""
@@ -181,7 +220,7 @@ def test_ratios_of_few_durations(n):
     assert LEAST <= hits / 1500 <= MOST
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("apart", [0.0, 0.03, 0.1])
 @pytest.mark.parametrize("binary", [True, False])
 def test_training_seeds_are_a_level_of_their_own(binary, apart, seeds):
@@ -199,7 +238,8 @@ def test_training_seeds_are_a_level_of_their_own(binary, apart, seeds):
         both = with_seeds(Interval(below, above, 0.95), float(one.mean()), seed_variance(one))
         hits += both.low <= 0.5 <= both.high
     # A point more either way: the variance of seeds is known from two or four differences, and 0 where it came out less
-    assert LEAST - 0.01 <= hits / repeats <= MOST + 0.01
+    # than texts make of it. Of two seeds it is known from one: the legend says that nine in ten may be all that hold.
+    assert LEAST - (0.03 if seeds == 2 else 0.01) <= hits / repeats <= MOST + 0.01
     assert hits / repeats >= (without := held((low, high), 0.5))
     if apart == 0.1:
         assert without < 0.85  # texts alone

@@ -24,8 +24,8 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed", "cli",
-        "__main__",
+        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
+        "tuning", "cli", "__main__",
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",

@@ -67,26 +67,31 @@ def test_the_identity_of_a_cell_is_worked_out_once(folder, monkeypatch):
 
 
 def test_random_signs_are_drawn_once_for_all_pairs(monkeypatch):
-    drawn, real = [], paired._drawn_signs
+    """However many texts a pair differs on, which is seldom the same number."""
+    drawn, real = [], paired._drawn
 
-    def counted(*words):
-        drawn.append(words)
-        yield from real(*words)
+    def counted(generator, count):
+        drawn.append(count)
+        return real(generator, count)
 
-    monkeypatch.setattr(paired, "_drawn_signs", counted)
+    monkeypatch.setattr(paired, "_drawn", counted)
     paired._kept_signs.cache_clear()
     generator = np.random.default_rng(0)
     columns = generator.normal(size=(12, 50))
-    kept = [paired.sign_flip(a - b) for a, b in combinations(columns, 2)]
-    assert drawn == [(50, 0, paired.FLIPS)]
+    differences = [(a - b) * (generator.random(50) < 0.8) for a, b in combinations(columns, 2)]
+    assert len({np.count_nonzero(those) for those in differences}) > 3
+    kept = [paired.sign_flip(those) for those in differences]
+    assert drawn == [1 << 19]
     monkeypatch.setattr(paired, "_KEPT_SIGNS", 0)
-    assert [paired.sign_flip(columns[0] - b) for b in columns[1:]] == kept[:11], "drawn anew, they are the same"
+    assert [paired.sign_flip(those) for those in differences] == kept, "drawn anew, they are the same"
     paired._kept_signs.cache_clear()
 
 
-@pytest.mark.parametrize("n", [20, 500])
+@pytest.mark.parametrize("n", [20, 500, 603, 3400])
 def test_signs_are_those_of_one_generator_in_parts(n):
-    """As they always were, so that p-values of records stay: the parts that a generator gave, four million at most."""
+    """As they always were, so that p-values of records stay: the parts that a generator gave, four million at most.
+    A part of 603 signs a draw ends within a random number, which makes four signs; 3400 are too many to keep."""
+    assert (4_000_000 // 603) * 603 % 4 and 3400 * paired.FLIPS > paired._KEPT_SIGNS
     differences = np.random.default_rng(3).normal(0.05, 1, n)
     generator, sizes = np.random.default_rng(0), np.sort(np.abs(differences))
     observed, hits, left = abs(differences.sum()) - 1e-9 * sizes.max(), 0, paired.FLIPS

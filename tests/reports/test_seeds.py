@@ -7,7 +7,7 @@ import pytest
 
 import reports
 from benchmarks.stats import mean_interval
-from reports import content
+from reports import content, legend
 
 
 def section_of(fake, folder):
@@ -144,3 +144,24 @@ def test_settings_of_the_same_trainings_share_their_seeds(fake_run, tmp_path):
     section = section_of(fake_run, tmp_path / "run")
     assert [row.cells[0].mark for row in section.glance.blocks[0].rows] == ["", "best"]
     assert list(section.front.values()) == [1.0, 1.0]  # one is faster, the other better, whichever seeds are drawn
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_what_two_seeds_do_not_tell_is_said(fake_run, tmp_path, seeds):
+    section = section_of(trained(fake_run, (0.4, 0.6, 0.8)[:seeds]), tmp_path / "run")
+    assert ("in about nine of ten cases only, not in 95 %" in " ".join(section.legend)) == (seeds == 2)
+
+
+def test_zeros_that_no_text_shows_are_said(fake_run, tmp_path):
+    """Of scores that lie close together and far from 0, in as many texts as may well have no blank one by chance."""
+    said = "when one text in fifty has 0, 60 texts without any come in 30 % of samples"
+    panel = section_of(trained(fake_run, (0.9,)), tmp_path / "run").panel
+    assert said in " ".join(legend._unseen(panel))
+    [column] = [column for column in panel.columns if column.title == "J"]
+    for per_text in (
+        {"a": 0.0, "b": 0.9, "c": 0.91},
+        {"a": 0.1, "b": 0.9},
+        {str(n): 0.9 + n / 1e4 for n in range(200)},
+    ):
+        scores = {key: replace(score, per_text=per_text) for key, score in column.scores.items()}
+        assert legend._unseen(replace(panel, columns=(replace(column, scores=scores),))) == ()

@@ -6,26 +6,33 @@ Memory is measured in a process of its own, for it is the most that a process ev
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from baselines.contract import Budget, Corpus, Document, Limits, NoSetting
 from baselines.reference.tf_idf import TfIdfIndex
+from baselines.reference.trivial import RetrievalSystem
+from benchmarks.stats.paired import sign_flip
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibration import unit
 
 MEGABYTES = 1000  # the most that anything here may take
-# In units of `calibration`; 0.031, 0.0086, 16 and 51 were measured.
+# In units of `calibration`; 0.031, 0.0086, 16, 51 and, a pair, 50 were measured.
 ROWS, ROW_UNITS = 1_000_000, 0.08
 WORD_UNITS, ASKED_UNITS = 0.03, 50
 CELLS, CELL_UNITS = 1000, 150
+PAIR_UNITS = 120
+LEARNT_UNITS = 0.25
 WORDS = [f"word{number}" for number in range(20_000)]
 
 LOAD = """
@@ -43,6 +50,18 @@ import reports
 import matplotlib.pyplot, pandas
 started = time.process_time()
 reports.publish(Path(sys.argv[1]))
+print(time.process_time() - started)
+"""
+RETRIEVAL = """
+import sys, time
+from baselines.contract import Limits, NoSetting, Request
+from baselines.reference.trivial import RetrievalSystem
+system = RetrievalSystem(NoSetting(), Limits(64, 64))
+started = time.process_time()
+system.load(Path(sys.argv[1]), device="cpu", dtype="float32")
+rows = range(0, int(sys.argv[2]), int(sys.argv[2]) // 20)
+asked = [Request(str(n), f"a question of one{n % 1000} and of two{n // 1000}", 0, 64) for n in rows]
+assert [sample.text for sample in system.generate(asked, NoSetting())] == [f"answer {n}" for n in rows]
 print(time.process_time() - started)
 """
 
@@ -92,6 +111,25 @@ def test_an_index_of_many_texts() -> None:
 
 
 @pytest.mark.slow
+def test_retrieval_from_a_million_rows(tmp_path: Path) -> None:
+    filling = itertools.cycle(
+        ["some words more of a source", "as they are found in most sets", "and are read here too"]
+    )
+    questions = [
+        f"a question of one{n % 1000} and of two{n // 1000} {next(filling)} {next(filling)}" for n in range(ROWS)
+    ]
+    documents = [Document(str(n), question, f"answer {n}", ()) for n, question in enumerate(questions)]
+    system = RetrievalSystem(NoSetting(), Limits(64, 64))
+    started = time.process_time()
+    system.fit(Corpus(documents, []), Budget(1, "steps"), tmp_path / "floor", seed=0, device="cpu")
+    learnt = time.process_time() - started
+    seconds, megabytes, one = measured(RETRIEVAL, tmp_path / "floor", ROWS)
+    print(f"{learnt:.1f} + {seconds:.1f} s, {megabytes:.0f} MB, {(learnt + seconds) / ROWS / one:.3f} units a row")
+    assert megabytes < MEGABYTES
+    assert (learnt + seconds) / ROWS / one < LEARNT_UNITS
+
+
+@pytest.mark.slow
 def test_a_report_of_a_thousand_cells(tmp_path: Path) -> None:
     place = Path(__file__).parents[1] / "reports" / "conftest.py"
     spec = importlib.util.spec_from_file_location("fake_runs", place)
@@ -105,3 +143,18 @@ def test_a_report_of_a_thousand_cells(tmp_path: Path) -> None:
     print(f"{seconds:.1f} s, {megabytes:.0f} MB, {seconds / len(fake.cells) / one:.0f} units a cell")
     assert megabytes < MEGABYTES
     assert seconds / len(fake.cells) / one < CELL_UNITS
+
+
+@pytest.mark.slow
+def test_comparisons_of_many_pairs() -> None:
+    """Of 700 texts scored unlike by most, as a report of twenty entries makes them by the hundred."""
+    generator = np.random.default_rng(0)
+    columns = generator.normal(size=(15, 700))
+    pairs = [(a - b) * (generator.random(700) < 0.9) for a, b in itertools.combinations(columns, 2)]
+    one = min(unit() for _ in range(9))
+    started = time.process_time()
+    chances = [sign_flip(differences) for differences in pairs]
+    each = (time.process_time() - started) / len(pairs)
+    print(f"{1000 * each:.1f} ms, {each / one:.0f} units a pair")
+    assert all(0 < chance <= 1 for chance in chances)
+    assert each / one < PAIR_UNITS

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+ANY_SCRIPT = "letters and digits, characters of scripts without spaces"
+"""The name of `words_of_any_script` in signatures."""
+
 _HAN = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines.contract import Budget, Corpus, Document, Limits, NoSetting, Request, System, UserError
-from baselines.reference import disliked
+from baselines.reference import disliked, trivial
 from baselines.reference.oracle import OracleSystem
 from baselines.reference.trivial import (
     CopySystem,
@@ -199,3 +200,10 @@ def test_bad_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "floor.json").write_text('{"learnt": ')
     with pytest.raises(UserError, match="is damaged"):
         CopySystem(NoSetting(), LIMITS).load(tmp_path, device="cpu", dtype="float32")
+
+
+def test_what_a_floor_learns_is_spelt_as_json_in_pieces(monkeypatch):
+    monkeypatch.setattr(trivial, "_AT_ONCE", 3)
+    nested = {"b": [["é", 1], ["\ud83d\ude00", 2]] * 4, "a": {}, "c": {"d": [], "a": None}, "e": 1.5, "f": ["x"] * 3}
+    assert "".join(trivial._spelt(nested)) == json.dumps(nested, sort_keys=True)
+    assert "".join(trivial._spelt({})) == "{}"

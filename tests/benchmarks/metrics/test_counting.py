@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from baselines.contract import Document
+from benchmarks.metrics import MetricInput, memorisation
+from benchmarks.metrics import score as score_all
 from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
 from benchmarks.metrics.memorisation import Index, longest_runs
 from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
@@ -68,6 +72,58 @@ def test_the_nearest_text_is_that_of_trying_them_all():
         assert index.nearest_share(words) == pytest.approx(max(shares))
     assert index.nearest_share([]) == 0.0 and Index([]).nearest_share(["a"]) == 0.0
     assert Index([["a", "b", "b", "c"]]).nearest_share(["b", "c", "c", "c"]) == 0.5  # b and c, of four words
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 50, 1000])
+def test_what_is_memorised_is_that_of_the_exact_sets_however_many_are_looked_through_together(monkeypatch, at_once):
+    """Of all runs of the training texts as words: their 4-grams, and the longest that a text has."""
+    monkeypatch.setattr(memorisation, "_AT_ONCE", at_once)
+    draw = random.Random(at_once)
+    training = [" ".join(draw.choices("abcdefg", k=draw.randint(0, 15))) for _ in range(80)]
+    texts = (
+        [" ".join(draw.choices("abcdefgh", k=draw.randint(0, 12))) for _ in range(40)] + training[:5] + [" ", "A  B"]
+    )
+    documents = [Document(str(i), "source", text, (text,)) for i, text in enumerate(texts)]
+    batch = MetricInput("detox", "local", documents, texts, training=[*training, "a b"])
+    grams = {tuple(words[i : i + n]) for t in training for words in [t.split()] for n in range(1, 16)
+             for i in range(len(words) - n + 1)}  # fmt: skip
+    grams |= {("a",), ("b",), ("a", "b")}
+    found = {score.metric: score for score in score_all(batch, ["memorisation", "longest_run", "training_copies"])}
+    asked = [text.lower().split() for text in texts]
+    fours = [tuple(words[i : i + 4]) for words in asked for i in range(len(words) - 3)]
+    assert found["memorisation"].value == pytest.approx(sum(four in grams for four in fours) / len(fours), abs=1e-6)
+    assert found["longest_run"].values == tuple(
+        float(
+            max((j - i for i in range(len(w)) for j in range(i + 1, len(w) + 1) if tuple(w[i:j]) in grams), default=0)
+        )
+        for w in asked
+    )
+    whole = {tuple(text.split()) for text in [*training, "a b"]}
+    assert found["training_copies"].values == tuple(float(tuple(w) in whole and w != []) for w in asked)
+    assert sum(found["training_copies"].values) >= 5
+
+
+def test_texts_learnt_from_are_kept_in_few_bytes_a_word(monkeypatch):
+    """Not as words, which take ten times as much; and what looking through them takes is that of a block."""
+    monkeypatch.setattr(memorisation, "_AT_ONCE", 10_000)
+    draw = random.Random(1)
+    words = [f"word{number}" for number in range(500)]
+    training = [" ".join(draw.choices(words, k=100)) for _ in range(3000)]
+    texts = [" ".join(draw.choices(words, k=20)) for _ in range(50)] + training[:2]
+    documents = [Document(str(i), "source", text, (text,)) for i, text in enumerate(texts)]
+    batch = MetricInput("detox", "local", documents, texts, training=training)
+    memorisation._place_of.cache_clear()
+    tracemalloc.start()
+    try:
+        [score] = score_all(batch, ["longest_run"])
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert score.values[-2:] == (100.0, 100.0)
+    count = 100 * len(training)
+    print(f"{kept / count:.1f} bytes kept and {most / count:.1f} at most for a word")
+    assert kept < 8 * count
+    assert most < 16 * count
 
 
 def test_the_jackknife_is_that_of_leaving_out_one_by_one():

@@ -6,7 +6,7 @@ import pytest
 
 from baselines.contract import Document
 from benchmarks import metrics
-from benchmarks.metrics.core.scripts import share_ascii, share_unspaced, words_of_any_script
+from benchmarks.metrics.core.scripts import ANY_SCRIPT, share_ascii, share_unspaced, words_of_any_script
 
 SENTENCES = {
     "English": "the cook lost the cup twice",
@@ -42,6 +42,27 @@ def test_the_signature_says_how_words_were_cut(language):
     assert f"tok:{'char' if language in UNSPACED else '13a'}" in found["bleu"].signature.options["sacrebleu"]
     assert ("tokens" in found["rouge_l"].signature.options) == (language != "English")
     assert found["rouge_l"].signature.options["stemmer"] == (language == "English")
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_words_are_counted_in_any_script(language):
+    """METEOR of perfect answers, of half an answer and of none in common; and how varied texts are, which where every
+    sentence is one word would be nothing at all."""
+    sentence = SENTENCES[language]
+    half, names = sentence[: len(sentence) // 2], ["meteor_stems", "diversity", "unigram_entropy", "memorisation"]
+    references = [sentence] * 3 + [sentence[::-1]] * 17
+    documents = [Document(str(i), "source", r, (r,)) for i, r in enumerate(references)]
+    texts = [sentence, half, "qqq", *[sentence[::-1]] * 17]
+    batch = metrics.MetricInput("detox", "local", documents, texts, training=[sentence, half])
+    found = {s.metric: s for s in metrics.score(batch, names)}
+    meteor = found["meteor_stems"].values
+    assert meteor[0] > 0.98
+    assert 0 < meteor[1] < 0.8 and meteor[2] == 0
+    assert found["unigram_entropy"].values[0] > 1
+    assert 0 < found["diversity"].value < 0.5
+    assert 0 < found["memorisation"].value < 0.7
+    for score in found.values():
+        assert (score.signature.options["tokens"] == ANY_SCRIPT) == (language in UNSPACED)
 
 
 def test_what_no_answer_could_score_is_null_with_its_reason():
