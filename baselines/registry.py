@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,17 +31,35 @@ _METHODS = ("fit", "check", "load", "networks", "generate")
 
 
 @dataclass(frozen=True)
+class Family:
+    """Names that say what they stand for, so that none needs a line of its own.
+
+    Attributes:
+        form: how such names look, for people.
+        pattern: a regular expression that all of such a name matches.
+        target: "module:function", of which the function makes what a name stands for.
+    """
+
+    form: str
+    summary: str
+    pattern: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Registry:
     """Name -> "module:attribute": what is built in, and what other packages offer as entry points of `group`.
 
     Attributes:
         fault: what is wrong with something from outside, as the end of a sentence; None where it can be used.
+        families: names that are found without being listed.
     """
 
     kind: str
     group: str
     built_in: Mapping[str, str]
     fault: Callable[[Any], str | None]
+    families: tuple[Family, ...] = field(default=())
 
     def names(self) -> tuple[str, ...]:
         """All names, built-in ones first, then those of outside packages in alphabetical order.
@@ -50,16 +69,23 @@ class Registry:
         """
         return tuple(self._places())
 
+    def has(self, name: str) -> bool:
+        """Whether `find` knows the name; errors as in `names`."""
+        return name in self._places() or self._family(name) is not None
+
     def find(self, name: str) -> Any:
         """Import what the name stands for.
 
         Raises:
-            UserError: the name is unknown (the nearest ones are given) or taken twice, or what an outside package
-                offers cannot be imported or is something else.
+            UserError: the name is unknown (the nearest ones are given) or taken twice, or says what cannot be, or what
+                an outside package offers cannot be imported or is something else.
         """
         places = self._places()
         if name not in places:
-            raise unknown(self.kind, name, places)
+            if (family := self._family(name)) is None:
+                raise unknown(self.kind, name, places)
+            module, _, function = family.target.partition(":")
+            return getattr(importlib.import_module(module), function)(name)
         target, package = places[name]
         module, _, attribute = target.partition(":")
         if package is None:
@@ -72,6 +98,9 @@ class Registry:
         if (fault := self.fault(outside)) is not None:
             raise UserError(f"{offered} cannot be used: {target} {fault}.")
         return outside
+
+    def _family(self, name: str) -> Family | None:
+        return next((family for family in self.families if re.fullmatch(family.pattern, name)), None)
 
     def _places(self) -> dict[str, tuple[str, str | None]]:
         """Where each name lives, and the outside package that offers it (None: this one)."""
@@ -141,6 +170,8 @@ SYSTEMS = Registry(
         "cosmos-8": "baselines.latent_diffusion.cosmos:Cosmos8System",
         "cosmos-16": "baselines.latent_diffusion.cosmos:Cosmos16System",
         "cosmos-32": "baselines.latent_diffusion.cosmos:Cosmos32System",
+        "cosmos-64": "baselines.latent_diffusion.cosmos:Cosmos64System",
+        "cosmos-128": "baselines.latent_diffusion.cosmos:Cosmos128System",
         "cosmos-full": "baselines.latent_diffusion.cosmos:CosmosFullSystem",
         "gpt2": "baselines.autoregressive.gpt2:GPT2System",
         "mdlm": "baselines.token_diffusion.mdlm:MDLMSystem",
@@ -159,8 +190,17 @@ SYSTEMS = Registry(
         "null": "baselines.reference.trivial:NullSystem",
     },
     _fault,
+    (
+        Family(
+            "cosmos-N, cosmos-NxW",
+            "cosmos with N latents (a number, or full), each W wide, such as cosmos-12 or cosmos-16x64",
+            r"cosmos-([1-9]\d{0,5}|full)(x[1-9]\d{0,5})?",
+            "baselines.latent_diffusion.cosmos_sizes:sized",
+        ),
+    ),
 )
 names = SYSTEMS.names
+has = SYSTEMS.has
 
 
 def find(name: str) -> type[System]:

@@ -60,8 +60,9 @@ class AutoencoderConfig:
     def __post_init__(self) -> None:
         check_heads(self.width, self.heads)
         check_layers(layers=self.layers)
-        for name in ("text_width", "latent_width", "latents", "max_tokens", "feed_forward"):
-            check_range(name, getattr(self, name), 0, MOST_WIDE)
+        check_range("text_width", self.text_width, 0, MOST_WIDE)
+        for name in ("latent_width", "latents", "max_tokens", "feed_forward"):
+            check_range(name, getattr(self, name), 1, MOST_WIDE)
         check_range("vocabulary", self.vocabulary, 0, MOST_PIECES)
 
     @property
@@ -148,13 +149,13 @@ class DenoiserConfig:
         check_heads(self.attention_width, self.heads)
         check_layers(layers=self.layers, source_layers=self.source_layers)
         for name in ("latents", "latent_width", "inner"):
-            check_range(name, getattr(self, name), 0, MOST_WIDE * 16)
+            check_range(name, getattr(self, name), 1, MOST_WIDE * 16)
         check_range("max_source_tokens", self.max_source_tokens, 0, MOST_WIDE)
         if self.source_width is not None:
             check_range("source_width", self.source_width, 0, MOST_WIDE)
         if not 0 <= self.dropout < 1:
             raise UserError(f"The dropout of the denoiser must lie in [0, 1), not at {self.dropout:g}.")
-        if self.layers % 2:
+        if self.layers % 2 or self.layers == 0:
             raise UserError(f"The denoiser needs an even number of layers, not {self.layers}.")
 
     @property
@@ -212,6 +213,25 @@ class DiffusionConfig:
     def ignored_keys(self) -> dict[str, str]:
         reason = "there is no self-conditioning; set {}self_conditioning=sample"
         return {} if self.self_conditioned else {"self_condition_share": reason}
+
+
+@dataclass(frozen=True)
+class AdaptationConfig:
+    """What a decoder is adapted to (`cosmos.adaptation`), and how fast."""
+
+    noise: float = 5.0  # the most noise that a latent is brought back from, as sigma/alpha
+    calls: int = 2  # of the denoiser on its way back
+    rate: float = 0.3  # of the first stage's learning rate
+
+    def __post_init__(self) -> None:
+        if not 0 < self.noise < math.inf:
+            raise UserError(f"The noise of an adaptation must be positive and finite, not {self.noise:g}.")
+        check_range("The calls of an adaptation", self.calls, 1, MOST_STEPS)
+        if not 0 < self.rate < math.inf:
+            raise UserError(f"The rate of an adaptation must be positive and finite, not {self.rate:g}.")
+
+
+ADAPTATION = AdaptationConfig()  # of recipes that say no other
 
 
 SolverName = Literal["release", "euler_ode", "heun", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde"]

@@ -5,12 +5,14 @@
     folder/standardiser.safetensors
     folder/autoencoder/       config.json, model.safetensors
     folder/denoiser/          the same; absent after the first stage
+    folder/adapted.safetensors  the decompressor that learnt to read what the denoiser makes, where one was adapted
 
 Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,22 +21,23 @@ from typing import NamedTuple, TypedDict
 import torch
 from torch import Tensor, nn
 
+from cosmos.adaptation import ADAPTED
 from cosmos.config import DiffusionConfig, SamplerSetting
 from cosmos.diffusion.samplers import sample_latents
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.io.typed_json import read_as
-from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.pretrained import check_pretrained, from_pretrained, read_config, save_pretrained
+from cosmos.pretrained import WEIGHTS, check_pretrained, from_pretrained, read_config, save_pretrained
 from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.tokenizer import default_encoder
 from cosmos.text.vocabulary import Vocabulary, check_vocabulary
 
-VERSION = 1
+VERSION = 2  # 2: with an adapted decompressor; without one, 1 is written
 ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
 
 
@@ -60,6 +63,7 @@ class Pipeline:
     Attributes:
         encoder: the frozen text encoder; None where none is needed, which is sampling without a source.
         denoiser, diffusion: the second stage and its objective; None after the first.
+        adapted: the decompressor that reads sampled latents, if not the autoencoder's own (`cosmos.adaptation`).
     """
 
     vocabulary: Vocabulary
@@ -68,6 +72,7 @@ class Pipeline:
     encoder: TextEncoder | None = None
     denoiser: Denoiser | None = None
     diffusion: DiffusionConfig | None = None
+    adapted: Decompressor | None = None
     captured_calls: CapturedCalls = field(default_factory=CapturedCalls, init=False, repr=False, compare=False)
 
     @property
@@ -118,11 +123,16 @@ class Pipeline:
     def decompress(self, latents: Tensor) -> Tensor:
         """Standardised latents [B, N, C] -> tokens int64 [B, L - 1], the most probable at each position after [CLS]."""
         assert self.denoiser is not None
-        return self._most_probable(self.denoiser.normaliser.restore(latents))
+        return self._most_probable(self.decompressor, self.denoiser.normaliser.restore(latents))
 
-    def _most_probable(self, raw: Tensor) -> Tensor:
+    @property
+    def decompressor(self) -> Decompressor:
+        """What reads sampled latents."""
+        return self.autoencoder.decompressor if self.adapted is None else self.adapted
+
+    def _most_probable(self, decompressor: Decompressor, raw: Tensor) -> Tensor:
         # The head has a few rows past the vocabulary, for a fast width; they are never trained to win, nor let to.
-        logits = self.autoencoder.decompress(self._cast((raw,))[0])[:, 1:, : len(self.vocabulary)]
+        logits = decompressor(self._cast((raw,))[0])[1][:, 1:, : len(self.vocabulary)]
         return logits.argmax(-1)
 
     def _tokens(self, setting: SamplerSetting, compiled: bool, seeds: Tensor, *source: Tensor) -> Tensor:
@@ -150,7 +160,8 @@ class Pipeline:
         limit = self.autoencoder.config.max_tokens
         states = self.encode(texts, limit)
         with torch.no_grad():
-            tokens = self._most_probable(self.autoencoder.compress(*self._cast(states)))
+            raw = self.autoencoder.compress(*self._cast(states))
+            tokens = self._most_probable(self.autoencoder.decompressor, raw)
         return Reconstructed(self.detokenise(tokens), self.encoder.ids(texts, limit)[1])
 
     def plain(self, texts: Sequence[str]) -> list[str]:
@@ -166,7 +177,7 @@ class Pipeline:
 
     def networks(self) -> dict[str, nn.Module]:
         """What generation calls, the denoiser first; the frozen text encoder only where a source needs it."""
-        networks: dict[str, nn.Module] = {"decompressor": self.autoencoder.decompressor}
+        networks: dict[str, nn.Module] = {"decompressor": self.decompressor}
         if self.denoiser is not None:
             networks = {"denoiser": self.denoiser, **networks, **self.denoiser.conditioning_networks(self.encoder)}
         return networks
@@ -179,9 +190,11 @@ class Pipeline:
         save_pretrained(self.autoencoder, folder / "autoencoder")
         if self.denoiser is not None:
             save_pretrained(self.denoiser, folder / "denoiser")
+        if self.adapted is not None:
+            safetensors.save(folder / ADAPTED, self.adapted.state_dict())
         place = None if self.encoder is None else str(self.encoder.folder)
         about = {
-            "version": VERSION,
+            "version": 1 if self.adapted is None else VERSION,
             "text_encoder": None if place is None or place == default_encoder() else place,
             "fingerprint": None if self.encoder is None else self.encoder.fingerprint,
             "diffusion": None if self.diffusion is None else asdict(self.diffusion),
@@ -217,6 +230,11 @@ class Pipeline:
         if about["diffusion"] is not None:
             denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
             denoiser.normaliser.float()  # latents stay float32 between the networks
+        adapted = None
+        if about["version"] > 1:
+            adapted = copy.deepcopy(autoencoder.decompressor)
+            adapted.load_state_dict(safetensors.load(folder / ADAPTED, device=device))
+            adapted.to(dtype)
         if not with_encoder or about["fingerprint"] is None:
             encoder = None
         else:
@@ -231,6 +249,7 @@ class Pipeline:
             encoder=encoder,
             denoiser=denoiser,
             diffusion=about["diffusion"],
+            adapted=adapted,
         )
 
 
@@ -259,4 +278,9 @@ def check(folder: Path) -> StoredPipeline:
     safetensors.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
     if about["diffusion"] is not None:
         check_pretrained(folder / "denoiser")
+    if about["version"] > 1:
+        head = "decompressor."
+        whole = safetensors.read_header(folder / "autoencoder" / WEIGHTS).shapes
+        shapes = {name.removeprefix(head): shape for name, shape in whole.items() if name.startswith(head)}
+        safetensors.check(folder / ADAPTED, shapes)
     return about

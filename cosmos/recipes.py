@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
-from cosmos.config import PRESETS, Preset
+from cosmos.config import ADAPTATION, PRESETS, AdaptationConfig, Preset
 from cosmos.io.errors import UserError
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
@@ -17,6 +18,23 @@ def check_shares(**shares: float) -> None:
     for name, share in shares.items():
         if not 0 < share < 1:
             raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
+
+
+def check_adaptation(share: float) -> None:
+    """Raise `UserError` unless a share of a budget can be kept for adapting the decoder; none is one."""
+    if not 0 <= share < 1:
+        raise UserError(f"adaptation_share must lie between 0 and 1, not at {share:g}.")
+
+
+def adaptation_keys(share: float) -> dict[str, str]:
+    """Keys of a recipe that have no effect where no decoder is adapted, and why; see `baselines.contract`."""
+    return {} if share > 0 else {"adaptation": "no decoder is adapted; set {}adaptation_share above 0"}
+
+
+def adaptation_training(config: AdaptationConfig, training: TrainingConfig) -> TrainingConfig:
+    """How a decoder is adapted: as it was trained, at another rate."""
+    rates = (config.rate * training.learning_rate, config.rate * training.final_learning_rate)
+    return replace(training, learning_rate=rates[0], final_learning_rate=rates[1])
 
 
 @dataclass(frozen=True)
@@ -31,9 +49,15 @@ class Recipe:
     start_linear: bool = False  # `cosmos.models.linear_init`, for trainings of a few hundred steps
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
+    adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
+    adaptation: AdaptationConfig = ADAPTATION
 
     def __post_init__(self) -> None:
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
+        check_adaptation(self.adaptation_share)
+
+    def ignored_keys(self) -> dict[str, str]:
+        return adaptation_keys(self.adaptation_share)
 
 
 # The trainings that all systems share at a preset, where nothing speaks against it. At nano each has the learning rate,
@@ -60,12 +84,23 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def with_latents(latents: int) -> Mapping[str, Recipe]:
-    """The presets whose autoencoder has at least so many positions, with that number of latents."""
+RELEASE_D: Mapping[int | str, float] = MappingProxyType({64: 7.0, "full": 5.0})
+"""d of the tangent schedule by number of latents, as the released models have it (cosmos.md 2.1); others: as "full"."""
+
+
+def with_latents(latents: int | Literal["full"], latent_width: int | None = None) -> Mapping[str, Recipe]:
+    """Every preset with so many latents, each so wide (None: as in the preset), and the noise that goes with them.
+
+    Raises:
+        UserError: a number that no network has.
+    """
     recipes = {}
     for name, recipe in RECIPES.items():
         model = recipe.model
-        if latents <= model.autoencoder.max_tokens:
-            sizes = {part: replace(getattr(model, part), latents=latents) for part in ("autoencoder", "denoiser")}
-            recipes[name] = replace(recipe, model=replace(model, **sizes))
+        sizes = {} if latents == "full" else {"latents": latents}
+        sizes |= {} if latent_width is None else {"latent_width": latent_width}
+        parts = {part: replace(getattr(model, part), **sizes) for part in ("autoencoder", "denoiser")}
+        schedule = replace(model.diffusion.schedule, d=RELEASE_D.get(latents, RELEASE_D["full"]))
+        model = replace(model, **parts, diffusion=replace(model.diffusion, schedule=schedule))
+        recipes[name] = replace(recipe, model=model, full=latents == "full")
     return MappingProxyType(recipes)

@@ -8,7 +8,8 @@ where they were, finished training is read back, and every initial weight and ev
     run.workdir/states/<hash of the texts>/   frozen states
     run.workdir/start.json                    what first weights cost
     run.workdir/latents, validation_latents   second stage: clean latents of the targets
-    run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights
+    run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights; also of a
+                                              third stage (`cosmos.adaptation`)
 
 Axis legend in `cosmos.models.blocks`.
 """

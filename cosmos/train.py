@@ -7,19 +7,26 @@ stages. Killed and called again, a stage takes up its work (`cosmos.stages`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import nn
 
+from cosmos.adaptation import (
+    ADAPTATION,
+    adaptation_stage,
+    decompressor_reads,
+    latent_inputs,
+    read_datasets,
+)
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.io.errors import UserError
-from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser
 from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.models.standardiser import Standardiser
 from cosmos.pipeline import Pipeline
-from cosmos.recipes import Recipe
+from cosmos.recipes import Recipe, adaptation_training
 from cosmos.runtime.rng import initialised
 from cosmos.stages import (
     autoencoder_stage,
@@ -35,7 +42,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import train
+from cosmos.training.loop import TrainingStage, train
 from cosmos.training.resume import trainable
 
 
@@ -92,10 +99,12 @@ def train_diffusion(
     Args:
         pipeline: of the first stage, with its text encoder.
         budget: pays for encoding targets and sources and for latents of the targets, then for training; in seconds for
-            those of validation texts too.
+            those of validation texts too. The recipe's `adaptation_share` of what is left is for the third stage
+            (`cosmos.adaptation`).
 
     Returns:
-        The pipeline with its denoiser, and the notes `cut_targets`, `cut_sources` and shares of the cost.
+        The pipeline with its denoiser and, where one was adapted, its decompressor for sampled latents; and the notes
+        `cut_targets`, `cut_sources`, `adaptation` and shares of the cost.
 
     Raises:
         UserError: as `train_autoencoder`, and sources and targets of unequal number.
@@ -121,9 +130,37 @@ def train_diffusion(
     cost = Cost.total([corpus.cost, latents.cost])
     denoiser = initialised(lambda: Denoiser(config), run.seed)
     stage = diffusion_stage(denoiser, standardiser, latents, diffusion)
-    trained = train(stage, recipe.diffusion_training, budget.after(cost, "Encoding the texts"), run)
+    left = budget.after(cost, "Encoding the texts")
+    trained = train(stage, recipe.diffusion_training, left.part(1.0 - recipe.adaptation_share), run)
     finished = replace(pipeline, denoiser=denoiser, diffusion=diffusion)
+    if recipe.adaptation_share > 0:
+        third = _adapting(finished, stage, corpus, recipe)
+        training = adaptation_training(recipe.adaptation, recipe.autoencoder_training)
+        more = train(third, training, left.part(recipe.adaptation_share), run)
+        assert isinstance(third.network, Decompressor)
+        finished, trained = replace(finished, adapted=third.network), _together(trained, more)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))
+
+
+def _adapting(pipeline: Pipeline, second: TrainingStage, corpus: EncodedCorpus, recipe: Recipe) -> TrainingStage:
+    """The third stage of a pipeline that is trained but for it."""
+    denoiser, held_out = pipeline.denoiser, None if corpus.validation is None else corpus.validation.targets
+    assert denoiser is not None
+    rows, held_rows = read_datasets(second, corpus.train.targets, held_out)
+    inputs, reads = latent_inputs(denoiser, pipeline.standardiser), decompressor_reads(denoiser)
+    of = (pipeline.autoencoder.decompressor, reads, inputs, denoiser, recipe.model.diffusion, recipe.adaptation)
+    return adaptation_stage(*of, rows, held_rows)
+
+
+def _together(second: TrainingResult, third: TrainingResult) -> TrainingResult:
+    """What the second stage reached, at the cost of both."""
+    return TrainingResult(
+        second.steps + third.steps,
+        second.seconds + third.seconds,
+        second.flops + third.flops,
+        second.validation_loss,
+        {**second.notes, ADAPTATION: asdict(third)},
+    )
 
 
 def _cut(corpus: EncodedCorpus) -> dict[str, int]:

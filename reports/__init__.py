@@ -19,8 +19,8 @@ def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
         out: where the report goes; `run_folder / "report"` if None.
 
     Returns:
-        The paths of "markdown", "latex", "html" and "figure". Beside them lie `tables.tex` (the tables alone) and
-        `figure.pdf`.
+        The paths of "markdown", "latex", "html" and "figure", and of "study", a figure of a method that was run with
+        latents of several numbers or widths. Beside them lie `tables.tex` (the tables alone) and the figures as PDF.
 
     Raises:
         UserError: there is no run, none of its cells is done, a record is damaged, or `out` cannot be written to.
@@ -49,6 +49,7 @@ def publish(run_folder: Path) -> tuple[str, dict[str, Path]]:
 def _write(report: Report, folder: Path) -> dict[str, Path]:
     """Write a report in every form."""
     from reports import figures, html, latex, markdown
+    from reports.study import figure
     from reports.templating import save
 
     picture = figures.draw(
@@ -58,11 +59,17 @@ def _write(report: Report, folder: Path) -> dict[str, Path]:
     )
     save(folder / "figure.pdf", picture.pdf)
     save(folder / "tables.tex", latex.tables(report))
+    written = {"figure": save(folder / "figure.svg", picture.svg)}
+    study = figure.draw([section.panel for section in report.sections])
+    if study is not None:
+        save(folder / "study.pdf", study.pdf)
+        written["study"] = save(folder / "study.svg", study.svg)
+    said = "" if study is None else study.caption
     return {
-        "figure": save(folder / "figure.svg", picture.svg),
-        "markdown": save(folder / "report.md", markdown.write(report, picture.caption)),
-        "latex": save(folder / "report.tex", latex.write(report, picture.caption)),
-        "html": save(folder / "report.html", html.write(report, picture)),
+        **written,
+        "markdown": save(folder / "report.md", markdown.write(report, picture.caption, said)),
+        "latex": save(folder / "report.tex", latex.write(report, picture.caption, said)),
+        "html": save(folder / "report.html", html.write(report, picture, study)),
     }
 
 

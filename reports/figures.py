@@ -46,6 +46,7 @@ STYLE: Any = {  # matplotlib types its keys as literals
     "xtick.color": QUIET,
     "ytick.color": QUIET,
 }
+LEGEND = 96  # characters that a line of a legend holds, six for each mark
 FLOOR_GAP = 0.045  # least distance of two floors' labels, in heights of the axes
 
 
@@ -69,11 +70,16 @@ def draw(titles: Sequence[str], panels: Sequence[Panel], fronts: Sequence[Mappin
         every = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
         for axes, title, panel, front in zip(every, titles, panels, fronts, strict=True):
             _draw_panel(axes, title if len(panels) > 1 else "", panel, front)
-        svg, pdf = io.StringIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        return picture_of(figure, caption(panels, fronts))
+
+
+def picture_of(figure: Figure, said: str) -> Picture:
+    """A finished figure in the forms that the writers need, under the caption `said`."""
+    svg, pdf = io.StringIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     text = "\n".join(line.rstrip() for line in svg.getvalue().splitlines()) + "\n"
-    return Picture(text, _themed(text), pdf.getvalue(), caption(panels, fronts))
+    return Picture(text, _themed(text), pdf.getvalue(), said)
 
 
 def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> str:
@@ -114,11 +120,7 @@ def _point(column: ScoreColumn | None, entry: Entry) -> tuple[Quantity, Quantity
 
 def _draw_panel(axes: Axes, title: str, panel: Panel, front: Mapping[str, float]) -> None:
     column = panel.headline
-    axes.set_facecolor(PAPER)
-    axes.grid(True, color=GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(length=3)
+    plain(axes)
     axes.set_xscale("log")
     axes.set_xlabel("Texts per second (log scale)")
     if title:
@@ -138,8 +140,9 @@ def _draw_panel(axes: Axes, title: str, panel: Panel, front: Mapping[str, float]
     _draw_floors(axes, panel, column)
     _plain_ticks(axes)
     if handles:
+        columns = max(1, min(6, LEGEND // (6 + max(len(str(handle.get_label())) for handle in handles))))
         axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, frameon=False, handlelength=1.6,
+            handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, handlelength=1.6,
             borderaxespad=0.1, columnspacing=1.4,
         )  # fmt: skip
     _label(axes, placed, front)
@@ -164,6 +167,15 @@ def _label_of(entries: Sequence[Entry], ambiguous: bool) -> str:
     return f"{entries[0].system} ({told})" if ambiguous else entries[0].system
 
 
+def plain(axes: Axes) -> None:
+    """Axes as every figure here has them."""
+    axes.set_facecolor(PAPER)
+    axes.grid(True, color=GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=3)
+
+
 def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], number: int, label: str) -> Line2D:
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
     points = sorted(_centre(column, entry) for entry in entries)
@@ -172,13 +184,13 @@ def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], numb
         x, y = _centre(column, entry)
         speed, quality = entry.throughput, column.scores[entry.key].quantity
         axes.errorbar(
-            x, y, xerr=_bars(speed), yerr=_bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
+            x, y, xerr=bars(speed), yerr=bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
             markerfacecolor=PAPER if entry.doubts else colour, markeredgecolor=colour, zorder=3,
         )  # fmt: skip
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(label))
 
 
-def _bars(quantity: Quantity) -> list[list[float]] | None:
+def bars(quantity: Quantity) -> list[list[float]] | None:
     if quantity.value is None or quantity.low is None or quantity.high is None:
         return None
     return [[max(0.0, quantity.value - quantity.low)], [max(0.0, quantity.high - quantity.value)]]

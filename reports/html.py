@@ -15,10 +15,13 @@ from reports.table import Bar, Column, Table
 from reports.templating import printable
 
 
-def write(report: Report, picture: Picture) -> str:
-    """The page, with the picture drawn inline."""
+def write(report: Report, picture: Picture, study: Picture | None = None) -> str:
+    """The page, with the picture drawn inline, and that of a study where there is one."""
     page = _template("report.html")
-    return page.render(report=report, figure=Markup(picture.themed), caption=picture.caption)
+    drawn = None if study is None else Markup(study.themed)
+    said = "" if study is None else study.caption
+    figure = Markup(picture.themed)
+    return page.render(report=report, figure=figure, caption=picture.caption, study=drawn, study_caption=said)
 
 
 def write_speed(title: str, facts: Sequence[str], bars: Sequence[Bar], tables: Sequence[Table]) -> str:

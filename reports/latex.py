@@ -124,13 +124,13 @@ def tables(report: Report) -> str:
     return "% Needs \\usepackage{booktabs}.\n" + "\n".join(written) + "\n"
 
 
-def write(report: Report, caption: str) -> str:
-    """The whole document; it reads `tables.tex` and `figure.pdf` beside it."""
+def write(report: Report, caption: str, study_caption: str = "") -> str:
+    """The whole document; it reads `tables.tex` and `figure.pdf` beside it, and `study.pdf` where it has a caption."""
     legend = tuple(dict.fromkeys(line for section in report.sections for line in section.legend))
     return (
         environment("latex", escape, breakable=breakable)
         .get_template("report.tex")
-        .render(report=report, caption=caption, legend=legend)
+        .render(report=report, caption=caption, study_caption=study_caption, legend=legend)
     )
 
 

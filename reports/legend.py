@@ -98,8 +98,8 @@ def _tuned(panel: Panel) -> tuple[str, ...]:
     presets = {record.header.cell.preset for entry in panel.trained for record in entry.records}
     if presets == {"nano"}:
         return (
-            "Learning rate, batch and dropout of every system at preset nano come from one protocol with as many "
-            "trials for each, on detoxification documents that no run is scored on (docs/tuning.md).",
+            "Learning rate, batch and dropout of every system at preset nano come from one protocol, the same for all, "
+            "on detoxification documents that no run is scored on (docs/tuning.md: what was tried, and what is left).",
         )
     return (
         f"Recipes of preset {listed(sorted(presets - {'nano'}))} were not tuned by one protocol: they follow papers "

@@ -57,12 +57,15 @@ def table(content: Table) -> Raw:
     return Raw("\n".join([*lines, *([""] if notes or remarks else []), *notes, *remarks]))
 
 
-def write(report: Report, caption: str) -> str:
-    """The whole report; `figure.svg` lies beside it."""
+def write(report: Report, caption: str, study_caption: str = "") -> str:
+    """The whole report; `figure.svg` lies beside it, and `study.svg` where there is a caption for it."""
     template = environment("markdown", escape, table=table, code=code, fenced=fenced, link=link).get_template(
         "report.md"
     )
-    return re.sub(r"\n{3,}", "\n\n", template.render(report=report, caption=caption)).strip() + "\n"
+    return (
+        re.sub(r"\n{3,}", "\n\n", template.render(report=report, caption=caption, study_caption=study_caption)).strip()
+        + "\n"
+    )
 
 
 def _line(parts: list[str]) -> str:

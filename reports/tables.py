@@ -47,13 +47,13 @@ def at_a_glance(
     beside = [column for name in companions for column in panel.columns if column.metric == name]
     for score in () if headline is None else (headline, *beside):
         columns.append(Column(score.title, "", score.direction, QUALITY))
-        cells.append(_score_cells(panel, score, judgements[score.title]))
+        cells.append(score_cells(panel, score, judgements[score.title]))
     for column, of in (
         (Column("Latency of one text", "ms, median", "lower", "Speed"), lambda entry: entry.latency),
         (Column("Throughput", "texts/s", "higher", "Speed"), lambda entry: entry.throughput),
     ):
         columns.append(column)
-        cells.append(_speed_cells(panel, column, of))
+        cells.append(speed_cells(panel, column, of))
     columns.append(Column("Network calls", "per text", "none", "Speed"))
     cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
     if front:
@@ -65,7 +65,7 @@ def at_a_glance(
         (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
         (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
     ):
-        headed, column_cells = _plain_cells(panel, column, values)
+        headed, column_cells = plain_cells(panel, column, values)
         columns.append(headed)
         cells.append(column_cells)
     return Table(
@@ -95,7 +95,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
     columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
     cells = [
-        _speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
+        speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
     ]
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
     return replace(
@@ -119,7 +119,7 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     """Every score of every entry, and what each metric says."""
     told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
-    cells = [_score_cells(panel, column, judgements[column.title]) for column in told]
+    cells = [score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
     said = {column.metric: column.summary for column in told if column.summary}
     meanings = (f"{metric}: {summary}" for metric, summary in said.items())
@@ -247,7 +247,7 @@ def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
     )
 
 
-def _score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> dict[str, TableCell]:
+def score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> dict[str, TableCell]:
     quantities = [score.quantity for score in column.scores.values()]
     widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
     places = common_decimals(width for width in widths if width is not None)
@@ -277,7 +277,7 @@ def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, TableCell]:
+def speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, TableCell]:
     # A timing that is not valid gets no mark, but takes it from those it might beat.
     doubtful = {entry.key for entry in panel.trained if entry.doubts}
     marks: dict[str, Mark] = mark_disjoint({entry.key: of(entry) for entry in panel.trained}, column.direction)
@@ -316,7 +316,7 @@ def _count(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else significant(value)
 
 
-def _plain_cells(
+def plain_cells(
     panel: Panel, column: Column, of: Callable[[Entry], float | None]
 ) -> tuple[Column, dict[str, TableCell]]:
     """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""

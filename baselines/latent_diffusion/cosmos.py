@@ -5,7 +5,8 @@ corpus has passages, from those too, in runs of whole sentences about as long as
 long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
 
 How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
-`cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
+`cosmos-8` to `cosmos-128` with so many, and `cosmos-full` with a latent for every position. Other numbers and widths
+are contestants too, without a line of their own (`baselines.latent_diffusion.cosmos_sizes`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus
+from baselines.contract import Corpus, Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.latent_sizes import check_latents, check_name
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline, check
@@ -60,6 +63,12 @@ class CosmosSystem(LatentDiffusionSystem):
         "release-guided-200": LatentSamplingSetting(guidance=1.5),
     }
 
+    def __init__(self, recipe: Recipe, limits: Limits) -> None:
+        super().__init__(recipe, limits)
+        check_name(self.name, recipe.model.autoencoder)
+        if not recipe.full:
+            check_latents(self.name, recipe.model.autoencoder.latents, limits)
+
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
         return (recipe.model.text_encoder,)
@@ -85,6 +94,8 @@ class CosmosSystem(LatentDiffusionSystem):
             decoder_share=recipe.autoencoder_share,
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
+            adaptation_share=recipe.adaptation_share,
+            adaptation=recipe.adaptation,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -141,16 +152,27 @@ class CosmosSystem(LatentDiffusionSystem):
             return noted
         return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
 
-    def decoder(self) -> nn.Module:
-        return self.model.decoder.decompressor
+    def decoder_of(self, model: LatentNetworks) -> nn.Module:
+        return model.decoder.decompressor
+
+    def reads(self, model: LatentNetworks) -> Read:
+        return decompressor_reads(model.denoiser)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         raw = self.model.denoiser.normaliser.restore(latents)
         return self.model.decoder.decompress(raw.to(next(self.model.decoder.parameters()).dtype))
 
-    def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
-        diffusion = self.recipe.model.diffusion
-        Pipeline(vocabulary, model.standardiser, model.decoder, encoder, model.denoiser, diffusion).save(folder / MODEL)
+    def save(
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        model: LatentNetworks,
+        encoder: TextEncoder,
+        adapted: nn.Module | None,
+    ) -> None:
+        assert adapted is None or isinstance(adapted, Decompressor)
+        networks = (model.standardiser, model.decoder, encoder, model.denoiser, self.recipe.model.diffusion, adapted)
+        Pipeline(vocabulary, *networks).save(folder / MODEL)
 
     def check(self, checkpoint_folder: Path) -> None:
         checkpoint.check_finished(checkpoint_folder, self.configured)
@@ -164,6 +186,8 @@ class CosmosSystem(LatentDiffusionSystem):
         shape = {"vocabulary": sizes.vocabulary, "length": sizes.max_tokens, "text_width": sizes.text_width}
         model = LatentNetworks(sizes.text_width, pipeline.autoencoder, pipeline.denoiser)
         model.standardiser = pipeline.standardiser
+        if pipeline.adapted is not None:
+            model.decoder.decompressor = pipeline.adapted
         return shape, pipeline.vocabulary, model
 
     def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
@@ -188,6 +212,16 @@ class Cosmos32System(CosmosSystem):
     presets: ClassVar[Mapping[str, Any]] = with_latents(32)
 
 
+class Cosmos64System(CosmosSystem):
+    name: ClassVar[str] = "cosmos-64"
+    presets: ClassVar[Mapping[str, Any]] = with_latents(64)
+
+
+class Cosmos128System(CosmosSystem):
+    name: ClassVar[str] = "cosmos-128"
+    presets: ClassVar[Mapping[str, Any]] = with_latents(128)
+
+
 class CosmosFullSystem(CosmosSystem):
     name: ClassVar[str] = "cosmos-full"
-    presets: ClassVar[Mapping[str, Any]] = {name: replace(recipe, full=True) for name, recipe in RECIPES.items()}
+    presets: ClassVar[Mapping[str, Any]] = with_latents("full")

@@ -22,7 +22,8 @@ the work of the part that this system is to isolate, and no other decoder of lat
 own (`beam4-...`), without the penalties on what is repeated, which make up for repetitions of BART's. Candidates are
 compared by the BLEU that all systems' are. Guidance is on x_0, which is linear in v. Latents are standardised per
 position and dimension (the paper: one scale for all). Ancestral steps have the posterior's variance, the smaller of the
-two usual choices.
+two usual choices. An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have
+(`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`.
 """
@@ -39,9 +40,12 @@ from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
+from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -153,6 +157,13 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
+def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every token after [CLS], given raw latents [B, N, C], summed, and their number."""
+    mask, tokens = batch["mask"], batch["tokens"]
+    logits, counts = decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
+    return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+
+
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
@@ -186,6 +197,10 @@ class LD4LGSystem(LatentDiffusionSystem):
     }
     kv_decoder: KVCacheDecoder | None = None
 
+    def __init__(self, recipe: LD4LGRecipe, limits: Limits) -> None:
+        super().__init__(recipe, limits)
+        check_latents(self.name, recipe.autoencoder.latents, limits)
+
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
         return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, start_linear=recipe.start_linear)
@@ -203,8 +218,18 @@ class LD4LGSystem(LatentDiffusionSystem):
         velocity_denoiser = VelocityDenoiser(denoiser, make_schedule(recipe.diffusion.schedule))
         return LatentNetworks(sizes.text_width, autoencoder, velocity_denoiser)
 
-    def decoder(self) -> LatentDecoder:
-        return self.model.decoder.decoder
+    def decoder_of(self, model: LatentNetworks) -> LatentDecoder:
+        decoder: LatentDecoder = model.decoder.decoder
+        return decoder
+
+    def reads(self, model: LatentNetworks) -> Read:
+        def read(
+            decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            assert isinstance(decoder, LatentDecoder)
+            return taught(decoder, model.denoiser.normaliser.restore(latents), batch)
+
+        return read
 
     def never_end(self, model: LatentNetworks) -> None:
         """A logit of zero is never the largest of a whole vocabulary's."""
@@ -219,10 +244,10 @@ class LD4LGSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
-            mask, tokens = batch["mask"], batch["tokens"]
-            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
-            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+            mask = batch["mask"]
+            return taught(
+                autoencoder.decoder, autoencoder.compress(model.standardiser(batch["states"], mask), mask), batch
+            )
 
         held_out = None if data.validation is None else data.validation.targets
         return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
@@ -237,7 +262,7 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
-        decoder, length = self.decoder(), self.loaded_shape["length"]
+        decoder, length = self.decoder_of(self.model), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         beam = Beam(setting.beams) if isinstance(setting, BeamSampling) else None
         rows = len(raw) * (beam.beams if beam else 1)

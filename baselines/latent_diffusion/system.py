@@ -3,7 +3,9 @@
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
 as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
-between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
+between the stages, and each pays from its part for what is computed before it trains: a linear start, latents. With an
+`adaptation_share` there is a third stage, which has that share of what is left: a copy of the decoder learns to read
+what the denoiser makes (`cosmos.adaptation`), is kept beside the first, and is what generation calls.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.
@@ -28,12 +30,24 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
+from cosmos.adaptation import ADAPTED, Read, adaptation_stage, latent_inputs, read_datasets
+from cosmos.config import (
+    ADAPTATION,
+    MINILM,
+    PRESETS,
+    AdaptationConfig,
+    DenoiserConfig,
+    DiffusionConfig,
+    SamplerSetting,
+    ScheduleConfig,
+    check_layers,
+)
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
+from cosmos.io import safetensors
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.recipes import RECIPES, check_shares
+from cosmos.recipes import RECIPES, adaptation_keys, adaptation_training, check_adaptation, check_shares
 from cosmos.runtime.capture import Capturable, captured
 from cosmos.stages import measured
 from cosmos.text.encoder import TextEncoder
@@ -66,12 +80,18 @@ class LatentRecipe:
     decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
+    adaptation: AdaptationConfig = ADAPTATION
 
     def __post_init__(self) -> None:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
+        check_adaptation(self.adaptation_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
         check_layers(decoder_layers=self.decoder_layers)
+
+    def ignored_keys(self) -> dict[str, str]:
+        return adaptation_keys(self.adaptation_share)
 
     @classmethod
     def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
@@ -166,11 +186,51 @@ class LatentDiffusionSystem(TrainedSystem):
         return {}
 
     def decoder(self) -> nn.Module:
-        """The part of what the first stage trains that generation calls."""
-        return self.model.decoder
+        """What generation calls of what the first stage trained: the adapted one, where there is one."""
+        return self.decoder_of(self.model)
 
-    def save(self, folder: Path, vocabulary: Vocabulary, model: LatentNetworks, encoder: TextEncoder) -> None:
+    def decoder_of(self, model: LatentNetworks) -> nn.Module:
+        """The part of what the first stage trains that generation calls."""
+        return model.decoder
+
+    def reads(self, model: LatentNetworks) -> Read:
+        """How a decoder, and what it loses, is computed from what the denoiser makes."""
+        raise NotImplementedError
+
+    def third_stage(self, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
+        """The stage in which a copy of the decoder learns to read what the denoiser makes of the second's data."""
+        recipe, held_out = self.two_stages(), None if data.validation is None else data.validation.targets
+        rows, held_rows = read_datasets(second, data.train.targets, held_out)
+        inputs = latent_inputs(model.denoiser, model.standardiser)
+        of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
+        return adaptation_stage(*of, rows, held_rows)
+
+    def save(
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        model: LatentNetworks,
+        encoder: TextEncoder,
+        adapted: nn.Module | None,
+    ) -> None:
         checkpoint.save_networks(folder, self.name, vocabulary, model)
+        if adapted is not None:
+            safetensors.save(folder / ADAPTED, resume.weights(adapted), {"system": self.name})
+
+    def check(self, checkpoint_folder: Path) -> None:
+        shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
+        if self.two_stages().adaptation_share > 0:
+            with torch.device("meta"):
+                decoder = self.decoder_of(self.build(shape))
+            safetensors.check(checkpoint_folder / ADAPTED, _shapes(decoder))
+
+    def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
+        shape, vocabulary, model = super().read_checkpoint(checkpoint_folder)
+        assert isinstance(model, LatentNetworks)
+        if self.two_stages().adaptation_share > 0:
+            decoder = self.decoder_of(model)
+            resume.load_weights(decoder, safetensors.load(checkpoint_folder / ADAPTED, _shapes(decoder)))
+        return shape, vocabulary, model
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
@@ -196,29 +256,35 @@ class LatentDiffusionSystem(TrainedSystem):
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
+        kept = left.part(1.0 - recipe.adaptation_share)
         model = self.fresh(shape, run.seed)
         model.standardiser = Standardiser.of(targets.states.statistics())
         model.to(find_processes(run.device).device)
         start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = left.part(recipe.decoder_share).after(start, "The linear start")
+        part = kept.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
         first = train(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
+        part = kept.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
         second = train(next_stage, recipe.denoiser_training, part, run)
+        trained, adapted = {stage.name: first, next_stage.name: second}, None
+        if recipe.adaptation_share > 0:
+            third = self.third_stage(model, data, next_stage)
+            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
+            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
+            adapted = third.network
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
-            steps=first.steps + second.steps,
-            seconds=first.seconds + second.seconds + cost.seconds,
-            flops=first.flops + second.flops + cost.flops,
+            steps=sum(result.steps for result in trained.values()),
+            seconds=sum(result.seconds for result in trained.values()) + cost.seconds,
+            flops=sum(result.flops for result in trained.values()) + cost.flops,
             validation_loss=second.validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                stage.name: asdict(first),
-                next_stage.name: asdict(second),
+                **{name: asdict(result) for name, result in trained.items()},
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -230,7 +296,7 @@ class LatentDiffusionSystem(TrainedSystem):
             },
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
-        self.save(workdir, vocabulary, model, encoder)
+        self.save(workdir, vocabulary, model, encoder, adapted)
         return fitted
 
     def _encoded(
@@ -318,3 +384,7 @@ class LatentDiffusionSystem(TrainedSystem):
             return ()
         states, mask = self.model.standardiser.encode(self.encoder, texts, self.limits.source_tokens, static)
         return states.to(next(self.model.denoiser.parameters()).dtype), mask
+
+
+def _shapes(decoder: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in resume.weights(decoder).items()}

@@ -18,7 +18,7 @@ where the authors' counts it; encoder and sizes are those of the comparison, and
 has the authors'. At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its
 estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that
 width the mean of the states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide
-by.
+by. An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """
@@ -38,6 +38,7 @@ from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
@@ -196,6 +197,21 @@ class TEncDMSystem(LatentDiffusionSystem):
             return errors.sum(), errors.new_full((), len(errors))
 
         return self._stage("denoiser", model, loss, data), Cost()
+
+    def reads(self, model: LatentNetworks) -> Read:
+        def read(
+            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch
+        ) -> tuple[Tensor, Tensor]:
+            logits = decoder(states, source)
+            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
+
+        return read
+
+    def third_stage(self, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
+        recipe: TEncDMRecipe = self.recipe
+        config, diffusion = recipe.adaptation, recipe.diffusion
+        of = (model.decoder, self.reads(model), lambda batch: self._inputs(model, batch), model.denoiser)
+        return adaptation_stage(*of, diffusion, config, second.data, second.validation)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)

@@ -57,6 +57,10 @@ class BenchmarksParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def set_help(self, flag: str, text: str) -> None:
+        """Say of a shared flag what it means to this verb."""
+        next(action for action in self._actions if action.dest == flag).help = text
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage."""
         raise UserError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")

@@ -54,6 +54,8 @@ def _systems() -> Iterator[tuple[str, str]]:
 
     for name in registry.names():
         yield name, ""
+    for family in registry.SYSTEMS.families:
+        yield family.form, family.summary
 
 
 def _systems_named(names: list[str] | None) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,8 @@ from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
 VERBS = (
-    "run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "tune", "list", "doctor", "fetch",
+    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "tune", "list",
+    "doctor", "fetch",
 )  # fmt: skip
 
 _HELP = """usage: python -m benchmarks VERB [flags]

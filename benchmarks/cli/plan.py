@@ -33,13 +33,15 @@ def main(arguments: argparse.Namespace) -> int:
         store.prepare(run_plan.folder)  # says what is wrong
     plan_file.join(store.read_plan(run_plan.folder), plan_file.describe(run_plan), run_plan.folder)
     say(f"{run_plan.task.title}\nrun folder: {run_plan.folder}\n")
-    say(f"{'cell':8}{'system':12}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
+    width = max(12, *(len(planned.cell.system) + 2 for planned in run_plan.cells))
+    say(f"{'cell':8}{'system':{width}}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
     for planned in run_plan.cells:
         cell = planned.cell
         folder = store.cell_folder(run_plan.folder, cell.id)
         header = store.read_header(folder)
         state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
-        say(f"{cell.id[:6]:8}{cell.system:12}{cell.preset:8}{cell.setting:18}{cell.seed:>5}  {cell.budget:16}{state}")
+        named = f"{cell.id[:6]:8}{cell.system:{width}}{cell.preset:8}{cell.setting:18}"
+        say(f"{named}{cell.seed:>5}  {cell.budget:16}{state}")
     say()
     for sentence in filter(None, (*estimate.sentences(run_plan), plan.unequal_budgets(run_plan))):
         say(sentence[0].upper() + sentence[1:])

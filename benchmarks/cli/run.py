@@ -20,6 +20,7 @@ from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, cho
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
+    from benchmarks.planning.run_config import Choices
     from benchmarks.running.runner import Stage
 
 
@@ -34,9 +35,13 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
+    return carry_out(choices_of(arguments), stages, fresh=arguments.fresh)
+
+
+def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool) -> int:
+    """The same for choices that were made."""
     from benchmarks.planning import plan
 
-    choices = choices_of(arguments)
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
 
@@ -45,7 +50,7 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     from benchmarks.running import runner
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
-    outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=arguments.fresh)
+    outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh)
     if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):

@@ -198,10 +198,9 @@ def check_names(choices: Choices) -> tuple[Task, tuple[str, ...], str]:
     from benchmarks.metrics.core import selection  # not at the top: what trains and times imports no metric
 
     task = tasks.find(choices.need_task())
-    systems = registry.names()
     for name in choices.system:
-        if name not in systems:
-            raise unknown("system", name, systems)
+        if not registry.has(name):
+            raise unknown("system", name, registry.names())
     names = tuple(dict.fromkeys((*(choices.system or task.systems), *task.floors)))
     generation_settings.check_words(choices.setting, names)
     source = choices.source or task.sources[0]

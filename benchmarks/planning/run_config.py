@@ -132,7 +132,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
     sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
     for key in table:
-        if key not in sections:
+        if key not in sections and not registry.has(key):
             raise unknown(f"key in {path}", key, sections)
     return table
 

@@ -41,7 +41,7 @@ from benchmarks.records.schema import (
     to_json,
 )
 from cosmos.io.files import make_folder, read_json, saving, write_bytes
-from cosmos.io.typed_json import AnyJson, read_as, shown
+from cosmos.io.typed_json import read_as, shown
 
 PLAN, HEADER, SAMPLES, TIMINGS, SCORES = "plan.json", "header.json", "samples.jsonl", "timings.jsonl", "scores.jsonl"
 LIKELIHOODS = "likelihoods.jsonl"
@@ -209,7 +209,7 @@ def _read_scores(path: Path, header: Header | None) -> tuple[Score, ...]:
     lines = iter(path.read_bytes().split(b"\n"))
 
     def unsealed(row: Any, where: str) -> Score:
-        row = read_as(AnyJson, row, where, remedy)  # its seal comes first, and then what it says
+        row = read_as(dict[str, Any], row, where, remedy)  # its seal comes first, and then what it says
         rest = seals.opened_line(next(lines), row, str(path), remedy, wanted=bool(files))
         scored = rest.pop(SAMPLES, samples)
         if samples is not None and scored != samples:

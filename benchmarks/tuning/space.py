@@ -13,6 +13,7 @@ from benchmarks.planning.ignored_keys import recipe_keys
 from benchmarks.planning.overrides import covered, is_nested
 from cosmos.io.errors import check_range
 
+AXES = ("learning_rate", "batch_size", "dropout")
 _MOST_TRIALS = 1000  # of one system
 _OF_TRAINING = {"learning_rate", "final_learning_rate", "batch_size"}  # fields by which a part of a recipe is one
 _KEPT = ("distillation",)  # parts of recipes that are refined by themselves, after what is tuned

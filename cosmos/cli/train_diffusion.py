@@ -5,6 +5,9 @@ DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `te
 and latents are computed once, which the budget pays for; they and resume points are kept in OUT/training. Killed, the
 same command goes on where it stopped.
 
+With --adaptation-share, a part of the budget goes to a third stage, in which a copy of the decompressor learns to read
+what the denoiser makes of the texts' latents; texts that are sampled are read by that one.
+
 OUT/model then holds everything that sampling needs. Works under `accelerate launch -m cosmos train-diffusion ...`.
 
 example:
@@ -17,7 +20,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from cosmos.cli.flags import add_training_flags, device, recipe, train, whole_number
+from cosmos.cli.flags import add_training_flags, device, finite_number, recipe, train, whole_number
 from cosmos.config import MOST_WIDE
 
 
@@ -27,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-source-tokens", type=whole_number(3, MOST_WIDE), metavar="N", help="longest source (that of DATA)"
     )
+    parser.add_argument(
+        "--adaptation-share",
+        type=finite_number,
+        metavar="SHARE",
+        help="of the budget, from 0 to below 1 (the preset's)",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -34,6 +43,8 @@ def main(arguments: argparse.Namespace) -> int:
     from cosmos.training.budget import Budget
 
     preset = recipe(arguments.preset)
+    if arguments.adaptation_share is not None:
+        preset = replace(preset, adaptation_share=arguments.adaptation_share)
     rest = preset.budget.part(1.0 - preset.autoencoder_share)
     share = rest if arguments.budget is None else Budget.parse(arguments.budget)
     texts = read_texts(arguments.data)

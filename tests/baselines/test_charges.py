@@ -18,7 +18,7 @@ from cosmos.training.step import OptimiserStep
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_systems import SYSTEMS, fit, make
 
-STEPS = 16  # of all stages together; the longest make ten times as many as are counted to know the price
+STEPS = 24  # of all stages together; the longest make ten times as many as are counted to know the price
 
 
 @pytest.mark.parametrize("name", list(SYSTEMS))

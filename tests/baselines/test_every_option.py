@@ -36,7 +36,8 @@ from tiny_cosmos import tiny_encoder
 from tiny_systems import DOCUMENTS
 from watched import Begun, EnoughError, Spy, watch
 
-LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-full")  # but for the number of latents; a test says so
+# But for the number of latents; a test says so.
+LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-64", "cosmos-128", "cosmos-full")
 TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
 LIMITS = {"detox": Limits(16, 20), "story": Limits(0, 20)}  # with sources and without, short
 # A recipe of two stages has many keys; its test is cut in parts.
@@ -94,6 +95,7 @@ def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     found = {f"{name}.recipe.budget": "5e9flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
     found |= {key: "2" for key in keys(recipe, f"{name}.recipe.") if key.endswith(".layers")}
+    found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("adaptation_share")}
     if LIMITS[task].source_tokens > 0:  # for guidance
         found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
     return found

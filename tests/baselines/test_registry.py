@@ -126,6 +126,20 @@ def test_a_trained_class_says_itself_which_weights_it_uses(
     assert registry.find("mine").external_weights(None) == ("a-company/backbone",)
 
 
+def test_names_of_a_family_are_found_without_a_line_of_their_own() -> None:
+    assert "cosmos-16x64" not in registry.names()
+    assert registry.has("cosmos-16x64") and registry.has("cosmos-16") and registry.has("cosmos-12")
+    system = registry.find("cosmos-16x64")
+    assert system is registry.find("cosmos-16x64")
+    assert (system.name, system.method) == ("cosmos-16x64", "cosmos")  # type: ignore[attr-defined]
+    for name in ("cosmos-016", "cosmos-0", "cosmos-16x", "cosmos-16x0", "cosmos-x64", "cosmos-16x64x2", "acosmos-16"):
+        assert not registry.has(name), name
+        with pytest.raises(UserError, match=f"Unknown system '{name}'; did you mean cosmos"):
+            registry.find(name)
+    with pytest.raises(UserError, match="latent_width must lie between 1 and 65536, not at 999999"):
+        registry.find("cosmos-8x999999")
+
+
 @pytest.mark.parametrize("name", registry.SYSTEMS.built_in)
 def test_every_system_says_which_weights_it_uses(name: str) -> None:
     system = registry.find(name)

@@ -34,7 +34,7 @@ def network(name: str, preset: str, conditional: bool) -> nn.Module:
     source_tokens = SOURCE_TOKENS if conditional else 0
     with torch.device("meta"):
         kind: Any = registry.find(name)
-        system = kind(kind.presets[preset], Limits(source_tokens, 24))
+        system = kind(kind.presets[preset], Limits(source_tokens, 128))  # room for as many latents
         length = system.positions(24) if issubclass(kind, LatentDiffusionSystem) else 24
         built = system.build({"vocabulary": 640, "length": length, "text_width": text_width})
     return built.denoiser if isinstance(built, LatentNetworks) else built

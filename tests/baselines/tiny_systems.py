@@ -44,6 +44,7 @@ TIMED_TRUNK = dataclasses.replace(TRUNK, time_width=8)
 DENOISER = DenoiserConfig(6, 16, 32, 2, 2, output_norm=False, source_layers=1, positions=True)
 SEDD = SEDDRecipe(TIMED_TRUNK, 1, TRAINING, BUDGET)
 DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
+ADAPTATION_SHARE = 0.25  # of latent diffusion; at nano no decoder is adapted
 FEW_LATENT_STEPS = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True)
 
 
@@ -76,6 +77,7 @@ def _tencdm(encoder: str) -> TEncDMRecipe:
         decoder_share=0.3,
         budget=BUDGET,
         decoder_weight=4.0,
+        adaptation_share=ADAPTATION_SHARE,
     )
 
 
@@ -91,6 +93,7 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         decoder_share=0.3,
         budget=BUDGET,
         start_linear=True,
+        adaptation_share=ADAPTATION_SHARE,
     )
 
 
@@ -154,21 +157,21 @@ SYSTEMS: Mapping[str, TinySystem] = {
             LatentSamplingSetting("release", 4, guidance=1.5),
             LatentSamplingSetting("release", 4, guidance=1.5, self_guidance=1.5),
         ),
-        ("decoder", "denoiser"),
+        ("decoder", "denoiser", "adaptation"),
     ),
     "ld4lg": TinySystem(
         LD4LGSystem,
         _ld4lg,
         {"decoder_layers": 2},
         (LatentSamplingSetting("ddpm", 4), LatentSamplingSetting("dpmpp_2m", 4, "log_snr", final_x0=True)),
-        ("decoder", "denoiser"),
+        ("decoder", "denoiser", "adaptation"),
     ),
     "cosmos": TinySystem(
         CosmosSystem,
-        lambda encoder: tiny_recipe(Path(encoder)),
+        lambda encoder: tiny_recipe(Path(encoder), adaptation_share=ADAPTATION_SHARE),
         {"start_linear": False},
         (FEW_LATENT_STEPS,),
-        ("autoencoder", "diffusion"),
+        ("autoencoder", "diffusion", "adaptation"),
     ),
 }
 

@@ -79,6 +79,19 @@ def test_from_data_to_texts(made: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (made / "p" / "probes.png").stat().st_size > 1000
 
 
+def test_a_share_of_the_budget_adapts_the_decompressor(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tiny_recipe(made / "encoder")
+    monkeypatch.setattr("cosmos.recipes.RECIPES", {"nano": recipe})
+    words = ["train-diffusion", str(made / "train.jsonl"), str(made / "adapted"), "--budget", "8steps"]
+    words += ["--autoencoder", str(made / "ae" / "model"), "--device", "cpu"]
+    assert main([*words, "--adaptation-share", "0.5"]) == 0
+    assert (made / "adapted" / "model" / "adapted.safetensors").exists()
+    assert not (made / "out" / "model" / "adapted.safetensors").exists()
+    assert (made / "adapted" / "training" / "adaptation.trained.json").exists()
+    model = str(made / "adapted" / "model")
+    assert main(["sample", model, "--sources", str(made / "held_out.jsonl"), "--steps", "3"]) == 0
+
+
 def test_long_sources_are_cut_counted_and_said(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "long.txt").write_text("anna broke the lamp " * 20 + "\n" + SOURCES[0] + "\n")
     assert main(["sample", str(made / "out" / "model"), "--sources", str(tmp_path / "long.txt"), "--steps", "2"]) == 0
@@ -155,6 +168,11 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
         (["train-autoencoder", data, new, "--encoder", str(tmp_path / "no_tokenizer")], "has no tokenizer"),
         (["train-autoencoder", data, str(tmp_path / "wild"), "--preset", "wild"], "not finite at step"),
         (["train-diffusion", data, new, "--autoencoder", str(tmp_path)], "Cannot read"),
+        (
+            ["train-diffusion", data, new, "--autoencoder", model, "--adaptation-share", "1"],
+            "between 0 and 1, not at 1",
+        ),
+        (["train-diffusion", data, new, "--autoencoder", model, "--adaptation-share", "x"], "must be a finite number"),
         (["convert", str(tmp_path / "evil.pth"), new], "holds code"),
         (["probe", model, data, new, "--limit", "1"], "from 2"),
     ]

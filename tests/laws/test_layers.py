@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "cosmos": (
         "io", "config", "runtime", "text", "models", "pretrained", "release", "training", "recipes", "diffusion",
-        "data", "stages", "pipeline", "train", "probes", "__init__", "cli", "__main__",
+        "data", "stages", "adaptation", "pipeline", "train", "probes", "__init__", "cli", "__main__",
     ),
     "baselines": (
         "contract", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",
@@ -29,8 +29,8 @@ LAYERS = {
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "content", "templating", "figures", "html", "markdown", "latex",
-        "compact", "__init__", "speed",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "content", "html", "markdown",
+        "latex", "compact", "__init__", "speed",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

@@ -26,7 +26,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def cosmos(encoder: Path, **changes: Any) -> CosmosSystem:
-    system = make("cosmos", encoder, **changes)
+    system = make("cosmos", encoder, **{"adaptation_share": 0.0, **changes})
     assert isinstance(system, CosmosSystem)
     return system
 
@@ -119,7 +119,7 @@ def test_without_compression_there_is_a_latent_for_every_position(encoder_folder
     assert len(system.generate(REQUESTS[:2], FEW_LATENT_STEPS)) == 2
 
 
-@pytest.mark.parametrize("latents", [8, 16, 32])
+@pytest.mark.parametrize("latents", [8, 16, 32, 64, 128])
 def test_other_numbers_of_latents_are_contestants_of_their_own(latents: int) -> None:
     system = registry.find(f"cosmos-{latents}")
     assert system.settings == CosmosSystem.settings
@@ -130,4 +130,7 @@ def test_other_numbers_of_latents_are_contestants_of_their_own(latents: int) -> 
             part: dataclasses.replace(getattr(recipe.model, part), latents=getattr(usual, part).latents)
             for part in ("autoencoder", "denoiser")
         }
+        schedule = recipe.model.diffusion.schedule
+        assert (schedule.name, schedule.d) == ("tan", 7.0 if latents == 64 else 5.0)  # as the release has it
+        parts["diffusion"] = usual.diffusion
         assert dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, **parts)) == RECIPES[name]

@@ -7,7 +7,7 @@ import pytest
 from baselines import registry
 from baselines.contract import Limits, UserError
 from benchmarks.planning.ignored_keys import change_recipe
-from benchmarks.tuning.space import TrialGrid, Point, changes
+from benchmarks.tuning.space import Point, TrialGrid, changes
 
 LIMITS = Limits(40, 40)
 POINT = Point(5e-3, 24, 0.2)
