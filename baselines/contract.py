@@ -70,12 +70,18 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One text made: `tokens` in the system's own tokenizer up to and without the end token; `finished` is False
-    where the length limit cut it."""
+    where the length limit cut it.
+
+    `sequence` holds all token ids that the network wrote for it: to the end token and with it where it stops there or
+    what follows means nothing, and the whole sequence, end tokens or padding after the end included, where it learnt to
+    write that. It may be left out.
+    """
 
     id: str
     text: str
     tokens: int
     finished: bool
+    sequence: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

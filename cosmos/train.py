@@ -105,7 +105,8 @@ def _train_autoencoder(
     run: TrainingRun,
 ) -> tuple[Pipeline, TrainingResult]:
     model = recipe.model
-    run = _made_of(run, recipe, encoder, texts, validation_texts)
+    held_out = None if corpus.validation is None else [corpus.validation.key]
+    run = _made_of(run, recipe, encoder, [corpus.train.key], held_out)
     config = replace(model.autoencoder, text_width=encoder.width, vocabulary=vocabulary.padded_size)
     standardiser = Standardiser.of(corpus.sample.states.statistics()).to(find_processes(run.device).device)
     autoencoder = initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), run.seed)
@@ -176,7 +177,7 @@ def train_diffusion(
 
 
 def _made_of(run: TrainingRun, recipe: Recipe, encoder: TextEncoder, *texts: Sequence[str] | None) -> TrainingRun:
-    """The run, which goes on only with the same texts, encoder, model and objective."""
+    """The run, which goes on only with the same texts (or hashes of them), encoder, model and objective."""
     columns = [column and list(column) for column in texts]
     return replace(
         run, made_of=seal_of([asdict(recipe.model), asdict(recipe.adaptation), encoder.fingerprint, columns])

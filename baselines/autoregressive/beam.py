@@ -49,6 +49,7 @@ def search(
     steps: int,
     setting: Beam,
     compaction: CompactionPolicy | None = None,
+    vocabulary_size: int | None = None,
 ) -> Tensor:
     """Continue texts by up to `steps` tokens; arguments and result as of `KVCacheDecoder.decode`.
 
@@ -68,7 +69,8 @@ def search(
     best, winners = torch.full_like(scores[:, 0], -torch.inf), texts[:, 0].clone()  # of ended texts
     for step in range(steps):
         logits = kv_decoder.network(tokens, kv_cache, positions, kv_decoder.attended_length(furthest + step))
-        total = scores[..., None] + logits.double().log_softmax(-1).view(count, beams, -1)  # [B, K, V]
+        log_p = logits[:, :vocabulary_size].double().log_softmax(-1)
+        total = scores[..., None] + log_p.view(count, beams, -1)  # [B, K, V]
         vocabulary = total.shape[-1]
         top, index = total.flatten(1).topk(2 * beams)  # [B, 2K]: at most K of them end
         origin, token = index // vocabulary, index % vocabulary

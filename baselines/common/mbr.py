@@ -29,7 +29,12 @@ def check_candidates(candidates: int) -> None:
 
 
 def generate(
-    requests: Sequence[Request], draw: Callable[[Tensor], Tensor], candidates: int, vocabulary: Vocabulary
+    requests: Sequence[Request],
+    draw: Callable[[Tensor], Tensor],
+    candidates: int,
+    vocabulary: Vocabulary,
+    *,
+    whole: bool = False,
 ) -> list[Sample]:
     """A sample per request, of each the one of its `candidates` that is most like the others.
 
@@ -38,12 +43,13 @@ def generate(
 
     Args:
         draw: seeds, int64 [B] -> tokens, int64 [B, L]; called once for each candidate.
+        whole: as of `samples_from_tokens`.
     """
     drawn = []
     for number in range(candidates):
         seeds = [hashed(r.seed, "candidate", number) if number else r.seed for r in requests]
         drawn.append(draw(torch.tensor(seeds, dtype=torch.int64)))
-    each = [samples_from_tokens(requests, tokens, vocabulary) for tokens in drawn]
+    each = [samples_from_tokens(requests, tokens, vocabulary, whole=whole) for tokens in drawn]
     if candidates == 1:
         return each[0]
     best = []

@@ -90,15 +90,21 @@ class TokenDataset:
         return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
 
 
-def samples_from_tokens(requests: Sequence[Request], tokens: Tensor, vocabulary: Vocabulary) -> list[Sample]:
+def samples_from_tokens(
+    requests: Sequence[Request], tokens: Tensor, vocabulary: Vocabulary, *, whole: bool = False
+) -> list[Sample]:
     """Samples from generated rows int64 [B, L]: each is cut at its first end token or after its `max_tokens`.
 
     The end token counts against the limit, as it does in training.
+
+    Args:
+        whole: whether the network learnt to write whole rows, so that what follows the end is of the sample's sequence.
     """
     samples = []
     for request, row in zip(requests, tokens.tolist(), strict=True):
         within_limit = row[: request.max_tokens]
         finished = SEP in within_limit
         own = within_limit[: within_limit.index(SEP)] if finished else within_limit
-        samples.append(Sample(request.id, vocabulary.decode([own])[0].text, len(own), finished))
+        sequence = row if whole else within_limit[: len(own) + finished]
+        samples.append(Sample(request.id, vocabulary.decode([own])[0].text, len(own), finished, tuple(sequence)))
     return samples

@@ -214,7 +214,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         def draw(seeds: Tensor) -> Tensor:
             return self.tokens(setting, seeds.to(self.device), source)
 
-        return mbr.generate(requests, draw, setting.candidates, self.vocabulary)
+        return mbr.generate(requests, draw, setting.candidates, self.vocabulary, whole=True)
 
     def sample(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
         model, streams = self.model, CounterRNG(seeds, setting.compiled)

@@ -8,7 +8,8 @@ self-conditioning and a tenth of all sources withheld (at nano none, as Cosmos h
 
 Sampling: the paper's 250 ancestral steps, the last of which returns its prediction of x_0; and first, as for Cosmos,
 DPM-Solver++(2M) in 20 steps. For tasks with a source the authors guide by 2.0 (1 is none) and keep one of 5 texts by
-minimum Bayes risk (`baselines.common.mbr`); settings have both as the authors do, and each with the faster solver.
+minimum Bayes risk (`baselines.common.mbr`), of each latent the best text of a beam of 4; settings have all three as the
+authors do, and each with the faster solver.
 
 This isolates the decoder: all else is of the size and the training of the Cosmos preset of the same name. At `nano`
 the schedule's log-SNR is shifted, as the authors' code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which
@@ -16,12 +17,13 @@ the source and not x tells the words); and the compressor and the decoder's atte
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents
-themselves rather than through further Perceiver layers, and is greedy: the paper's beam of 4, with penalties on what is
-repeated, is that of BART, of whose decoder it makes up for repetitions; it would be four times the work of the part
-that this system is to isolate, and no other decoder of latents searches. Candidates are compared by the BLEU that all
-systems' are. Guidance is on x_0, which is linear in v. Latents are standardised per position and dimension (the paper:
-one scale for all). Ancestral steps have the posterior's variance, the smaller of the two usual choices. An
-`adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
+themselves rather than through further Perceiver layers, and is greedy by default: the paper's beam of 4 is four times
+the work of the part that this system is to isolate, and no other decoder of latents searches, so it is a setting of its
+own (`beam4-...`), without the penalties on what is repeated, which make up for repetitions of BART's. Candidates are
+compared by the BLEU that all systems' are. Guidance is on x_0, which is linear in v. Latents are standardised per
+position and dimension (the paper: one scale for all). Ancestral steps have the posterior's variance, the smaller of the
+two usual choices. An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have
+(`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`.
 """
@@ -34,13 +36,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
-from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
+from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.adaptation import Read
@@ -76,6 +79,18 @@ class CandidateSampling(LatentSamplingSetting):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_candidates(self.candidates)
+
+
+@dataclass(frozen=True)
+class BeamSampling(CandidateSampling):
+    """As all latent sampling, and the decoder searches (`baselines.autoregressive.beam`)."""
+
+    candidates: int = 1
+    beams: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Beam(self.beams)  # refuses what is no width
 
 
 DPM_SOLVER: Mapping[str, Any] = {
@@ -181,7 +196,10 @@ class LD4LGSystem(LatentDiffusionSystem):
     other_settings: ClassVar[Mapping[str, Any]] = {
         "guided-20": LatentSamplingSetting(**DPM_SOLVER, guidance=GUIDANCE),
         "mbr5-dpmpp_2m-20": CandidateSampling(**DPM_SOLVER),
-        "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),  # the authors' own, for summaries
+        "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),
+        "beam4-dpmpp_2m-20": BeamSampling(**DPM_SOLVER),
+        # The authors' own, for summaries.
+        "beam4-mbr5-ddpm-guided-250": BeamSampling(**ANCESTRAL, guidance=GUIDANCE, candidates=5),
     }
     kv_decoder: KVCacheDecoder | None = None
 
@@ -259,6 +277,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder_of(self.model), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
-        self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
+        beam = Beam(setting.beams) if isinstance(setting, BeamSampling) else None
+        rows = len(raw) * (beam.beams if beam else 1)
+        self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, rows, length)
         most = min(length, self.limits.target_tokens) - 1
+        if beam:
+            return beam_search(self.kv_decoder, raw, most, len(self.vocabulary), beam)
         return greedy(self.kv_decoder, raw, most, len(self.vocabulary), setting.capture)

@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from baselines.autoregressive.beam import Beam, search
 from baselines.autoregressive.decoding import Decoding, KVCacheDecoder, attend, locate
 from cosmos.config import AutoencoderConfig
 from cosmos.models.blocks import CrossAttention, GeluFeedForward, RMSNorm, Rotary, SelfAttention, turn
@@ -144,3 +145,11 @@ def greedy(
     kv_decoder.network.remember(latents, kv_decoder.of_rows(count))
     start = torch.full((count,), CLS, device=latents.device)
     return kv_decoder.decode(start, torch.zeros_like(start), 0, steps, setting, None, vocabulary_size=vocabulary_size)
+
+
+@torch.inference_mode()
+def beam_search(kv_decoder: KVCacheDecoder, latents: Tensor, steps: int, vocabulary_size: int, setting: Beam) -> Tensor:
+    """As `greedy`, the best text that a search finds; the decoder must have a cache for B * K rows."""
+    kv_decoder.network.remember(latents, kv_decoder.of_rows(len(latents)))
+    start = torch.full((len(latents),), CLS, device=latents.device)
+    return search(kv_decoder, start, torch.zeros_like(start), 0, steps, setting, vocabulary_size=vocabulary_size)

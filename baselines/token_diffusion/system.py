@@ -221,7 +221,7 @@ class TokenDiffusionSystem(TokenSystem):
         if not requests:
             return []
         tokens = self.tokens(setting, *self.inputs(requests, setting.capture))
-        return samples_from_tokens(requests, tokens, self.vocabulary)
+        return samples_from_tokens(requests, tokens, self.vocabulary, whole=True)
 
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
         """One sequence, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""

@@ -97,6 +97,14 @@ MODELS: dict[str, Model] = {
             3250,
             hub="openai-community/gpt2-large",
         ),
+        Model(
+            "gpt-neo-1.3b",
+            "GPT-Neo 1.3B: perplexity of TEncDM's script",
+            "hub",
+            "MIT",
+            5310,
+            hub="EleutherAI/gpt-neo-1.3B",
+        ),
         Model("roberta-large", "BERTScore of the papers", "hub", "MIT", 1420, hub="FacebookAI/roberta-large"),
         Model(
             "deberta-xlarge-mnli",
@@ -155,6 +163,7 @@ ROLES: dict[str, Role] = {
         Role("wordnet", "wordnet", "synonyms of METEOR"),
         Role("grammar", "link-grammar", "dictionary of Link Grammar, of fluency without a classifier"),
         Role("paper_lm", "gpt2-large", "causal language model of the legacy perplexity and MAUVE"),
+        Role("paper_neo", "gpt-neo-1.3b", "causal language model of the legacy perplexity of TEncDM"),
         Role("paper_bertscore", "deberta-xlarge-mnli", "token encoder of the legacy BERTScore"),
         Role("paper_bertscore_rescaled", "roberta-large", "token encoder of the legacy rescaled BERTScore"),
         Role("pieces", "mbert-tokenizer", "tokenizer of the legacy BLEU on word pieces"),

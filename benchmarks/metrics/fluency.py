@@ -4,6 +4,10 @@ Sources of detoxification are people's comments, and few are sentences of a gram
 text with its source: it is fluent where it is no less so than what it was made from. Each hears what the other does
 not: to a language model a text that says everything twice is likelier than before, and many a comment links without
 the words that were dropped from it.
+
+On `world`, where the truth is known, the joint score ranks answers that get worse and worse as `exact_j` does
+(Spearman 0.95); among entries of all kinds it is 0.72, since texts said twice, deletion and retrieval stand too high in
+it, though below the reference.
 """
 
 from __future__ import annotations

@@ -18,14 +18,18 @@ TOKENS = 1024  # the longest text read, as in MAUVE; the rest is cut
 _LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}  # numbers in the logits of one batch: 256 MB, 2 GB
 
 
-def likelihoods_and_states(batch: MetricInput, role: str, texts: Sequence[str], *, start: bool = True) -> Array:
+def likelihoods_and_states(
+    batch: MetricInput, role: str, texts: Sequence[str], *, start: bool = True, end: bool = False, most: int = TOKENS
+) -> Array:
     """Summed negative log-likelihood in nats, number of tokens, and the last hidden state at the last token.
 
-    The sum is over the tokens of the text, each given those before it; an end token is not among them.
+    The sum is over the tokens of the text, each given those before it; an end token is not among them unless asked for.
 
     Args:
         start: put the model's start token first, so that the first token is predicted too and an empty text has a
             state. Without it the first token has no likelihood, and an empty text is not allowed.
+        end: put the model's end token last, which is then one of the text's.
+        most: the tokens read, start and end among them; the rest is cut.
 
     Returns:
         Shape (n, 2 + d).
@@ -36,13 +40,16 @@ def likelihoods_and_states(batch: MetricInput, role: str, texts: Sequence[str], 
         tokenizer, network = load(model.folder, "AutoModelForCausalLM", batch.device)
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         assert not start or first is not None, f"{model.name} has no token to start with"
-        limit = min(TOKENS, int(getattr(network.config, "max_position_embeddings", TOKENS)))
+        last = tokenizer.eos_token_id
+        assert not end or last is not None, f"{model.name} has no token to end with"
+        limit = min(most, int(getattr(network.config, "max_position_embeddings", most)))
         plain = tokenizer(missing, add_special_tokens=False, verbose=False)["input_ids"]
-        ids = [([first, *those] if start else those)[:limit] for those in plain]
+        ids = [([first] * start + those + [last] * end)[:limit] for those in plain]
         budget = max(1, _LOGITS["cuda" if batch.device.startswith("cuda") else "cpu"] // network.config.vocab_size)
         return in_batches(missing, ids, budget, lambda places: _run(network, [ids[i] for i in places], batch.device))
 
-    return batch.vectors.of(f"causal lm|{model.state}|start {start}|tokens {TOKENS}|float32", texts, make)
+    name = f"causal lm|{model.state}|start {start}|tokens {most}|float32" + "|end" * end
+    return batch.vectors.of(name, texts, make)
 
 
 def _run(network: Any, ids: Sequence[Sequence[int]], device: str) -> Array:

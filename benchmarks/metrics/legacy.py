@@ -27,7 +27,7 @@ from benchmarks.metrics.core.model_loading import load_tokenizer
 from benchmarks.metrics.core.signature import library, ours
 from benchmarks.metrics.core.words import RULE, pieces
 from benchmarks.metrics.diversity import ORDERS, distinct_share
-from benchmarks.metrics.language_model import likelihoods_and_states
+from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
 from benchmarks.metrics.mauve import clustered
 from benchmarks.metrics.memorisation import ORDER, longest_runs
 from benchmarks.metrics.overlap import streams
@@ -47,7 +47,7 @@ _CHARACTERS = 4  # texts with fewer are left out of character BLEU
 _LM = ("torch", "transformers")
 
 
-def _metric(
+def legacy_metric(
     name: str,
     difference: str,
     measure: Callable[[MetricInput], Measured],
@@ -57,16 +57,18 @@ def _metric(
     modules: tuple[str, ...] = (),
     models: tuple[str, ...] = (),
     training: bool = False,
+    samples: bool = False,
     companions: tuple[str, ...] = (),
 ) -> Metric:
-    evaluator = Evaluator(judge, measure, modules, INSTALL_EVAL, models, training)
+    """A metric whose summary is the sentence that says why it differs from ours."""
+    evaluator = Evaluator(judge, measure, modules, INSTALL_EVAL, models, training, samples=samples)
     return Metric(f"legacy_{name}", difference, direction, evaluators={ANYWHERE: evaluator}, companions=companions)
 
 
-def _per_text_perplexities(batch: MetricInput) -> list[float]:
-    """exp(mean negative log-likelihood) of each text that is not empty, under GPT-2 large or who takes its place."""
+def perplexities(batch: MetricInput, role: str) -> list[float]:
+    """exp(mean negative log-likelihood) of each text that is not empty, under the model that takes the role."""
     present = [text for text in batch.texts if text]
-    rows = likelihoods_and_states(batch, "paper_lm", present)[:, :2].tolist() if present else []
+    rows = likelihoods_and_states(batch, role, present)[:, :2].tolist() if present else []
     out = [math.exp(loss / tokens) for loss, tokens in rows if tokens > 0]
     if not out:
         raise Absent(f"too few: none of {len(batch.texts)} texts holds a token")
@@ -82,18 +84,18 @@ def trimmed_mean(values: Sequence[float], share: float) -> float:
 
 def _ppl(share: float) -> Callable[[MetricInput], Measured]:
     def measure(batch: MetricInput) -> Measured:
-        perplexities = _per_text_perplexities(batch)
+        values = perplexities(batch, "paper_lm")
         options = {"dtype": "float32", "over": "texts", "trimmed": share}
-        return Measured(total=trimmed_mean(perplexities, share), n=len(perplexities), options=options)
+        return Measured(total=trimmed_mean(values, share), n=len(values), options=options)
 
     return measure
 
 
-def _features(batch: MetricInput, texts: Sequence[str]) -> Array:
-    return likelihoods_and_states(batch, "paper_lm", texts, start=False)[:, 2:]
+def _features(batch: MetricInput, texts: Sequence[str], most: int = TOKENS) -> Array:
+    return likelihoods_and_states(batch, "paper_lm", texts, start=False, most=most)[:, 2:]
 
 
-def _pairs(batch: MetricInput) -> tuple[list[str], list[str]]:
+def filled_pairs(batch: MetricInput) -> tuple[list[str], list[str]]:
     """Texts and targets of which neither is empty."""
     pairs = zip(batch.texts, (document.target for document in batch.documents), strict=True)
     filled = [(text, target) for text, target in pairs if text.strip() and target.strip()]
@@ -101,15 +103,23 @@ def _pairs(batch: MetricInput) -> tuple[list[str], list[str]]:
 
 
 def _mauve_once(batch: MetricInput) -> Measured:
-    texts, references = _pairs(batch)
+    return mauve_at_once(batch, TOKENS)
+
+
+def mauve_at_once(batch: MetricInput, most: int) -> Measured:
+    """MAUVE of one clustering of texts cut at `most` tokens, features without a start token."""
+    texts, references = filled_pairs(batch)
     if len(texts) < 20:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and 20 are needed for two clusters")
-    value = float(clustered(_features(batch, texts), _features(batch, references), MAUVE_SEED).mauve)
-    return Measured(total=value, n=len(texts), options={"seed": MAUVE_SEED, "start": False, "texts": len(texts)})
+    p, q = (_features(batch, side, most) for side in (texts, references))
+    options: dict[str, object] = {"seed": MAUVE_SEED, "start": False, "texts": len(texts)}
+    if most != TOKENS:
+        options["tokens"] = most
+    return Measured(total=float(clustered(p, q, MAUVE_SEED).mauve), n=len(texts), options=options)
 
 
 def _mauve_chunked(batch: MetricInput) -> Measured:
-    texts, references = _pairs(batch)
+    texts, references = filled_pairs(batch)
     chunks = len(texts) // CHUNK
     if chunks == 0:
         raise Absent(f"too few: {len(texts)} pairs without an empty text, and a chunk has {CHUNK}")
@@ -254,7 +264,7 @@ def _joined(tokenizer: object, text: str) -> str:
     return " ".join(tokenizer.tokenize(text))  # type: ignore[attr-defined]  # of no common base class
 
 
-PPL_TRIMMED = _metric(
+PPL_TRIMMED = legacy_metric(
     "ppl_trimmed",
     "Perplexity of Cosmos and TEncDM: the mean over texts, not over tokens, of the middle nine tenths, so the worst "
     "and the best are left out, and empty ones too; Cosmos averages chunks of 1,000 texts, where there are more.",
@@ -265,7 +275,7 @@ PPL_TRIMMED = _metric(
     models=("paper_lm",),
     companions=PERPLEXITY.companions,
 )
-PPL_MEAN = _metric(
+PPL_MEAN = legacy_metric(
     "ppl_mean",
     "Perplexity of the library evaluate: the mean over texts of exponentials, which exceeds that of the mean and "
     "follows the worst texts; empty ones are left out.",
@@ -276,7 +286,7 @@ PPL_MEAN = _metric(
     models=("paper_lm",),
     companions=PERPLEXITY.companions,
 )
-MAUVE_ONCE = _metric(
+MAUVE_ONCE = legacy_metric(
     "mauve",
     "MAUVE of the library evaluate: one clustering with one seed, features without a start token, and pairs with an "
     "empty text left out, so silence costs nothing.",
@@ -285,7 +295,7 @@ MAUVE_ONCE = _metric(
     modules=("mauve", *_LM),
     models=("paper_lm",),
 )
-MAUVE_CHUNKED = _metric(
+MAUVE_CHUNKED = legacy_metric(
     "mauve_chunked",
     "MAUVE of Cosmos: the mean over all pairs of chunks of 1,000 texts, which are not independent, one seed, pairs "
     "with an empty text left out.",
@@ -294,14 +304,14 @@ MAUVE_CHUNKED = _metric(
     modules=("mauve", *_LM),
     models=("paper_lm",),
 )
-DIVERSITY = _metric(
+DIVERSITY = legacy_metric(
     "diversity",
     "Diversity of LD4LG, and of Cosmos for up to 1,000 texts: over all texts at their full length, so it falls as "
     "there are more of them; words by our rule, not by spaCy.",
     _diversity,
     direction="none",
 )
-MEMORISATION = _metric(
+MEMORISATION = legacy_metric(
     "memorisation",
     "Memorisation of LD4LG and Cosmos: 4-grams of the first 100,000 training texts only and no human value; words by "
     "our rule, not by spaCy.",
@@ -309,7 +319,7 @@ MEMORISATION = _metric(
     direction="lower",
     training=True,
 )
-DIVERSITY_SPACY = _metric(
+DIVERSITY_SPACY = legacy_metric(
     "diversity_spacy",
     "Diversity as in the tables of Cosmos: the product over n = 2, 3, 4 of distinct n-grams over all of 1,000 texts at "
     "their full length, the mean over chunks of as many, by spaCy's tokens.",
@@ -318,7 +328,7 @@ DIVERSITY_SPACY = _metric(
     direction="none",
     modules=("spacy",),
 )
-MEMORISATION_SPACY = _metric(
+MEMORISATION_SPACY = legacy_metric(
     "memorisation_spacy",
     "Memorisation as in the tables of Cosmos: the share of 4-grams of 1,000 texts that the first 100,000 training "
     "texts have, the mean over chunks of as many, by spaCy's tokens.",
@@ -328,7 +338,7 @@ MEMORISATION_SPACY = _metric(
     modules=("spacy",),
     training=True,
 )
-J_MEAN_STA = _metric(
+J_MEAN_STA = legacy_metric(
     "j_mean_sta",
     "J of the group's port: the mean of STA times the mean of SIM * FL, which loses the correlation that J is there to "
     "measure.",
@@ -337,7 +347,7 @@ J_MEAN_STA = _metric(
     modules=_LM,
     models=("toxicity", "acceptability", "similarity"),
 )
-BLEU_CHARACTERS_SOURCE = _metric(
+BLEU_CHARACTERS_SOURCE = legacy_metric(
     "bleu_characters_source",
     "BLEU of ParaDetox's script: strings where lists of words are meant, so n-grams of characters, and against the "
     "source, so copying is best; texts of under four characters are left out.",
@@ -345,7 +355,7 @@ BLEU_CHARACTERS_SOURCE = _metric(
     lambda: library("nltk"),
     modules=("nltk",),
 )
-BLEU_CHARACTERS = _metric(
+BLEU_CHARACTERS = legacy_metric(
     "bleu_characters",
     "BLEU of the group's port of it: n-grams of characters against the reference; texts of under four characters are "
     "left out.",
@@ -353,7 +363,7 @@ BLEU_CHARACTERS = _metric(
     lambda: library("nltk"),
     modules=("nltk",),
 )
-BLEU_PIECES = _metric(
+BLEU_PIECES = legacy_metric(
     "bleu_pieces",
     "BLEU of the TEncDM lineage: over word pieces of multilingual BERT, which are shorter than words and match more, "
     "one reference, no smoothing.",

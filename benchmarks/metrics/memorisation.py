@@ -1,4 +1,4 @@
-"""What was copied from the texts learnt from: share of 4-grams, longest common run, whole texts.
+"""What was copied from the texts learnt from: share of 4-grams, longest common run, whole texts, and the nearest text.
 
 Everyday language repeats itself, so each has the value of held-out human texts, the targets of the documents, beside it
 as `..._human`: only what is above that was memorised.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -142,6 +142,39 @@ def _grown(
     following = words[starts + length]  # a run ends before its text does, so this stays within the row
     there = following >= 0
     return starts[there], numbers[there] * vocabulary + following[there]
+
+
+class Index:
+    """Which texts have a word, and how often."""
+
+    def __init__(self, texts: Iterable[Sequence[str]]) -> None:
+        self._places: dict[str, tuple[array[int], array[int]]] = {}  # word -> texts, and how often each has it
+        self._lengths = array("q")
+        for place, words in enumerate(texts):
+            self._lengths.append(len(words))
+            for word, often in Counter(words).items():
+                places, counts = self._places.setdefault(word, (array("i"), array("i")))
+                places.append(place)
+                counts.append(often)
+
+    def nearest_share(self, words: Sequence[str]) -> float:
+        """The greatest share of words, each as often as it stands in both and in whatever order, that a text has in
+        common with one of the index, of the longer of the two; 0 to 1, and 0 where there is no text or no word."""
+        import numpy as np
+
+        common: Array = np.zeros(len(self._lengths))
+        for word, often in Counter(words).items():
+            if word in self._places:
+                places, counts = self._places[word]
+                common[np.asarray(places)] += np.minimum(counts, often)
+        shares = common / np.maximum(np.asarray(self._lengths), max(1, len(words)))
+        return float(shares.max(initial=0.0))
+
+
+@functools.lru_cache(maxsize=1)
+def index_of(training: tuple[str, ...], words: Callable[[str], list[str]]) -> Index:
+    """The index of texts learnt from, which are the same for every system of a run."""
+    return Index(map(words, training))
 
 
 @dataclass(frozen=True)

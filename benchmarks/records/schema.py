@@ -44,8 +44,8 @@ from benchmarks.records.parts import Json as Json
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
-# say why a system gives no likelihood
-SCHEMA = 4
+# say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens
+SCHEMA = 5
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
@@ -215,6 +215,7 @@ class SampleRecord:
     finished: bool
     seed: int
     calls: Mapping[str, Count]  # network -> forward calls of the batch the text was generated in
+    entropy: Amount | None = None  # of the tokens the system wrote (`Sample.sequence`), in nats; a line may lack it
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,17 @@ def opened_line(text: bytes, row: Json, where: str, remedy: str, *, wanted: bool
     return rest
 
 
+def sample_row(sample: SampleRecord) -> Json:
+    """A sample as its line has it: an entropy that it lacks is left out, since seals are older than entropies."""
+    row = dict(vars(sample))
+    if sample.entropy is None:
+        del row["entropy"]
+    return row
+
+
 def timing_seal(timing: TimingRecord, samples: Sequence[SampleRecord]) -> str:
     """The hash of a timed call and of the samples that are kept of it: those of a batch, none of another call."""
-    said = [[getattr(timing, name) for name in ("kind", "index", "ids", "seconds", "calls")], *map(vars, samples)]
+    said = [[getattr(timing, name) for name in ("kind", "index", "ids", "seconds", "calls")], *map(sample_row, samples)]
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
 
 

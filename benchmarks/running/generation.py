@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -106,11 +108,11 @@ def _generate(
     rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
     warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
     if larger:
-        write_lines(folder / store.SAMPLES, map(vars, stored_samples))
+        write_lines(folder / store.SAMPLES, map(seals.sample_row, stored_samples))
     if len(timings) < len(stored):
         write_lines(folder / store.TIMINGS, map(vars, timings))
     changed, records = 0, list(stored_samples)
-    # What is on disk is in memory too, so that it is not read again; and `vars` copies nothing, as `to_json` would.
+    # What is on disk is in memory too, so that it is not read again; rows are not copied deeply, as `to_json` would.
     with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
 
         def keep(
@@ -130,8 +132,8 @@ def _generate(
             call = timed(system, groups[index], setting, clock)
             rows = _records(groups[index], call)
             had = stored_samples[index * size :][: len(rows)]
-            changed += sum(old != new for old, new in zip(had, rows, strict=False))
-            samples.append(map(vars, rows[len(had) :]))
+            changed += sum(_differ(old, new) for old, new in zip(had, rows, strict=False))
+            samples.append(map(seals.sample_row, rows[len(had) :]))
             records += rows[len(had) :]
             keep("batch", index, call, [*had, *rows[len(had) :]])
             progress((index + 1) / (len(groups) + 1))
@@ -211,6 +213,25 @@ def _check(samples: Sequence[SampleRecord], requests: Sequence[Request], folder:
 
 def _records(requests: Sequence[Request], call: Call) -> list[SampleRecord]:
     return [
-        SampleRecord(sample.id, sample.text, sample.tokens, sample.finished, request.seed, dict(call.calls))
+        SampleRecord(
+            sample.id,
+            sample.text,
+            sample.tokens,
+            sample.finished,
+            request.seed,
+            dict(call.calls),
+            None if sample.sequence is None else token_entropy(sample.sequence),
+        )
         for request, sample in zip(requests, call.samples, strict=True)
     ]
+
+
+def token_entropy(sequence: Sequence[int]) -> float:
+    """Entropy in nats of how often each token stands in a sequence; 0 of an empty one."""
+    shares = sorted(count / len(sequence) for count in Counter(sequence).values())
+    return round(-math.fsum(share * math.log(share) for share in shares), 6) + 0.0  # a zero without a sign
+
+
+def _differ(old: SampleRecord, new: SampleRecord) -> bool:
+    """Whether a text made again is another; lines of earlier versions lack what was not kept then."""
+    return old != (replace(new, entropy=None) if old.entropy is None else new)

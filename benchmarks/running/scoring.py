@@ -112,6 +112,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         device=asked.device,
         training=None if train is None else run_texts.read_learnt(run, train["sha256"], train.get("targets")),
         normaliser=normaliser_of(run, header),
+        samples=samples,
         likelihoods=likelihoods,
         no_likelihood=header.no_likelihood,
     )

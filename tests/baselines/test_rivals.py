@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baselines import registry
+from benchmarks import metrics
 from benchmarks.planning.generation_settings import available
 from benchmarks.planning.overrides import plain
 
@@ -56,6 +57,24 @@ def test_the_page_says_what_recipes_and_settings_are(rival: str) -> None:
     assert {"learning_rate", "betas", "batch_size", "ema_decay", "budget", "layers", "width"} <= told
     default = registry.find(rival).settings
     assert [name for name in default if f"`settings.{name}." not in section] == []
+
+
+def test_metrics_that_the_page_names_are_there_and_every_convention_of_a_rival_is_named() -> None:
+    named = {rival: set(re.findall(r"`(legacy_\w+|nll|rouge_\w+)`", section)) for rival, section in sections().items()}
+    assert {name for those in named.values() for name in those} <= set(metrics.names())
+    theirs = {
+        "mdlm": {"legacy_gen_ppl", "legacy_sample_entropy"},
+        "sedd": {"legacy_gen_ppl"},
+        "duo": {"legacy_gen_ppl", "legacy_sample_entropy"},
+        "tencdm": {"legacy_ppl_neo", "legacy_mauve", "legacy_bertscore"},
+        "ld4lg": {"legacy_mauve_256", "legacy_ppl_mean", "legacy_bertscore_rescaled"},
+    }
+    assert {rival: names - named[rival] for rival, names in theirs.items()} == {rival: set() for rival in theirs}
+    rows = {
+        rival: next(row for row in section.splitlines() if row.startswith("| evaluation"))
+        for rival, section in sections().items()
+    }
+    assert all(name in rows[rival] for rival, names in theirs.items() for name in names)
 
 
 def test_every_rival_that_is_trained_has_a_section() -> None:

@@ -16,12 +16,14 @@ from baselines import registry
 from baselines.autoregressive.gpt2 import Decoding, PlainGenerate
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.embedding_diffusion.diffuseq import EmbeddingSampling
-from baselines.latent_diffusion.ld4lg import CandidateSampling
+from baselines.latent_diffusion.ld4lg import BeamSampling, CandidateSampling
 from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.token_diffusion.duo import Revising
 from baselines.token_diffusion.mdlm import Unmasking
 from baselines.token_diffusion.sedd import Scoring
+from baselines.token_diffusion.system import TokenDiffusionSystem
 from cosmos.runtime import compilation
+from cosmos.text.vocabulary import SEP
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_systems import (
@@ -154,6 +156,23 @@ def test_a_text_does_not_depend_on_its_batch_mates(name: str, setting: Any, trai
     assert system.generate([], setting) == []
 
 
+@each
+def test_a_sample_says_which_tokens_the_network_wrote(name: str, trained: Train) -> None:
+    """Whole sequences where it learnt to write them, up to the end token and with it where it did not."""
+    system, setting = next((trained(name).system, setting) for other, setting in SETTINGS if other == name)
+    samples = system.generate(REQUESTS, setting)
+    whole = isinstance(system, TokenDiffusionSystem)
+    for sample in samples:
+        assert sample.sequence is not None
+        assert all(0 <= token < system.loaded_shape["vocabulary"] for token in sample.sequence)
+        if whole:
+            assert len(sample.sequence) == system.loaded_shape["length"]
+        else:
+            assert len(sample.sequence) == sample.tokens + sample.finished
+        assert (SEP in sample.sequence) == sample.finished
+        assert system.vocabulary.decode([list(sample.sequence[: sample.tokens])])[0].text == sample.text
+
+
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
 def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: Train) -> None:
     system, _ = trained(name)
@@ -181,6 +200,7 @@ def test_the_limit_of_a_request_holds(name: str, setting: Any, trained: Train) -
         ("ld4lg", LatentSamplingSetting("ddpm", 5, self_guidance=1.5), 9),
         ("ld4lg", LatentSamplingSetting("ddpm", 5), 5),
         ("ld4lg", CandidateSampling("ddpm", 5, guidance=2.0, candidates=3), 30),
+        ("ld4lg", BeamSampling("ddpm", 5, candidates=3, beams=2), 15),
         ("cosmos", FEW_LATENT_STEPS, 4),
     ],
 )

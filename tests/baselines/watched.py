@@ -77,11 +77,11 @@ class Spy:
             raise EnoughError
         return TrainingResult(1, 0.0, 1.0, 1.0, {"best_share": 1.0, "validation_losses": []})
 
-    def read(self, requests: Any, tokens: torch.Tensor, vocabulary: Any) -> list[Sample]:
+    def read(self, requests: Any, tokens: torch.Tensor, vocabulary: Any, *, whole: bool = False) -> list[Sample]:
         """In place of `baselines.common.token_rows.samples_from_tokens`: remembers what is beyond the end of a text,
         too."""
         self.seen.append(tokens.tolist())
-        return REAL_READ(requests, tokens, vocabulary)
+        return REAL_READ(requests, tokens, vocabulary, whole=whole)
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> Spy:

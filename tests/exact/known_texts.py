@@ -75,3 +75,24 @@ def uniform_scores(noisy: Tensor, alpha: Tensor) -> Tensor:
     keep = alpha[:, None, None]
     marginal = (keep * denoise(noisy, alpha).exp() + (1.0 - keep) / V).log()  # of the noisy token, given the others
     return marginal - marginal.gather(-1, noisy[..., None])
+
+
+E = 8  # numbers in a vector of `VECTORS`
+VECTORS = torch.randn(V, E, generator=torch.Generator().manual_seed(1))  # of each token
+_TOKENS_SINGLE = TOKENS.float()
+
+
+def denoise_vectors(noisy: Tensor, alpha: float, sigma: float) -> Tensor:
+    """E[vectors | noisy] of texts whose tokens are `VECTORS`, noisy = alpha * vectors + sigma * eps; [B, L, E] both."""
+    squares = VECTORS.square().sum(-1)
+    fits = (alpha * noisy @ VECTORS.T - 0.5 * alpha**2 * squares) / sigma**2  # log p(noisy | token) + ..., [B, L, V]
+    fits = (fits - fits.amax(-1, keepdim=True)).exp()
+    each = torch.einsum("blv,klv->blk", fits, _TOKENS_SINGLE).clamp_min(1e-30)  # p(noisy at a position | text k) * ...
+    texts = each.log().sum(1, keepdim=True).softmax(-1)  # [B, 1, K]
+    tokens = fits * torch.einsum("blk,klv->blv", texts / each, _TOKENS_SINGLE)
+    return tokens @ VECTORS
+
+
+def nearest_tokens(vectors: Tensor) -> Tensor:
+    """The token whose vector is nearest to each of [B, L, E], [B, L]."""
+    return (vectors @ VECTORS.T - 0.5 * VECTORS.square().sum(-1)).argmax(-1)

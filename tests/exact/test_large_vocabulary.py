@@ -39,23 +39,28 @@ from known_texts import (
 EXACT, TEXTS = LogLinear(eps=0.0), 50
 
 
-def duo(steps: int, *, greedy_tail: bool = False, top_p: float = 1.0) -> Tensor:
-    seeds = CounterRNG(torch.arange(TEXTS))
+def texts_of(steps: int) -> int:
+    """How many texts: fewer by many steps, so that no test takes long."""
+    return TEXTS if steps < 64 else 20
+
+
+def duo(steps: int, *, greedy_tail: bool = False, top_p: float = 1.0, texts: int = TEXTS) -> Tensor:
+    seeds = CounterRNG(torch.arange(texts))
     return ancestral(
         denoise, length=L, vocabulary=V, steps=steps, schedule=EXACT, seeds=seeds, greedy_tail=greedy_tail, top_p=top_p
     )
 
 
-def duo_as_its_authors_wrote_it(steps: int, top_p: float, end: str) -> Tensor:
+def duo_as_its_authors_wrote_it(steps: int, top_p: float, end: str, texts: int = TEXTS) -> Tensor:
     """`steps` - 1 steps from 1 to 1e-5, each from the posterior of the cut prediction; then what `end` says of the
     last call: the argmax of the prediction, or that of the posterior."""
-    seeds = CounterRNG(torch.arange(TEXTS))
+    seeds = CounterRNG(torch.arange(texts))
     sequence = (seeds.uniform(L) * V).long()
     times = torch.linspace(1.0, 1e-5, steps, dtype=torch.float64)
     for t, s in itertools.pairwise(times):
-        logits, uniform = nucleus(denoise(sequence, (1 - t).expand(TEXTS)), top_p), seeds.uniform(2, L)
+        logits, uniform = nucleus(denoise(sequence, (1 - t).expand(texts)), top_p), seeds.uniform(2, L)
         sequence = sample_posterior(logits, sequence, 1 - t, 1 - s, uniform[:, 0], uniform[:, 1])
-    logits = denoise(sequence, (1 - times[-1]).expand(TEXTS))
+    logits = denoise(sequence, (1 - times[-1]).expand(texts))
     if end == "posterior":
         return posterior(logits.softmax(-1), sequence, 1 - times[-1], torch.ones((), dtype=torch.float64)).argmax(-1)
     return logits.argmax(-1)
@@ -72,10 +77,15 @@ def test_the_greedy_tail_of_duo_takes_the_prediction(steps: int, most: float) ->
     assert LAST_TIME == 1e-5
 
 
-@pytest.mark.parametrize(("steps", "most"), [(4, 0.05), (16, 0.002)])
+@pytest.mark.parametrize(("steps", "most"), [(4, 0.05), (16, 0.002), (64, 0.002)])
 def test_a_nucleus_of_duo_cuts_the_prediction_and_no_posterior(steps: int, most: float) -> None:
     """Slips are outside the nucleus of the prediction; in that of a posterior the token at hand stays for ever."""
-    assert float(slips(duo(steps, top_p=0.9)).mean()) < most
+    count = texts_of(steps)
+    if steps < 64:
+        assert float(slips(duo(steps, top_p=0.9)).mean()) < most
+    texts = duo(steps, top_p=0.9, greedy_tail=True, texts=count)
+    assert torch.equal(texts, duo_as_its_authors_wrote_it(steps, 0.9, "prediction", count))
+    assert float(slips(texts).mean()) < most
 
 
 @pytest.mark.parametrize("steps", [16, 64])
@@ -83,18 +93,23 @@ def test_ancestral_steps_of_duo_slip_as_often_as_the_language(steps: int) -> Non
     assert float(slips(duo(steps)).mean()) == pytest.approx(SLIPS, abs=0.025)  # three deviations of 600 tokens
 
 
-# Masked diffusion. By chance alone each text of the language is the nearest of 50 about equally often, up to 0.3.
+def test_four_ancestral_steps_of_duo_slip_twice_as_often() -> None:
+    assert float(slips(duo(4)).mean()) == pytest.approx(2 * SLIPS, abs=0.04)
+
+
+# Masked diffusion. By chance alone each text of the language is the nearest of 50 about equally often, up to 0.3, and
+# of 20 up to 0.45.
 
 MASK = V
 
 
-def masks() -> Tensor:
-    return torch.full((TEXTS, L), MASK)
+def masks(texts: int = TEXTS) -> Tensor:
+    return torch.full((texts, L), MASK)
 
 
 def mdlm_as_its_authors_wrote_it(steps: int) -> Tensor:
     """At every step one draw over tokens and mask together; at t = 1e-5 the most probable token of what is left."""
-    seeds, sequence = CounterRNG(torch.arange(TEXTS)), masks()
+    seeds, sequence = CounterRNG(torch.arange(texts_of(steps))), masks(texts_of(steps))
     for t, s in itertools.pairwise(torch.linspace(1.0, 1e-5, steps + 1, dtype=torch.float64)):
         chances = masked_denoise(sequence).exp() * (t - s)
         chances[..., MASK] = s
@@ -103,18 +118,21 @@ def mdlm_as_its_authors_wrote_it(steps: int) -> Tensor:
     return torch.where(sequence == MASK, masked_denoise(sequence).argmax(-1), sequence)
 
 
-@pytest.mark.parametrize(("steps", "most"), [(4, 0.32), (16, 0.13)])
+@pytest.mark.parametrize(("steps", "most"), [(4, 0.32), (16, 0.13), (64, 0.11)])
 def test_ancestral_steps_of_mdlm_slip_as_often_as_its_authors(steps: int, most: float) -> None:
     """What is opened by one call is drawn apart, and so belongs to different texts: few calls slip more."""
     how = {"steps": steps, "schedule": EXACT, "mask_id": MASK}
-    texts = masked_samplers.ancestral(masked_denoise, masks(), seeds=CounterRNG(torch.arange(TEXTS)), **how)
-    cached = masked_samplers.ancestral(
-        masked_denoise, masks(), seeds=CounterRNG(torch.arange(TEXTS)), cached=True, **how
+    count = texts_of(steps)
+    texts, cached = (
+        masked_samplers.ancestral(
+            masked_denoise, masks(count), seeds=CounterRNG(torch.arange(count)), cached=kept, **how
+        )
+        for kept in (False, True)
     )
     assert torch.equal(texts, cached)
-    assert float(slips(texts).mean()) < most and unevenness(texts) < 0.35
+    assert float(slips(texts).mean()) < most and unevenness(texts) < (0.35 if steps < 64 else 0.5)
     theirs = float(slips(mdlm_as_its_authors_wrote_it(steps)).mean())
-    assert float(slips(texts).mean()) == pytest.approx(theirs, abs=0.06)  # three deviations of a difference
+    assert float(slips(texts).mean()) == pytest.approx(theirs, abs=0.06 if steps < 64 else 0.1)  # three deviations
 
 
 def test_many_cached_steps_of_mdlm_slip_little() -> None:
@@ -175,8 +193,9 @@ def remdm_as_its_authors_wrote_it(rule: Rule, steps: int, eta: float, top_p: flo
 
     At every step q over tokens and mask: of a masked position the prediction times
     (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), of an open one sigma for the mask and the rest for itself."""
-    seeds, sequence = CounterRNG(torch.arange(TEXTS)), masks()
-    certainty = torch.full((TEXTS, L), torch.inf, dtype=torch.float64)
+    texts = texts_of(steps)
+    seeds, sequence = CounterRNG(torch.arange(texts)), masks(texts)
+    certainty = torch.full((texts, L), torch.inf, dtype=torch.float64)
     for t, s in itertools.pairwise(torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)):
         alpha_t, alpha_s, masked = 1.0 - t, 1.0 - s, sequence == MASK
         if rule == "loop":
@@ -193,7 +212,7 @@ def remdm_as_its_authors_wrote_it(rule: Rule, steps: int, eta: float, top_p: flo
             sigma = torch.zeros(())
         if rule == "conf":
             sigma = sigma * (-certainty).softmax(1).nan_to_num(0.0)
-        sigma = sigma.expand(TEXTS, L)
+        sigma = sigma.expand(texts, L)
         chances = nucleus(masked_denoise(sequence).float(), top_p).softmax(-1)
         opens = chances * ((alpha_s - (1.0 - sigma) * alpha_t) / (1.0 - alpha_t))[..., None]
         tokens, uniform = categorical(opens, seeds.uniform(L)), seeds.uniform(L)
@@ -207,10 +226,11 @@ def remdm_as_its_authors_wrote_it(rule: Rule, steps: int, eta: float, top_p: flo
 @pytest.mark.parametrize(
     ("rule", "eta", "steps", "top_p", "most"),
     [
-        *[("cap", 0.04, 4, 1.0, 0.30), ("cap", 0.04, 16, 1.0, 0.09), ("cap", 0.04, 8, 0.9, 0.12)],
-        *[("rescale", 0.04, 4, 1.0, 0.30), ("rescale", 0.04, 16, 1.0, 0.11)],
-        *[("conf", 1.0, 4, 1.0, 0.24), ("conf", 1.0, 16, 1.0, 0.10)],
-        *[("loop", 0.02, 4, 1.0, 0.46), ("loop", 0.02, 16, 1.0, 0.16)],
+        *[("cap", 0.04, 4, 1.0, 0.30), ("cap", 0.04, 16, 1.0, 0.09), ("cap", 0.04, 64, 1.0, 0.09)],
+        *[("rescale", 0.04, 4, 1.0, 0.30), ("rescale", 0.04, 16, 1.0, 0.11), ("rescale", 0.04, 64, 1.0, 0.11)],
+        *[("conf", 1.0, 4, 1.0, 0.24), ("conf", 1.0, 16, 1.0, 0.10), ("conf", 1.0, 64, 1.0, 0.10)],
+        *[("loop", 0.02, 4, 1.0, 0.46), ("loop", 0.02, 16, 1.0, 0.16), ("loop", 0.02, 64, 1.0, 0.12)],
+        ("cap", 0.04, 8, 0.9, 0.12),
     ],
 )
 def test_remasking_slips_as_seldom_as_its_authors(
@@ -218,12 +238,12 @@ def test_remasking_slips_as_seldom_as_its_authors(
 ) -> None:
     loop = Loop(on=0.5, off=0.25)  # edges of steps; where none is, see the departures
     texts = remask(
-        masked_denoise, masks(), steps=steps, schedule=loop if rule == "loop" else EXACT, mask_id=MASK,
-        seeds=CounterRNG(torch.arange(TEXTS)), rule=rule, eta=eta, top_p=top_p,
+        masked_denoise, masks(texts_of(steps)), steps=steps, schedule=loop if rule == "loop" else EXACT, mask_id=MASK,
+        seeds=CounterRNG(torch.arange(texts_of(steps))), rule=rule, eta=eta, top_p=top_p,
     )  # fmt: skip
     theirs = remdm_as_its_authors_wrote_it(rule, steps, eta, top_p, loop)
     assert float((texts != theirs).double().mean()) < 0.01  # a number between two tokens may round to the other
-    assert float(slips(texts).mean()) < most and unevenness(texts) < 0.35
+    assert float(slips(texts).mean()) < most and unevenness(texts) < (0.35 if steps < 64 else 0.5)
 
 
 # Score entropy.
@@ -235,13 +255,14 @@ def at(schedule: TokenSchedule, scores: Callable[[Tensor, Tensor], Tensor]) -> C
 
 def sedd_as_its_authors_wrote_it(transition: str, step: Step, steps: int, schedule: TokenSchedule) -> Tensor:
     """Their two predictors, by rows of the transitions' matrices; the last step is their denoiser, to no noise."""
-    seeds, absorb = CounterRNG(torch.arange(TEXTS)), transition == "absorb"
+    texts = texts_of(steps)
+    seeds, absorb = CounterRNG(torch.arange(texts)), transition == "absorb"
     size = V + 1 if absorb else V
-    sequence = masks() if absorb else (seeds.uniform(L) * V).long()
+    sequence = masks(texts) if absorb else (seeds.uniform(L) * V).long()
     predict = at(schedule, masked_scores if absorb else uniform_scores)
     times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)
     for number, (t, s) in enumerate(itertools.pairwise(times), 1):
-        score, masked = predict(sequence, t.expand(TEXTS)).exp(), sequence == MASK  # 1 at the token at hand
+        score, masked = predict(sequence, t.expand(texts)).exp(), sequence == MASK  # 1 at the token at hand
         own = torch.nn.functional.one_hot(sequence, size).double()
         sigma_t, sigma_s = -schedule.alpha(t).log(), -schedule.alpha(s).log()
         change = sigma_t - (sigma_s if number < steps else 0.0)
@@ -272,19 +293,22 @@ def sedd_as_its_authors_wrote_it(transition: str, step: Step, steps: int, schedu
 @pytest.mark.parametrize(
     ("transition", "step", "steps", "most"),
     [
-        *[("absorb", "analytic", 4, 0.32), ("absorb", "analytic", 16, 0.13), ("absorb", "euler", 16, 0.13)],
-        *[("uniform", "analytic", 4, 0.15), ("uniform", "analytic", 16, 0.08)],
-        *[("uniform", "euler", 4, 0.35), ("uniform", "euler", 16, 0.06)],
+        *[("absorb", "analytic", 4, 0.32), ("absorb", "analytic", 16, 0.13), ("absorb", "analytic", 64, 0.11)],
+        *[("absorb", "euler", 4, 0.40), ("absorb", "euler", 16, 0.13), ("absorb", "euler", 64, 0.11)],
+        *[("uniform", "analytic", 4, 0.15), ("uniform", "analytic", 16, 0.08), ("uniform", "analytic", 64, 0.08)],
+        *[("uniform", "euler", 4, 0.35), ("uniform", "euler", 16, 0.06), ("uniform", "euler", 64, 0.08)],
     ],
 )
 def test_steps_of_sedd_slip_as_seldom_as_its_authors(transition: str, step: Step, steps: int, most: float) -> None:
     schedule: TokenSchedule = LogLinear() if transition == "absorb" else Geometric()
-    seeds, absorb = CounterRNG(torch.arange(TEXTS)), transition == "absorb"
+    seeds, absorb = CounterRNG(torch.arange(texts_of(steps))), transition == "absorb"
     predict = at(schedule, masked_scores if absorb else uniform_scores)
     if absorb:
-        texts = sample_absorb(predict, masks(), steps=steps, step=step, schedule=schedule, mask_id=MASK, seeds=seeds)
+        texts = sample_absorb(
+            predict, masks(texts_of(steps)), steps=steps, step=step, schedule=schedule, mask_id=MASK, seeds=seeds
+        )
     else:
         texts = sample_uniform(predict, length=L, vocabulary=V, steps=steps, step=step, schedule=schedule, seeds=seeds)
     theirs = sedd_as_its_authors_wrote_it(transition, step, steps, schedule)
     assert float((texts != theirs).double().mean()) < 0.01  # a number between two tokens may round to the other
-    assert float(slips(texts).mean()) < most and unevenness(texts) < 0.35
+    assert float(slips(texts).mean()) < most and unevenness(texts) < (0.35 if steps < 64 else 0.5)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.decoding import KVCacheDecoder
-from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
+from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
 from cosmos.config import AutoencoderConfig
 from cosmos.runtime import compilation
 from cosmos.text.vocabulary import CLS, PAD, SEP
@@ -100,6 +101,42 @@ def test_greedy_writes_what_teaching_calls_most_probable(decoder: LatentDecoder,
         end = row.tolist().index(SEP) + 1 if SEP in row.tolist() else 8
         assert torch.equal(alone[:end], row[:end])
     assert (greedy(serve(decoder), latents, 8, 3) < 3).all()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_beam_that_holds_every_text_finds_the_most_probable(
+    decoder: LatentDecoder, latents: Tensor, penalty: float
+) -> None:
+    """Of all texts of up to three of five tokens, by teaching; the sixth only fills the table."""
+    size = V - 1
+    texts = torch.tensor(list(itertools.product(range(size), repeat=L)))  # [size^L, L]
+    given = torch.cat([torch.full((len(texts), 1), CLS), texts[:, :-1]], 1)
+    beams = size**L
+    serving = KVCacheDecoder("decoder", decoder, len(latents) * beams, 9)
+    found = beam_search(serving, latents, L, size, Beam(beams, penalty))
+    for written, row in zip(found.tolist(), latents, strict=True):
+        logits = decoder.teach(given, row.expand(len(texts), -1, -1))[..., :size]
+        each = logits.log_softmax(-1).gather(-1, texts[..., None])[..., 0]  # [size^L, L]
+        rated = {}
+        for text, values in zip(texts.tolist(), each, strict=True):
+            length = text.index(SEP) + 1 if SEP in text else L
+            rated[(*text[:length], *[PAD] * (L - length))] = float(values[:length].sum()) / length**penalty
+        assert tuple(written) == max(rated, key=lambda text: rated[text])
+    assert torch.equal(beam_search(serving, latents[1:2], L, size, Beam(beams, penalty)), found[1:2]), "each by itself"
+
+
+def test_a_beam_of_one_is_greedy_and_a_wider_one_no_less_probable(decoder: LatentDecoder, latents: Tensor) -> None:
+    serving = KVCacheDecoder("decoder", decoder, 4 * 4, 9)
+
+    def log_p(written: Tensor) -> Tensor:
+        given = torch.cat([torch.full((len(written), 1), CLS), written[:, :-1]], 1)
+        each = decoder.teach(given, latents).log_softmax(-1).gather(-1, written[..., None])[..., 0]
+        ended = (written == SEP).int()
+        return each.masked_fill(ended.cumsum(1) > ended, 0.0).sum(1)
+
+    plain = greedy(serving, latents, 8, V)
+    assert torch.equal(beam_search(serving, latents, 8, V, Beam(1, 0.0)), plain)
+    assert (log_p(beam_search(serving, latents, 8, V, Beam(4, 0.0))) >= log_p(plain) - 1e-9).all()
 
 
 def test_greedy_stops_when_all_rows_have_ended(decoder: LatentDecoder, latents: Tensor) -> None:

@@ -139,6 +139,8 @@ class _Scoring:
         rows = self.batch.likelihoods if evaluator.likelihoods else None
         if rows is not None:
             parts.append([[row.id, row.nats, row.tokens, row.kind, row.draws] for row in rows])
+        if evaluator.samples and self.batch.samples is not None:
+            parts.append([[sample.finished, sample.entropy] for sample in self.batch.samples])
         return identity([*parts, self._inputs(metric, evaluator.training)])
 
     def _sign(

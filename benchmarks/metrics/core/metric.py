@@ -15,7 +15,7 @@ from baselines.contract import Document
 from benchmarks.data.blank import blank as blank
 from benchmarks.evaluators import Located
 from benchmarks.metrics.core.cache import Vectors
-from benchmarks.records.schema import Direction, Json, LikelihoodRecord
+from benchmarks.records.schema import Direction, Json, LikelihoodRecord, SampleRecord
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval, Statistic
@@ -58,6 +58,7 @@ class MetricInput:
         training: the texts that the system learnt to write, None where nobody said; metrics of memorisation need them.
         normaliser: what texts, documents and training texts go through before a metric of the form "round trip" sees
             them; None: they are seen as they were written.
+        samples: what the record says of each text besides; None where nobody kept it.
         likelihoods: how likely the system found the targets, one for each document; None where nobody kept it.
         no_likelihood: why the system gives none.
         models: role -> the model that takes it; those of the evaluator's `models`, each on this machine.
@@ -73,6 +74,7 @@ class MetricInput:
     seed: int = 0
     training: Sequence[str] | None = None
     normaliser: Normaliser | None = None
+    samples: Sequence[SampleRecord] | None = None
     likelihoods: Sequence[LikelihoodRecord] | None = None
     no_likelihood: str | None = None
     models: Mapping[str, Located] = field(default_factory=dict)
@@ -115,6 +117,7 @@ class Evaluator:
         models: the roles whose models judge (`benchmarks.evaluators.ROLES`); each must be on this machine.
         training: whether the texts learnt from are needed.
         likelihoods: whether the likelihoods that the system gave are judged, which then count in what is kept.
+        samples: whether what the record says of each text is judged, which then counts likewise.
     """
 
     name: Callable[[], str]
@@ -124,6 +127,7 @@ class Evaluator:
     models: tuple[str, ...] = ()
     training: bool = False
     likelihoods: bool = False
+    samples: bool = False
 
 
 @dataclass(frozen=True)

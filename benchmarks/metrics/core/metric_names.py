@@ -79,6 +79,10 @@ _METRICS = {
     "legacy_bleu_pieces": f"{_HERE}.legacy:BLEU_PIECES",
     "legacy_bertscore": f"{_HERE}.legacy:BERTSCORE",
     "legacy_bertscore_rescaled": f"{_HERE}.legacy:BERTSCORE_RESCALED",
+    "legacy_gen_ppl": f"{_HERE}.legacy_rivals:GEN_PPL",
+    "legacy_sample_entropy": f"{_HERE}.legacy_rivals:SAMPLE_ENTROPY",
+    "legacy_ppl_neo": f"{_HERE}.legacy_rivals:PPL_NEO",
+    "legacy_mauve_256": f"{_HERE}.legacy_rivals:MAUVE_256",
 }
 
 

@@ -71,6 +71,25 @@ def causal(folder: Path, *, flat: bool) -> Path:
     return folder
 
 
+def unigram(folder: Path, chances: dict[str, float]) -> Path:
+    """A GPT-2 to which every token is as likely as `chances` say, whatever comes before; others share what is left."""
+    import torch
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    size = byte_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    network = GPT2LMHeadModel(GPT2Config(vocab_size=size, n_layer=1, n_embd=4, n_head=1, n_positions=512))
+    rest = (1.0 - sum(chances.values())) / (size - len(chances))
+    with torch.no_grad():
+        network.transformer.ln_f.weight.zero_()
+        network.transformer.ln_f.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))  # the last state, at every position
+        network.transformer.wte.weight[:, 0] = torch.tensor(rest).log()
+        for token, chance in chances.items():
+            network.transformer.wte.weight[tokenizer.convert_tokens_to_ids(token), 0] = torch.tensor(chance).log()
+    network.save_pretrained(folder)
+    return folder
+
+
 def classifier(
     folder: Path, *, bias: tuple[float, ...] | None = None, names: tuple[str, ...] = (), seed: int = 1
 ) -> Path:
@@ -174,6 +193,7 @@ def roles(tmp_path_factory) -> dict[str, str]:
     taking = {
         "lm": lm,
         "paper_lm": lm,
+        "paper_neo": lm,
         "similarity": encoder(root / "encoder"),
         "bertscore": root / "encoder",
         "paper_bertscore": root / "encoder",
@@ -197,6 +217,12 @@ def deep_encoder(tmp_path_factory) -> str:
 def flat_lm(tmp_path_factory) -> str:
     """A language model to which every token is as likely as any other."""
     return str(causal(tmp_path_factory.mktemp("flat") / "flat", flat=True))
+
+
+@pytest.fixture(scope="session")
+def unigram_lm(tmp_path_factory) -> str:
+    """A language model by which perplexities can be worked out by hand: a has 1/2, b 1/4 and the end 1/8."""
+    return str(unigram(tmp_path_factory.mktemp("unigram") / "unigram", {"a": 0.5, "b": 0.25, "</s>": 0.125}))
 
 
 @pytest.fixture(scope="session")

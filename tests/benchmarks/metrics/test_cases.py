@@ -156,6 +156,10 @@ WITHOUT_A_FILE = {  # metric -> the test that holds its cases, where they are no
     "legacy_mauve_chunked": "test_mauve_of_chunks_is_the_mean_over_all_pairs_of_them",
     **dict.fromkeys(("exact_rudeness", "exact_facts", "exact_facts_kept", "exact_language"), "test_views_of_a_reading"),
     **dict.fromkeys(("exact_linked", "exact_answerable", "exact_salient"), "test_views_that_some_tasks_have"),
+    "legacy_gen_ppl": "test_generative_perplexity_by_hand",
+    "legacy_sample_entropy": "test_entropy_is_that_of_the_records",
+    "legacy_ppl_neo": "test_perplexity_of_tencdm_by_hand",
+    "legacy_mauve_256": "test_what_follows_256_tokens_is_not_read",
     "legacy_diversity_spacy": "test_diversity_of_the_paper_by_hand",
     "legacy_memorisation_spacy": "test_memorisation_of_the_paper_by_hand",
     **dict.fromkeys(

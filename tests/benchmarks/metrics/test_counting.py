@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from baselines.contract import Document
 from benchmarks.metrics import MetricInput, memorisation
 from benchmarks.metrics import score as score_all
 from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
-from benchmarks.metrics.memorisation import longest_runs
+from benchmarks.metrics.memorisation import Index, longest_runs
 from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
 
 
@@ -59,6 +60,18 @@ def test_common_runs_are_those_of_trying_them_all():
         runs = [words[i:j] for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
         assert length == max((len(run) for run in runs if within(run)), default=0)
         assert fours == sum(within(words[i : i + 4]) for i in range(len(words) - 3))
+
+
+def test_the_nearest_text_is_that_of_trying_them_all():
+    draw = random.Random(9)
+    training = [draw.choices("abcdefgh", k=draw.randint(0, 12)) for _ in range(40)]
+    index = Index(training)
+    for _ in range(60):
+        words = draw.choices("abcdefghi", k=draw.randint(1, 12))
+        shares = [(Counter(words) & Counter(text)).total() / max(len(words), len(text)) for text in training]
+        assert index.nearest_share(words) == pytest.approx(max(shares))
+    assert index.nearest_share([]) == 0.0 and Index([]).nearest_share(["a"]) == 0.0
+    assert Index([["a", "b", "b", "c"]]).nearest_share(["b", "c", "c", "c"]) == 0.5  # b and c, of four words
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 50, 1000])

@@ -23,6 +23,7 @@ from benchmarks.records.schema import (
     timing_from_json,
     to_json,
 )
+from benchmarks.records.seals import sample_row
 
 CELL = Cell(
     task="detox",
@@ -65,6 +66,12 @@ def test_header_round_trips() -> None:
 def test_lines_round_trip() -> None:
     sample = SampleRecord("a", "text", 3, True, 7, {"lm": 4})
     assert sample_from_json(through_disk(sample)) == sample
+    counted = dataclasses.replace(sample, entropy=1.25)
+    assert sample_from_json(json.loads(json.dumps(sample_row(counted)))) == counted
+    before = {key: value for key, value in through_disk(sample).items() if key != "entropy"}
+    assert sample_row(sample) == before and sample_from_json(before) == sample
+    with pytest.raises(UserError, match="entropy must be"):
+        sample_from_json(before | {"entropy": -1.0})
     timing = TimingRecord("batch", 0, ("a", "b"), 0.5, {"lm": 4})
     assert timing_from_json(through_disk(timing)) == timing
     score = Score("j", 0.5, 0.4, 0.6, 0.95, 2, 2, "higher", Signature("j", "1", "x 1", {"k": 1}), None, (0.0, 1.0))

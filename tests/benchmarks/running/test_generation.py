@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from benchmarks.planning.plan import Plan
 from benchmarks.records import store
 from benchmarks.running import runner
+from benchmarks.running.generation import token_entropy
 from benchmarks.timing.protocol import Protocol
 
 Make = Callable[..., Plan]
@@ -130,3 +133,47 @@ def test_a_rehearsal_makes_everything_once_before_it_is_timed(
         timings = store.read_timings(tmp_path / "run" / "cells" / made.cell.id)
         warmed = {timing.ids for timing in timings if timing.kind == "warmup"}
         assert {timing.ids for timing in timings if timing.kind in ("batch", "latency")} <= warmed
+
+
+def write_own_tokens(
+    monkeypatch: pytest.MonkeyPatch, system: Any, sequence: Callable[[Any], tuple[int, ...] | None]
+) -> None:
+    """Let a system say which tokens it wrote for a request."""
+    generate = system.generate
+
+    def generate_and_say(self: Any, requests: Any, setting: Any) -> Any:
+        samples = generate(self, requests, setting)
+        return [replace(s, sequence=sequence(r)) for r, s in zip(requests, samples, strict=True)]
+
+    monkeypatch.setattr(system, "generate", generate_and_say)
+
+
+def test_the_entropy_of_a_sequence_by_hand() -> None:
+    assert token_entropy([7, 7, 7, 7]) == token_entropy([]) == 0.0 and str(token_entropy([7])) == "0.0"
+    assert token_entropy([1, 2]) == token_entropy([1, 2, 2, 1]) == pytest.approx(math.log(2), abs=1e-6)
+    # Shares 1/2, 1/4 and 1/4; as many end tokens again leave half of it, and add that of a half.
+    assert token_entropy([1, 1, 2, 3]) == pytest.approx(1.5 * math.log(2), abs=1e-6)
+    assert token_entropy([1, 1, 2, 3, 0, 0, 0, 0]) == pytest.approx(1.75 * math.log(2), abs=1e-6)
+
+
+def test_the_record_keeps_the_entropy_of_own_tokens_and_older_ones_have_none(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of before are read, sealed and taken up again; a text is not another for having an entropy."""
+    plan = planned("batch_size=10", setting="default")
+    folder = store.cell_folder(tmp_path / "run", plan.cells[0].cell.id)
+    runner.run(plan, quiet, ("fit", "generate"))
+    plain = (folder / store.SAMPLES).read_bytes()
+    assert b"entropy" not in plain and {sample.entropy for sample in store.read_samples(folder)} == {None}
+    begun, header = plain.splitlines(keepends=True), store.read_header(folder)
+    assert header is not None
+    (folder / store.SAMPLES).write_bytes(b"".join(begun[:15]))  # killed in the second batch
+    timings = (folder / store.TIMINGS).read_bytes().splitlines(keepends=True)
+    (folder / store.TIMINGS).write_bytes(b"".join(line for line in timings if b'"index":1' not in line))
+    store.write_header(folder, replace(header, status="started", files={}))
+    write_own_tokens(monkeypatch, plan.cells[0].contestant.system, lambda request: (1, 1, 2, 2))
+    assert runner.run(planned("batch_size=10", setting="default"), quiet, ("generate",)).exit_code == 0
+    record = store.read_cell(folder)
+    assert [sample.entropy for sample in record.samples] == [None] * 15 + [pytest.approx(0.693147)] * 8
+    assert "differed" not in str(record.header.verdict["reasons"])
+    assert (folder / store.SAMPLES).read_bytes().startswith(b"".join(begun[:15]))

@@ -15,7 +15,7 @@ from benchmarks import metrics
 from benchmarks.evaluators import locate_model
 from benchmarks.metrics.core import metric_names
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric
-from benchmarks.records.schema import LikelihoodRecord, difference, score_from_json, to_json
+from benchmarks.records.schema import LikelihoodRecord, SampleRecord, difference, score_from_json, to_json
 from benchmarks.stats.bootstrap import Interval
 
 DOCUMENTS = [
@@ -244,8 +244,10 @@ def every(roles):
 
     def score_all(documents=DOCUMENTS, texts=TEXTS, source="local"):
         rows = [LikelihoodRecord(document.id, 2.0, 4, "exact", 0, None) for document in documents]
+        samples = [SampleRecord(d.id, text, 3, True, 0, {}, 0.5) for d, text in zip(documents, texts, strict=True)]
+        learnt = ["the tea is cold now"]
         return metrics.score(
-            metrics.MetricInput("detox", source, documents, texts, training=["the tea is cold now"], likelihoods=rows),
+            metrics.MetricInput("detox", source, documents, texts, training=learnt, samples=samples, likelihoods=rows),
             metrics.names(),
             evaluators=roles,
         )
