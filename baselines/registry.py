@@ -142,6 +142,7 @@ SYSTEMS = Registry(
         "cosmos-16": "baselines.latent_diffusion.cosmos:Cosmos16System",
         "cosmos-32": "baselines.latent_diffusion.cosmos:Cosmos32System",
         "cosmos-full": "baselines.latent_diffusion.cosmos:CosmosFullSystem",
+        "cosmos-joint": "baselines.latent_diffusion.cosmos_joint:CosmosJointSystem",
         "gpt2": "baselines.autoregressive.gpt2:GPT2System",
         "mdlm": "baselines.token_diffusion.mdlm:MDLMSystem",
         "sedd": "baselines.token_diffusion.sedd:SEDDSystem",

@@ -200,25 +200,19 @@ class LatentDiffusionSystem(TrainedSystem):
         model.standardiser = Standardiser.of(targets.states.statistics())
         model.to(find_processes(run.device).device)
         start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = left.part(recipe.decoder_share).after(start, "The linear start")
-        stage = self.first_stage(model, data)
-        first = train(stage, recipe.decoder_training, part, run)
-        next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train(next_stage, recipe.denoiser_training, part, run)
+        trained, prepared = self.train_networks(model, data, left, start, run)
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
-            steps=first.steps + second.steps,
-            seconds=first.seconds + second.seconds + cost.seconds,
-            flops=first.flops + second.flops + cost.flops,
-            validation_loss=second.validation_loss,
+            steps=sum(stage.steps for stage in trained.values()),
+            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds,
+            flops=sum(stage.flops for stage in trained.values()) + cost.flops,
+            validation_loss=[*trained.values()][-1].validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                stage.name: asdict(first),
-                next_stage.name: asdict(second),
+                **{name: asdict(stage) for name, stage in trained.items()},
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -232,6 +226,23 @@ class LatentDiffusionSystem(TrainedSystem):
         checkpoint.save_configuration(workdir, self.configured, shape)
         self.save(workdir, vocabulary, model, encoder)
         return fitted
+
+    def train_networks(
+        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> tuple[dict[str, TrainingResult], Cost]:
+        """What each stage cost and reached, by its name, in their order, and what they paid for besides.
+
+        Args:
+            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
+        """
+        recipe = self.two_stages()
+        part = left.part(recipe.decoder_share).after(start, "The linear start")
+        stage = self.first_stage(model, data)
+        first = train(stage, recipe.decoder_training, part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
+        second = train(next_stage, recipe.denoiser_training, part, run)
+        return {stage.name: first, next_stage.name: second}, prepared
 
     def _encoded(
         self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun
