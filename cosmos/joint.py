@@ -123,17 +123,36 @@ def joint_loss(
     states = standardiser(batch["states"], mask)
     raw = model.autoencoder.compress(states, mask)
     latents = model.standardised(raw)  # [B, N, C]
-    decoded = decoder_losses(model, latents, states, batch["tokens"], mask, seeds)
     clean = model.towards_denoiser(latents) if model.training else latents
     times = model.times if model.training else None
-    source: SourceStates | None = source_of(standardiser, batch)
-    example = noised_example(model.denoiser, clean, diffusion, seeds, source, times)
-    errors = squared_error(estimated(model.denoiser, example), clean)  # [B]
+    source, streams = source_of(standardiser, batch), seeds
+    if (draws := config.noise_draws) > 1:
+        clean, source, streams = drawn_again(clean, draws), sources_again(source, draws), streams_again(seeds, draws)
+    example = noised_example(model.denoiser, clean, diffusion, streams, source, times)
+    errors = squared_error(estimated(model.denoiser, example), clean)  # [B * draws]
     if model.training:
         nothing = errors.new_zeros(1)
         losses = (nothing, nothing) if times is None else times.summed(example.t, errors.detach())
         model.seen = Seen(moments(raw), *losses)
-    return (decoded + errors).sum(), errors.new_full((), len(errors))
+    # Last, so that whether it draws noise changes none of the denoiser's.
+    decoded = decoder_losses(model, latents, states, batch["tokens"], mask, seeds)
+    return decoded.sum() + errors.sum() / draws, errors.new_full((), len(latents))
+
+
+def drawn_again(values: Tensor, draws: int) -> Tensor:
+    """[B, ...] -> [B * draws, ...]: all rows, then all rows again, so that every second one is not always the same."""
+    return values.repeat(draws, *(1 for _ in values.shape[1:]))
+
+
+def sources_again(source: SourceStates | None, draws: int) -> SourceStates | None:
+    """The sources of `drawn_again`."""
+    return None if source is None else SourceStates(*(drawn_again(part, draws) for part in source[:2]))
+
+
+def streams_again(seeds: CounterRNG, draws: int) -> CounterRNG:
+    """Streams for `drawn_again`, one for each row and draw, which follow from the row's own."""
+    numbers = (seeds.uniform(draws) * 2.0**53).long()  # [B, draws]
+    return CounterRNG(numbers.T.flatten(), seeds.compiled)
 
 
 def decoder_losses(

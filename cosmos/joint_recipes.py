@@ -14,6 +14,7 @@ from cosmos.recipes import BASE_DENOISER, NANO, RECIPES, SMALL, check_shares
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 
+MOST_DRAWS = 1000
 MOST_BINS = 1000  # whose isotonic regression has a table of a million numbers
 
 
@@ -29,6 +30,7 @@ class JointConfig:
     loss_decay: float = 0.999  # of what is remembered of the losses in a bin, for each step
     refresh_steps: int = 5000  # between one density of times and the next
     decoder_noise: float = 3.0  # deviation of the noise on what is decoded in training, where latents have 1; 0: none
+    noise_draws: int = 1  # of the denoiser for each text of a batch, where a step of the autoencoder costs more
     running_statistics: bool = True  # latents are standardised by running statistics; False: diffused as they are
 
     def __post_init__(self) -> None:
@@ -40,6 +42,7 @@ class JointConfig:
         if not 0 <= self.loss_decay < 1:
             raise UserError(f"loss_decay must lie in [0, 1), not at {self.loss_decay:g}.")
         check_range("time_bins", self.time_bins, 2, MOST_BINS)
+        check_range("noise_draws", self.noise_draws, 1, MOST_DRAWS)
         check_range("refresh_steps", self.refresh_steps, 1, 10**9)
         if self.stop_tokens and self.mse_weight == 0:
             raise UserError("Nothing would teach the compressor what a text says; set mse_weight above 0.")

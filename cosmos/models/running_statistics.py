@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cosmos.models.autoencoder import LatentNormaliser
 
-DECAY = 0.99  # of the statistics, for each step
+DECAY = 0.97  # of the statistics, for each step
 LEAST_VARIANCE = 1e-4  # as `LatentNormaliser.fit` has it
 
 

@@ -61,8 +61,8 @@ def batch(corpus: EncodedCorpus, rows: int = 8) -> Batch:
     return Batch(stage.data.batch(torch.arange(rows)))
 
 
-def gradients(corpus: EncodedCorpus, config: JointConfig, share: float = 0.0, **weights: float) -> Mapping[str, Tensor]:
-    """Of the loss of a batch, by parameter, after half of what a share of the budget says; `weights` scale parts."""
+def gradients(corpus: EncodedCorpus, config: JointConfig, share: float = 0.0) -> Mapping[str, Tensor]:
+    """Of the loss of a batch, by parameter, when a share of the budget is used."""
     network = model(config).train()
     fit_statistics(network, standardiser(corpus), corpus)
     network.share.fill_(share)
@@ -117,8 +117,8 @@ def test_the_gradient_into_the_compressor_is_multiplied_by_gamma(
     whole = gradients(corpus, replace(config, gradient_warmup=0.0))
     for share, gamma in ((0.0, 1 / (1 + 2.718281828**8)), (0.2, 0.5), (0.25, 1 / (1 + 2.718281828**-2)), (1.0, 1.0)):
         found = gradients(corpus, config, share)
-        assert torch.allclose(part(found, COMPRESSOR), gamma * part(whole, COMPRESSOR), rtol=1e-3, atol=1e-9)
-        assert torch.allclose(part(found, DENOISING), part(whole, DENOISING), rtol=1e-5, atol=1e-9)
+        assert torch.allclose(part(found, COMPRESSOR), gamma * part(whole, COMPRESSOR), rtol=1e-3, atol=1e-6)
+        assert torch.allclose(part(found, DENOISING), part(whole, DENOISING), rtol=1e-4, atol=1e-6)
 
 
 def test_the_warm_up_changes_no_value(corpus: EncodedCorpus) -> None:
@@ -191,15 +191,12 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(corpus: EncodedCorpus, t
         with pytest.raises(StoppedError):
             fit(corpus, tmp_path / "cut", stop=stop)
     _, cut = fit(corpus, tmp_path / "cut")
-    for name in ("joint.trained.safetensors", "joint.jsonl"):
-        first, second = ((tmp_path / run / name).read_bytes() for run in ("whole", "cut"))
-        if name.endswith("safetensors"):
-            assert first == second
+    first, second = ((tmp_path / run / "joint.trained.safetensors").read_bytes() for run in ("whole", "cut"))
+    assert first == second
     assert cut.steps == whole.steps == STEPS
     kept = resume.weights(network)
     assert {"times.losses", "times.weights", "times.mass", "times.steps", "denoiser.normaliser.std"} <= set(kept)
     assert kept["times.steps"] == STEPS
-    assert not torch.equal(kept["times.mass"], torch.full((8,), 0.125, dtype=torch.float64))
     again, result = fit(corpus, tmp_path / "cut")  # read back
     assert result == cut
     assert all(torch.equal(value, kept[name]) for name, value in resume.weights(again).items())
@@ -243,22 +240,23 @@ def test_only_steps_of_its_own_optimiser_are_remembered(corpus: EncodedCorpus, t
 
 
 def test_statistics_follow_the_compressor(corpus: EncodedCorpus, tmp_path: Path) -> None:
-    network, _ = fit(corpus, tmp_path)
-    running = network.denoiser.normaliser
-    found = running.std.clone()
-    fit_statistics(network, standardiser(corpus), corpus)
-    assert not torch.equal(found, running.std)
-    assert torch.allclose(found, running.std, rtol=0.6, atol=0.05)
+    network, _ = fit(corpus, tmp_path, Budget(40, "steps"))
+    running = network.denoiser.normaliser.std.clone()
+    fit_statistics(network, standardiser(corpus), corpus)  # of the averaged weights, which lag behind
+    real, first = network.denoiser.normaliser.std, fitted(corpus).denoiser.normaliser.std
+    assert (running / real).log().abs().mean() < 0.5 * (first / real).log().abs().mean()
     off, _ = fit(corpus, tmp_path / "off", running_statistics=False)
-    assert torch.equal(off.denoiser.normaliser.std, torch.ones_like(found))
+    assert torch.equal(off.denoiser.normaliser.std, torch.ones_like(real))
     assert not off.denoiser.normaliser.mean.any()
 
 
 def test_it_learns(corpus: EncodedCorpus, tmp_path: Path) -> None:
     _, short = fit(corpus, tmp_path / "short", Budget(2, "steps"))
-    _, long = fit(corpus, tmp_path / "long", Budget(60, "steps"))
+    network, long = fit(corpus, tmp_path / "long", Budget(60, "steps"))
     assert short.validation_loss is not None and long.validation_loss is not None
     assert long.validation_loss < 0.8 * short.validation_loss
+    assert network.times is not None
+    assert network.times.mass.max() > 2 * network.times.mass.min()  # the density has been adapted
 
 
 def test_each_rung_of_the_ladder_is_one_part_more() -> None:
