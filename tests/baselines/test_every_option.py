@@ -44,7 +44,7 @@ CASES = [
     pytest.param(name, task, slice(part, None, parts), id=f"{name}-{task}-{part}")
     for name in TRAINED
     for task in LIMITS
-    for parts in [3 if name in ("cosmos", "tencdm", "ld4lg") else 1]
+    for parts in [3 if name in ("cosmos", "cosmos-joint", "tencdm", "ld4lg") else 1]
     for part in range(parts)
 ]
 STEPS = 4  # at most, of every setting that has steps
@@ -56,6 +56,8 @@ NOT_COMPARED = {
     "cuda_graph": "how steps are launched on a GPU; tests/gpu",
     "checkpoint_seconds": "when resume points are written; no result depends on it (training/test_loop.py)",
     "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
+    "loss_decay": "which times later batches get; cosmos/diffusion/test_timestep_sampling.py",
+    "refresh_steps": "the same",
 }
 # Keys that are refused by whoever is given them, in words of its own.
 REFUSED_BY_THE_SYSTEM = {
