@@ -71,7 +71,7 @@ class JointModel(nn.Module):
     def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, config: JointConfig) -> None:
         super().__init__()
         self.autoencoder, self.denoiser, self.config = autoencoder, denoiser, config
-        times = AdaptiveTimes(config.time_bins, config.loss_decay, config.refresh_steps)
+        times = AdaptiveTimes(config.time_bins, config.loss_decay, config.refresh_steps, config.uniform_share)
         self.times = times if config.adaptive_times else None
         self.register_buffer("share", torch.zeros(()), persistent=False)  # of the budget that is used
         self.seen: Seen | None = None  # by the last pass in training

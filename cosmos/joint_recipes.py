@@ -29,6 +29,7 @@ class JointConfig:
     time_bins: int = 100
     loss_decay: float = 0.999  # of what is remembered of the losses in a bin, for each step
     refresh_steps: int = 5000  # between one density of times and the next
+    uniform_share: float = 0.05  # of times, drawn from everywhere, so that no bin's losses grow old
     decoder_noise: float = 3.0  # deviation of the noise on what is decoded in training, where latents have 1; 0: none
     noise_draws: int = 1  # of the denoiser for each text of a batch, where a step of the autoencoder costs more
     running_statistics: bool = True  # latents are standardised by running statistics; False: diffused as they are
@@ -41,6 +42,8 @@ class JointConfig:
             raise UserError(f"gradient_warmup is a share of the budget in [0, 1], not {self.gradient_warmup:g}.")
         if not 0 <= self.loss_decay < 1:
             raise UserError(f"loss_decay must lie in [0, 1), not at {self.loss_decay:g}.")
+        if not 0 <= self.uniform_share <= 1:
+            raise UserError(f"uniform_share must lie in [0, 1], not at {self.uniform_share:g}.")
         check_range("time_bins", self.time_bins, 2, MOST_BINS)
         check_range("noise_draws", self.noise_draws, 1, MOST_DRAWS)
         check_range("refresh_steps", self.refresh_steps, 1, 10**9)
@@ -51,7 +54,7 @@ class JointConfig:
         if self.adaptive_times:
             return {}
         reason = "times are not adapted; set {}adaptive_times=true"
-        return dict.fromkeys(("time_bins", "loss_decay", "refresh_steps"), reason)
+        return dict.fromkeys(("time_bins", "loss_decay", "refresh_steps", "uniform_share"), reason)
 
 
 def joint_ladder(recipe: JointConfig) -> Mapping[str, JointConfig]:
@@ -107,7 +110,7 @@ JOINT_RECIPES: Mapping[str, JointRecipe] = MappingProxyType(
         "nano": JointRecipe(
             # A few hundred steps of small batches: fewer bins and a shorter memory; narrow latents bear less noise.
             JointPreset.like_cosmos("nano", JointConfig(
-                time_bins=20, loss_decay=0.99, refresh_steps=20, decoder_noise=0.5,
+                time_bins=20, loss_decay=0.95, refresh_steps=20, uniform_share=0.3, decoder_noise=0.5,
             )),
             NANO, RECIPES["nano"].budget, start_linear=True,
         ),

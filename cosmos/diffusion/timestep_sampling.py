@@ -7,7 +7,7 @@ that share's derivative.
 
 l is not known, and changes while the network learns. So [0, 1] is cut into bins; what is remembered of the losses in a
 bin fades by a factor for each step; and every so many steps a density, constant within each bin, is made from the mean
-losses anew. Means of few losses need not grow from bin to bin, so they are replaced by the non-decreasing sequence
+losses anew. A share of all times is drawn from everywhere, as what is remembered of a bin that is never drawn grows old. Means of few losses need not grow from bin to bin, so they are replaced by the non-decreasing sequence
 nearest to them (isotonic regression, weighted by how many losses each mean is of).
 
 Axis legend: B texts, K bins.
@@ -19,8 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-UNIFORM_SHARE = 0.05  # of all times, drawn from everywhere, so that no bin is forgotten
-
 
 class AdaptiveTimes(nn.Module):
     """The density of times and what is remembered of losses; all of it is kept with the weights.
@@ -31,6 +29,7 @@ class AdaptiveTimes(nn.Module):
         bins: K, of equal width.
         decay: of what is remembered, for each step.
         refresh_steps: steps between one density and the next.
+        uniform_share: of all times, drawn from everywhere.
     """
 
     losses: Tensor
@@ -38,9 +37,9 @@ class AdaptiveTimes(nn.Module):
     mass: Tensor
     steps: Tensor
 
-    def __init__(self, bins: int, decay: float, refresh_steps: int) -> None:
+    def __init__(self, bins: int, decay: float, refresh_steps: int, uniform_share: float = 0.05) -> None:
         super().__init__()
-        self.decay, self.refresh_steps = decay, refresh_steps
+        self.decay, self.refresh_steps, self.uniform_share = decay, refresh_steps, uniform_share
         self.register_buffer("losses", torch.zeros(bins, dtype=torch.float64))  # sums of losses, faded
         self.register_buffer("weights", torch.zeros(bins, dtype=torch.float64))  # how many those are, faded
         self.register_buffer("mass", torch.full((bins,), 1.0 / bins, dtype=torch.float64))  # chance of each bin
@@ -75,14 +74,17 @@ class AdaptiveTimes(nn.Module):
         self.weights.mul_(self.decay).add_(counts)
         self.steps += 1
         renewed = self.steps % self.refresh_steps == 0
-        self.mass.copy_(torch.where(renewed, bin_masses(self.losses, self.weights), self.mass))
+        fresh = bin_masses(self.losses, self.weights)
+        fresh = self.uniform_share / len(fresh) + (1.0 - self.uniform_share) * fresh
+        self.mass.copy_(torch.where(renewed, fresh, self.mass))
 
 
 def bin_masses(losses: Tensor, weights: Tensor) -> Tensor:
-    """The chance of each bin [K], from sums of losses and their weights [K], of which at least one is positive.
+    """Each bin's share [K] of the rise of the loss, from sums of losses and their weights [K], of which one at least is
+    positive.
 
-    A bin's share is the rise of the loss over its width. At the edge between two bins the loss is taken to be the mean
-    of theirs, and beyond the middles of the first and last as the line through the two nearest middles has it.
+    At the edge between two bins the loss is taken to be the mean of theirs, and beyond the middles of the first and last
+    as the line through the two nearest middles has it.
     """
     means = isotonic(losses, weights)
     inner = (means[1:] + means[:-1]) / 2
@@ -90,8 +92,7 @@ def bin_masses(losses: Tensor, weights: Tensor) -> Tensor:
     rises = torch.cat((first.clamp_min(0.0), inner, last)).diff()  # [K]
     total = rises.sum()
     flat = torch.full_like(rises, 1.0 / len(rises))
-    shares = torch.where(total > 0, rises / total.clamp_min(1e-300), flat)
-    return UNIFORM_SHARE * flat + (1.0 - UNIFORM_SHARE) * shares
+    return torch.where(total > 0, rises / total.clamp_min(1e-300), flat)
 
 
 def isotonic(sums: Tensor, weights: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ NOT_COMPARED = {
     "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
     "loss_decay": "which times later batches get; cosmos/diffusion/test_timestep_sampling.py",
     "refresh_steps": "the same",
+    "uniform_share": "the same",
 }
 # Keys that are refused by whoever is given them, in words of its own.
 REFUSED_BY_THE_SYSTEM = {

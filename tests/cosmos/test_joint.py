@@ -239,6 +239,33 @@ def test_only_steps_of_its_own_optimiser_are_remembered(corpus: EncodedCorpus, t
     assert int(network.times.steps) == steps == STEPS
 
 
+def test_processes_remember_what_all_of_them_have_seen(
+    corpus: EncodedCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes with a part of a batch each, of which the second one's sums are added here by hand."""
+    rows, standardise = batch(corpus), standardiser(corpus)
+    diffusion = replace(DIFFUSION, self_conditioning="off")  # else by place
+
+    def after(parts: list[slice]) -> JointModel:
+        networks = [model().train() for _ in parts]
+        for network, part in zip(networks, parts, strict=True):
+            mine = Batch({name: value[part] for name, value in rows.items()})
+            joint_loss(network, standardise, mine, diffusion, CounterRNG(torch.arange(8)[part]))
+        if len(parts) == 2:
+            seen = networks[1].seen
+            assert seen is not None
+            others = iter([*seen.latents, seen.losses, seen.counts])
+            monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+            monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.add_(next(others)))
+        networks[0].learn_statistics()
+        return networks[0]
+
+    one, two = after([slice(0, 8)]), after([slice(0, 3), slice(3, 8)])
+    assert one.times is not None and one.times.losses.sum() > 0
+    for name, value in one.named_buffers():
+        assert torch.allclose(value, two.get_buffer(name), atol=1e-5), name
+
+
 def test_statistics_follow_the_compressor(corpus: EncodedCorpus, tmp_path: Path) -> None:
     network, _ = fit(corpus, tmp_path, Budget(40, "steps"))
     running = network.denoiser.normaliser.std.clone()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosmos.diffusion.timestep_sampling import UNIFORM_SHARE, AdaptiveTimes, bin_masses, isotonic
+from cosmos.diffusion.timestep_sampling import AdaptiveTimes, bin_masses, isotonic
 
 
 def curve(t: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def test_the_density_integrates_to_one(bins: int) -> None:
     middles = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
     density = times.density(middles)
     assert density.mean() == pytest.approx(1.0, abs=1e-9)
-    assert density.min() >= UNIFORM_SHARE * (1 - 1e-9)  # no time is forgotten
+    assert density.min() >= times.uniform_share * (1 - 1e-9) > 0  # no time is forgotten
 
 
 def test_what_is_drawn_has_the_density() -> None:
@@ -70,7 +70,7 @@ def test_the_density_is_the_share_of_the_rise() -> None:
     mass = bin_masses(curve(middles), torch.ones(50, dtype=torch.float64))
     edges = torch.linspace(0, 1, 51, dtype=torch.float64)
     rise = curve(edges).diff() / (curve(edges[-1]) - curve(edges[0]))
-    assert torch.allclose(mass, 0.05 / 50 + 0.95 * rise, atol=1e-3)
+    assert torch.allclose(mass, rise, atol=1e-3)
 
 
 def test_a_flat_loss_leaves_times_uniform() -> None:
@@ -124,12 +124,13 @@ def test_other_numbers_of_a_memory_give_other_times() -> None:
     u = torch.linspace(0, 1, 9, dtype=torch.float64)
 
     def after(**changes: float) -> Tensor:
-        values = {"bins": 8, "decay": 0.9, "refresh_steps": 2, **changes}
-        times = AdaptiveTimes(int(values["bins"]), values["decay"], int(values["refresh_steps"]))
+        values = {"bins": 8, "decay": 0.9, "refresh_steps": 2, "uniform_share": 0.1, **changes}
+        numbers = int(values["bins"]), values["decay"], int(values["refresh_steps"]), values["uniform_share"]
+        times = AdaptiveTimes(*numbers)
         for step in range(5):
             times.update(*times.summed(u, curve(u) * (1 + 0.3 * torch.sin(40 * u + step))))
         return times(u)
 
     usual = after()
-    for change in ({"bins": 5}, {"decay": 0.2}, {"refresh_steps": 5}):
+    for change in ({"bins": 5}, {"decay": 0.2}, {"refresh_steps": 5}, {"uniform_share": 0.5}):
         assert not torch.allclose(after(**change), usual, atol=1e-4), change
