@@ -7,14 +7,14 @@
 Three losses are summed. The squared error of decoded states teaches compressor and decompressor; unlike a cross-entropy
 it does not push texts apart. The cross-entropy of tokens stops at the decoded states and so teaches the token head
 alone. The denoiser's squared error teaches the denoiser, and the compressor times gamma, which rises from 0 to 1 while
-the budget is used. What the decompressor reads is noised, so that a sampler's errors do no harm and no information hides
-in small differences. Times are drawn so that the expected loss grows evenly (`cosmos.diffusion.timestep_sampling`), and
-latents are held to deviation 1 by running statistics (`cosmos.models.running_statistics`). Each part has a switch:
-`cosmos.joint_recipes.JointConfig`.
+the budget is used. What the decompressor reads is noised, so that a sampler's errors do no harm and no information
+hides in small differences. Times are drawn so that the expected loss grows evenly, and latents are held to deviation 1
+by running statistics (`cosmos.diffusion.timestep_sampling`, `cosmos.models.running_statistics`). Each part has a
+switch: `cosmos.joint_recipes.JointConfig`.
 
 Networks are those of two-stage Cosmos, and the token head is its linear map, so that a comparison is one of training
-alone; the paper has three transformer layers there. Its numbers are known at second hand only. There is no corruption of
-states or latents: noise on the decompressor's input is in its place.
+alone; the paper has three transformer layers there. Its numbers are known at second hand only. States and latents are
+not corrupted: noise on the decompressor's input is in the place of that.
 
 Axis legend in `cosmos.models.blocks`.
 """

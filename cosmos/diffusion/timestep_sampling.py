@@ -2,13 +2,14 @@
 
 Let l(t) be the expected denoising loss at time t, which grows with the noise. With u uniform in [0, 1] and t = F(u) for
 F the inverse of (l(t) - l(0)) / (l(1) - l(0)), the expected loss is linear in u: as many times are drawn where the loss
-rises as it rises there, and few where noise is so weak or so strong that more of it changes nothing. The density of t is
-that share's derivative.
+rises as it rises there, and few where noise is so weak or so strong that more of it changes nothing. The density of t
+is that share's derivative.
 
 l is not known, and changes while the network learns. So [0, 1] is cut into bins; what is remembered of the losses in a
 bin fades by a factor for each step; and every so many steps a density, constant within each bin, is made from the mean
-losses anew. A share of all times is drawn from everywhere, as what is remembered of a bin that is never drawn grows old. Means of few losses need not grow from bin to bin, so they are replaced by the non-decreasing sequence
-nearest to them (isotonic regression, weighted by how many losses each mean is of).
+losses anew. Means of few losses need not grow from bin to bin, so they are replaced by the non-decreasing sequence
+nearest to them (isotonic regression, weighted by how many losses each mean is of). A share of all times is drawn from
+everywhere, as what is remembered of a bin that is never drawn grows old.
 
 Axis legend: B texts, K bins.
 """
@@ -83,8 +84,8 @@ def bin_masses(losses: Tensor, weights: Tensor) -> Tensor:
     """Each bin's share [K] of the rise of the loss, from sums of losses and their weights [K], of which one at least is
     positive.
 
-    At the edge between two bins the loss is taken to be the mean of theirs, and beyond the middles of the first and last
-    as the line through the two nearest middles has it.
+    At the edge between two bins the loss is taken to be the mean of theirs, and beyond the middles of the first and
+    last as the line through the two nearest middles has it.
     """
     means = isotonic(losses, weights)
     inner = (means[1:] + means[:-1]) / 2
@@ -101,6 +102,7 @@ def isotonic(sums: Tensor, weights: Tensor) -> Tensor:
     By the max-min formula: place i has the largest, over j <= i, of the smallest, over k >= i, of the means of j ... k
     (Robertson, Wright and Dykstra, "Order Restricted Statistical Inference", 1988, theorem 1.4.4).
     """
+
     def between(values: Tensor) -> Tensor:  # [j, k]: the sum over j ... k
         ends = values.cumsum(0)
         return ends[None, :] - functional.pad(ends[:-1], (1, 0))[:, None]
