@@ -109,19 +109,19 @@ class JointRecipe:
 # few and narrow, the squared error keeps what states vary by most and not what tells tokens apart. Noise is of the
 # deviation that latents of these widths can bear, and batches of few texts are noised several times each for the
 # denoiser, which learns more slowly than the autoencoder and costs less.
-SHORT = JointConfig(stop_tokens=False, noise_draws=2, loss_decay=0.99)
+SHORT = JointConfig(stop_tokens=False, noise_draws=2, loss_decay=0.99, decoder_noise=1.0)
 JOINT_RECIPES: Mapping[str, JointRecipe] = MappingProxyType(
     {
         "nano": JointRecipe(
             # A few hundred small batches, in which losses fall fast: few bins, a short memory, and all bins visited.
             JointPreset.like_cosmos("nano", replace(
-                SHORT, gradient_warmup=1.0, decoder_noise=0.5, time_bins=20, loss_decay=0.95, refresh_steps=20,
+                SHORT, gradient_warmup=1.0, time_bins=20, loss_decay=0.95, refresh_steps=20,
                 uniform_share=0.3,
             )),
             replace(NANO, batch_size=8), RECIPES["nano"].budget, start_linear=True,
         ),
         "small": JointRecipe(
-            JointPreset.like_cosmos("small", replace(SHORT, decoder_noise=1.0, refresh_steps=100)),
+            JointPreset.like_cosmos("small", replace(SHORT, refresh_steps=100)),
             SMALL, RECIPES["small"].budget,
         ),
         "base": JointRecipe(
