@@ -105,10 +105,10 @@ class JointRecipe:
             raise UserError("Latents of a batch are standardised together; give training.batch_size=2 or more.")
 
 
-# At nano and small, unlike in the paper, the cross-entropy of tokens teaches the whole autoencoder: where latents are so
-# few and narrow, the squared error keeps what states vary by most and not what tells tokens apart. Noise is of the
-# deviation that latents of these widths can bear, and batches of few texts are noised several times each for the
-# denoiser, which learns more slowly than the autoencoder and costs less.
+# At nano and small, unlike in the paper, the cross-entropy of tokens teaches the whole autoencoder: where latents are
+# so few and narrow, the squared error keeps what states vary by most and not what tells tokens apart. Noise is of the
+# deviation that latents of these widths can bear. Each text is noised several times for the denoiser, which learns more
+# slowly than the autoencoder and costs less.
 SHORT = JointConfig(stop_tokens=False, noise_draws=2, loss_decay=0.99, decoder_noise=1.0)
 JOINT_RECIPES: Mapping[str, JointRecipe] = MappingProxyType(
     {
