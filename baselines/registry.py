@@ -173,6 +173,7 @@ SYSTEMS = Registry(
         "cosmos-64": "baselines.latent_diffusion.cosmos:Cosmos64System",
         "cosmos-128": "baselines.latent_diffusion.cosmos:Cosmos128System",
         "cosmos-full": "baselines.latent_diffusion.cosmos:CosmosFullSystem",
+        "cosmos-joint": "baselines.latent_diffusion.cosmos_joint:CosmosJointSystem",
         "gpt2": "baselines.autoregressive.gpt2:GPT2System",
         "mdlm": "baselines.token_diffusion.mdlm:MDLMSystem",
         "sedd": "baselines.token_diffusion.sedd:SEDDSystem",

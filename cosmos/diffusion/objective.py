@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -57,9 +58,15 @@ class NoisedExample(NamedTuple):
 
 
 def noised_example(
-    model: Denoiser, latents: Tensor, config: DiffusionConfig, seeds: CounterRNG, source: SourceStates | None = None
+    model: Denoiser,
+    latents: Tensor,
+    config: DiffusionConfig,
+    seeds: CounterRNG,
+    source: SourceStates | None = None,
+    times: Callable[[Tensor], Tensor] | None = None,
 ) -> NoisedExample:
-    """Noise clean latents [B, N, C] and prepare self-conditioning; arguments as in `diffusion_loss`.
+    """Noise clean latents [B, N, C] and prepare self-conditioning; arguments as in `diffusion_loss`. `times` turns the
+    times that are drawn, [B], into those of another density.
 
     Per text ("sample"), the earlier estimate is computed for a fixed share of the rows, by place
     (`self_conditioned_rows`): data come in a new order every epoch, so which text is given one is random all the same.
@@ -71,6 +78,8 @@ def noised_example(
     """
     schedule = make_schedule(config.schedule)
     t = sample_times(seeds, config.times == "stratified")
+    if times is not None:
+        t = times(t).clamp_min(FIRST_TIME)
     noise = seeds.normal(*latents.shape[1:], dtype=latents.dtype)
     # Both are drawn even where unused, so that streams do not depend on the configuration.
     coin = seeds.of_batch() < config.self_condition_share

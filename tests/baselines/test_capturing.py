@@ -28,7 +28,7 @@ from claimed_calls import network_calls
 
 LENGTH, STEPS = 12, 3
 REQUESTS = [Request(str(n), None, 7 * n, LENGTH - 1) for n in range(3)]
-SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+SYSTEMS = ("cosmos", "cosmos-joint", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 
 
 def with_random_weights(name: str) -> Any:

@@ -45,7 +45,7 @@ CASES = [
     pytest.param(name, task, slice(part, None, parts), id=f"{name}-{task}-{part}")
     for name in TRAINED
     for task in LIMITS
-    for parts in [3 if name in ("cosmos", "tencdm", "ld4lg") else 1]
+    for parts in [3 if name in ("cosmos", "cosmos-joint", "tencdm", "ld4lg") else 1]
     for part in range(parts)
 ]
 STEPS = 4  # at most, of every setting that has steps
@@ -61,6 +61,9 @@ NOT_COMPARED = {
     "autoencoder": "a first stage from elsewhere; latent_diffusion/test_shared_decoder.py",
     "decoder": "the same",
     "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
+    "loss_decay": "which times later batches get; cosmos/diffusion/test_timestep_sampling.py",
+    "refresh_steps": "the same",
+    "uniform_share": "the same",
 }
 # Keys that are refused by whoever is given them, in words of its own.
 REFUSED_BY_THE_SYSTEM = {

@@ -75,7 +75,9 @@ def encoder_blocks(model: nn.Module) -> nn.ModuleList:
     return blocks
 
 
-@pytest.mark.parametrize("name", ["cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq", "gpt2"])
+@pytest.mark.parametrize(
+    "name", ["cosmos", "cosmos-joint", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq", "gpt2"]
+)
 def test_every_trained_system_has_every_preset(name: str) -> None:
     assert set(registry.find(name).presets) - {"pretrained"} == set(PRESETS)
 

@@ -16,6 +16,7 @@ from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget, Corpus, Document, Limits, Request, TrainingResult
 from baselines.embedding_diffusion.diffuseq import DiffuSeqRecipe, DiffuSeqSystem, EmbeddingSampling
 from baselines.latent_diffusion.cosmos import CosmosSystem
+from baselines.latent_diffusion.cosmos_joint import CosmosJointSystem
 from baselines.latent_diffusion.ld4lg import LD4LGRecipe, LD4LGSystem
 from baselines.latent_diffusion.system import LatentSamplingSetting
 from baselines.latent_diffusion.tencdm import TEncDMRecipe, TEncDMSystem
@@ -25,6 +26,7 @@ from baselines.token_diffusion.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.token_diffusion.system import TokenDiffusionRecipe
 from benchmarks.timing.probes import counting
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
+from cosmos.joint_recipes import JointConfig, JointPreset, JointRecipe
 from cosmos.training.loop import TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
@@ -95,6 +97,12 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         start_linear=True,
         adaptation_share=ADAPTATION_SHARE,
     )
+
+
+def _joint(encoder: str) -> JointRecipe:
+    joint = JointConfig(time_bins=8, loss_decay=0.9, refresh_steps=3, decoder_noise=0.2, noise_draws=2)
+    model = JointPreset(encoder, AUTOENCODER, DENOISER, DiffusionConfig(ScheduleConfig(d=3.0)), joint)
+    return JointRecipe(model, TRAINING, BUDGET, start_linear=True)
 
 
 SYSTEMS: Mapping[str, TinySystem] = {
@@ -172,6 +180,13 @@ SYSTEMS: Mapping[str, TinySystem] = {
         {"start_linear": False},
         (FEW_LATENT_STEPS,),
         ("autoencoder", "diffusion", "adaptation"),
+    ),
+    "cosmos-joint": TinySystem(
+        CosmosJointSystem,
+        _joint,
+        {"start_linear": False},
+        (FEW_LATENT_STEPS,),
+        ("joint",),
     ),
 }
 

@@ -42,6 +42,7 @@ class Begun:
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     weights: float
     loss: float
+    gradient: float  # the sum of its sizes: where losses stop says nothing of their values
 
 
 class EnoughError(Exception):
@@ -70,9 +71,13 @@ class Spy:
             torch.default_generator.manual_seed(0)
             for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it
                 parameter.add_(0.02 * torch.randn(parameter.shape))
-            total, _ = stage.loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
-        model.eval()
-        self.begun.append(Begun(stage.name, config, budget, len(data), shapes, weights, float(total)))
+            with torch.enable_grad():
+                total, _ = stage.loss(model.train(), batch, CounterRNG(torch.arange(ROWS)))
+                total.backward()
+        gradient = sum(float(p.grad.double().abs().sum()) for p in model.parameters() if p.grad is not None)
+        model.eval().zero_grad(set_to_none=True)
+        loss = float(total.detach())
+        self.begun.append(Begun(stage.name, config, budget, len(data), shapes, weights, loss, gradient))
         if self.expected and (self.begun == self.expected or self.begun[-1] != self.expected[len(self.begun) - 1]):
             raise EnoughError
         return TrainingResult(1, 0.0, 1.0, 1.0, {"best_share": 1.0, "validation_losses": []})

@@ -24,7 +24,7 @@ from benchmarks.timing.verdict import Rules
 pytestmark = pytest.mark.gpu
 
 LENGTH, STEPS = 24, 6
-SYSTEMS = ("cosmos", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+SYSTEMS = ("cosmos", "cosmos-joint", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 CELLS = [(name, setting) for name in SYSTEMS for setting in available(registry.find(name))]
 DEFAULTS = [(name, next(iter(registry.find(name).settings))) for name in SYSTEMS]
 
@@ -79,6 +79,7 @@ def test_no_loop_waits_for_the_device(name: str, setting: str, device: str, made
     seeds = torch.arange(4, device=device)
     loop, inputs = {
         "cosmos": lambda: (system.tokens, (seeds,)),
+        "cosmos-joint": lambda: (system.tokens, (seeds,)),
         "tencdm": lambda: (system.latents, (seeds,)),
         "ld4lg": lambda: (system.latents, (seeds,)),
     }.get(name, lambda: (system.sample, (seeds, torch.zeros(4, 1, dtype=torch.int64, device=device))))()

@@ -20,7 +20,7 @@ from tiny_systems import with_training
 
 pytestmark = pytest.mark.gpu
 
-SYSTEMS = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+SYSTEMS = ("cosmos", "cosmos-joint", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 STEPS = 40
 
 

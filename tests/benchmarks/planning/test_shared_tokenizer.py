@@ -84,7 +84,7 @@ def test_the_command_of_a_cell_names_who_decided_its_tokenizer() -> None:
 
 def test_systems_with_an_encoder_say_so() -> None:
     deciding = {name for name in registry.names() if issubclass(registry.find(name), DecidesTokenizer)}
-    assert deciding == {*LATENT, *(f"cosmos-{n}" for n in (8, 16, 32, 64, 128, "full"))}
+    assert deciding == {*LATENT, "cosmos-joint", *(f"cosmos-{n}" for n in (8, 16, 32, 64, 128, "full"))}
     for name in deciding:
         system = registry.find(name)
         for recipe in system.presets.values():

@@ -1,0 +1,67 @@
+"""Cosmos trained in one stage: compressor, denoiser and decompressor together (`cosmos.joint`, after LDLM, 2605.07933).
+
+Networks, sizes, samplers and settings are those of `cosmos`, so what is compared is how they are trained: one budget
+for one stage, each step of which costs about what a step of both stages costs. LDLM's denoiser has no norm at its end,
+and its schedule is sigma/alpha = 3 tan(pi t/2). Passages, where the corpus has any, are not learnt from, for they have
+no sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from baselines.contract import Budget, Corpus
+from baselines.latent_diffusion.cosmos import CosmosSystem
+from baselines.latent_diffusion.system import LatentNetworks, LatentRecipe, TrainedStages
+from cosmos.data.encoding import EncodedCorpus
+from cosmos.joint import JointModel, fit_statistics, joint_stage, train_jointly
+from cosmos.joint_recipes import JOINT_RECIPES, JointRecipe
+from cosmos.stages import measured
+from cosmos.text.encoder import TextEncoder
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+
+
+class CosmosJointSystem(CosmosSystem):
+    """Latent diffusion in a space that is learnt together with it."""
+
+    name: ClassVar[str] = "cosmos-joint"
+    presets: ClassVar[Mapping[str, Any]] = JOINT_RECIPES
+
+    def two_stages(self) -> LatentRecipe:
+        """The one training under both names; no share of the budget is read."""
+        recipe: JointRecipe = self.recipe
+        return LatentRecipe(
+            text_encoder=recipe.model.text_encoder,
+            denoiser=recipe.model.denoiser,
+            decoder_layers=recipe.model.autoencoder.layers,
+            diffusion=recipe.model.diffusion,
+            decoder_training=recipe.training,
+            denoiser_training=recipe.training,
+            decoder_share=0.5,
+            budget=recipe.budget,
+            encoding_share=recipe.encoding_share,
+        )
+
+    def passages(self, corpus: Corpus, encoder: TextEncoder) -> tuple[()]:
+        return ()
+
+    def train_networks(
+        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> TrainedStages:
+        recipe: JointRecipe = self.recipe
+        joint = JointModel(model.decoder, model.denoiser, recipe.model.joint)
+        joint.to(model.standardiser.mean.device)
+
+        def fit() -> None:
+            fit_statistics(joint, model.standardiser, data)
+
+        once = measured(fit, replace(run, workdir=run.workdir / "statistics"))
+        prepared = Cost.total([once, once])  # after training it is done again
+        part = left.after(Cost.total([start, prepared]), "The linear start with the latents' statistics")
+        stage = joint_stage(joint, model.standardiser, data, recipe.model.diffusion)
+        trained = train_jointly(stage, recipe.training, part, run)
+        fit()
+        return TrainedStages({stage.name: trained}, prepared, trained.validation_loss)
