@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal, get_args
 
-from cosmos.config import PRESETS, Preset
-from cosmos.io.errors import UserError
+from cosmos.config import PRESETS, RELEASE_END_NOISE, Preset
+from cosmos.io.errors import UserError, check_range, unknown
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 
@@ -17,6 +18,51 @@ def check_shares(**shares: float) -> None:
     for name, share in shares.items():
         if not 0 < share < 1:
             raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
+
+
+PLAIN = TrainingConfig()
+DistillationMethod = Literal["progressive", "consistency"]
+MOST_CALLS = 1024  # of a teacher
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A last stage, in which students learn to do with few calls what the denoiser does with many.
+
+    Each number of `calls` is a round, with an equal part of the share, and a student; `cosmos.diffusion.distillation`.
+    """
+
+    share: float = 0.0  # of the budget that encoding leaves; 0: none
+    method: DistillationMethod = "progressive"
+    calls: tuple[int, ...] = (8, 4, 2, 1)  # of the students; falling, and each divides the one before
+    teacher_calls: int = 32  # of the denoiser, of which the first student's are a part
+    end_noise: float = RELEASE_END_NOISE  # sigma/alpha at the teacher's last call
+    guidance: float = 1.0  # of the teacher, which the students need no second call for; 1 is the conditional model
+    training: TrainingConfig = PLAIN
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise UserError(f"The share of distillation must lie in [0, 1), not {self.share:g}.")
+        if self.method not in get_args(DistillationMethod):
+            raise unknown("method of distillation", self.method, get_args(DistillationMethod))
+        check_range("teacher_calls", self.teacher_calls, 1, MOST_CALLS)
+        check_range("end_noise", self.end_noise, 1e-4, 10.0)
+        check_range("guidance", self.guidance, -100.0, 100.0)
+        before = (self.teacher_calls, *self.calls)
+        falling = all(0 < less < more and more % less == 0 for more, less in zip(before, self.calls, strict=False))
+        if not self.calls or not falling:
+            said = ",".join(map(str, self.calls))
+            raise UserError(
+                f"The calls of students must fall and each divide the one before, the first one the teacher's "
+                f"{self.teacher_calls}: not {said or 'none'}; try 8,4,2,1."
+            )
+
+    def ignored_keys(self) -> dict[str, str]:
+        keys = ("method", "calls", "teacher_calls", "end_noise", "guidance", "training")
+        return dict.fromkeys(keys, "nothing is distilled; set {}share above 0") if self.share == 0 else {}
+
+
+NO_DISTILLATION = DistillationConfig()
 
 
 @dataclass(frozen=True)
@@ -31,6 +77,7 @@ class Recipe:
     start_linear: bool = False  # `cosmos.models.linear_init`, for trainings of a few hundred steps
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
+    distillation: DistillationConfig = NO_DISTILLATION
 
     def __post_init__(self) -> None:
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
@@ -47,12 +94,23 @@ BASE = TrainingConfig(
 )  # fmt: skip
 
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
+# Students begin as their teachers, which is near; so rates are lower, and averages shorter.
+DISTILLATION = {
+    "nano": DistillationConfig(training=replace(NANO, learning_rate=1e-3, ema_decay=0.9)),
+    "small": DistillationConfig(training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4)),
+    "base": DistillationConfig(
+        training=replace(BASE_DENOISER, learning_rate=5e-5, final_learning_rate=0.0, ema_decay=0.999)
+    ),
+}
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "nano": Recipe(PRESETS["nano"], NANO, NANO, 1 / 3, Budget(3e12, "flops"), start_linear=True),
-        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds")),
-        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps")),
+        name: replace(recipe, distillation=DISTILLATION[name])
+        for name, recipe in {
+            "nano": Recipe(PRESETS["nano"], NANO, NANO, 1 / 3, Budget(3e12, "flops"), start_linear=True),
+            "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds")),
+            "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps")),
+        }.items()
     }
 )
 

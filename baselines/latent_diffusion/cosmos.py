@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus
+from baselines.latent_diffusion.distillation import distilled_settings
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import MINILM, Preset
@@ -58,6 +59,7 @@ class CosmosSystem(LatentDiffusionSystem):
         "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
         "guided-20": replace(DPMPP_2M, guidance=1.5),
         "release-guided-200": LatentSamplingSetting(guidance=1.5),
+        **distilled_settings(),
     }
 
     @staticmethod
@@ -85,6 +87,7 @@ class CosmosSystem(LatentDiffusionSystem):
             decoder_share=recipe.autoencoder_share,
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
+            distillation=recipe.distillation,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -153,8 +156,9 @@ class CosmosSystem(LatentDiffusionSystem):
         Pipeline(vocabulary, model.standardiser, model.decoder, encoder, model.denoiser, diffusion).save(folder / MODEL)
 
     def check(self, checkpoint_folder: Path) -> None:
-        checkpoint.check_finished(checkpoint_folder, self.configured)
+        stored = checkpoint.check_finished(checkpoint_folder, self.configured)
         check(checkpoint_folder / MODEL)
+        self.check_students(checkpoint_folder, stored["shape"])
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         self.check(checkpoint_folder)

@@ -36,9 +36,16 @@ from torch import Tensor, nn
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
+from baselines.latent_diffusion.distillation import distilled_settings
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.system import (
+    LatentDiffusionSystem,
+    LatentNetworks,
+    LatentRecipe,
+    LatentSamplingSetting,
+    Setting,
+)
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -144,7 +151,7 @@ class LD4LGSystem(LatentDiffusionSystem):
     presets: ClassVar[Mapping[str, Any]] = {
         name: LD4LGRecipe.like_cosmos(
             name, d, decoder_layers=layers, decoder_share=share, autoencoder=PRESETS[name].autoencoder,
-            start_linear=RECIPES[name].start_linear,
+            start_linear=RECIPES[name].start_linear, distillation=replace(RECIPES[name].distillation, end_noise=0.05),
         )
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
@@ -157,6 +164,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         "guided-20": LatentSamplingSetting(**DPM_SOLVER, guidance=GUIDANCE),
         "mbr5-dpmpp_2m-20": CandidateSampling(**DPM_SOLVER),
         "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),  # the authors' own, for summaries
+        **distilled_settings(),
     }
     kv_decoder: KVCacheDecoder | None = None
 
@@ -206,10 +214,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
-    def candidates(self, setting: LatentSamplingSetting) -> int:
+    def candidates(self, setting: Setting) -> int:
         return setting.candidates if isinstance(setting, CandidateSampling) else 1
 
-    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def sample_tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)

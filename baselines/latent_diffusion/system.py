@@ -18,6 +18,7 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,21 +28,25 @@ from torch import Tensor, nn
 from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.latent_diffusion import distillation
+from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
 from baselines.latent_diffusion.encoding_budget import affordable
 from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
 from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.recipes import RECIPES, check_shares
+from cosmos.recipes import NO_DISTILLATION, RECIPES, DistillationConfig, check_shares
 from cosmos.runtime.capture import Capturable, captured
-from cosmos.stages import measured
+from cosmos.stages import measured, source_of
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
+from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
@@ -51,6 +56,9 @@ from cosmos.training.loop import TrainingConfig, TrainingStage, train
 @dataclass(frozen=True)
 class LatentSamplingSetting(SamplerSetting, Capturable):
     """How to generate: the sampler, and whether its loop is captured."""
+
+
+Setting = LatentSamplingSetting | DistilledSampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,7 @@ class LatentRecipe:
     decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
 
     def __post_init__(self) -> None:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
@@ -88,6 +97,7 @@ class LatentRecipe:
             "decoder_training": cosmos.autoencoder_training,
             "denoiser_training": cosmos.diffusion_training,
             "budget": cosmos.budget,
+            "distillation": cosmos.distillation,
         }
         return cls(**values | changes)
 
@@ -135,6 +145,10 @@ class LatentDiffusionSystem(TrainedSystem):
     @abstractmethod
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         """The denoiser's, once the first has ended, and what it pays for before it trains."""
+
+    def clean(self, model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
+        """What is diffused of a batch of the second stage, standardised [B, N, C], and the source."""
+        return model.denoiser.normaliser.standardise(batch["latents"]), source_of(model.standardiser, batch)
 
     def denoiser_sizes(self, latents: int, latent_width: int, shape: Mapping[str, int]) -> DenoiserConfig:
         """Those of the recipe, made to suit what is diffused and the task's sources."""
@@ -200,25 +214,31 @@ class LatentDiffusionSystem(TrainedSystem):
         model.standardiser = Standardiser.of(targets.states.statistics())
         model.to(find_processes(run.device).device)
         start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = left.part(recipe.decoder_share).after(start, "The linear start")
+        two_stages = left.part(1.0 - recipe.distillation.share)
+        part = two_stages.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
         first = train(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
+        part = two_stages.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
         second = train(next_stage, recipe.denoiser_training, part, run)
+        trained = {stage.name: first, next_stage.name: second}
+        if (config := recipe.distillation).share > 0:
+            clean, part = partial(self.clean, model), left.part(config.share)
+            students, rounds = distillation.distil(next_stage, clean, recipe.diffusion, config, part, run)
+            distillation.save_students(workdir, students)
+            trained |= rounds
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
-            steps=first.steps + second.steps,
-            seconds=first.seconds + second.seconds + cost.seconds,
-            flops=first.flops + second.flops + cost.flops,
+            steps=sum(part.steps for part in trained.values()),
+            seconds=sum(part.seconds for part in trained.values()) + cost.seconds,
+            flops=sum(part.flops for part in trained.values()) + cost.flops,
             validation_loss=second.validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                stage.name: asdict(first),
-                next_stage.name: asdict(second),
+                **{name: asdict(part) for name, part in trained.items()},
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -248,8 +268,18 @@ class LatentDiffusionSystem(TrainedSystem):
         encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run)
         return encoding, encoding.corpus(train, validation, learnt.passages)
 
+    def check(self, checkpoint_folder: Path) -> None:
+        super().check(checkpoint_folder)
+        shape = checkpoint.check_finished(checkpoint_folder, self.configured)["shape"]
+        self.check_students(checkpoint_folder, shape)
+
+    def check_students(self, checkpoint_folder: Path, shape: Mapping[str, int]) -> None:
+        config = self.two_stages().distillation
+        distillation.check_students(checkpoint_folder, config, lambda: self.build(shape).denoiser)
+
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
+        self.weights = DenoiserWeights(self.model.denoiser, checkpoint_folder)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
             if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
@@ -264,6 +294,7 @@ class LatentDiffusionSystem(TrainedSystem):
         self.model.standardiser = standardiser.to(self.device)
         self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
         self.encoder = None
+        self.weights = DenoiserWeights(self.model.denoiser, None)
 
     def longest(self) -> dict[str, int]:
         return {"length": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
@@ -281,12 +312,18 @@ class LatentDiffusionSystem(TrainedSystem):
         networks: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
         return networks | self.model.denoiser.conditioning_networks(self.encoder)
 
-    def check_setting(self, setting: LatentSamplingSetting) -> None:
-        check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
+    def check_setting(self, setting: Setting) -> None:
+        recipe, conditional = self.two_stages(), self.limits.source_tokens > 0
+        distillation.check_guided_teacher(recipe.distillation, recipe.diffusion, conditional)
+        if isinstance(setting, DistilledSampling):
+            distillation.check_student(recipe.distillation, setting.steps)
+        else:
+            check_guidance(setting, recipe.diffusion, conditional)
 
-    def generate(self, requests: Sequence[Request], setting: LatentSamplingSetting) -> list[Sample]:
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         if not requests:
             return []
+        self.weights.use(setting.steps if isinstance(setting, DistilledSampling) else 0)
         with torch.inference_mode():
             source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
 
@@ -295,22 +332,26 @@ class LatentDiffusionSystem(TrainedSystem):
 
             return mbr.generate(requests, draw, self.candidates(setting), self.vocabulary)
 
-    def candidates(self, setting: LatentSamplingSetting) -> int:
+    def candidates(self, setting: Setting) -> int:
         """How many texts are made of each request, of which one is kept."""
         return 1
 
-    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def sample_tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""
         return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
 
-    def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
         return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
 
-    def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def latents(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
-        states, diffusion = SourceStates(*source) if source else None, self.two_stages().diffusion
-        return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
+        states, recipe = SourceStates(*source) if source else None, self.two_stages()
+        given: Any = (self.model.denoiser, recipe.diffusion)
+        if isinstance(setting, DistilledSampling):
+            config, calls = recipe.distillation, setting.steps
+            return sample_distilled(*given, config, calls, seeds, states, setting.compiled)
+        return sample_latents(*given, setting, seeds, states, setting.compiled)
 
     def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""

@@ -25,6 +25,7 @@ from baselines.token_diffusion.sedd import Scoring, SEDDRecipe, SEDDSystem
 from baselines.token_diffusion.system import TokenDiffusionRecipe
 from benchmarks.timing.probes import counting
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
+from cosmos.recipes import DistillationConfig
 from cosmos.training.loop import TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
@@ -43,6 +44,8 @@ TRUNK = TrunkConfig(32, 2, 2, 64)
 TIMED_TRUNK = dataclasses.replace(TRUNK, time_width=8)
 DENOISER = DenoiserConfig(6, 16, 32, 2, 2, output_norm=False, source_layers=1, positions=True)
 SEDD = SEDDRecipe(TIMED_TRUNK, 1, TRAINING, BUDGET)
+STUDENTS = DistillationConfig(0.3, calls=(4, 2, 1), teacher_calls=8, training=TRAINING)
+ROUNDS = ("distilled-4", "distilled-2", "distilled-1")
 DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
 FEW_LATENT_STEPS = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True)
 
@@ -76,6 +79,7 @@ def _tencdm(encoder: str) -> TEncDMRecipe:
         decoder_share=0.3,
         budget=BUDGET,
         decoder_weight=4.0,
+        distillation=dataclasses.replace(STUDENTS, method="consistency"),
     )
 
 
@@ -91,6 +95,7 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         decoder_share=0.3,
         budget=BUDGET,
         start_linear=True,
+        distillation=STUDENTS,
     )
 
 
@@ -154,21 +159,21 @@ SYSTEMS: Mapping[str, TinySystem] = {
             LatentSamplingSetting("release", 4, guidance=1.5),
             LatentSamplingSetting("release", 4, guidance=1.5, self_guidance=1.5),
         ),
-        ("decoder", "denoiser"),
+        ("decoder", "denoiser", *ROUNDS),
     ),
     "ld4lg": TinySystem(
         LD4LGSystem,
         _ld4lg,
         {"decoder_layers": 2},
         (LatentSamplingSetting("ddpm", 4), LatentSamplingSetting("dpmpp_2m", 4, "log_snr", final_x0=True)),
-        ("decoder", "denoiser"),
+        ("decoder", "denoiser", *ROUNDS),
     ),
     "cosmos": TinySystem(
         CosmosSystem,
-        lambda encoder: tiny_recipe(Path(encoder)),
+        lambda encoder: tiny_recipe(Path(encoder), distillation=STUDENTS),
         {"start_linear": False},
         (FEW_LATENT_STEPS,),
-        ("autoencoder", "diffusion"),
+        ("autoencoder", "diffusion", *ROUNDS),
     ),
 }
 
