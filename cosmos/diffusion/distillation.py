@@ -216,6 +216,7 @@ class DistillationObjective:
 @functools.cache
 def student_grid(diffusion: DiffusionConfig, config: DistillationConfig, calls: int) -> Grid:
     """The grid of a student of so many calls, or with all of them of the first teacher."""
+    assert config.teacher_calls % calls == 0
     grid = path(make_schedule(diffusion.schedule), config.teacher_calls, config.end_noise)
     return every(grid, config.teacher_calls // calls)
 

@@ -16,7 +16,7 @@ from baselines.latent_diffusion.cosmos import CosmosFullSystem, CosmosSystem
 from cosmos.recipes import RECIPES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, Trained, fit, make
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, SYSTEMS, Trained, fit, make
 
 SOURCES = [source for source, _ in PAIRS]
 
@@ -48,7 +48,7 @@ def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> N
     assert list(system.settings)[:2] == ["dpmpp_2m-20", "release-200"]
     assert list(system.networks()) == ["denoiser", "decompressor", "condition_encoder", "text_encoder"]
     assert not any(value.requires_grad for value in system.networks()["text_encoder"].parameters())
-    assert {path.name for path in folder.iterdir()} == {"config.json", "fit.json", "model"}  # no caches are left
+    assert {path.name for path in folder.iterdir()} == {"config.json", "fit.json", "model", "students"}  # no caches are left
 
 
 def test_the_recipes_have_the_releases_settings() -> None:
@@ -97,7 +97,7 @@ def test_encoding_takes_its_share_of_a_small_budget(encoder_folder: Path, tmp_pa
     assert 0 < few.notes["documents"] < 20
     paid = few.notes["encoding_flops"]
     assert 0 < paid < 0.1 * 3e8  # states, and the latents and the linear start made of them
-    assert few.flops == paid + sum(few.notes[name]["flops"] for name in ("autoencoder", "diffusion"))
+    assert few.flops == paid + sum(few.notes[name]["flops"] for name in SYSTEMS["cosmos"].stages)
     assert 0.8 * 3e8 < few.flops < 1.2 * 3e8
     unseen = dataclasses.replace(CORPUS, validation=[])
     alone = fit(cosmos(encoder_folder), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
