@@ -65,6 +65,12 @@ class DistillationConfig:
 NO_DISTILLATION = DistillationConfig()
 
 
+def check_last_shares(distillation: DistillationConfig, grid_share: float) -> None:
+    """Raise `UserError` unless what follows the denoiser's training leaves it something."""
+    if not 0 <= grid_share < 1 - distillation.share:
+        raise UserError(f"grid_share must lie in [0, 1) and leave something beside distillation, not {grid_share:g}.")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to make one Cosmos."""
@@ -78,9 +84,11 @@ class Recipe:
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
     distillation: DistillationConfig = NO_DISTILLATION
+    grid_share: float = 0.0  # of what encoding leaves, the most that choosing time grids may cost; 0: none are
 
     def __post_init__(self) -> None:
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
+        check_last_shares(self.distillation, self.grid_share)
 
 
 # The trainings that all systems share at a preset, where nothing speaks against it.

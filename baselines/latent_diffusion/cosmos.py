@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from baselines.common import checkpoint
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus
-from baselines.latent_diffusion.distillation import distilled_settings
 from baselines.latent_diffusion.ignored_keys import ignored_keys
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.models.autoencoder import Autoencoder
@@ -59,7 +59,7 @@ class CosmosSystem(LatentDiffusionSystem):
         "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
         "guided-20": replace(DPMPP_2M, guidance=1.5),
         "release-guided-200": LatentSamplingSetting(guidance=1.5),
-        **distilled_settings(),
+        **few_calls(),
     }
 
     @staticmethod
@@ -88,6 +88,7 @@ class CosmosSystem(LatentDiffusionSystem):
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
             distillation=recipe.distillation,
+            grid_share=recipe.grid_share,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -158,7 +159,7 @@ class CosmosSystem(LatentDiffusionSystem):
     def check(self, checkpoint_folder: Path) -> None:
         stored = checkpoint.check_finished(checkpoint_folder, self.configured)
         check(checkpoint_folder / MODEL)
-        self.check_students(checkpoint_folder, stored["shape"])
+        self.check_few_calls(checkpoint_folder, stored["shape"])
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         self.check(checkpoint_folder)

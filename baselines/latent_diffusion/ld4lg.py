@@ -36,16 +36,10 @@ from torch import Tensor, nn
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.common.static_shapes import summed_nll
-from baselines.latent_diffusion.distillation import distilled_settings
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
-from baselines.latent_diffusion.system import (
-    LatentDiffusionSystem,
-    LatentNetworks,
-    LatentRecipe,
-    LatentSamplingSetting,
-    Setting,
-)
+from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
@@ -164,7 +158,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         "guided-20": LatentSamplingSetting(**DPM_SOLVER, guidance=GUIDANCE),
         "mbr5-dpmpp_2m-20": CandidateSampling(**DPM_SOLVER),
         "mbr5-ddpm-guided-250": CandidateSampling(**ANCESTRAL, guidance=GUIDANCE),  # the authors' own, for summaries
-        **distilled_settings(),
+        **few_calls(end_noise=0.05),
     }
     kv_decoder: KVCacheDecoder | None = None
 

@@ -28,17 +28,25 @@ from torch import Tensor, nn
 from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
-from baselines.latent_diffusion import distillation
+from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
+from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
+from cosmos.config import (
+    MINILM,
+    PRESETS,
+    DenoiserConfig,
+    DiffusionConfig,
+    ScheduleConfig,
+    check_layers,
+)
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.recipes import NO_DISTILLATION, RECIPES, DistillationConfig, check_shares
-from cosmos.runtime.capture import Capturable, captured
+from cosmos.recipes import NO_DISTILLATION, RECIPES, DistillationConfig, check_last_shares, check_shares
+from cosmos.runtime.capture import captured
 from cosmos.stages import measured, source_of
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
@@ -51,14 +59,6 @@ from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
 from cosmos.training.loop import TrainingConfig, TrainingStage, train
-
-
-@dataclass(frozen=True)
-class LatentSamplingSetting(SamplerSetting, Capturable):
-    """How to generate: the sampler, and whether its loop is captured."""
-
-
-Setting = LatentSamplingSetting | DistilledSampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +75,16 @@ class LatentRecipe:
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
+    grid_share: float = (
+        0.0  # as well: the most that choosing time grids may cost; any above 0 does for a budget in steps
+    )
 
     def __post_init__(self) -> None:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
         check_layers(decoder_layers=self.decoder_layers)
+        check_last_shares(self.distillation, self.grid_share)
 
     @classmethod
     def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
@@ -117,6 +121,7 @@ class LatentDiffusionSystem(TrainedSystem):
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
     model: LatentNetworks
     encoder: TextEncoder | None
+    noises: time_grids.Noises | None  # of the checkpoint's grids
     decoder_name: ClassVar[str] = "decoder"  # among `networks`
 
     @staticmethod
@@ -214,7 +219,8 @@ class LatentDiffusionSystem(TrainedSystem):
         model.standardiser = Standardiser.of(targets.states.statistics())
         model.to(find_processes(run.device).device)
         start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        two_stages = left.part(1.0 - recipe.distillation.share)
+        grid_share = 0.0 if budget.unit == "steps" else recipe.grid_share
+        two_stages = left.part(1.0 - recipe.distillation.share - grid_share)
         part = two_stages.part(recipe.decoder_share).after(start, "The linear start")
         stage = self.first_stage(model, data)
         first = train(stage, recipe.decoder_training, part, run)
@@ -222,17 +228,22 @@ class LatentDiffusionSystem(TrainedSystem):
         part = two_stages.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
         second = train(next_stage, recipe.denoiser_training, part, run)
         trained = {stage.name: first, next_stage.name: second}
+        last: Any = (next_stage, partial(self.clean, model), recipe.diffusion)
+        looking = Cost()
+        if recipe.grid_share > 0:
+            chosen = time_grids.choose(*last, left.part(recipe.grid_share), run)
+            time_grids.save(workdir, chosen)
+            looking = chosen["cost"]
         if (config := recipe.distillation).share > 0:
-            clean, part = partial(self.clean, model), left.part(config.share)
-            students, rounds = distillation.distil(next_stage, clean, recipe.diffusion, config, part, run)
+            students, rounds = distillation.distil(*last, config, left.part(config.share), run)
             distillation.save_students(workdir, students)
             trained |= rounds
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
             steps=sum(part.steps for part in trained.values()),
-            seconds=sum(part.seconds for part in trained.values()) + cost.seconds,
-            flops=sum(part.flops for part in trained.values()) + cost.flops,
+            seconds=sum(part.seconds for part in trained.values()) + cost.seconds + looking.seconds,
+            flops=sum(part.flops for part in trained.values()) + cost.flops + looking.flops,
             validation_loss=second.validation_loss,
             notes={
                 "documents": len(learnt.train),
@@ -241,6 +252,8 @@ class LatentDiffusionSystem(TrainedSystem):
                 **{name: asdict(part) for name, part in trained.items()},
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
+                "grid_seconds": looking.seconds,
+                "grid_flops": looking.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
                 "text_encoder": encoder.fingerprint,
                 "cut_targets": targets.states.cut,
@@ -271,15 +284,20 @@ class LatentDiffusionSystem(TrainedSystem):
     def check(self, checkpoint_folder: Path) -> None:
         super().check(checkpoint_folder)
         shape = checkpoint.check_finished(checkpoint_folder, self.configured)["shape"]
-        self.check_students(checkpoint_folder, shape)
+        self.check_few_calls(checkpoint_folder, shape)
 
-    def check_students(self, checkpoint_folder: Path, shape: Mapping[str, int]) -> None:
-        config = self.two_stages().distillation
-        distillation.check_students(checkpoint_folder, config, lambda: self.build(shape).denoiser)
+    def check_few_calls(self, checkpoint_folder: Path, shape: Mapping[str, int]) -> None:
+        """Raise `UserError` unless the students and grids of the recipe are there and whole."""
+        recipe = self.two_stages()
+        distillation.check_students(checkpoint_folder, recipe.distillation, lambda: self.build(shape).denoiser)
+        if recipe.grid_share > 0:
+            time_grids.load(checkpoint_folder)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
         self.weights = DenoiserWeights(self.model.denoiser, checkpoint_folder)
+        if self.two_stages().grid_share > 0:
+            self.noises = time_grids.load(checkpoint_folder)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
             if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
@@ -294,7 +312,7 @@ class LatentDiffusionSystem(TrainedSystem):
         self.model.standardiser = standardiser.to(self.device)
         self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
         self.encoder = None
-        self.weights = DenoiserWeights(self.model.denoiser, None)
+        self.weights, self.noises = DenoiserWeights(self.model.denoiser, None), None
 
     def longest(self) -> dict[str, int]:
         return {"length": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
@@ -317,8 +335,12 @@ class LatentDiffusionSystem(TrainedSystem):
         distillation.check_guided_teacher(recipe.distillation, recipe.diffusion, conditional)
         if isinstance(setting, DistilledSampling):
             distillation.check_student(recipe.distillation, setting.steps)
-        else:
-            check_guidance(setting, recipe.diffusion, conditional)
+            return
+        if isinstance(setting, OptimisedSampling):
+            time_grids.check_calls(recipe.grid_share, setting.steps)
+        if not setting.self_conditioned and not recipe.diffusion.self_conditioned:
+            raise UserError("The denoiser is trained without estimates in any case; leave self_conditioned out.")
+        check_guidance(setting, self._diffusion(setting), conditional)
 
     def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         if not requests:
@@ -351,7 +373,16 @@ class LatentDiffusionSystem(TrainedSystem):
         if isinstance(setting, DistilledSampling):
             config, calls = recipe.distillation, setting.steps
             return sample_distilled(*given, config, calls, seeds, states, setting.compiled)
-        return sample_latents(*given, setting, seeds, states, setting.compiled)
+        grid = None
+        if isinstance(setting, OptimisedSampling):
+            grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps, setting.end_noise)
+        diffusion = self._diffusion(setting)
+        return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled, grid)
+
+    def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
+        """The objective, as far as a setting asks for it."""
+        diffusion = self.two_stages().diffusion
+        return diffusion if setting.self_conditioned else replace(diffusion, self_conditioning="off")
 
     def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""

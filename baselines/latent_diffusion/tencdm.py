@@ -36,9 +36,9 @@ from torch.nn import functional
 
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
-from baselines.latent_diffusion.distillation import distilled_settings
 from baselines.latent_diffusion.ignored_keys import ignored_keys
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
@@ -163,7 +163,7 @@ class TEncDMSystem(LatentDiffusionSystem):
     other_settings: ClassVar[Mapping[str, Any]] = {
         "euler-guided-50": _euler(guidance=1.5),
         "euler-ode-50": _euler("euler_ode"),
-        **distilled_settings(),
+        **few_calls(),
     }
 
     def ignored_keys(self) -> dict[str, str]:

@@ -80,6 +80,7 @@ def _tencdm(encoder: str) -> TEncDMRecipe:
         budget=BUDGET,
         decoder_weight=4.0,
         distillation=dataclasses.replace(STUDENTS, method="consistency"),
+        grid_share=0.15,
     )
 
 
@@ -96,6 +97,7 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         budget=BUDGET,
         start_linear=True,
         distillation=STUDENTS,
+        grid_share=0.15,
     )
 
 
@@ -170,7 +172,7 @@ SYSTEMS: Mapping[str, TinySystem] = {
     ),
     "cosmos": TinySystem(
         CosmosSystem,
-        lambda encoder: tiny_recipe(Path(encoder), distillation=STUDENTS),
+        lambda encoder: tiny_recipe(Path(encoder), distillation=STUDENTS, grid_share=0.15),
         {"start_linear": False},
         (FEW_LATENT_STEPS,),
         ("autoencoder", "diffusion", *ROUNDS),
