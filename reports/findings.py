@@ -234,7 +234,7 @@ def _kept(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
         if _steps(most) >= MANY and told:
             sentences.append(
                 f"Of the {column.title} that {most.name} has with {significant(most.calls.value or 0.0, 3)} calls, the "
-                f"same checkpoint keeps, text by text, {listed(told)}."
+                f"same checkpoint keeps {listed(told)}: ratios over the same texts, intervals over their choice alone."
             )
     return sentences
 

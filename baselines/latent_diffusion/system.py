@@ -32,14 +32,7 @@ from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
 from baselines.latent_diffusion.encoding_budget import affordable
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
-from cosmos.config import (
-    MINILM,
-    PRESETS,
-    DenoiserConfig,
-    DiffusionConfig,
-    ScheduleConfig,
-    check_layers,
-)
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, ScheduleConfig, check_layers
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
@@ -75,9 +68,7 @@ class LatentRecipe:
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
-    grid_share: float = (
-        0.0  # as well: the most that choosing time grids may cost; any above 0 does for a budget in steps
-    )
+    grid_share: float = 0.0  # as well: the most that choosing time grids may cost; in steps any above 0 will do
 
     def __post_init__(self) -> None:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
@@ -369,15 +360,13 @@ class LatentDiffusionSystem(TrainedSystem):
     def latents(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
         states, recipe = SourceStates(*source) if source else None, self.two_stages()
-        given: Any = (self.model.denoiser, recipe.diffusion)
+        denoiser, grid = self.model.denoiser, None
         if isinstance(setting, DistilledSampling):
-            config, calls = recipe.distillation, setting.steps
-            return sample_distilled(*given, config, calls, seeds, states, setting.compiled)
-        grid = None
+            how = recipe.distillation, setting.steps
+            return sample_distilled(denoiser, recipe.diffusion, *how, seeds, states, setting.compiled)
         if isinstance(setting, OptimisedSampling):
             grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps, setting.end_noise)
-        diffusion = self._diffusion(setting)
-        return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled, grid)
+        return sample_latents(denoiser, self._diffusion(setting), setting, seeds, states, setting.compiled, grid)
 
     def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
         """The objective, as far as a setting asks for it."""
