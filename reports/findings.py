@@ -233,7 +233,7 @@ def _kept(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
         told = [said for entry in few if (said := _share_kept(column, entry, most))]
         if _steps(most) >= MANY and told:
             sentences.append(
-                f"Of the {column.title} that {most.name} has with {significant(most.calls.value or 0.0, 3)} calls, the "
+                f"Of the {column.title} that {most.name} has with {_calls(most)} calls, the "
                 f"same checkpoint keeps {listed(told)}: ratios over the same texts, intervals over their choice alone."
             )
     return sentences
@@ -242,6 +242,10 @@ def _kept(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
 def _steps(entry: Entry) -> int:
     steps = entry.cell.setting_values.get("steps")
     return steps if isinstance(steps, int) else 0
+
+
+def _calls(entry: Entry) -> str:
+    return f"{entry.calls.value or 0.0:.4g}"
 
 
 def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
@@ -257,7 +261,7 @@ def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
     else:
         limits = ratio_interval(above, below)
         low, high = limits.low, limits.high
-    calls = significant(entry.calls.value or 0.0, 3)
+    calls = _calls(entry)
     share = percent(sum(above) / sum(below))
     return f"{share} [{percent(low)}, {percent(high)}] with {calls} ({entry.setting})"
 
