@@ -1,21 +1,23 @@
 """What the report says that few calls keep of the quality of many."""
 
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import CALLS
 
 from benchmarks.stats import ratio_interval
 from reports import content
+
+SETTINGS = {"release-200": 200, "distilled-8": 8, "distilled-1": 1, "twenty": 20}  # and their calls
 
 
 @pytest.fixture
 def sampled(fake_run, monkeypatch):
     """One checkpoint of cosmos under settings of many and of few calls."""
-    monkeypatch.setitem(CALLS, "cosmos", {"release-200": 200, "distilled-8": 8, "distilled-1": 1, "twenty": 20})
-    for setting in CALLS["cosmos"]:
+    monkeypatch.setitem(sys.modules[type(fake_run).__module__].CALLS, "cosmos", SETTINGS)
+    for setting in SETTINGS:
         fake_run.add("cosmos", setting)
     return fake_run
 
@@ -44,7 +46,7 @@ def test_it_says_what_each_setting_of_few_calls_keeps(sampled, tmp_path):
 
 
 def test_settings_of_other_checkpoints_are_not_held_to_it(sampled, tmp_path):
-    for place, setting in enumerate(CALLS["cosmos"]):
+    for place, setting in enumerate(SETTINGS):
         if setting == "distilled-8":
             sampled.change(place, recipe={"width": 256})
     [said] = kept(sampled, tmp_path)
