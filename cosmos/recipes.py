@@ -104,7 +104,7 @@ BASE = TrainingConfig(
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
 # Students begin as their teachers, which is near; so rates are lower, and averages shorter.
 DISTILLATION = {
-    "nano": DistillationConfig(training=replace(NANO, learning_rate=1e-3, ema_decay=0.9)),
+    "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9)),
     # The last weights are kept: a loss whose target is the student's own falls when it learns nothing, too.
     "small": DistillationConfig(
         training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
