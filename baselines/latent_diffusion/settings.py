@@ -18,8 +18,12 @@ class LatentSamplingSetting(SamplerSetting, Capturable):
     self_conditioned: bool = field(default=True, kw_only=True)  # whether the denoiser is given its earlier estimates
 
     def ignored_keys(self) -> dict[str, str]:
-        one = "one call of the network has no earlier estimate; set {}steps above 1"
-        return super().ignored_keys() | ({"self_conditioned": one} if self.steps == 1 and not self.final_x0 else {})
+        reasons = super().ignored_keys()
+        if not self.self_conditioned:
+            reasons["self_guidance"] = "there is no earlier estimate; set {}self_conditioned=true"
+        if self.steps == 1 and not self.final_x0:
+            reasons["self_conditioned"] = "one call of the network has no earlier estimate; set {}steps above 1"
+        return reasons
 
 
 STEPS_TO_NOTHING: tuple[SolverName, ...] = ("dpmpp_2m", "dpmpp_2m_sde", "ddim", "ddpm")  # no noise is left after them

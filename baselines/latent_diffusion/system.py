@@ -366,6 +366,8 @@ class LatentDiffusionSystem(TrainedSystem):
             return sample_distilled(denoiser, recipe.diffusion, *how, seeds, states, setting.compiled)
         if isinstance(setting, OptimisedSampling):
             grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps, setting.end_noise)
+        if not setting.self_conditioned:
+            setting = replace(setting, self_guidance=1.0)
         return sample_latents(denoiser, self._diffusion(setting), setting, seeds, states, setting.compiled, grid)
 
     def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
