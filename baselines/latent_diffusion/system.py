@@ -365,7 +365,8 @@ class LatentDiffusionSystem(TrainedSystem):
             how = recipe.distillation, setting.steps
             return sample_distilled(denoiser, recipe.diffusion, *how, seeds, states, setting.compiled)
         if isinstance(setting, OptimisedSampling):
-            grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps, setting.end_noise)
+            grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps)
+            setting = replace(setting, final_x0=False)  # the grid's last call makes it
         if not setting.self_conditioned:
             setting = replace(setting, self_guidance=1.0)
         return sample_latents(denoiser, self._diffusion(setting), setting, seeds, states, setting.compiled, grid)

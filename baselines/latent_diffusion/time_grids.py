@@ -14,7 +14,7 @@ import torch
 
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.distillation import Clean
-from cosmos.config import DiffusionConfig
+from cosmos.config import RELEASE_END_NOISE, DiffusionConfig
 from cosmos.data.encoding import first_process_first
 from cosmos.diffusion.grids import MOST_CALLS, Products, fine_noises, joined, optimised_grids, products
 from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, noises_between, with_network
@@ -140,13 +140,13 @@ def load(folder: Path) -> Noises:
     return noises
 
 
-def grid_of(noises: Noises | None, diffusion: DiffusionConfig, calls: int, end_noise: float) -> Grid:
+def grid_of(noises: Noises | None, diffusion: DiffusionConfig, calls: int) -> Grid:
     """The grid of so many calls; without any that were chosen, as for random weights, one that is even in log-SNR.
 
     Raises:
         UserError: none of so many calls was chosen.
     """
-    chosen = noises_between(START_NOISE, end_noise, calls) if noises is None else noises.get(calls)
+    chosen = noises_between(START_NOISE, RELEASE_END_NOISE, calls) if noises is None else noises.get(calls)
     if chosen is None:
         raise UserError(f"The checkpoint has no time grid of {calls} calls; use another setting.")
     return call_grid(make_schedule(diffusion.schedule), chosen)
