@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
-from cosmos.config import ADAPTATION, PRESETS, AdaptationConfig, LatentPlace, Place, Preset, check_places
-from cosmos.io.errors import UserError
+from cosmos.config import (
+    ADAPTATION,
+    PRESETS,
+    RELEASE_END_NOISE,
+    AdaptationConfig,
+    LatentPlace,
+    Place,
+    Preset,
+    check_places,
+)
+from cosmos.io.errors import UserError, check_range, unknown
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 
@@ -20,12 +29,6 @@ def check_shares(**shares: float) -> None:
             raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
 
 
-def check_adaptation(share: float) -> None:
-    """Raise `UserError` unless a share of a budget can be kept for adapting the decoder; none is one."""
-    if not 0 <= share < 1:
-        raise UserError(f"adaptation_share must lie between 0 and 1, not at {share:g}.")
-
-
 def adaptation_keys(share: float) -> dict[str, str]:
     """Keys of a recipe that have no effect where no decoder is adapted, and why; see `baselines.contract`."""
     return {} if share > 0 else {"adaptation": "no decoder is adapted; set {}adaptation_share above 0"}
@@ -35,6 +38,60 @@ def adaptation_training(config: AdaptationConfig, training: TrainingConfig) -> T
     """How a decoder is adapted: as it was trained, at another rate."""
     rates = (config.rate * training.learning_rate, config.rate * training.final_learning_rate)
     return replace(training, learning_rate=rates[0], final_learning_rate=rates[1])
+
+
+PLAIN = TrainingConfig()
+DistillationMethod = Literal["progressive", "consistency"]
+MOST_CALLS = 1024  # of a teacher
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A last stage, in which students learn to do with few calls what the denoiser does with many.
+
+    Each number of `calls` is a round, with an equal part of the share, and a student; `cosmos.diffusion.distillation`.
+    """
+
+    share: float = 0.0  # of the budget that encoding leaves; 0: none
+    method: DistillationMethod = "progressive"
+    calls: tuple[int, ...] = (8, 4, 2, 1)  # of the students; falling, and each divides the one before
+    teacher_calls: int = 32  # of the denoiser, of which the first student's are a part
+    end_noise: float = RELEASE_END_NOISE  # sigma/alpha at the teacher's last call
+    guidance: float = 1.0  # of the teacher, which the students need no second call for; 1 is the conditional model
+    training: TrainingConfig = PLAIN
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise UserError(f"The share of distillation must lie in [0, 1), not {self.share:g}.")
+        if self.method not in get_args(DistillationMethod):
+            raise unknown("method of distillation", self.method, get_args(DistillationMethod))
+        check_range("teacher_calls", self.teacher_calls, 1, MOST_CALLS)
+        check_range("end_noise", self.end_noise, 1e-4, 10.0)
+        check_range("guidance", self.guidance, -100.0, 100.0)
+        before = (self.teacher_calls, *self.calls)
+        falling = all(0 < less < more and more % less == 0 for more, less in zip(before, self.calls, strict=False))
+        if not self.calls or not falling:
+            said = ",".join(map(str, self.calls))
+            raise UserError(
+                f"The calls of students must fall and each divide the one before, the first one the teacher's "
+                f"{self.teacher_calls}: not {said or 'none'}; try 8,4,2,1."
+            )
+
+    def ignored_keys(self) -> dict[str, str]:
+        keys = ("method", "calls", "teacher_calls", "end_noise", "guidance", "training")
+        return dict.fromkeys(keys, "nothing is distilled; set {}share above 0") if self.share == 0 else {}
+
+
+NO_DISTILLATION = DistillationConfig()
+
+
+def check_last_shares(distillation: DistillationConfig, grid_share: float, adaptation_share: float) -> None:
+    """Raise `UserError` unless what follows the denoiser's training leaves it something."""
+    for name, share in (("grid_share", grid_share), ("adaptation_share", adaptation_share)):
+        if not 0 <= share < 1:
+            raise UserError(f"{name} must lie between 0 and 1, not at {share:g}.")
+    if distillation.share + grid_share + adaptation_share >= 1:
+        raise UserError("The shares of grids, distillation and adaptation leave nothing of the budget; lower one.")
 
 
 @dataclass(frozen=True)
@@ -54,11 +111,13 @@ class Recipe:
     states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     clean_latents: LatentPlace = "auto"
     autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
+    distillation: DistillationConfig = NO_DISTILLATION
+    grid_share: float = 0.0  # of what encoding leaves, the most that choosing time grids may cost; 0: none are
 
     def __post_init__(self) -> None:
         check_places(self.states, self.clean_latents)
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
-        check_adaptation(self.adaptation_share)
+        check_last_shares(self.distillation, self.grid_share, self.adaptation_share)
 
     def ignored_keys(self) -> dict[str, str]:
         return adaptation_keys(self.adaptation_share)
@@ -76,14 +135,28 @@ BASE = TrainingConfig(
 )  # fmt: skip
 
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
+# Students begin as their teachers, which is near; so rates are lower, and averages shorter.
+DISTILLATION = {
+    "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9)),
+    # The last weights are kept: a loss whose target is the student's own falls when it learns nothing, too.
+    "small": DistillationConfig(
+        training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
+    ),
+    "base": DistillationConfig(
+        training=replace(BASE_DENOISER, learning_rate=5e-5, final_learning_rate=0.0, ema_decay=0.999)
+    ),
+}
 
 NANO_COSMOS = replace(NANO, learning_rate=4e-3, batch_size=8)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "nano": Recipe(PRESETS["nano"], NANO_COSMOS, NANO_COSMOS, 1 / 3, Budget(3e12, "flops"), start_linear=True),
-        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="loop"),
-        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="loop"),
+        name: replace(recipe, distillation=DISTILLATION[name])
+        for name, recipe in {
+            "nano": Recipe(PRESETS["nano"], NANO_COSMOS, NANO_COSMOS, 1 / 3, Budget(3e12, "flops"), start_linear=True),
+            "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="loop"),
+            "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="loop"),
+        }.items()
     }
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from benchmarks.stats import dominated_by
+from benchmarks.stats import FEWEST, dominated_by, ratio_interval
 from reports.columns import ScoreColumn
 from reports.legend import covered
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
@@ -18,6 +18,7 @@ from reports.significance import ColumnMarks, Pair, clear, compare_pairs
 
 NEARLY_ONE = 0.1  # the share of distinct texts below which an entry's texts are nearly all the same
 MAY_BE = 0.05  # who is on the front in fewer draws is not named
+MANY, FEW = 50, 16  # steps from which on an entry is a yardstick, and calls up to which others are held to it
 SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
@@ -36,6 +37,7 @@ def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float]) 
         *_sameness(panel),
         *_subject(column, scored, judgement),
         *_floors(panel, column, scored),
+        *_kept(column, scored),
         *_speed(panel, column, scored, front),
         _scope(panel),
     )
@@ -213,6 +215,55 @@ def _floors(panel: Panel, column: ScoreColumn, scored: Sequence[Entry]) -> list[
         for names, titles in cleared.items()
     ]
     return [*told, *sentences]
+
+
+def _kept(column: ScoreColumn, scored: Sequence[Entry]) -> list[str]:
+    """What few calls keep of the score that the same checkpoint has with its most steps, text by text."""
+    if column.direction != "higher":
+        return []
+    checkpoints: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in scored:
+        if entry.calls.value and _steps(entry) and _per_text(column, entry):
+            trainings = tuple(record.header.cell.checkpoint_id for record in entry.records)
+            checkpoints.setdefault(trainings, []).append(entry)
+    sentences = []
+    for entries in checkpoints.values():
+        most = max(entries, key=lambda entry: (_steps(entry), -(entry.calls.value or 0.0)))
+        few = sorted((e for e in entries if (e.calls.value or 0.0) <= FEW), key=lambda e: -(e.calls.value or 0.0))
+        told = [said for entry in few if (said := _share_kept(column, entry, most))]
+        if _steps(most) >= MANY and told:
+            sentences.append(
+                f"Of the {column.title} that {most.name} has with {_calls(most)} calls, the "
+                f"same checkpoint keeps {listed(told)}: ratios over the same texts, intervals over their choice alone."
+            )
+    return sentences
+
+
+def _steps(entry: Entry) -> int:
+    steps = entry.cell.setting_values.get("steps")
+    return steps if isinstance(steps, int) else 0
+
+
+def _calls(entry: Entry) -> str:
+    return f"{entry.calls.value or 0.0:.4g}"
+
+
+def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
+    """The ratio of two entries' scores with its interval over the choice of texts; "" where there is none."""
+    ours, theirs = (column.scores[e.key].per_text for e in (entry, most))
+    shared = sorted(set(ours) & set(theirs))
+    above, below = [ours[text] for text in shared], [theirs[text] for text in shared]
+    if len(shared) < FEWEST or min(*above, *below) < 0 or not sum(above) or not sum(below):
+        return ""
+    if above == below:  # which does not show that they are equal
+        [pair] = compare_pairs(column, [(entry.key, most.key)])
+        low, high = (1.0 + limit * len(shared) / sum(below) for limit in (pair.low, pair.high))
+    else:
+        limits = ratio_interval(above, below)
+        low, high = limits.low, limits.high
+    calls = _calls(entry)
+    share = percent(sum(above) / sum(below))
+    return f"{share} [{percent(low)}, {percent(high)}] with {calls} ({entry.setting})"
 
 
 def _untested(panel: Panel, column: ScoreColumn, entries: Sequence[Entry]) -> list[str]:

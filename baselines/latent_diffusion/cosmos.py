@@ -25,8 +25,9 @@ from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, 
 from baselines.contract import Corpus, Limits, TrainingResult, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
+from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
@@ -65,6 +66,7 @@ class CosmosSystem(LatentDiffusionSystem):
         "dpmpp_2m-5": replace(DPMPP_2M, steps=5),
         "guided-20": replace(DPMPP_2M, guidance=1.5),
         "release-guided-200": LatentSamplingSetting(guidance=1.5),
+        **few_calls(),
     }
 
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
@@ -104,6 +106,8 @@ class CosmosSystem(LatentDiffusionSystem):
             adaptation=recipe.adaptation,
             states=recipe.states,
             decoder=recipe.autoencoder,
+            distillation=recipe.distillation,
+            grid_share=recipe.grid_share,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -204,8 +208,9 @@ class CosmosSystem(LatentDiffusionSystem):
         Pipeline(vocabulary, *networks).save(folder / MODEL)
 
     def check(self, checkpoint_folder: Path) -> None:
-        checkpoint.check_finished(checkpoint_folder, self.configured)
+        stored = checkpoint.check_finished(checkpoint_folder, self.configured)
         check(checkpoint_folder / MODEL)
+        self.check_few_calls(checkpoint_folder, stored["shape"])
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         self.check(checkpoint_folder)

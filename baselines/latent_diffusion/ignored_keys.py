@@ -32,9 +32,11 @@ def ignored_keys(
         "denoiser.source_width": f"it is the encoder's; {encoder}",
         "denoiser.max_source_tokens": "sources are as long as the task allows",
     }
+    alone = {}  # keys of the recipe itself
     if limits.source_tokens == 0:
         conditional = ("denoiser.source_layers", "denoiser.release_condition", "diffusion.source_dropout")
         reasons |= dict.fromkeys(conditional, "the task has no source")
+        alone["distillation.guidance"] = "the task has no source"
     if sizes is None:
         reasons |= {"denoiser.latents": every, "denoiser.latent_width": f"it is the encoder's width; {encoder}"}
     else:
@@ -47,7 +49,7 @@ def ignored_keys(
             reasons[f"denoiser.{key}"] = f"it is the autoencoder's; set {{}}{part}autoencoder.{key}"
     if full:
         reasons |= dict.fromkeys(("autoencoder.latents", "denoiser.latents"), every + "; set {}full=false")
-    reasons = {part + key: why for key, why in reasons.items()}
+    reasons = alone | {part + key: why for key, why in reasons.items()}
     if budget.unit == "steps":
         reasons["encoding_share"] = "a budget in steps pays for no encoding; give one in seconds or FLOPs"
     if shared is not None:

@@ -44,8 +44,9 @@ from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
+from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
@@ -177,7 +178,7 @@ class LD4LGSystem(LatentDiffusionSystem):
     presets: ClassVar[Mapping[str, Any]] = {
         name: LD4LGRecipe.like_cosmos(
             name, d, decoder_layers=layers, decoder_share=share, autoencoder=PRESETS[name].autoencoder,
-            start_linear=RECIPES[name].start_linear,
+            start_linear=RECIPES[name].start_linear, distillation=replace(RECIPES[name].distillation, end_noise=0.05),
         )
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
@@ -200,6 +201,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         "beam4-dpmpp_2m-20": BeamSampling(**DPM_SOLVER),
         # The authors' own, for summaries.
         "beam4-mbr5-ddpm-guided-250": BeamSampling(**ANCESTRAL, guidance=GUIDANCE, candidates=5),
+        **few_calls(end_noise=0.05),
     }
     kv_decoder: KVCacheDecoder | None = None
 
@@ -270,10 +272,10 @@ class LD4LGSystem(LatentDiffusionSystem):
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
-    def candidates(self, setting: LatentSamplingSetting) -> int:
+    def candidates(self, setting: Setting) -> int:
         return setting.candidates if isinstance(setting, CandidateSampling) else 1
 
-    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def sample_tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = captured(self, self.latents, setting.capture, setting)(seeds, *source)
         decoder, length = self.decoder_of(self.model), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)

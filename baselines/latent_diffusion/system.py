@@ -21,7 +21,8 @@ import copy
 import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -31,7 +32,10 @@ from torch import Tensor, nn
 from baselines.common import checkpoint, mbr
 from baselines.common.system import TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.latent_diffusion import distillation, time_grids
+from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
 from baselines.latent_diffusion.encoding_budget import affordable
+from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
 from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
 from cosmos.adaptation import ADAPTED, Read, adaptation_stage, latent_inputs, read_datasets
 from cosmos.config import (
@@ -42,34 +46,38 @@ from cosmos.config import (
     DenoiserConfig,
     DiffusionConfig,
     Place,
-    SamplerSetting,
     ScheduleConfig,
     check_layers,
     check_places,
 )
 from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
+from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.io import artifact, safetensors
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.recipes import RECIPES, adaptation_keys, adaptation_training, check_adaptation, check_shares
-from cosmos.runtime.capture import Capturable, captured
-from cosmos.stages import measured
+from cosmos.recipes import (
+    NO_DISTILLATION,
+    RECIPES,
+    DistillationConfig,
+    adaptation_keys,
+    adaptation_training,
+    check_last_shares,
+    check_shares,
+)
+from cosmos.runtime.capture import captured
+from cosmos.stages import measured, source_of
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
+from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
 from cosmos.training.loop import TrainingConfig, TrainingStage, train
-
-
-@dataclass(frozen=True)
-class LatentSamplingSetting(SamplerSetting, Capturable):
-    """How to generate: the sampler, and whether its loop is captured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +97,16 @@ class LatentRecipe:
     adaptation: AdaptationConfig = ADAPTATION
     states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
+    distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
+    grid_share: float = 0.0  # as well: the most that choosing time grids may cost; in steps any above 0 will do
 
     def __post_init__(self) -> None:
         check_places(self.states)
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
-        check_adaptation(self.adaptation_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
         check_layers(decoder_layers=self.decoder_layers)
+        check_last_shares(self.distillation, self.grid_share, self.adaptation_share)
 
     def ignored_keys(self) -> dict[str, str]:
         return adaptation_keys(self.adaptation_share)
@@ -117,6 +127,7 @@ class LatentRecipe:
             "denoiser_training": cosmos.diffusion_training,
             "budget": cosmos.budget,
             "states": cosmos.states,
+            "distillation": cosmos.distillation,
         }
         return cls(**values | changes)
 
@@ -130,12 +141,15 @@ class TrainedStages:
         prepared: what they paid for besides.
         validation_loss: of the denoiser.
         adapted: the decoder that generation calls, where it is another than the first stage's.
+        grids: times for few calls. students: their weights, by their number of calls.
     """
 
     trained: Mapping[str, TrainingResult]
     prepared: Cost
     validation_loss: float | None
     adapted: nn.Module | None = None
+    grids: time_grids.ChosenGrids | None = None
+    students: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
 
 
 class LatentNetworks(nn.Module):
@@ -153,6 +167,7 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
     model: LatentNetworks
     encoder: TextEncoder | None
+    noises: time_grids.Noises | None  # of the checkpoint's grids
     decoder_name: ClassVar[str] = "decoder"  # among `networks`
 
     @staticmethod
@@ -183,6 +198,10 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     @abstractmethod
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         """The denoiser's, once the first has ended, and what it pays for before it trains."""
+
+    def clean(self, model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
+        """What is diffused of a batch of the second stage, standardised [B, N, C], and the source."""
+        return model.denoiser.normaliser.standardise(batch["latents"]), source_of(model.standardiser, batch)
 
     def denoiser_sizes(self, latents: int, latent_width: int, shape: Mapping[str, int]) -> DenoiserConfig:
         """Those of the recipe, made to suit what is diffused and the task's sources."""
@@ -251,6 +270,7 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
             with torch.device("meta"):
                 decoder = self.decoder_of(self.build(shape))
             safetensors.check(checkpoint_folder / ADAPTED, _shapes(decoder))
+        self.check_few_calls(checkpoint_folder, shape)
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         shape, vocabulary, model = super().read_checkpoint(checkpoint_folder)
@@ -299,13 +319,13 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         begin = (lambda: self.start(model, data, encoder, run.seed)) if shared is None else model.eval
         start = measured(begin, run)
         stages = self.train_networks(model, data, left, start, run)
-        trained = stages.trained
+        trained, looking = stages.trained, Cost() if stages.grids is None else stages.grids["cost"]
 
         cost = Cost.total([data.cost, start, stages.prepared])
         fitted = TrainingResult(
             steps=sum(stage.steps for stage in trained.values()),
-            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds,
-            flops=sum(stage.flops for stage in trained.values()) + cost.flops,
+            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds + looking.seconds,
+            flops=sum(stage.flops for stage in trained.values()) + cost.flops + looking.flops,
             validation_loss=stages.validation_loss,
             notes={
                 "documents": len(learnt.train),
@@ -315,6 +335,8 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
                 **({} if shared is None else {"first_stage": shared.notes}),
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
+                "grid_seconds": looking.seconds,
+                "grid_flops": looking.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
                 "text_encoder": encoder.fingerprint,
                 "cut_targets": targets.states.cut,
@@ -325,6 +347,9 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         )
         checkpoint.save_configuration(workdir, self.configured, shape)
         self.save(workdir, vocabulary, model, encoder, stages.adapted)
+        if stages.grids is not None:
+            time_grids.save(workdir, stages.grids)
+        distillation.save_students(workdir, stages.students)
         return fitted
 
     def train_networks(
@@ -336,7 +361,8 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
             left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
         """
         recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
-        kept = left.part(1.0 - recipe.adaptation_share)
+        of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
+        kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
         if recipe.decoder is None:
             share = recipe.decoder_share
             part = kept.part(share).after(start, "The linear start")
@@ -345,12 +371,20 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         next_stage, prepared = self.second_stage(model, data, run)
         part = kept.part(1.0 - share).after(prepared, "Computing the latents")
         second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
-        if recipe.adaptation_share == 0:
-            return TrainedStages(trained, prepared, second.validation_loss)
-        third = self.third_stage(model, data, next_stage)
-        training = adaptation_training(recipe.adaptation, recipe.decoder_training)
-        trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
-        return TrainedStages(trained, prepared, second.validation_loss, third.network)
+
+        of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
+        adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
+        if recipe.grid_share > 0:
+            grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run)
+        if (config := recipe.distillation).share > 0:
+            students, rounds = distillation.distil(*of_denoiser, config, left.part(config.share), run)
+            trained |= rounds
+        if recipe.adaptation_share > 0:
+            third = self.third_stage(model, data, next_stage)
+            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
+            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
+            adapted = third.network
+        return TrainedStages(trained, prepared, second.validation_loss, adapted, grids, students)
 
     def _encoded(
         self,
@@ -379,8 +413,18 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         encoding = Encoding(encoder, vocabulary, positions, source_tokens, run, place)
         return encoding, encoding.corpus(train, validation, learnt.passages, sample)
 
+    def check_few_calls(self, checkpoint_folder: Path, shape: Mapping[str, int]) -> None:
+        """Raise `UserError` unless the students and grids of the recipe are there and whole."""
+        recipe = self.two_stages()
+        distillation.check_students(checkpoint_folder, recipe.distillation, lambda: self.build(shape).denoiser)
+        if recipe.grid_share > 0:
+            time_grids.load(checkpoint_folder)
+
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
+        self.weights = DenoiserWeights(self.model.denoiser, checkpoint_folder)
+        if self.two_stages().grid_share > 0:
+            self.noises = time_grids.load(checkpoint_folder)
         if self.limits.source_tokens > 0:
             self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
             if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
@@ -395,6 +439,7 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         self.model.standardiser = standardiser.to(self.device)
         self.model.denoiser.normaliser.float()  # what is diffused stays float32 between the networks
         self.encoder = None
+        self.weights, self.noises = DenoiserWeights(self.model.denoiser, None), None
 
     def longest(self) -> dict[str, int]:
         return {"length": self.positions(self.limits.target_tokens), "text_width": self.text_width()}
@@ -412,12 +457,22 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
         networks: dict[str, nn.Module] = {"denoiser": self.model.denoiser, self.decoder_name: self.decoder()}
         return networks | self.model.denoiser.conditioning_networks(self.encoder)
 
-    def check_setting(self, setting: LatentSamplingSetting) -> None:
-        check_guidance(setting, self.two_stages().diffusion, self.limits.source_tokens > 0)
+    def check_setting(self, setting: Setting) -> None:
+        recipe, conditional = self.two_stages(), self.limits.source_tokens > 0
+        distillation.check_guided_teacher(recipe.distillation, recipe.diffusion, conditional)
+        if isinstance(setting, DistilledSampling):
+            distillation.check_student(recipe.distillation, setting.steps)
+            return
+        if isinstance(setting, OptimisedSampling):
+            time_grids.check_calls(recipe.grid_share, setting.steps)
+        if not setting.self_conditioned and not recipe.diffusion.self_conditioned:
+            raise UserError("The denoiser is trained without estimates in any case; leave self_conditioned out.")
+        check_guidance(setting, self._diffusion(setting), conditional)
 
-    def generate(self, requests: Sequence[Request], setting: LatentSamplingSetting) -> list[Sample]:
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
         if not requests:
             return []
+        self.weights.use(setting.steps if isinstance(setting, DistilledSampling) else 0)
         with torch.inference_mode():
             source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
 
@@ -426,24 +481,38 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
 
             return mbr.generate(requests, draw, self.candidates(setting), self.vocabulary)
 
-    def candidates(self, setting: LatentSamplingSetting) -> int:
+    def candidates(self, setting: Setting) -> int:
         """How many texts are made of each request, of which one is kept."""
         return 1
 
-    def sample_tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def sample_tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""
         return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
 
-    def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
         logits = self.logits(latents, SourceStates(*source) if source else None)
         # A decoder from elsewhere may write longer texts than the task wants.
         return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
 
-    def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
+    def latents(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
-        states, diffusion = SourceStates(*source) if source else None, self.two_stages().diffusion
-        return sample_latents(self.model.denoiser, diffusion, setting, seeds, states, setting.compiled)
+        states, recipe = SourceStates(*source) if source else None, self.two_stages()
+        denoiser, grid = self.model.denoiser, None
+        if isinstance(setting, DistilledSampling):
+            how = recipe.distillation, setting.steps
+            return sample_distilled(denoiser, recipe.diffusion, *how, seeds, states, setting.compiled)
+        if isinstance(setting, OptimisedSampling):
+            grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps)
+            setting = replace(setting, final_x0=False)  # the grid's last call makes it
+        if not setting.self_conditioned:
+            setting = replace(setting, self_guidance=1.0)
+        return sample_latents(denoiser, self._diffusion(setting), setting, seeds, states, setting.compiled, grid)
+
+    def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
+        """The objective, as far as a setting asks for it."""
+        diffusion = self.two_stages().diffusion
+        return diffusion if setting.self_conditioned else replace(diffusion, self_conditioning="off")
 
     def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""

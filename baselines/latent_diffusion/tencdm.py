@@ -38,8 +38,9 @@ from torch.nn import functional
 from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import SharedDecoder
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
+from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
 from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
@@ -177,6 +178,7 @@ class TEncDMSystem(LatentDiffusionSystem):
     other_settings: ClassVar[Mapping[str, Any]] = {
         "euler-guided-50": _euler(guidance=1.5),
         "euler-ode-50": _euler("euler_ode"),
+        **few_calls(),
     }
 
     def ignored_keys(self) -> dict[str, str]:
@@ -205,7 +207,7 @@ class TEncDMSystem(LatentDiffusionSystem):
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
         def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            states, source = self._inputs(model, batch)
+            states, source = self.clean(model, batch)
             logits = decoder(noise_for_decoder(states, schedule, seeds), source)
             return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
 
@@ -215,7 +217,7 @@ class TEncDMSystem(LatentDiffusionSystem):
         weight = self.recipe.decoder_weight
 
         def loss(denoiser: Denoiser, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-            states, source = self._inputs(model, batch)
+            states, source = self.clean(model, batch)
             estimate = estimated(denoiser, noised_example(denoiser, states, self.recipe.diffusion, seeds, source))
             errors = squared_error(estimate, states)
             if weight > 0:
@@ -249,7 +251,6 @@ class TEncDMSystem(LatentDiffusionSystem):
         learnt = StateDataset(data.train, length)
         return TrainingStage(name, getattr(model, name), loss, learnt, validation, prepare=data.prepare)
 
-    @staticmethod
-    def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
+    def clean(self, model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
         """Standardised states [B, L, T] of targets, and the source."""
         return model.standardiser(batch["states"], batch["mask"]), source_of(model.standardiser, batch)

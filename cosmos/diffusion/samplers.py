@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,6 +73,19 @@ def make_grid(schedule: Schedule, setting: SamplerSetting) -> Grid:
         raise UserError(f"The end noise must lie below {START_NOISE:.3g}, not at {setting.end_noise:g}.")
     ends = (-2.0 * math.log(START_NOISE), -2.0 * math.log(setting.end_noise))
     return grid_at(schedule, schedule.time(torch.linspace(*ends, setting.steps + 1, dtype=torch.float64, device="cpu")))
+
+
+def call_grid(schedule: Schedule, noises: Sequence[float]) -> Grid:
+    """The grid of a call at each of some falling noises sigma/alpha, where the last call's prediction is the end."""
+    times = [_time_of_noise(schedule, noise) for noise in (*noises, 0.0)]
+    return grid_at(schedule, torch.tensor(times, dtype=torch.float64, device="cpu"))
+
+
+def noises_between(start: float, end: float, count: int) -> tuple[float, ...]:
+    """So many values of sigma/alpha, equally far from each other in log-SNR; one alone is the start."""
+    return tuple(
+        torch.linspace(math.log(start), math.log(end), count, dtype=torch.float64, device="cpu").exp().tolist()
+    )
 
 
 def _time_of_noise(schedule: Schedule, noise: float) -> float:
@@ -138,14 +151,18 @@ def _extrapolation(grid: Grid, i: int) -> tuple[float, float]:
 
 
 def dpmpp_2m_rule(grid: Grid, i: int) -> Coefficients:
-    """DPM-Solver++(2M), ODE."""
+    """DPM-Solver++(2M), ODE. A step to no noise at all, which is infinitely far in log-SNR, ends at the estimate."""
+    if grid.sigma[i + 1] == 0.0:
+        return Coefficients(0.0, grid.alpha[i + 1])
     h, slope = _extrapolation(grid, i)
     gain = -grid.alpha[i + 1] * math.expm1(-h)
     return Coefficients(grid.sigma[i + 1] / grid.sigma[i], gain * (1 + slope), previous=-gain * slope)
 
 
 def dpmpp_2m_sde_rule(grid: Grid, i: int) -> Coefficients:
-    """SDE-DPM-Solver++(2M)."""
+    """SDE-DPM-Solver++(2M); a step to no noise at all as in the ODE's."""
+    if grid.sigma[i + 1] == 0.0:
+        return Coefficients(0.0, grid.alpha[i + 1])
     h, slope = _extrapolation(grid, i)
     lost = -math.expm1(-2 * h)
     gain = grid.alpha[i + 1] * lost
@@ -208,13 +225,19 @@ def solve(solver: SolverName, denoise: Denoise, x: Tensor, grid: Grid, generator
 
 
 def sample(
-    denoise: Denoise, x: Tensor, setting: SamplerSetting, schedule: Schedule, generator: Generator | None = None
+    denoise: Denoise,
+    x: Tensor,
+    setting: SamplerSetting,
+    schedule: Schedule,
+    generator: Generator | None = None,
+    grid: Grid | None = None,
 ) -> Tensor:
     """Latents [B, N, C] from noise x [B, N, C]: the last mean, or the prediction of one more call at the end noise.
 
-    The state keeps the dtype of x, which should be float32 whatever the network's is. Errors as in `make_grid`.
+    The state keeps the dtype of x, which should be float32 whatever the network's is. A `grid` that is given comes in
+    place of the setting's. Errors as in `make_grid`.
     """
-    grid = make_grid(schedule, setting)
+    grid = grid or make_grid(schedule, setting)
     solved = solve(setting.solver, denoise, x, grid, generator)
     return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
 
@@ -226,9 +249,11 @@ def sample_latents(
     seeds: Tensor,
     source: SourceStates | None = None,
     compiled: bool = False,
+    grid: Grid | None = None,
 ) -> Tensor:
     """Standardised latents [B, N, C] for seeds int64 [B]: the whole sampling loop, a function of tensors that a graph
-    can hold. The source is in the denoiser's dtype; `compiled` says whether noise is drawn by compiled code.
+    can hold. The source is in the denoiser's dtype; `compiled` says whether noise is drawn by compiled code, and `grid`
+    is one in place of the setting's.
 
     Raises:
         UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
@@ -243,7 +268,7 @@ def sample_latents(
         denoise = cfg(denoise, uncond, setting.guidance, setting.guidance_window, schedule)
     denoise = self_conditioning_guidance(denoise, setting.self_guidance)
     start = generator.normal(denoiser.config.latents, denoiser.config.latent_width)
-    return sample(denoise, start, setting, schedule, generator)
+    return sample(denoise, start, setting, schedule, generator, grid)
 
 
 def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:

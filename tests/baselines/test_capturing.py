@@ -12,6 +12,7 @@ import torch
 
 from baselines import registry
 from baselines.contract import Limits, Request
+from baselines.latent_diffusion.distillation import DistilledSampling
 from baselines.token_diffusion.masked_settings import ThresholdUnmasking, Unmasking
 from benchmarks.planning.generation_settings import available
 from benchmarks.timing.probes import counting
@@ -40,7 +41,7 @@ def with_random_weights(name: str) -> Any:
 
 def few_steps(name: str, setting: str) -> Any:
     named = available(registry.find(name))[setting]
-    return replace(named, steps=min(named.steps, STEPS))
+    return replace(named, steps=min(named.steps, 2 if isinstance(named, DistilledSampling) else STEPS))
 
 
 def distinct(name: str) -> list[str]:

@@ -102,7 +102,10 @@ def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     found = {f"{name}.recipe.budget": "5e9flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
     found |= {key: "2" for key in keys(recipe, f"{name}.recipe.") if key.endswith(".layers")}
+    # What is off by default is on; the budget pays for it.
     found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("adaptation_share")}
+    found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("distillation.share")}
+    found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("grid_share")}
     if LIMITS[task].source_tokens > 0:  # for guidance
         found |= {key: "0.1" for key in keys(recipe, f"{name}.recipe.") if key.endswith("source_dropout")}
     return found
@@ -132,7 +135,7 @@ def others(value: Any, hint: Any) -> list[str]:
     if isinstance(value, float):
         return [str(other) for other in (0.5 * value or 0.5, 1.0, 0.0, 0.9, 2 * value, 0.001) if other != value]
     if isinstance(value, tuple):
-        return ["0.5,0.7", "0,1", "2,inf"]
+        return ["4,2"] if get_args(hint)[0] is int else ["0.5,0.7", "0,1", "2,inf"]
     assert value is None, f"say what other values of {hint} are"
     return {int: ["3"], float: ["0.5"], str: ["other"]}[next(arm for arm in get_args(hint) if arm is not type(None))]
 

@@ -27,6 +27,7 @@ from baselines.token_diffusion.system import TokenDiffusionRecipe
 from benchmarks.timing.probes import counting
 from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.joint_recipes import JointConfig, JointPreset, JointRecipe
+from cosmos.recipes import DistillationConfig
 from cosmos.training.loop import TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
@@ -45,8 +46,10 @@ TRUNK = TrunkConfig(32, 2, 2, 64)
 TIMED_TRUNK = dataclasses.replace(TRUNK, time_width=8)
 DENOISER = DenoiserConfig(6, 16, 32, 2, 2, output_norm=False, source_layers=1, positions=True)
 SEDD = SEDDRecipe(TIMED_TRUNK, 1, TRAINING, BUDGET)
+STUDENTS = DistillationConfig(0.3, calls=(4, 2, 1), teacher_calls=8, training=TRAINING)
+ROUNDS = ("distilled-4", "distilled-2", "distilled-1")
 DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
-ADAPTATION_SHARE = 0.25  # of latent diffusion; at nano no decoder is adapted
+ADAPTATION_SHARE = 0.2  # of latent diffusion; at nano no decoder is adapted
 FEW_LATENT_STEPS = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True)
 
 
@@ -80,6 +83,8 @@ def _tencdm(encoder: str) -> TEncDMRecipe:
         budget=BUDGET,
         decoder_weight=4.0,
         adaptation_share=ADAPTATION_SHARE,
+        distillation=dataclasses.replace(STUDENTS, method="consistency"),
+        grid_share=0.15,
     )
 
 
@@ -96,6 +101,8 @@ def _ld4lg(encoder: str) -> LD4LGRecipe:
         budget=BUDGET,
         start_linear=True,
         adaptation_share=ADAPTATION_SHARE,
+        distillation=STUDENTS,
+        grid_share=0.15,
     )
 
 
@@ -165,21 +172,23 @@ SYSTEMS: Mapping[str, TinySystem] = {
             LatentSamplingSetting("release", 4, guidance=1.5),
             LatentSamplingSetting("release", 4, guidance=1.5, self_guidance=1.5),
         ),
-        ("decoder", "denoiser", "adaptation"),
+        ("decoder", "denoiser", *ROUNDS, "adaptation"),
     ),
     "ld4lg": TinySystem(
         LD4LGSystem,
         _ld4lg,
         {"decoder_layers": 2},
         (LatentSamplingSetting("ddpm", 4), LatentSamplingSetting("dpmpp_2m", 4, "log_snr", final_x0=True)),
-        ("decoder", "denoiser", "adaptation"),
+        ("decoder", "denoiser", *ROUNDS, "adaptation"),
     ),
     "cosmos": TinySystem(
         CosmosSystem,
-        lambda encoder: tiny_recipe(Path(encoder), adaptation_share=ADAPTATION_SHARE),
+        lambda encoder: tiny_recipe(
+            Path(encoder), adaptation_share=ADAPTATION_SHARE, distillation=STUDENTS, grid_share=0.15
+        ),
         {"start_linear": False},
         (FEW_LATENT_STEPS,),
-        ("autoencoder", "diffusion", "adaptation"),
+        ("autoencoder", "diffusion", *ROUNDS, "adaptation"),
     ),
     "cosmos-joint": TinySystem(
         CosmosJointSystem,

@@ -17,7 +17,7 @@ from cosmos.recipes import RECIPES
 from cosmos.text.encoder import TextEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, Trained, fit, make
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, SYSTEMS, Trained, fit, make
 
 SOURCES = [source for source, _ in PAIRS]
 
@@ -64,7 +64,8 @@ def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> N
     assert list(system.settings)[:2] == ["dpmpp_2m-20", "release-200"]
     assert list(system.networks()) == ["denoiser", "decompressor", "condition_encoder", "text_encoder"]
     assert not any(value.requires_grad for value in system.networks()["text_encoder"].parameters())
-    assert {path.name for path in folder.iterdir()} == {"config.json", "fit.json", "model"}  # no caches are left
+    left = {"config.json", "fit.json", "grids.json", "model", "students"}
+    assert {path.name for path in folder.iterdir()} == left  # no caches are left
 
 
 def test_the_recipes_have_the_releases_settings() -> None:
@@ -107,16 +108,16 @@ def test_a_fit_with_passages_that_was_stopped_ends_with_the_same_bytes(encoder_f
 
 
 def test_encoding_takes_its_share_of_a_small_budget(encoder_folder: Path, tmp_path: Path) -> None:
-    everything = fit(cosmos(encoder_folder), tmp_path / "all", Budget(3e8, "flops"))
+    everything = fit(cosmos(encoder_folder, grid_share=0.0), tmp_path / "all", Budget(3e8, "flops"))
     assert (everything.notes["documents"], everything.notes["validation_documents"]) == (20, 4)
-    few = fit(cosmos(encoder_folder, encoding_share=0.002), tmp_path / "few", Budget(3e8, "flops"))
+    few = fit(cosmos(encoder_folder, encoding_share=0.002, grid_share=0.0), tmp_path / "few", Budget(3e8, "flops"))
     assert 0 < few.notes["documents"] < 20
     paid = few.notes["encoding_flops"]
     assert 0 < paid < 0.1 * 3e8  # states, and the latents and the linear start made of them
-    assert few.flops == paid + sum(few.notes[name]["flops"] for name in ("autoencoder", "diffusion"))
+    assert few.flops == paid + sum(few.notes[name]["flops"] for name in SYSTEMS["cosmos"].stages)
     assert 0.8 * 3e8 < few.flops < 1.2 * 3e8
     unseen = dataclasses.replace(CORPUS, validation=[])
-    alone = fit(cosmos(encoder_folder), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
+    alone = fit(cosmos(encoder_folder, grid_share=0.0), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
     assert alone.notes["validation_documents"] == 0
     assert (alone.steps, alone.flops) == (everything.steps, everything.flops)  # validation costs no FLOPs
     with pytest.raises(UserError, match="does not pay for encoding one document"):

@@ -1,0 +1,129 @@
+"""Time grids of a checkpoint: what choosing them costs and is paid from, which setting uses them, what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from baselines.contract import Budget, UserError
+from baselines.latent_diffusion import time_grids
+from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling
+from cosmos.diffusion import samplers
+from cosmos.diffusion.grids import MOST_CALLS, NODES
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, REQUESTS, STUDENTS, Trained, count_calls, fit, make
+
+Train = Callable[[str], Trained]
+each = pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+
+
+@each
+def test_a_checkpoint_holds_a_grid_for_every_number_of_calls(name: str, trained: Train) -> None:
+    noises = time_grids.load(trained(name).folder)
+    assert sorted(noises) == list(range(1, MOST_CALLS + 1))
+    stored = json.loads((trained(name).folder / "grids.json").read_text())
+    assert stored["documents"] == len(CORPUS.validation)
+    assert "cost" not in stored  # which a clock decides
+    noted = json.loads((trained(name).folder / "fit.json").read_text())["fitted"]["notes"]
+    assert noted["grid_flops"] > 0 and noted["grid_seconds"] > 0
+
+
+@each
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "dpmpp_2m_sde"])
+def test_a_setting_calls_the_denoiser_at_the_times_of_its_grid(
+    name: str, solver: str, trained: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, folder = trained(name)
+    solve, grids = samplers.solve, []
+    monkeypatch.setattr(samplers, "solve", lambda *given: grids.append(given[3]) or solve(*given))
+    assert count_calls(system, OptimisedSampling(solver, 5)) == 5
+    ratios = [sigma / alpha for sigma, alpha in zip(grids[0].sigma, grids[0].alpha, strict=True)]
+    assert ratios == pytest.approx([*time_grids.load(folder)[5], 0.0])
+
+
+def test_choosing_is_paid_from_its_share(encoder_folder: Path, tmp_path: Path) -> None:
+    alone = {"distillation": dataclasses.replace(STUDENTS, share=0.0)}
+    spent = {}
+    for share in (0.0, 0.35):
+        system = make("cosmos", encoder_folder, grid_share=share, **alone)
+        fitted = fit(system, tmp_path / str(share), Budget(6e8, "flops"))
+        stages = {stage: fitted.notes[stage]["flops"] for stage in ("autoencoder", "diffusion")}
+        paid = fitted.notes["encoding_flops"] + fitted.notes["grid_flops"]
+        assert fitted.flops == pytest.approx(sum(stages.values()) + paid)
+        spent[share] = (sum(stages.values()) + fitted.notes["encoding_flops"], fitted.notes["grid_flops"])
+    assert spent[0.0][1] == 0.0
+    assert spent[0.35][0] == pytest.approx(0.65 * spent[0.0][0], rel=0.15)
+    assert 0 < spent[0.35][1] < 0.35 * 6e8
+    with pytest.raises(UserError, match="Choosing time grids on the first validation documents costs"):
+        fit(make("cosmos", encoder_folder, grid_share=0.001, **alone), tmp_path / "small", Budget(6e8, "flops"))
+
+
+def test_more_documents_are_looked_at_where_the_share_pays_for_them(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_grids, "AT_ONCE", 1)
+    many = dataclasses.replace(CORPUS, validation=CORPUS.validation * 5)
+    seen = []
+    for share in (0.1, 0.35):
+        alone = {"distillation": dataclasses.replace(STUDENTS, share=0.0), "grid_share": share}
+        fitted = fit(make("cosmos", encoder_folder, **alone), tmp_path / str(share), Budget(6e8, "flops"), corpus=many)
+        seen.append(json.loads((tmp_path / str(share) / "grids.json").read_text())["documents"])
+        assert fitted.notes["grid_flops"] <= share * 6e8
+    assert 1 <= seen[0] < seen[1] <= 20
+
+
+def test_without_validation_documents_or_without_a_share_none_are_chosen(encoder_folder: Path, tmp_path: Path) -> None:
+    unseen = dataclasses.replace(CORPUS, validation=[])
+    with pytest.raises(UserError, match="chosen on validation documents"):
+        fit(make("cosmos", encoder_folder), tmp_path / "unseen", Budget(8, "steps"), corpus=unseen)
+    plain = make("cosmos", encoder_folder, grid_share=0.0)
+    with pytest.raises(UserError, match="No time grids were chosen; train with a grid_share above 0"):
+        plain.check_setting(OptimisedSampling("dpmpp_2m", 8))
+    system = make("cosmos", encoder_folder)
+    system.check_setting(OptimisedSampling("dpmpp_2m", MOST_CALLS))
+    with pytest.raises(UserError, match="for 32 calls at most, not for 33"):
+        system.check_setting(OptimisedSampling("dpmpp_2m", MOST_CALLS + 1))
+    with pytest.raises(UserError, match="heun has no last step"):
+        OptimisedSampling("heun", 8)
+    with pytest.raises(UserError, match="grid_share must lie in"):
+        make("cosmos", encoder_folder, grid_share=0.8)  # which distillation leaves nothing of
+    assert MOST_CALLS <= NODES
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"noises": {"2": [5.0, 9.0]}, "documents": 3}', '{"noises": 7}'])
+def test_grids_that_are_missing_or_damaged_are_refused(
+    content: str | None, trained: Train, encoder_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(trained("tencdm").folder, folder)
+    (folder / "grids.json").unlink()
+    if content is not None:
+        (folder / "grids.json").write_text(content)
+    with pytest.raises(UserError, match=r"grids\.json") as caught:
+        make("tencdm", encoder_folder).check(folder)
+    assert "\n" not in str(caught.value)
+
+
+@each
+def test_estimates_are_withheld_where_a_setting_says_so(name: str, trained: Train, encoder_folder: Path) -> None:
+    system, _ = trained(name)
+    given: list[bool] = []
+    hook = system.model.denoiser.register_forward_pre_hook(lambda _, inputs: given.append(bool(inputs[2].any())))
+    for setting, wanted in (
+        (FEW_LATENT_STEPS, [False, True, True, True]),
+        (dataclasses.replace(FEW_LATENT_STEPS, self_conditioned=False), [False] * 4),
+    ):
+        given.clear()
+        system.generate(REQUESTS[:1], setting)
+        assert given == wanted
+    hook.remove()
+    without = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True, self_conditioned=False, self_guidance=2.0)
+    with pytest.raises(UserError, match="Self-guidance needs"):
+        system.check_setting(without)
