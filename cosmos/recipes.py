@@ -38,7 +38,7 @@ class Recipe:
 
 # The trainings that all systems share at a preset, where nothing speaks against it.
 NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=1)
-SMALL = TrainingConfig(cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
+SMALL = TrainingConfig(compile="auto", cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
 SMALL_DENOISER = replace(SMALL, batch_size=512, learning_rate=4e-4)
 # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
 BASE = TrainingConfig(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosmos.config import CorruptionConfig, DiffusionConfig
 from cosmos.data.datasets import JoinedDataset, LatentDataset, TextDataset
@@ -35,7 +35,7 @@ from cosmos.models.linear_init import TEXTS
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch
+from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
@@ -84,11 +84,7 @@ def autoencoder_stage(
     autoencoder: Autoencoder, standardiser: Standardiser, corruption: CorruptionConfig, corpus: EncodedCorpus
 ) -> TrainingStage:
     """The first stage, on targets and passages; validation is under clean input whatever the corruption."""
-
-    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
-        clean = standardiser(batch["states"], batch["mask"])
-        return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds)
-
+    loss = autoencoder_objective(standardiser, corruption)
     own, others = corpus.train.targets, corpus.passages
     return TrainingStage(
         AUTOENCODER,
@@ -97,7 +93,26 @@ def autoencoder_stage(
         own if others is None else JoinedDataset(own, others.targets),
         None if corpus.validation is None else corpus.validation.targets,
         lambda model, batch, seeds: loss(model, batch, None),
+        of_tokens,
     )
+
+
+def autoencoder_objective(
+    standardiser: Standardiser, corruption: CorruptionConfig
+) -> Callable[[Any, Batch, CounterRNG | None], tuple[Tensor, Tensor]]:
+    """`cosmos.models.autoencoder.autoencoder_loss` of batches of raw states; without seeds under clean input."""
+
+    def loss(model: Any, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
+        states, mask, tokens = batch["states"], batch["mask"], batch["tokens"]
+        positions, clean = batch.get("positions"), standardiser(states, mask)
+        return autoencoder_loss(model, clean, tokens, mask, corruption, seeds, positions, batch.static_shapes)
+
+    return loss
+
+
+def of_tokens(rows: Rows) -> Tensor:
+    """Positions with tokens, bool [B, L], of batches of texts (`cosmos.training.loop.TrainingStage.scored`)."""
+    return rows["mask"]
 
 
 class CachedCorpus(NamedTuple):

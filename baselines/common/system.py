@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_weights import first_number, made_up_vocabulary
@@ -20,6 +20,7 @@ from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
+from cosmos.training.batches import Rows
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Dataset, Loss, TrainingStage, train
 
@@ -139,6 +140,9 @@ class TokenSystem(TrainedSystem):
     def losses(self) -> tuple[Loss, Loss]:
         """What is trained on, and what is measured on validation documents (nats per target token)."""
 
+    scored: Callable[[Rows], Tensor] | None = None
+    """Which positions the loss reads out, where that follows from the rows (`cosmos.training.loop.TrainingStage`)."""
+
     def longest(self) -> dict[str, int]:
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
         return self.shape(TokenPairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
@@ -164,7 +168,7 @@ class TokenSystem(TrainedSystem):
         learnt = self.batches(pairs, shape)
         held_out = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
         loss, validation_loss = self.losses()
-        stage = TrainingStage(self.name, model, loss, learnt, held_out, validation_loss)
+        stage = TrainingStage(self.name, model, loss, learnt, held_out, validation_loss, self.scored)
         trained = self.optimise(stage, budget, run)
         parameters = sum(value.numel() for value in resume.trainable(model).values())
         cut = {"cut_sources": pairs.cut_sources, "cut_targets": pairs.cut_targets}

@@ -31,11 +31,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
-from baselines.common.static_shapes import summed_nll
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
@@ -46,13 +46,14 @@ from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import corpus_latents, diffusion_stage, first_texts
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
-from cosmos.training.batches import Batch
+from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
@@ -137,6 +138,11 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
+def after_first(rows: Rows) -> Tensor:
+    """Tokens that one before them predicts, bool [B, L - 1] (`cosmos.training.loop.TrainingStage.scored`)."""
+    return rows["mask"][:, 1:]
+
+
 class LD4LGSystem(LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
@@ -195,11 +201,14 @@ class LD4LGSystem(LatentDiffusionSystem):
             """Cross-entropy of every token after [CLS], and their number."""
             mask, tokens = batch["mask"], batch["tokens"]
             latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
-            logits, counts = autoencoder.decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-            return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+            decoder, scored = autoencoder.decoder, mask[:, 1:]
+            index, counts = choose(scored, batch.get("positions"))
+            states = take(decoder.hidden(tokens[:, :-1], latents).flatten(0, 1), index, counts)
+            aims, weights = tokens[:, 1:].flatten()[index], counts.to(torch.float32)
+            return summed_nll(states, decoder.tokens.weight, aims, weights, compiled=seeds.fused), scored.sum()
 
         held_out = None if data.validation is None else data.validation.targets
-        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out)
+        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, scored=after_first)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         latents = corpus_latents(model.decoder, model.standardiser, data, run)

@@ -34,7 +34,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
@@ -44,9 +43,10 @@ from cosmos.diffusion.objective import diffuse, estimated, noised_example, squar
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import source_of
+from cosmos.stages import of_tokens, source_of
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
@@ -83,12 +83,16 @@ class StateDecoder(nn.Module):
 
     def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
         """`source` is needed exactly where the config has a source width."""
+        return self.head(self.hidden(states, source))
+
+    def hidden(self, states: Tensor, source: SourceStates | None) -> Tensor:
+        """What enters the token head, [B, L, W]."""
         x = self.from_text(states)
         seen = None if source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
             told = () if source is None else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
             x = block(x, self.rotary, *told)
-        return self.head(self.norm(x))
+        return self.norm(x)
 
 
 def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> Tensor:
@@ -116,12 +120,21 @@ class StateDataset:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor) -> Rows:
+    @property
+    def lengths(self) -> Tensor:
+        """Of the sources; where there are none, all rows are alike."""
+        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
         states, mask = self.targets.states.rows(index, self.length)
         tokens = functional.pad(self.targets.tokens[index], (0, self.length - self.targets.tokens.shape[1]))  # [PAD]: 0
         rows = {"states": states, "mask": mask, "tokens": tokens}
         if self.sources is not None:
-            source, source_mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
+            source, source_mask = self.sources.rows(index, length or int(self.sources.lengths[index].max()))
             rows |= {"source": source, "source_mask": source_mask}
         return rows
 
@@ -176,12 +189,15 @@ class TEncDMSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
-        def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        def loss(decoder: StateDecoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             states, source = self._inputs(model, batch)
-            logits = decoder(noise_for_decoder(states, schedule, seeds), source)
-            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
+            hidden = decoder.hidden(noise_for_decoder(states, schedule, seeds), source).flatten(0, 1)
+            index, counts = choose(batch["mask"], batch.get("positions"))
+            read, tokens = take(hidden, index, counts), batch["tokens"].flatten()[index]
+            nll = summed_nll(read, decoder.head.weight, tokens, counts.to(torch.float32), compiled=seeds.fused)
+            return nll, batch["mask"].sum()
 
-        return self._stage("decoder", model, loss, data)
+        return replace(self._stage("decoder", model, loss, data), scored=of_tokens)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         weight = self.recipe.decoder_weight

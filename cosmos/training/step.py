@@ -3,16 +3,19 @@
 On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
 small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
 equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
-still not fused, which costs the same systems most, but less.) Whatever changes from step to step (rows, noise, learning
-rate) therefore lies in tensors, and nothing in a recorded step waits for the device.
+still not fused, which costs the same systems most, but less; where the budget pays for it they are compiled besides,
+`cosmos.training.preparation`.) Whatever changes from step to step (rows, noise, learning rate) therefore lies in
+tensors, and nothing in a recorded step waits for the device.
 
 Axis legend: B rows of this process's part of the global batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -23,11 +26,23 @@ from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Rows, hashed
+from cosmos.training.batches import Batch, Dataset, Rows, hashed
+from cosmos.training.buckets import RaggedDataset
+from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import Objective, Processes
+from cosmos.training.preparation import Preparation, prepare
 
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
+
+
+def prepared_for(step: OptimiserStep, data: Dataset, budget: Budget, flops: Callable[[], float]) -> Preparation:
+    """The preparation that pays best for a training on data, where one step costs so many FLOPs."""
+    config, can = step.config, step.can_compile()
+    options = ((False, True) if config.compile == "auto" else (True,)) if can else (False,)
+    fixed = step.recorded or can or config.length_buckets > 0
+    ragged = (data.lengths, data.longest) if fixed and isinstance(data, RaggedDataset) else None
+    return prepare(budget, flops, compile_options=options, ragged=ragged, buckets=config.length_buckets)
 
 
 class OptimiserStep:
@@ -38,7 +53,10 @@ class OptimiserStep:
         average: the moving average of each, if there is one.
         optimizer: AdamW.
         recorded: whether steps are CUDA graphs.
-        compiled: whether noise is compiled, as the model's blocks are to be (`cosmos.runtime.compilation`).
+        compiled: what of the model is compiled (`cosmos.runtime.compilation`), and noise and losses are with it; None:
+            nothing.
+        static_shapes: as `cosmos.training.batches.Batch` has it.
+        preparation: seconds of steps in which something was compiled or recorded.
         running: the sum of the losses since somebody set it to zero, float64.
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
     """
@@ -50,7 +68,9 @@ class OptimiserStep:
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
         self.recorded = config.cuda_graph and device.type == "cuda" and processes.count == 1
-        self.compiled = config.compile and device.type == "cuda" and compilation.has_compiler()
+        self.compiled: compilation.Compiled | None = None
+        self.static_shapes, self.preparation = self.recorded, 0.0
+        self._made: Counter[Hashable] = Counter()  # steps made of each shape
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
@@ -61,8 +81,8 @@ class OptimiserStep:
             capturable=self.recorded,
         )
         part = config.batch_size // processes.count
-        self.first = processes.rank * part  # row of the global batch
-        self.rows = torch.arange(self.first, self.first + part, device=device)
+        self.part = slice(processes.rank * part, (processes.rank + 1) * part)  # of the rows of the global batch
+        self.rows = torch.arange(self.part.start, self.part.stop, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
@@ -70,6 +90,20 @@ class OptimiserStep:
         self.running = torch.zeros((), dtype=torch.float64, device=device)
         # Threads that pin the memory of coming batches while a step is recorded do no harm.
         self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
+
+    def can_compile(self) -> bool:
+        return self.config.compile is not False and self.device.type == "cuda" and compilation.has_compiler()
+
+    def prepare(self, prepared: Preparation) -> None:
+        """Make ready for steps that run so, as far as this machine can."""
+        if prepared.compiled and self.can_compile():
+            self.compiled = compilation.compile_blocks({"": self.model}, training=True)
+        self.static_shapes = self.recorded or self.compiled is not None or bool(prepared.sizes)
+
+    def notes(self, prepared: Preparation) -> dict[str, Any]:
+        """How steps ran, for the record."""
+        compiled, seconds = self.compiled is not None, round(self.preparation, 3)
+        return {"compiled": compiled, "recorded": self.recorded, "lengths": list(prepared.sizes), "seconds": seconds}
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
@@ -83,7 +117,20 @@ class OptimiserStep:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def __call__(self, rows: Rows, step: int, rate: float) -> None:
-        """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device."""
+        """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device, but where
+        something is compiled or recorded."""
+        shapes = tuple((name, tuple(value.shape)) for name, value in rows.items())
+        if self._made[shapes] < self.recorded + (self.compiled is not None):
+            began = time.perf_counter()
+            self._step(rows, step, rate)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self.preparation += time.perf_counter() - began
+        else:
+            self._step(rows, step, rate)
+        self._made[shapes] += 1
+
+    def _step(self, rows: Rows, step: int, rate: float) -> None:
         self.noise.fill_(hashed(self.seed, "noise", step))
         dropout = hashed(self.seed, "dropout", step, self.processes.rank)
         torch.default_generator.manual_seed(dropout)
@@ -105,9 +152,14 @@ class OptimiserStep:
         return min(self.config.ema_decay or 0.0, (2 + step) / (11 + step))
 
     def _run(self, rows: Rows) -> None:
-        batch = Batch(rows, static_shapes=self.recorded).to(self.device)
+        with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
+            self._update(rows)
+
+    def _update(self, rows: Rows) -> None:
+        batch = Batch(rows, static_shapes=self.static_shapes or self.recorded).to(self.device)
+        compiled = self.compiled is not None
         with self.autocast():
-            total, weight = self.objective(batch, CounterRNG(self.rows + self.noise, self.compiled))
+            total, weight = self.objective(batch, CounterRNG(self.rows + self.noise, compiled, fused=compiled))
         sums = self.processes.total(torch.stack((total.detach(), weight)))
         weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
         # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
