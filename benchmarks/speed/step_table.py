@@ -154,7 +154,7 @@ def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) 
     empty(options.device)
     on_gpu = options.device.startswith("cuda")
     activities = [ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]
-    profiler, clock = profile(activities=activities, acc_events=True), Clock(options.device)
+    profiler, clock = profile(activities=activities), Clock(options.device)
 
     def watch(step: int) -> None:
         if step in (WARM_STEPS, WARM_STEPS + PROFILED_STEPS):

@@ -7,7 +7,7 @@ Works on standardised states of a frozen text encoder, which is not part of it (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +97,7 @@ class Compressor(nn.Module):
 class Decompressor(nn.Module):
     """Raw latents [B, N, C] -> hidden states [B, L, T] and logits [B, L, V] for all max_tokens positions at once."""
 
+    compiles_in_training: ClassVar[tuple[str, ...]] = ("start",)  # besides layers; see `cosmos.runtime.compilation`
     mask_embedding: Tensor
 
     def __init__(self, config: AutoencoderConfig) -> None:
@@ -120,14 +121,17 @@ class Decompressor(nn.Module):
         memory = self.from_latent(latents)
         memory = memory + (self.latent_positions or self.positions)(memory.shape[1])
         batch, length = len(latents), length or self.positions.num_embeddings
-        # Every position reads the same embedding, so it is mapped once; where there is dropout for each, with its own.
-        each = self.training and self.dropout > 0
-        start = self.from_text(self.mask_embedding).expand(*((batch, length) if each else (1, 1)), -1)
-        start = self.embedding_gate(self.embedding_feed_forward(start))
-        stream = (start + self.positions(length)).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
+        stream = self.start(batch, length).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
         for layer in self.layers:
             stream = layer(stream, memory)
         return self.to_text(stream)
+
+    def start(self, batch: int, length: int) -> Tensor:
+        """What enters the layers, [1 or B, L, W]. Every position reads the same embedding, so it is mapped once; where
+        there is dropout, for each with its own."""
+        each = self.training and self.dropout > 0
+        start = self.from_text(self.mask_embedding).expand(*((batch, length) if each else (1, 1)), -1)
+        return self.embedding_gate(self.embedding_feed_forward(start)) + self.positions(length)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(latents)

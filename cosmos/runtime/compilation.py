@@ -2,8 +2,8 @@
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
-compiled where it is worth it: methods that the class of a network or block names in `compiles`, and functions of
-tensors (`compiled_if`) where their caller is told to.
+compiled where it is worth it: methods that the class of a network or block names in `compiles`, or that of any part in
+`compiles_in_training`, and functions of tensors (`compiled_if`) where their caller is told to.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) ->
     methods = [(block, "forward") for block in blocks(networks)]
     both = dict.fromkeys([*networks.values(), *blocks(networks)])
     methods += [(module, name) for module in both for name in getattr(module, "compiles", ())]
+    if training:
+        parts = dict.fromkeys(part for network in networks.values() for part in network.modules())
+        methods += [(part, name) for part in parts for name in getattr(part, "compiles_in_training", ())]
     how: dict[str, Any] = {"backend": BACKEND, "dynamic": False, "fullgraph": not training}
     return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
 

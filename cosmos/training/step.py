@@ -120,7 +120,7 @@ class OptimiserStep:
         """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device, but where
         something is compiled or recorded."""
         shapes = tuple((name, tuple(value.shape)) for name, value in rows.items())
-        if self._made[shapes] < self.recorded + (self.compiled is not None):
+        if self._made[shapes] < (2 if self.recorded else int(self.compiled is not None)):  # as it is, and to record it
             began = time.perf_counter()
             self._step(rows, step, rate)
             if self.device.type == "cuda":
