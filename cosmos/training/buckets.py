@@ -94,10 +94,11 @@ class BucketSampler:
         order: the permutations.
         lengths: int64 [n]. sizes: as `bucket_sizes` gives them.
         batch_size: B, of the global batch.
+        seed: of the order of batches within pools.
     """
 
-    def __init__(self, order: EpochSampler, lengths: Tensor, sizes: Sequence[int], batch_size: int) -> None:
-        self.order, self.lengths, self.batch_size = order, lengths, batch_size
+    def __init__(self, order: EpochSampler, lengths: Tensor, sizes: Sequence[int], batch_size: int, seed: int) -> None:
+        self.order, self.lengths, self.batch_size, self.seed = order, lengths, batch_size, seed
         self.sizes = torch.tensor(sizes)
         self.buckets = torch.bucketize(lengths, self.sizes)  # int64 [n]
         self._pools: dict[int, Tensor] = {}
@@ -116,7 +117,7 @@ class BucketSampler:
         rows = self.order.rows(number * size, (number + 1) * size)
         if len(self.sizes) > 1 and number % MIXED != MIXED - 1:
             places = self.buckets[rows].argsort(stable=True).view(POOL_BATCHES, -1)
-            generator = torch.Generator().manual_seed(hashed(self.order.seed, "pool", number))
+            generator = torch.Generator().manual_seed(hashed(self.seed, "pool", number))
             places = places[torch.randperm(POOL_BATCHES, generator=generator)]
             rows = rows[places.sort(1).values.flatten()]  # within a batch in the order of the permutation
         pool = rows.view(POOL_BATCHES, -1)
@@ -142,6 +143,7 @@ class Batches:
         sizes: Sequence[int],
         batch_size: int,
         part: slice,
+        seed: int,
         scored: Callable[[Rows], Tensor] | None = None,
         static_shapes: bool = False,
     ) -> None:
@@ -150,7 +152,7 @@ class Batches:
         self.ragged: tuple[RaggedDataset, BucketSampler] | None = None
         if sizes:
             assert isinstance(data, RaggedDataset)
-            self.ragged = data, BucketSampler(order, data.lengths, sizes, batch_size)
+            self.ragged = data, BucketSampler(order, data.lengths, sizes, batch_size, seed)
 
     def __call__(self, step: int) -> Rows:
         if self.ragged is None:

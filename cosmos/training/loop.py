@@ -18,7 +18,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
@@ -224,14 +224,16 @@ class _Trainer:
             counters.prepared = prepared_for(step, stage.data, self.budget, self._price_of_one)
         prepared, step.preparation = counters.prepared, counters.preparation_seconds
         step.prepare(prepared)
-        return Batches(
-            stage.data, self.order, prepared.sizes, self.config.batch_size, step.part, stage.scored, step.static_shapes
-        )
+        return self._batches(prepared.sizes, step.static_shapes)
+
+    def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
+        data, scored, size = self.stage.data, self.stage.scored, self.config.batch_size
+        return Batches(data, self.order, sizes, size, self.step.part, self.run.seed, scored, static_shapes)
 
     def _price_of_one(self) -> float:
-        """FLOPs of one step, about."""
-        rows = Batches(self.stage.data, self.order, (), self.config.batch_size, self.step.part, self.stage.scored)(0)
-        return step_flops(self.step, self.stage.loss, rows, 0) * self.processes.count
+        """FLOPs of one step, about; the same in each process."""
+        rows = self._batches((), static_shapes=False)(0)
+        return self.processes.agreed(step_flops(self.step, self.stage.loss, rows, 0) * self.processes.count)
 
     def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, in memory that a GPU can read by itself."""

@@ -188,7 +188,7 @@ def test_placed_targets_are_those_of_joined_rows() -> None:
         model = system.build({"vocabulary": 64, **system.shape(pairs)})
         data = system.batches(pairs, {})
         sizes = (data.longest,) if fixed else ()
-        batches = Batches(data, EpochSampler(len(data), 5), sizes, 5, slice(0, 5), system.scored, fixed)
+        batches = Batches(data, EpochSampler(len(data), 5), sizes, 5, slice(0, 5), 5, system.scored, fixed)
         batch = Batch(batches(0), fixed)
         scored = system.scored(batch)
         assert batch["tokens"].shape[1] == data.longest if fixed else batch["tokens"].shape[1] < data.longest

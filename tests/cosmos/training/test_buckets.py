@@ -43,7 +43,7 @@ class Ragged:
 
 
 def sampler(sizes: tuple[int, ...], seed: int = 3) -> BucketSampler:
-    return BucketSampler(EpochSampler(ROWS, seed), LENGTHS, sizes, BATCH)
+    return BucketSampler(EpochSampler(ROWS, seed), LENGTHS, sizes, BATCH, seed)
 
 
 def test_sizes_are_multiples_of_eight_and_pad_the_least() -> None:
@@ -107,7 +107,8 @@ def test_processes_share_a_batch() -> None:
     sizes, data = bucket_sizes(LENGTHS, 3, LONGEST), Ragged()
     assert isinstance(data, RaggedDataset) and not isinstance(TensorDataset({"x": LENGTHS}), RaggedDataset)
     whole, first, second = (
-        Batches(data, EpochSampler(ROWS, 3), sizes, BATCH, part) for part in (slice(0, 10), slice(0, 5), slice(5, 10))
+        Batches(data, EpochSampler(ROWS, 3), sizes, BATCH, part, 3)
+        for part in (slice(0, 10), slice(0, 5), slice(5, 10))
     )
     for step in range(20):
         parts = [first(step)["x"], second(step)["x"]]
