@@ -237,6 +237,43 @@ class LocatesWeights(Protocol):
 
 
 @runtime_checkable
+class TellsTextsRead(Protocol):
+    """May begin from what was trained on other corpora, and can say which texts stood in those."""
+
+    def texts_read(self, texts: Sequence[str]) -> tuple[int, int] | None:
+        """How many of the texts stood there, and how many could be told; None where there are no such corpora."""
+        ...
+
+
+@runtime_checkable
+class TrainsSharedDecoder(Protocol):
+    """Can train its first stage once, for many tasks."""
+
+    def train_decoder(
+        self,
+        corpora: Sequence[str],
+        validation: str | None,
+        budget: Budget | None,
+        out: Path,
+        *,
+        preset: str,
+        seed: int,
+        device: str,
+        progress: Progress = silent,
+    ) -> TrainingResult:
+        """Train on corpora, PATH or PATH=WEIGHT each, and leave in `out` what recipes may begin from (`decoder`).
+        `validation` is a file of held-out texts.
+
+        Texts are as long as the limits allow targets to be; no budget is the preset's share. Killed and called again,
+        it goes on.
+
+        Raises:
+            UserError: a corpus cannot be read, or the system's first stage is trained by another command.
+        """
+        ...
+
+
+@runtime_checkable
 class DeclaresIgnoredKeys(Protocol):
     """Says, as a system, a recipe or a part of one, or a setting, which of its keys have no effect.
 
@@ -304,5 +341,39 @@ class SupportsTrainingBenchmark(Protocol):
         """A recipe and at least `texts` documents to `fit` on, so that steps cost what they cost with real ones of full
         length; of a made-up vocabulary of `tokens`. In `folder` an encoder with random weights is left for the recipe
         to name.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RandomTraining:
+    """Training steps that are made to be timed.
+
+    Attributes:
+        stage: of the system's trainings, by the name that the system has for it; "" where there is one.
+        steps: how many.
+        rows: of made-up data.
+        vocabulary: tokens.
+        changes: fields of the training's configuration.
+    """
+
+    stage: str
+    steps: int
+    rows: int
+    vocabulary: int
+    changes: Mapping[str, Any]
+
+
+@runtime_checkable
+class SupportsRandomTraining(Protocol):
+    """Can train on random rows of story-like lengths, so that steps are timed without data and without an encoder."""
+
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        """Train fresh weights by the project's own loop, as the recipe has it, without validation.
+
+        Returns:
+            What it cost, and the rows of a batch.
         """
         ...

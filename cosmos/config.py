@@ -17,6 +17,19 @@ MOST_STEPS = 100_000  # of a sampler: more than a hundred times the most that an
 MOST_WIDE, MOST_LAYERS = 65_536, 1_000  # of a network
 MOST_PIECES = 10_000_000  # of a vocabulary
 
+Place = Literal["stored", "loop"]
+"""Where states of the frozen encoder, or latents, come from in training: computed before it and kept on disk, or
+computed in the training loop, again for every batch."""
+LatentPlace = Literal["auto", "stored", "loop"]
+"""The same for latents; auto: stored where they fit (`cosmos.stages.MOST_STORED`) and the budget pays for all texts."""
+
+
+def check_places(states: str, latents: str = "auto") -> None:
+    """Raise `UserError` for a place that there is not."""
+    for kind, name, options in (("place of states", states, Place), ("place of latents", latents, LatentPlace)):
+        if name not in get_args(options):
+            raise unknown(kind, name, get_args(options))
+
 
 def check_layers(**layers: int) -> None:
     """Raise `UserError` unless networks of so many layers can be built."""
@@ -95,7 +108,7 @@ class CorruptionConfig:
 
     Every text is given token dropping (with chance `drop_share`), noise (`noise_share`) or neither; the two exclude
     each other. Latent zeroing comes on top. The weight of the mean squared error is here because it is one rung of the
-    ladder.
+    ladder. With `full_from` above 0 it is a curriculum: clean at first, as the release's recipe from there on.
     """
 
     mse_weight: float = 1.0
@@ -105,8 +118,11 @@ class CorruptionConfig:
     noise_keep: float = 0.7  # delta: h <- delta h + sqrt(1 - delta^2) eps
     latent_share: float = 0.0  # share of texts whose latents are zeroed in part
     latent_rate: float = 0.4  # chance of each number of such latents to become zero, without rescaling
+    full_from: float = 0.0  # share of the budget from which on it has its full strength, growing evenly from none
 
     def __post_init__(self) -> None:
+        if not 0 <= self.full_from <= 1:
+            raise UserError(f"full_from must lie between 0 and 1, not at {self.full_from:g}.")
         if self.drop_share + self.noise_share > 1:
             raise UserError("drop_share and noise_share exclude each other, so their sum must not exceed 1.")
 
@@ -114,7 +130,10 @@ class CorruptionConfig:
         """Keys that have no effect beside the others, and why; `{}` stands for what comes before a key."""
         shares = {"drop_rate": "drop_share", "noise_keep": "noise_share", "latent_rate": "latent_share"}
         unused = {key: share for key, share in shares.items() if getattr(self, share) == 0}
-        return {key: f"no text is corrupted so; set {{}}{share} above 0" for key, share in unused.items()}
+        reasons = {key: f"no text is corrupted so; set {{}}{share} above 0" for key, share in unused.items()}
+        if len(unused) == len(shares):
+            reasons["full_from"] = "no text is corrupted; set {}latent_share above 0"
+        return reasons
 
 
 LADDER: Mapping[str, CorruptionConfig] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from cosmos.config import PRESETS, Preset
+from cosmos.config import PRESETS, LatentPlace, Place, Preset, check_places
 from cosmos.io.errors import UserError
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
@@ -31,8 +31,12 @@ class Recipe:
     start_linear: bool = False  # `cosmos.models.linear_init`, for trainings of a few hundred steps
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
+    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    clean_latents: LatentPlace = "auto"
+    autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
 
     def __post_init__(self) -> None:
+        check_places(self.states, self.clean_latents)
         check_shares(autoencoder_share=self.autoencoder_share, encoding_share=self.encoding_share)
 
 
@@ -51,8 +55,8 @@ BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "nano": Recipe(PRESETS["nano"], NANO, NANO, 1 / 3, Budget(3e12, "flops"), start_linear=True),
-        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds")),
-        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps")),
+        "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="loop"),
+        "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="loop"),
     }
 )
 

@@ -5,9 +5,9 @@ Killed and called again with the same arguments, all of it takes up its work and
 where they were, finished training is read back, and every initial weight and every draw follows from the seed
 (`cosmos.training.loop` says on which machines).
 
-    run.workdir/states/<hash of the texts>/   frozen states
+    run.workdir/states/<hash of the texts>/   frozen states, of a sample where others are computed in the loop
     run.workdir/start.json                    what first weights cost
-    run.workdir/latents, validation_latents   second stage: clean latents of the targets
+    run.workdir/latents, validation_latents   second stage: clean latents of the targets, or of a sample
     run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights
 
 Axis legend in `cosmos.models.blocks`.
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cosmos.config import CorruptionConfig, DiffusionConfig
-from cosmos.data.datasets import JoinedDataset, LatentDataset, TextDataset
+from cosmos.config import CorruptionConfig, DiffusionConfig, LatentPlace
+from cosmos.data.datasets import JoinedDataset, LatentDataset, TargetDataset, TextDataset, TextStates
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
 from cosmos.data.latent_cache import Compresses, cache_latents
 from cosmos.diffusion.objective import diffusion_loss
@@ -38,9 +39,10 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import TrainingStage
+from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
+MOST_STORED = 16e9  # bytes of latents that are stored where nobody says; a GPU's machine has ten times as much
 
 DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates | None], tuple[Tensor, Tensor]]
 """An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""
@@ -49,9 +51,10 @@ DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates
 # -- any stage ---------------------------------------------------------------------------------------------------------
 
 
-def measured(start: Callable[[], None], run: TrainingRun) -> Cost:
-    """Give networks their first weights and say what that costs: what it did the first time, however often resumed."""
-    costs = run.workdir / "start.json"
+def measured(start: Callable[[], None], run: TrainingRun, name: str = "start") -> Cost:
+    """Give networks their first weights, or do what else has a name, and say what that costs: what it did the first
+    time, however often resumed."""
+    costs = run.workdir / f"{name}.json"
     began = time.perf_counter()
     flops = measure_flops(start)
     with first_process_first(run.device):
@@ -81,20 +84,31 @@ def source_of(standardiser: Standardiser, batch: Batch) -> SourceStates | None:
 
 
 def autoencoder_stage(
-    autoencoder: Autoencoder, standardiser: Standardiser, corruption: CorruptionConfig, corpus: EncodedCorpus
+    autoencoder: Autoencoder,
+    standardiser: Standardiser,
+    corruption: CorruptionConfig,
+    corpus: EncodedCorpus,
+    accuracy: bool = False,
 ) -> TrainingStage:
-    """The first stage, on targets and passages; validation is under clean input whatever the corruption."""
+    """The first stage, on targets and passages; validation is under clean input whatever the corruption. With
+    `accuracy` the log tells `reconstruction` of validation texts too, each time."""
     loss = autoencoder_objective(standardiser, corruption)
     own, others = corpus.train.targets, corpus.passages
-    return TrainingStage(
+    stage = TrainingStage(
         AUTOENCODER,
         autoencoder,
         loss,
         own if others is None else JoinedDataset(own, others.targets),
         None if corpus.validation is None else corpus.validation.targets,
         lambda model, batch, seeds: loss(model, batch, None),
-        of_tokens,
+        corpus.prepare,
+        scored=of_tokens,
+        frozen=corpus.frozen,
     )
+    if accuracy and corpus.validation is not None:
+        held_out = corpus.validation.targets
+        stage = replace(stage, measure=lambda: reconstruction(autoencoder, standardiser, held_out, corpus.prepare))
+    return stage
 
 
 def autoencoder_objective(
@@ -103,9 +117,9 @@ def autoencoder_objective(
     """`cosmos.models.autoencoder.autoencoder_loss` of batches of raw states; without seeds under clean input."""
 
     def loss(model: Any, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
-        states, mask, tokens = batch["states"], batch["mask"], batch["tokens"]
-        positions, clean = batch.get("positions"), standardiser(states, mask)
-        return autoencoder_loss(model, clean, tokens, mask, corruption, seeds, positions, batch.static_shapes)
+        states, mask, positions = batch["states"], batch["mask"], batch.get("positions")
+        given = standardiser(states, mask), batch["tokens"], mask, corruption, seeds, batch.progress
+        return autoencoder_loss(model, *given, positions, batch.static_shapes)
 
     return loss
 
@@ -115,55 +129,91 @@ def of_tokens(rows: Rows) -> Tensor:
     return rows["mask"]
 
 
-class CachedCorpus(NamedTuple):
+class LatentCorpus(NamedTuple):
     """Clean latents of an encoded corpus, with the states of its sources, and what a budget pays for the latents."""
 
     train: LatentDataset
     validation: LatentDataset | None
     cost: Cost
+    sample: Tensor  # of the latents [n, N, C], for their statistics; all of them where they are stored
+    prepare: Prepare | None = None  # what a step makes of its batch
+    frozen: tuple[nn.Module, ...] = ()  # networks that it calls
 
 
 def corpus_latents(
-    autoencoder: Compresses, standardiser: Standardiser, corpus: EncodedCorpus, run: TrainingRun
-) -> CachedCorpus:
-    """What the second stage learns from, computed unless it is there."""
+    autoencoder: Compresses,
+    standardiser: Standardiser,
+    corpus: EncodedCorpus,
+    run: TrainingRun,
+    place: LatentPlace = "auto",
+) -> LatentCorpus:
+    """What the second stage learns from, computed unless it is there.
+
+    Stored, clean latents are computed once and read again in every epoch. In the loop they are computed for every
+    batch, from states that may be stored or are computed then too; a sample is stored for their statistics.
+    """
+
+    def cached(states: TextStates, key: str, name: str) -> tuple[Tensor, Cost]:
+        with first_process_first(run.device):
+            return cache_latents(autoencoder, standardiser, states, key, run.workdir / name, run.encoded)
 
     def rows(texts: EncodedTexts, name: str) -> tuple[LatentDataset, Cost]:
-        states, folder = texts.targets.states, run.workdir / name
-        with first_process_first(run.device):
-            latents, cost = cache_latents(autoencoder, standardiser, states, texts.key, folder, run.encoded)
+        latents, cost = cached(texts.targets.states, texts.key, name)
         return LatentDataset(latents, texts.sources), cost
 
-    learnt, cost = rows(corpus.train, "latents")
+    def in_loop(batch: Batch) -> Batch:
+        whole = batch if corpus.prepare is None else corpus.prepare(batch)
+        if "latents" in whole:
+            return whole
+        with torch.no_grad():
+            latents = autoencoder.compress(standardiser(whole["states"], whole["mask"]), whole["mask"])
+        return batch.having({**whole, "latents": latents.float()})
+
+    sizes, texts = autoencoder.config, len(corpus.train.targets)
+    if place == "auto":
+        fit = 4.0 * texts * sizes.latents * sizes.latent_width <= MOST_STORED
+        place = "stored" if fit and corpus.once else "loop"
     held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
-    return CachedCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]))
+    if place == "stored":
+        learnt, cost = rows(corpus.train, "latents")
+        assert isinstance(learnt.latents, Tensor)
+        sample, prepare, frozen = learnt.latents, corpus.prepare, corpus.frozen
+    else:
+        sample, cost = cached(corpus.sample.states, f"{corpus.train.key} {len(corpus.sample)}", "latents")
+        learnt, prepare = LatentDataset(corpus.train.targets, corpus.train.sources), in_loop
+        frozen = (*corpus.frozen, autoencoder.compressor)
+    return LatentCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]), sample, prepare, frozen)
 
 
 def diffusion_stage(
     denoiser: Denoiser,
     standardiser: Standardiser,
-    corpus: CachedCorpus,
+    corpus: LatentCorpus,
     diffusion: DiffusionConfig,
     objective: DiffusionLoss = diffusion_loss,
 ) -> TrainingStage:
     """The second stage, on standardised latents, given states of the sources, if any. The denoiser's normaliser is
     fitted on them."""
-    denoiser.normaliser.fit(corpus.train.latents.split(1 << 12))
+    denoiser.normaliser.fit(corpus.sample.split(1 << 12))
 
     def loss(model: Any, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         clean = model.normaliser.standardise(batch["latents"])
         return objective(model, clean, diffusion, seeds, source_of(standardiser, batch))
 
-    return TrainingStage(DIFFUSION, denoiser, loss, corpus.train, corpus.validation)
+    learnt, held_out = corpus.train, corpus.validation
+    return TrainingStage(DIFFUSION, denoiser, loss, learnt, held_out, prepare=corpus.prepare, frozen=corpus.frozen)
 
 
 @torch.no_grad()
-def reconstruction(autoencoder: Autoencoder, standardiser: Standardiser, rows: TextDataset) -> dict[str, float]:
-    """Share of tokens, and of whole texts, that come back right from clean input."""
+def reconstruction(
+    autoencoder: Autoencoder, standardiser: Standardiser, rows: TargetDataset, prepare: Prepare | None = None
+) -> dict[str, float]:
+    """Share of tokens, and of whole texts, that come back right from clean input; `prepare` is the corpus's."""
     here = next(autoencoder.parameters()).device
     right, tokens, whole = 0.0, 0, 0
     for index in torch.arange(len(rows)).split(256):
-        batch = {name: value.to(here) for name, value in rows.batch(index).items()}
+        batch = Batch(rows.batch(index)).to(here)
+        batch = batch if prepare is None else prepare(batch)
         mask = batch["mask"]
         logits = autoencoder(standardiser(batch["states"], mask), mask).logits
         right += float(token_accuracy(logits, batch["tokens"], mask)) * int(mask.sum())

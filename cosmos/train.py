@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from cosmos.data.encoding import EncodedCorpus, Encoding
+from cosmos.data.streaming import Streamed, stream
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
@@ -29,6 +30,7 @@ from cosmos.stages import (
     measured,
     reconstruction,
 )
+from cosmos.text.corpora import CorpusFile
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
@@ -63,24 +65,52 @@ def train_autoencoder(
     """
     if not texts:
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
+    encoding = Encoding(encoder, vocabulary, recipe.model.autoencoder.max_tokens, 0, run, recipe.states)
+    corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
+    return _train_autoencoder(corpus, encoder, vocabulary, recipe, budget, run)
+
+
+def train_autoencoder_on(
+    corpora: Sequence[CorpusFile],
+    validation_texts: Sequence[str],
+    encoder: TextEncoder,
+    recipe: Recipe,
+    budget: Budget,
+    run: TrainingRun,
+) -> tuple[Pipeline, TrainingResult, Streamed]:
+    """First stage on corpora of any size, whose texts are read from disk and encoded in the loop, whatever the recipe
+    says of states. The vocabulary is that of all of them, and `max_tokens` of the recipe the longest text.
+
+    Arguments, results and errors as `train_autoencoder`, and those of `cosmos.data.streaming.stream`; and the corpora.
+    """
+    streamed = stream(corpora, validation_texts, encoder, recipe.model.autoencoder.max_tokens, budget, run, measured)
+    trained = _train_autoencoder(streamed.corpus, encoder, streamed.vocabulary, recipe, budget, run)
+    return *trained, streamed
+
+
+def _train_autoencoder(
+    corpus: EncodedCorpus,
+    encoder: TextEncoder,
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    budget: Budget,
+    run: TrainingRun,
+) -> tuple[Pipeline, TrainingResult]:
     model = recipe.model
     config = replace(model.autoencoder, text_width=encoder.width, vocabulary=vocabulary.padded_size)
-    encoding = Encoding(encoder, vocabulary, config.max_tokens, 0, run)
-    corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
-    rows = corpus.train.targets
-    standardiser = Standardiser.of(rows.states.statistics()).to(find_processes(run.device).device)
+    standardiser = Standardiser.of(corpus.sample.states.statistics()).to(find_processes(run.device).device)
     autoencoder = initialised(lambda: Autoencoder(config, encoder.mask_embedding.cpu()), run.seed)
     cost = corpus.cost
     start_linear = recipe.start_linear and tokens_per_latent(config) is not None
     if start_linear:
         autoencoder.to(standardiser.mean.device)
-        begin = measured(lambda: linear_start(autoencoder, *first_texts(rows, standardiser), run.seed), run)
+        begin = measured(lambda: linear_start(autoencoder, *first_texts(corpus.sample, standardiser), run.seed), run)
         cost = Cost.total([cost, begin])
-    stage = autoencoder_stage(autoencoder, standardiser, model.corruption, corpus)
+    stage = autoencoder_stage(autoencoder, standardiser, model.corruption, corpus, accuracy=True)
     trained = train(stage, recipe.autoencoder_training, budget.after(cost, "Encoding the texts"), run)
-    notes = {"cut": rows.states.cut, "start_linear": start_linear}
+    notes = {"cut": corpus.train.targets.states.cut, "start_linear": start_linear}
     if corpus.validation is not None:
-        notes |= reconstruction(autoencoder, standardiser, corpus.validation.targets)
+        notes |= reconstruction(autoencoder, standardiser, corpus.validation.targets, corpus.prepare)
     return Pipeline(vocabulary, standardiser, autoencoder, encoder), _with_cost(trained, cost, autoencoder, notes)
 
 
@@ -115,9 +145,9 @@ def train_diffusion(
     config = replace(
         recipe.model.denoiser, latents=shape.latents, latent_width=shape.latent_width, source_width=source_width
     )
-    encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run)
+    encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run, recipe.states)
     corpus = encoding.corpus(texts, validation_texts)
-    latents = corpus_latents(autoencoder, standardiser, corpus, run)
+    latents = corpus_latents(autoencoder, standardiser, corpus, run, recipe.clean_latents)
     cost = Cost.total([corpus.cost, latents.cost])
     denoiser = initialised(lambda: Denoiser(config), run.seed)
     stage = diffusion_stage(denoiser, standardiser, latents, diffusion)

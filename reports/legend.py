@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.stats import FEWEST
 from reports.columns import EntryScore
@@ -74,7 +75,7 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
     )
     lines += _rounding(panel)
     lines += _tokenizers(panel)
-    lines += [*_learnt_elsewhere(panel), *_other_corpora(panel), *_judged_by_its_own(panel)]
+    lines += [*_learnt_elsewhere(panel), *_first_stages(panel), *_other_corpora(panel), *_judged_by_its_own(panel)]
     if panel.for_scale:
         lines.append(
             f"{_for_scale(panel)}: they are never marked, enter no test of the columns, and have no speed worth giving "
@@ -216,3 +217,46 @@ def _called(panel: Panel, entries: Sequence[Entry]) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:g} %"
+
+
+def first_stage_note(stage: Mapping[str, Any]) -> str:
+    """What one cost, for a note beside what an entry cost here."""
+    spent = stage["spent"]
+    return (
+        f"besides, once and elsewhere, its first stage ({stage['name']}): {spent['flops']:.3g} FLOP in "
+        f"{spent['seconds']:,.0f} s on {spent['device']}"
+    )
+
+
+def _first_stages(panel: Panel) -> tuple[str, ...]:
+    """A sentence for each first stage of a panel: who uses it, its cost and corpora, and what stood in those."""
+    users: dict[str, list[str]] = {}
+    about: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    for entry in panel.trained:
+        if stage := entry.first_stage:
+            training = entry.records[0].header.training
+            key = repr(stage)
+            users.setdefault(key, []).append(entry.name)
+            about[key] = (stage, training.notes.get("held_out_read", {}) if training is not None else {})
+    return tuple(_first_stage(names, *about[key]) for key, names in users.items())
+
+
+def _first_stage(names: list[str], stage: Mapping[str, Any], read: Mapping[str, Any]) -> str:
+    spent = stage["spent"]
+    corpora = [
+        f"{corpus['texts']:,} of {corpus['name']} (weight {corpus['weight']:g}, SHA-256 {corpus['sha256'][:12]})"
+        for corpus in stage["corpora"]
+    ]
+    said = (
+        f"The first stage of {listed(names)} ({stage['name']}, preset {stage['preset']}, seed {stage['seed']}) was "
+        f"trained once, for many tasks: {spent['flops']:.3g} FLOP in {spent['seconds']:,.0f} s on {spent['device']}, "
+        f"{spent['texts_seen']:,} texts seen of {listed(corpora)}. No budget here contains it."
+    )
+    if not read:
+        return f"{said} Whether held-out texts stood in these corpora was not looked at."
+    few = read["texts"] - read["told"]
+    short = f" ({few:,} more are too short to tell)" if few else ""
+    return (
+        f"{said} Of {read['told']:,} held-out texts{short}, {read['read']:,} stood in these corpora, judged by their "
+        "first words."
+    )

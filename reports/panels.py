@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -73,6 +74,13 @@ class Entry:
     def elsewhere(self) -> bool:
         """Whether it uses weights that were learnt elsewhere."""
         return bool(self.weights)
+
+    @property
+    def first_stage(self) -> Mapping[str, Any] | None:
+        """What its records tell of a first stage that was trained once, elsewhere, and is in no budget here."""
+        training = self.records[0].header.training
+        stage = None if training is None else training.notes.get("first_stage")
+        return stage if isinstance(stage, Mapping) else None
 
     @property
     def track(self) -> str:

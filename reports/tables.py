@@ -10,7 +10,7 @@ from functools import partial
 
 from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
-from reports.legend import SPEED_COVERED, covered, scores_covered
+from reports.legend import SPEED_COVERED, covered, first_stage_note, scores_covered
 from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
@@ -67,6 +67,8 @@ def at_a_glance(
     ):
         headed, column_cells = _plain_cells(panel, column, values)
         columns.append(headed)
+        if column.group == "Training":
+            column_cells |= _with_first_stages(panel, column_cells)
         cells.append(column_cells)
     return Table(
         name=f"glance{suffix}",
@@ -80,6 +82,12 @@ def at_a_glance(
             *_gaps(len(panel.missing), unbegun),
         ),
     )
+
+
+def _with_first_stages(panel: Panel, cells: Mapping[str, TableCell]) -> dict[str, TableCell]:
+    """The cells of what training cost, with a note on what was paid for once, elsewhere."""
+    said = {entry.key: first_stage_note(stage) for entry in panel.trained if (stage := entry.first_stage)}
+    return {key: replace(cells[key], notes=(*cells[key].notes, note)) for key, note in said.items()}
 
 
 def _front_cell(entry: Entry, front: Mapping[str, float]) -> TableCell:

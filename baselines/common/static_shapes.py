@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from cosmos.models.token_head import choose, first_of, rounded_up
+from cosmos.runtime.rng import CounterRNG
 
 DEVIATIONS = 10.0  # beyond the mean number of masked positions; that many come up once in 1e23 steps
 
@@ -17,14 +18,16 @@ def can_index_by_mask(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def masked_positions(masked: Tensor, static_shapes: bool) -> tuple[Tensor, Tensor]:
+def masked_positions(masked: Tensor, static_shapes: bool, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """Where `masked`, bool [B, L], is True, as `cosmos.models.token_head.choose` gives it.
 
     Static shapes (`cosmos.training.batches.Batch`) have room for a fixed number: rows must then be masked with chances
-    that cover [0, 1], one from each of B equal strata, as in training.
+    that cover [0, 1], one from each of B equal strata, as in training; of a batch that is worked on in parts, whose
+    chances `seeds` says to be some of the strata, all may be masked.
     """
     if static_shapes:
-        return first_of(masked.flatten(), most_masked(*masked.shape))
+        whole = seeds.batch_rows == len(seeds)
+        return first_of(masked.flatten(), most_masked(*masked.shape) if whole else masked.numel())
     positions = masked.flatten().nonzero()[:, 0]
     return choose(masked, positions)
 

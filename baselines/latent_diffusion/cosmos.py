@@ -18,19 +18,31 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from baselines.common import checkpoint
+from baselines.common.random_rows import train_on
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus
+from baselines.contract import Corpus, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.random_stages import random_autoencoder_stage, random_diffusion_stage
+from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
+from cosmos.io import artifact
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
-from cosmos.stages import autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
+from cosmos.stages import (
+    AUTOENCODER,
+    DIFFUSION,
+    autoencoder_stage,
+    corpus_latents,
+    diffusion_stage,
+    first_texts,
+    reconstruction,
+)
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 from cosmos.text.vocabulary import Vocabulary
@@ -62,7 +74,7 @@ class CosmosSystem(LatentDiffusionSystem):
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        return (recipe.model.text_encoder,)
+        return (recipe.model.text_encoder, *named(recipe.autoencoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Recipe) -> str | None:
@@ -71,7 +83,9 @@ class CosmosSystem(LatentDiffusionSystem):
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe
         sizes, start = recipe.model.autoencoder, recipe.start_linear
-        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=start, full=recipe.full, part="model.")
+        shared = None if recipe.autoencoder is None else "autoencoder"
+        how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
+        return ignored_keys(recipe.budget, self.limits, sizes, **how)
 
     def two_stages(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
@@ -85,6 +99,8 @@ class CosmosSystem(LatentDiffusionSystem):
             decoder_share=recipe.autoencoder_share,
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
+            states=recipe.states,
+            decoder=recipe.autoencoder,
         )
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
@@ -123,23 +139,37 @@ class CosmosSystem(LatentDiffusionSystem):
     def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         model.decoder.decompressor.mask_embedding.copy_(encoder.mask_embedding)
         if self._starts_linearly(model):
-            linear_start(model.decoder, *first_texts(data.train.targets, model.standardiser), seed)
+            linear_start(model.decoder, *first_texts(data.sample, model.standardiser), seed)
 
     def _starts_linearly(self, model: LatentNetworks) -> bool:
         return self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        sizes = self.recipe.model.autoencoder
+        asked = {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in AUTOENCODER_SIZES}
+        return asked | (
+            {"latents": (positions, "full=false --set model.autoencoder.latents")} if self.recipe.full else {}
+        )
+
+    def load_decoder(self, shared: SharedDecoder, model: LatentNetworks) -> None:
+        pipeline = Pipeline.load(shared.folder / artifact.MODEL, with_encoder=False)
+        model.standardiser, model.decoder = pipeline.standardiser, pipeline.autoencoder
+
+    def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
+        raise UserError("The first stage of cosmos has a command of its own: python -m cosmos train-autoencoder.")
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run)
+        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:
         noted = {"start_linear": self._starts_linearly(model)}
         if data.validation is None:
             return noted
-        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets)
+        return noted | reconstruction(model.decoder, model.standardiser, data.validation.targets, data.prepare)
 
     def decoder(self) -> nn.Module:
         return self.model.decoder.decompressor
@@ -171,6 +201,20 @@ class CosmosSystem(LatentDiffusionSystem):
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
         corpus = made_up_corpus(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
         return replace(self.recipe, model=replace(model, text_encoder=str(folder))), corpus
+
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        """See the contract; the stages are "autoencoder" and "diffusion"."""
+        recipe: Recipe = self.recipe
+        shape = {"vocabulary": asked.vocabulary, "length": self.limits.target_tokens, "text_width": self.text_width()}
+        networks, run = self.fresh(shape, 0), TrainingRun(workdir, 0, device, progress)
+        if asked.stage == AUTOENCODER:
+            first = random_autoencoder_stage(networks, recipe.model, asked.rows, device)
+            return train_on(first, recipe.autoencoder_training, asked, run)
+        assert asked.stage == DIFFUSION, asked.stage
+        second = random_diffusion_stage(networks, recipe.model, asked.rows, device)
+        return train_on(second, recipe.diffusion_training, asked, run)
 
 
 class Cosmos8System(CosmosSystem):

@@ -17,6 +17,7 @@ def ignored_keys(
     start_linear: bool = False,
     full: bool = False,
     part: str = "",
+    shared: str | None = None,
 ) -> dict[str, str]:
     """See `baselines.contract.DeclaresIgnoredKeys`; `full` is a latent for every position.
 
@@ -24,6 +25,7 @@ def ignored_keys(
         sizes: of the autoencoder whose latents are diffused, which may leave no room for a linear start; None: there is
             none, and an encoder's states are.
         part: the part of a recipe that holds the networks' sizes, with its dot: empty, or "model.".
+        shared: the key that names a first stage trained elsewhere, where there is one.
     """
     encoder, every = f"set {{}}{part}text_encoder", "there is a latent for every position"
     reasons = {
@@ -48,7 +50,11 @@ def ignored_keys(
     reasons = {part + key: why for key, why in reasons.items()}
     if budget.unit == "steps":
         reasons["encoding_share"] = "a budget in steps pays for no encoding; give one in seconds or FLOPs"
-    if sizes is not None and start_linear:
+    if shared is not None:
+        elsewhere = f"the first stage was trained elsewhere; leave out {{}}{shared}"
+        trains = ("autoencoder_training", "autoencoder_share", "decoder_training", "decoder_share", "start_linear")
+        reasons |= dict.fromkeys((*trains, f"{part}corruption", f"{part}autoencoder.dropout"), elsewhere)
+    elif sizes is not None and start_linear:
         lengths = {max(sizes.latents, length) for length in (*range(4, limits.target_tokens, 4), limits.target_tokens)}
         possible = (replace(sizes, text_width=0, max_tokens=n, latents=n if full else sizes.latents) for n in lengths)
         if not any(map(tokens_per_latent, possible)):

@@ -38,8 +38,9 @@ from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, greedy
+from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
-from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig
+from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
@@ -85,6 +86,11 @@ class LD4LGRecipe(LatentRecipe):
 
     autoencoder: AutoencoderConfig  # the compressor's layers; its widths are the decoder's too
     start_linear: bool = False  # `cosmos.models.linear_init` for the compressor, and its like for the decoder
+    clean_latents: LatentPlace = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_places(self.states, self.clean_latents)
 
 
 class LatentAutoencoder(nn.Module):
@@ -168,7 +174,13 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
-        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, start_linear=recipe.start_linear)
+        how = {"start_linear": recipe.start_linear, "shared": None if recipe.decoder is None else "decoder"}
+        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, **how)
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        recipe: LD4LGRecipe = self.recipe
+        sizes = {name: (getattr(recipe.autoencoder, name), f"autoencoder.{name}") for name in AUTOENCODER_SIZES}
+        return {**sizes, "decoder_layers": (recipe.decoder_layers, "decoder_layers")}
 
     def positions(self, longest: int) -> int:
         """As others', and one for each latent at least."""
@@ -192,7 +204,7 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def start(self, model: LatentNetworks, data: EncodedCorpus, encoder: TextEncoder, seed: int) -> None:
         if self.recipe.start_linear and tokens_per_latent(model.decoder.config) is not None:
-            first = first_texts(data.train.targets, model.standardiser)
+            first = first_texts(data.sample, model.standardiser)
             linear_start_compressor(model.decoder.compressor, model.decoder.config, *first, seed)
             model.decoder.decoder.align()
 
@@ -208,10 +220,11 @@ class LD4LGSystem(LatentDiffusionSystem):
             return summed_nll(states, decoder.tokens.weight, aims, weights, compiled=seeds.fused), scored.sum()
 
         held_out = None if data.validation is None else data.validation.targets
-        return TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, scored=after_first)
+        stage = TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, prepare=data.prepare)
+        return replace(stage, scored=after_first, frozen=data.frozen)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run)
+        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 
@@ -223,4 +236,5 @@ class LD4LGSystem(LatentDiffusionSystem):
         decoder, length = self.decoder(), self.loaded_shape["length"]
         raw = self.model.denoiser.normaliser.restore(latents).to(decoder.tokens.weight.dtype)
         self.kv_decoder = KVCacheDecoder.of(self.kv_decoder, self.decoder_name, decoder, len(raw), length)
-        return greedy(self.kv_decoder, raw, length - 1, len(self.vocabulary), setting.capture)
+        most = min(length, self.limits.target_tokens) - 1
+        return greedy(self.kv_decoder, raw, most, len(self.vocabulary), setting.capture)

@@ -2,8 +2,10 @@
 
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
-as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`); what is left is split
-between the stages, and each pays from its part for what is computed before it trains: a linear start, latents.
+as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`), or, where states are
+computed in the loop, a sample of all, and then each step for its own (latents are computed before training where that
+share pays for all documents, and else in the loop); what is left is split between the stages, and each pays from its
+part for what is computed before it trains: a linear start, latents.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
 to a multiple of four, within the task's limit.
@@ -28,9 +30,21 @@ from baselines.common import checkpoint, mbr
 from baselines.common.system import TRAINING, TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion.encoding_budget import affordable
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, SamplerSetting, ScheduleConfig, check_layers
-from cosmos.data.encoding import EncodedCorpus, Encoding
+from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
+from cosmos.config import (
+    MINILM,
+    PRESETS,
+    DenoiserConfig,
+    DiffusionConfig,
+    Place,
+    SamplerSetting,
+    ScheduleConfig,
+    check_layers,
+    check_places,
+)
+from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.samplers import check_guidance, sample_latents
+from cosmos.io import artifact
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.recipes import RECIPES, check_shares
@@ -66,8 +80,11 @@ class LatentRecipe:
     decoder_share: float  # of the budget that encoding leaves
     budget: Budget
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
+    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
 
     def __post_init__(self) -> None:
+        check_places(self.states)
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
@@ -88,6 +105,7 @@ class LatentRecipe:
             "decoder_training": cosmos.autoencoder_training,
             "denoiser_training": cosmos.diffusion_training,
             "budget": cosmos.budget,
+            "states": cosmos.states,
         }
         return cls(**values | changes)
 
@@ -101,7 +119,7 @@ class LatentNetworks(nn.Module):
         self.decoder, self.denoiser = decoder, denoiser
 
 
-class LatentDiffusionSystem(TrainedSystem):
+class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
@@ -111,7 +129,7 @@ class LatentDiffusionSystem(TrainedSystem):
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:
-        return (recipe.text_encoder,)
+        return (recipe.text_encoder, *named(recipe.decoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Any) -> str | None:
@@ -119,6 +137,8 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def locate_weights(self) -> None:
         find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
+        if self.two_stages().decoder is not None:
+            self.shared()
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
@@ -183,8 +203,11 @@ class LatentDiffusionSystem(TrainedSystem):
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.two_stages()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
-        learnt = affordable(
-            replace(corpus, passages=self.passages(corpus, encoder)),
+        shared = None if recipe.decoder is None else self.shared()
+        whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
+        in_loop = recipe.states == "loop"
+        encoded = affordable(
+            replace(whole, passages=()) if in_loop else whole,
             encoder,
             self.limits,
             budget,
@@ -192,33 +215,35 @@ class LatentDiffusionSystem(TrainedSystem):
             batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
             run=run,
         )
-        encoding, data = self._encoded(corpus, learnt, encoder, run)
+        learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
+        encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared)
+        data = replace(data, once=len(encoded.train) == len(learnt.train))
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
         model = self.fresh(shape, run.seed)
-        model.standardiser = Standardiser.of(targets.states.statistics())
+        if shared is None:
+            model.standardiser = Standardiser.of(data.sample.states.statistics())
+        else:
+            artifact.check_files(shared.folder, shared.about)
+            self.load_decoder(shared, model)
         model.to(find_processes(run.device).device)
-        start = measured(lambda: self.start(model, data, encoder, run.seed), run)
-        part = left.part(recipe.decoder_share).after(start, "The linear start")
-        stage = self.first_stage(model, data)
-        first = train(stage, recipe.decoder_training, part, run)
-        next_stage, prepared = self.second_stage(model, data, run)
-        part = left.part(1.0 - recipe.decoder_share).after(prepared, "Computing the latents")
-        second = train(next_stage, recipe.denoiser_training, part, run)
+        begin = (lambda: self.start(model, data, encoder, run.seed)) if shared is None else model.eval
+        start = measured(begin, run)
+        trained, prepared = self.train_networks(model, data, left, start, run)
 
         cost = Cost.total([data.cost, start, prepared])
         fitted = TrainingResult(
-            steps=first.steps + second.steps,
-            seconds=first.seconds + second.seconds + cost.seconds,
-            flops=first.flops + second.flops + cost.flops,
-            validation_loss=second.validation_loss,
+            steps=sum(stage.steps for stage in trained.values()),
+            seconds=sum(stage.seconds for stage in trained.values()) + cost.seconds,
+            flops=sum(stage.flops for stage in trained.values()) + cost.flops,
+            validation_loss=[*trained.values()][-1].validation_loss,
             notes={
                 "documents": len(learnt.train),
                 "validation_documents": len(learnt.validation),
                 "passages": len(learnt.passages),
-                stage.name: asdict(first),
-                next_stage.name: asdict(second),
+                **{name: asdict(stage) for name, stage in trained.items()},
+                **({} if shared is None else {"first_stage": shared.notes}),
                 "encoding_seconds": cost.seconds,
                 "encoding_flops": cost.flops,
                 "parameters": sum(value.numel() for value in resume.trainable(model).values()),
@@ -233,20 +258,51 @@ class LatentDiffusionSystem(TrainedSystem):
         self.save(workdir, vocabulary, model, encoder)
         return fitted
 
+    def train_networks(
+        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> tuple[dict[str, TrainingResult], Cost]:
+        """What each stage cost and reached, by its name, in their order, and what they paid for besides.
+
+        Args:
+            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
+        """
+        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
+        if recipe.decoder is None:
+            share = recipe.decoder_share
+            part = left.part(share).after(start, "The linear start")
+            stage = self.first_stage(model, data)
+            trained[stage.name] = train(stage, recipe.decoder_training, part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = left.part(1.0 - share).after(prepared, "Computing the latents")
+        trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
+        return trained, prepared
+
     def _encoded(
-        self, corpus: Corpus, learnt: Corpus, encoder: TextEncoder, run: TrainingRun
+        self,
+        corpus: Corpus,
+        learnt: Corpus,
+        encoder: TextEncoder,
+        run: TrainingRun,
+        sample: int,
+        shared: SharedDecoder | None,
     ) -> tuple[Encoding, EncodedCorpus]:
-        """Texts that are learnt from with their states, under the vocabulary of all documents."""
-        seen = [text for document in corpus.train for text in (document.source, document.target) if text is not None]
-        vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        """Texts that are learnt from with their states, under the vocabulary of all documents, or that of a first stage
+        from elsewhere; `sample` as in `Encoding.corpus`."""
+        if shared is None:
+            seen = [text for d in corpus.train for text in (d.source, d.target) if text is not None]
+            vocabulary = Vocabulary.of([*seen, *learnt.passages], str(encoder.folder))
+        else:
+            vocabulary = Vocabulary.load(shared.folder / artifact.MODEL / checkpoint.VOCABULARY)
         source_tokens = self.limits.source_tokens
         train, validation = (
             Texts([d.target for d in documents], [str(d.source) for d in documents] if source_tokens else None)
             for documents in (learnt.train, learnt.validation)
         )
         longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
-        encoding = Encoding(encoder, vocabulary, self.positions(longest), source_tokens, run)
-        return encoding, encoding.corpus(train, validation, learnt.passages)
+        place = self.two_stages().states
+        positions = self.positions(longest) if shared is None else self.shared_positions(shared, longest)
+        encoding = Encoding(encoder, vocabulary, positions, source_tokens, run, place)
+        return encoding, encoding.corpus(train, validation, learnt.passages, sample)
 
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
@@ -305,7 +361,9 @@ class LatentDiffusionSystem(TrainedSystem):
 
     def tokens(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
-        return self.logits(latents, SourceStates(*source) if source else None)[:, 1:, : len(self.vocabulary)].argmax(-1)
+        logits = self.logits(latents, SourceStates(*source) if source else None)
+        # A decoder from elsewhere may write longer texts than the task wants.
+        return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
 
     def latents(self, setting: LatentSamplingSetting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""

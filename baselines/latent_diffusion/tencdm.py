@@ -36,6 +36,7 @@ from torch.nn import functional
 
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.shared_decoder import SharedDecoder
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe, LatentSamplingSetting
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
@@ -78,19 +79,24 @@ class StateDecoder(nn.Module):
         self.blocks = nn.ModuleList(DenoiserBlock(config, config.source_width is not None) for _ in range(layers))
         self.norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary, bias=False)
+        self.from_source = None
         if config.source_width is not None:
             self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
 
     def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
-        """`source` is needed exactly where the config has a source width."""
+        """`source` is needed where the config has a source width, and not looked at where it has none."""
         return self.head(self.hidden(states, source))
 
     def hidden(self, states: Tensor, source: SourceStates | None) -> Tensor:
         """What enters the token head, [B, L, W]."""
         x = self.from_text(states)
-        seen = None if source is None else self.from_source(source.states)  # [B, S, W]
+        seen = None if source is None or self.from_source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
-            told = () if source is None else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            told = (
+                ()
+                if source is None or seen is None
+                else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
+            )
             x = block(x, self.rotary, *told)
         return self.norm(x)
 
@@ -130,12 +136,9 @@ class StateDataset:
         return int(self.lengths.max())
 
     def batch(self, index: Tensor, length: int | None = None) -> Rows:
-        states, mask = self.targets.states.rows(index, self.length)
-        tokens = functional.pad(self.targets.tokens[index], (0, self.length - self.targets.tokens.shape[1]))  # [PAD]: 0
-        rows = {"states": states, "mask": mask, "tokens": tokens}
+        rows = self.targets.batch(index, self.length)
         if self.sources is not None:
-            source, source_mask = self.sources.rows(index, length or int(self.sources.lengths[index].max()))
-            rows |= {"source": source, "source_mask": source_mask}
+            rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows
 
 
@@ -178,12 +181,25 @@ class TEncDMSystem(LatentDiffusionSystem):
     }
 
     def ignored_keys(self) -> dict[str, str]:
-        return ignored_keys(self.recipe.budget, self.limits)
+        shared = None if self.recipe.decoder is None else "decoder"
+        return ignored_keys(self.recipe.budget, self.limits, shared=shared)
+
+    def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
+        recipe: TEncDMRecipe = self.recipe
+        sizes = {name: (getattr(recipe.denoiser, name), f"denoiser.{name}") for name in ("width", "heads", "inner")}
+        sizes["inner"] = (recipe.denoiser.inner, "denoiser.feed_forward")
+        return {**sizes, "layers": (recipe.decoder_layers, "decoder_layers")}
+
+    def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
+        """The decoder has no table of positions: it reads as many as there are."""
+        return super().positions(longest)
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         recipe: TEncDMRecipe = self.recipe
         config = self.denoiser_sizes(shape["length"], shape["text_width"], shape)
-        decoder = StateDecoder(config, recipe.decoder_layers, shape["vocabulary"])
+        # One that was trained elsewhere has seen no sources.
+        read = config if recipe.decoder is None else replace(config, source_width=None)
+        decoder = StateDecoder(read, recipe.decoder_layers, shape["vocabulary"])
         return LatentNetworks(shape["text_width"], decoder, Denoiser(config))
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
@@ -219,7 +235,10 @@ class TEncDMSystem(LatentDiffusionSystem):
     def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:
         length, held_out = model.denoiser.config.latents, data.validation
         validation = None if held_out is None else StateDataset(held_out, length)
-        return TrainingStage(name, getattr(model, name), loss, StateDataset(data.train, length), validation)
+        learnt = StateDataset(data.train, length)
+        return TrainingStage(
+            name, getattr(model, name), loss, learnt, validation, prepare=data.prepare, frozen=data.frozen
+        )
 
     @staticmethod
     def _inputs(model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:

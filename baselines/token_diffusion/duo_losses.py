@@ -58,7 +58,7 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
     def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         assert isinstance(model, TokenDenoiser)
         sequence, size = batch["sequence"], model.tokens.num_embeddings
-        gamma = low + (high - low) * strata(sequence, seeds)  # [B]
+        gamma = low + (high - low) * strata(seeds)  # [B]
         alpha, slope = signal_to_alpha(gamma, size)
         noisy = gaussian_tokens(sequence, gamma, seeds.normal(sequence.shape[1], size))  # [B, L, V]
         soft = (noisy / temperature).softmax(-1)
@@ -94,7 +94,7 @@ def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high:
     def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         assert isinstance(model, TokenDenoiser)
         sequence = batch["sequence"]
-        place = distance + (1.0 - distance) * strata(sequence, seeds)  # [B]
+        place = distance + (1.0 - distance) * strata(seeds)  # [B]
         noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
         noise = seeds.normal(sequence.shape[1], model.tokens.num_embeddings)
         divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise)

@@ -54,7 +54,7 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple
     sequence = batch["sequence"]
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
     states = model.states(sequence.masked_fill(masked, MASK), model.encode(batch["source"]))  # [B, L, W]
-    index, counts = masked_positions(masked, batch.static_shapes)  # an open position costs nothing
+    index, counts = masked_positions(masked, batch.static_shapes, seeds)  # an open position costs nothing
     weights = weight(SCHEDULE, t)[:, None].expand(sequence.shape).flatten()[index] * counts  # float64 [M]
     columns = (sequence.flatten()[index], weights)
     read = take(states.flatten(0, 1), index, counts)

@@ -93,7 +93,7 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -
     alpha = schedule.alpha(t)
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
     states = model.states(sequence.masked_fill(masked, MASK), model.encode(batch["source"]), t)
-    index, counts = masked_positions(masked, batch.static_shapes)  # an open position costs nothing
+    index, counts = masked_positions(masked, batch.static_shapes, seeds)  # an open position costs nothing
     levels = alpha[:, None].expand(sequence.shape).flatten()[index].float()
     weights = rate(schedule, t)[:, None].expand(sequence.shape).flatten()[index] * counts  # float64
     columns = (sequence.flatten()[index], levels, weights, counts)

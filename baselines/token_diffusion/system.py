@@ -139,7 +139,7 @@ def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     many strata."""
 
     def training(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
-        return bound(model, batch, spread(strata(batch["sequence"], seeds)), seeds)
+        return bound(model, batch, spread(strata(seeds)), seeds)
 
     def validation(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         times = (spread((stratum + seeds.uniform()) / VALIDATION_TIMES) for stratum in range(VALIDATION_TIMES))
@@ -152,9 +152,9 @@ def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     return training, validation
 
 
-def strata(sequence: Tensor, seeds: CounterRNG) -> Tensor:
-    """One number per row, from each of B equal strata of [0, 1]; float64 [B]."""
-    return (torch.arange(len(sequence), device=sequence.device) + seeds.uniform()) / len(sequence)
+def strata(seeds: CounterRNG) -> Tensor:
+    """One number per row, from each of as many equal strata of [0, 1] as the batch has rows; float64 [B]."""
+    return (seeds.places + seeds.uniform()) / seeds.batch_rows
 
 
 def target_tokens(sequence: Tensor) -> Tensor:

@@ -9,7 +9,10 @@ from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
-VERBS = ("run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "list", "doctor", "fetch")
+VERBS = (
+    "run", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "train-decoder", "list", "doctor",
+    "fetch",
+)  # fmt: skip
 
 _HELP = """usage: python -m benchmarks VERB [flags]
 
@@ -31,12 +34,12 @@ def main(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        print(_HELP.format(verbs="\n".join(f"  {verb:9} {_summary(verb)}" for verb in VERBS)))
+        print(_HELP.format(verbs="\n".join(f"  {verb:14}{_summary(verb)}" for verb in VERBS)))
         return 0
     verb = words[0]
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
-    module = importlib.import_module(f"benchmarks.cli.{verb}")
+    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
     parser = BenchmarksParser(verb, module.__doc__ or "")
     module.add_arguments(parser)
     code: int = module.main(parse(parser, words[1:]))
@@ -44,5 +47,5 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _summary(verb: str) -> str:
-    module = importlib.import_module(f"benchmarks.cli.{verb}")
+    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
     return (module.__doc__ or "").split("\n", 1)[0].rstrip(".")

@@ -95,7 +95,7 @@ _DTYPES = ("float32", "bfloat16")
 
 def _training_steps(arguments: argparse.Namespace, device: str) -> int:
     """The table of training steps, without data, records and reports."""
-    from benchmarks.speed import random_rows, step_table
+    from benchmarks.speed import step_lines, step_table
     from cosmos.io.files import make_folder, write_json
 
     given = arguments.training_steps.strip()
@@ -103,7 +103,7 @@ def _training_steps(arguments: argparse.Namespace, device: str) -> int:
     vocabulary = _options_given(arguments).get("vocabulary", step_table.TableOptions.vocabulary)
     check_range("--vocabulary", vocabulary, 64, 10_000_000)
     options = step_table.TableOptions(device, vocabulary=vocabulary, profiled=arguments.profile)
-    found = step_table.table(random_rows.lines_named(names), options, say)
+    found = step_table.table(step_lines.lines_named(names), options, say)
     if arguments.out is not None:
         make_folder(Path(arguments.out))
         write_json(Path(arguments.out) / "training_steps.json", found)

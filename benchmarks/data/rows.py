@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -140,12 +140,18 @@ def unseen(passages: Iterable[Document], held_out: Iterable[Document]) -> list[D
     shorter one may stand anywhere. Case and spaces count nothing.
     """
     hidden: dict[tuple[str, ...], list[list[str]]] = {}
-    for document in held_out:
-        for text in (document.source, document.target, *document.references):
-            words = _folded((text or "").split(CONTEXT)[-1]).split()
-            if len(words) >= _TELLING:
-                hidden.setdefault(tuple(words[:_TELLING]), []).append(words)
+    for text in held_out_texts(held_out):
+        words = _folded(text).split()
+        if len(words) >= _TELLING:
+            hidden.setdefault(tuple(words[:_TELLING]), []).append(words)
     return [passage for passage in passages if not _holds(_folded(passage.target).split(), hidden)]
+
+
+def held_out_texts(documents: Iterable[Document]) -> Iterator[str]:
+    """What must not be learnt from of held-out documents: sources (of a question, its passage) and answers."""
+    for document in documents:
+        for text in (document.source, document.target, *document.references):
+            yield (text or "").split(CONTEXT)[-1]
 
 
 def _holds(words: Sequence[str], hidden: Mapping[tuple[str, ...], Sequence[Sequence[str]]]) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from baselines.contract import Budget, Corpus, Progress, TrainingResult, UserError
+from baselines.contract import Budget, Corpus, Document, Progress, TellsTextsRead, TrainingResult, UserError
+from benchmarks.data.rows import held_out_texts
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell
 from benchmarks.records import environment, run_texts, seals, store
@@ -80,8 +81,19 @@ def check_files(run: Path, checkpoint_id: str) -> None:
         seals.check_files(folder, _read(path).get("files", {}), remedy)
 
 
-def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: Progress) -> Training:
-    """Train, or take training up where it was interrupted."""
+def fit(
+    run: Path,
+    planned: PlannedCell,
+    task: Task,
+    corpus: Corpus,
+    progress: Progress,
+    held_out: Callable[[], Iterable[Document]] = tuple,
+) -> Training:
+    """Train, or take training up where it was interrupted.
+
+    Args:
+        held_out: the documents that texts are judged by; asked where a system begins from what has read other corpora.
+    """
     cell, contestant = planned.cell, planned.contestant
     earlier = training_of(run, cell.checkpoint_id)
     if earlier is not None:
@@ -93,6 +105,12 @@ def fit(run: Path, planned: PlannedCell, task: Task, corpus: Corpus, progress: P
         corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
     )
     training = _training(fitted)
+    if isinstance(system, TellsTextsRead):
+        texts = list(dict.fromkeys(filter(None, held_out_texts(held_out()))))
+        read = system.texts_read(texts)
+        if read is not None:
+            told = {"texts": len(texts), "told": read[1], "read": read[0]}
+            training = dataclasses.replace(training, notes={**training.notes, "held_out_read": told})
     documents = {**run_texts.corpus_digests(corpus), "train": run_texts.write_learnt(run, corpus.train)}
     record = {
         "schema": SCHEMA,

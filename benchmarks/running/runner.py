@@ -300,7 +300,9 @@ class _RunExecution:
                 name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
                 self.voice.progress(name, share, loss)
 
-            training = fitting.fit(self.run_folder, planned, self.plan.task, corpus, progress)
+            training = fitting.fit(
+                self.run_folder, planned, self.plan.task, corpus, progress, lambda: [*corpus.validation, *self.tests]
+            )
             if planned.contestant.system.trained:
                 self.voice.say(
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"

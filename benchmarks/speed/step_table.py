@@ -1,4 +1,4 @@
-"""A table of training steps: launched, recorded as CUDA graphs, and compiled besides, of the project's own loop."""
+"""A table of training steps: launched, recorded as CUDA graphs, and compiled besides, by the project's own loop."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import itertools
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from baselines.contract import Budget, UserError
+from baselines.contract import RandomTraining, TrainingResult, UserError
 from benchmarks.speed import ceilings
 from benchmarks.speed.measure import empty, peak_bytes
-from benchmarks.speed.random_rows import StepLine, stage_of
+from benchmarks.speed.step_lines import StepLine, train_steps
 from benchmarks.timing.clock import Clock
-from cosmos.training.config import TrainingConfig, TrainingRun
-from cosmos.training.loop import train
 
 WARM_STEPS, BLOCKS, BLOCK_STEPS = 24, 6, 8
 PROFILED_STEPS = 8
@@ -81,7 +79,8 @@ class KernelTime:
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What is asked for: `rows` of made-up data, tokens of the vocabulary, changed fields of each line's recipe."""
+    """What is asked for: `rows` of made-up data, tokens of the vocabulary, changed fields of each line's recipe by
+    dotted keys."""
 
     device: str
     rows: int = 4096
@@ -137,14 +136,14 @@ def measure(line: StepLine, mode: Mode, options: TableOptions, most: float) -> S
         if step >= WARM_STEPS and (step - WARM_STEPS) % BLOCK_STEPS == 0:
             times.append(clock.now())
 
-    trained, config = _train(line, mode, options, WARM_STEPS + BLOCKS * BLOCK_STEPS, watch)
+    trained, batch = _train(line, mode, options, WARM_STEPS + BLOCKS * BLOCK_STEPS, watch)
     blocks = [(end - start) / BLOCK_STEPS for start, end in itertools.pairwise(times)]
     usual = OUTLIER * statistics.median(blocks)
     seconds = statistics.fmean(block for block in blocks if block <= usual)
     flops = trained.flops / trained.steps
     prepared = trained.notes.get("preparation", {}).get("seconds", 0.0)
     return StepTime(
-        line.name, mode.name, config.batch_size, seconds, flops, prepared, flops / seconds / most,
+        line.name, mode.name, batch, seconds, flops, prepared, flops / seconds / most,
         peak_bytes(options.device),
     )  # fmt: skip
 
@@ -174,15 +173,14 @@ def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) 
 
 def _train(
     line: StepLine, mode: Mode, options: TableOptions, steps: int, watch: Callable[[int], None]
-) -> tuple[Any, TrainingConfig]:
-    """Train a stage for so many steps in a folder that is thrown away; `watch` is told of each step before it."""
-    changes = (options.changes or {}).get(line.name, {})
-    stage, config = stage_of(line, changes, options.rows, options.vocabulary, options.device)
-    ways = {"compile": mode.compiled, "cuda_graph": mode.recorded, "length_buckets": mode.buckets, "validations": 0}
-    config = replace(config, **{**ways, **(options.training or {})}, keep="last", checkpoint_seconds=1e6)
+) -> tuple[TrainingResult, int]:
+    """Train for so many steps in a folder that is thrown away; what it cost, and the rows of a batch."""
+    ways = {"compile": mode.compiled, "cuda_graph": mode.recorded, "length_buckets": mode.buckets}
+    changes = {**ways, **(options.training or {})}
+    asked = RandomTraining(line.stage, steps, options.rows, options.vocabulary, changes)
     with tempfile.TemporaryDirectory(prefix="steps-") as folder:
-        run = TrainingRun(Path(folder), 0, options.device, lambda _, share, __: watch(round(share * steps)))
-        return train(stage, config, Budget(steps, "steps"), run), config
+        recipe = (options.changes or {}).get(line.name, {})
+        return train_steps(line, asked, recipe, Path(folder), options.device, watch)
 
 
 def _row(cells: Iterable[str]) -> str:

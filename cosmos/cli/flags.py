@@ -54,6 +54,11 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     """What both stages are told."""
     parser.add_argument("data", metavar="DATA", type=Path, help="texts, or pairs, to learn from")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for everything this leaves")
+    add_training_options(parser)
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """The same without where data are and what is made of them goes."""
     parser.add_argument("--validation", metavar="FILE", type=Path, help="held-out texts, of the same kind as DATA")
     parser.add_argument("--preset", default="nano", metavar="NAME", help="sizes and recipe: nano, small, base (nano)")
     parser.add_argument("--budget", metavar="AMOUNT", help="300steps, 90seconds or 5e12flops (the preset's share)")

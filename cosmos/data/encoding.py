@@ -1,12 +1,17 @@
-"""Texts with their frozen states, encoded once into a value that says what this cost."""
+"""Texts with their frozen states: encoded once and stored, or in the training loop, as values that say what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
-from cosmos.data.datasets import TextDataset
+from torch import nn
+
+from cosmos.config import Place
+from cosmos.data.datasets import LoopTextDataset, TargetDataset, TextDataset, TextStates
+from cosmos.data.loop_states import LoopStates, with_states
 from cosmos.data.state_cache import CachedStates, cache_states, states_key
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
@@ -14,6 +19,11 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
+from cosmos.training.loop import Prepare
+
+SAMPLE = 2048
+"""Texts whose states are stored also where others' are computed in the loop: the first ones, for the statistics of all
+states and for a linear start, and validation texts, which are looked at again and again, if there are no more."""
 
 
 def first_process_first(device: str) -> AbstractContextManager[None]:
@@ -25,9 +35,9 @@ def first_process_first(device: str) -> AbstractContextManager[None]:
 class EncodedTexts:
     """States and tokens of targets, and the states of their sources, where they have any."""
 
-    targets: TextDataset
+    targets: TargetDataset
     key: str  # a hash of the targets, their limit and the encoder
-    sources: CachedStates | None
+    sources: TextStates | None
 
     @property
     def cost(self) -> Cost:
@@ -36,25 +46,38 @@ class EncodedTexts:
 
 @dataclass(frozen=True)
 class EncodedCorpus:
-    """What is learnt from, what is validated on, and texts of another corpus for the first stage alone."""
+    """What is learnt from, what is validated on, and texts of another corpus for the first stage alone.
+
+    Attributes:
+        sample: the first targets, whose states are stored in any case; all of them where all are.
+        prepare: what a step makes of its batch; None where all states are stored.
+        frozen: networks that `prepare` calls.
+        once: whether the budget can have all targets encoded once before training, as storing their latents takes.
+    """
 
     train: EncodedTexts
     validation: EncodedTexts | None
+    sample: TextDataset
     passages: EncodedTexts | None = None
+    prepare: Prepare | None = None
+    once: bool = True
+    frozen: tuple[nn.Module, ...] = ()
 
     @property
     def cost(self) -> Cost:
-        """What a budget pays for."""
+        """What a budget pays for before training."""
         learnt = [texts.cost for texts in (self.train, self.passages) if texts is not None]
+        if self.sample is not self.train.targets:
+            learnt.append(self.sample.states.cost)
         return Cost.total(learnt if self.validation is None else [*learnt, self.validation.cost.of_validation()])
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How texts are encoded: with what, and up to how many tokens.
+    """How texts are encoded: with what, up to how many tokens, and when.
 
-    States lie in `run.workdir/states`, in a folder named after a hash of the texts. Called again after a kill, encoding
-    goes on where it was, and texts that are there already cost what they cost the first time.
+    Stored states lie in `run.workdir/states`, in a folder named after a hash of the texts. Called again after a kill,
+    encoding goes on where it was, and texts that are there already cost what they cost the first time.
     """
 
     encoder: TextEncoder
@@ -62,23 +85,49 @@ class Encoding:
     max_tokens: int
     max_source_tokens: int
     run: TrainingRun
+    place: Place = "stored"
 
-    def corpus(self, train: Texts, validation: Texts, passages: Sequence[str] = ()) -> EncodedCorpus:
-        """All texts of a training, encoded; validation texts and passages may be none."""
+    def corpus(
+        self, train: Texts, validation: Texts, passages: Sequence[str] = (), sample: int | None = None
+    ) -> EncodedCorpus:
+        """All texts of a training; validation texts and passages may be none. `sample` is how many of the first targets
+        are stored where others are not (`SAMPLE`)."""
+        if self.place == "loop":
+            learnt = self.encoded(train, "loop")
+            first = self.encoded(Texts(train.targets[: sample or SAMPLE], None), "stored").targets
+        else:
+            learnt = self.encoded(train, "stored")
+            first = learnt.targets
+        assert isinstance(first, TextDataset)
+        held_out: Place = "stored" if len(validation.targets) <= SAMPLE else self.place
         return EncodedCorpus(
-            self.encoded(train),
-            self.encoded(validation) if validation.targets else None,
-            self.encoded(Texts(list(passages), None)) if passages else None,
+            learnt,
+            self.encoded(validation, held_out) if validation.targets else None,
+            first,
+            self.encoded(Texts(list(passages), None), self.place) if passages else None,
+            partial(with_states, self.encoder) if self.place == "loop" else None,
+            frozen=(self.encoder.network,) if self.place == "loop" else (),
         )
 
-    def encoded(self, texts: Texts) -> EncodedTexts:
-        states, key = self._states(texts.targets, self.max_tokens)
-        rows = TextDataset(states, texts.targets, self.vocabulary, self.max_tokens)
-        sources = None if texts.sources is None else self._states(texts.sources, self.max_source_tokens)[0]
-        return EncodedTexts(rows, key, sources)
+    def encoded(self, texts: Texts, place: Place) -> EncodedTexts:
+        key = states_key(self.encoder, texts.targets, self.max_tokens)
+        targets: TargetDataset
+        if place == "loop":
+            loop_states = LoopStates.of(self.encoder, texts.targets, self.max_tokens)
+            targets = LoopTextDataset(loop_states, self.vocabulary)
+        else:
+            stored = self._stored(texts.targets, self.max_tokens, key)
+            targets = TextDataset(stored, texts.targets, self.vocabulary, self.max_tokens)
+        return EncodedTexts(targets, key, self._sources(texts.sources, place))
 
-    def _states(self, texts: Sequence[str], max_tokens: int) -> tuple[CachedStates, str]:
-        key = states_key(self.encoder, texts, max_tokens)
+    def _sources(self, texts: Sequence[str] | None, place: Place) -> TextStates | None:
+        if texts is None:
+            return None
+        if place == "loop":
+            return LoopStates.of(self.encoder, texts, self.max_source_tokens)
+        return self._stored(texts, self.max_source_tokens, states_key(self.encoder, texts, self.max_source_tokens))
+
+    def _stored(self, texts: Sequence[str], max_tokens: int, key: str) -> CachedStates:
         folder = self.run.workdir / "states" / key[:16]
         with first_process_first(self.run.device):
-            return cache_states(self.encoder, texts, folder, max_tokens, self.run.encoded), key
+            return cache_states(self.encoder, texts, folder, max_tokens, self.run.encoded)

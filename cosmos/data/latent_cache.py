@@ -1,4 +1,5 @@
 """Latents of training texts, computed once: the autoencoder is frozen while the denoiser trains, so they never change.
+Where they would be too many to store they are computed in the loop (`cosmos.stages.corpus_latents`).
 
 Axis legend in `cosmos.models.blocks`; n is the number of texts.
 """
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from cosmos.config import AutoencoderConfig
 from cosmos.data.array_cache import ArrayLayout, compute_array, has_array, open_array
-from cosmos.data.state_cache import CachedStates
+from cosmos.data.datasets import TextStates
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.standardiser import Standardiser
 from cosmos.training.budget import Cost
@@ -43,7 +44,7 @@ def _key(autoencoder: Compresses, standardiser: Standardiser, states_key: str) -
 def cache_latents(
     autoencoder: Compresses,
     standardiser: Standardiser,
-    states: CachedStates,
+    states: TextStates,
     states_key: str,
     folder: Path,
     progress: Callable[[float], None] = lambda share: None,
@@ -64,7 +65,7 @@ def cache_latents(
     @torch.no_grad()
     def compute(group: Sequence[int]) -> list[Tensor]:
         index = torch.tensor(group)
-        rows, mask = (part.to(device) for part in states.rows(index, int(states.lengths[index].max())))
+        rows, mask = (part.to(device) for part in states.rows(index, states.longest_of(index)))
         return list(autoencoder.compress(standardiser(rows, mask), mask).float().cpu().split(1))
 
     def build(latents: Tensor, about: dict[str, Any]) -> tuple[Tensor, Cost]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from cosmos.data.array_cache import ArrayLayout, compute_array, has_array, open_array
 from cosmos.io.errors import UserError
 from cosmos.text.encoder import TOKENS_PER_BATCH, Statistics, TextEncoder
+from cosmos.training.batches import Rows
 from cosmos.training.budget import Cost
 
 VARIANCE_FLOOR = 1e-4  # MiniLM has dimensions that never change: divided by their deviation, rounding would blow up
@@ -52,6 +53,15 @@ class CachedStates:
         places = (self.starts[index][:, None] + along).where(mask, self.starts[index][:, None])
         states = self.flat[places].float()  # [B, L, D]
         return states.masked_fill_(~mask[:, :, None], 0.0), mask
+
+    def longest_of(self, index: Tensor) -> int:
+        """Tokens of the longest text at `index`."""
+        return int(self.lengths[index].max())
+
+    def batch(self, index: Tensor, length: int, name: str, mask_name: str) -> Rows:
+        """What a step is given of the texts at `index`: `rows`, by name."""
+        states, mask = self.rows(index, length)
+        return {name: states, mask_name: mask}
 
     def statistics(self) -> Statistics:
         """Mean and deviation of each dimension over all tokens, specials included; the variance is at least 1e-4."""

@@ -19,12 +19,11 @@ FIRST_TIME = 1e-5  # t is drawn from [FIRST_TIME, 1]
 def sample_times(seeds: CounterRNG, stratified: bool) -> Tensor:
     """float64 t [B] in [FIRST_TIME, 1]: uniform, or one in each of B equal strata, which lowers the loss's variance.
 
-    Strata are those of the rows at hand: with several processes each covers [0, 1] with its own share of the batch.
+    Strata are those of a process's rows: with several processes each covers [0, 1] with its own share of the batch.
     """
     uniform = seeds.uniform()
     if stratified:
-        place = torch.arange(len(seeds), device=uniform.device)
-        uniform = (place + uniform) / len(seeds)
+        uniform = (seeds.places + uniform) / seeds.batch_rows
     return FIRST_TIME + (1.0 - FIRST_TIME) * uniform
 
 
@@ -34,15 +33,17 @@ def diffuse(latents: Tensor, t: Tensor, noise: Tensor, schedule: Schedule) -> Te
     return schedule.alpha(wide).to(latents.dtype) * latents + schedule.sigma(wide).to(latents.dtype) * noise
 
 
-def self_conditioned_rows(rows: int, share: float, device: torch.device) -> Tensor:
-    """The rows of a batch that are given an earlier estimate, int64 [floor(share * rows)]: row i where
-    floor((i + 1) * share) > floor(i * share).
+def self_conditioned_rows(rows: int, share: float, device: torch.device, start: int = 0) -> Tensor:
+    """The rows of a batch that are given an earlier estimate, int64 [about share * rows]: row i where
+    floor((i + 1) * share) > floor(i * share). Of a part of a batch, those of its rows that begin at `start`, from 0.
 
     They lie evenly between the others, so with one t from each stratum, in the order of the rows, both kinds cover
     [0, 1]. How many there are follows from the size of the batch alone, as a recorded step needs it.
     """
-    due = torch.floor(torch.arange(1, rows + 1, device=device, dtype=torch.float64) * share)  # up to each row
-    return torch.searchsorted(due, torch.arange(1, math.floor(rows * share) + 1, device=device, dtype=due.dtype))
+    stop = start + rows
+    due = torch.floor(torch.arange(start + 1, stop + 1, device=device, dtype=torch.float64) * share)  # up to each row
+    numbers = torch.arange(math.floor(start * share) + 1, math.floor(stop * share) + 1, device=device, dtype=due.dtype)
+    return torch.searchsorted(due, numbers)
 
 
 class NoisedExample(NamedTuple):
@@ -72,13 +73,13 @@ def noised_example(
     t = sample_times(seeds, config.times == "stratified")
     noise = seeds.normal(*latents.shape[1:], dtype=latents.dtype)
     # Both are drawn even where unused, so that streams do not depend on the configuration.
-    coin = seeds.uniform()[0] < config.self_condition_share
+    coin = seeds.of_batch() < config.self_condition_share
     hidden = seeds.uniform() < config.source_dropout
     condition = None if source is None else model.encode_condition(source._replace(hidden=hidden))
     noisy, t = diffuse(latents, t, noise, schedule), t.to(latents.dtype)
     estimate = torch.zeros_like(latents)
     if config.self_conditioned:
-        rows = self_conditioned_rows(len(latents), config.self_condition_share, latents.device)
+        rows = self_conditioned_rows(len(latents), config.self_condition_share, latents.device, seeds.start)
         with torch.no_grad():
             if config.self_conditioning == "batch":
                 estimate = model(noisy, t, estimate, condition) * coin

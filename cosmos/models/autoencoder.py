@@ -196,6 +196,7 @@ def autoencoder_loss(
     mask: Tensor,
     config: CorruptionConfig,
     seeds: CounterRNG | None,
+    progress: Tensor | None = None,
     positions: Tensor | None = None,
     short_canvas: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -205,11 +206,12 @@ def autoencoder_loss(
         states: clean standardised states [B, L, T], the compressor's input and the target of the MSE.
         tokens: int64 [B, L]. mask: bool [B, L], True on tokens; specials count, pads do not.
         seeds: where the corruption is drawn from; None leaves the input clean, as validation does.
+        progress: share of the budget used, a scalar, for a corruption that grows with it.
         positions: of the tokens, where they are known (`cosmos.models.token_head.choose`).
         short_canvas: decompress the L positions of the batch, and not all.
     """
     shape = (model.config.latents, model.config.latent_width)
-    drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds)
+    drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds, progress)
     _, hidden = model.hidden(*drawn, length=states.shape[1] if short_canvas else None)
     compiled = seeds is not None and seeds.fused
     index, counts = choose(mask, positions)

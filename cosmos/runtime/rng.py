@@ -10,6 +10,7 @@ Axis legend: B rows (texts).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -72,6 +73,9 @@ def normal_at(stream: Tensor, place: Tensor, dtype: torch.dtype) -> Tensor:
 class CounterRNG:
     """One stream of random numbers per row, of seeds int64 [B]. Each draw advances all streams together.
 
+    Whatever a loss draws or decides over rows together (strata, a coin) it asks of these streams, so that a batch may
+    be worked on in parts.
+
     Attributes:
         compiled: integers are hashed, and uniform numbers made, by compiled code, which gives the same numbers.
         fused: logarithms and cosines are compiled too, so that normals are one pass over memory. A compiler's may
@@ -83,15 +87,41 @@ class CounterRNG:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
         self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
         self.draws, self.compiled, self.fused = 0, compiled, fused
+        self.start: int = 0
+        self.whole: CounterRNG | None = None
 
     def __len__(self) -> int:
         return self.keys.shape[0]
 
-    def rows(self, index: Tensor) -> CounterRNG:
-        """The streams of some rows, at the same draw; `index` is a boolean mask [B] or positions."""
-        part = object.__new__(CounterRNG)
-        part.keys, part.draws, part.compiled, part.fused = self.keys[index], self.draws, self.compiled, self.fused
+    def rows(self, index: Tensor | slice) -> CounterRNG:
+        """The streams of some rows, at the same draw; `index` is a boolean mask [B], positions or a slice."""
+        part = copy.copy(self)
+        part.keys, part.start, part.whole = self.keys[index], 0, None
         return part
+
+    def part(self, start: int, stop: int) -> CounterRNG:
+        """The streams of rows start ... stop - 1 of a batch that is worked on in parts, which know their batch."""
+        part = self.rows(slice(start, stop))
+        part.start, part.whole = start, self
+        return part
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows of the whole batch, of which these may be a part."""
+        return len(self.whole or self)
+
+    @property
+    def places(self) -> Tensor:
+        """Places of these rows in the whole batch, int64 [B]."""
+        return torch.arange(self.start, self.start + len(self), device=self.keys.device)
+
+    def of_batch(self) -> Tensor:
+        """One draw for the whole batch: the uniform number of its first row, float64."""
+        first = (self.whole or self).rows(slice(0, 1))
+        first.draws = self.draws
+        number = first.uniform()[0]
+        self.draws = first.draws
+        return number
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """The next draw of `count` numbers a row: its stream int64 [B], and places int64 [count]."""

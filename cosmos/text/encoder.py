@@ -12,11 +12,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
@@ -55,6 +57,21 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def fingerprint_of(name: str | None) -> str:
+    """`TextEncoder.fingerprint` of an encoder that is not loaded; name and errors as in `find_encoder`."""
+    folder = find_encoder(name)
+    return _fingerprint(folder, load_tokenizer(folder))
+
+
+def _fingerprint(folder: Path, tokenizer: Tokenizer) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted([*folder.glob("model*.safetensors"), folder / "config.json"]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    digest.update(tokenizer.to_str().encode())
+    return digest.hexdigest()
 
 
 class TextEncoder:
@@ -106,12 +123,7 @@ class TextEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, configuration and tokenizer."""
-        digest = hashlib.blake2b(digest_size=16)
-        for path in sorted([*self.folder.glob("model*.safetensors"), self.folder / "config.json"]):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "blake2b").digest())
-        digest.update(self.tokenizer.to_str().encode())
-        return digest.hexdigest()
+        return _fingerprint(self.folder, self.tokenizer)
 
     @cached_property
     def _row_flops(self) -> tuple[float, float, float]:
@@ -151,6 +163,36 @@ class TextEncoder:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             result = self.network(input_ids=tokens.to(self.device), attention_mask=mask.to(self.device))
         return [state[: len(row)].float() for state, row in zip(result.last_hidden_state, rows, strict=True)]
+
+    @torch.no_grad()
+    def batch_states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden states float32 [B, L, D] of padded `ids` int64 [B, L], zero where `mask` bool [B, L] is False.
+
+        For the training loop: on the device that the ids are on, in float16 on a GPU, without a gradient, and without
+        waiting for the device, so that a recorded step can hold it.
+        """
+        half = ids.device.type == "cuda"
+        seen = mask[:, None, None, :] if self._takes_ready_masks else mask
+        with torch.autocast(ids.device.type, torch.float16 if half else torch.bfloat16, enabled=half):
+            result = self.network(input_ids=ids, attention_mask=seen)
+        return result.last_hidden_state.float().masked_fill(~mask[:, :, None], 0.0)
+
+    @cached_property
+    def _takes_ready_masks(self) -> bool:
+        """Whether the network takes a mask [B, 1, 1, L] as it is. One of [B, L] it may look into, which waits for the
+        device."""
+        ids = torch.full((1, 2), self._mask, device=self.device)
+        try:
+            with torch.no_grad():
+                self.network(input_ids=ids, attention_mask=torch.ones_like(ids, dtype=torch.bool)[:, None, None])
+        except ValueError:  # networks that widen masks themselves say so
+            return False
+        return True
+
+    @property
+    def pad(self) -> int:
+        """The token that fills a row up."""
+        return self._pad
 
     @staticmethod
     def groups(rows: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,6 +90,30 @@ def _parquet(path: Path) -> Texts:
         raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
     columns = {name: values_of(table.column(name), name, path) for name in table.column_names}
     return _columns(path, (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)))
+
+
+def parquet_column(path: Path, names: Sequence[str], rows: int) -> Iterator[str]:
+    """The values of the first of the named columns that a Parquet file has, so many rows in memory at once.
+
+    Raises:
+        UserError: it has none of them, or is damaged.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            check_names(there, path)
+            wanted = [name for name in names if name in there][:1]
+            if not wanted:
+                raise UserError(
+                    f"{path} has none of the columns {', '.join(names)}; its columns are {', '.join(there)}."
+                )
+            for batch in file.iter_batches(rows, columns=wanted):
+                yield from values_of(batch.column(0), wanted[0], path)
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{path} is not a Parquet file, or it is damaged.") from error
 
 
 def _columns(path: Path, rows: Iterable[Mapping[str, Any]]) -> Texts:

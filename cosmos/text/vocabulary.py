@@ -91,8 +91,16 @@ class Vocabulary:
         `encoder`, whose tokenizer is restricted, and errors are as in `find_encoder`.
         """
         tokenizer = load_tokenizer(find_encoder(encoder))
-        seen = {number for ids in tokenize(tokenizer, list(texts)) for number in ids}
-        pieces = [tokenizer.id_to_token(number) for number in sorted(seen)]
+        return cls._of({number for ids in tokenize(tokenizer, list(texts)) for number in ids}, tokenizer)
+
+    @classmethod
+    def of_numbers(cls, numbers: Iterable[int], encoder: str | None = None) -> Vocabulary:
+        """The same where the tokens of all texts are known by the tokenizer's numbers."""
+        return cls._of(numbers, load_tokenizer(find_encoder(encoder)))
+
+    @classmethod
+    def _of(cls, numbers: Iterable[int], tokenizer: Tokenizer) -> Vocabulary:
+        pieces = [tokenizer.id_to_token(number) for number in sorted(numbers)]
         return cls(tokenizer, [*SPECIALS, *(piece for piece in pieces if piece not in SPECIALS)])
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -28,16 +28,25 @@ class Batch(Rows):
         static_shapes: whether the shapes of all that is computed must follow from those of the batch alone, as in a
             step that is recorded as a CUDA graph; a loss must not ask then how many positions it is about. What a batch
             is padded to is then all that is computed (`cosmos.training.buckets`).
+        progress: share of the budget used, a scalar on the batch's device; None where nothing is trained.
     """
 
-    def __init__(self, rows: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]], static_shapes: bool = False) -> None:
+    def __init__(
+        self,
+        rows: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]],
+        static_shapes: bool = False,
+        progress: Tensor | None = None,
+    ) -> None:
         super().__init__(rows)
-        self.static_shapes = static_shapes
+        self.static_shapes, self.progress = static_shapes, progress
+
+    def having(self, rows: Mapping[str, Tensor]) -> Batch:
+        """A batch with other rows, which is the same in all else."""
+        return Batch(rows, self.static_shapes, self.progress)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device, which is not waited for."""
-        moved = {name: value.to(device, non_blocking=True) for name, value in self.items()}
-        return Batch(moved, self.static_shapes)
+        return self.having({name: value.to(device, non_blocking=True) for name, value in self.items()})
 
 
 class Dataset(Protocol):
@@ -48,6 +57,21 @@ class Dataset(Protocol):
     def batch(self, index: Tensor) -> Rows:
         """The rows at `index`, int64 [B], as tensors whose first axis is B."""
         ...
+
+
+class Order(Protocol):
+    """Which rows of the data come at which place of an endless row of them."""
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Data rows at places start ... stop - 1, int64 [stop - start]."""
+        ...
+
+
+@runtime_checkable
+class BringsOrder(Protocol):
+    """A data set that is not seen in permutations of all of its rows, such as corpora that differ in weight."""
+
+    def order(self, seed: int) -> Order: ...
 
 
 class TensorDataset:

@@ -28,6 +28,7 @@ class TrainingConfig:
     """How to train. Sizes and rates are those of the whole (global) batch."""
 
     batch_size: int = 64  # over all processes together
+    micro_batch_size: int | None = None  # rows of a process worked on at once; None: all of the batch that it has
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0  # at the end of the budget (cosine); equal to learning_rate: constant
     warmup_share: float = 0.05  # of the budget, where warmup_steps is None
@@ -52,6 +53,8 @@ class TrainingConfig:
         within = {
             "batch_size must be at least 1": self.batch_size >= 1,
             "batch_size must be at most a million": self.batch_size <= 1_000_000,
+            "micro_batch_size must be at least 1": self.micro_batch_size is None or self.micro_batch_size >= 1,
+            "micro_batch_size must be at most batch_size": (self.micro_batch_size or 1) <= self.batch_size,
             "learning_rate must be positive": 0 < self.learning_rate < math.inf,
             "final_learning_rate must not be negative": 0 <= self.final_learning_rate < math.inf,
             "warmup_share must lie in [0, 1)": 0 <= self.warmup_share < 1,

@@ -18,56 +18,32 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
 from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
-from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
+from cosmos.training.batches import Batch, BringsOrder, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
 from cosmos.training.buckets import Batches
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step, step_flops
+from cosmos.training.stage import Loss, Prepare, TrainingStage
 from cosmos.training.step import OptimiserStep, Preparation, prepared_for
 
-Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
-"""`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
-whole global batch, so rows with more tokens count for more where the weight counts tokens."""
+__all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "train"]
 
 AHEAD, THREADS = 4, 2  # steps whose batches are put together while a GPU is busy, and how many at a time
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
 CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
-
-
-@dataclass(frozen=True)
-class TrainingStage:
-    """What is trained, and on what.
-
-    Attributes:
-        name: of the files left in the run's folder, such as "autoencoder".
-        network: is trained in place.
-        loss: is given the rows of one process and `CounterRNG` with one stream per row.
-        validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
-        scored: of rows on the CPU, which of the positions [B, L] the loss reads out. Then a step's batch has them as
-            "positions" (`cosmos.training.buckets.positions_to_read`), and a GPU need not be asked.
-    """
-
-    name: str
-    network: nn.Module
-    loss: Loss
-    data: Dataset
-    validation: Dataset | None = None
-    validation_loss: Loss | None = None
-    scored: Callable[[Rows], Tensor] | None = None
 
 
 def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
@@ -81,6 +57,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
             is not finite, a disk that is full.
     """
+    stage = stage.preparing()
     if len(stage.data) == 0:
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
@@ -183,7 +160,8 @@ class _Trainer:
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.step = OptimiserStep(self.model, config, processes, run.seed)
         self.best: list[Tensor] | None = None
-        self.order = EpochSampler(len(stage.data), run.seed)
+        brings = isinstance(stage.data, BringsOrder)
+        self.order = stage.data.order(run.seed) if brings else EpochSampler(len(stage.data), run.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
@@ -223,7 +201,7 @@ class _Trainer:
         if counters.flops_per_step == 0:
             counters.prepared = prepared_for(step, stage.data, self.budget, self._price_of_one)
         prepared, step.preparation = counters.prepared, counters.preparation_seconds
-        step.prepare(prepared)
+        step.prepare(prepared, stage.frozen)
         return self._batches(prepared.sizes, step.static_shapes)
 
     def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
@@ -248,7 +226,7 @@ class _Trainer:
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         share = self._trained_share(share) if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.config, step, share)
-        self.step(self.ahead.take(), step, rate)
+        self.step(self.ahead.take(), step, rate, share)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate
@@ -309,8 +287,10 @@ class _Trainer:
                 base = hashed(self.run.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
-                total, weight = loss_of(self.model, batch, seeds)
-                sums += torch.stack((total.double(), weight.double()))
+                for part, streams in self.step.parts(batch, seeds):
+                    total, weight = loss_of(self.model, part, streams)
+                    sums += torch.stack((total.double(), weight.double()))
+            also = {} if self.stage.measure is None or self.log is None else self.stage.measure()
         loss, weight = self.processes.total(sums).tolist()
         if not math.isfinite(loss) or weight <= 0:
             raise self._diverged("validation loss", self.counters.step)
@@ -320,7 +300,7 @@ class _Trainer:
             self.counters.best_share = share
             if self.config.keep == "best":
                 self.best = [value.clone() for value in self.step.average or self.step.live]
-        self._write(share, validation_loss=loss / weight)
+        self._write(share, validation_loss=loss / weight, **also)
 
     def save(self) -> None:
         """Write a resume point, and put the next off so far that they cost no more than their share of the time."""

@@ -79,9 +79,10 @@ def step_flops(
     seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
 
     def run() -> None:
-        with step.autocast():
-            total, _ = loss(model, moved, seeds)
-        total.backward()
+        for part, streams in step.parts(moved, seeds):
+            with step.autocast():
+                total, _ = loss(model, part, streams)
+            total.backward()
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # dropout draws
         flops = measure_flops(run)

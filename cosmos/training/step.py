@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -84,6 +84,7 @@ class OptimiserStep:
         self.part = slice(processes.rank * part, (processes.rank + 1) * part)  # of the rows of the global batch
         self.rows = torch.arange(self.part.start, self.part.stop, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
+        self.progress = torch.zeros((), device=device)  # the share of the budget used
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
         self.steps = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, device=device)
@@ -94,10 +95,11 @@ class OptimiserStep:
     def can_compile(self) -> bool:
         return self.config.compile is not False and self.device.type == "cuda" and compilation.has_compiler()
 
-    def prepare(self, prepared: Preparation) -> None:
-        """Make ready for steps that run so, as far as this machine can."""
+    def prepare(self, prepared: Preparation, frozen: Sequence[nn.Module]) -> None:
+        """Make ready for steps that run so, as far as this machine can; `frozen` are networks besides the model."""
         if prepared.compiled and self.can_compile():
-            self.compiled = compilation.compile_blocks({"": self.model}, training=True)
+            networks = {str(number): network for number, network in enumerate((self.model, *frozen))}
+            self.compiled = compilation.compile_blocks(networks, training=True)
         self.static_shapes = self.recorded or self.compiled is not None or bool(prepared.sizes)
 
     def notes(self, prepared: Preparation) -> dict[str, Any]:
@@ -116,9 +118,10 @@ class OptimiserStep:
         precision = self.processes.precision(self.config.precision)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
-    def __call__(self, rows: Rows, step: int, rate: float) -> None:
-        """Step `step` (from 0) at a learning rate, on rows that lie on the CPU; does not wait for the device, but where
-        something is compiled or recorded."""
+    def __call__(self, rows: Rows, step: int, rate: float, share: float = 0.0) -> None:
+        """Step `step` (from 0) at a learning rate, where a share of the budget is used, on rows that lie on the CPU;
+        does not wait for the device, but where something is compiled or recorded."""
+        self.progress.fill_(share)
         shapes = tuple((name, tuple(value.shape)) for name, value in rows.items())
         if self._made[shapes] < (2 if self.recorded else int(self.compiled is not None)):  # as it is, and to record it
             began = time.perf_counter()
@@ -151,19 +154,42 @@ class OptimiserStep:
     def _decay(self, step: int) -> float:
         return min(self.config.ema_decay or 0.0, (2 + step) / (11 + step))
 
+    def parts(self, batch: Batch, seeds: CounterRNG) -> Iterator[tuple[Batch, CounterRNG]]:
+        """The batch in as many parts as are worked on one after the other, each with its streams."""
+        size = self.config.micro_batch_size or len(seeds)
+        for start in range(0, len(seeds), size):
+            if size >= len(seeds):
+                yield batch, seeds
+                return
+            # Positions are those of the whole batch.
+            part = {name: value[start : start + size] for name, value in batch.items() if name != "positions"}
+            yield batch.having(part), seeds.part(start, min(start + size, len(seeds)))
+
+    def _gradients(self, rows: Rows) -> Tensor:
+        """Leave the gradients of the batch's loss in the parameters; returns sum and weight of that loss [2]."""
+        batch = Batch(rows, self.static_shapes or self.recorded, self.progress).to(self.device)
+        compiled = self.compiled is not None
+        seeds = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
+        if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
+            with self.autocast():
+                total, weight = self.objective(batch, seeds)
+            sums = self.processes.total(torch.stack((total.detach(), weight)))
+            weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
+            # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
+            (total * (self.processes.count / weights)).backward()
+        else:
+            sums = self.processes.total(self._accumulate(list(self.parts(batch, seeds))))
+            weights = sums[1].clamp(min=1e-12)
+            gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
+            torch._foreach_mul_(gradients, self.processes.count / weights)
+        return torch.stack((sums[0], weights))
+
     def _run(self, rows: Rows) -> None:
         with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
             self._update(rows)
 
     def _update(self, rows: Rows) -> None:
-        batch = Batch(rows, static_shapes=self.static_shapes or self.recorded).to(self.device)
-        compiled = self.compiled is not None
-        with self.autocast():
-            total, weight = self.objective(batch, CounterRNG(self.rows + self.noise, compiled, fused=compiled))
-        sums = self.processes.total(torch.stack((total.detach(), weight)))
-        weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
-        # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
-        (total * (self.processes.count / weights)).backward()
+        total, weight = self._gradients(rows)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -171,9 +197,24 @@ class OptimiserStep:
             difference = torch._foreach_sub(self.live, self.average)
             torch._foreach_mul_(difference, self.gain)
             torch._foreach_add_(self.average, difference)
-        value = sums[0] / weights
+        value = total / weight
         self.steps += 1
         # The norm is that of all processes' gradients: it tells each of them of a bad loss in any.
         good = torch.isfinite(value + norm) | (self.bad_step >= 0)
         self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
         self.running += value
+
+    def _accumulate(self, parts: Sequence[tuple[Batch, CounterRNG]]) -> Tensor:
+        """Add up the gradients of summed losses, part by part; the sums of losses and of weights [2]. What a part
+        weighs is not known before all have been worked on, so gradients are divided by the sum of weights afterwards.
+        """
+        sums = torch.zeros(2, device=self.device)
+        for number, (part, seeds) in enumerate(parts, 1):
+            # Processes exchange gradients with the last part, when all are added up.
+            waits = self.processes.count > 1 and number < len(parts)
+            with self.objective.no_sync() if waits else nullcontext():
+                with self.autocast():
+                    total, weight = self.objective(part, seeds)
+                total.backward()
+            sums += torch.stack((total.detach(), weight))
+        return sums

@@ -55,6 +55,10 @@ NOT_COMPARED = {
     "compile": "how steps are launched on a GPU; tests/gpu",
     "cuda_graph": "how steps are launched on a GPU; tests/gpu",
     "checkpoint_seconds": "when resume points are written; no result depends on it (training/test_loop.py)",
+    "states": "where states are computed; losses are the same (tests/cosmos/test_in_loop.py)",
+    "clean_latents": "the same of latents",
+    "autoencoder": "a first stage from elsewhere; latent_diffusion/test_shared_decoder.py",
+    "decoder": "the same",
     "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
 }
 # Keys that are refused by whoever is given them, in words of its own.

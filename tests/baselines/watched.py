@@ -65,7 +65,7 @@ class Spy:
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
         weights = sum(float(value.double().abs().sum()) for value in tensors.values())
-        batch = Batch(data.batch(torch.arange(ROWS) % len(data)))
+        batch = Batch(data.batch(torch.arange(ROWS) % len(data)), progress=torch.tensor(0.25))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             for parameter in model.parameters():  # as training would: a layer of zeros hides what is before it

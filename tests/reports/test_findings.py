@@ -134,6 +134,38 @@ def test_who_learnt_from_another_corpus_is_named(fake_run, tmp_path):
     assert "The first stage of cosmos learnt from 1,234 pieces of wiki too, which rivals have not seen, and" in said
 
 
+def test_a_first_stage_from_elsewhere_is_told_once_and_beside_each_entry(fake_run, tmp_path):
+    for name, setting in (("cosmos", "fast"), ("cosmos", "best"), ("gpt2", "greedy")):
+        fake_run.add(name, setting)
+    stage = {
+        "name": "ae",
+        "preset": "small",
+        "seed": 3,
+        "spent": {"steps": 9, "seconds": 900.0, "flops": 2.5e17, "device": "H200", "texts_seen": 512_000},
+        "corpora": [{"name": "wiki/train.parquet", "sha256": "ab" * 32, "weight": 0.5, "texts": 44_484}],
+        "reached": {},
+    }
+    for place in range(2):
+        header, *rest = fake_run.cells[place]
+        read = {"texts": 60, "told": 50, "read": 2}
+        notes = {**header.training.notes, "first_stage": stage, "held_out_read": read}
+        fake_run.cells[place] = (replace(header, training=replace(header.training, notes=notes)), *rest)
+    run = fake_run.write(tmp_path)
+    section = content.build(run, run / "report").sections[0]
+    said = [sentence for sentence in section.legend if "was trained once" in sentence]
+    assert len(said) == 1
+    assert "The first stage of cosmos (fast) and cosmos (best) (ae, preset small, seed 3)" in said[0]
+    assert "2.5e+17 FLOP in 900 s on H200, 512,000 texts seen of 44,484 of wiki/train.parquet" in said[0]
+    assert "Of 50 held-out texts (10 more are too short to tell), 2 stood in these corpora" in said[0]
+    noted = {
+        (row.title, row.detail): any("once and elsewhere" in note for cell in row.cells for note in cell.notes)
+        for block in section.glance.blocks
+        for row in block.rows
+    }
+    assert sorted(noted.values()) == [False, True, True], noted
+    assert all(name == "cosmos" for (name, _), told in noted.items() if told)
+
+
 def legend_of(fake, folder):
     """The legend of the one section of a report."""
     run = fake.write(folder)

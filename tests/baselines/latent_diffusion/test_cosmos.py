@@ -14,6 +14,7 @@ from baselines import registry
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.cosmos import CosmosFullSystem, CosmosSystem
 from cosmos.recipes import RECIPES
+from cosmos.text.encoder import TextEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, Trained, fit, make
@@ -40,6 +41,21 @@ def test_the_first_stage_learns_from_passages_too(encoder_folder: Path, tmp_path
     assert fit(cosmos(encoder_folder), tmp_path, budget, corpus=corpus) == fitted  # read back
     with pytest.raises(UserError, match="checkpoint of other documents"):
         fit(cosmos(encoder_folder), tmp_path, budget)
+
+
+@pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
+    name: str, encoder_folder: Path, tmp_path: Path
+) -> None:
+    encoder = TextEncoder(str(encoder_folder))
+    texts = [text for pair in PAIRS[:20] for text in pair]
+    cost = encoder.flops(encoder.ids(texts, 14)[0])
+    budget = Budget(50 * cost, "flops")
+    for states, documents in (("stored", 9), ("loop", 20)):
+        system = make(name, encoder_folder, states=states, encoding_share=0.01)  # which half of the documents cost
+        fitted = fit(system, tmp_path / states, budget)
+        assert abs(fitted.notes["documents"] - documents) < 3
+        assert fitted.flops <= budget.amount
 
 
 def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> None:

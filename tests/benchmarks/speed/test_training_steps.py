@@ -8,23 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from baselines.contract import UserError
+from baselines.contract import RandomTraining, UserError
 from benchmarks.cli.main import main
-from benchmarks.speed import ceilings, random_rows, step_table
-from benchmarks.speed.random_rows import LINES, OTHERS, lengths_of, lines_named, stage_of, tokens_of
+from benchmarks.speed import ceilings, step_lines, step_table
+from benchmarks.speed.step_lines import LINES, OTHERS, StepLine, lines_named, train_steps
 from benchmarks.speed.step_table import MODES, TableOptions, table
-from cosmos.text.vocabulary import PAD, SEP
-from cosmos.training.buckets import RaggedDataset
 
-LATENTS = {"width": 24, "heads": 2, "layers": 2}
-TRUNK = {"layers": 1, "heads": 2, "width": 16, "inner": 24}
-CHANGES: dict[str, dict[str, Any]] = {
-    "autoencoder-16": {"autoencoder": {**LATENTS, "text_width": 24, "latent_width": 8}, "denoiser": LATENTS},
-    "denoiser-16": {"autoencoder": LATENTS, "denoiser": LATENTS},
-    "gpt2": TRUNK,
+COSMOS = {
+    f"model.{part}.{field}": value
+    for part in ("autoencoder", "denoiser")
+    for field, value in {"width": 24, "heads": 2, "layers": 2}.items()
 }
+TRUNK = {"layers": 1, "heads": 2, "width": 16, "inner": 24}
+CHANGES: dict[str, dict[str, Any]] = {"autoencoder-16": COSMOS, "denoiser-16": COSMOS, "gpt2": TRUNK}
 OPTIONS = TableOptions("cpu", 24, 100, changes=CHANGES, training={"batch_size": 4})
 
 
@@ -35,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("WARM_STEPS", 2), ("BLOCKS", 3), ("BLOCK_STEPS", 1), ("PROFILED_STEPS", 2)):
         monkeypatch.setattr(step_table, name, value)
     short = tuple(replace(line, length=16) for line in LINES)
-    monkeypatch.setattr(random_rows, "LINES", short)
+    monkeypatch.setattr(step_lines, "LINES", short)
 
 
 def test_steps_are_those_of_the_loop_with_their_operations_and_kernels() -> None:
@@ -57,48 +54,38 @@ def test_steps_are_those_of_the_loop_with_their_operations_and_kernels() -> None
 
 
 def test_a_line_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = step_table.train
-
-    def short_of_memory(stage: Any, *rest: Any) -> Any:
-        if stage.name == "gpt2":
+    def short_of_memory(line: StepLine, *rest: Any) -> Any:
+        if line.name == "gpt2":
             raise RuntimeError("CUDA out of memory.\nmore")
-        return train(stage, *rest)
+        return train_steps(line, *rest)
 
-    monkeypatch.setattr(step_table, "train", short_of_memory)
+    monkeypatch.setattr(step_table, "train_steps", short_of_memory)
     said: list[str] = []
     found = table(lines_named(("gpt2", "denoiser-16")), OPTIONS, said.append)
     assert [part["reason"] for part in found["steps"]] == ["RuntimeError: CUDA out of memory.", ""]
     assert any("failed: RuntimeError: CUDA out of memory." in line for line in said)
 
 
-def test_all_lines_can_be_built_and_have_the_sizes_that_bars_name() -> None:
+def test_lines_have_the_sizes_that_bars_name() -> None:
     assert {line.name for line in LINES} >= {"autoencoder-16", "denoiser-16", "denoiser-92", "gpt2", "mdlm"}
-    sizes = {}
-    for line in (*lines_named(()), *(replace(line, length=16) for line in OTHERS)):
-        changes = CHANGES.get(line.name, {"layers": 1} if line.system == "gpt2" else {})
-        if line.stage:
-            small = {"layers": 2, "heads": 2, "width": 24}
-            changes = {"autoencoder": {**small, "text_width": 24}, "denoiser": small}
-        stage, config = stage_of(line, changes, 24, 100, "cpu")
-        rows = stage.data.batch(torch.arange(3))
-        assert line.ragged == (isinstance(stage.data, RaggedDataset) and len(set(stage.data.lengths.tolist())) > 1)
-        sizes[line.name] = config.batch_size, tuple(next(iter(rows.values())).shape)
-    assert sizes["autoencoder-16"][0] == 256 and sizes["denoiser-16"][0] == sizes["denoiser-92"][0] == 512
-    assert sizes["denoiser-16"][1][1] == 16
-    assert sizes["autoencoder-128-base"][0] == sizes["denoiser-128-base"][0] == 512
-    by_name = {line.name: line for line in LINES}
+    by_name = {line.name: line for line in (*LINES, *OTHERS)}
     assert by_name["denoiser-92"].length == 92 and by_name["denoiser-128-base"].length == 128
     assert [(mode.compiled, mode.recorded) for mode in MODES[:3]] == [(False, False), (False, True), (True, True)]
+    assert {name for name, line in by_name.items() if line.ragged} == {
+        "autoencoder-16", "autoencoder-128-base", "gpt2",
+    }  # fmt: skip
 
 
-def test_rows_are_story_like() -> None:
-    lengths = lengths_of(4000, 92)
-    assert lengths.max() == 92 and lengths.min() >= 9
-    assert 60 < lengths.double().mean() < 72
-    tokens = tokens_of(lengths, 92, 500, 2)
-    assert torch.equal((tokens != PAD).sum(1), lengths)
-    assert (tokens.gather(1, lengths[:, None] - 1) == SEP).all() and (tokens[:, 0] == 2).all()
-    assert int(tokens.max()) < 500
+@pytest.mark.parametrize("line", [*LINES, *OTHERS], ids=lambda line: line.name)
+def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine, tmp_path: Path) -> None:
+    small = {"width": 16, "heads": 2, "layers": 2}
+    trunk = {f"trunk.{field}": value for field, value in {**small, "inner": 16}.items()}
+    one_stage = TRUNK if line.system == "gpt2" else trunk
+    changes = {**COSMOS} if line.stage else one_stage
+    asked = RandomTraining(line.stage, 1, 12, 80, {"length_buckets": 2, "batch_size": 6})
+    trained, batch = train_steps(replace(line, length=20), asked, changes, tmp_path, "cpu", lambda step: None)
+    assert (trained.steps, batch) == (1, 6) and trained.flops > 0
+    assert len(trained.notes["preparation"]["lengths"]) == (2 if line.ragged else 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Train the first stage of a system once, on corpora of any size, for many tasks.
+
+For systems that diffuse what a frozen encoder makes of texts: `tencdm`, `ld4lg` (the first stage of `cosmos` has a
+command of its own, python -m cosmos train-autoencoder). Corpora are .txt files (one text per line), or .jsonl or
+.parquet with a column `text` or `target`; PATH=2 is seen twice as often as others. Texts are read row by row and
+encoded in the training loop. Killed, the same command goes on where it stopped.
+
+What OUT then holds is used by `run --set SYSTEM.recipe.decoder=OUT`. Its training is in no budget of such runs: their
+reports tell what it cost, and rank those entries among others on weights learnt elsewhere.
+
+examples:
+  python -m benchmarks train-decoder --system tencdm --preset small --texts wiki.parquet --texts stories.parquet --out d
+  python -m benchmarks run --task story --preset small --set tencdm.recipe.decoder=d
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from benchmarks.cli.flags import BenchmarksParser, add_flags
+
+_MOST_TOKENS = 65_536
+
+
+def add_arguments(parser: BenchmarksParser) -> None:
+    add_flags(parser, "system", "preset", "device", "seed")
+    parser.add_argument("--texts", metavar="PATH[=WEIGHT]", action="append", default=[], help="a corpus; repeatable")
+    parser.add_argument("--validation", metavar="FILE", help="held-out texts, of the same kinds")
+    parser.add_argument("--out", metavar="OUT", help="folder for everything this leaves")
+    parser.add_argument("--budget", metavar="AMOUNT", help="300steps, 90seconds or 5e12flops (the preset's share)")
+    parser.add_argument("--max-tokens", metavar="N", default="128", help="longest text; longer ones are split (128)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change SYSTEM.recipe.KEY")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from baselines import registry
+    from baselines.contract import Budget, Limits, TrainsSharedDecoder, UserError, unknown
+    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.planning.ignored_keys import change_recipe
+    from benchmarks.planning.overrides import CliValue, convert, split_assignment
+    from benchmarks.records import environment
+
+    names = [name for given in arguments.system or [] for name in given.split(",") if name]
+    if len(names) != 1 or not arguments.texts or not arguments.out:
+        raise UserError("Name one system with --system, corpora with --texts, and a folder with --out.")
+    name, preset = names[0], arguments.preset or "nano"
+    if name not in registry.names():
+        raise unknown("system", name, registry.names())
+    system_class = registry.find(name)
+    if preset not in system_class.presets:
+        raise unknown(f"preset of {name}", preset, system_class.presets)
+    longest = convert(CliValue(arguments.max_tokens), int, "--max-tokens")
+    if not 3 <= longest <= _MOST_TOKENS:
+        raise UserError(f"--max-tokens must lie between 3 and {_MOST_TOKENS}, not {longest}.")
+    seed = convert(CliValue(arguments.seed or "0"), int, "--seed")
+    limits, changes = Limits(0, longest), dict(map(split_assignment, arguments.set))
+    prefix = f"{name}.recipe."
+    for key in changes:
+        if not key.startswith(prefix):
+            raise UserError(f"{key} is none of the keys of {prefix}KEY, which alone can be set here.")
+    made = {key.removeprefix(prefix): value for key, value in changes.items()}
+    recipe = change_recipe(name, system_class, system_class.presets[preset], made, limits)
+    system = system_class(recipe, limits)
+    if not isinstance(system, TrainsSharedDecoder):
+        raise UserError(f"'{name}' has no first stage of its own; choose tencdm or ld4lg.")
+    budget = None if arguments.budget is None else Budget.parse(arguments.budget)
+    voice = ConsoleReporter()
+    trained = system.train_decoder(
+        arguments.texts,
+        arguments.validation,
+        budget,
+        Path(arguments.out),
+        preset=preset,
+        seed=seed,
+        device=environment.find_device(arguments.device or "auto"),
+        progress=voice.progress,
+    )
+    print(json.dumps({"decoder": arguments.out, **dataclasses.asdict(trained)}, indent=2))
+    return 0

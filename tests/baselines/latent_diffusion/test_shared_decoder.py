@@ -1,0 +1,163 @@
+"""First stages that are trained once, on other corpora, and begun from: who can, what is refused, and what is paid."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from baselines.contract import Budget, Limits, UserError
+from cosmos.cli.main import main
+from cosmos.io.artifact import read_artifact
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_cosmos import SOURCES, TARGETS, tiny_recipe
+from tiny_systems import CORPUS, LIMITS, REQUESTS, SYSTEMS, fit, make
+
+FEW = Budget(16, "steps")
+LONGEST = 12
+SHARED = {"cosmos": "autoencoder", "tencdm": "decoder", "ld4lg": "decoder"}  # the key that names one
+
+
+@pytest.fixture(scope="module")
+def shared(encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A first stage by the name of its system, trained on a corpus that holds two targets of the task."""
+    folder, made = tmp_path_factory.mktemp("shared"), dict[str, Path]()
+    texts = [*TARGETS, *SOURCES, "Anna broke the lamp. " + " ".join(SOURCES[3].split() * 3)]
+    (folder / "corpus.txt").write_text("\n".join(texts))
+
+    def train(name: str) -> Path:
+        if name in made:
+            return made[name]
+        out = made[name] = folder / name
+        if name == "cosmos":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("cosmos.recipes.RECIPES", {"tiny": tiny_recipe(encoder_folder)})
+                words = ["train-autoencoder", "--texts", str(folder / "corpus.txt"), "--out", str(out)]
+                assert main([*words, "--preset", "tiny", "--budget", "30steps", "--device", "cpu"]) == 0
+        else:
+            system = make(name, encoder_folder, Limits(0, LONGEST))
+            given: dict[str, Any] = {"preset": "tiny", "seed": 0, "device": "cpu"}
+            (folder / "held_out.txt").write_text("\n".join(TARGETS[:4]))
+            held_out = str(folder / "held_out.txt")
+            system.train_decoder([str(folder / "corpus.txt")], held_out, Budget(30, "steps"), out, **given)
+        return out
+
+    return train
+
+
+@pytest.mark.parametrize("name", list(SHARED))
+def test_a_task_begins_from_it_and_pays_for_the_rest(
+    name: str, shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
+) -> None:
+    folder = shared(name)
+    system = make(name, encoder_folder, **{SHARED[name]: str(folder)})
+    system.locate_weights()
+    assert system.external_weights(system.recipe) == (str(encoder_folder), str(folder))
+    fitted = fit(system, tmp_path / "a", FEW)
+    assert not set(SYSTEMS[name].stages[:1]) & fitted.notes.keys()  # the first stage was not trained here
+    assert fitted.notes[SYSTEMS[name].stages[1]]["steps"] == fitted.steps == 16  # the second has the whole budget
+    told = fitted.notes["first_stage"]
+    assert told["spent"]["steps"] == 30 and told["corpora"][0]["texts"] >= len(TARGETS) + len(SOURCES)
+    json.dumps(dict(fitted.notes))
+    system.load(tmp_path / "a", device="cpu", dtype="float32")
+    setting = SYSTEMS[name].settings[0]
+    samples = system.generate(REQUESTS, setting)
+    assert [sample.id for sample in samples] == [request.id for request in REQUESTS]
+
+    # Its weights are those of the artifact, and do not depend on it any more.
+    again = make(name, encoder_folder, **{SHARED[name]: str(folder)})
+    again.load(tmp_path / "a", device="cpu", dtype="float32")
+    assert [sample.text for sample in again.generate(REQUESTS, setting)] == [sample.text for sample in samples]
+    own = make(name, encoder_folder)
+    fit(own, tmp_path / "b", FEW)
+    own.load(tmp_path / "b", device="cpu", dtype="float32")
+    assert own.loaded_shape["vocabulary"] <= system.loaded_shape["vocabulary"]
+    with pytest.raises(UserError, match="another recipe"):
+        make(name, encoder_folder).load(tmp_path / "a", device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize("name", list(SHARED))
+def test_it_says_which_texts_stood_in_its_corpora(
+    name: str, shared: Callable[[str], Path], encoder_folder: Path
+) -> None:
+    system = make(name, encoder_folder, **{SHARED[name]: str(shared(name))})
+    long = " ".join(SOURCES[3].split() * 3)
+    assert system.texts_read([long, f"the {long}", TARGETS[0]]) == (1, 2)  # that of a few words cannot be told
+    assert make(name, encoder_folder).texts_read([long]) is None
+
+
+@pytest.mark.parametrize("name", list(SHARED))
+def test_what_does_not_fit_is_refused_in_one_sentence(
+    name: str, shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
+) -> None:
+    from tiny_cosmos import tiny_encoder
+
+    key, folder = SHARED[name], shared(name)
+    other = tiny_encoder(tmp_path / "encoder", seed=1)
+    cases = [
+        (make(name, other, **{key: str(folder)}), "another text encoder"),
+        (make(name, encoder_folder, **{key: str(tmp_path)}), "no finished first stage"),
+        (
+            make(name, encoder_folder, **{key: str(shared("ld4lg" if name != "ld4lg" else "tencdm"))}),
+            "needs one of its",
+        ),
+    ]
+    if name == "cosmos":
+        recipe = tiny_recipe(encoder_folder)
+        sizes = dataclasses.replace(recipe.model.autoencoder, latents=4)
+        model = dataclasses.replace(recipe.model, autoencoder=sizes)
+        cases.append((make(name, encoder_folder, model=model, **{key: str(folder)}), r"autoencoder\.latents=6"))
+    else:
+        cases.append((make(name, encoder_folder, decoder_layers=2, **{key: str(folder)}), "decoder_layers=1"))
+    for system, message in cases:
+        with pytest.raises(UserError, match=message) as caught:
+            system.locate_weights()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_first_stage_that_was_changed_is_not_begun_from(
+    shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(shared("tencdm"), tmp_path / "copy")
+    weights = tmp_path / "copy" / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(UserError, match="was changed after it was written"):
+        fit(make("tencdm", encoder_folder, decoder=str(tmp_path / "copy")), tmp_path / "fit", FEW)
+
+
+def test_keys_of_its_training_have_no_effect(shared: Callable[[str], Path], encoder_folder: Path) -> None:
+    for name, key in SHARED.items():
+        ignored = make(name, encoder_folder, **{key: str(shared(name))}).ignored_keys()
+        first = "autoencoder" if name == "cosmos" else "decoder"
+        assert {f"{first}_training", f"{first}_share"} <= ignored.keys()
+        assert not any(path.endswith(".latents") and path.startswith("model.auto") for path in ignored)
+        assert f"{first}_training" not in make(name, encoder_folder).ignored_keys()
+
+
+def test_cosmos_has_a_command_of_its_own(encoder_folder: Path) -> None:
+    with pytest.raises(UserError, match="python -m cosmos train-autoencoder"):
+        make("cosmos", encoder_folder).train_decoder([], None, None, Path("x"), preset="", seed=0, device="cpu")
+
+
+def test_texts_are_no_longer_than_the_task_allows(
+    shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
+) -> None:
+    short = Limits(LIMITS.source_tokens, 8)
+    for name in ("cosmos", "ld4lg"):
+        system = make(name, encoder_folder, short, **{SHARED[name]: str(shared(name))})
+        fit(system, tmp_path / name, FEW)
+        system.load(tmp_path / name, device="cpu", dtype="float32")
+        with torch.no_grad():
+            samples = system.generate(REQUESTS, SYSTEMS[name].settings[0])
+        assert read_artifact(shared(name), name)["sizes"]["max_tokens"] == LONGEST
+        assert max(sample.tokens for sample in samples) <= 7
+    assert CORPUS.train
