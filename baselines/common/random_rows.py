@@ -1,4 +1,4 @@
-"""Random rows of story-like lengths, and training on them to time steps; see `SupportsRandomTraining` of the contract."""
+"""Random rows of story-like lengths, and training on them to time steps; see `SupportsRandomTraining`."""
 
 from __future__ import annotations
 
