@@ -2,7 +2,9 @@
 
 The paper's autoencoder learns from Wikipedia or OpenWebText. Here it learns from the task's own targets and, where the
 corpus has passages, from those too, in runs of whole sentences about as long as the longest target; what is longer, a
-long sentence among them, is cut. A checkpoint holds a `cosmos.pipeline.Pipeline`, so `python -m cosmos` reads it.
+long sentence among them, is cut. Or it was trained once, on corpora of any size, for many tasks (`python -m cosmos
+train-autoencoder`), and `autoencoder` of the recipe names its folder. A checkpoint holds a `cosmos.pipeline.Pipeline`,
+so `python -m cosmos` reads it.
 
 How much is compressed is what the method is about, so one run can compare `cosmos` with the preset's number of latents,
 `cosmos-8`, `cosmos-16` and `cosmos-32`, and `cosmos-full` with a latent for every position.
@@ -146,10 +148,17 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
         sizes = self.recipe.model.autoencoder
-        asked = {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in AUTOENCODER_SIZES}
-        return asked | (
-            {"latents": (positions, "full=false --set model.autoencoder.latents")} if self.recipe.full else {}
-        )
+        # Where there is a latent for every position, how many there are is looked at in `shared`.
+        names = [name for name in AUTOENCODER_SIZES if not (name == "latents" and self.recipe.full)]
+        return {name: (getattr(sizes, name), f"model.autoencoder.{name}") for name in names}
+
+    def shared(self) -> SharedDecoder:
+        found = super().shared()
+        latents = found.about["sizes"]["latents"]
+        if self.recipe.full and latents != found.max_tokens:
+            what = f"compresses {found.max_tokens} positions to {latents} latents"
+            raise UserError(f"{found.folder} {what}, and '{self.name}' has one for each; set another first stage.")
+        return found
 
     def load_decoder(self, shared: SharedDecoder, model: LatentNetworks) -> None:
         pipeline = Pipeline.load(shared.folder / artifact.MODEL, with_encoder=False)

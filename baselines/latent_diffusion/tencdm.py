@@ -4,7 +4,8 @@ What Cosmos is to be compared with for its claim that compression costs nothing:
 one latent per token. The forward process x_t = alpha x_0 + sigma eps has sigma/alpha = d tan(pi t/2) with d = 9, larger
 than for compressed latents; the network predicts x_0 under a plain mean squared error, with self-conditioning, and
 attends to the source's frozen states. A light decoder reads all positions at once and attends to the source too; it is
-trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean.
+trained on states noised by the forward process, t ~ U[0, 0.15], since what a sampler leaves is never quite clean. One
+that was trained once, for many tasks (`decoder`), has seen no sources and attends to none.
 
 Sampling: the paper's Euler-Maruyama on the reverse SDE in 50 equal steps of t, from 1 to 0.01, of which the last mean
 is decoded; and DPM-Solver++(2M) in 20 steps, as Cosmos has it, which is better and faster at nano and so comes first.

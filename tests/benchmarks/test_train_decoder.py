@@ -57,10 +57,13 @@ def test_a_run_begins_from_it_and_its_records_say_so(
     assert notes["first_stage"]["spent"]["steps"] == 8
     enough = {text for row in rows[20:] for text in (row["source"], row["target"]) if len(text.split()) >= LENGTHS[0]}
     assert notes["held_out_read"]["read"] == notes["held_out_read"]["told"] == len(enough) > 0
-    [header] = [h for f in (tmp_path / "run" / "cells").iterdir() if (h := store.read_header(f)).cell.system == "ld4lg"]
-    assert header.external_weights[-1] == "decoder"
-    assert set(header.cell.contents) >= {"recipe.decoder"}
-    assert header.cell.identified["recipe"]["decoder"].startswith("sha256:")
+    headers = [h for folder in (tmp_path / "run" / "cells").iterdir() if (h := store.read_header(folder)) is not None]
+    own = [header for header in headers if header.cell.system == "ld4lg"]
+    assert own
+    for header in own:
+        assert header.external_weights[-1] == "decoder"
+        assert header.cell.contents.keys() >= {"recipe.decoder"}
+        assert header.cell.identified["recipe"]["decoder"].startswith("sha256:")
 
 
 @pytest.mark.parametrize(

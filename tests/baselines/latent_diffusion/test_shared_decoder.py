@@ -111,6 +111,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
     ]
     if name == "cosmos":
         recipe = tiny_recipe(encoder_folder)
+        cases.append((make(name, encoder_folder, full=True, **{key: str(folder)}), "12 positions to 6 latents"))
         sizes = dataclasses.replace(recipe.model.autoencoder, latents=4)
         model = dataclasses.replace(recipe.model, autoencoder=sizes)
         cases.append((make(name, encoder_folder, model=model, **{key: str(folder)}), r"autoencoder\.latents=6"))
