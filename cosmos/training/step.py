@@ -177,12 +177,25 @@ class OptimiserStep:
             weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
             # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
             (total * (self.processes.count / weights)).backward()
+            self._part_gradients()
         else:
             sums = self.processes.total(self._accumulate(list(self.parts(batch, seeds))))
             weights = sums[1].clamp(min=1e-12)
             gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
             torch._foreach_mul_(gradients, self.processes.count / weights)
         return torch.stack((sums[0], weights))
+
+    def _part_gradients(self) -> None:
+        """Give every parameter a gradient of its own. Compiled code hands out one tensor as that of two, such as the
+        weight and the bias of a gate; what scales gradients in place, or adds to them, would do so twice."""
+        if self.compiled is None:
+            return
+        seen: set[int] = set()
+        for parameter in self.parameters.values():
+            if parameter.grad is not None:
+                if parameter.grad.data_ptr() in seen:
+                    parameter.grad = parameter.grad.clone()
+                seen.add(parameter.grad.data_ptr())
 
     def _run(self, rows: Rows) -> None:
         with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
@@ -216,5 +229,6 @@ class OptimiserStep:
                 with self.autocast():
                     total, weight = self.objective(part, seeds)
                 total.backward()
+            self._part_gradients()
             sums += torch.stack((total.detach(), weight))
         return sums

@@ -95,6 +95,19 @@ def test_a_resumed_training_sees_the_same_batches(tmp_path: Path, monkeypatch: p
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
 
 
+def test_parameters_have_gradients_of_their_own() -> None:
+    """Inductor gives the two numbers of a gate one tensor, which a clipping in place would scale twice."""
+    step, shared = object.__new__(OptimiserStep), torch.tensor([2.0])
+    step.parameters = {name: torch.nn.Parameter(torch.zeros(1)) for name in ("weight", "bias", "other")}
+    step.parameters["weight"].grad = step.parameters["bias"].grad = shared
+    step.compiled = []
+    step._part_gradients()
+    weight, bias, other = step.parameters.values()
+    assert weight.grad is not None and bias.grad is not None and other.grad is None
+    weight.grad.mul_(3.0)
+    assert (float(weight.grad), float(bias.grad)) == (6.0, 2.0)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not compilation.has_compiler(), reason="compiling needs a C++ compiler")
 def test_compiled_steps_learn_the_same_and_what_was_compiled_is_kept(
