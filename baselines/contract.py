@@ -337,3 +337,37 @@ class SupportsRandomWeights(Protocol):
     ) -> Callable[[], object]:
         """One call of one of `networks()`, as generating under `capture` makes it, to be run again and again."""
         ...
+
+
+@dataclass(frozen=True)
+class RandomTraining:
+    """Training steps that are made to be timed.
+
+    Attributes:
+        stage: of the system's trainings, by the name that the system has for it; "" where there is one.
+        steps: how many.
+        rows: of made-up data.
+        vocabulary: tokens.
+        changes: fields of the training's configuration.
+    """
+
+    stage: str
+    steps: int
+    rows: int
+    vocabulary: int
+    changes: Mapping[str, Any]
+
+
+@runtime_checkable
+class SupportsRandomTraining(Protocol):
+    """Can train on random rows of story-like lengths, so that steps are timed without data and without an encoder."""
+
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        """Train fresh weights by the project's own loop, as the recipe has it, without validation.
+
+        Returns:
+            What it cost, and the rows of a batch.
+        """
+        ...

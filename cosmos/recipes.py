@@ -126,7 +126,7 @@ class Recipe:
 # The trainings that all systems share at a preset, where nothing speaks against it. At nano each has the learning rate,
 # the batch and the dropout that `python -m benchmarks tune` chose for it (docs/tuning.md).
 NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4, keep="best")
-SMALL = TrainingConfig(cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
+SMALL = TrainingConfig(compile="auto", cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
 SMALL_DENOISER = replace(SMALL, batch_size=512, learning_rate=4e-4)
 # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
 BASE = TrainingConfig(

@@ -38,7 +38,7 @@ from cosmos.models.linear_init import TEXTS
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch
+from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Prepare, TrainingStage
@@ -95,11 +95,7 @@ def autoencoder_stage(
 ) -> TrainingStage:
     """The first stage, on targets and passages; validation is under clean input whatever the corruption. With
     `accuracy` the log tells `reconstruction` of validation texts too, each time."""
-
-    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
-        clean = standardiser(batch["states"], batch["mask"])
-        return autoencoder_loss(model, clean, batch["tokens"], batch["mask"], corruption, seeds, batch.progress)
-
+    loss = autoencoder_objective(standardiser, corruption)
     own, others = corpus.train.targets, corpus.passages
     stage = TrainingStage(
         AUTOENCODER,
@@ -109,11 +105,31 @@ def autoencoder_stage(
         None if corpus.validation is None else corpus.validation.targets,
         lambda model, batch, seeds: loss(model, batch, None),
         corpus.prepare,
+        scored=of_tokens,
+        frozen=corpus.frozen,
     )
     if accuracy and corpus.validation is not None:
         held_out = corpus.validation.targets
         stage = replace(stage, measure=lambda: reconstruction(autoencoder, standardiser, held_out, corpus.prepare))
     return stage
+
+
+def autoencoder_objective(
+    standardiser: Standardiser, corruption: CorruptionConfig
+) -> Callable[[Any, Batch, CounterRNG | None], tuple[Tensor, Tensor]]:
+    """`cosmos.models.autoencoder.autoencoder_loss` of batches of raw states; without seeds under clean input."""
+
+    def loss(model: Any, batch: Batch, seeds: CounterRNG | None) -> tuple[Tensor, Tensor]:
+        states, mask, positions = batch["states"], batch["mask"], batch.get("positions")
+        given = standardiser(states, mask), batch["tokens"], mask, corruption, seeds, batch.progress
+        return autoencoder_loss(model, *given, positions, batch.static_shapes)
+
+    return loss
+
+
+def of_tokens(rows: Rows) -> Tensor:
+    """Positions with tokens, bool [B, L], of batches of texts (`cosmos.training.loop.TrainingStage.scored`)."""
+    return rows["mask"]
 
 
 class LatentCorpus(NamedTuple):
@@ -124,6 +140,7 @@ class LatentCorpus(NamedTuple):
     cost: Cost
     sample: Tensor  # of the latents [n, N, C], for their statistics; all of them where they are stored
     prepare: Prepare | None = None  # what a step makes of its batch
+    frozen: tuple[nn.Module, ...] = ()  # networks that it calls
 
 
 def corpus_latents(
@@ -163,11 +180,12 @@ def corpus_latents(
     if place == "stored":
         learnt, cost = rows(corpus.train, "latents")
         assert isinstance(learnt.latents, Tensor)
-        sample, prepare = learnt.latents, corpus.prepare
+        sample, prepare, frozen = learnt.latents, corpus.prepare, corpus.frozen
     else:
         sample, cost = cached(corpus.sample.states, f"{corpus.train.key} {len(corpus.sample)}", "latents")
         learnt, prepare = LatentDataset(corpus.train.targets, corpus.train.sources), in_loop
-    return LatentCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]), sample, prepare)
+        frozen = (*corpus.frozen, autoencoder.compressor)
+    return LatentCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]), sample, prepare, frozen)
 
 
 def diffusion_stage(
@@ -185,7 +203,8 @@ def diffusion_stage(
         clean = model.normaliser.standardise(batch["latents"])
         return objective(model, clean, diffusion, seeds, source_of(standardiser, batch))
 
-    return TrainingStage(DIFFUSION, denoiser, loss, corpus.train, corpus.validation, prepare=corpus.prepare)
+    learnt, held_out = corpus.train, corpus.validation
+    return TrainingStage(DIFFUSION, denoiser, loss, learnt, held_out, prepare=corpus.prepare, frozen=corpus.frozen)
 
 
 @torch.no_grad()

@@ -41,10 +41,11 @@ from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources
 from baselines.contract import Budget, Document, Likelihood, Request, Sample, UserError
 from cosmos.config import MOST_WIDE, check_layers
 from cosmos.io.errors import check_range
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.call_count import add_calls
 from cosmos.runtime.rng import CounterRNG
-from cosmos.text.vocabulary import PAD, SEP, Vocabulary
+from cosmos.text.vocabulary import SEP, Vocabulary
 from cosmos.training.loop import Batch, Dataset, Loss, Rows, TrainingConfig
 
 
@@ -117,32 +118,16 @@ def target_nll(model: GPT2LMHeadModel, tokens: Tensor, starts: Tensor, ends: Ten
 
 def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
     """The summed negative log-likelihood of the targets and their number of tokens (`cosmos.training.loop.Loss`)."""
-    if "target_positions" not in batch:
-        nll, counts = target_nll(model, batch["tokens"], batch["starts"], batch["ends"])
-        return nll.sum(), counts.sum()
-    states = hidden_states(model, batch["tokens"][:, :-1]).flatten(0, 1)  # [B * (L - 1), W]
-    logits, targets = model.lm_head(states[batch["target_positions"]]).float(), batch["targets"]
-    return functional.cross_entropy(logits, targets, ignore_index=PAD, reduction="sum"), (targets != PAD).sum()
+    tokens, scored = batch["tokens"], predicting(batch)
+    index, counts = choose(scored, batch.get("positions"))
+    states = take(hidden_states(model, tokens[:, :-1]).flatten(0, 1), index, counts)  # [M, W]: no source is predicted
+    targets, weights = tokens[:, 1:].flatten()[index], counts.to(torch.float32)
+    return summed_nll(states, model.lm_head.weight, targets, weights, compiled=seeds.fused), scored.sum()
 
 
-class TargetPositionDataset(TokenDataset):
-    """Joined rows whose batches say where targets are, as a loss of fixed shapes wants it: a recorded step cannot ask.
-
-    `target_positions`, int64 [M], are those of the B * (L - 1) positions that predict a token of a target, `targets`
-    the tokens. M is rounded up to a multiple of `unit`, so that few M come up; what that adds has the target [PAD].
-    """
-
-    def __init__(self, tensors: Mapping[str, Tensor], unit: int) -> None:
-        super().__init__(tensors)
-        self.unit = unit
-
-    def batch(self, index: Tensor) -> Rows:
-        rows = super().batch(index)
-        tokens, starts, ends = rows["tokens"], rows["starts"], rows["ends"]
-        positions = predicts_target(tokens, starts, ends).flatten().nonzero()[:, 0]
-        added = (0, -len(positions) % self.unit)
-        targets = functional.pad(tokens[:, 1:].flatten()[positions], added, value=PAD)
-        return {"tokens": tokens, "target_positions": functional.pad(positions, added), "targets": targets}
+def predicting(rows: Rows) -> Tensor:
+    """`predicts_target` of a batch."""
+    return predicts_target(rows["tokens"], rows["starts"], rows["ends"])
 
 
 class GPT2System(TokenSystem):
@@ -184,6 +169,7 @@ class GPT2System(TokenSystem):
         "generate-sample": PlainGenerate(),
     }
     kv_decoder: KVCacheDecoder | None = None
+    scored = staticmethod(predicting)
 
     @staticmethod
     def external_weights(recipe: GPT2Recipe) -> Sequence[str]:
@@ -245,8 +231,7 @@ class GPT2System(TokenSystem):
 
     def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
         tokens, starts, ends = join(pairs.sources, pairs.targets)
-        rows, training = {"tokens": tokens, "starts": starts, "ends": ends}, self.recipe.training
-        return TargetPositionDataset(rows, 2 * training.batch_size) if training.cuda_graph else TokenDataset(rows)
+        return TokenDataset({"tokens": tokens, "starts": starts, "ends": ends}, "tokens", self.positions())
 
     def losses(self) -> tuple[Loss, Loss]:
         return loss, loss

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from types import EllipsisType
+import math
 
 from torch import Tensor
-from torch.nn import functional
+
+from cosmos.models.token_head import choose, first_of, rounded_up
+from cosmos.runtime.rng import CounterRNG
+
+DEVIATIONS = 10.0  # beyond the mean number of masked positions; that many come up once in 1e23 steps
 
 
 def can_index_by_mask(tensor: Tensor) -> bool:
@@ -14,14 +18,26 @@ def can_index_by_mask(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def positions_to_score(mask: Tensor, static_shapes: bool) -> Tensor | EllipsisType:
-    """An index of the positions where a mask is True or, where shapes must be static, of all positions: the caller then
-    sees to it that the others change nothing. See `cosmos.training.batches.Batch`."""
-    return ... if static_shapes else mask
+def masked_positions(masked: Tensor, static_shapes: bool, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+    """Where `masked`, bool [B, L], is True, as `cosmos.models.token_head.choose` gives it.
+
+    Static shapes (`cosmos.training.batches.Batch`) have room for a fixed number: rows must then be masked with chances
+    that cover [0, 1], one from each of B equal strata, as in training; of a batch that is worked on in parts, whose
+    chances `seeds` says to be some of the strata, all may be masked.
+    """
+    if static_shapes:
+        whole = seeds.batch_rows == len(seeds)
+        return first_of(masked.flatten(), most_masked(*masked.shape) if whole else masked.numel())
+    positions = masked.flatten().nonzero()[:, 0]
+    return choose(masked, positions)
 
 
-def summed_nll(logits: Tensor, tokens: Tensor, counts: Tensor, static_shapes: bool) -> Tensor:
-    """The cross-entropy of tokens [B, L] where `counts` [B, L] says so, in nats, summed; logits [B, L, V]."""
-    read = positions_to_score(counts, static_shapes)
-    nll = functional.cross_entropy(logits[read].float().flatten(0, -2), tokens[read].flatten(), reduction="none")
-    return (nll * counts[read].flatten()).sum()
+def most_masked(rows: int, length: int) -> int:
+    """More positions than are ever masked, of `rows` times `length`, under stratified chances.
+
+    The mean is half of them. The variance is that of the positions, the mean of t (1 - t) each, and that of the chances
+    within their strata.
+    """
+    count = rows * length
+    deviation = math.sqrt(count / 6.0 + length**2 / (12.0 * rows))
+    return min(count, rounded_up(math.ceil(count / 2 + 0.001 * count + DEVIATIONS * deviation), count))

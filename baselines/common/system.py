@@ -10,17 +10,30 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.common import checkpoint
+from baselines.common.random_rows import lengths_of, tokens_of, train_on
 from baselines.common.random_weights import first_number, made_up_vocabulary
 from baselines.common.token_rows import TokenPairs, encode_pairs
-from baselines.contract import Budget, Corpus, Limits, Progress, Request, Sample, TrainingResult, UserError, silent
+from baselines.contract import (
+    Budget,
+    Corpus,
+    Limits,
+    Progress,
+    RandomTraining,
+    Request,
+    Sample,
+    TrainingResult,
+    UserError,
+    silent,
+)
 from cosmos.io import seals
 from cosmos.runtime.capture import Capture, CapturedCalls, captured
 from cosmos.runtime.rng import initialised
-from cosmos.text.vocabulary import Vocabulary
+from cosmos.text.vocabulary import SEP, Vocabulary
 from cosmos.training import resume
+from cosmos.training.batches import Rows
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Dataset, Loss, TrainingStage, train
 
@@ -140,6 +153,9 @@ class TokenSystem(TrainedSystem):
     def losses(self) -> tuple[Loss, Loss]:
         """What is trained on, and what is measured on validation documents (nats per target token)."""
 
+    scored: Callable[[Rows], Tensor] | None = None
+    """Which positions the loss reads out, where that follows from the rows (`cosmos.training.loop.TrainingStage`)."""
+
     def longest(self) -> dict[str, int]:
         row = torch.zeros(1, self.limits.target_tokens - 1, dtype=torch.int64)  # a target without its [CLS]
         return self.shape(TokenPairs(torch.zeros(1, 1, dtype=torch.int64), row, 0, 0))
@@ -155,6 +171,18 @@ class TokenSystem(TrainedSystem):
     def begin(self, model: nn.Module, vocabulary: Vocabulary) -> None:
         """Put weights learnt elsewhere into a fresh network."""
 
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        """See the contract; there are no sources, and one stage."""
+        longest = self.limits.target_tokens - 1  # a target without its [CLS]
+        targets = tokens_of(lengths_of(asked.rows, longest), longest, asked.vocabulary, None)
+        pairs = TokenPairs(torch.full((asked.rows, 1), SEP), targets, 0, 0)
+        shape = {"vocabulary": asked.vocabulary, **self.shape(pairs)}
+        data, (loss, _) = self.batches(pairs, shape), self.losses()
+        stage = TrainingStage(self.name, self.fresh(shape, 0), loss, data, scored=self.scored)
+        return train_on(stage, self.recipe.training, asked, TrainingRun(workdir, 0, device, progress))
+
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         texts = (text for d in corpus.train for text in (d.source, d.target) if text is not None)
         vocabulary = self.vocabulary_of(texts, corpus.tokenizer)
@@ -165,7 +193,7 @@ class TokenSystem(TrainedSystem):
         learnt = self.batches(pairs, shape)
         held_out = self.batches(encode_pairs(corpus.validation, vocabulary, self.limits), shape)
         loss, validation_loss = self.losses()
-        stage = TrainingStage(self.name, model, loss, learnt, held_out, validation_loss)
+        stage = TrainingStage(self.name, model, loss, learnt, held_out, validation_loss, scored=self.scored)
         trained = self.optimise(stage, budget, run)
         parameters = sum(value.numel() for value in resume.trainable(model).values())
         cut = {"cut_sources": pairs.cut_sources, "cut_targets": pairs.cut_targets}

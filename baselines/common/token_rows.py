@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from baselines.contract import Document, Limits, Request, Sample
 from cosmos.text.vocabulary import PAD, SEP, Vocabulary
@@ -76,18 +77,29 @@ def left_pad(tokens: Tensor) -> Tensor:
 
 class TokenDataset:
     """Tensors by name, int64 [n, L] padded token rows or [n] (`cosmos.training.loop.Dataset`); batches are trimmed to
-    their longest row."""
+    their longest row.
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    Attributes:
+        ragged: the one whose rows have lengths of their own (`cosmos.training.buckets.RaggedDataset`).
+        longest: positions that a row of it may have at most; by default those of the longest row.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], ragged: str, longest: int | None = None) -> None:
         assert len({len(tensor) for tensor in tensors.values()}) == 1
-        self.tensors = dict(tensors)
+        self.tensors, self.ragged = dict(tensors), ragged
+        self.lengths = lengths(self.tensors[ragged])
+        self.longest = longest or self.tensors[ragged].shape[1]
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
-    def batch(self, index: Tensor) -> Rows:
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
         rows = {name: tensor[index] for name, tensor in self.tensors.items()}
-        return {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
+        trimmed = {name: trim(tensor) if tensor.ndim == 2 else tensor for name, tensor in rows.items()}
+        if length is None:
+            return trimmed
+        added = length - trimmed[self.ragged].shape[1]
+        return {**trimmed, self.ragged: functional.pad(trimmed[self.ragged], (0, added), value=PAD)}
 
 
 def samples_from_tokens(

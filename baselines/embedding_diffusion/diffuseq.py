@@ -139,7 +139,7 @@ class EmbeddingDenoiser(nn.Module):
 
 
 def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: CounterRNG) -> Terms:
-    """The loss at times t [B] float64, at every position of the sequence."""
+    """The loss at times t [B] float64, summed over the positions of the sequence."""
     sequence, source = batch["sequence"], batch["source"]
     embedded = model.tokens(torch.cat([sequence, source], 1))  # [B, P, E]
     clean = embedded[:, : model.length]
@@ -149,10 +149,11 @@ def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: CounterRNG) 
     noise = seeds.normal(*joined.shape[1:], dtype=joined.dtype)
     noisy = partially_noised(joined, is_target, t, noise, SCHEDULE)
     estimate = model(noisy, t.to(noisy.dtype), model.seen(source))
+    head = model.tokens.weight, model.bias, sequence, seeds.fused
     return Terms(
-        error=(estimate.float() - clean.float()).square().mean(-1),
-        rounding=rounding_nll(clean, model.tokens.weight, model.bias, sequence),
-        anchor=rounding_nll(estimate, model.tokens.weight, model.bias, sequence),
+        error=(estimate.float() - clean.float()).square().mean(-1).sum(),
+        rounding=rounding_nll(clean, *head),
+        anchor=rounding_nll(estimate, *head),
     )
 
 
@@ -165,7 +166,7 @@ def training_loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Te
     """The whole loss, summed over the positions of the sequence, and their number (`cosmos.training.loop.Loss`)."""
     assert isinstance(model, EmbeddingDenoiser)
     total = terms(model, batch, hard_times(sample_times(seeds, stratified=True)), seeds).total()
-    return total.sum(), total.new_full((), total.numel())
+    return total, total.new_full((), batch["sequence"].numel())
 
 
 class DiffuSeqSystem(TokenDiffusionSystem):

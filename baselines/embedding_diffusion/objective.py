@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from cosmos.models.token_head import summed_nll
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,16 @@ def partially_noised(embedded: Tensor, is_target: Tensor, t: Tensor, noise: Tens
     return torch.where(is_target[:, None], noisy, embedded)
 
 
-def rounding_nll(vectors: Tensor, table: Tensor, bias: Tensor, tokens: Tensor) -> Tensor:
-    """-log p(token | vector) of the rounding head whose weights are the embeddings, in nats, float32 [...]; vectors
-    [..., E], table [V, E], bias [V], tokens int64 [...]."""
-    logits = (vectors @ table.T + bias).float()  # [..., V]
-    return functional.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view(tokens.shape)
+def rounding_nll(vectors: Tensor, table: Tensor, bias: Tensor, tokens: Tensor, compiled: bool = False) -> Tensor:
+    """-log p(token | vector) of the rounding head whose weights are the embeddings, in nats, summed; vectors [..., E],
+    table [V, E], bias [V], tokens int64 [...]. `compiled` as in `cosmos.models.token_head.chunked_loss`."""
+    flat = tokens.flatten()
+    ones = torch.ones(len(flat), device=flat.device)
+    return summed_nll(vectors.flatten(0, -2), table, flat, ones, bias, compiled)
 
 
 class Terms(NamedTuple):
-    """The terms of the loss at every target position, each [B, L]."""
+    """The terms of the loss, each summed over target positions."""
 
     error: Tensor  # mean over E of (x_0 - estimate)^2
     rounding: Tensor  # -log p(word | x_0): keeps words apart

@@ -21,10 +21,12 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from baselines.common import checkpoint
+from baselines.common.random_rows import train_on
 from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
-from baselines.contract import Corpus, Limits, TrainingResult, UserError
+from baselines.contract import Corpus, Limits, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
+from baselines.latent_diffusion.random_stages import random_autoencoder_stage, random_diffusion_stage
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
@@ -38,7 +40,15 @@ from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
-from cosmos.stages import autoencoder_stage, corpus_latents, diffusion_stage, first_texts, reconstruction
+from cosmos.stages import (
+    AUTOENCODER,
+    DIFFUSION,
+    autoencoder_stage,
+    corpus_latents,
+    diffusion_stage,
+    first_texts,
+    reconstruction,
+)
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 from cosmos.text.vocabulary import Vocabulary
@@ -235,6 +245,20 @@ class CosmosSystem(LatentDiffusionSystem):
         stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
         corpus = made_up_corpus(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
         return replace(self.recipe, model=replace(model, text_encoder=str(folder))), corpus
+
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        """See the contract; the stages are "autoencoder" and "diffusion"."""
+        recipe: Recipe = self.recipe
+        shape = {"vocabulary": asked.vocabulary, "length": self.limits.target_tokens, "text_width": self.text_width()}
+        networks, run = self.fresh(shape, 0), TrainingRun(workdir, 0, device, progress)
+        if asked.stage == AUTOENCODER:
+            first = random_autoencoder_stage(networks, recipe.model, asked.rows, device)
+            return train_on(first, recipe.autoencoder_training, asked, run)
+        assert asked.stage == DIFFUSION, asked.stage
+        second = random_diffusion_stage(networks, recipe.model, asked.rows, device)
+        return train_on(second, recipe.diffusion_training, asked, run)
 
 
 class Cosmos8System(CosmosSystem):

@@ -34,12 +34,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.decoding import KVCacheDecoder
 from baselines.common.mbr import check_candidates
-from baselines.common.static_shapes import summed_nll
 from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
@@ -55,13 +55,14 @@ from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO, RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import corpus_latents, diffusion_stage, first_texts
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
-from cosmos.training.batches import Batch
+from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
@@ -164,11 +165,18 @@ def velocity_loss(
     return error.mean((1, 2)).sum(), error.new_full((), len(latents))
 
 
-def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def after_first(rows: Rows) -> Tensor:
+    """Tokens that one before them predicts, bool [B, L - 1] (`cosmos.training.loop.TrainingStage.scored`)."""
+    return rows["mask"][:, 1:]
+
+
+def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch, compiled: bool) -> tuple[Tensor, Tensor]:
     """Cross-entropy of every token after [CLS], given raw latents [B, N, C], summed, and their number."""
-    mask, tokens = batch["mask"], batch["tokens"]
-    logits, counts = decoder.teach(tokens[:, :-1], latents), mask[:, 1:]
-    return summed_nll(logits, tokens[:, 1:], counts, batch.static_shapes), counts.sum()
+    scored, tokens = batch["mask"][:, 1:], batch["tokens"]
+    index, counts = choose(scored, batch.get("positions"))
+    states = take(decoder.hidden(tokens[:, :-1], latents).flatten(0, 1), index, counts)
+    targets, weights = tokens[:, 1:].flatten()[index], counts.to(torch.float32)
+    return summed_nll(states, decoder.tokens.weight, targets, weights, compiled=compiled), scored.sum()
 
 
 class LD4LGSystem(LatentDiffusionSystem):
@@ -241,7 +249,7 @@ class LD4LGSystem(LatentDiffusionSystem):
             decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
         ) -> tuple[Tensor, Tensor]:
             assert isinstance(decoder, LatentDecoder)
-            return taught(decoder, model.denoiser.normaliser.restore(latents), batch)
+            return taught(decoder, model.denoiser.normaliser.restore(latents), batch, compiled=False)
 
         return read
 
@@ -259,13 +267,12 @@ class LD4LGSystem(LatentDiffusionSystem):
         def loss(autoencoder: LatentAutoencoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             """Cross-entropy of every token after [CLS], and their number."""
             mask = batch["mask"]
-            return taught(
-                autoencoder.decoder, autoencoder.compress(model.standardiser(batch["states"], mask), mask), batch
-            )
+            latents = autoencoder.compress(model.standardiser(batch["states"], mask), mask)
+            return taught(autoencoder.decoder, latents, batch, seeds.fused)
 
         held_out = None if data.validation is None else data.validation.targets
-        learnt = data.train.targets
-        return TrainingStage("decoder", model.decoder, loss, learnt, held_out, prepare=data.prepare)
+        stage = TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, prepare=data.prepare)
+        return replace(stage, scored=after_first, frozen=data.frozen)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)

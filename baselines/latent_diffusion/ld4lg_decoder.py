@@ -119,10 +119,14 @@ class LatentDecoder(nn.Module):
 
     def teach(self, tokens: Tensor, latents: Tensor) -> Tensor:
         """Logits [B, L, V] of what follows each of the tokens int64 [B, L], which begin with [CLS]."""
+        return self.hidden(tokens, latents) @ self.tokens.weight.T
+
+    def hidden(self, tokens: Tensor, latents: Tensor) -> Tensor:
+        """What enters the token head of `teach`, [B, L, W]."""
         x = self.tokens(tokens) + self.positions[: tokens.shape[1]]  # [B, L, W]
         for block, states in zip(self.blocks, self.latent_kv(latents), strict=True):
             x = block(x, self.rotary, states)
-        return self.lm_head(x)
+        return self.norm(x)
 
     def lm_head(self, x: Tensor) -> Tensor:
         """Hidden states [..., W] -> logits [..., V]."""

@@ -35,7 +35,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.static_shapes import summed_nll
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
@@ -48,9 +47,10 @@ from cosmos.diffusion.objective import diffuse, estimated, noised_example, squar
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import source_of
+from cosmos.stages import of_tokens, source_of
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
@@ -89,6 +89,10 @@ class StateDecoder(nn.Module):
 
     def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
         """`source` is needed where the config has a source width, and not looked at where it has none."""
+        return self.head(self.hidden(states, source))
+
+    def hidden(self, states: Tensor, source: SourceStates | None) -> Tensor:
+        """What enters the token head, [B, L, W]."""
         x = self.from_text(states)
         seen = None if source is None or self.from_source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
@@ -98,13 +102,25 @@ class StateDecoder(nn.Module):
                 else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
             )
             x = block(x, self.rotary, *told)
-        return self.head(self.norm(x))
+        return self.norm(x)
 
 
 def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> Tensor:
     """States [B, L, T] under the forward process at a time of each text's own, t ~ U[0, DECODER_TIMES]."""
     t = DECODER_TIMES * seeds.uniform()
     return diffuse(states, t, seeds.normal(*states.shape[1:], dtype=states.dtype), schedule)
+
+
+def read_states(
+    decoder: StateDecoder, states: Tensor, source: SourceStates | None, batch: Batch, compiled: bool
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the tokens up to the end that a decoder reads out of states [B, L, T], summed, in nats, and
+    their number."""
+    hidden = decoder.hidden(states, source).flatten(0, 1)
+    index, counts = choose(batch["mask"], batch.get("positions"))
+    read, tokens = take(hidden, index, counts), batch["tokens"].flatten()[index]
+    nll = summed_nll(read, decoder.head.weight, tokens, counts.to(torch.float32), compiled=compiled)
+    return nll, batch["mask"].sum()
 
 
 def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch) -> Tensor:
@@ -206,12 +222,11 @@ class TEncDMSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         schedule = make_schedule(self.recipe.diffusion.schedule)
 
-        def loss(decoder: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        def loss(decoder: StateDecoder, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             states, source = self.clean(model, batch)
-            logits = decoder(noise_for_decoder(states, schedule, seeds), source)
-            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
+            return read_states(decoder, noise_for_decoder(states, schedule, seeds), source, batch, seeds.fused)
 
-        return self._stage("decoder", model, loss, data)
+        return replace(self._stage("decoder", model, loss, data), scored=of_tokens)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         weight = self.recipe.decoder_weight
@@ -230,15 +245,15 @@ class TEncDMSystem(LatentDiffusionSystem):
         def read(
             decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch
         ) -> tuple[Tensor, Tensor]:
-            logits = decoder(states, source)
-            return summed_nll(logits, batch["tokens"], batch["mask"], batch.static_shapes), batch["mask"].sum()
+            assert isinstance(decoder, StateDecoder)
+            return read_states(decoder, states, source, batch, compiled=False)
 
         return read
 
     def third_stage(self, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
         recipe: TEncDMRecipe = self.recipe
         config, diffusion = recipe.adaptation, recipe.diffusion
-        of = (model.decoder, self.reads(model), lambda batch: self._inputs(model, batch), model.denoiser)
+        of = (model.decoder, self.reads(model), lambda batch: self.clean(model, batch), model.denoiser)
         return adaptation_stage(*of, diffusion, config, second.data, second.validation, second.prepare)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
@@ -249,7 +264,9 @@ class TEncDMSystem(LatentDiffusionSystem):
         length, held_out = model.denoiser.config.latents, data.validation
         validation = None if held_out is None else StateDataset(held_out, length)
         learnt = StateDataset(data.train, length)
-        return TrainingStage(name, getattr(model, name), loss, learnt, validation, prepare=data.prepare)
+        return TrainingStage(
+            name, getattr(model, name), loss, learnt, validation, prepare=data.prepare, frozen=data.frozen
+        )
 
     def clean(self, model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
         """Standardised states [B, L, T] of targets, and the source."""

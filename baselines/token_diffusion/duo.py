@@ -140,7 +140,9 @@ class DuoSystem(BoundsLikelihood):
         nano_training=replace(NANO, learning_rate=2e-3),
         distillation=(  # their shares, rounds, parts and trainings
             Distillation(0.15, 3, 32, replace(DISTILLATION, batch_size=32, learning_rate=5e-4, ema_decay=0.9)),
-            Distillation(0.15, 4, 64, replace(DISTILLATION, cuda_graph=True, learning_rate=1e-4, ema_decay=0.99)),
+            Distillation(
+                0.15, 4, 64, replace(DISTILLATION, compile="auto", cuda_graph=True, learning_rate=1e-4, ema_decay=0.99)
+            ),
             Distillation(50_000 / 1_050_000, 5, 512, PAPER_DISTILLATION),
         ),
     )

@@ -14,6 +14,7 @@ from baselines.token_diffusion.gaussian_duality import gaussian_tokens, signal_t
 from baselines.token_diffusion.masked import LogLinear
 from baselines.token_diffusion.system import TokenDenoiser, strata, target_tokens
 from baselines.token_diffusion.uniform import redraw, token_bound
+from cosmos.models.token_head import chunked_loss, widened
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.loop import Batch, Loss
 
@@ -25,9 +26,30 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple
     assert isinstance(model, TokenDenoiser)
     sequence, alpha = batch["sequence"], SCHEDULE.alpha(t)
     noisy = redraw(sequence, alpha, model.tokens.num_embeddings, seeds)
-    log_probs = model(noisy, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
-    each = token_bound(log_probs, sequence, noisy, alpha.float()[:, None].expand(sequence.shape))  # [B, L]
-    return (-SCHEDULE.derivative(t) * each.double().sum(1)).sum(), target_tokens(sequence)
+    states = model.states(noisy, model.encode(batch["source"]), 1.0 - alpha)  # [B, L, W]
+    total = summed_bound(model, states, sequence, noisy, alpha, -SCHEDULE.derivative(t), seeds.fused)
+    return total, target_tokens(sequence)
+
+
+def summed_bound(
+    model: TokenDenoiser,
+    states: Tensor,
+    clean: Tensor,
+    noisy: Tensor,
+    alpha: Tensor,
+    weights: Tensor,
+    compiled: bool,
+) -> Tensor:
+    """The bound's integrand at every position, times the text's weight, summed; states [B, L, W], tokens [B, L], alpha
+    and weights [B]. `compiled` as in `cosmos.models.token_head.chunked_loss`."""
+    levels, each = (value[:, None].expand(clean.shape).flatten() for value in (alpha.float(), weights))
+    columns = (clean.flatten(), noisy.flatten(), levels, each)
+    return chunked_loss(bound_rows, states.flatten(0, 1), model.tokens.weight, columns, compiled=compiled)
+
+
+def bound_rows(logits: Tensor, clean: Tensor, noisy: Tensor, levels: Tensor, weights: Tensor) -> Tensor:
+    """`token_bound` at levels alpha, times weights, summed (`cosmos.models.token_head.RowLoss`)."""
+    return (weights * token_bound(widened(logits).log_softmax(-1), clean, noisy, levels)).sum()
 
 
 def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
@@ -40,9 +62,10 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
         alpha, slope = signal_to_alpha(gamma, size)
         noisy = gaussian_tokens(sequence, gamma, seeds.normal(sequence.shape[1], size))  # [B, L, V]
         soft = (noisy / temperature).softmax(-1)
-        log_probs = model(soft, model.encode(batch["source"]), 1.0 - alpha).float().log_softmax(-1)  # [B, L, V]
-        each = token_bound(log_probs, sequence, noisy.argmax(-1), alpha.float()[:, None].expand(sequence.shape))
-        return (-slope * (high - low) * each.double().sum(1)).sum(), target_tokens(sequence)
+        states = model.states(soft, model.encode(batch["source"]), 1.0 - alpha)  # [B, L, W]
+        weights = (-slope * (high - low)).double()
+        total = summed_bound(model, states, sequence, noisy.argmax(-1), alpha, weights, seeds.fused)
+        return total, target_tokens(sequence)
 
     return loss
 

@@ -24,8 +24,9 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from baselines.common.static_shapes import positions_to_score
+from baselines.common.static_shapes import masked_positions
 from baselines.common.transformer import SourceKV
 from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
 from baselines.token_diffusion.masked import LogLinear, token_nll, weight
@@ -38,6 +39,7 @@ from baselines.token_diffusion.system import (
     presets_of,
     target_tokens,
 )
+from cosmos.models.token_head import chunked_loss, take, widened
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
@@ -51,12 +53,19 @@ def bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple
     assert isinstance(model, TokenDenoiser)
     sequence = batch["sequence"]
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - SCHEDULE.alpha(t))[:, None]  # [B, L]
-    noisy = sequence.masked_fill(masked, MASK)
-    read = positions_to_score(masked, batch.static_shapes)  # an open position costs nothing
-    logits = model.lm_head(model.states(noisy, model.encode(batch["source"]))[read]).float()  # [masked, V] or [B, L, V]
-    nll = token_nll(logits, noisy[read], sequence[read], MASK)
-    weights = weight(SCHEDULE, t)[:, None].expand(sequence.shape)[read]  # float64
-    return (weights * nll).sum(), target_tokens(sequence)
+    states = model.states(sequence.masked_fill(masked, MASK), model.encode(batch["source"]))  # [B, L, W]
+    index, counts = masked_positions(masked, batch.static_shapes, seeds)  # an open position costs nothing
+    weights = weight(SCHEDULE, t)[:, None].expand(sequence.shape).flatten()[index] * counts  # float64 [M]
+    columns = (sequence.flatten()[index], weights)
+    read = take(states.flatten(0, 1), index, counts)
+    return chunked_loss(masked_nll, read, model.tokens.weight, columns, compiled=seeds.fused), target_tokens(sequence)
+
+
+def masked_nll(logits: Tensor, clean: Tensor, weights: Tensor) -> Tensor:
+    """-log p(clean token) of masked positions under SUBS, times weights, summed: a `RowLoss`."""
+    open_tokens = torch.arange(logits.shape[-1], device=logits.device) != MASK
+    nll = functional.cross_entropy(widened(logits).where(open_tokens, -torch.inf), clean, reduction="none")
+    return (weights * nll).sum()
 
 
 def masked_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:

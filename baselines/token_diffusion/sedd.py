@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.common.static_shapes import positions_to_score
+from baselines.common.static_shapes import masked_positions
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand, Levels, uniform_levels
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
@@ -48,6 +48,7 @@ from baselines.token_diffusion.system import (
 )
 from baselines.token_diffusion.uniform import redraw
 from cosmos.config import check_steps
+from cosmos.models.token_head import chunked_loss, take, widened
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
@@ -93,14 +94,20 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -
     alpha = schedule.alpha(t)
     masked = seeds.uniform(sequence.shape[1]) < (1.0 - alpha)[:, None]  # [B, L]
     states = model.states(sequence.masked_fill(masked, MASK), model.encode(batch["source"]), t)
-    read = positions_to_score(masked, batch.static_shapes)
-    logits = model.lm_head(states[read]).float()  # [masked, V] or [B, L, V]
-    logits = torch.where(masked[read][..., None], logits, 0.0)  # nothing keeps those of open positions from overflowing
-    levels = alpha[:, None].expand(sequence.shape)[read].float()
-    entropy = absorb_entropy(absorb_log_scores(logits, levels), sequence[read], levels, MASK)
-    weights = rate(schedule, t)[:, None].expand(sequence.shape)[read]  # float64
-    total = (weights * torch.where(masked[read], entropy, 0.0)).sum()  # an open position costs nothing
+    index, counts = masked_positions(masked, batch.static_shapes, seeds)  # an open position costs nothing
+    levels = alpha[:, None].expand(sequence.shape).flatten()[index].float()
+    weights = rate(schedule, t)[:, None].expand(sequence.shape).flatten()[index] * counts  # float64
+    columns = (sequence.flatten()[index], levels, weights, counts)
+    read = take(states.flatten(0, 1), index, counts)
+    total = chunked_loss(absorb_rows, read, model.tokens.weight, columns, compiled=seeds.fused)
     return total, target_tokens(sequence)
+
+
+def absorb_rows(logits: Tensor, clean: Tensor, levels: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
+    """The score entropy of masked positions at levels alpha, times weights, summed
+    (`cosmos.models.token_head.RowLoss`)."""
+    kept = torch.where(counts[:, None], widened(logits), 0.0)  # nothing keeps those of open positions from overflowing
+    return (weights * absorb_entropy(absorb_log_scores(kept, levels), clean, levels, MASK)).sum()
 
 
 def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
@@ -109,9 +116,17 @@ def uniform_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) 
     sequence, schedule = batch["sequence"], SCHEDULES["uniform"]
     alpha = schedule.alpha(t)
     noisy = redraw(sequence, alpha, model.tokens.num_embeddings, seeds)
-    log_scores = model(noisy, model.encode(batch["source"]), t).float()  # [B, L, V]
-    entropy = uniform_entropy(log_scores, noisy, sequence, alpha.float()[:, None].expand(sequence.shape))  # [B, L]
-    return (rate(schedule, t) * entropy.double().sum(1)).sum(), target_tokens(sequence)
+    states = model.states(noisy, model.encode(batch["source"]), t).flatten(0, 1)  # [B * L, W]
+    levels, weights = (value[:, None].expand(sequence.shape).flatten() for value in (alpha.float(), rate(schedule, t)))
+    columns = (noisy.flatten(), sequence.flatten(), levels, weights)
+    total = chunked_loss(uniform_rows, states, model.tokens.weight, columns, compiled=seeds.fused)
+    return total, target_tokens(sequence)
+
+
+def uniform_rows(log_scores: Tensor, noisy: Tensor, clean: Tensor, levels: Tensor, weights: Tensor) -> Tensor:
+    """The score entropy under uniform noise at levels alpha, times weights, summed
+    (`cosmos.models.token_head.RowLoss`)."""
+    return (weights * uniform_entropy(widened(log_scores), noisy, clean, levels)).sum()
 
 
 def absorb_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:

@@ -200,7 +200,8 @@ class TokenDiffusionSystem(TokenSystem):
     def batches(self, pairs: TokenPairs, shape: Mapping[str, int]) -> Dataset:
         ended = pairs.targets.where(pairs.targets != PAD, SEP)
         added = (0, shape["length"] - ended.shape[1])  # negative: cut
-        return TokenDataset({"source": pairs.sources, "sequence": functional.pad(ended, added, value=SEP)})
+        rows = {"source": pairs.sources, "sequence": functional.pad(ended, added, value=SEP)}
+        return TokenDataset(rows, "source", max(1, self.limits.source_tokens))
 
     def networks(self) -> Mapping[str, Any]:
         """The network that is called at every step, then the encoder of sources where it has one."""

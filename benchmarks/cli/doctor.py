@@ -9,6 +9,7 @@ example:
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of, source_of
+from cosmos.io.errors import UserError
+from cosmos.io.files import cache_folder
 
 _NEEDED = {  # distribution -> what for
     "torch": "every model",
@@ -60,6 +63,7 @@ def main(arguments: argparse.Namespace) -> int:
         _encoder(),
         *_machine(Path(choices.out or ".")),
         _device(choices.device),
+        _compilations(),
         *_evaluators(source),
     ]
     width = max(len(finding.name) for finding in findings) + 2
@@ -118,7 +122,6 @@ def _machine(folder: Path) -> Iterator[Finding]:
 def _device(name: str) -> Finding:
     from importlib.util import find_spec
 
-    from baselines.contract import UserError
     from benchmarks.records import environment
 
     if find_spec("torch") is None:
@@ -127,6 +130,15 @@ def _device(name: str) -> Finding:
         return Finding("device", True, True, environment.find_device(name))
     except UserError as error:
         return Finding("device", False, True, str(error))
+
+
+def _compilations() -> Finding:
+    """Where the compiler of torch keeps what it makes for training and generation (`cosmos.runtime.compilation`)."""
+    try:
+        folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(cache_folder() / "compiled")
+    except UserError as error:
+        return Finding("compilations", False, False, str(error))
+    return Finding("compilations", True, False, f"kept in {folder}")
 
 
 def _evaluators(source: str) -> Iterator[Finding]:

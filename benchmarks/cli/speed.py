@@ -9,6 +9,8 @@ examples:
   python -m benchmarks speed --system gpt2,mdlm --batch 1,8 --length 32
   python -m benchmarks speed --preset base --out runs/speed-base
   python -m benchmarks speed --system cosmos --setting cosmos:release-200 --steps 10,50 --capture off,graph
+  python -m benchmarks speed --training-steps all                 training alone, on random rows, in every way
+  python -m benchmarks speed --training-steps gpt2,mdlm --profile
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.errors import check_range
 from cosmos.io.terminal import say
 
 _FLAGS = {  # field of `benchmarks.speed.lines.SpeedOptions` -> flag, what it takes, what it is
@@ -37,6 +40,14 @@ def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument(
         "--training", action=argparse.BooleanOptionalAction, default=True, help="training steps too (default: on)"
     )
+    parser.add_argument(
+        "--training-steps",
+        metavar="NAME[,NAME]",
+        help="nothing but training steps, on random rows of story-like lengths: launched, as CUDA graphs, compiled; "
+        "all, or lines by name: autoencoder-16, denoiser-16, denoiser-92, gpt2, mdlm, autoencoder-128-base, "
+        "denoiser-128-base, sedd, duo, diffuseq",
+    )
+    parser.add_argument("--profile", action="store_true", help="with --training-steps: the kernels that take longest")
     parser.add_argument("--dtype", metavar="NAME", help="float32 or bfloat16 (default: bfloat16 on a GPU)")
     parser.add_argument("--out", metavar="FOLDER", help="where records and tables go (default: runs/speed-PRESET)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")
@@ -47,7 +58,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from baselines.contract import unknown
+    from baselines.contract import UserError, unknown
     from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.records import environment
 
@@ -57,6 +68,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise unknown("dtype", arguments.dtype, _DTYPES)
     device = environment.find_device(choices.device)
     dtype = arguments.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
+
+    if arguments.training_steps is not None:
+        return _training_steps(arguments, device)
+    if arguments.profile:
+        raise UserError("--profile is of training steps; name some with --training-steps.")
 
     from benchmarks.speed import lines, measure_all
 
@@ -75,6 +91,23 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 _DTYPES = ("float32", "bfloat16")
+
+
+def _training_steps(arguments: argparse.Namespace, device: str) -> int:
+    """The table of training steps, without data, records and reports."""
+    from benchmarks.speed import step_lines, step_table
+    from cosmos.io.files import make_folder, write_json
+
+    given = arguments.training_steps.strip()
+    names = () if given == "all" else tuple(part.strip() for part in given.split(",") if part.strip())
+    vocabulary = _options_given(arguments).get("vocabulary", step_table.TableOptions.vocabulary)
+    check_range("--vocabulary", vocabulary, 64, 10_000_000)
+    options = step_table.TableOptions(device, vocabulary=vocabulary, profiled=arguments.profile)
+    found = step_table.table(step_lines.lines_named(names), options, say)
+    if arguments.out is not None:
+        make_folder(Path(arguments.out))
+        write_json(Path(arguments.out) / "training_steps.json", found)
+    return 1 if any(part["reason"] for part in found["steps"]) else 0
 
 
 def _options_given(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 Standard library only until something is fetched.
 """
 
-from benchmarks.evaluators.cache_paths import cache_folder
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model, Role
 from benchmarks.evaluators.fetching import fetch
 from benchmarks.evaluators.locate import Located, check, command, find, locate_model, model_for
 from benchmarks.evaluators.status import Standing, status
+from cosmos.io.files import cache_folder
 
 __all__ = [
     "MODELS",

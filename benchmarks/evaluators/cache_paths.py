@@ -7,12 +7,10 @@ import hashlib
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
-from baselines.contract import UserError
 from benchmarks.records.files import hugging_face_home
-from cosmos.io.files import WriteError, expanded, make_folder, write_bytes
+from cosmos.io.files import WriteError, cache_folder, make_folder, write_bytes
 from cosmos.io.seals import read_hash
 from cosmos.io.typed_json import parse, read_as
 
@@ -27,25 +25,6 @@ class CacheError(WriteError):
     """The cache of evaluators and hashes cannot be written."""
 
     remedy = "set COSMOS_CACHE to another folder"
-
-
-def cache_folder() -> Path:
-    """`COSMOS_CACHE`, or `cosmos-bench` in the user's folder for caches on this platform; it need not exist yet."""
-    override = os.environ.get("COSMOS_CACHE")
-    if override:
-        return expanded(override)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
-    if sys.platform == "darwin":
-        return _home() / "Library" / "Caches" / "cosmos-bench"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "cosmos-bench"
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError as error:
-        raise UserError("This user has no home folder to keep scores in; set COSMOS_CACHE to a folder.") from error
 
 
 def own_folder(name: str) -> Path:

@@ -1,7 +1,7 @@
 """What the two stages train on: states with tokens, and latents with states of sources.
 
-Batches are trimmed to their longest text. Of states that are computed in the loop a batch has the tokens instead, under
-another name (`cosmos.data.loop_states`). Axis legend in `cosmos.models.blocks`.
+Batches are trimmed to their longest text, or to the length that is asked for. Of states that are computed in the loop a
+batch has the tokens instead, under another name (`cosmos.data.loop_states`). Axis legend in `cosmos.models.blocks`.
 """
 
 from __future__ import annotations
@@ -150,15 +150,21 @@ class LatentDataset:
 
     @property
     def lengths(self) -> Tensor:
-        """Of the sources; where there are none, all rows are alike."""
+        """Of what differs from row to row: of the targets where latents are computed in the loop, of the sources where
+        they are not; where there is neither, all rows are alike."""
+        if not isinstance(self.latents, Tensor):
+            return self.latents.lengths
         return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
 
     @property
     def longest(self) -> int:
-        return int(self.lengths.max())
+        return int(self.lengths.max()) if isinstance(self.latents, Tensor) else self.latents.longest
 
     def batch(self, index: Tensor, length: int | None = None) -> Rows:
-        rows = {"latents": self.latents[index]} if isinstance(self.latents, Tensor) else self.latents.batch(index)
+        in_loop = not isinstance(self.latents, Tensor)
+        rows = self.latents.batch(index, length) if in_loop else {"latents": self.latents[index]}
         if self.sources is not None:
-            rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
+            # Where the length that is asked for is that of targets, sources are padded as far as any needs.
+            wanted = int(self.sources.lengths.max()) if in_loop and length else length
+            rows |= self.sources.batch(index, wanted or self.sources.longest_of(index), "source", "source_mask")
         return rows

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
+from torch import nn
+
 from cosmos.config import Place
 from cosmos.data.datasets import LoopTextDataset, TargetDataset, TextDataset, TextStates
 from cosmos.data.loop_states import LoopStates, with_states
@@ -49,6 +51,7 @@ class EncodedCorpus:
     Attributes:
         sample: the first targets, whose states are stored in any case; all of them where all are.
         prepare: what a step makes of its batch; None where all states are stored.
+        frozen: networks that `prepare` calls.
         once: whether the budget can have all targets encoded once before training, as storing their latents takes.
     """
 
@@ -58,6 +61,7 @@ class EncodedCorpus:
     passages: EncodedTexts | None = None
     prepare: Prepare | None = None
     once: bool = True
+    frozen: tuple[nn.Module, ...] = ()
 
     @property
     def cost(self) -> Cost:
@@ -102,6 +106,7 @@ class Encoding:
             first,
             self.encoded(Texts(list(passages), None), self.place) if passages else None,
             partial(with_states, self.encoder) if self.place == "loop" else None,
+            frozen=(self.encoder.network,) if self.place == "loop" else (),
         )
 
     def encoded(self, texts: Texts, place: Place) -> EncodedTexts:

@@ -133,10 +133,10 @@ def stream(
     encoding = Encoding(encoder, vocabulary, max_tokens, 0, run, "loop")
     place = "stored" if len(validation_texts) <= SAMPLE else "loop"
     held_out = encoding.encoded(Texts(validation_texts, None), place) if validation_texts else None
-    learnt, prepare = EncodedTexts(texts, key, None), partial(with_states, encoder)
-    return Streamed(
-        EncodedCorpus(learnt, held_out, _sample(texts, budget, run, measured), None, prepare), vocabulary, told, parts
-    )
+    learnt, prepare, frozen = EncodedTexts(texts, key, None), partial(with_states, encoder), (encoder.network,)
+    sample = _sample(texts, budget, run, measured)
+    corpus = EncodedCorpus(learnt, held_out, sample, None, prepare, frozen=frozen)
+    return Streamed(corpus, vocabulary, told, parts)
 
 
 def _sample(texts: MixedDataset, budget: Budget, run: TrainingRun, measured: Measured) -> TextDataset:

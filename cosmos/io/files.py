@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,25 @@ def expanded(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UserError(f"The home folder in {path} is not known here; write the path without ~.") from error
+
+
+def cache_folder() -> Path:
+    """`COSMOS_CACHE`, or `cosmos-bench` in the user's folder for caches on this platform; it need not exist yet."""
+    override = os.environ.get("COSMOS_CACHE")
+    if override:
+        return expanded(override)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "cosmos-bench" / "Cache"
+    if sys.platform == "darwin":
+        return _home() / "Library" / "Caches" / "cosmos-bench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "cosmos-bench"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise UserError("This user has no home folder to keep scores in; set COSMOS_CACHE to a folder.") from error
 
 
 @contextmanager

@@ -7,16 +7,17 @@ Works on standardised states of a frozen text encoder, which is not part of it (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cosmos.config import AutoencoderConfig, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
 from cosmos.models.corruption import corrupt
+from cosmos.models.token_head import choose, summed_nll, take
+from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 
 
@@ -96,12 +97,13 @@ class Compressor(nn.Module):
 class Decompressor(nn.Module):
     """Raw latents [B, N, C] -> hidden states [B, L, T] and logits [B, L, V] for all max_tokens positions at once."""
 
+    compiles_in_training: ClassVar[tuple[str, ...]] = ("start",)  # besides layers; see `cosmos.runtime.compilation`
     mask_embedding: Tensor
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.register_buffer("mask_embedding", torch.zeros(config.text_width))  # of [MASK] in the frozen text encoder
-        stream, memory = config.text_stream, config.latent_stream
+        stream, memory, self.dropout = config.text_stream, config.latent_stream, config.dropout
         self.from_text = project(config.text_width, stream)
         self.embedding_feed_forward = GeluFeedForward(stream, config.feed_forward * stream, config.dropout)
         self.embedding_gate = Gate()
@@ -113,18 +115,23 @@ class Decompressor(nn.Module):
         self.to_text = project(stream, config.text_width)
         self.head = nn.Linear(config.text_width, config.vocabulary, bias=False)
 
-    def hidden(self, latents: Tensor) -> Tensor:
-        """The states that enter the token head, [B, L, T]; there is no last norm."""
+    def hidden(self, latents: Tensor, length: int | None = None) -> Tensor:
+        """The states that enter the token head, [B, L, T]; there is no last norm. L is max_tokens, or `length`, which
+        in training is what the batch needs."""
         memory = self.from_latent(latents)
         memory = memory + (self.latent_positions or self.positions)(memory.shape[1])
-        batch, length = len(latents), self.positions.num_embeddings
-        # Every position reads the same embedding, so it is mapped once; in training for each, with its own dropout.
-        start = self.from_text(self.mask_embedding).expand(*((batch, length) if self.training else (1, 1)), -1)
-        start = self.embedding_gate(self.embedding_feed_forward(start))
-        stream = (start + self.positions(length)).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
+        batch, length = len(latents), length or self.positions.num_embeddings
+        stream = self.start(batch, length).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
         for layer in self.layers:
             stream = layer(stream, memory)
         return self.to_text(stream)
+
+    def start(self, batch: int, length: int) -> Tensor:
+        """What enters the layers, [1 or B, L, W]. Every position reads the same embedding, so it is mapped once; where
+        there is dropout, for each with its own."""
+        each = self.training and self.dropout > 0
+        start = self.from_text(self.mask_embedding).expand(*((batch, length) if each else (1, 1)), -1)
+        return self.embedding_gate(self.embedding_feed_forward(start)) + self.positions(length)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.hidden(latents)
@@ -165,11 +172,20 @@ class Autoencoder(nn.Module):
         """Raw latents [B, N, C] -> logits [B, max_tokens, V]."""
         return self.decompressor(latents)[1]
 
-    def forward(self, states: Tensor, visible: Tensor, keep: Tensor | None = None) -> Reconstruction:
-        """Through the latents and back; `keep` bool [B, N, C] is False where a latent number is zeroed on the way."""
+    def hidden(
+        self, states: Tensor, visible: Tensor, keep: Tensor | None = None, length: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Through the latents and back to what enters the token head: raw latents [B, N, C] and states [B, L, T].
+
+        `keep` bool [B, N, C] is False where a latent number is zeroed on the way; `length` as in `Decompressor.hidden`.
+        """
         latents = self.compressor(states, visible)
         passed = latents if keep is None else latents * keep
-        hidden = self.decompressor.hidden(passed)[:, : states.shape[1]]
+        return latents, self.decompressor.hidden(passed, length)[:, : states.shape[1]]
+
+    def forward(self, states: Tensor, visible: Tensor, keep: Tensor | None = None) -> Reconstruction:
+        """Through the latents and back; arguments as in `hidden`."""
+        latents, hidden = self.hidden(states, visible, keep)
         return Reconstruction(latents, hidden, self.decompressor.head(hidden))
 
 
@@ -181,6 +197,8 @@ def autoencoder_loss(
     config: CorruptionConfig,
     seeds: CounterRNG | None,
     progress: Tensor | None = None,
+    positions: Tensor | None = None,
+    short_canvas: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy + weight * MSE(hidden, clean states), summed over tokens, and the number of tokens.
 
@@ -189,15 +207,26 @@ def autoencoder_loss(
         tokens: int64 [B, L]. mask: bool [B, L], True on tokens; specials count, pads do not.
         seeds: where the corruption is drawn from; None leaves the input clean, as validation does.
         progress: share of the budget used, a scalar, for a corruption that grows with it.
+        positions: of the tokens, where they are known (`cosmos.models.token_head.choose`).
+        short_canvas: decompress the L positions of the batch, and not all.
     """
     shape = (model.config.latents, model.config.latent_width)
     drawn = (states, mask, None) if seeds is None else corrupt(states, mask, shape, config, seeds, progress)
-    result = model(*drawn)
-    scores = result.logits.float().flatten(0, 1)  # [B * L, V]
-    loss = functional.cross_entropy(scores, tokens.flatten(), reduction="none").view_as(tokens)
+    _, hidden = model.hidden(*drawn, length=states.shape[1] if short_canvas else None)
+    compiled = seeds is not None and seeds.fused
+    index, counts = choose(mask, positions)
+    read = take(hidden.flatten(0, 1), index, counts)  # [M, T]
+    head = model.decompressor.head.weight
+    loss = summed_nll(read, head, tokens.flatten()[index], counts.to(torch.float32), compiled=compiled)
     if config.mse_weight:
-        loss = loss + config.mse_weight * (result.hidden.float() - states.float()).square().mean(-1)  # [B, L]
-    return (loss * mask).sum(), mask.sum()
+        squares = compiled_if(compiled, summed_squares, static=True)
+        loss = loss + config.mse_weight * squares(read, states.flatten(0, 1)[index], counts)
+    return loss, mask.sum()
+
+
+def summed_squares(hidden: Tensor, states: Tensor, counts: Tensor) -> Tensor:
+    """The mean squared error of each position that counts, bool [M], summed; hidden and states [M, T]."""
+    return ((hidden.float() - states.float()).square().mean(-1) * counts).sum()
 
 
 def token_accuracy(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from cosmos.config import CorruptionConfig
-from cosmos.runtime.rng import CounterRNG
+from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.rng import CounterRNG, normal_at
 
 
 class Corruption(NamedTuple):
@@ -35,11 +36,17 @@ def drop_tokens(mask: Tensor, rate: float | Tensor, seeds: CounterRNG) -> Tensor
     return mask & (seeds.uniform(mask.shape[1]) >= rate)
 
 
-def add_noise(states: Tensor, keep: float | Tensor, seeds: CounterRNG) -> Tensor:
-    """keep * h + sqrt(1 - keep^2) * eps, which holds the variance of standardised states [B, L, T]."""
-    noise = seeds.normal(*states.shape[1:], dtype=states.dtype)
+def add_noise(states: Tensor, keep: float | Tensor, noise: Tensor) -> Tensor:
+    """keep * h + sqrt(1 - keep^2) * eps, which holds the variance of standardised states; both [B, L, T]."""
     lost = torch.sqrt(1.0 - keep**2) if isinstance(keep, Tensor) else math.sqrt(1.0 - keep**2)
     return keep * states + lost * noise
+
+
+def noised_rows(states: Tensor, noised: Tensor, stream: Tensor, place: Tensor, keep: float | Tensor) -> Tensor:
+    """States [B, L, T] with noise where `noised`, bool [B], says so; stream and place are a draw of L * T numbers a
+    row (`cosmos.runtime.rng.CounterRNG.draw`). Compiled, it is one pass from counters to states."""
+    noise = normal_at(stream, place, states.dtype).view_as(states)
+    return torch.where(noised[:, None, None], add_noise(states, keep, noise), states)
 
 
 def corrupt(
@@ -71,7 +78,8 @@ def corrupt(
         visible = torch.where((kind < config.drop_share)[:, None], dropped, mask)
     if config.noise_share > 0:
         noised = (kind >= config.drop_share) & (kind < config.drop_share + config.noise_share)
-        states = torch.where(noised[:, None, None], add_noise(states, noise_keep, seeds), states)
+        draw = seeds.draw(math.prod(states.shape[1:]))
+        states = compiled_if(seeds.fused, noised_rows, static=True)(states, noised, *draw, noise_keep)
     if config.latent_share > 0:
         clean = seeds.uniform() >= config.latent_share  # [B]
         keep = (seeds.uniform(*latents) >= latent_rate) | clean[:, None, None]

@@ -115,6 +115,7 @@ class Denoiser(nn.Module):
     """
 
     compiles: ClassVar[tuple[str, ...]] = ("shifts", "begin")  # besides blocks; see `cosmos.runtime.compilation`
+    compiles_in_training: ClassVar[tuple[str, ...]] = ("end",)
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -185,7 +186,11 @@ class Denoiser(nn.Module):
                 added.insert(0, skips.pop())
             source = (None, None) if condition is None else (condition.keys_values[index], condition.mask)
             x = block(x, self.rotary, None, *source, added)
-        return self.output(x)
+        return self.end(x)
+
+    def end(self, x: Tensor) -> Tensor:
+        estimate: Tensor = self.output(x)
+        return estimate
 
     def shifts(self, t: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:
         """What time t [B] and an earlier estimate [B, N, C] add to every block's input: [B, 1, layers * W] and

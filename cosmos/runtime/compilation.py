@@ -2,8 +2,8 @@
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
-compiled where it is worth it: methods that the class of a network or block names in `compiles`, and functions of
-tensors (`compiled_if`) where their caller is told to.
+compiled where it is worth it: methods that the class of a network or block names in `compiles`, or that of any part in
+`compiles_in_training`, and functions of tensors (`compiled_if`) where their caller is told to.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from cosmos.io.errors import UserError
+from cosmos.io.files import cache_folder, make_folder
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 BACKEND = "inductor"
+FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # of what it has made, by hashes of code, sizes, versions and device
 VARIANTS = 1024
 """Compilations kept of one block's code: shapes, dtypes and sizes of all systems of a process. Torch's own limit of 8
 would stop a sweep over batch sizes."""
@@ -43,6 +47,20 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
+def keep_compilations() -> None:
+    """Keep what the compiler makes in the folder for caches, for later stages and runs, unless the user has said where
+    (`TORCHINDUCTOR_CACHE_DIR`) or nothing can be written there; then it lies where torch has it."""
+    if FOLDER in os.environ:
+        return
+    try:
+        folder = cache_folder() / "compiled"
+        make_folder(folder)
+    except UserError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ[FOLDER] = str(folder)
+
+
 Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]  # module, name of its method, and that method compiled
 
 
@@ -50,14 +68,21 @@ def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) ->
     """Methods to be compiled at their first call: forward of every block, and what networks and blocks name in
     `compiles`.
 
+    Every size is compiled by itself, which is faster once it is made; whoever trains pads batches to few lengths. (With
+    a symbolic length, the backward pass of a decompressor's layer that Inductor of torch 2.11 makes reads beyond a
+    workspace.)
+
     Args:
-        training: batches come in many lengths, so that the second size is compiled for all others too; else every size
-            is compiled for itself, which is faster once it is made, and a graph break is an error.
+        training: a graph break is no error then.
     """
+    keep_compilations()
     methods = [(block, "forward") for block in blocks(networks)]
     both = dict.fromkeys([*networks.values(), *blocks(networks)])
     methods += [(module, name) for module in both for name in getattr(module, "compiles", ())]
-    how: dict[str, Any] = {"backend": BACKEND, "dynamic": None if training else False, "fullgraph": not training}
+    if training:
+        parts = dict.fromkeys(part for network in networks.values() for part in network.modules())
+        methods += [(part, name) for part in parts for name in getattr(part, "compiles_in_training", ())]
+    how: dict[str, Any] = {"backend": BACKEND, "dynamic": False, "fullgraph": not training}
     return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
 
 
@@ -82,11 +107,14 @@ def compiled(methods: Compiled) -> Iterator[None]:
         yield
 
 
-def compiled_if(compiled: bool, function: F) -> F:
-    """A function of tensors without weights, as it is, or compiled, which is to be called within `compiled`."""
-    return _compiled_function(function, BACKEND) if compiled else function
+def compiled_if(compiled: bool, function: F, *, static: bool = False) -> F:
+    """A function of tensors without weights, as it is, or compiled, which is to be called within `compiled`.
+
+    `static`: for each size by itself, which is faster once it is made, where few sizes come up.
+    """
+    return _compiled_function(function, BACKEND, static) if compiled else function
 
 
 @functools.cache
-def _compiled_function(function: Callable[..., Any], backend: Any) -> Any:
-    return torch.compile(function, backend=backend, fullgraph=True)
+def _compiled_function(function: Callable[..., Any], backend: Any, static: bool = False) -> Any:
+    return torch.compile(function, backend=backend, fullgraph=True, dynamic=False if static else None)

@@ -49,22 +49,44 @@ def _hash(stream: Tensor, place: Tensor) -> Tensor:
     """One number for each pair of stream [B] and place [count], int64 [B, count].
 
     Compiled, places must come as a tensor: made inside they would be part of an address, which is computed in 32 bits.
-    No more than the integers is compiled, for they are the same then, and logarithms and cosines are not.
     """
     return _mix(_mix(stream)[:, None] + place)
+
+
+def _uniform(stream: Tensor, place: Tensor) -> Tensor:
+    """float64 in (0, 1), [B, count]. Every operation is exact or rounds once, so it is the same compiled."""
+    return (_shift(_hash(stream, place), 11).double() + 0.5) * 2.0**-53  # 53 bits
+
+
+def _standard_normal(bits: Tensor) -> Tensor:
+    """From hashed int64 [B, count], float64; the radius uses 32 bits, so values lie within 6.7."""
+    radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
+    angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
+    return radius * torch.cos(angle)
+
+
+def normal_at(stream: Tensor, place: Tensor, dtype: torch.dtype) -> Tensor:
+    """The normals of a draw, [B, count], from what `CounterRNG.draw` gives; to be part of a compiled function."""
+    return _standard_normal(_hash(stream, place)).to(dtype)
 
 
 class CounterRNG:
     """One stream of random numbers per row, of seeds int64 [B]. Each draw advances all streams together.
 
-    With `compiled` the integers are hashed by compiled code, which gives the same numbers. Whatever a loss draws or
-    decides over rows together (strata, a coin) it asks of these streams, so that a batch may be worked on in parts.
+    Whatever a loss draws or decides over rows together (strata, a coin) it asks of these streams, so that a batch may
+    be worked on in parts.
+
+    Attributes:
+        compiled: integers are hashed, and uniform numbers made, by compiled code, which gives the same numbers.
+        fused: logarithms and cosines are compiled too, so that normals are one pass over memory. A compiler's may
+            differ in the last bit of float64 (on a CPU they do): the same normals in float32, but for the last bit of
+            one in many millions. So it is for training, and texts are generated without.
     """
 
-    def __init__(self, seeds: Tensor, compiled: bool = False) -> None:
+    def __init__(self, seeds: Tensor, compiled: bool = False, fused: bool = False) -> None:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
         self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
-        self.draws, self.compiled = 0, compiled
+        self.draws, self.compiled, self.fused = 0, compiled, fused
         self.start: int = 0
         self.whole: CounterRNG | None = None
 
@@ -101,25 +123,25 @@ class CounterRNG:
         self.draws = first.draws
         return number
 
-    def _bits(self, count: int) -> Tensor:
-        """The next draw: `count` hashed int64 per row, [B, count]."""
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """The next draw of `count` numbers a row: its stream int64 [B], and places int64 [count]."""
         self.draws += 1
         # A tensor, as compiled code would be made anew for every new number.
         draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device=self.keys.device)
         place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
-        return compiled_if(self.compiled, _hash)(self.keys + draw, place * _GOLDEN)
+        return self.keys + draw, place * _GOLDEN
 
     def uniform(self, *shape: int) -> Tensor:
         """float64 in (0, 1), never 0 or 1, [B, *shape]."""
-        bits = _shift(self._bits(math.prod(shape)), 11)  # 53 bits
-        return ((bits.double() + 0.5) * 2.0**-53).view(len(self), *shape)
+        return compiled_if(self.compiled, _uniform)(*self.draw(math.prod(shape))).view(len(self), *shape)
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Standard normal, shape [B, *shape]; the radius uses 32 bits, so values lie within 6.7."""
-        bits = self._bits(math.prod(shape))
-        radius = torch.sqrt(-2.0 * torch.log((_shift(bits, 32).double() + 0.5) * 2.0**-32))
-        angle = (bits & 0xFFFFFFFF).double() * (2.0 * math.pi * 2.0**-32)
-        return (radius * torch.cos(angle)).to(dtype).view(len(self), *shape)
+        """Standard normal, shape [B, *shape]; values lie within 6.7."""
+        stream, place = self.draw(math.prod(shape))
+        if self.fused:
+            return compiled_if(self.compiled, normal_at)(stream, place, dtype).view(len(self), *shape)
+        bits = compiled_if(self.compiled, _hash)(stream, place)
+        return _standard_normal(bits).to(dtype).view(len(self), *shape)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | CounterRNG) -> Tensor:

@@ -26,7 +26,8 @@ class Batch(Rows):
     Args:
         rows: tensors by name.
         static_shapes: whether the shapes of all that is computed must follow from those of the batch alone, as in a
-            step that is recorded as a CUDA graph; a loss must not ask then how many positions it is about.
+            step that is recorded as a CUDA graph; a loss must not ask then how many positions it is about. What a batch
+            is padded to is then all that is computed (`cosmos.training.buckets`).
         progress: share of the budget used, a scalar on the batch's device; None where nothing is trained.
     """
 
@@ -78,9 +79,9 @@ def hashed(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big") >> 2
 
 
-def row_seeds(base: int, start: int, stop: int, device: torch.device, compiled: bool = False) -> CounterRNG:
+def row_seeds(base: int, start: int, stop: int, device: torch.device) -> CounterRNG:
     """One stream each for places start ... stop - 1 of a batch whose number is `base`, a value of `hashed`."""
-    return CounterRNG(torch.arange(start, stop, device=device) + base, compiled)
+    return CounterRNG(torch.arange(start, stop, device=device) + base)
 
 
 class EpochSampler:
@@ -92,11 +93,13 @@ class EpochSampler:
 
     def _epoch(self, epoch: int) -> Tensor:
         """The permutation of an epoch, int64 [n]; the last two are remembered."""
-        if epoch not in self._epochs:
-            generator = torch.Generator().manual_seed(hashed(self.seed, "order", epoch))
-            before = {number: order for number, order in self._epochs.items() if number == epoch - 1}
-            self._epochs = {**before, epoch: torch.randperm(self.length, generator=generator)}
-        return self._epochs[epoch]
+        if (found := self._epochs.get(epoch)) is not None:  # several threads may ask
+            return found
+        generator = torch.Generator().manual_seed(hashed(self.seed, "order", epoch))
+        before = {number: order for number, order in self._epochs.items() if number == epoch - 1}
+        fresh = torch.randperm(self.length, generator=generator)
+        self._epochs = {**before, epoch: fresh}
+        return fresh
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Data rows at places start ... stop - 1, int64 [stop - start]; epochs follow each other without a gap."""
@@ -116,11 +119,12 @@ class Prefetcher:
         make: the batch of a step.
         first: the step that is asked for first.
         depth: how many steps ahead; 0: none, and no thread.
+        threads: how many batches are put together at a time.
     """
 
-    def __init__(self, make: Callable[[int], Rows], first: int, depth: int) -> None:
+    def __init__(self, make: Callable[[int], Rows], first: int, depth: int, threads: int = 1) -> None:
         self._make, self._next = make, first
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches") if depth else None
+        self._thread = ThreadPoolExecutor(threads, thread_name_prefix="batches") if depth else None
         self._begun: deque[Future[Rows]] = deque()
         for _ in range(depth):
             self._begin()

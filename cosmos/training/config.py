@@ -41,8 +41,9 @@ class TrainingConfig:
     validations: int = 8  # how often validation loss is measured over the budget
     keep: Keep = "last"  # which weights are returned, by validation loss
     precision: Precision = "auto"  # auto: bfloat16 where a GPU has it
-    compile: bool = False  # the repeated blocks of the network, on a GPU; takes a minute or two of the budget
+    compile: bool | Literal["auto"] = False  # the repeated blocks, on a GPU; auto: where the budget pays for it
     cuda_graph: bool = False  # steps as CUDA graphs, on one GPU: small networks wait for launches otherwise
+    length_buckets: int = 0  # lengths that batches are padded to; 0: as many as pay, on a GPU whose shapes are fixed
     checkpoint_seconds: float = 20.0  # shortest time between resume points
 
     def __post_init__(self) -> None:
@@ -65,6 +66,8 @@ class TrainingConfig:
             "validations must not be negative": self.validations >= 0,
             "validations must be at most a million": self.validations <= 1_000_000,
             "warmup_steps must not be negative": self.warmup_steps is None or self.warmup_steps >= 0,
+            "length_buckets must not be negative": self.length_buckets >= 0,
+            "length_buckets must be at most 64": self.length_buckets <= 64,
             "checkpoint_seconds must not be negative": self.checkpoint_seconds >= 0,
         }
         for rule, holds in within.items():

@@ -5,10 +5,10 @@ the weights, validation under that average, and resume points. Processes, their 
 accelerate's.
 
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
-(seed, epoch); noise is one `CounterRNG` stream per row from (seed, step, place in the global batch); dropout is seeded
-from (seed, step, process). Nothing else is random, so a run that was killed and called again ends with the same bytes
-on the CPU when its budget is in steps or FLOPs; on one type of processor, with one number of threads and the same
-packages, for sums round otherwise on another.
+(seed, epoch), or of these sorted in pools (`cosmos.training.buckets`); noise is one `CounterRNG` stream per row from
+(seed, step, place in the global batch); dropout is seeded from (seed, step, process). Nothing else is random, so a run
+that was killed and called again ends with the same bytes on the CPU when its budget is in steps or FLOPs; on one type
+of processor, with one number of threads and the same packages, for sums round otherwise on another.
 
 Axis legend: B rows of the global batch.
 """
@@ -19,60 +19,32 @@ import gc
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
 from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
-from cosmos.runtime import compilation
-from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
 from cosmos.training.batches import Batch, BringsOrder, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
+from cosmos.training.buckets import Batches
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
-from cosmos.training.pricing import flops_per_step
-from cosmos.training.step import OptimiserStep
+from cosmos.training.pricing import flops_per_step, step_flops
+from cosmos.training.stage import Loss, Prepare, TrainingStage
+from cosmos.training.step import OptimiserStep, Preparation, prepared_for
 
-Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
-"""`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
-whole global batch, so rows with more tokens count for more where the weight counts tokens."""
+__all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "train"]
 
-Prepare = Callable[[Batch], Batch]
-"""What is made of a batch on the device, before a loss is given it."""
-
-AHEAD = 3  # steps whose batches are put together while a GPU is busy
+AHEAD, THREADS = 4, 2  # steps whose batches are put together while a GPU is busy, and how many at a time
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
 CHECKPOINT_SHARE = 0.02  # the most of the time that resume points may cost
-
-
-@dataclass(frozen=True)
-class TrainingStage:
-    """What is trained, and on what.
-
-    Attributes:
-        name: of the files left in the run's folder, such as "autoencoder".
-        network: is trained in place.
-        loss: is given the rows of one process and `CounterRNG` with one stream per row.
-        validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
-        prepare: what a step makes of its batch first, as part of what it costs; None: nothing.
-        measure: what else is measured then, of the network as it is, for the log; named numbers.
-    """
-
-    name: str
-    network: nn.Module
-    loss: Loss
-    data: Dataset
-    validation: Dataset | None = None
-    validation_loss: Loss | None = None
-    prepare: Prepare | None = None
-    measure: Callable[[], Mapping[str, float]] | None = None
 
 
 def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> TrainingResult:
@@ -86,7 +58,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
             is not finite, a disk that is full.
     """
-    stage = _preparing(stage)
+    stage = stage.preparing()
     if len(stage.data) == 0:
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
@@ -102,10 +74,8 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     trainer = _Trainer(stage, config, budget, run, processes, arguments)
     on_gpu = trainer.device.type == "cuda"
     forked = torch.random.fork_rng(devices=[trainer.device] if on_gpu else [])
-    blocks = compilation.compile_blocks({"": stage.network}, training=True) if trainer.step.compiled else None
-    compiled = nullcontext() if blocks is None else compilation.compiled(blocks)
     on_device = torch.cuda.device(trainer.device) if on_gpu else nullcontext()
-    with on_device, forked, compiled, trainer.ahead:
+    with on_device, forked, trainer.ahead:
         _loop(trainer)
     trained = trainer.finish()
     processes.accelerator.wait_for_everyone()
@@ -113,19 +83,6 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
-
-
-def _preparing(stage: TrainingStage) -> TrainingStage:
-    """The stage with losses that prepare the batches that they are given."""
-    prepare = stage.prepare
-    if prepare is None:
-        return stage
-
-    def around(loss: Loss) -> Loss:
-        return lambda model, batch, seeds: loss(model, prepare(batch), seeds)
-
-    held_out = None if stage.validation_loss is None else around(stage.validation_loss)
-    return replace(stage, loss=around(stage.loss), validation_loss=held_out, prepare=None)
 
 
 def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> dict[str, Any]:
@@ -169,6 +126,8 @@ class _Counters:
     step: int = 0
     seconds: float = 0.0
     flops_per_step: float = 0.0  # counted once
+    prepared: Preparation = field(default_factory=Preparation)
+    preparation_seconds: float = 0.0
     log_bytes: int = 0
     loss: AnyFloat | None = None  # mean of the last interval
     running: AnyFloat = 0.0  # sum of losses of the interval begun
@@ -208,12 +167,13 @@ class _Trainer:
         self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
+        self.batches = self._prepare()
         if self.counters.flops_per_step == 0:
             epoch = -(-len(stage.data) // config.batch_size)
             self.counters.flops_per_step = flops_per_step(self.step, stage.loss, self._rows, budget, epoch)
         self.steps = total_steps(budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(stage.loss, self.counters.step, self.counters.running)
-        self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0)
+        self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0, THREADS)
         processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
         log = run.workdir / f"{stage.name}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
@@ -237,10 +197,27 @@ class _Trainer:
             return self.counters.step * self.config.validations // self.steps
         return int(share * self.config.validations)
 
+    def _prepare(self) -> Batches:
+        """Decide how steps run, the first time, and make ready for it; what gives the batches of steps."""
+        counters, step, stage = self.counters, self.step, self.stage
+        if counters.flops_per_step == 0:
+            counters.prepared = prepared_for(step, stage.data, self.budget, self._price_of_one)
+        prepared, step.preparation = counters.prepared, counters.preparation_seconds
+        step.prepare(prepared, stage.frozen)
+        return self._batches(prepared.sizes, step.static_shapes)
+
+    def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
+        data, scored, size = self.stage.data, self.stage.scored, self.config.batch_size
+        return Batches(data, self.order, sizes, size, self.step.part, self.run.seed, scored, static_shapes)
+
+    def _price_of_one(self) -> float:
+        """FLOPs of one step, about; the same in each process."""
+        rows = self._batches((), static_shapes=False)(0)
+        return self.processes.agreed(step_flops(self.step, self.stage.loss, rows, 0) * self.processes.count)
+
     def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, in memory that a GPU can read by itself."""
-        start = step * self.config.batch_size + self.step.first
-        return self._pinned(self.stage.data.batch(self.order.rows(start, start + len(self.step.rows))))
+        return self._pinned(self.batches(step))
 
     def _pinned(self, batch: Rows) -> Rows:
         return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
@@ -249,12 +226,18 @@ class _Trainer:
         """One optimiser step; returns its learning rate. Does not wait for the device."""
         step = self.counters.step
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
-        share = share if self.steps is None else (step + 0.5) / self.steps
+        share = self._trained_share(share) if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.config, step, share)
         self.step(self.ahead.take(), step, rate, share)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate
+
+    def _trained_share(self, share: float) -> float:
+        """The share of a budget in seconds that is used, but for preparation: compiling for a while must not use up the
+        warm-up of the rate."""
+        prepared, whole = self.processes.agreed(self.step.preparation), self.budget.amount
+        return min(1.0, max(0.0, share * whole - prepared) / (whole - prepared)) if prepared < whole else share
 
     def _diverged(self, what: str, step: int) -> UserError:
         return UserError(
@@ -304,7 +287,7 @@ class _Trainer:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
                 base = hashed(self.run.seed, "validation")
-                seeds = row_seeds(base, start, stop, self.device, self.step.compiled)
+                seeds = row_seeds(base, start, stop, self.device)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
                 for part, streams in self.step.parts(batch, seeds):
                     total, weight = loss_of(self.model, part, streams)
@@ -328,7 +311,13 @@ class _Trainer:
         if self.log is not None:
             names = list(self.step.parameters)
             running, log_bytes = float(self.step.running), self.log.length()
-            counters = replace(self.counters, seconds=begun, running=running, log_bytes=log_bytes)
+            counters = replace(
+                self.counters,
+                seconds=begun,
+                running=running,
+                log_bytes=log_bytes,
+                preparation_seconds=self.step.preparation,
+            )
             groups = {
                 "model": resume.weights(self.model),
                 "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
@@ -366,7 +355,12 @@ class _Trainer:
         self.model.eval()
         losses = [loss for _, loss in counters.history]
         kept_loss = (min(losses) if keep == "best" else losses[-1]) if losses else None
-        notes = {"best_share": counters.best_share, "validation_losses": [list(pair) for pair in counters.history]}
+        notes: dict[str, Any] = {
+            "best_share": counters.best_share,
+            "validation_losses": [list(pair) for pair in counters.history],
+        }
+        if self.step.static_shapes:
+            notes["preparation"] = self.step.notes(counters.prepared)
         flops = counters.step * counters.flops_per_step
         trained = TrainingResult(counters.step, self.seconds(), flops, kept_loss, notes)
         if self.log is not None:

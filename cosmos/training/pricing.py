@@ -43,21 +43,9 @@ def flops_per_step(
         batch: this process's part of the batch of a step, on the CPU.
         epoch: steps until all data have been seen; a budget in seconds does not say how many there will be.
     """
-    model = step.model.train()
 
     def counted(number: int) -> float:
-        moved = Batch(batch(number), static_shapes=step.recorded).to(step.device)
-        seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
-
-        def run() -> None:
-            for part, streams in step.parts(moved, seeds):
-                with step.autocast():
-                    total, _ = loss(model, part, streams)
-                total.backward()
-
-        flops = measure_flops(run)
-        model.zero_grad(set_to_none=True)
-        return flops
+        return step_flops(step, loss, batch(number), number)
 
     def size(number: int) -> int:  # which grows with the length of its texts
         return sum(value.numel() for value in batch(number).values())
@@ -65,20 +53,41 @@ def flops_per_step(
     def together(flops: float) -> float:  # processes have a part of every batch each
         return float(step.processes.total(torch.tensor(flops, dtype=torch.float64, device=step.device)))
 
-    with torch.random.fork_rng(devices=[step.device] if step.device.type == "cuda" else []):  # dropout draws
-        if budget.unit == "seconds":
-            mean = statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS))
-        else:
-            # Where the budget is in FLOPs, the price says how many steps there will be; that of one, about how many.
-            flops = {0: counted(0)}
-            steps = total_steps(budget, together(flops[0]))
-            assert steps is not None
-            sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
-            most = min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
-            counted_steps = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
-            flops |= {number: counted(number) for number in counted_steps if number not in flops}
-            mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
+    if budget.unit == "seconds":
+        return together(statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS)))
+    # Where the budget is in FLOPs, the price says how many steps there will be; that of one, about how many.
+    flops = {0: counted(0)}
+    steps = total_steps(budget, together(flops[0]))
+    assert steps is not None
+    sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
+    most = min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
+    counted_steps = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
+    flops |= {number: counted(number) for number in counted_steps if number not in flops}
+    mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
     return together(mean)
+
+
+def step_flops(
+    step: OptimiserStep,
+    loss: Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]],
+    rows: Rows,
+    number: int,
+) -> float:
+    """FLOPs of step `number` on this process's rows, which lie on the CPU; what is left is as in `flops_per_step`."""
+    model, device = step.model.train(), step.device
+    moved = Batch(rows, step.static_shapes).to(device)
+    seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
+
+    def run() -> None:
+        for part, streams in step.parts(moved, seeds):
+            with step.autocast():
+                total, _ = loss(model, part, streams)
+            total.backward()
+
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # dropout draws
+        flops = measure_flops(run)
+    model.zero_grad(set_to_none=True)
+    return flops
 
 
 def _mean(sizes: Sequence[int], flops: Sequence[float], mean_size: float) -> float:

@@ -3,15 +3,18 @@
 On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
 small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
 equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
-still not fused, which costs the same systems most, but less.) Whatever changes from step to step (rows, noise, learning
-rate) therefore lies in tensors, and nothing in a recorded step waits for the device.
+still not fused, which costs the same systems most, but less; where the budget pays for it they are compiled besides,
+`cosmos.training.preparation`.) Whatever changes from step to step (rows, noise, learning rate) therefore lies in
+tensors, and nothing in a recorded step waits for the device.
 
 Axis legend: B rows of this process's part of the global batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -23,11 +26,23 @@ from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Rows, hashed
+from cosmos.training.batches import Batch, Dataset, Rows, hashed
+from cosmos.training.buckets import RaggedDataset
+from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import Objective, Processes
+from cosmos.training.preparation import Preparation, prepare
 
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
+
+
+def prepared_for(step: OptimiserStep, data: Dataset, budget: Budget, flops: Callable[[], float]) -> Preparation:
+    """The preparation that pays best for a training on data, where one step costs so many FLOPs."""
+    config, can = step.config, step.can_compile()
+    options = ((False, True) if config.compile == "auto" else (True,)) if can else (False,)
+    fixed = step.recorded or can or config.length_buckets > 0
+    ragged = (data.lengths, data.longest) if fixed and isinstance(data, RaggedDataset) else None
+    return prepare(budget, flops, compile_options=options, ragged=ragged, buckets=config.length_buckets)
 
 
 class OptimiserStep:
@@ -38,7 +53,10 @@ class OptimiserStep:
         average: the moving average of each, if there is one.
         optimizer: AdamW.
         recorded: whether steps are CUDA graphs.
-        compiled: whether noise is compiled, as the model's blocks are to be (`cosmos.runtime.compilation`).
+        compiled: what of the model is compiled (`cosmos.runtime.compilation`), and noise and losses are with it; None:
+            nothing.
+        static_shapes: as `cosmos.training.batches.Batch` has it.
+        preparation: seconds of steps in which something was compiled or recorded.
         running: the sum of the losses since somebody set it to zero, float64.
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
     """
@@ -50,7 +68,9 @@ class OptimiserStep:
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
         self.recorded = config.cuda_graph and device.type == "cuda" and processes.count == 1
-        self.compiled = config.compile and device.type == "cuda" and compilation.has_compiler()
+        self.compiled: compilation.Compiled | None = None
+        self.static_shapes, self.preparation = self.recorded, 0.0
+        self._made: Counter[Hashable] = Counter()  # steps made of each shape
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
@@ -61,8 +81,8 @@ class OptimiserStep:
             capturable=self.recorded,
         )
         part = config.batch_size // processes.count
-        self.first = processes.rank * part  # row of the global batch
-        self.rows = torch.arange(self.first, self.first + part, device=device)
+        self.part = slice(processes.rank * part, (processes.rank + 1) * part)  # of the rows of the global batch
+        self.rows = torch.arange(self.part.start, self.part.stop, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
         self.progress = torch.zeros((), device=device)  # the share of the budget used
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
@@ -71,6 +91,21 @@ class OptimiserStep:
         self.running = torch.zeros((), dtype=torch.float64, device=device)
         # Threads that pin the memory of coming batches while a step is recorded do no harm.
         self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
+
+    def can_compile(self) -> bool:
+        return self.config.compile is not False and self.device.type == "cuda" and compilation.has_compiler()
+
+    def prepare(self, prepared: Preparation, frozen: Sequence[nn.Module]) -> None:
+        """Make ready for steps that run so, as far as this machine can; `frozen` are networks besides the model."""
+        if prepared.compiled and self.can_compile():
+            networks = {str(number): network for number, network in enumerate((self.model, *frozen))}
+            self.compiled = compilation.compile_blocks(networks, training=True)
+        self.static_shapes = self.recorded or self.compiled is not None or bool(prepared.sizes)
+
+    def notes(self, prepared: Preparation) -> dict[str, Any]:
+        """How steps ran, for the record."""
+        compiled, seconds = self.compiled is not None, round(self.preparation, 3)
+        return {"compiled": compiled, "recorded": self.recorded, "lengths": list(prepared.sizes), "seconds": seconds}
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
@@ -85,8 +120,20 @@ class OptimiserStep:
 
     def __call__(self, rows: Rows, step: int, rate: float, share: float = 0.0) -> None:
         """Step `step` (from 0) at a learning rate, where a share of the budget is used, on rows that lie on the CPU;
-        does not wait for the device."""
+        does not wait for the device, but where something is compiled or recorded."""
         self.progress.fill_(share)
+        shapes = tuple((name, tuple(value.shape)) for name, value in rows.items())
+        if self._made[shapes] < (2 if self.recorded else int(self.compiled is not None)):  # as it is, and to record it
+            began = time.perf_counter()
+            self._step(rows, step, rate)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self.preparation += time.perf_counter() - began
+        else:
+            self._step(rows, step, rate)
+        self._made[shapes] += 1
+
+    def _step(self, rows: Rows, step: int, rate: float) -> None:
         self.noise.fill_(hashed(self.seed, "noise", step))
         dropout = hashed(self.seed, "dropout", step, self.processes.rank)
         torch.default_generator.manual_seed(dropout)
@@ -111,13 +158,18 @@ class OptimiserStep:
         """The batch in as many parts as are worked on one after the other, each with its streams."""
         size = self.config.micro_batch_size or len(seeds)
         for start in range(0, len(seeds), size):
-            part = {name: value[start : start + size] for name, value in batch.items()}
+            if size >= len(seeds):
+                yield batch, seeds
+                return
+            # Positions are those of the whole batch.
+            part = {name: value[start : start + size] for name, value in batch.items() if name != "positions"}
             yield batch.having(part), seeds.part(start, min(start + size, len(seeds)))
 
     def _gradients(self, rows: Rows) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters; returns sum and weight of that loss [2]."""
-        batch = Batch(rows, self.recorded, self.progress).to(self.device)
-        seeds = CounterRNG(self.rows + self.noise, self.compiled)
+        batch = Batch(rows, self.static_shapes or self.recorded, self.progress).to(self.device)
+        compiled = self.compiled is not None
+        seeds = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
         if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
             with self.autocast():
                 total, weight = self.objective(batch, seeds)
@@ -125,6 +177,7 @@ class OptimiserStep:
             weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
             # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
             (total * (self.processes.count / weights)).backward()
+            self._part_gradients()
         else:
             sums = self.processes.total(self._accumulate(list(self.parts(batch, seeds))))
             weights = sums[1].clamp(min=1e-12)
@@ -132,7 +185,23 @@ class OptimiserStep:
             torch._foreach_mul_(gradients, self.processes.count / weights)
         return torch.stack((sums[0], weights))
 
+    def _part_gradients(self) -> None:
+        """Give every parameter a gradient of its own. Compiled code hands out one tensor as that of two, such as the
+        weight and the bias of a gate; what scales gradients in place, or adds to them, would do so twice."""
+        if self.compiled is None:
+            return
+        seen: set[int] = set()
+        for parameter in self.parameters.values():
+            if parameter.grad is not None:
+                if parameter.grad.data_ptr() in seen:
+                    parameter.grad = parameter.grad.clone()
+                seen.add(parameter.grad.data_ptr())
+
     def _run(self, rows: Rows) -> None:
+        with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
+            self._update(rows)
+
+    def _update(self, rows: Rows) -> None:
         total, weight = self._gradients(rows)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
         self.optimizer.step()
@@ -160,5 +229,6 @@ class OptimiserStep:
                 with self.autocast():
                     total, weight = self.objective(part, seeds)
                 total.backward()
+            self._part_gradients()
             sums += torch.stack((total.detach(), weight))
         return sums

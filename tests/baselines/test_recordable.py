@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,18 +13,22 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from baselines import registry
-from baselines.common.static_shapes import summed_nll
+from baselines.autoregressive.gpt2 import target_nll
+from baselines.common.static_shapes import most_masked
 from baselines.common.token_rows import encode_pairs
 from baselines.common.transformer import TrunkConfig
 from baselines.contract import Budget
 from baselines.token_diffusion import mdlm, sedd
-from baselines.token_diffusion.system import TokenDenoiser
+from baselines.token_diffusion.system import TokenDenoiser, strata
+from cosmos.models.token_head import choose, first_of, summed_nll, take
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import SEP, Vocabulary
-from cosmos.training.batches import Batch, Rows
+from cosmos.training.batches import Batch, EpochSampler, Rows
+from cosmos.training.buckets import Batches, positions_to_read
 from cosmos.training.step import OptimiserStep
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -105,42 +110,91 @@ def change(model: nn.Module, loss: AnyShapes) -> float:
 @pytest.mark.parametrize("name", ["mdlm", "sedd"])
 def test_static_shapes_change_no_bound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    bound, time_width = {"mdlm": (mdlm.bound, 0), "sedd": (sedd.absorb_bound, 16)}[name]
+    module, time_width = {"mdlm": (mdlm, 0), "sedd": (sedd, 16)}[name]
+    bound = {"mdlm": mdlm.bound, "sedd": sedd.absorb_bound}[name]
     model = TokenDenoiser(TrunkConfig(32, 2, 2, 64, time_width=time_width), 300, 20, 12, 1)
-    sequence = torch.randint(5, 300, (16, 20))
-    sequence[torch.arange(20) >= torch.randint(1, 20, (16, 1))] = SEP
-    rows, t = {"sequence": sequence, "source": torch.randint(5, 300, (16, 12))}, torch.linspace(1e-3, 1, 16).double()
+    sequence = torch.randint(5, 300, (64, 20))
+    sequence[torch.arange(20) >= torch.randint(1, 20, (64, 1))] = SEP
+    rows, t = {"sequence": sequence, "source": torch.randint(5, 300, (64, 12))}, torch.linspace(1e-3, 1, 64).double()
     # Nothing keeps what the network says of open positions from growing, and it must not reach the gradient.
-    masked = CounterRNG(torch.arange(16)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
-    lm_head = model.lm_head
+    masked = CounterRNG(torch.arange(64)).uniform(20) < (1.0 - sedd.SCHEDULES["absorb"].alpha(t))[:, None]
+    states_of, read, sizes = model.states, module.chunked_loss, []
 
-    def wild(states: Tensor) -> Tensor:
-        return lm_head(states) + (500.0 * ~masked[..., None] if states.ndim == 3 else 0.0)
+    def wild(*given: Any) -> Tensor:
+        states = states_of(*given)
+        return states + 1e5 * torch.randn_like(states) * ~masked[..., None]
 
-    shapes: list[torch.Size] = []
-    monkeypatch.setattr(model, "lm_head", lambda states: shapes.append(states.shape) or wild(states))
-    assert change(model, lambda static: bound(model, Batch(rows, static), t, CounterRNG(torch.arange(16)))) < 1e-5
-    assert [len(shape) for shape in shapes] == [3, 2], "static shapes read every position, others the masked ones"
+    def noted(loss: Any, states: Tensor, *rest: Any, **options: Any) -> Tensor:
+        sizes.append(len(states))
+        return read(loss, states, *rest, **options)
+
+    monkeypatch.setattr(model, "states", wild)
+    monkeypatch.setattr(module, "chunked_loss", noted)
+    assert change(model, lambda static: bound(model, Batch(rows, static), t, CounterRNG(torch.arange(64)))) < 1e-5
+    assert sizes == [most_masked(64, 20), int(masked.sum())], (
+        "static shapes read a fixed number, others the masked ones"
+    )
+    assert int(masked.sum()) < most_masked(64, 20) < 64 * 20
 
 
-def test_static_shapes_change_no_sum_over_tokens() -> None:
+@pytest.mark.parametrize(("rows", "length"), [(16, 20), (256, 66), (512, 128)])
+def test_no_more_positions_are_masked_than_there_is_room_for(rows: int, length: int) -> None:
+    room = []
+    for step in range(40):
+        seeds = CounterRNG(torch.arange(rows) + 1000 * step)
+        chances = 1e-3 + (1.0 - 1e-3) * strata(seeds)
+        room.append(most_masked(rows, length) - int((seeds.uniform(length) < chances[:, None]).sum()))
+    assert min(room) > 5 * math.sqrt(rows * length / 6) or most_masked(rows, length) == rows * length
+    assert most_masked(256, 66) < 0.58 * 256 * 66
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_reading_out_tokens_alone_changes_no_sum(fixed: bool) -> None:
     torch.manual_seed(0)
     model, states, tokens = nn.Linear(8, 50), torch.randn(6, 9, 8), torch.randint(5, 50, (6, 9))
-    counts = torch.arange(9) < torch.randint(1, 9, (6, 1))
-    assert change(model, lambda static: (summed_nll(model(states), tokens, counts, static), counts.sum())) < 1e-5
+    mapped, counts = nn.Linear(8, 8), torch.arange(9) < torch.randint(1, 9, (6, 1))
+    both = nn.ModuleList((model, mapped))
+
+    def loss(chosen: bool) -> tuple[Tensor, Tensor]:
+        if not chosen:
+            nll = functional.cross_entropy(model(mapped(states)).flatten(0, 1), tokens.flatten(), reduction="none")
+            return (nll * counts.flatten()).sum(), counts.sum()
+        positions = positions_to_read(counts, fixed)
+        assert (len(positions) > counts.sum()) == fixed
+        index, scored = choose(counts, positions)
+        read = take(mapped(states).flatten(0, 1), index, scored)
+        return summed_nll(read, model.weight, tokens.flatten()[index], scored.float(), model.bias), counts.sum()
+
+    assert change(both, loss) < 1e-5
+
+
+@pytest.mark.parametrize("most", [3, 7, 12])
+def test_the_first_places_are_found_without_asking(most: int) -> None:
+    scored = torch.tensor([False, True, True, False, True, False, True, False, True, True])
+    index, counts = first_of(scored, most)
+    assert len(index) == most
+    assert index[counts].tolist() == [1, 2, 4, 6, 8, 9][:most]
 
 
 def test_placed_targets_are_those_of_joined_rows() -> None:
     kind: Any = registry.find("gpt2")
     pairs = encode_pairs(CORPUS.train, Vocabulary.of([text for pair in PAIRS for text in pair]), LIMITS)
     found = []
-    for record in (False, True):
-        preset = kind.presets["nano"]
-        recipe = replace(preset, dropout=0.0, training=replace(preset.training, cuda_graph=record, batch_size=8))
+    for fixed in (False, True):
+        recipe = replace(kind.presets["nano"], dropout=0.0)
         torch.manual_seed(0)
         system = kind(recipe, LIMITS)
         model = system.build({"vocabulary": 64, **system.shape(pairs)})
-        batch = system.batches(pairs, {}).batch(torch.tensor([3, 0, 11, 7, 19]))
-        assert ("target_positions" in batch) == record
+        data = system.batches(pairs, {})
+        sizes = (data.longest,) if fixed else ()
+        batches = Batches(data, EpochSampler(len(data), 5), sizes, 5, slice(0, 5), 5, system.scored, fixed)
+        batch = Batch(batches(0), fixed)
+        scored = system.scored(batch)
+        assert batch["tokens"].shape[1] == data.longest if fixed else batch["tokens"].shape[1] < data.longest
+        assert (batch["positions"] >= 0).sum() == scored.sum() < scored.numel()
         found.append(value_and_gradient(model, partial(system.losses()[0], model, batch, CounterRNG(torch.arange(5)))))
+        starts, ends = batch["starts"], batch["ends"]
+        exact, counts = target_nll(model, batch["tokens"], starts, ends)
+        assert found[-1][0] == pytest.approx(float(exact.detach().sum()), rel=1e-5)
+        assert found[-1][1] == counts.sum()
     assert difference(*found) < 1e-5

@@ -158,4 +158,5 @@ def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
     doctor = command("doctor", "--out", str(tmp_path))
     assert doctor.returncode == 0, doctor.stdout
     assert "The default run can work here." in doctor.stdout
+    assert any(line.split()[1:4] == ["compilations", "kept", "in"] for line in doctor.stdout.splitlines())
     assert command("doctor", "--device", "cuda:99").returncode == 1

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.evaluators import cache_paths
+from baselines.contract import UserError
 from benchmarks.metrics.core import cache
 from benchmarks.records.files import hugging_face_home
-from cosmos.io.files import WriteError, expanded, write_bytes
+from cosmos.io.files import WriteError, cache_folder, expanded, write_bytes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 RUN = ("run", "--task", "echo", "--device", "cpu", "--out", "run")
@@ -36,7 +36,7 @@ def test_a_cache_that_cannot_be_written_is_noticed_before_anything_is_trained(
 def test_a_cache_that_is_no_database_is_to_be_deleted(tmp_path: Path) -> None:
     cache.check(tmp_path / "whole")
     (tmp_path / cache.FILE).write_bytes(b"no database" * 100)
-    with pytest.raises(cache_paths.UserError, match=rf"delete {cache.FILE} there"):
+    with pytest.raises(UserError, match=rf"delete {cache.FILE} there"):
         cache.check(tmp_path)
 
 
@@ -50,14 +50,14 @@ def test_whoever_has_no_home_folder_is_told_what_to_set(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os.path, "expanduser", unknown)  # as where neither HOME nor an entry for the user is
     if sys.platform == "linux":
-        with pytest.raises(cache_paths.UserError, match="no home folder to keep scores in; set COSMOS_CACHE"):
-            cache_paths.cache_folder()
+        with pytest.raises(UserError, match="no home folder to keep scores in; set COSMOS_CACHE"):
+            cache_folder()
         done = command(*RUN, cwd=tmp_path)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert "set COSMOS_CACHE" in done.stderr
         assert not list(tmp_path.rglob("checkpoints"))
     assert hugging_face_home() == Path("~/.cache/huggingface")
-    with pytest.raises(cache_paths.UserError, match="write the path without ~"):
+    with pytest.raises(UserError, match="write the path without ~"):
         expanded("~nobody/data")
 
 

@@ -73,7 +73,13 @@ def test_the_rounding_head_is_tied_and_normalised() -> None:
     table = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
     bias = torch.linspace(-1, 1, 6)
     vectors = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(3))
-    every = torch.stack([rounding_nll(vectors, table, bias, torch.full((2, 3), w)) for w in range(6)])
+    flat = vectors.flatten(0, 1)
+    every = torch.tensor(
+        [[float(rounding_nll(v[None], table, bias, torch.tensor([w]))) for v in flat] for w in range(6)]
+    )
+    together = rounding_nll(vectors, table, bias, torch.full((2, 3), 4))
+    assert together == pytest.approx(float(every[4].sum()), rel=1e-5)
+    every = every.view(6, 2, 3)
     assert every.shape == (6, 2, 3)
     assert ((-every).exp().sum(0) - 1).abs().max() < 1e-5
     expected = -(vectors[1, 2] @ table.T + bias).log_softmax(-1)
@@ -94,13 +100,13 @@ def separation(kept: tuple[str, ...]) -> float:
         clean = (table + WORD_NOISE * torch.randn(words, width, generator=generator))[None]
         estimate = clean.mean(1, keepdim=True) + 0.3 * (clean - clean.mean(1, keepdim=True))
         terms = Terms(
-            error=(estimate - clean).square().mean(-1),
+            error=(estimate - clean).square().mean(-1).sum(),
             rounding=rounding_nll(clean, table, bias, tokens),
             anchor=rounding_nll(estimate, table, bias, tokens),
         )
         optimizer.zero_grad()
         loss = terms.total() if kept == Terms._fields else sum(getattr(terms, name) for name in kept)
-        loss.sum().backward()
+        loss.backward()
         optimizer.step()
     noisy = table + WORD_NOISE * torch.randn(1000, words, width, generator=generator)
     return float(((noisy @ table.T).argmax(-1) == tokens).double().mean())

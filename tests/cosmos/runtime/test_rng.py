@@ -69,3 +69,39 @@ def test_the_numbers_never_change() -> None:
     """Texts of published runs must be made again by every later version."""
     recorded = torch.tensor([-0.397916, 0.028062, -0.135361, 1.787760])
     assert torch.allclose(CounterRNG(torch.tensor([5])).normal(4), recorded, atol=1e-5)
+
+
+def plain_hash(keys: list[int], draw: int, count: int) -> list[list[int]]:
+    """SplitMix64's finaliser of integers of any size, reduced modulo 2^64: what the generator is defined to be."""
+    most, golden = (1 << 64) - 1, 0x9E3779B97F4A7C15
+
+    def mix(x: int) -> int:
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & most
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & most
+        return x ^ (x >> 31)
+
+    streams = [(mix((key * golden + 0xBF58476D1CE4E5B9) & most) + draw * golden) & most for key in keys]
+    return [[mix((mix(stream) + place * golden) & most) for place in range(1, count + 1)] for stream in streams]
+
+
+def test_numbers_are_bit_for_bit_those_of_the_definition() -> None:
+    keys, count = [0, 3, 2**61 + 5], 7
+    seeds = CounterRNG(torch.tensor(keys))
+    first, second = plain_hash(keys, 1, count), plain_hash(keys, 2, count)
+    uniform = [[(float(bits >> 11) + 0.5) * 2.0**-53 for bits in row] for row in first]
+    assert torch.equal(seeds.uniform(count), torch.tensor(uniform, dtype=torch.float64))
+    high = torch.tensor([[bits >> 32 for bits in row] for row in second], dtype=torch.float64)
+    low = torch.tensor([[bits & 0xFFFFFFFF for bits in row] for row in second], dtype=torch.float64)
+    radius = torch.sqrt(-2.0 * torch.log((high + 0.5) * 2.0**-32))
+    normal = radius * torch.cos(low * (2.0 * math.pi * 2.0**-32))
+    assert torch.equal(seeds.normal(count, dtype=torch.float64), normal)
+
+
+def test_the_numbers_of_published_runs_are_kept_to_the_bit() -> None:
+    seeds = CounterRNG(torch.tensor([11, 2**62 - 1]))
+    assert [value.hex() for value in seeds.uniform(2).flatten().tolist()] == UNIFORM
+    assert seeds.normal(3).view(torch.int32).flatten().tolist() == NORMAL
+
+
+UNIFORM = ["0x1.4690a143e87b2p-1", "0x1.b0e425f200fa4p-1", "0x1.5a57c0f4e7bc3p-2", "0x1.8deadb9bd3077p-2"]
+NORMAL = [-1080337281, -1106094649, -1075833148, -1081792458, 1041169987, 1056345600]

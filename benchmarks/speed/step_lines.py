@@ -1,0 +1,86 @@
+"""Whose training steps are timed on random rows, and the training that is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baselines import registry
+from baselines.contract import Limits, RandomTraining, SupportsRandomTraining, TrainingResult, UserError, unknown
+from benchmarks.planning.overrides import override
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """Whose steps are measured.
+
+    Attributes:
+        name: of the line.
+        system: by name. preset: of its recipe.
+        stage: "autoencoder" or "diffusion" of Cosmos; nothing for a system that is trained in one stage.
+        length: positions of the longest text, with those before its first and after its last word.
+    """
+
+    name: str
+    system: str
+    preset: str
+    stage: str
+    length: int
+
+    @property
+    def ragged(self) -> bool:
+        """Whether batches are padded."""
+        return self.stage == "autoencoder" or self.system == "gpt2"
+
+
+STORY = 92
+LINES = (
+    StepLine("autoencoder-16", "cosmos-16", "small", "autoencoder", STORY),
+    StepLine("denoiser-16", "cosmos-16", "small", "diffusion", STORY),
+    StepLine("denoiser-92", "cosmos-full", "small", "diffusion", STORY),
+    StepLine("gpt2", "gpt2", "small", "", STORY),
+    StepLine("mdlm", "mdlm", "small", "", STORY),
+    StepLine("autoencoder-128-base", "cosmos-full", "base", "autoencoder", 128),
+    StepLine("denoiser-128-base", "cosmos-full", "base", "diffusion", 128),
+)
+OTHERS = tuple(StepLine(name, name, "small", "", STORY) for name in ("sedd", "duo", "diffuseq"))
+
+
+def lines_named(names: tuple[str, ...]) -> tuple[StepLine, ...]:
+    """The lines of these names, or all that bars are about.
+
+    Raises:
+        UserError: there is no such line.
+    """
+    known = {line.name: line for line in (*LINES, *OTHERS)}
+    for name in names:
+        if name not in known:
+            raise unknown("line of training steps", name, known)
+    return tuple(known[name] for name in names) or LINES
+
+
+def train_steps(
+    line: StepLine,
+    asked: RandomTraining,
+    recipe_changes: Mapping[str, Any],
+    workdir: Path,
+    device: str,
+    watch: Callable[[int], None],
+) -> tuple[TrainingResult, int]:
+    """Train on random rows; `watch` is told the number of each step before it. As `SupportsRandomTraining` returns it.
+
+    Args:
+        recipe_changes: fields of the preset's recipe by dotted keys.
+    """
+    kind: Any = registry.find(line.system)
+    if line.preset not in kind.presets:
+        raise UserError(f"The system '{line.system}' has no preset {line.preset}.")
+    system = kind(override(kind.presets[line.preset], recipe_changes, line.system), Limits(0, line.length))
+    assert isinstance(system, SupportsRandomTraining), line.system
+
+    def progress(stage: str, share: float, loss: float | None) -> None:
+        watch(round(share * asked.steps))
+
+    return system.train_on_random_rows(asked, workdir, device=device, progress=progress)
