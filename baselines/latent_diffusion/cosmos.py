@@ -26,10 +26,12 @@ from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, 
 from baselines.contract import Corpus, Limits, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
+from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.random_stages import random_autoencoder_stage, random_diffusion_stage
+from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
+from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from baselines.contract import Budget, Corpus
 from baselines.latent_diffusion.cosmos import CosmosSystem
-from baselines.latent_diffusion.system import LatentNetworks, LatentRecipe, TrainedStages
+from baselines.latent_diffusion.networks import LatentNetworks, TrainedStages
+from baselines.latent_diffusion.recipe import LatentRecipe
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.joint import JointModel, fit_statistics, joint_stage, train_jointly
 from cosmos.joint_recipes import JOINT_RECIPES, JointRecipe

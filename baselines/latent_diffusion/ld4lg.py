@@ -44,9 +44,11 @@ from baselines.contract import Limits
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
+from baselines.latent_diffusion.networks import LatentNetworks
+from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
+from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.random_rows import lengths_of, tokens_of
-from baselines.latent_diffusion.system import LatentNetworks
+from baselines.latent_diffusion.networks import LatentNetworks
 from cosmos.config import Preset
 from cosmos.data.datasets import LatentDataset
 from cosmos.data.state_cache import CachedStates

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from baselines.common import checkpoint
-from baselines.common.system import TRAINING
+from baselines.common.checkpoint import TRAINING
 from baselines.contract import Budget, Progress, TrainingResult, UserError, silent
 from cosmos.config import MINILM
 from cosmos.data.streaming import leave_artifact, stream

@@ -21,10 +21,9 @@ import copy
 import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,36 +34,19 @@ from baselines.contract import Budget, Corpus, Progress, Request, Sample, Traini
 from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
 from baselines.latent_diffusion.encoding_budget import affordable
+from baselines.latent_diffusion.networks import LatentNetworks
+from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
 from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
-from cosmos.adaptation import ADAPTED, Read, adaptation_stage, latent_inputs, read_datasets
-from cosmos.config import (
-    ADAPTATION,
-    MINILM,
-    PRESETS,
-    AdaptationConfig,
-    DenoiserConfig,
-    DiffusionConfig,
-    Place,
-    ScheduleConfig,
-    check_layers,
-    check_places,
-)
+from baselines.latent_diffusion.training import TrainsInStages
+from cosmos.adaptation import ADAPTED, Read
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig
 from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.io import artifact, safetensors
-from cosmos.models.denoiser import Denoiser, SourceStates
+from cosmos.models.denoiser import SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.recipes import (
-    NO_DISTILLATION,
-    RECIPES,
-    DistillationConfig,
-    adaptation_keys,
-    adaptation_training,
-    check_last_shares,
-    check_shares,
-)
 from cosmos.runtime.capture import captured
 from cosmos.stages import measured, source_of
 from cosmos.text.encoder import TextEncoder
@@ -77,91 +59,10 @@ from cosmos.training.batches import Batch
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import TrainingConfig, TrainingStage, train
+from cosmos.training.loop import TrainingStage
 
 
-@dataclass(frozen=True, kw_only=True)
-class LatentRecipe:
-    """Sizes and training of one preset; lengths and source of the denoiser are set to suit the task."""
-
-    text_encoder: str
-    denoiser: DenoiserConfig
-    decoder_layers: int
-    diffusion: DiffusionConfig
-    decoder_training: TrainingConfig
-    denoiser_training: TrainingConfig
-    decoder_share: float  # of the budget that encoding leaves
-    budget: Budget
-    encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
-    adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
-    adaptation: AdaptationConfig = ADAPTATION
-    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
-    decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
-    distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
-    grid_share: float = 0.0  # as well: the most that choosing time grids may cost; in steps any above 0 will do
-
-    def __post_init__(self) -> None:
-        check_places(self.states)
-        check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
-        if self.decoder_layers < 1:
-            raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
-        check_layers(decoder_layers=self.decoder_layers)
-        check_last_shares(self.distillation, self.grid_share, self.adaptation_share)
-
-    def ignored_keys(self) -> dict[str, str]:
-        return adaptation_keys(self.adaptation_share)
-
-    @classmethod
-    def like_cosmos(cls, preset: str, d: float, **changes: Any) -> Self:
-        """Encoder, sizes, trainings and budget of a Cosmos preset, for what has no fixed norm, as a velocity or states.
-
-        Noise has sigma/alpha = d tan(pi t/2); `changes` are all other fields, and those that differ.
-        """
-        cosmos, model = RECIPES[preset], PRESETS[preset]
-        dropped = model.diffusion.source_dropout
-        values: dict[str, Any] = {
-            "text_encoder": model.text_encoder,
-            "denoiser": replace(model.denoiser, output_norm=False, positions=True),
-            "diffusion": DiffusionConfig(ScheduleConfig(d=d), times="stratified", source_dropout=dropped),
-            "decoder_training": cosmos.autoencoder_training,
-            "denoiser_training": cosmos.diffusion_training,
-            "budget": cosmos.budget,
-            "states": cosmos.states,
-            "distillation": cosmos.distillation,
-        }
-        return cls(**values | changes)
-
-
-@dataclass(frozen=True)
-class TrainedStages:
-    """What came of the stages.
-
-    Attributes:
-        trained: what each cost and reached, by its name, in their order.
-        prepared: what they paid for besides.
-        validation_loss: of the denoiser.
-        adapted: the decoder that generation calls, where it is another than the first stage's.
-        grids: times for few calls. students: their weights, by their number of calls.
-    """
-
-    trained: Mapping[str, TrainingResult]
-    prepared: Cost
-    validation_loss: float | None
-    adapted: nn.Module | None = None
-    grids: time_grids.ChosenGrids | None = None
-    students: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
-
-
-class LatentNetworks(nn.Module):
-    """All that a checkpoint holds; `decoder` is what the first stage trains, of a type that the system knows."""
-
-    def __init__(self, text_width: int, decoder: nn.Module, denoiser: Denoiser) -> None:
-        super().__init__()
-        self.standardiser = Standardiser(text_width)
-        self.decoder, self.denoiser = decoder, denoiser
-
-
-class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
+class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     """A system that diffuses what it makes of a frozen encoder's states."""
 
     no_likelihood: ClassVar[str] = "latent diffusion has no likelihood of a text that could be computed"
@@ -243,14 +144,6 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
     def reads(self, model: LatentNetworks) -> Read:
         """How a decoder, and what it loses, is computed from what the denoiser makes."""
         raise NotImplementedError
-
-    def third_stage(self, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
-        """The stage in which a copy of the decoder learns to read what the denoiser makes of the second's data."""
-        recipe, held_out = self.two_stages(), None if data.validation is None else data.validation.targets
-        rows, held_rows = read_datasets(second, data.train.targets, held_out)
-        inputs = latent_inputs(model.denoiser, model.standardiser)
-        of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
-        return adaptation_stage(*of, rows, held_rows, second.prepare)
 
     def save(
         self,
@@ -351,40 +244,6 @@ class LatentDiffusionSystem(BeginsElsewhere, TrainedSystem):
             time_grids.save(workdir, stages.grids)
         distillation.save_students(workdir, stages.students)
         return fitted
-
-    def train_networks(
-        self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
-    ) -> TrainedStages:
-        """Train one stage after the other.
-
-        Args:
-            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
-        """
-        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
-        of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
-        kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
-        if recipe.decoder is None:
-            share = recipe.decoder_share
-            part = kept.part(share).after(start, "The linear start")
-            stage = self.first_stage(model, data)
-            trained[stage.name] = train(stage, recipe.decoder_training, part, run)
-        next_stage, prepared = self.second_stage(model, data, run)
-        part = kept.part(1.0 - share).after(prepared, "Computing the latents")
-        second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
-
-        of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
-        adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
-        if recipe.grid_share > 0:
-            grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run)
-        if (config := recipe.distillation).share > 0:
-            students, rounds = distillation.distil(*of_denoiser, config, left.part(config.share), run)
-            trained |= rounds
-        if recipe.adaptation_share > 0:
-            third = self.third_stage(model, data, next_stage)
-            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
-            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
-            adapted = third.network
-        return TrainedStages(trained, prepared, second.validation_loss, adapted, grids, students)
 
     def _encoded(
         self,

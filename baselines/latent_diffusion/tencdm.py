@@ -37,9 +37,11 @@ from torch.nn import functional
 
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
+from baselines.latent_diffusion.networks import LatentNetworks
+from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import SharedDecoder
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks, LatentRecipe
+from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts

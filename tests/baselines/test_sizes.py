@@ -16,7 +16,8 @@ from torch import nn
 
 from baselines import registry
 from baselines.contract import Limits
-from baselines.latent_diffusion.system import LatentDiffusionSystem, LatentNetworks
+from baselines.latent_diffusion.networks import LatentNetworks
+from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.config import PRESETS
 from cosmos.training.config import TrainingConfig
 

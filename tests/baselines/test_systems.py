@@ -17,7 +17,7 @@ from baselines.autoregressive.gpt2 import Decoding, PlainGenerate
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.embedding_diffusion.diffuseq import EmbeddingSampling
 from baselines.latent_diffusion.ld4lg import BeamSampling, CandidateSampling
-from baselines.latent_diffusion.system import LatentSamplingSetting
+from baselines.latent_diffusion.settings import LatentSamplingSetting
 from baselines.token_diffusion.duo import Revising
 from baselines.token_diffusion.mdlm import Unmasking
 from baselines.token_diffusion.sedd import Scoring

@@ -18,7 +18,7 @@ from baselines.embedding_diffusion.diffuseq import DiffuSeqRecipe, DiffuSeqSyste
 from baselines.latent_diffusion.cosmos import CosmosSystem
 from baselines.latent_diffusion.cosmos_joint import CosmosJointSystem
 from baselines.latent_diffusion.ld4lg import LD4LGRecipe, LD4LGSystem
-from baselines.latent_diffusion.system import LatentSamplingSetting
+from baselines.latent_diffusion.settings import LatentSamplingSetting
 from baselines.latent_diffusion.tencdm import TEncDMRecipe, TEncDMSystem
 from baselines.token_diffusion.duo import Distillation, DuoRecipe, DuoSystem, Revising
 from baselines.token_diffusion.mdlm import MDLMSystem, Unmasking

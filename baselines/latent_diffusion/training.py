@@ -1,0 +1,65 @@
+"""The trainings of a system of latent diffusion, one after the other, each with its share of the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from baselines.contract import Budget, TrainingResult
+from baselines.latent_diffusion import distillation, time_grids
+from baselines.latent_diffusion.networks import LatentNetworks, TrainedStages
+from cosmos.adaptation import adaptation_stage, latent_inputs, read_datasets
+from cosmos.data.encoding import EncodedCorpus
+from cosmos.recipes import adaptation_training
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
+from cosmos.training.loop import TrainingStage, train
+
+
+class TrainsInStages:
+    """What a `LatentDiffusionSystem` does with the budget that encoding has left."""
+
+    def train_networks(
+        self: Any, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
+    ) -> TrainedStages:
+        """Train one stage after the other.
+
+        Args:
+            left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
+        """
+        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
+        of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
+        kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
+        if recipe.decoder is None:
+            share = recipe.decoder_share
+            part = kept.part(share).after(start, "The linear start")
+            stage = self.first_stage(model, data)
+            trained[stage.name] = train(stage, recipe.decoder_training, part, run)
+        next_stage, prepared = self.second_stage(model, data, run)
+        part = kept.part(1.0 - share).after(prepared, "Computing the latents")
+        second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
+
+        of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
+        adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
+        if recipe.grid_share > 0:
+            grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run)
+        if (config := recipe.distillation).share > 0:
+            students, rounds = distillation.distil(*of_denoiser, config, left.part(config.share), run)
+            trained |= rounds
+        if recipe.adaptation_share > 0:
+            third = self.third_stage(model, data, next_stage)
+            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
+            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
+            adapted = third.network
+        return TrainedStages(trained, prepared, second.validation_loss, adapted, grids, students)
+
+    def third_stage(self: Any, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
+        """The stage in which a copy of the decoder learns to read what the denoiser makes of the second's data."""
+        recipe, held_out = self.two_stages(), None if data.validation is None else data.validation.targets
+        rows, held_rows = read_datasets(second, data.train.targets, held_out)
+        inputs = latent_inputs(model.denoiser, model.standardiser)
+        of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
+        return adaptation_stage(*of, rows, held_rows, second.prepare)
