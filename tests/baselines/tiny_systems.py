@@ -49,6 +49,11 @@ SEDD = SEDDRecipe(TIMED_TRUNK, 1, TRAINING, BUDGET)
 STUDENTS = DistillationConfig(0.3, calls=(4, 2, 1), teacher_calls=8, training=TRAINING)
 ROUNDS = ("distilled-4", "distilled-2", "distilled-1")
 DISTILLATION = Distillation(0.25, 2, 8, dataclasses.replace(TRAINING, learning_rate=1e-3))
+TWO_STAGES = {  # changes that leave latent diffusion nothing but its first stage and its denoiser
+    "adaptation_share": 0.0,
+    "distillation": dataclasses.replace(STUDENTS, share=0.0),
+    "grid_share": 0.0,
+}
 ADAPTATION_SHARE = 0.2  # of latent diffusion; at nano no decoder is adapted
 FEW_LATENT_STEPS = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True)
 

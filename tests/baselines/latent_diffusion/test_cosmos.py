@@ -17,7 +17,7 @@ from cosmos.recipes import RECIPES
 from cosmos.text.encoder import TextEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, SYSTEMS, Trained, fit, make
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, TWO_STAGES, Trained, fit, make
 
 SOURCES = [source for source, _ in PAIRS]
 
@@ -27,7 +27,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 def cosmos(encoder: Path, **changes: Any) -> CosmosSystem:
-    system = make("cosmos", encoder, **{"adaptation_share": 0.0, **changes})
+    system = make("cosmos", encoder, **{**TWO_STAGES, **changes})
     assert isinstance(system, CosmosSystem)
     return system
 
@@ -52,7 +52,9 @@ def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
     cost = encoder.flops(encoder.ids(texts, 14)[0])
     budget = Budget(50 * cost, "flops")
     for states, documents in (("stored", 9), ("loop", 20)):
-        system = make(name, encoder_folder, states=states, encoding_share=0.01)  # which half of the documents cost
+        system = make(
+            name, encoder_folder, states=states, encoding_share=0.01, **TWO_STAGES
+        )  # which half of the documents cost
         fitted = fit(system, tmp_path / states, budget)
         assert abs(fitted.notes["documents"] - documents) < 3
         assert fitted.flops <= budget.amount
@@ -108,16 +110,16 @@ def test_a_fit_with_passages_that_was_stopped_ends_with_the_same_bytes(encoder_f
 
 
 def test_encoding_takes_its_share_of_a_small_budget(encoder_folder: Path, tmp_path: Path) -> None:
-    everything = fit(cosmos(encoder_folder, grid_share=0.0), tmp_path / "all", Budget(3e8, "flops"))
+    everything = fit(cosmos(encoder_folder), tmp_path / "all", Budget(3e8, "flops"))
     assert (everything.notes["documents"], everything.notes["validation_documents"]) == (20, 4)
-    few = fit(cosmos(encoder_folder, encoding_share=0.002, grid_share=0.0), tmp_path / "few", Budget(3e8, "flops"))
+    few = fit(cosmos(encoder_folder, encoding_share=0.002), tmp_path / "few", Budget(3e8, "flops"))
     assert 0 < few.notes["documents"] < 20
     paid = few.notes["encoding_flops"]
     assert 0 < paid < 0.1 * 3e8  # states, and the latents and the linear start made of them
-    assert few.flops == paid + sum(few.notes[name]["flops"] for name in SYSTEMS["cosmos"].stages)
+    assert few.flops == paid + sum(few.notes[name]["flops"] for name in ("autoencoder", "diffusion"))
     assert 0.8 * 3e8 < few.flops < 1.2 * 3e8
     unseen = dataclasses.replace(CORPUS, validation=[])
-    alone = fit(cosmos(encoder_folder, grid_share=0.0), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
+    alone = fit(cosmos(encoder_folder), tmp_path / "alone", Budget(3e8, "flops"), corpus=unseen)
     assert alone.notes["validation_documents"] == 0
     assert (alone.steps, alone.flops) == (everything.steps, everything.flops)  # validation costs no FLOPs
     with pytest.raises(UserError, match="does not pay for encoding one document"):

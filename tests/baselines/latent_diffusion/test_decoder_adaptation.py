@@ -15,8 +15,9 @@ from cosmos.adaptation import ADAPTED
 from cosmos.io import safetensors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import ADAPTATION_SHARE, BUDGET, REQUESTS, SYSTEMS, fit, make
+from tiny_systems import ADAPTATION_SHARE, BUDGET, REQUESTS, SYSTEMS, TWO_STAGES, fit, make
 
+ADAPTED_ALONE = {**TWO_STAGES, "adaptation_share": ADAPTATION_SHARE}
 LATENT = ("cosmos", "tencdm", "ld4lg")
 
 
@@ -29,8 +30,8 @@ def weights(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", LATENT)
 def test_it_leaves_the_first_two_stages_as_they_are(name: str, encoder_folder: Path, tmp_path: Path) -> None:
     two = Budget(BUDGET.amount * (1 - ADAPTATION_SHARE), "steps")
-    without = fit(make(name, encoder_folder, adaptation_share=0.0), tmp_path / "two", two)
-    system = make(name, encoder_folder)
+    without = fit(make(name, encoder_folder, **TWO_STAGES), tmp_path / "two", two)
+    system = make(name, encoder_folder, **ADAPTED_ALONE)
     adapted = fit(system, tmp_path / "three")
     assert SYSTEMS[name].stages[-1] == "adaptation"
     ours, theirs = weights(tmp_path / "three"), weights(tmp_path / "two")
@@ -40,11 +41,11 @@ def test_it_leaves_the_first_two_stages_as_they_are(name: str, encoder_folder: P
     # What it cost is told, and is part of the whole.
     assert "adaptation" not in without.notes
     noted = adapted.notes["adaptation"]
-    assert (adapted.steps, without.steps, noted["steps"]) == (40, 30, 10)
+    assert (adapted.steps, without.steps, noted["steps"]) == (40, 32, 8)
     assert adapted.flops == pytest.approx(without.flops + noted["flops"], rel=1e-9) and noted["flops"] > 0
     # Generation reads by the adapted one.
     system.load(tmp_path / "three", device="cpu", dtype="float32")
-    first = make(name, encoder_folder, adaptation_share=0.0)
+    first = make(name, encoder_folder, **TWO_STAGES)
     first.load(tmp_path / "two", device="cpu", dtype="float32")
     stored = safetensors.load(tmp_path / "three" / extra)
     used, before = system.decoder().state_dict(), first.decoder().state_dict()
@@ -54,9 +55,9 @@ def test_it_leaves_the_first_two_stages_as_they_are(name: str, encoder_folder: P
     # It is a part of the checkpoint, which is not whole without it.
     (tmp_path / "three" / extra).write_bytes(b"")
     with pytest.raises(UserError, match=r"adapted\.safetensors is not a safetensors file"):
-        make(name, encoder_folder).check(tmp_path / "three")
+        make(name, encoder_folder, **ADAPTED_ALONE).check(tmp_path / "three")
     with pytest.raises(UserError, match="has another recipe than asked for"):
-        make(name, encoder_folder, adaptation_share=0.0).check(tmp_path / "three")
+        make(name, encoder_folder, **TWO_STAGES).check(tmp_path / "three")
 
 
 @pytest.mark.parametrize("name", LATENT)

@@ -56,7 +56,10 @@ def works(system: LatentDiffusionSystem) -> None:
     assert loss.shape == () and logits.shape[0] == 2 and logits.shape[-1] == 96
 
 
-KEYS = [(name, key) for name in SYSTEMS for key in numbers(registry.find(name).presets["nano"])]
+OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that their keys are refused
+KEYS = [
+    (name, key) for name in SYSTEMS for key in numbers(registry.find(name).presets["nano"]) if not key.startswith(OFF)
+]
 
 
 @pytest.mark.parametrize(("name", "key"), KEYS)

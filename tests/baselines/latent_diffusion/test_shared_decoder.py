@@ -18,7 +18,7 @@ from cosmos.io.artifact import read_artifact
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_cosmos import SOURCES, TARGETS, tiny_recipe
-from tiny_systems import CORPUS, LIMITS, REQUESTS, SYSTEMS, fit, make
+from tiny_systems import CORPUS, LIMITS, REQUESTS, SYSTEMS, TWO_STAGES, fit, make
 
 FEW = Budget(16, "steps")
 LONGEST = 12
@@ -57,7 +57,7 @@ def test_a_task_begins_from_it_and_pays_for_the_rest(
     name: str, shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
 ) -> None:
     folder = shared(name)
-    system = make(name, encoder_folder, **{SHARED[name]: str(folder)})
+    system = make(name, encoder_folder, **TWO_STAGES, **{SHARED[name]: str(folder)})
     system.locate_weights()
     assert system.external_weights(system.recipe) == (str(encoder_folder), str(folder))
     fitted = fit(system, tmp_path / "a", FEW)
@@ -72,7 +72,7 @@ def test_a_task_begins_from_it_and_pays_for_the_rest(
     assert [sample.id for sample in samples] == [request.id for request in REQUESTS]
 
     # Its weights are those of the artifact, and do not depend on it any more.
-    again = make(name, encoder_folder, **{SHARED[name]: str(folder)})
+    again = make(name, encoder_folder, **TWO_STAGES, **{SHARED[name]: str(folder)})
     again.load(tmp_path / "a", device="cpu", dtype="float32")
     assert [sample.text for sample in again.generate(REQUESTS, setting)] == [sample.text for sample in samples]
     own = make(name, encoder_folder)

@@ -18,7 +18,7 @@ from cosmos.diffusion import samplers
 from cosmos.diffusion.grids import MOST_CALLS, NODES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, REQUESTS, STUDENTS, Trained, count_calls, fit, make
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, REQUESTS, TWO_STAGES, Trained, count_calls, fit, make
 
 Train = Callable[[str], Trained]
 each = pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
@@ -49,10 +49,10 @@ def test_a_setting_calls_the_denoiser_at_the_times_of_its_grid(
 
 
 def test_choosing_is_paid_from_its_share(encoder_folder: Path, tmp_path: Path) -> None:
-    alone = {"distillation": dataclasses.replace(STUDENTS, share=0.0)}
+    alone = {**TWO_STAGES}
     spent = {}
     for share in (0.0, 0.35):
-        system = make("cosmos", encoder_folder, grid_share=share, **alone)
+        system = make("cosmos", encoder_folder, **alone | {"grid_share": share})
         fitted = fit(system, tmp_path / str(share), Budget(6e8, "flops"))
         stages = {stage: fitted.notes[stage]["flops"] for stage in ("autoencoder", "diffusion")}
         paid = fitted.notes["encoding_flops"] + fitted.notes["grid_flops"]
@@ -62,7 +62,7 @@ def test_choosing_is_paid_from_its_share(encoder_folder: Path, tmp_path: Path) -
     assert spent[0.35][0] == pytest.approx(0.65 * spent[0.0][0], rel=0.15)
     assert 0 < spent[0.35][1] < 0.35 * 6e8
     with pytest.raises(UserError, match="Choosing time grids on the first validation documents costs"):
-        fit(make("cosmos", encoder_folder, grid_share=0.001, **alone), tmp_path / "small", Budget(6e8, "flops"))
+        fit(make("cosmos", encoder_folder, **alone | {"grid_share": 0.001}), tmp_path / "small", Budget(6e8, "flops"))
 
 
 def test_more_documents_are_looked_at_where_the_share_pays_for_them(
@@ -72,7 +72,7 @@ def test_more_documents_are_looked_at_where_the_share_pays_for_them(
     many = dataclasses.replace(CORPUS, validation=CORPUS.validation * 5)
     seen = []
     for share in (0.1, 0.35):
-        alone = {"distillation": dataclasses.replace(STUDENTS, share=0.0), "grid_share": share}
+        alone = {**TWO_STAGES, "grid_share": share}
         fitted = fit(make("cosmos", encoder_folder, **alone), tmp_path / str(share), Budget(6e8, "flops"), corpus=many)
         seen.append(json.loads((tmp_path / str(share) / "grids.json").read_text())["documents"])
         assert fitted.notes["grid_flops"] <= share * 6e8
@@ -92,7 +92,7 @@ def test_without_validation_documents_or_without_a_share_none_are_chosen(encoder
         system.check_setting(OptimisedSampling("dpmpp_2m", MOST_CALLS + 1))
     with pytest.raises(UserError, match="heun has no last step"):
         OptimisedSampling("heun", 8)
-    with pytest.raises(UserError, match="grid_share must lie in"):
+    with pytest.raises(UserError, match="leave nothing of the budget"):
         make("cosmos", encoder_folder, grid_share=0.8)  # which distillation leaves nothing of
     assert MOST_CALLS <= NODES
 

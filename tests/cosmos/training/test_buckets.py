@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosmos.training.batches import EpochSampler, Rows, TensorDataset
+from cosmos.training.batches import EpochSampler, Rows
 from cosmos.training.buckets import (
     MIXED,
     POOL_BATCHES,
