@@ -23,6 +23,7 @@ from cosmos.training.buckets import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_training import TensorDataset
 
 ROWS, BATCH, LONGEST = 100, 10, 44
 LENGTHS = 3 + (torch.arange(ROWS) * 7919) % 40  # 3 to 42
