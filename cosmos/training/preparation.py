@@ -15,10 +15,10 @@ from torch import Tensor
 from cosmos.training.buckets import bucket_sizes, padded_share
 from cosmos.training.budget import Budget
 
-COMPILING_SECONDS = 10.0  # of the first length, besides what each costs
-LENGTH_SECONDS = {True: 10.0, False: 0.5}  # of every length: compiled, or recorded alone
-SPEED_UP = 1.8  # of compiled steps: 45.7 -> 25.2 ms (autoencoder), 22.9 -> 12.4 ms (denoiser)
-FLOPS_PER_SECOND = 8e13  # of steps that are not compiled: 148e12 * 25.2 / 45.7
+COMPILING_SECONDS = 30.0  # of the first length, besides what each costs
+LENGTH_SECONDS = {True: 6.0, False: 0.5}  # of every length: compiled, or recorded alone; three took 48 s in all
+SPEED_UP = 1.9  # of compiled steps: 41.7 -> 17.1 ms (autoencoder), 20.6 -> 11.1 ms (denoiser)
+FLOPS_PER_SECOND = 7.7e13  # of steps that are not compiled: 71e12 (autoencoder), 83e12 (denoiser)
 MOST_LENGTHS = 6
 
 
