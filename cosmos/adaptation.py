@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, ScheduleConfig
-from cosmos.data.datasets import TargetDataset, TextDataset
+from cosmos.data.datasets import LoopTextDataset, TargetDataset
 from cosmos.diffusion.objective import FIRST_TIME, diffuse
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.autoencoder import Decompressor
@@ -136,7 +136,7 @@ class ReadDataset:
         rows = self.latents.batch(index)
         if "tokens" in rows:
             return rows
-        if not isinstance(self.texts, TextDataset):  # whose tokens come with what states are computed from
+        if isinstance(self.texts, LoopTextDataset):  # whose tokens come with what states are computed from
             return {**rows, **{name: self.texts.batch(index)[name] for name in ("tokens", "mask")}}
         lengths = self.texts.states.lengths[index]
         length = int(lengths.max())

@@ -103,6 +103,8 @@ class JointRecipe:
         check_shares(encoding_share=self.encoding_share)
         if self.training.batch_size < 2 and self.model.joint.running_statistics:
             raise UserError("Latents of a batch are standardised together; give training.batch_size=2 or more.")
+        if self.training.micro_batch_size is not None:
+            raise UserError("Latents of a batch are standardised together; leave training.micro_batch_size out.")
 
 
 # At nano and small, unlike in the paper, the cross-entropy of tokens teaches the whole autoencoder: where latents are

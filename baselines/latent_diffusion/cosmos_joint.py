@@ -8,14 +8,17 @@ no sources.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from baselines.contract import Budget, Corpus
 from baselines.latent_diffusion.cosmos import CosmosSystem
+from baselines.latent_diffusion.distillation import DistilledSampling
+from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.networks import LatentNetworks, TrainedStages
 from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.settings import OptimisedSampling
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.joint import JointModel, fit_statistics, joint_stage, train_jointly
 from cosmos.joint_recipes import JOINT_RECIPES, JointRecipe
@@ -30,6 +33,21 @@ class CosmosJointSystem(CosmosSystem):
 
     name: ClassVar[str] = "cosmos-joint"
     presets: ClassVar[Mapping[str, Any]] = JOINT_RECIPES
+    # Students and time grids are made after two stages.
+    other_settings: ClassVar[Mapping[str, Any]] = {
+        name: setting
+        for name, setting in CosmosSystem.other_settings.items()
+        if not isinstance(setting, DistilledSampling | OptimisedSampling)
+    }
+
+    @staticmethod
+    def external_weights(recipe: JointRecipe) -> Sequence[str]:
+        return (recipe.model.text_encoder,)
+
+    def ignored_keys(self) -> dict[str, str]:
+        recipe: JointRecipe = self.recipe
+        sizes = recipe.model.autoencoder
+        return ignored_keys(recipe.budget, self.limits, sizes, start_linear=recipe.start_linear, part="model.")
 
     def two_stages(self) -> LatentRecipe:
         """The one training under both names; no share of the budget is read."""

@@ -256,7 +256,8 @@ class TEncDMSystem(LatentDiffusionSystem):
         recipe: TEncDMRecipe = self.recipe
         config, diffusion = recipe.adaptation, recipe.diffusion
         of = (model.decoder, self.reads(model), lambda batch: self.clean(model, batch), model.denoiser)
-        return adaptation_stage(*of, diffusion, config, second.data, second.validation, second.prepare)
+        stage = adaptation_stage(*of, diffusion, config, second.data, second.validation, second.prepare)
+        return replace(stage, scored=of_tokens)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
         return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)

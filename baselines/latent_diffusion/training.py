@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,4 +63,5 @@ class TrainsInStages:
         rows, held_rows = read_datasets(second, data.train.targets, held_out)
         inputs = latent_inputs(model.denoiser, model.standardiser)
         of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
-        return adaptation_stage(*of, rows, held_rows, second.prepare)
+        stage = adaptation_stage(*of, rows, held_rows, second.prepare)
+        return replace(stage, scored=self.first_stage(model, data).scored)
