@@ -21,7 +21,8 @@ Place = Literal["stored", "loop"]
 """Where states of the frozen encoder, or latents, come from in training: computed before it and kept on disk, or
 computed in the training loop, again for every batch."""
 LatentPlace = Literal["auto", "stored", "loop"]
-"""The same for latents; auto: stored where they fit (`cosmos.stages.MOST_STORED`) and the budget pays for all texts."""
+"""The same for latents; auto: stored where they fit (`cosmos.stages.MOST_STORED`) and that leaves
+half of the second stage's budget at least, judged by a sample."""
 
 
 def check_places(states: str, latents: str = "auto") -> None:

@@ -135,10 +135,10 @@ BASE = TrainingConfig(
 )  # fmt: skip
 
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
-# Students begin as their teachers, which is near; so rates are lower, and averages shorter.
+# Students begin as their teachers, which is near; so rates are lower, and averages shorter. The last weights are kept:
+# a loss whose target is the student's own falls when it learns nothing, too.
 DISTILLATION = {
-    "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9)),
-    # The last weights are kept: a loss whose target is the student's own falls when it learns nothing, too.
+    "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9, validations=1, keep="last")),
     "small": DistillationConfig(
         training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
     ),

@@ -7,7 +7,8 @@ where they were, finished training is read back, and every initial weight and ev
 
     run.workdir/states/<hash of the texts>/   frozen states, of a sample where others are computed in the loop
     run.workdir/start.json                    what first weights cost
-    run.workdir/latents, validation_latents   second stage: clean latents of the targets, or of a sample
+    run.workdir/latents, validation_latents   second stage: clean latents of the targets
+    run.workdir/sample_latents                of some of them, where others are computed in the loop
     run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights; also of a
                                               third stage (`cosmos.adaptation`)
 
@@ -45,6 +46,8 @@ from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
 MOST_STORED = 16e9  # bytes of latents that are stored where nobody says; a GPU's machine has ten times as much
+
+SAMPLED = "sample_latents"
 
 DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates | None], tuple[Tensor, Tensor]]
 """An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""
@@ -143,6 +146,20 @@ class LatentCorpus(NamedTuple):
     frozen: tuple[nn.Module, ...] = ()  # networks that it calls
 
 
+def _pays(corpus: EncodedCorpus, cached: Callable[[TextStates, str, str], tuple[Tensor, Cost]]) -> bool:
+    """Whether storing all latents leaves the second stage half of its budget at least, judged by a sample's cost."""
+    texts, sample = len(corpus.train.targets), len(corpus.sample)
+    if corpus.second is None or corpus.second.unit == "steps" or sample == texts:
+        return True
+    _, cost = cached(corpus.sample.states, f"{corpus.train.key} {sample}", SAMPLED)
+    spent = cost.flops if corpus.second.unit == "flops" else cost.seconds
+    # A sample's states are there already, and those of others are not.
+    if corpus.prepare is not None:
+        of_states = corpus.sample.states.cost
+        spent += of_states.flops if corpus.second.unit == "flops" else of_states.seconds
+    return spent * texts / sample <= 0.5 * corpus.second.amount
+
+
 def corpus_latents(
     autoencoder: Compresses,
     standardiser: Standardiser,
@@ -175,14 +192,14 @@ def corpus_latents(
     sizes, texts = autoencoder.config, len(corpus.train.targets)
     if place == "auto":
         fit = 4.0 * texts * sizes.latents * sizes.latent_width <= MOST_STORED
-        place = "stored" if fit and corpus.once else "loop"
+        place = "stored" if fit and corpus.once and _pays(corpus, cached) else "loop"
     held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
     if place == "stored":
         learnt, cost = rows(corpus.train, "latents")
         assert isinstance(learnt.latents, Tensor)
         sample, prepare, frozen = learnt.latents, corpus.prepare, corpus.frozen
     else:
-        sample, cost = cached(corpus.sample.states, f"{corpus.train.key} {len(corpus.sample)}", "latents")
+        sample, cost = cached(corpus.sample.states, f"{corpus.train.key} {len(corpus.sample)}", SAMPLED)
         learnt, prepare = LatentDataset(corpus.train.targets, corpus.train.sources), in_loop
         frozen = (*corpus.frozen, autoencoder.compressor)
     return LatentCorpus(learnt, held_out, Cost.total([cost, more.of_validation()]), sample, prepare, frozen)

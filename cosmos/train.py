@@ -149,6 +149,10 @@ def train_diffusion(
         raise UserError(f"{len(sources)} sources do not pair with {len(targets)} targets; give one source per target.")
     if not targets:
         raise UserError("There is nothing to train the denoiser on; give at least one text.")
+    if recipe.distillation.share > 0 or recipe.grid_share > 0:
+        raise UserError(
+            "This trains no students and chooses no time grids; leave distillation.share and grid_share at 0."
+        )
     run = _made_of(run, recipe, encoder, *texts, *validation_texts)
     here = find_processes(run.device).device
     autoencoder.to(here).eval().requires_grad_(False)
@@ -160,7 +164,8 @@ def train_diffusion(
     )
     encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run, recipe.states)
     corpus = encoding.corpus(texts, validation_texts)
-    latents = corpus_latents(autoencoder, standardiser, corpus, run, recipe.clean_latents)
+    second = budget.after(corpus.cost, "Encoding the texts").part(1.0 - recipe.adaptation_share)
+    latents = corpus_latents(autoencoder, standardiser, replace(corpus, second=second), run, recipe.clean_latents)
     cost = Cost.total([corpus.cost, latents.cost])
     denoiser = initialised(lambda: Denoiser(config), run.seed)
     stage = diffusion_stage(denoiser, standardiser, latents, diffusion)

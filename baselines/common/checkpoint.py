@@ -110,7 +110,7 @@ def save_networks(folder: Path, system: str, vocabulary: Vocabulary, model: nn.M
 
 def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -> None:
     """Mark a checkpoint as whole, once all else is there."""
-    files = {name: sha for name, sha in seals.tree_hashes(folder).items() if not name.startswith(f"{TRAINING}/")}
+    files = seals.tree_hashes(folder, without=TRAINING)
     seals.write_sealed(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted), "files": files})
 
 

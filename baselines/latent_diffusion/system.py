@@ -202,6 +202,9 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
         left = budget.after(data.cost, "Encoding the texts")
+        first_share = recipe.decoder_share if shared is None else 0.0
+        last_shares = recipe.adaptation_share + recipe.distillation.share + recipe.grid_share
+        data = replace(data, second=left.part((1.0 - last_shares) * (1.0 - first_share)))
         model = self.fresh(shape, run.seed)
         if shared is None:
             model.standardiser = Standardiser.of(data.sample.states.statistics())

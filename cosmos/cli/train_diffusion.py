@@ -2,7 +2,8 @@
 
 DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
 `target`; with sources the model is conditional. It may differ from what the autoencoder was trained on. Frozen states
-and latents are computed once, which the budget pays for; they and resume points are kept in OUT/training. Killed, the
+and latents are computed once and stored, or for every batch, as the recipe says; the budget pays for either. What is
+stored and resume points are kept in OUT/training. Killed, the
 same command goes on where it stopped.
 
 With --adaptation-share, a part of the budget goes to a third stage, in which a copy of the decompressor learns to read

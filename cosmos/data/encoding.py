@@ -16,7 +16,7 @@ from cosmos.data.state_cache import CachedStates, cache_states, states_key
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
-from cosmos.training.budget import Cost
+from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
 from cosmos.training.loop import Prepare
@@ -53,6 +53,7 @@ class EncodedCorpus:
         prepare: what a step makes of its batch; None where all states are stored.
         frozen: networks that `prepare` calls.
         once: whether the budget can have all targets encoded once before training, as storing their latents takes.
+        second: what the second stage has of the budget, from which stored latents are paid; None where nobody said.
     """
 
     train: EncodedTexts
@@ -61,6 +62,7 @@ class EncodedCorpus:
     passages: EncodedTexts | None = None
     prepare: Prepare | None = None
     once: bool = True
+    second: Budget | None = None
     frozen: tuple[nn.Module, ...] = ()
 
     @property

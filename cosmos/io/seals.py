@@ -95,10 +95,10 @@ def file_hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: sha256 for name, sha256 in hashes.items() if sha256 is not None}
 
 
-def tree_hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file in a folder and the folders in it, by its path from there."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return file_hashes(folder, (path.relative_to(folder).as_posix() for path in paths))
+def tree_hashes(folder: Path, without: str | None = None) -> dict[str, str]:
+    """The SHA-256 of every file in a folder and the folders in it but one, by its path from there."""
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return file_hashes(folder, (path.as_posix() for path in paths if path.parts[0] != without))
 
 
 def check_files(folder: Path, hashes: Mapping[str, str], remedy: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
+from cosmos.training.batches import Batch
 from cosmos.training.config import Precision
 
 if TYPE_CHECKING:
@@ -50,15 +51,21 @@ class Processes:
 
 
 class Objective(nn.Module):
-    """Model and loss as one module, so that a loss may call any method of the model and gradients still synchronise."""
+    """Model and loss as one module, so that a loss may call any method of the model and gradients still synchronise.
+
+    Rows come as a plain dict, with what else a batch has beside it: on GPUs, processes that share a batch rebuild every
+    dict that they are given, and what it has besides its items would be lost.
+    """
 
     def __init__(self, model: nn.Module, loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
         super().__init__()
         self.model, self.loss = model, loss
 
-    def forward(self, batch: dict[str, Tensor], seeds: Any) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, rows: dict[str, Tensor], static_shapes: bool, progress: Tensor | None, seeds: Any
+    ) -> tuple[Tensor, Tensor]:
         """Summed loss and its weight, float32 both."""
-        total, weight = self.loss(self.model, batch, seeds)
+        total, weight = self.loss(self.model, Batch(rows, static_shapes, progress), seeds)
         return total.float(), weight.detach().float()
 
 

@@ -172,7 +172,7 @@ class OptimiserStep:
         seeds = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
         if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
             with self.autocast():
-                total, weight = self.objective(batch, seeds)
+                total, weight = self.objective(dict(batch), batch.static_shapes, batch.progress, seeds)
             sums = self.processes.total(torch.stack((total.detach(), weight)))
             weights = sums[1].clamp(min=1e-12)  # a batch with nothing to learn from has loss 0, not 0 / 0
             # Gradients are averaged over processes, hence the factor: the result is that of the global sum / weight.
@@ -227,7 +227,7 @@ class OptimiserStep:
             waits = self.processes.count > 1 and number < len(parts)
             with self.objective.no_sync() if waits else nullcontext():
                 with self.autocast():
-                    total, weight = self.objective(part, seeds)
+                    total, weight = self.objective(dict(part), part.static_shapes, part.progress, seeds)
                 total.backward()
             self._part_gradients()
             sums += torch.stack((total.detach(), weight))

@@ -15,10 +15,13 @@ from cosmos.data.loop_states import LoopStates
 from cosmos.data.state_cache import cache_states
 from cosmos.io.errors import UserError
 from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.train import train_diffusion
 from cosmos.training.budget import Budget
+from cosmos.training.config import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_cosmos import TARGETS, TRAINING, tiny_autoencoder, tiny_diffusion, tiny_encoder
+from tiny_cosmos import TARGETS, TRAINING, tiny_autoencoder, tiny_diffusion, tiny_encoder, tiny_recipe
 
 FEW = Budget(40, "steps")
 
@@ -78,7 +81,7 @@ def test_nothing_is_stored_but_a_sample(encoder: TextEncoder, tmp_path: Path, mo
     for stage in ("autoencoder", "diffusion"):
         about = [json.loads(path.read_text()) for path in (tmp_path / stage).rglob("states.json")]
         assert {len(each["lengths"]) for each in about} == {5, 4}  # the sample, and what is validated on
-    assert len(np.load(tmp_path / "diffusion" / "latents" / "latents.npy")) == 5
+    assert len(np.load(tmp_path / "diffusion" / "sample_latents" / "latents.npy")) == 5
 
 
 @pytest.mark.parametrize("at", [("autoencoder", 0.5), ("diffusion", 0.5)])
@@ -103,6 +106,20 @@ def test_stopped_and_taken_up_it_ends_with_the_same_bytes(
         both(tmp_path / "stopped", progress=stop)
     calm, resumed = both(tmp_path / "calm"), both(tmp_path / "stopped")
     assert all(torch.equal(value, resumed[name]) for name, value in calm.items())
+
+
+@pytest.mark.parametrize(("budget", "place"), [(1.2e9, "loop"), (2e10, "stored")])
+def test_latents_are_stored_where_that_leaves_half_of_the_budget(
+    budget: float, place: str, encoder: TextEncoder, tmp_path: Path
+) -> None:
+    pipeline, _ = tiny_autoencoder(encoder, tmp_path / "first", FEW, states="loop")
+    recipe = tiny_recipe(encoder.folder, states="loop")
+    texts, run = Texts(TARGETS[:20] * 200, None), TrainingRun(tmp_path / "second", 3, "cpu")
+    _, trained = train_diffusion(pipeline, texts, Texts([], None), recipe, Budget(budget, "flops"), run)
+    assert trained.steps > 20
+    assert (tmp_path / "second" / "latents").exists() == (place == "stored")
+    assert (tmp_path / "second" / "sample_latents").exists()
+    assert trained.flops == pytest.approx(budget, rel=0.02)
 
 
 def test_a_place_that_there_is_not_is_refused(encoder: TextEncoder, tmp_path: Path) -> None:
