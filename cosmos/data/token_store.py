@@ -22,14 +22,16 @@ import torch
 from torch import Tensor
 
 from cosmos.data.loop_states import LoopStates
+from cosmos.io import seals
 from cosmos.io.errors import UserError
-from cosmos.io.files import make_folder, read_json, saving, write_json
+from cosmos.io.files import make_folder, saving
 from cosmos.io.openings import openings
 from cosmos.io.typed_json import read_as
 from cosmos.text.corpora import CorpusFile, read_rows
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 
+_AGAIN = "delete that folder and run again"
 _AT_ONCE = 4096  # texts that are cut into tokens together
 _TOKENS_PER_WORD = 1.5  # of English with its punctuation, about
 _SMALL = 1 << 15  # tokenizers of no more pieces fit into two bytes a token
@@ -72,11 +74,13 @@ def store_tokens(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, fold
     sha256 = corpus.sha256()
     key = hashlib.blake2b(f"{sha256} {encoder.fingerprint} {max_tokens}".encode(), digest_size=16).hexdigest()
     about = folder / "about.json"
-    if not about.exists() or read_json(about).get("key") != key:
+    if not about.exists() or seals.read_sealed(about, _AGAIN).get("key") != key:
         make_folder(folder)
         about.unlink(missing_ok=True)
         _write(corpus, encoder, max_tokens, folder, key, sha256)
-    stored = read_as(_About, read_json(about), str(about), "delete that folder and run again")
+    told = seals.read_sealed(about, _AGAIN)
+    seals.check_files(folder, told.pop("files"), _AGAIN)
+    stored = read_as(_About, told, str(about), _AGAIN)
     flat, starts = _mapped(folder / "tokens.bin", _dtype(encoder)), _mapped(folder / "starts.bin", np.dtype("<i8"))
     hashes = np.memmap(folder / "openings.bin", "<u8", "r") if stored["openings"] else np.empty(0, np.uint64)
     return StoredCorpus(LoopStates(encoder, flat, starts, stored["cut"], max_tokens), sha256, stored["numbers"], hashes)
@@ -107,7 +111,8 @@ def _write(corpus: CorpusFile, encoder: TextEncoder, max_tokens: int, folder: Pa
         raise UserError(f"{corpus.path} holds no text.")
     numbers = np.flatnonzero(used).tolist()
     said = {"key": key, "sha256": sha256, "texts": texts, "cut": cut, "openings": told, "numbers": numbers}
-    write_json(folder / "about.json", said)
+    files = seals.file_hashes(folder, ("tokens.bin", "starts.bin", "openings.bin"))
+    seals.write_sealed(folder / "about.json", {**said, "files": files})
 
 
 def _rows(texts: Sequence[str], encoder: TextEncoder, max_tokens: int) -> tuple[list[list[int]], int]:

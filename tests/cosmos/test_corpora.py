@@ -108,6 +108,18 @@ def test_tokens_on_disk_are_those_of_the_texts_and_long_ones_become_several(
     assert len(store_tokens(CorpusFile(files[1]), encoder, 24, tmp_path).states) == 6  # another limit: read again
 
 
+@pytest.mark.parametrize("name", ["tokens.bin", "starts.bin", "openings.bin", "about.json"])
+def test_stored_tokens_that_were_changed_are_refused(
+    name: str, files: tuple[Path, Path], encoder: TextEncoder, tmp_path: Path
+) -> None:
+    store_tokens(CorpusFile(files[1]), encoder, 10, tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[-3] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="delete that folder and run again"):
+        store_tokens(CorpusFile(files[1]), encoder, 10, tmp_path)
+
+
 def test_a_mixed_batch_has_the_rows_of_each_corpus(
     encoder: TextEncoder, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
