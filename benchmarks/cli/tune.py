@@ -19,24 +19,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings, choices_of
+from cosmos.io.errors import check_range
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from benchmarks.planning.run_config import Choices
 
 _FLAGS = {  # field of `benchmarks.tuning.space.TrialGrid` -> what the flag takes, what it is
-    "learning_rates": ("X[,X]", "learning rates of all trainings of a recipe"),
+    "learning_rates": ("X[,X]", "learning rates of a recipe's trainings (a distillation keeps its own)"),
     "batch_sizes": ("N[,N]", "texts of a training step"),
     "dropouts": ("X[,X]", "dropouts of all networks that have one"),
     "finalists": ("N", "points that are trained with all seeds"),
 }
-LIMIT = 500
+LIMIT, MOST_JOBS = 500, 1024
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     from benchmarks.tuning.space import TrialGrid
 
-    add_flags(parser, "task", "system", "preset", "source", "device", "seed", "out")
+    add_flags(parser, "task", "system", "preset", "source", "device", "seed")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where trials and tables go (default: tuning/TASK-SOURCE-PRESET)"
+    )
     for name, (meta, text) in _FLAGS.items():
         default = getattr(TrialGrid(), name)
         shown = ",".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
@@ -65,14 +69,14 @@ def main(arguments: argparse.Namespace) -> int:
     grid = TrialGrid(**given)
     limit = LIMIT if arguments.limit is None else convert(CliValue(arguments.limit), int, "--limit")
     jobs = 1 if arguments.jobs is None else convert(CliValue(arguments.jobs), int, "--jobs")
-    for name, value in (("--limit", limit), ("--jobs", jobs)):
-        _check_count(name, value)
+    for name, value, most in (("--limit", limit, 1_000_000), ("--jobs", jobs, MOST_JOBS)):
+        check_range(name, value, 1, most)
     named = arguments.metric
     arguments.metric = arguments.limit = arguments.seeds = None
     choices = choices_of(arguments)
-    task, names, source = plan.check_names(choices)
+    task, _, source = plan.check_names(choices)
     command = _command(choices, {**typed, "limit": limit, "metric": named})
-    systems = tuple(name for name in names if name not in task.floors)
+    systems = choices.system or task.systems  # without the floors of every run
 
     from benchmarks.records import environment
     from benchmarks.tuning import judge, protocol, table
@@ -81,9 +85,7 @@ def main(arguments: argparse.Namespace) -> int:
     device = environment.find_device(choices.device)
     choices = dataclasses.replace(choices, device=device)
     folder = Path(choices.out or f"tuning/{task.name}-{source}-{choices.preset}")
-    trials = folder / "trials"
-    protocol.tune(systems, choices, grid, metric, limit, trials, jobs, tell)
-    tuned = protocol.stored(trials)  # those of earlier grids too
+    tuned = protocol.tune(systems, choices, grid, metric, limit, folder / "trials", jobs, tell)
     written = table.write(folder, tuned, metric, command, environment.made_with(device))
     say(table.markdown(tuned, metric).rstrip())
     for kind, path in written.items():
@@ -97,9 +99,3 @@ def _command(choices: Choices, flags: Mapping[str, Any]) -> str:
 
     own = [f"--{name.replace('_', '-')} {value}" for name, value in flags.items() if value is not None]
     return " ".join(["python -m benchmarks tune", *as_flags(dataclasses.replace(choices, out=None)), *own])
-
-
-def _check_count(name: str, value: Any) -> None:
-    from cosmos.io.errors import check_range
-
-    check_range(name, value, 1, 1_000_000)

@@ -17,6 +17,8 @@ def choose(task: Task, source: str, named: str | None = None) -> str:
     works = {one.metric: one for one in metrics.available(source)}
     if named is not None:
         selection.check_words([named])
+        if named not in task.metrics and not named.startswith("evaluate:"):
+            raise UserError(f"{named} is no metric of {task.name}; name one of {', '.join(task.headline)}.")
         if metrics.find(named).direction != "higher":
             raise UserError(
                 f"Of {named} more is not better, so nothing can be chosen by it; name another with --metric."

@@ -6,21 +6,25 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from baselines import registry
-from baselines.contract import UserError, unknown
+from baselines.contract import UserError
 from benchmarks import tasks
+from benchmarks.planning.plan import PlannedCell
 from benchmarks.planning.run_config import Choices
+from benchmarks.records.files import locked
 from benchmarks.records.schema import canonical_json
 from benchmarks.tuning import trial
 from benchmarks.tuning.space import TrialGrid, changes
 from benchmarks.tuning.trial import Trial, TrialResult
+from cosmos.io.files import make_folder
 
 AS_IT_STANDS = "as it stands"
 
@@ -61,23 +65,6 @@ class Tuned:
         return max(self.candidates, key=lambda candidate: candidate.values[0])
 
 
-def candidates_of(system: str, choices: Choices, grid: TrialGrid) -> list[Candidate]:
-    """The recipe as it stands, and the points of the grid that differ from it.
-
-    Raises:
-        UserError: an unknown preset, a floor, or a recipe that a point does not fit.
-    """
-    found = registry.find(system)
-    if not found.trained:
-        raise UserError(f"{system} learns nothing that could be tuned; leave it out.")
-    if choices.preset not in found.presets:
-        raise unknown(f"preset of {system}", choices.preset, found.presets)
-    limits = tasks.find(choices.need_task()).limits
-    recipe = found.presets[choices.preset]
-    out = [Candidate(AS_IT_STANDS)]
-    return out + [Candidate(p.name, changes(system, found, recipe, limits, p)) for p in grid.points]
-
-
 def tune(
     systems: Sequence[str], choices: Choices, grid: TrialGrid, metric: str, limit: int, folder: Path, jobs: int,
     say: Callable[[str], None],
@@ -88,31 +75,49 @@ def tune(
         jobs: how many trials at once, each with an equal part of the processor's cores.
         say: told of every trial that ends.
 
+    Returns:
+        Of every system all that was tried of the same (task, data, budget, metric) in this folder, by other grids too.
+
     Raises:
-        UserError: before anything is trained, what cannot be tuned or tried; later, what a trial refuses.
+        UserError: before anything is trained, what cannot be tuned or tried, and a folder that cannot be used; later,
+            what a trial refuses.
     """
-    choices = trial.judged_data(choices, limit)
-    search = _Search(choices, grid, metric, limit, folder, say)
-    ahead = {system: search.distinct(system) for system in systems}
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
-        search.run(pool, ahead)
-    return [Tuned(system, candidates) for system, candidates in ahead.items()]
+    make_folder(folder)
+    with locked(folder):
+        choices = trial.judged_data(choices, limit)
+        search = _Search(choices, grid, metric, limit, folder, say)
+        ahead = {system: search.distinct(system) for system in systems}
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,))
+        try:
+            search.run(pool, ahead)
+        except BaseException:  # an interrupt too: nobody goes on training alone
+            for child in multiprocessing.active_children():
+                child.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        asked = {result["asked"] for tried in ahead.values() for c in tried for result in c.results.values()}
+        return [tuned for tuned in stored(folder, asked) if tuned.system in ahead]
 
 
-def stored(folder: Path) -> list[Tuned]:
+def stored(folder: Path, asked: Collection[str] | None = None) -> list[Tuned]:
     """What was tried in a folder so far, whatever the grids.
 
+    Args:
+        asked: of which searches (`TrialResult`); None: all.
+
     Raises:
-        UserError: a file of it is damaged.
+        UserError: a file of it is damaged, or was changed.
     """
     found: dict[str, dict[str, Candidate]] = {}
     for path in sorted(folder.glob("*.json")):
         result = trial.stored(path)
-        mine = found.setdefault(result["inputs"]["system"], {})
-        candidate = mine.setdefault(result["candidate"], Candidate(result["candidate"]))
-        candidate.results[result["inputs"]["seed"]] = result
+        if asked is None or result["asked"] in asked:
+            mine = found.setdefault(result["system"], {})
+            candidate = mine.setdefault(result["candidate"], Candidate(result["candidate"]))
+            candidate.results[result["seed"]] = result
     return [
         Tuned(system, sorted(mine.values(), key=lambda candidate: (candidate.name != AS_IT_STANDS, candidate.name)))
         for system, mine in found.items()
@@ -120,7 +125,8 @@ def stored(folder: Path) -> list[Tuned]:
 
 
 def _begin(threads: int) -> None:
-    """In each process: so many threads for tensors."""
+    """In each process: so many threads for tensors; interrupts are for the process that began it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(threads)
@@ -142,13 +148,31 @@ class _Search:
         choices = replace(self.choices, seed=seed)
         return Trial(choices, system, candidate.name, candidate.changes, seed, self.metric, self.limit, self.folder)
 
+    def candidates(self, system: str) -> list[Candidate]:
+        """The recipe as it stands, with what the command sets, and the points of the grid.
+
+        Raises:
+            UserError: an unknown preset, a floor, or a recipe that a point does not fit.
+        """
+        if not registry.find(system).trained:
+            raise UserError(f"{system} learns nothing that could be tuned; leave it out.")
+        stands = Candidate(AS_IT_STANDS)
+        contestant = self.cell(system, stands).contestant
+        limits = tasks.find(self.choices.need_task()).limits
+        return [stands] + [
+            Candidate(point.name, changes(system, contestant.system, contestant.recipe, limits, point))
+            for point in self.grid.points
+        ]
+
+    def cell(self, system: str, candidate: Candidate) -> PlannedCell:
+        cells = self.trial(system, candidate, self.choices.seed).plan.cells
+        return next(planned for planned in cells if planned.cell.system == system)
+
     def distinct(self, system: str) -> list[Candidate]:
         """The candidates of a system, no two of one recipe; made into a plan, so that what cannot be is refused."""
         by_recipe: dict[str, Candidate] = {}
-        for candidate in candidates_of(system, self.choices, self.grid):
-            cells = self.trial(system, candidate, self.choices.seed).plan.cells
-            recipe = next(planned.cell.recipe for planned in cells if planned.cell.system == system)
-            by_recipe.setdefault(canonical_json(recipe), candidate)
+        for candidate in self.candidates(system):
+            by_recipe.setdefault(canonical_json(self.cell(system, candidate).cell.recipe), candidate)
         return list(by_recipe.values())
 
     def run(self, pool: ProcessPoolExecutor, ahead: Mapping[str, list[Candidate]]) -> None:

@@ -34,7 +34,7 @@ def _system(tuned: Tuned) -> Json:
         "candidates": [
             {
                 "name": candidate.name,
-                "recipe": next(iter(candidate.results.values()))["inputs"]["recipe"],
+                "recipe": next(iter(candidate.results.values()))["recipe"],
                 "trials": {
                     str(seed): {key: result[key] for key in ("value", "n", "validation_loss", "steps", "seconds")}
                     for seed, result in sorted(candidate.results.items())
@@ -69,6 +69,8 @@ def markdown(tuned: Sequence[Tuned], metric: str) -> str:
 def _spread(candidate: Candidate) -> str:
     """The mean over seeds, and where there are several its standard deviation."""
     values = [value for value in candidate.values if math.isfinite(value)]
+    if len(values) < len(candidate.values):
+        return f"none with {len(candidate.values) - len(values)} of {len(candidate.values)} seeds"
     if len(values) < 2:
         return _shown(candidate.mean)
     return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}"

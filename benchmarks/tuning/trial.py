@@ -21,22 +21,27 @@ from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.planning.run_config import Choices
 from benchmarks.records import run_texts
-from benchmarks.records.files import write_json
 from benchmarks.records.schema import Json, Score, identity
 from benchmarks.running.runner import VALIDATION_DOCUMENTS
 from benchmarks.running.seeds import request_seed
-from cosmos.io.files import WriteError, make_folder, read_json
+from benchmarks.timing import memory
+from cosmos.io import seals
+from cosmos.io.files import WriteError, make_folder
 from cosmos.io.typed_json import read_as
 from cosmos.text import round_trip
 
 DATA_SEED = 1  # of drawn documents; runs have 0 unless told otherwise
 
 
-class TrialResult(TypedDict):
-    """What is kept of a trial."""
-
+class _Named(TypedDict):
+    asked: str
+    system: str
     candidate: str
-    inputs: Json
+    recipe: Json
+    seed: int
+
+
+class _Found(TypedDict):
     value: float | None
     reason: str | None
     n: int
@@ -44,6 +49,11 @@ class TrialResult(TypedDict):
     validation_loss: float | None
     steps: int
     seconds: float
+
+
+class TrialResult(_Named, _Found):
+    """What is kept of a trial. `asked` is the identity of what all trials of a search have in common: task, data,
+    preset, budget, metric, judged documents."""
 
 
 @dataclass(frozen=True)
@@ -120,48 +130,48 @@ def run(trial: Trial) -> TrialResult:
     path = trial.folder / f"{cell.system}-{identity(inputs)}.json"
     if path.exists():
         return stored(path)
+    common = {key: value for key, value in inputs.items() if key not in ("system", "recipe", "seed", "setting")}
+    named = _Named(
+        asked=identity(common), system=cell.system, candidate=trial.candidate, recipe=cell.recipe, seed=cell.seed
+    )
     workdir = path.with_suffix(".training")
     make_folder(workdir)
-    result = _carried_out(planned, made, shown, judged, trial.metric, workdir)
-    result["candidate"], result["inputs"] = trial.candidate, inputs
-    write_json(path, dict(result))
+    try:
+        found = _carried_out(planned, made, shown, judged, trial.metric, workdir)
+    except WriteError:
+        raise
+    except UserError as error:  # it diverged, which is what the trial found
+        found = _failed(str(error))
+    except Exception as error:
+        if not memory.is_exhausted(error) and "can't allocate memory" not in str(error):  # so torch says it of a CPU
+            raise
+        found = _failed("the memory does not hold it")
+    result = TrialResult(**named, **found)
+    seals.write_sealed(path, dict(result))
     shutil.rmtree(workdir)
     return result
 
 
+def _failed(reason: str) -> _Found:
+    return _Found(value=None, reason=reason, n=0, signature="", validation_loss=None, steps=0, seconds=0.0)
+
+
 def _carried_out(
     planned: PlannedCell, made: Plan, shown: Sequence[Document], judged: Sequence[Document], metric: str, workdir: Path
-) -> TrialResult:
+) -> _Found:
     contestant, cell, source, task = planned.contestant, planned.cell, made.source, made.task
     passages = source.passages(task.name) if isinstance(source, HasAuxiliaryTexts) else ()
     corpus = Corpus(source.load(task.name, "train"), shown, passages, cell.tokenizer)
     system = contestant.system(contestant.recipe, task.limits)
     assert contestant.budget is not None, "floors are not tuned"
-    try:
-        trained = system.fit(corpus, contestant.budget, workdir, seed=cell.seed, device=cell.device)
-    except WriteError:
-        raise
-    except UserError as error:  # it diverged, which is what the trial found
-        return TrialResult(
-            candidate="",
-            inputs={},
-            value=None,
-            reason=str(error),
-            n=0,
-            signature="",
-            validation_loss=None,
-            steps=0,
-            seconds=0.0,
-        )
+    trained = system.fit(corpus, contestant.budget, workdir, seed=cell.seed, device=cell.device)
     system.load(workdir, device=cell.device, dtype=cell.dtype)
     requests = [Request(d.id, d.source, request_seed(cell.seed, d.id), task.limits.target_tokens) for d in judged]
     texts: list[str] = []
     for start in range(0, len(requests), cell.batch_size):
         texts += [s.text for s in system.generate(requests[start : start + cell.batch_size], planned.setting)]
     score = _judge(metric, planned, judged, texts, corpus)
-    return TrialResult(
-        candidate="",
-        inputs={},
+    return _Found(
         value=score.value,
         reason=score.reason,
         n=score.n,
@@ -196,5 +206,5 @@ def stored(path: Path) -> TrialResult:
         UserError: it is damaged, or of another kind.
     """
     remedy = "delete it, and tune again"
-    result: TrialResult = read_as(TrialResult, read_json(path, remedy), str(path), remedy)
+    result: TrialResult = read_as(TrialResult, seals.read_sealed(path, remedy), str(path), remedy)
     return result

@@ -19,6 +19,7 @@ from benchmarks.tuning import judge, protocol, table, trial
 from benchmarks.tuning.protocol import AS_IT_STANDS, Candidate, Tuned
 from benchmarks.tuning.space import TrialGrid
 from benchmarks.tuning.trial import Trial, TrialResult
+from cosmos.io import seals
 
 CHOICES = Choices(task="detox", device="cpu", changes={"data.train": 40, "budget": "2steps"})
 GRID = TrialGrid((1e-3, 2e-3), (8,), (0.0,), finalists=1, seeds=3)
@@ -37,9 +38,9 @@ class Now:
         return future
 
 
-def result(candidate: str, value: float | None, seed: int = 0, system: str = "gpt2") -> TrialResult:
+def result(candidate: str, value: float | None, seed: int = 0, system: str = "gpt2", asked: str = "a") -> TrialResult:
     return TrialResult(
-        candidate=candidate, inputs={"system": system, "seed": seed, "recipe": {"of": candidate}}, value=value,
+        asked=asked, system=system, candidate=candidate, recipe={"of": candidate}, seed=seed, value=value,
         reason=None if value is not None else "diverged", n=4, signature="s", validation_loss=1.0, steps=2, seconds=1.0,
     )  # fmt: skip
 
@@ -60,11 +61,9 @@ def test_the_best_and_the_recipe_as_it_stands_are_trained_with_all_seeds(tmp_pat
 
 
 def test_one_recipe_is_tried_once(tmp_path: Path) -> None:
-    stands = protocol.candidates_of("gpt2", CHOICES, GRID)
     search = protocol._Search(trial.judged_data(CHOICES, 4), GRID, "exact_j", 4, tmp_path, lambda _: None)
-    recipes = [dataclasses.asdict(search.trial("gpt2", c, 0).plan.cells[0].contestant.recipe) for c in stands]
-    distinct = search.distinct("gpt2")
-    assert len(distinct) == len({json.dumps(recipe, sort_keys=True, default=str) for recipe in recipes})
+    candidates, distinct = search.candidates("gpt2"), search.distinct("gpt2")
+    assert (len(candidates), len(distinct)) == (3, 2)  # as it stands at nano, gpt2 is a point of this grid
     assert distinct[0].name == AS_IT_STANDS
 
 
@@ -103,14 +102,22 @@ def test_of_candidates_with_all_seeds_the_best_mean_is_chosen() -> None:
 
 
 def test_what_is_stored_is_read_back_and_told(tmp_path: Path) -> None:
-    for number, one in enumerate(
-        [result(AS_IT_STANDS, 0.5), result("a", 0.25), result("a", 0.75, 1), result("b", None)]
-    ):
-        (tmp_path / f"{number}.json").write_text(json.dumps(one))
-    (tuned,) = protocol.stored(tmp_path)
+    kept = [result(AS_IT_STANDS, 0.5), result("a", 0.25), result("a", 0.75, 1), result("b", None)]
+    for number, one in enumerate([*kept, result("c", 0.9, asked="another metric")]):
+        seals.write_sealed(tmp_path / f"{number}.json", dict(one))
+    (tuned,) = protocol.stored(tmp_path, {"a"})
     assert [candidate.name for candidate in tuned.candidates] == [AS_IT_STANDS, "a", "b"]
     assert "| gpt2 | 3 | 0.500 | as it stands | 0.500 | none to 0.500 |" in table.markdown([tuned], "exact_j")
-    (tmp_path / "4.json").write_text("{}")
+    half = Candidate("half", {}, {0: result("half", 0.5), 1: result("half", None, 1)})
+    assert "none with 1 of 2 seeds" in table.markdown([Tuned("gpt2", [half])], "exact_j")
+
+
+@pytest.mark.parametrize("damage", [("0.25", "0.99"), ('"seed": 0', '"seed": [0]'), ("{", "")])
+def test_a_trial_that_was_changed_is_refused(damage: tuple[str, str], tmp_path: Path) -> None:
+    seals.write_sealed(tmp_path / "0.json", dict(result("a", 0.25)))
+    text = (tmp_path / "0.json").read_text()
+    assert damage[0] in text
+    (tmp_path / "0.json").write_text(text.replace(*damage))
     with pytest.raises(UserError, match="tune again"):
         protocol.stored(tmp_path)
 
@@ -147,10 +154,7 @@ class InThisProcess:
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def shutdown(self, **_: Any) -> None:
         pass
 
     def submit(self, function: Any, *arguments: Any) -> Future[Any]:
@@ -159,12 +163,18 @@ class InThisProcess:
         return future
 
 
-def test_what_cannot_be_tuned_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_tuned_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
     for words, said in (
         (["--system", "gpt2", "--learning-rates", "fast"], "--learning-rates"),
         (["--system", "gpt2", "--jobs", "0"], "--jobs"),
         (["--system", "nobody"], "nobody"),
         (["--system", "gpt2", "--metric", "length"], "more is not better"),
+        (["--system", "gpt2", "--metric", "exact_novel"], "no metric of detox"),
+        (["--system", "gpt2", "--jobs", "100000"], "--jobs"),
+        (["--system", "gpt2,copy", "--out", str(tmp_path / "x")], "copy learns nothing"),
+        (["--system", "gpt2", "--out", str(file)], "file"),
     ):
         assert main(["tune", "--task", "detox", *words]) == 2
         assert said in capsys.readouterr().err
