@@ -18,6 +18,9 @@ _TWO_SEEDS = (
     " Two seeds tell little of others: where trainings differ much, intervals from two hold the truth in about nine of "
     "ten cases only, not in 95 %."
 )
+TUNED = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
+"""Systems whose recipe at preset nano comes from the published tuning."""
+
 SPEED_COVERED = "speed over the timed batches and single texts, not over machines or days"
 
 
@@ -95,17 +98,23 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
 
 
 def _tuned(panel: Panel) -> tuple[str, ...]:
-    """How the recipes of the smallest preset came about, and that those of the others did not come so."""
-    presets = {record.header.cell.preset for entry in panel.trained for record in entry.records}
-    if presets == {"nano"}:
-        return (
-            "Learning rate, batch and dropout of every system at preset nano come from one protocol, the same for all, "
-            "on detoxification documents that no run is scored on (docs/tuning.md: what was tried, and what is left).",
+    """Whose learning rate, batch and dropout come from the protocol, and whose do not."""
+    entries = {entry.system: entry.records[0].header for entry in panel.trained}
+    tuned = [
+        system
+        for system, header in entries.items()
+        if system in TUNED and header.cell.preset == "nano" and f"--set {system}.recipe." not in header.command
+    ]
+    others = [system for system in entries if system not in tuned]
+    lines = []
+    if tuned:
+        lines.append(
+            f"Learning rate, batch and dropout of {listed(tuned)} come from one protocol, on detoxification documents "
+            "that no run is scored on (docs/tuning.md: what was tried of whom, and what is left)."
         )
-    return (
-        f"Recipes of preset {listed(sorted(presets - {'nano'}))} were not tuned by one protocol: they follow papers "
-        "and a few trials (docs/rivals.md).",
-    )
+    if others:
+        lines.append(f"Those of {listed(others)} were not tuned by it: they follow papers, a few trials, or this run.")
+    return tuple(lines)
 
 
 def _seeds(panel: Panel) -> str:
