@@ -44,7 +44,7 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
-MOST_STORED = 16e9  # bytes of latents that are stored where nobody says; a GPU's machine has ten times as much
+MOST_STORED = 16e9  # bytes of latents or states, the most where nobody says; a GPU's machine has ten times as much
 
 DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates | None], tuple[Tensor, Tensor]]
 """An objective of denoisers, with the arguments of `cosmos.diffusion.objective.diffusion_loss`."""

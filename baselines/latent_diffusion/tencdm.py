@@ -45,6 +45,7 @@ from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
+from cosmos.data.loop_states import IDS, LoopStates
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
@@ -53,7 +54,7 @@ from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import of_tokens, source_of
-from cosmos.training.batches import Batch, Rows
+from cosmos.training.batches import Batch, BringsOrder, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
@@ -136,18 +137,28 @@ def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStat
 
 
 class StateDataset:
-    """Targets on the whole sequence: raw states (zero after the end), mask, tokens; and the raw states of sources."""
+    """Targets on the whole sequence: raw states (zero after the end), mask, tokens; and the raw states of sources.
+
+    Of states that are computed in the loop, a batch has tokens up to its own length, or the one that is asked for; what
+    computes states of them widens these with zeros (`cosmos.data.loop_states.with_states`).
+    """
 
     def __init__(self, texts: EncodedTexts, length: int) -> None:
         self.targets, self.sources, self.length = texts.targets, texts.sources, length
+        self.in_loop = isinstance(texts.targets.states, LoopStates)
+        if isinstance(texts.targets, BringsOrder):
+            self.order = texts.targets.order  # so that this is one of those that bring it, too
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def lengths(self) -> Tensor:
-        """Of the sources; where there are none, all rows are alike."""
-        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+        """Of all that is as long as its text: sources, and targets whose states are computed in the loop; where there
+        is neither, all rows are alike."""
+        ragged = [] if self.sources is None else [self.sources.lengths]
+        ragged += [self.targets.lengths] if self.in_loop else []
+        return torch.stack(ragged).amax(0) if ragged else torch.ones(len(self), dtype=torch.int64)
 
     @property
     def longest(self) -> int:
@@ -155,6 +166,9 @@ class StateDataset:
 
     def batch(self, index: Tensor, length: int | None = None) -> Rows:
         rows = self.targets.batch(index, self.length)
+        if self.in_loop:
+            ids, own = f"states{IDS}", length or self.targets.states.longest_of(index)
+            rows[ids] = rows[ids][:, :own]
         if self.sources is not None:
             rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows
@@ -201,7 +215,8 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def ignored_keys(self) -> dict[str, str]:
         shared = None if self.recipe.decoder is None else "decoder"
-        return ignored_keys(self.recipe.budget, self.limits, shared=shared)
+        adapting = ("decoder_training",) if self.recipe.adaptation_share > 0 else ()
+        return ignored_keys(self.recipe.budget, self.limits, shared=shared, adapting=adapting)
 
     def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
         recipe: TEncDMRecipe = self.recipe
