@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
+from cosmos.config import Place, StatePlace
 from cosmos.data.encoding import first_process_first
 from cosmos.io import seals
 from cosmos.io.files import make_folder
@@ -75,12 +76,17 @@ def affordable(
     return replace(whole, **parts)
 
 
-def fits(whole: Corpus, encoder: TextEncoder, limits: Limits) -> bool:
-    """Whether the states of all training texts, which take two bytes a number, are no more than are stored where nobody
-    says (`cosmos.stages.MOST_STORED`)."""
+def place_of_states(asked: StatePlace, whole: Corpus, paid: Corpus, encoder: TextEncoder, limits: Limits) -> Place:
+    """Where states come from, if so many texts of a corpus are paid for before training. Where nobody says, they are
+    stored if that is all and if they fit: no more than `cosmos.stages.MOST_STORED`, at two bytes a number."""
+    if asked != "auto":
+        return asked
+    if len(paid.train) < len(whole.train) or len(paid.passages) < len(whole.passages):
+        return "loop"
     passages = [Document("", None, passage, ()) for passage in whole.passages]
     columns = _rows(encoder, whole.train, limits) + _rows(encoder, passages, replace(limits, source_tokens=0))
-    return 2.0 * encoder.width * sum(len(row) for rows in columns for row in rows) <= MOST_STORED
+    fit = 2.0 * encoder.width * sum(len(row) for rows in columns for row in rows) <= MOST_STORED
+    return "stored" if fit else "loop"
 
 
 def _choice(

@@ -34,7 +34,7 @@ from baselines.common.system import TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
-from baselines.latent_diffusion.encoding_budget import affordable, fits
+from baselines.latent_diffusion.encoding_budget import affordable, place_of_states
 from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
@@ -203,7 +203,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             run=run,
             no_passages=recipe.states == "auto",
         )
-        place = self._place(whole, encoded, encoder)
+        place = place_of_states(recipe.states, whole, encoded, encoder, self.limits)
         in_loop = place == "loop"
         learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
         encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared, place)
@@ -253,14 +253,6 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             time_grids.save(workdir, stages.grids)
         distillation.save_students(workdir, stages.students)
         return fitted
-
-    def _place(self, whole: Corpus, encoded: Corpus, encoder: TextEncoder) -> Place:
-        """Where states come from, if so many of the texts can be paid for before training."""
-        asked = self.two_stages().states
-        if asked != "auto":
-            return asked
-        paid = len(encoded.train) == len(whole.train) and len(encoded.passages) == len(whole.passages)
-        return "stored" if paid and fits(whole, encoder, self.limits) else "loop"
 
     def _encoded(
         self,

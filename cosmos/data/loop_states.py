@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.batches import Batch, Rows
@@ -85,12 +84,10 @@ class LoopStates:
 
 
 def with_states(encoder: TextEncoder, batch: Batch) -> Batch:
-    """The batch with states [B, L, D] in place of the tokens that they are of. Where a mask is wider than the tokens,
-    states are zero behind them, as padding is."""
+    """The batch with states [B, L, D] in place of the tokens [B, L] that they are of, whose mask may be wider."""
     computed = dict(batch)
     for name, mask in _NAMES:
         if name + IDS in computed:
-            ids, wide = computed.pop(name + IDS), computed[mask].shape[1]
-            states = encoder.batch_states(ids, computed[mask][:, : ids.shape[1]])
-            computed[name] = functional.pad(states, (0, 0, 0, wide - ids.shape[1]))
+            ids = computed.pop(name + IDS)
+            computed[name] = encoder.batch_states(ids, computed[mask][:, : ids.shape[1]])
     return batch.having(computed)

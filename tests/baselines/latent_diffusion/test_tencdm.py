@@ -19,6 +19,7 @@ from baselines.latent_diffusion.tencdm import (
     TEncDMSystem,
     decoder_cross_entropy,
     noise_for_decoder,
+    on_canvas,
 )
 from cosmos.config import DenoiserConfig
 from cosmos.data.encoding import Encoding
@@ -92,8 +93,8 @@ def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() 
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_texts_are_encoded_in_the_loop_at_their_own_length(conditional: bool, tmp_path: Path) -> None:
-    """And are then, on the whole sequence, what stored ones are."""
+def test_texts_are_read_and_encoded_at_their_own_length(conditional: bool, tmp_path: Path) -> None:
+    """And are then, on the whole sequence, what they would be if they were as long."""
     encoder, canvas = TextEncoder(str(tiny_encoder(tmp_path / "encoder"))), 24
     texts = Texts(TARGETS[:12], SOURCES[:12] if conditional else None)
     run, vocabulary = TrainingRun(tmp_path, 0, "cpu"), Vocabulary.of(TARGETS, str(encoder.folder))
@@ -110,14 +111,21 @@ def test_texts_are_encoded_in_the_loop_at_their_own_length(conditional: bool, tm
         assert rows[f"states{IDS}"].shape[1] == (length or longest) < canvas
         computed, expected = prepare(Batch(rows)), stored.batch(index, length)
         assert computed.keys() == expected.keys()
+        assert expected["states"].shape[1] == (canvas if length else longest)
+        computed["states"] = on_canvas(computed["states"], computed["mask"])
+        expected["states"] = on_canvas(expected["states"], expected["mask"])
         for name, value in expected.items():
             torch.testing.assert_close(computed[name], value, rtol=2e-3, atol=2e-3)  # stored as float16
+        wide = data["stored"].train.targets.batch(index, canvas)
+        assert all(torch.equal(expected[name], value) for name, value in wide.items())
     rows, whole = loop.batch(index), data["loop"].train.targets.batch(index, canvas)
     targets = {name: value for name, value in rows.items() if not name.startswith("source")}
     costs = [measure_flops(partial(prepare, Batch(batch))) for batch in (targets, whole)]
     assert costs[0] < longest / canvas * 1.01 * costs[1]
-    assert int(loop.lengths.max()) == loop.longest and len(loop.lengths) == len(loop) == 12
-    assert bool((loop.lengths >= data["loop"].train.targets.lengths).all())
+    # What costs more where it is longer: of stored states, nothing but sources.
+    assert bool((loop.lengths >= data["loop"].train.targets.lengths).all()) and len(loop.lengths) == 12
+    sources = data["stored"].train.sources
+    assert torch.equal(stored.lengths, torch.ones(12, dtype=torch.int64) if sources is None else sources.lengths)
 
 
 def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> None:
