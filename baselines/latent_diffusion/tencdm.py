@@ -142,8 +142,8 @@ def on_canvas(states: Tensor, mask: Tensor) -> Tensor:
 
 
 class StateDataset:
-    """Targets: mask and tokens on the whole sequence, raw states up to the longest of the batch, as no more need be read
-    or encoded (`on_canvas` widens them); and the raw states of sources.
+    """Targets: mask and tokens on the whole sequence, raw states up to the longest of the batch, as no more need be
+    read or encoded (`on_canvas` widens them); and the raw states of sources.
 
     A length that is asked for is that of sources and of what is encoded in the loop: of all that costs more where it is
     longer. Stored states are then read on the whole sequence, whatever it is.
