@@ -20,6 +20,9 @@ MOST_PIECES = 10_000_000  # of a vocabulary
 Place = Literal["stored", "loop"]
 """Where states of the frozen encoder, or latents, come from in training: computed before it and kept on disk, or
 computed in the training loop, again for every batch."""
+StatePlace = Literal["auto", "stored", "loop"]
+"""What a recipe says of states; auto: in a benchmark's training stored where they fit (`cosmos.stages.MOST_STORED`) and
+the budget's share for encoding pays for all texts, else in the loop, as always in Cosmos's own commands."""
 LatentPlace = Literal["auto", "stored", "loop"]
 """The same for latents; auto: stored where they fit (`cosmos.stages.MOST_STORED`) and that leaves
 half of the second stage's budget at least, judged by a sample."""
@@ -27,7 +30,7 @@ half of the second stage's budget at least, judged by a sample."""
 
 def check_places(states: str, latents: str = "auto") -> None:
     """Raise `UserError` for a place that there is not."""
-    for kind, name, options in (("place of states", states, Place), ("place of latents", latents, LatentPlace)):
+    for kind, name, options in (("place of states", states, StatePlace), ("place of latents", latents, LatentPlace)):
         if name not in get_args(options):
             raise unknown(kind, name, get_args(options))
 

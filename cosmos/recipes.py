@@ -13,8 +13,8 @@ from cosmos.config import (
     RELEASE_END_NOISE,
     AdaptationConfig,
     LatentPlace,
-    Place,
     Preset,
+    StatePlace,
     check_places,
 )
 from cosmos.io.errors import UserError, check_range, unknown
@@ -108,7 +108,7 @@ class Recipe:
     full: bool = False  # a latent for every position of the decompressor: nothing is compressed
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
-    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    states: StatePlace = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     clean_latents: LatentPlace = "auto"
     autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
     distillation: DistillationConfig = NO_DISTILLATION
@@ -154,8 +154,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         name: replace(recipe, distillation=DISTILLATION[name])
         for name, recipe in {
             "nano": Recipe(PRESETS["nano"], NANO_COSMOS, NANO_COSMOS, 1 / 3, Budget(3e12, "flops"), start_linear=True),
-            "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="loop"),
-            "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="loop"),
+            "small": Recipe(PRESETS["small"], SMALL, SMALL_DENOISER, 0.5, Budget(600, "seconds"), states="auto"),
+            "base": Recipe(PRESETS["base"], BASE, BASE_DENOISER, 1 / 3, Budget(300_000, "steps"), states="auto"),
         }.items()
     }
 )

@@ -45,7 +45,7 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
-MOST_STORED = 16e9  # bytes of latents that are stored where nobody says; a GPU's machine has ten times as much
+MOST_STORED = 16e9  # bytes of latents or states, the most where nobody says; a GPU's machine has ten times as much
 
 SAMPLED = "sample_latents"
 

@@ -19,6 +19,7 @@ from cosmos.adaptation import (
     latent_inputs,
     read_datasets,
 )
+from cosmos.config import Place
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.data.streaming import Streamed, stream
 from cosmos.io.errors import UserError
@@ -73,7 +74,7 @@ def train_autoencoder(
     """
     if not texts:
         raise UserError("There is nothing to train the autoencoder on; give at least one text.")
-    encoding = Encoding(encoder, vocabulary, recipe.model.autoencoder.max_tokens, 0, run, recipe.states)
+    encoding = Encoding(encoder, vocabulary, recipe.model.autoencoder.max_tokens, 0, run, _place(recipe))
     corpus = encoding.corpus(Texts(texts, None), Texts(validation_texts, None))
     return _train_autoencoder(corpus, encoder, vocabulary, recipe, budget, run)
 
@@ -162,7 +163,7 @@ def train_diffusion(
     config = replace(
         recipe.model.denoiser, latents=shape.latents, latent_width=shape.latent_width, source_width=source_width
     )
-    encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run, recipe.states)
+    encoding = Encoding(encoder, pipeline.vocabulary, shape.max_tokens, config.max_source_tokens, run, _place(recipe))
     corpus = encoding.corpus(texts, validation_texts)
     second = budget.after(corpus.cost, "Encoding the texts").part(1.0 - recipe.adaptation_share)
     latents = corpus_latents(autoencoder, standardiser, replace(corpus, second=second), run, recipe.clean_latents)
@@ -179,6 +180,12 @@ def train_diffusion(
         assert isinstance(third.network, Decompressor)
         finished, trained = replace(finished, adapted=third.network), _together(trained, more)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))
+
+
+def _place(recipe: Recipe) -> Place:
+    """Where states come from. No share of a budget limits what encoding may cost here, so if the recipe does not say,
+    each batch pays for its own."""
+    return "loop" if recipe.states == "auto" else recipe.states
 
 
 def _made_of(run: TrainingRun, recipe: Recipe, encoder: TextEncoder, *texts: Sequence[str] | None) -> TrainingRun:

@@ -76,11 +76,15 @@ class TrainedSystem(ABC):
             return done
         if not corpus.train:
             raise UserError(f"There is nothing to train '{self.name}' on; give at least one document.")
-        made_of = seals.seal_of([self.configured, arguments])
+        made_of = seals.seal_of([self.configured, arguments, *self.read_files()])
         run = TrainingRun(workdir / checkpoint.TRAINING, seed, device, progress, made_of)
         fitted = self.fit_networks(corpus, budget, workdir, run)
         checkpoint.finish(workdir, arguments, fitted)
         return fitted
+
+    def read_files(self) -> Sequence[Any]:
+        """What tells the files that training reads besides documents from others in their place, as JSON holds it."""
+        return ()
 
     def check(self, checkpoint_folder: Path) -> None:
         checkpoint.check(checkpoint_folder, self.configured, self.build)

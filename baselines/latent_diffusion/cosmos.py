@@ -99,8 +99,9 @@ class CosmosSystem(LatentDiffusionSystem):
         recipe: Recipe = self.recipe
         sizes, start = recipe.model.autoencoder, recipe.start_linear
         shared = None if recipe.autoencoder is None else "autoencoder"
+        adapting = ("autoencoder_training",) if recipe.adaptation_share > 0 else ()
         how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
-        return ignored_keys(recipe.budget, self.limits, sizes, **how)
+        return ignored_keys(recipe.budget, self.limits, sizes, **how, adapting=adapting)
 
     def two_stages(self) -> LatentRecipe:
         recipe: Recipe = self.recipe

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
+from cosmos.config import Place, StatePlace
 from cosmos.data.encoding import first_process_first
 from cosmos.io import seals
 from cosmos.io.files import make_folder
 from cosmos.io.typed_json import read_as
+from cosmos.stages import MOST_STORED
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.config import TrainingRun
 
@@ -29,7 +31,14 @@ CHOICE = "documents.json"
 
 
 def affordable(
-    whole: Corpus, encoder: TextEncoder, limits: Limits, budget: Budget, share: float, batch_size: int, run: TrainingRun
+    whole: Corpus,
+    encoder: TextEncoder,
+    limits: Limits,
+    budget: Budget,
+    share: float,
+    batch_size: int,
+    run: TrainingRun,
+    no_passages: bool = False,
 ) -> Corpus:
     """The first training and validation documents whose texts can be encoded within a share of the budget, and the
     first passages that what training documents leave of it pays for.
@@ -38,9 +47,11 @@ def affordable(
         share: of the budget, the most that encoding may cost; `VALIDATION_SHARE` of it is for validation.
         batch_size: the largest of training.
         run: in whose folder the choice is kept, so that a fit that was killed makes the same again.
+        no_passages: whether a share that pays for no passage is as good as any.
 
     Raises:
-        UserError: the share does not pay for a single document, or for no passage where there are some.
+        UserError: the share does not pay for a single document, or, but with `no_passages`, for no passage where there
+            are some.
     """
     path = run.workdir / CHOICE
     with first_process_first(run.device):
@@ -55,7 +66,7 @@ def affordable(
             f"A share of {share:g} of the budget {budget} does not pay for encoding one document; "
             "give a larger budget with --set budget=..."
         )
-    if whole.passages and not counts.get("passages"):
+    if whole.passages and not counts.get("passages") and not no_passages:
         raise UserError(
             f"A share of {share:g} of the budget {budget} pays for encoding {counts['train']} of {len(whole.train)} "
             "documents and no passage; give a larger budget with --set budget=..., fewer documents with data.train=N, "
@@ -63,6 +74,19 @@ def affordable(
         )
     parts = {name: getattr(whole, name)[: counts.get(name, 0)] for name in ("train", "validation", "passages")}
     return replace(whole, **parts)
+
+
+def place_of_states(asked: StatePlace, whole: Corpus, paid: Corpus, encoder: TextEncoder, limits: Limits) -> Place:
+    """Where states come from, if so many texts of a corpus are paid for before training. Where nobody says, they are
+    stored if that is all and if they fit: no more than `cosmos.stages.MOST_STORED`, at two bytes a number."""
+    if asked != "auto":
+        return asked
+    if len(paid.train) < len(whole.train) or len(paid.passages) < len(whole.passages):
+        return "loop"
+    passages = [Document("", None, passage, ()) for passage in whole.passages]
+    columns = _rows(encoder, whole.train, limits) + _rows(encoder, passages, replace(limits, source_tokens=0))
+    fit = 2.0 * encoder.width * sum(len(row) for rows in columns for row in rows) <= MOST_STORED
+    return "stored" if fit else "loop"
 
 
 def _choice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from baselines.contract import Budget, Limits
@@ -18,6 +19,7 @@ def ignored_keys(
     full: bool = False,
     part: str = "",
     shared: str | None = None,
+    adapting: Sequence[str] = (),
 ) -> dict[str, str]:
     """See `baselines.contract.DeclaresIgnoredKeys`; `full` is a latent for every position.
 
@@ -26,6 +28,7 @@ def ignored_keys(
             none, and an encoder's states are.
         part: the part of a recipe that holds the networks' sizes, with its dot: empty, or "model.".
         shared: the key that names a first stage trained elsewhere, where there is one.
+        adapting: keys of the first stage's training that have an effect even then, as its decoder is adapted by them.
     """
     encoder, every = f"set {{}}{part}text_encoder", "there is a latent for every position"
     reasons = {
@@ -55,7 +58,8 @@ def ignored_keys(
     if shared is not None:
         elsewhere = f"the first stage was trained elsewhere; leave out {{}}{shared}"
         trains = ("autoencoder_training", "autoencoder_share", "decoder_training", "decoder_share", "start_linear")
-        reasons |= dict.fromkeys((*trains, f"{part}corruption", f"{part}autoencoder.dropout"), elsewhere)
+        keys = (*trains, f"{part}corruption", f"{part}autoencoder.dropout")
+        reasons |= dict.fromkeys((key for key in keys if key not in adapting), elsewhere)
     elif sizes is not None and start_linear:
         lengths = {max(sizes.latents, length) for length in (*range(4, limits.target_tokens, 4), limits.target_tokens)}
         possible = (replace(sizes, text_width=0, max_tokens=n, latents=n if full else sizes.latents) for n in lengths)

@@ -222,7 +222,8 @@ class LD4LGSystem(LatentDiffusionSystem):
     def ignored_keys(self) -> dict[str, str]:
         recipe: LD4LGRecipe = self.recipe
         how = {"start_linear": recipe.start_linear, "shared": None if recipe.decoder is None else "decoder"}
-        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, **how)
+        adapting = ("decoder_training", "autoencoder.dropout") if recipe.adaptation_share > 0 else ()
+        return ignored_keys(recipe.budget, self.limits, recipe.autoencoder, **how, adapting=adapting)
 
     def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
         recipe: LD4LGRecipe = self.recipe

@@ -12,8 +12,8 @@ from cosmos.config import (
     AdaptationConfig,
     DenoiserConfig,
     DiffusionConfig,
-    Place,
     ScheduleConfig,
+    StatePlace,
     check_layers,
     check_places,
 )
@@ -43,7 +43,7 @@ class LatentRecipe:
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
-    states: Place = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
+    states: StatePlace = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
     distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
     grid_share: float = 0.0  # as well: the most that choosing time grids may cost; in steps any above 0 will do

@@ -1,7 +1,8 @@
 """A first stage that was trained once, elsewhere: its folder, what it is, and whether it fits a recipe and its encoder.
 
-Its vocabulary and its longest text are those of whatever begins from it, and its training is in no budget here: entries
-that use it are of the track "on weights learnt elsewhere", and reports tell what it cost.
+Its vocabulary and, but where its decoder reads any number of positions, its longest text are those of whatever begins
+from it, and its training is in no budget here: entries that use it are of the track "on weights learnt elsewhere", and
+reports tell what it cost.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from baselines.common.checkpoint import TRAINING
 from baselines.contract import Budget, Progress, TrainingResult, UserError, silent
 from cosmos.config import MINILM
 from cosmos.data.streaming import leave_artifact, stream
-from cosmos.io import artifact, safetensors
+from cosmos.io import artifact, safetensors, seals
 from cosmos.io.files import expanded, make_folder
 from cosmos.io.openings import met
 from cosmos.models.standardiser import Standardiser
@@ -164,6 +165,8 @@ def train_decoder(
     budget = budget or recipe.budget.part(recipe.decoder_share)
     streamed = stream(corpora, validation, encoder, positions, budget, run, measured)
     data = streamed.corpus
+    texts = [data.train.key, None if data.validation is None else data.validation.key]
+    run = replace(run, made_of=seals.seal_of([system.configured, encoder.fingerprint, *texts]))
     shape = {"vocabulary": streamed.vocabulary.padded_size, "length": positions, "text_width": encoder.width}
     model = system.fresh(shape, run.seed)
     model.standardiser = Standardiser.of(data.sample.states.statistics())

@@ -3,10 +3,11 @@
 All have a frozen text encoder and train in two stages: first a decoder, which turns what is diffused into tokens (and,
 where texts are compressed, what compresses them), then the denoiser. The budget pays for everything: first for encoding
 as many documents as `encoding_share` of it allows (`baselines.latent_diffusion.encoding_budget`), or, where states are
-computed in the loop, a sample of all, and then each step for its own (latents are computed before training where that
-share pays for all documents, and else in the loop); what is left is split between the stages, and each pays from its
-part for what is computed before it trains: a linear start, latents. With an `adaptation_share` there is a third stage,
-which has that share of what is left: a copy of the decoder learns to read what the denoiser makes
+computed in the loop, a sample of all, and then each step for its own. Where a recipe does not say (`states` and
+`clean_latents` are "auto"), states and latents are computed before training if that share pays for all texts and they
+fit (`cosmos.stages.MOST_STORED`), and else in the loop. What is left is split between the stages, and each pays from
+its part for what is computed before it trains: a linear start, latents. With an `adaptation_share` there is a third
+stage, which has that share of what is left: a copy of the decoder learns to read what the denoiser makes
 (`cosmos.adaptation`), is kept beside the first, and is what generation calls.
 
 A decoder emits a fixed number of positions, which the checkpoint keeps: that of the longest training target, rounded up
@@ -33,14 +34,14 @@ from baselines.common.system import TrainedSystem
 from baselines.contract import Budget, Corpus, Progress, Request, Sample, TrainingResult, UserError, silent
 from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.distillation import DenoiserWeights, DistilledSampling
-from baselines.latent_diffusion.encoding_budget import affordable
+from baselines.latent_diffusion.encoding_budget import affordable, place_of_states
 from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
 from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
 from baselines.latent_diffusion.training import TrainsInStages
 from cosmos.adaptation import ADAPTED, Read
-from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig
+from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, Place
 from cosmos.data.encoding import SAMPLE, EncodedCorpus, Encoding
 from cosmos.diffusion.distillation import sample_distilled
 from cosmos.diffusion.samplers import check_guidance, sample_latents
@@ -49,7 +50,7 @@ from cosmos.models.denoiser import SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.capture import captured
 from cosmos.stages import measured, source_of
-from cosmos.text.encoder import TextEncoder
+from cosmos.text.encoder import TextEncoder, fingerprint_of
 from cosmos.text.files import Texts
 from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
@@ -181,23 +182,31 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         shutil.rmtree(workdir / checkpoint.TRAINING, ignore_errors=True)
         return fitted
 
+    def read_files(self) -> Sequence[Any]:
+        """The text encoder's fingerprint, and the hashes of the first stage's files, where it comes from elsewhere."""
+        recipe = self.two_stages()
+        encoder = fingerprint_of(encoder_name(recipe.text_encoder, MINILM))
+        return (encoder, None if recipe.decoder is None else self.shared().about["files"])
+
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.two_stages()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
         shared = None if recipe.decoder is None else self.shared()
         whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
-        in_loop = recipe.states == "loop"
         encoded = affordable(
-            replace(whole, passages=()) if in_loop else whole,
+            replace(whole, passages=()) if recipe.states == "loop" else whole,
             encoder,
             self.limits,
             budget,
             share=recipe.encoding_share,
             batch_size=max(recipe.decoder_training.batch_size, recipe.denoiser_training.batch_size),
             run=run,
+            no_passages=recipe.states == "auto",
         )
+        place = place_of_states(recipe.states, whole, encoded, encoder, self.limits)
+        in_loop = place == "loop"
         learnt = replace(whole, validation=encoded.validation) if in_loop else encoded
-        encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared)
+        encoding, data = self._encoded(corpus, learnt, encoder, run, min(SAMPLE, len(encoded.train)), shared, place)
         data = replace(data, once=len(encoded.train) == len(learnt.train))
         vocabulary, targets = encoding.vocabulary, data.train.targets
         shape = {"vocabulary": vocabulary.padded_size, "length": encoding.max_tokens, "text_width": encoder.width}
@@ -256,6 +265,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         run: TrainingRun,
         sample: int,
         shared: SharedDecoder | None,
+        place: Place,
     ) -> tuple[Encoding, EncodedCorpus]:
         """Texts that are learnt from with their states, under the vocabulary of all documents, or that of a first stage
         from elsewhere; `sample` as in `Encoding.corpus`."""
@@ -270,7 +280,6 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             for documents in (learnt.train, learnt.validation)
         )
         longest = int(vocabulary.encode(train.targets, self.limits.target_tokens).mask.sum(1).max())
-        place = self.two_stages().states
         positions = self.positions(longest) if shared is None else self.shared_positions(shared, longest)
         encoding = Encoding(encoder, vocabulary, positions, source_tokens, run, place)
         return encoding, encoding.corpus(train, validation, learnt.passages, sample)

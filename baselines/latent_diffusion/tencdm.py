@@ -45,6 +45,7 @@ from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read, adaptation_stage
 from cosmos.config import PRESETS, DenoiserConfig, SolverName
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
+from cosmos.data.loop_states import LoopStates
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, project
@@ -53,7 +54,7 @@ from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import of_tokens, source_of
-from cosmos.training.batches import Batch, Rows
+from cosmos.training.batches import Batch, BringsOrder, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
@@ -135,26 +136,44 @@ def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStat
     return (nll * mask).sum(1) / mask.sum(1)
 
 
+def on_canvas(states: Tensor, mask: Tensor) -> Tensor:
+    """States [B, l, T] with zeros, as they are after the end, up to the width of their mask [B, L]."""
+    return functional.pad(states, (0, 0, 0, mask.shape[1] - states.shape[1]))
+
+
 class StateDataset:
-    """Targets on the whole sequence: raw states (zero after the end), mask, tokens; and the raw states of sources."""
+    """Targets: mask and tokens on the whole sequence, raw states up to the longest of the batch, as no more need be
+    read or encoded (`on_canvas` widens them); and the raw states of sources.
+
+    A length that is asked for is that of sources and of what is encoded in the loop: of all that costs more where it is
+    longer. Stored states are then read on the whole sequence, whatever it is.
+    """
 
     def __init__(self, texts: EncodedTexts, length: int) -> None:
         self.targets, self.sources, self.length = texts.targets, texts.sources, length
+        self.in_loop = isinstance(texts.targets.states, LoopStates)
+        if isinstance(texts.targets, BringsOrder):
+            self.order = texts.targets.order  # so that this is one of those that bring it, too
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def lengths(self) -> Tensor:
-        """Of the sources; where there are none, all rows are alike."""
-        return torch.ones(len(self), dtype=torch.int64) if self.sources is None else self.sources.lengths
+        """Of sources, and of targets that are encoded in the loop; where there is neither, all rows are alike."""
+        parts = [] if self.sources is None else [self.sources.lengths]
+        parts += [self.targets.lengths] if self.in_loop else []
+        return torch.stack(parts).amax(0) if parts else torch.ones(len(self), dtype=torch.int64)
 
     @property
     def longest(self) -> int:
         return int(self.lengths.max())
 
     def batch(self, index: Tensor, length: int | None = None) -> Rows:
-        rows = self.targets.batch(index, self.length)
+        asked = length if length is None or self.in_loop else self.length
+        own = min(self.length, asked or self.targets.states.longest_of(index))
+        rows = self.targets.batch(index, own)
+        rows |= {name: functional.pad(rows[name], (0, self.length - own)) for name in ("mask", "tokens")}
         if self.sources is not None:
             rows |= self.sources.batch(index, length or self.sources.longest_of(index), "source", "source_mask")
         return rows
@@ -201,7 +220,8 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def ignored_keys(self) -> dict[str, str]:
         shared = None if self.recipe.decoder is None else "decoder"
-        return ignored_keys(self.recipe.budget, self.limits, shared=shared)
+        adapting = ("decoder_training",) if self.recipe.adaptation_share > 0 else ()
+        return ignored_keys(self.recipe.budget, self.limits, shared=shared, adapting=adapting)
 
     def decoder_sizes(self, positions: int) -> Mapping[str, tuple[Any, str]]:
         recipe: TEncDMRecipe = self.recipe
@@ -273,4 +293,5 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def clean(self, model: LatentNetworks, batch: Batch) -> tuple[Tensor, SourceStates | None]:
         """Standardised states [B, L, T] of targets, and the source."""
-        return model.standardiser(batch["states"], batch["mask"]), source_of(model.standardiser, batch)
+        states = on_canvas(batch["states"], batch["mask"])
+        return model.standardiser(states, batch["mask"]), source_of(model.standardiser, batch)

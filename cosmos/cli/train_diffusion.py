@@ -1,10 +1,10 @@
 """Second stage: learn to make latents out of noise, given a source where DATA has one.
 
 DATA is a .txt file (one text per line), or .jsonl or .parquet with a column `text`, or with columns `source` and
-`target`; with sources the model is conditional. It may differ from what the autoencoder was trained on. Frozen states
-and latents are computed once and stored, or for every batch, as the recipe says; the budget pays for either. What is
-stored and resume points are kept in OUT/training. Killed, the
-same command goes on where it stopped.
+`target`; with sources the model is conditional. It may differ from what the autoencoder was trained on. The budget pays
+for frozen states and latents. At `nano` both are computed once; at `small` and `base` latents are, where no more than
+16 GB, and states again for every batch that needs them. What is stored is kept in OUT/training, with resume points.
+Killed, the same command goes on where it stopped.
 
 With --adaptation-share, a part of the budget goes to a third stage, in which a copy of the decompressor learns to read
 what the denoiser makes of the texts' latents; texts that are sampled are read by that one.

@@ -84,9 +84,10 @@ class LoopStates:
 
 
 def with_states(encoder: TextEncoder, batch: Batch) -> Batch:
-    """The batch with states [B, L, D] in place of the tokens that they are of."""
+    """The batch with states [B, L, D] in place of the tokens [B, L] that they are of, whose mask may be wider."""
     computed = dict(batch)
     for name, mask in _NAMES:
         if name + IDS in computed:
-            computed[name] = encoder.batch_states(computed.pop(name + IDS), computed[mask])
+            ids = computed.pop(name + IDS)
+            computed[name] = encoder.batch_states(ids, computed[mask][:, : ids.shape[1]])
     return batch.having(computed)

@@ -74,6 +74,13 @@ def test_each_batch_pays_for_its_own_states(encoder: TextEncoder, tmp_path: Path
     assert loop[1] > stored[1]  # for the sources
 
 
+def test_a_command_that_no_share_limits_encodes_in_the_loop_where_nobody_says(
+    encoder: TextEncoder, tmp_path: Path
+) -> None:
+    loop, auto = (tiny_autoencoder(encoder, tmp_path / states, FEW, states=states)[1] for states in ("loop", "auto"))
+    assert auto.flops == loop.flops and auto.notes["encoding_flops"] == loop.notes["encoding_flops"]
+
+
 def test_nothing_is_stored_but_a_sample(encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosmos.data.encoding.SAMPLE", 5)
     pipeline, _ = tiny_autoencoder(encoder, tmp_path, FEW, states="loop")

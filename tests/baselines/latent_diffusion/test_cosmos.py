@@ -13,6 +13,8 @@ import pytest
 from baselines import registry
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.cosmos import CosmosFullSystem, CosmosSystem
+from baselines.latent_diffusion.ld4lg import LD4LGSystem
+from baselines.latent_diffusion.tencdm import TEncDMSystem
 from cosmos.recipes import RECIPES
 from cosmos.text.encoder import TextEncoder
 
@@ -58,6 +60,33 @@ def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
         fitted = fit(system, tmp_path / states, budget)
         assert abs(fitted.notes["documents"] - documents) < 3
         assert fitted.flops <= budget.amount
+
+
+@pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+def test_where_nobody_says_states_are_stored_if_all_are_paid_for_and_fit(
+    name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = TextEncoder(str(encoder_folder))
+    budget = Budget(50 * encoder.flops(encoder.ids([text for pair in PAIRS[:20] for text in pair], 14)[0]), "flops")
+
+    def spent(states: str, share: float, folder: str) -> tuple[float, float, int]:
+        system = make(name, encoder_folder, states=states, encoding_share=share, **TWO_STAGES)
+        fitted = fit(system, tmp_path / folder, budget)
+        assert fitted.notes["documents"] == 20
+        return fitted.flops, fitted.notes["encoding_flops"], fitted.steps
+
+    stored, loop = spent("stored", 0.5, "stored"), spent("loop", 0.01, "loop")
+    assert stored[1] > loop[1]  # sources are encoded before training, too
+    assert spent("auto", 0.5, "paid") == stored
+    assert spent("auto", 0.01, "unpaid") == loop
+    monkeypatch.setattr("baselines.latent_diffusion.encoding_budget.MOST_STORED", 100.0)
+    assert spent("auto", 0.5, "large")[1] == spent("loop", 0.5, "loop-too")[1] < stored[1]
+
+
+def test_where_states_come_from_is_the_same_for_all_who_have_an_encoder() -> None:
+    for preset in ("nano", "small", "base"):
+        places = {kind.presets[preset].states for kind in (CosmosSystem, TEncDMSystem, LD4LGSystem)}
+        assert places == {"stored" if preset == "nano" else "auto"}
 
 
 def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,15 +14,28 @@ import torch
 from baselines.contract import UserError
 from baselines.latent_diffusion.tencdm import (
     DECODER_TIMES,
+    StateDataset,
     StateDecoder,
     TEncDMSystem,
     decoder_cross_entropy,
     noise_for_decoder,
+    on_canvas,
 )
 from cosmos.config import DenoiserConfig
+from cosmos.data.encoding import Encoding
+from cosmos.data.loop_states import IDS
 from cosmos.diffusion.schedule import Tangent, make_schedule
 from cosmos.models.denoiser import SourceStates
+from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
+from cosmos.text.encoder import TextEncoder
+from cosmos.text.files import Texts
+from cosmos.text.vocabulary import Vocabulary
+from cosmos.training.batches import Batch
+from cosmos.training.config import TrainingRun
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "cosmos"))
+from tiny_cosmos import SOURCES, TARGETS, tiny_encoder
 
 SCHEDULE = Tangent(9.0)
 CONFIG = DenoiserConfig(latents=6, latent_width=8, width=16, layers=2, heads=2, source_width=8, source_layers=1)
@@ -74,6 +90,42 @@ def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() 
     assert all(parameter.grad is None for parameter in network.parameters())
     with pytest.raises(UserError, match="must not be negative"):
         dataclasses.replace(TEncDMSystem.presets["nano"], decoder_weight=-1.0)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_texts_are_read_and_encoded_at_their_own_length(conditional: bool, tmp_path: Path) -> None:
+    """And are then, on the whole sequence, what they would be if they were as long."""
+    encoder, canvas = TextEncoder(str(tiny_encoder(tmp_path / "encoder"))), 24
+    texts = Texts(TARGETS[:12], SOURCES[:12] if conditional else None)
+    run, vocabulary = TrainingRun(tmp_path, 0, "cpu"), Vocabulary.of(TARGETS, str(encoder.folder))
+    data = {}
+    for place in ("stored", "loop"):
+        encoding = Encoding(encoder, vocabulary, canvas, 16, run, place)
+        data[place] = encoding.corpus(texts, Texts([], None))
+    stored, loop = (StateDataset(data[place].train, canvas) for place in ("stored", "loop"))
+    index, prepare = torch.tensor([3, 0, 7]), data["loop"].prepare
+    assert prepare is not None
+    longest = int(data["loop"].train.targets.lengths[index].max())
+    for length in (None, loop.longest):
+        rows = loop.batch(index, length)
+        assert rows[f"states{IDS}"].shape[1] == (length or longest) < canvas
+        computed, expected = prepare(Batch(rows)), stored.batch(index, length)
+        assert computed.keys() == expected.keys()
+        assert expected["states"].shape[1] == (canvas if length else longest)
+        computed["states"] = on_canvas(computed["states"], computed["mask"])
+        expected["states"] = on_canvas(expected["states"], expected["mask"])
+        for name, value in expected.items():
+            torch.testing.assert_close(computed[name], value, rtol=2e-3, atol=2e-3)  # stored as float16
+        wide = data["stored"].train.targets.batch(index, canvas)
+        assert all(torch.equal(expected[name], value) for name, value in wide.items())
+    rows, whole = loop.batch(index), data["loop"].train.targets.batch(index, canvas)
+    targets = {name: value for name, value in rows.items() if not name.startswith("source")}
+    costs = [measure_flops(partial(prepare, Batch(batch))) for batch in (targets, whole)]
+    assert costs[0] < longest / canvas * 1.01 * costs[1]
+    # What costs more where it is longer: of stored states, nothing but sources.
+    assert bool((loop.lengths >= data["loop"].train.targets.lengths).all()) and len(loop.lengths) == 12
+    sources = data["stored"].train.sources
+    assert torch.equal(stored.lengths, torch.ones(12, dtype=torch.int64) if sources is None else sources.lengths)
 
 
 def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> None:
