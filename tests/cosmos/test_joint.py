@@ -13,11 +13,21 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cosmos.config import DiffusionConfig, ScheduleConfig
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.io.errors import UserError
-from cosmos.joint import JointModel, fit_statistics, joint_loss, joint_stage, train_jointly
+from cosmos.joint import (
+    JointDataset,
+    JointModel,
+    decoder_losses,
+    fit_statistics,
+    joint_loss,
+    joint_stage,
+    streams_again,
+    train_jointly,
+)
 from cosmos.joint_recipes import JOINT_RECIPES, JointConfig, joint_ladder
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
@@ -27,6 +37,7 @@ from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 from cosmos.training.batches import Batch
+from cosmos.training.buckets import RaggedDataset, positions_to_read
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingResult, TrainingRun
 
@@ -330,3 +341,76 @@ def test_what_cannot_be_is_refused_in_one_sentence(bad: Callable[[], object], sa
     with pytest.raises(UserError, match=said) as caught:
         bad()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{}, {"stop_tokens": False}, {"mse_weight": 0.0, "stop_tokens": False}])
+def test_decoders_losses_have_the_values_and_gradients_of_logits_of_all_positions(
+    changes: dict[str, Any], corpus: EncodedCorpus
+) -> None:
+    network, rows = model(replace(CONFIG, **changes)).eval(), batch(corpus)
+    config, decompressor, mask = network.config, network.autoencoder.decompressor, rows["mask"]
+    states = standardiser(corpus)(rows["states"], mask)
+    latents = torch.randn(8, DENOISER.latents, DENOISER.latent_width, generator=torch.Generator().manual_seed(3))
+    hidden = decompressor.hidden(network.denoiser.normaliser.restore(latents))[:, : mask.shape[1]]
+    logits = decompressor.head(hidden.detach() if config.stop_tokens else hidden)
+    each = functional.cross_entropy(logits.transpose(1, 2), rows["tokens"], reduction="none")
+    each = each + config.mse_weight * (hidden - states).square().mean(-1)
+    wanted = ((each * mask).sum(1) / mask.sum(1)).sum()
+    weights = list(decompressor.parameters())
+    gradients = torch.autograd.grad(wanted, weights)
+    calls: list[int] = []
+    decompressor.head.register_forward_hook(lambda *_: calls.append(1))
+    for given in ({}, {"positions": positions_to_read(mask, fixed=True)}):
+        found = decoder_losses(network, latents, states, Batch({**rows, **given}), CounterRNG(torch.arange(8)))
+        assert not calls  # no logits of all positions are made
+        torch.testing.assert_close(found, wanted)
+        for mine, theirs in zip(torch.autograd.grad(found, weights), gradients, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_where_shapes_are_fixed_only_the_positions_of_the_batch_are_decoded(corpus: EncodedCorpus) -> None:
+    network, rows, lengths = model().eval(), batch(corpus, 2), list[int]()
+    network.autoencoder.decompressor.to_text.register_forward_hook(lambda _, x, made: lengths.append(made.shape[1]))
+    for fixed in (False, True):
+        joint_loss(network, standardiser(corpus), Batch(rows, fixed), DIFFUSION, CounterRNG(torch.arange(2)))
+    assert lengths == [AUTOENCODER.max_tokens, rows["mask"].shape[1]] and lengths[1] < lengths[0]
+
+
+def test_rows_are_padded_to_the_length_that_is_asked_for(corpus: EncodedCorpus) -> None:
+    data = JointDataset(corpus.train)
+    assert isinstance(data, RaggedDataset)
+    assert torch.equal(data.lengths, corpus.train.targets.lengths) and data.longest == AUTOENCODER.max_tokens
+    shapes = set()
+    for index in torch.arange(8).split(2):
+        rows, plain = data.batch(index, 12), data.batch(index)
+        shapes.add(tuple((name, *value.shape) for name, value in rows.items()))
+        for name, value in plain.items():
+            width = value.shape[1]
+            assert torch.equal(rows[name][:, :width], value) and not rows[name][:, width:].any()
+    assert len(shapes) == 1
+
+
+def test_streams_that_are_drawn_again_stay_what_they_were() -> None:
+    seeds = CounterRNG(torch.arange(6), compiled=False, fused=True)
+    seeds.uniform()
+    again, part = streams_again(seeds.rows(slice(None)), 2), streams_again(seeds.part(2, 5), 2)
+    assert again.fused and part.fused
+    assert (len(again), part.start, part.batch_rows) == (12, 2, 12)
+    assert float(again.of_batch()) == float(part.of_batch())  # one number for the whole batch
+    own, whole = part.uniform(3), again.uniform(3)
+    assert torch.equal(own, torch.cat((whole[2:5], whole[8:11])))
+
+
+def test_states_in_the_loop_have_the_losses_of_stored_ones(corpus: EncodedCorpus, tmp_path: Path) -> None:
+    encoder = TextEncoder(str(tiny_encoder(tmp_path / "encoder")), "cpu")
+    vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
+    run = TrainingRun(tmp_path, 3, "cpu")
+    looped = Encoding(encoder, vocabulary, AUTOENCODER.max_tokens, 16, run, "loop").corpus(*PAIRS)
+    budget, losses = Budget(6, "steps"), []
+    for number, texts in enumerate((corpus, looped)):
+        network = model()
+        fit_statistics(network, standardiser(corpus), texts)
+        stage = joint_stage(network, standardiser(corpus), texts, DIFFUSION)
+        losses.append(train_jointly(stage, TRAINING, budget, TrainingRun(tmp_path / str(number), 3, "cpu")))
+    assert "states_ids" in JointDataset(looped.train).batch(torch.arange(2))
+    assert losses[0].validation_loss == pytest.approx(losses[1].validation_loss, rel=1e-2)
