@@ -1,7 +1,7 @@
 """Cosmos trained in one stage: compressor, denoiser and decompressor together (`cosmos.joint`, after LDLM, 2605.07933).
 
-Networks, sizes, samplers and settings are those of `cosmos`, and so is where frozen states are computed (`states`: stored
-at nano, in the loop at small and base). So what is compared is how they are trained: one budget
+Networks, sizes, samplers and settings are those of `cosmos`, and so is where frozen states are computed (`states`:
+stored before training at nano, in the loop at small and base). So what is compared is how they are trained: one budget
 for one stage, each step of which costs about what a step of both stages costs. LDLM's denoiser has no norm at its end,
 and its schedule is sigma/alpha = 3 tan(pi t/2). Passages, where the corpus has any, are not learnt from, for they have
 no sources.

@@ -19,13 +19,11 @@ from cosmos.config import DiffusionConfig, ScheduleConfig
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.io.errors import UserError
 from cosmos.joint import (
-    JointDataset,
     JointModel,
     decoder_losses,
     fit_statistics,
     joint_loss,
     joint_stage,
-    streams_again,
     train_jointly,
 )
 from cosmos.joint_recipes import JOINT_RECIPES, JointConfig, joint_ladder
@@ -37,7 +35,7 @@ from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 from cosmos.training.batches import Batch
-from cosmos.training.buckets import RaggedDataset, positions_to_read
+from cosmos.training.buckets import positions_to_read
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingResult, TrainingRun
 
@@ -374,43 +372,3 @@ def test_where_shapes_are_fixed_only_the_positions_of_the_batch_are_decoded(corp
     for fixed in (False, True):
         joint_loss(network, standardiser(corpus), Batch(rows, fixed), DIFFUSION, CounterRNG(torch.arange(2)))
     assert lengths == [AUTOENCODER.max_tokens, rows["mask"].shape[1]] and lengths[1] < lengths[0]
-
-
-def test_rows_are_padded_to_the_length_that_is_asked_for(corpus: EncodedCorpus) -> None:
-    data = JointDataset(corpus.train)
-    assert isinstance(data, RaggedDataset)
-    assert torch.equal(data.lengths, corpus.train.targets.lengths) and data.longest == AUTOENCODER.max_tokens
-    shapes = set()
-    for index in torch.arange(8).split(2):
-        rows, plain = data.batch(index, 12), data.batch(index)
-        shapes.add(tuple((name, *value.shape) for name, value in rows.items()))
-        for name, value in plain.items():
-            width = value.shape[1]
-            assert torch.equal(rows[name][:, :width], value) and not rows[name][:, width:].any()
-    assert len(shapes) == 1
-
-
-def test_streams_that_are_drawn_again_stay_what_they_were() -> None:
-    seeds = CounterRNG(torch.arange(6), compiled=False, fused=True)
-    seeds.uniform()
-    again, part = streams_again(seeds.rows(slice(None)), 2), streams_again(seeds.part(2, 5), 2)
-    assert again.fused and part.fused
-    assert (len(again), part.start, part.batch_rows) == (12, 2, 12)
-    assert float(again.of_batch()) == float(part.of_batch())  # one number for the whole batch
-    own, whole = part.uniform(3), again.uniform(3)
-    assert torch.equal(own, torch.cat((whole[2:5], whole[8:11])))
-
-
-def test_states_in_the_loop_have_the_losses_of_stored_ones(corpus: EncodedCorpus, tmp_path: Path) -> None:
-    encoder = TextEncoder(str(tiny_encoder(tmp_path / "encoder")), "cpu")
-    vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
-    run = TrainingRun(tmp_path, 3, "cpu")
-    looped = Encoding(encoder, vocabulary, AUTOENCODER.max_tokens, 16, run, "loop").corpus(*PAIRS)
-    budget, losses = Budget(6, "steps"), []
-    for number, texts in enumerate((corpus, looped)):
-        network = model()
-        fit_statistics(network, standardiser(corpus), texts)
-        stage = joint_stage(network, standardiser(corpus), texts, DIFFUSION)
-        losses.append(train_jointly(stage, TRAINING, budget, TrainingRun(tmp_path / str(number), 3, "cpu")))
-    assert "states_ids" in JointDataset(looped.train).batch(torch.arange(2))
-    assert losses[0].validation_loss == pytest.approx(losses[1].validation_loss, rel=1e-2)
