@@ -21,15 +21,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, ScheduleConfig
-from cosmos.data.datasets import LoopTextDataset, TargetDataset
+from cosmos.data.datasets import LatentDataset, LoopTextDataset, TargetDataset
 from cosmos.diffusion.objective import FIRST_TIME, diffuse
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.autoencoder import Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
+from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import source_of
+from cosmos.stages import of_tokens, source_of
+from cosmos.text.vocabulary import PAD
 from cosmos.training.batches import Batch, Dataset, Rows
+from cosmos.training.buckets import RaggedDataset
 from cosmos.training.loop import Prepare, TrainingStage
 
 ADAPTATION = "adaptation"
@@ -103,13 +106,15 @@ def adaptation_stage(
     data: Dataset,
     validation: Dataset | None,
     prepare: Prepare | None = None,
+    frozen: tuple[nn.Module, ...] = (),
 ) -> TrainingStage:
     """The third stage, of a copy of the decoder that the first stage trained; validation is on denoised latents too.
+    Its noise is not that of the second stage, on which the denoiser was fitted.
 
     Args:
         inputs: clean standardised latents [B, N, C] of a batch and its sources, if any.
         denoiser: trained, its averaged weights in place; it is not moved.
-        prepare: what a step makes of its batch, as in the second stage.
+        prepare: what a step makes of its batch, as in the second stage. frozen: networks that it calls.
     """
     denoiser.eval()
 
@@ -118,7 +123,17 @@ def adaptation_stage(
         return read(model, denoised(denoiser, clean, diffusion, config, seeds, source), source, batch)
 
     adapted = copy.deepcopy(decoder).requires_grad_(True)
-    return TrainingStage(ADAPTATION, adapted, loss, data, validation, prepare=prepare)
+    return TrainingStage(
+        ADAPTATION,
+        adapted,
+        loss,
+        data,
+        validation,
+        prepare=prepare,
+        scored=of_tokens,
+        frozen=(*frozen, denoiser),
+        stream=ADAPTATION,
+    )
 
 
 class ReadDataset:
@@ -132,16 +147,35 @@ class ReadDataset:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def batch(self, index: Tensor) -> Rows:
-        rows = self.latents.batch(index)
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each text, int64 [number of texts]."""
+        return self.texts.lengths
+
+    @property
+    def longest(self) -> int:
+        return self.texts.longest
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        """The rows at `index`, with texts padded to `length` tokens, or to the longest of them; where a length is
+        given, sources are padded as far as any needs."""
+        rows = self._latents(index, length)
         if "tokens" in rows:
             return rows
         if isinstance(self.texts, LoopTextDataset):  # whose tokens come with what states are computed from
-            return {**rows, **{name: self.texts.batch(index)[name] for name in ("tokens", "mask")}}
+            of_texts = self.texts.batch(index, length)
+            return {**rows, **{name: of_texts[name] for name in ("tokens", "mask")}}
         lengths = self.texts.states.lengths[index]
-        length = int(lengths.max())
+        length = length or int(lengths.max())
         mask = torch.arange(length) < lengths[:, None]
-        return {**rows, "tokens": self.texts.tokens[index, :length], "mask": mask}
+        tokens = self.texts.tokens[index, :length]
+        return {**rows, "tokens": functional.pad(tokens, (0, length - tokens.shape[1]), value=PAD), "mask": mask}
+
+    def _latents(self, index: Tensor, length: int | None) -> Rows:
+        if length is None or not isinstance(self.latents, RaggedDataset):
+            return self.latents.batch(index)
+        stored = isinstance(self.latents, LatentDataset) and isinstance(self.latents.latents, Tensor)
+        return self.latents.batch(index, self.latents.longest if stored else length)
 
 
 def read_datasets(
@@ -161,16 +195,19 @@ def latent_inputs(
 
 
 def decompressor_reads(denoiser: Denoiser) -> Read:
-    """Cross-entropy of the tokens that a decompressor reads out of standardised latents, all positions at once."""
+    """Cross-entropy of the tokens that a decompressor reads out of standardised latents, all positions at once. Where
+    shapes are fixed, it decompresses the positions of the batch alone, as the first stage does."""
 
     def read(
         decompressor: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
     ) -> tuple[Tensor, Tensor]:
         assert isinstance(decompressor, Decompressor)
         tokens, mask = batch["tokens"], batch["mask"]
-        hidden = decompressor.hidden(denoiser.normaliser.restore(latents))[:, : tokens.shape[1]]  # [B, L, T]
-        logits = decompressor.head(hidden).float().flatten(0, 1)  # [B * L, V]
-        nll = functional.cross_entropy(logits, tokens.flatten(), reduction="none").view_as(tokens)
-        return (nll * mask).sum(), mask.sum()
+        length = tokens.shape[1]
+        hidden = decompressor.hidden(denoiser.normaliser.restore(latents), length if batch.static_shapes else None)
+        index, counts = choose(mask, batch.get("positions"))
+        read_out = take(hidden[:, :length].flatten(0, 1), index, counts)  # [M, T]
+        nll = summed_nll(read_out, decompressor.head.weight, tokens.flatten()[index], counts.to(torch.float32))
+        return nll, mask.sum()
 
     return read

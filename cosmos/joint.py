@@ -14,7 +14,8 @@ switch: `cosmos.joint_recipes.JointConfig`.
 
 Networks are those of two-stage Cosmos, and the token head is its linear map, so that a comparison is one of training
 alone; the paper has three transformer layers there. Its numbers are known at second hand only. States and latents are
-not corrupted: noise on the decompressor's input is in the place of that.
+not corrupted: noise on the decompressor's input is in the place of that. Frozen states are stored before training, or
+computed in the loop, as the two stages' are.
 
 Axis legend in `cosmos.models.blocks`.
 """
@@ -28,7 +29,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cosmos.config import DiffusionConfig
@@ -36,12 +36,14 @@ from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.diffusion.objective import estimated, noised_example, squared_error
 from cosmos.diffusion.timestep_sampling import AdaptiveTimes
 from cosmos.joint_recipes import JointConfig
-from cosmos.models.autoencoder import Autoencoder
+from cosmos.models.autoencoder import Autoencoder, summed_squares
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.running_statistics import Moments, moments, standardise_running, update_running
 from cosmos.models.standardiser import Standardiser
+from cosmos.models.token_head import choose, summed_nll, take
+from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import first_texts, source_of
+from cosmos.stages import first_texts, of_tokens, source_of
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun
@@ -135,7 +137,7 @@ def joint_loss(
         losses = (nothing, nothing) if times is None else times.summed(example.t, errors.detach())
         model.seen = Seen(moments(raw), *losses)
     # Last, so that whether it draws noise changes none of the denoiser's.
-    decoded = decoder_losses(model, latents, states, batch["tokens"], mask, seeds)
+    decoded = decoder_losses(model, latents, states, batch, seeds)
     return decoded.sum() + errors.sum() / draws, errors.new_full((), len(latents))
 
 
@@ -151,25 +153,36 @@ def sources_again(source: SourceStates | None, draws: int) -> SourceStates | Non
 
 def streams_again(seeds: CounterRNG, draws: int) -> CounterRNG:
     """Streams for `drawn_again`, one for each row and draw, which follow from the row's own."""
+    whole = None
+    if seeds.whole is not None:  # asked first, at the draw at which its parts are
+        whole = seeds.whole.rows(slice(None))
+        whole.draws = seeds.draws
+        whole = streams_again(whole, draws)
     numbers = (seeds.uniform(draws) * 2.0**53).long()  # [B, draws]
-    return CounterRNG(numbers.T.flatten(), seeds.compiled)
+    again = CounterRNG(numbers.T.flatten(), seeds.compiled, seeds.fused)
+    again.start, again.whole = seeds.start, whole
+    return again
 
 
-def decoder_losses(
-    model: JointModel, latents: Tensor, states: Tensor, tokens: Tensor, mask: Tensor, seeds: CounterRNG
-) -> Tensor:
-    """Cross-entropy of tokens and squared error of states that are decoded from standardised latents [B, N, C]: the
-    mean over the tokens of each text, [B]."""
-    config, decompressor = model.config, model.autoencoder.decompressor
+def decoder_losses(model: JointModel, latents: Tensor, states: Tensor, batch: Batch, seeds: CounterRNG) -> Tensor:
+    """Cross-entropy of tokens and squared error of standardised states [B, L, T] that are decoded from standardised
+    latents [B, N, C]: the mean over the tokens of each text, summed over texts. Where shapes are fixed, the positions
+    of the batch alone are decoded."""
+    config, decompressor, length = model.config, model.autoencoder.decompressor, states.shape[1]
+    tokens, mask = batch["tokens"], batch["mask"]
     if model.training and config.decoder_noise > 0:
         latents = latents + config.decoder_noise * seeds.normal(*latents.shape[1:], dtype=latents.dtype)
     raw = model.denoiser.normaliser.restore(latents)
-    hidden = decompressor.hidden(raw)[:, : states.shape[1]]  # [B, L, T]
-    logits = decompressor.head(hidden.detach() if config.stop_tokens else hidden)  # [B, L, V]
-    loss = functional.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
+    hidden = decompressor.hidden(raw, length if batch.static_shapes else None)[:, :length]  # [B, L, T]
+    index, counts = choose(mask, batch.get("positions"))
+    read = take(hidden.flatten(0, 1), index, counts)  # [M, T]
+    weights = (mask / mask.sum(1, keepdim=True)).flatten()[index] * counts  # [M]
+    told = read.detach() if config.stop_tokens else read
+    loss = summed_nll(told, decompressor.head.weight, tokens.flatten()[index], weights, compiled=seeds.fused)
     if config.mse_weight:
-        loss = loss + config.mse_weight * (hidden.float() - states.float()).square().mean(-1)
-    return (loss * mask).sum(1) / mask.sum(1)
+        squares = compiled_if(seeds.fused, summed_squares, static=True)
+        loss = loss + config.mse_weight * squares(read, states.flatten(0, 1)[index], weights)
+    return loss
 
 
 class JointDataset:
@@ -181,11 +194,22 @@ class JointDataset:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def batch(self, index: Tensor) -> Rows:
-        rows = self.targets.batch(index)
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each target, int64 [number of texts]."""
+        return self.targets.lengths
+
+    @property
+    def longest(self) -> int:
+        return self.targets.longest
+
+    def batch(self, index: Tensor, length: int | None = None) -> Rows:
+        """The rows at `index`, with targets padded to `length` tokens, or to the longest of them; where a length is
+        given, sources are padded as far as any needs."""
+        rows = self.targets.batch(index, length)
         if self.sources is not None:
-            states, mask = self.sources.rows(index, int(self.sources.lengths[index].max()))
-            rows |= {"source": states, "source_mask": mask}
+            wanted = int(self.sources.lengths.max()) if length else self.sources.longest_of(index)
+            rows |= self.sources.batch(index, wanted, "source", "source_mask")
         return rows
 
 
@@ -199,7 +223,10 @@ def joint_stage(
         return joint_loss(network, standardiser, batch, diffusion, seeds)
 
     held_out = None if corpus.validation is None else JointDataset(corpus.validation)
-    return TrainingStage(JOINT, model, loss, JointDataset(corpus.train), held_out)
+    learnt = JointDataset(corpus.train)
+    return TrainingStage(
+        JOINT, model, loss, learnt, held_out, prepare=corpus.prepare, scored=of_tokens, frozen=corpus.frozen
+    )
 
 
 @torch.no_grad()
@@ -208,7 +235,7 @@ def fit_statistics(model: JointModel, standardiser: Standardiser, corpus: Encode
     training, as running ones begin somewhere, and after it, as the weights that are kept are no step's own."""
     if not model.config.running_statistics:
         return
-    states, mask, _ = first_texts(corpus.train.targets, standardiser)
+    states, mask, _ = first_texts(corpus.sample, standardiser)
     parts = zip(states.split(256), mask.split(256), strict=True)
     training = model.training
     model.eval()

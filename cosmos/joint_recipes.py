@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
-from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
+from cosmos.config import (
+    PRESETS,
+    AutoencoderConfig,
+    DenoiserConfig,
+    DiffusionConfig,
+    Place,
+    ScheduleConfig,
+    check_places,
+)
 from cosmos.io.errors import UserError, check_range
 from cosmos.recipes import BASE_DENOISER, NANO, RECIPES, SMALL, check_shares
 from cosmos.training.budget import Budget
@@ -97,9 +105,11 @@ class JointRecipe:
     budget: Budget
     start_linear: bool = False
     encoding_share: float = 0.4
+    states: Place = "stored"
     full: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        check_places(self.states)
         check_shares(encoding_share=self.encoding_share)
         if self.training.batch_size < 2 and self.model.joint.running_statistics:
             raise UserError("Latents of a batch are standardised together; give training.batch_size=2 or more.")
@@ -124,10 +134,10 @@ JOINT_RECIPES: Mapping[str, JointRecipe] = MappingProxyType(
         ),
         "small": JointRecipe(
             JointPreset.like_cosmos("small", replace(SHORT, refresh_steps=100)),
-            SMALL, RECIPES["small"].budget,
+            SMALL, RECIPES["small"].budget, states="loop",
         ),
         "base": JointRecipe(
-            JointPreset.like_cosmos("base", JointConfig()), BASE_DENOISER, RECIPES["base"].budget,
+            JointPreset.like_cosmos("base", JointConfig()), BASE_DENOISER, RECIPES["base"].budget, states="loop",
         ),
     }
 )  # fmt: skip

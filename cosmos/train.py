@@ -203,7 +203,7 @@ def _adapting(pipeline: Pipeline, second: TrainingStage, corpus: EncodedCorpus, 
     rows, held_rows = read_datasets(second, corpus.train.targets, held_out)
     inputs, reads = latent_inputs(denoiser, pipeline.standardiser), decompressor_reads(denoiser)
     of = (pipeline.autoencoder.decompressor, reads, inputs, denoiser, recipe.model.diffusion, recipe.adaptation)
-    return adaptation_stage(*of, rows, held_rows, second.prepare)
+    return adaptation_stage(*of, rows, held_rows, second.prepare, second.frozen)
 
 
 def _together(second: TrainingResult, third: TrainingResult) -> TrainingResult:

@@ -1,6 +1,7 @@
 """Cosmos trained in one stage: compressor, denoiser and decompressor together (`cosmos.joint`, after LDLM, 2605.07933).
 
-Networks, sizes, samplers and settings are those of `cosmos`, so what is compared is how they are trained: one budget
+Networks, sizes, samplers and settings are those of `cosmos`, and so is where frozen states are computed (`states`:
+stored before training at nano, in the loop at small and base). So what is compared is how they are trained: one budget
 for one stage, each step of which costs about what a step of both stages costs. LDLM's denoiser has no norm at its end,
 and its schedule is sigma/alpha = 3 tan(pi t/2). Passages, where the corpus has any, are not learnt from, for they have
 no sources.
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
-from baselines.contract import Budget, Corpus
+from baselines.contract import Budget, Corpus, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.cosmos import CosmosSystem
 from baselines.latent_diffusion.distillation import DistilledSampling
 from baselines.latent_diffusion.ignored_keys import ignored_keys
@@ -62,10 +64,19 @@ class CosmosJointSystem(CosmosSystem):
             decoder_share=0.5,
             budget=recipe.budget,
             encoding_share=recipe.encoding_share,
+            states=recipe.states,
         )
 
     def passages(self, corpus: Corpus, encoder: TextEncoder) -> tuple[()]:
         return ()
+
+    def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
+        raise UserError("cosmos-joint has no first stage to train once; train-decoder is for systems of two stages.")
+
+    def train_on_random_rows(
+        self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent
+    ) -> tuple[TrainingResult, int]:
+        raise UserError("cosmos-joint has one stage, which is not timed on random rows; time a system of two stages.")
 
     def train_networks(
         self, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun

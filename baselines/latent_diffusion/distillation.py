@@ -92,7 +92,15 @@ def distil(
             teacher, diffusion, config, teacher_calls=teacher_calls, calls=calls, first=first
         )
         name = f"distilled-{calls}"
-        own = replace(stage, name=name, network=student, loss=partial(_loss, objective, clean), validation_loss=None)
+        own = replace(
+            stage,
+            name=name,
+            network=student,
+            loss=partial(_loss, objective, clean),
+            validation_loss=None,
+            frozen=(*stage.frozen, teacher),
+            stream=name,  # so that no step repeats the noise of one that the teacher was fitted with
+        )
         results[name] = train(own, config.training, budget.part(1.0 / len(config.calls)), run)
         students[calls] = {key: value.detach().cpu().clone() for key, value in resume.weights(student).items()}
         if config.method == "progressive":

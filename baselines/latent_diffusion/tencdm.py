@@ -276,7 +276,8 @@ class TEncDMSystem(LatentDiffusionSystem):
         recipe: TEncDMRecipe = self.recipe
         config, diffusion = recipe.adaptation, recipe.diffusion
         of = (model.decoder, self.reads(model), lambda batch: self.clean(model, batch), model.denoiser)
-        stage = adaptation_stage(*of, diffusion, config, second.data, second.validation, second.prepare)
+        rows, held_rows = second.data, second.validation
+        stage = adaptation_stage(*of, diffusion, config, rows, held_rows, second.prepare, second.frozen)
         return replace(stage, scored=of_tokens)
 
     def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:

@@ -19,6 +19,7 @@ from cosmos.data.encoding import first_process_first
 from cosmos.diffusion.grids import MOST_CALLS, Products, fine_noises, joined, optimised_grids, products
 from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, noises_between, with_network
 from cosmos.diffusion.schedule import make_schedule
+from cosmos.io import seals
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.io.typed_json import read_as
 from cosmos.models.denoiser import Denoiser
@@ -66,7 +67,8 @@ def choose(
         budget: this stage's own; one in steps pays for training alone, and then it does not limit anything here.
 
     Raises:
-        UserError: no validation documents, or a budget too small for the first of them.
+        UserError: no validation documents, a budget too small for the first of them, or what was chosen before has
+            been changed since.
     """
     path = run.workdir / FILE
     with first_process_first(run.device):
@@ -74,11 +76,20 @@ def choose(
             if stage.validation is None or len(stage.validation) == 0:
                 raise UserError("Time grids are chosen on validation documents; give some, or set grid_share=0.")
             make_folder(run.workdir)
-            write_json(path, _chosen(stage, clean, diffusion, budget, run))
-    return read_as(ChosenGrids, read_json(path), str(path), "delete it, and run again")
+            seals.write_sealed(path, _chosen(stage, clean, diffusion, budget, run))
+    remedy = "delete it, and run again"
+    return read_as(ChosenGrids, seals.read_sealed(path, remedy), str(path), remedy)
 
 
-def _chosen(stage: TrainingStage, clean: Clean, diffusion: DiffusionConfig, budget: Budget, run: TrainingRun) -> object:
+def unspent(budget: Budget, cost: Cost) -> float:
+    """What choosing has left of its budget; nothing of one in steps, which sets nothing aside for it."""
+    spent = {"steps": budget.amount, "seconds": cost.seconds, "flops": cost.flops}[budget.unit]
+    return max(0.0, budget.amount - spent)
+
+
+def _chosen(
+    stage: TrainingStage, clean: Clean, diffusion: DiffusionConfig, budget: Budget, run: TrainingRun
+) -> Mapping[str, object]:
     count = min(TEXTS, len(stage.validation or ()))
     found: list[Products] = []
     costs: list[Cost] = []

@@ -20,13 +20,20 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage, train
 
 
+def later_part(left: Budget, unspent: float, share: float, others: float) -> Budget:
+    """The budget of a stage after time grids: its share, and as much of what they have left over as it has of all that
+    come after them."""
+    return Budget(left.amount * share + unspent * share / (share + others), left.unit)
+
+
 class TrainsInStages:
     """What a `LatentDiffusionSystem` does with the budget that encoding has left."""
 
     def train_networks(
         self: Any, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
     ) -> TrainedStages:
-        """Train one stage after the other.
+        """Train one stage after the other. What choosing time grids has not used of its share goes to the stages that
+        come after it, if there are any.
 
         Args:
             left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
@@ -47,13 +54,16 @@ class TrainsInStages:
         adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
         if recipe.grid_share > 0:
             grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run)
+        unspent = 0.0 if grids is None else time_grids.unspent(left.part(recipe.grid_share), grids["cost"])
         if (config := recipe.distillation).share > 0:
-            students, rounds = distillation.distil(*of_denoiser, config, left.part(config.share), run)
+            part = later_part(left, unspent, config.share, recipe.adaptation_share)
+            students, rounds = distillation.distil(*of_denoiser, config, part, run)
             trained |= rounds
         if recipe.adaptation_share > 0:
             third = self.third_stage(model, data, next_stage)
             training = adaptation_training(recipe.adaptation, recipe.decoder_training)
-            trained[third.name] = train(third, training, left.part(recipe.adaptation_share), run)
+            part = later_part(left, unspent, recipe.adaptation_share, config.share)
+            trained[third.name] = train(third, training, part, run)
             adapted = third.network
         return TrainedStages(trained, prepared, second.validation_loss, adapted, grids, students)
 
@@ -63,5 +73,5 @@ class TrainsInStages:
         rows, held_rows = read_datasets(second, data.train.targets, held_out)
         inputs = latent_inputs(model.denoiser, model.standardiser)
         of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
-        stage = adaptation_stage(*of, rows, held_rows, second.prepare)
+        stage = adaptation_stage(*of, rows, held_rows, second.prepare, second.frozen)
         return replace(stage, scored=self.first_stage(model, data).scored)

@@ -6,7 +6,8 @@ accelerate's.
 
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
 (seed, epoch), or of these sorted in pools (`cosmos.training.buckets`); noise is one `CounterRNG` stream per row from
-(seed, step, place in the global batch); dropout is seeded from (seed, step, process). Nothing else is random, so a run
+(seed, step, place in the global batch); dropout is seeded from (seed, step, process), where the seed is the run's, or
+is made of it and the stage's stream (`cosmos.training.stage.TrainingStage.stream`). Nothing else is random, so a run
 that was killed and called again ends with the same bytes on the CPU when its budget is in steps or FLOPs; on one type
 of processor, with one number of threads and the same packages, for sums round otherwise on another.
 
@@ -90,7 +91,7 @@ def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run
     shapes = {name: list(value.shape) for name, value in resume.weights(stage.network).items()}
     return {
         **asdict(config),
-        "seed": run.seed,
+        "seed": stage.seed(run.seed),
         "made_of": run.made_of,
         "budget": str(budget),
         "data_length": len(stage.data),
@@ -160,10 +161,11 @@ class _Trainer:
             raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
         self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
-        self.step = OptimiserStep(self.model, config, processes, run.seed)
+        self.seed = stage.seed(run.seed)
+        self.step = OptimiserStep(self.model, config, processes, self.seed)
         self.best: list[Tensor] | None = None
         brings = isinstance(stage.data, BringsOrder)
-        self.order = stage.data.order(run.seed) if brings else EpochSampler(len(stage.data), run.seed)
+        self.order = stage.data.order(self.seed) if brings else EpochSampler(len(stage.data), self.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
         began = time.perf_counter()
         self.counters = self._restored()
@@ -208,7 +210,7 @@ class _Trainer:
 
     def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
         data, scored, size = self.stage.data, self.stage.scored, self.config.batch_size
-        return Batches(data, self.order, sizes, size, self.step.part, self.run.seed, scored, static_shapes)
+        return Batches(data, self.order, sizes, size, self.step.part, self.seed, scored, static_shapes)
 
     def _price_of_one(self) -> float:
         """FLOPs of one step, about; the same in each process."""
@@ -286,7 +288,7 @@ class _Trainer:
             for start in range(0, len(data), size)[self.processes.rank :: self.processes.count]:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
-                base = hashed(self.run.seed, "validation")
+                base = hashed(self.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device)
                 batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
                 for part, streams in self.step.parts(batch, seeds):

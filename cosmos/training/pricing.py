@@ -5,7 +5,8 @@ chosen. So the mean is that of the whole run, on the batches and the noise that 
 and with the shapes of recorded steps where steps are recorded. Counting a step costs somewhat more than the step, and
 looking at the size of its batch next to nothing: so few are counted, many are looked at, and the mean is the height of
 the line through the counted ones at the mean size (the regression estimator of survey sampling; Cochran, "Sampling
-Techniques", 1977, section 7.1).
+Techniques", 1977, section 7.1). A training of very few steps has all of them counted, as a line through two or three
+would be some percent off.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def flops_per_step(
     steps = total_steps(budget, together(flops[0]))
     assert steps is not None
     sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
-    most = min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
+    most = steps if steps <= MOST else min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
     counted_steps = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
     flops |= {number: counted(number) for number in counted_steps if number not in flops}
     mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch, Dataset, Rows
+from cosmos.training.batches import Batch, Dataset, Rows, hashed
 
 Loss = Callable[[nn.Module, Batch, CounterRNG], tuple[Tensor, Tensor]]
 """`loss(model, batch, seeds)` -> (summed loss, its weight), two scalars. What is minimised is sum / weight over the
@@ -29,9 +29,11 @@ class TrainingStage:
         validation: measured with `validation_loss` (None: with `loss`) in evaluation mode, under the averaged weights.
         prepare: what a step makes of its batch first, as part of what it costs; None: nothing.
         measure: what else is measured then, of the network as it is, for the log; named numbers.
-        frozen: networks that `prepare` calls; they are compiled where the one that is trained is.
+        frozen: networks that `prepare` or the loss calls; they are compiled where the one that is trained is.
         scored: of rows on the CPU, which of the positions [B, L] the loss reads out. Then a step's batch has them as
             "positions" (`cosmos.training.buckets.positions_to_read`), and a GPU need not be asked.
+        stream: of a stage that learns from another's mistakes; its order, noise and dropout are drawn from a seed of
+            their own, made of the run's and of this, so that no step repeats one of that other stage.
     """
 
     name: str
@@ -44,6 +46,11 @@ class TrainingStage:
     measure: Callable[[], Mapping[str, float]] | None = None
     scored: Callable[[Rows], Tensor] | None = None
     frozen: tuple[nn.Module, ...] = ()
+    stream: str = ""
+
+    def seed(self, of_run: int) -> int:
+        """What all draws of this stage follow from; a stage with no stream of its own has the run's seed."""
+        return hashed(of_run, "stream", self.stream) if self.stream else of_run
 
     def preparing(self) -> TrainingStage:
         """The stage with losses that prepare the batches that they are given."""

@@ -71,6 +71,8 @@ REFUSED_BY_THE_SYSTEM = {
     "diffuseq.settings.dpmpp_2m-20.grid": "this solver is not defined",
     "diffuseq.settings.mbr10-dpmpp_2m-20.grid": "this solver is not defined",
 }
+# Keys of a training that a system refuses, whatever they are set to.
+REFUSED_OF_A_TRAINING = {"cosmos-joint": {"micro_batch_size": "standardised together; leave training.micro_batch_size"}}
 # Refused keys with which nothing would run.
 CANNOT_RUN = ("diffuseq.recipe.trunk.cross_attention",)
 
@@ -232,6 +234,9 @@ def test_every_key_of_a_training_reaches_the_loop(
     assert trainings
     for part in sorted(trainings):
         words = {key: others(value, hint)[0] for key, value, hint in leaves(part_of(base.recipe, part), "")}
+        for key, said in REFUSED_OF_A_TRAINING.get(name, {}).items():
+            with pytest.raises(UserError, match=said):
+                planned(name, "detox", {**given, f"{name}.recipe.{part}.{key}": words.pop(key)})
         seen: set[str] = set()
         for number, chosen in enumerate((set(words) - {"warmup_share"}, {"warmup_share"})):  # one excludes the other
             changed = {f"{name}.recipe.{part}.{key}": words[key] for key in chosen}

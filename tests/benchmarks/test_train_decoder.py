@@ -73,6 +73,7 @@ def test_a_run_begins_from_it_and_its_records_say_so(
         (["--system", "ld4lgg", "--texts", "a.txt", "--out", "x"], "did you mean ld4lg"),
         (["--system", "gpt2", "--texts", "a.txt", "--out", "x"], "no first stage of its own"),
         (["--system", "cosmos", "--texts", "a.txt", "--out", "x"], "python -m cosmos train-autoencoder"),
+        (["--system", "cosmos-joint", "--texts", "a.txt", "--out", "x"], "no first stage to train once"),
         (["--system", "tencdm", "--texts", "a.csv", "--out", "x"], "Cannot tell what"),
         (["--system", "tencdm", "--texts", "a.txt", "--out", "x", "--max-tokens", "1"], "between 3 and"),
         (["--system", "tencdm", "--texts", "a.txt", "--out", "x", "--set", "budget=3steps"], "none of the keys"),

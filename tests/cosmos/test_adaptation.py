@@ -8,11 +8,12 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cosmos.adaptation import (
     ADAPTED,
@@ -21,8 +22,9 @@ from cosmos.adaptation import (
     decompressor_reads,
     denoised,
 )
-from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, ScheduleConfig
+from cosmos.config import RELEASE_END_NOISE, AdaptationConfig, DiffusionConfig, Place, ScheduleConfig
 from cosmos.data.datasets import LatentDataset
+from cosmos.data.encoding import Encoding
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
@@ -31,11 +33,14 @@ from cosmos.pipeline import Pipeline, check
 from cosmos.recipes import RECIPES
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.encoder import TextEncoder
+from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.batches import Batch
+from cosmos.training.buckets import RaggedDataset, positions_to_read
 from cosmos.training.budget import Budget
+from cosmos.training.config import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_cosmos import AUTOENCODER, DENOISER, SOURCES, TARGETS, tiny_autoencoder, tiny_diffusion, tiny_encoder
+from tiny_cosmos import AUTOENCODER, DENOISER, PAIRS, SOURCES, TARGETS, tiny_autoencoder, tiny_diffusion, tiny_encoder
 from tiny_training import TensorDataset
 
 DIFFUSION = DiffusionConfig(ScheduleConfig(d=5.0))
@@ -240,3 +245,70 @@ def test_shares_and_sizes_have_bounds() -> None:
     for changes in wrong:
         with pytest.raises(UserError, match=f"The {next(iter(changes))} of an adaptation|calls of an adaptation"):
             dataclasses.replace(AdaptationConfig(), **changes)
+
+
+def test_what_is_read_out_has_the_value_and_gradients_of_logits_of_all_positions() -> None:
+    torch.manual_seed(0)
+    decompressor = Autoencoder(dataclasses.replace(AUTOENCODER, vocabulary=20)).eval().decompressor
+    denoiser = Denoiser(dataclasses.replace(DENOISER, source_width=None))
+    latents = torch.randn(4, DENOISER.latents, DENOISER.latent_width)
+    tokens, mask = torch.randint(20, (4, 7)), torch.arange(7) < torch.tensor([7, 2, 5, 1])[:, None]
+    logits = decompressor.head(decompressor.hidden(denoiser.normaliser.restore(latents))[:, :7])
+    wanted = (functional.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none") * mask.flatten()).sum()
+    gradients = torch.autograd.grad(wanted, list(decompressor.parameters()))
+    positions = positions_to_read(mask, fixed=True)
+    calls: list[int] = []
+    decompressor.head.register_forward_hook(lambda *_: calls.append(1))
+    for rows in ({}, {"positions": positions}):
+        batch = Batch({"tokens": tokens, "mask": mask, **rows})
+        total, weight = decompressor_reads(denoiser)(decompressor, latents, None, batch)
+        assert float(weight) == 15 and not calls  # no logits of all positions are made
+        torch.testing.assert_close(total, wanted)
+        for mine, theirs in zip(torch.autograd.grad(total, list(decompressor.parameters())), gradients, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_where_shapes_are_fixed_only_the_positions_of_the_batch_are_decompressed() -> None:
+    decompressor = Autoencoder(dataclasses.replace(AUTOENCODER, vocabulary=20)).decompressor
+    denoiser = Denoiser(dataclasses.replace(DENOISER, source_width=None))
+    rows = {"tokens": torch.zeros(2, 5, dtype=torch.int64), "mask": torch.ones(2, 5, dtype=torch.bool)}
+    lengths: list[int] = []
+    decompressor.to_text.register_forward_hook(lambda _, given, made: lengths.append(made.shape[1]))
+    for fixed in (False, True):
+        latents = torch.zeros(2, DENOISER.latents, DENOISER.latent_width)
+        decompressor_reads(denoiser)(decompressor, latents, None, Batch(rows, fixed))
+    assert lengths == [AUTOENCODER.max_tokens, 5]
+
+
+def test_rows_are_padded_to_the_length_that_is_asked_for(encoder: TextEncoder, tmp_path: Path) -> None:
+    """Whether latents and states are stored or computed in the loop."""
+    vocabulary = Vocabulary.of([*TARGETS, *SOURCES], str(encoder.folder))
+    for place in get_args(Place):
+        run = TrainingRun(tmp_path / place, 3, "cpu")
+        corpus = Encoding(encoder, vocabulary, AUTOENCODER.max_tokens, 16, run, place).corpus(*PAIRS)
+        texts, sources = corpus.train.targets, corpus.train.sources
+        stored = torch.zeros(len(texts), 2, 3)
+        for latents in (stored, texts) if place == "loop" else (stored,):
+            data = ReadDataset(LatentDataset(latents, sources), texts)
+            assert isinstance(data, RaggedDataset)
+            assert torch.equal(data.lengths, texts.lengths) and data.longest == texts.longest
+            shapes = set()
+            for index in torch.arange(8).split(2):
+                rows, plain = data.batch(index, AUTOENCODER.max_tokens), data.batch(index)
+                shapes.add(tuple((name, *value.shape) for name, value in rows.items()))
+                assert rows["tokens"].shape[1] == rows["mask"].shape[1] == AUTOENCODER.max_tokens
+                width = plain["tokens"].shape[1]
+                assert width == int(texts.lengths[index].max())
+                assert torch.equal(rows["mask"].sum(1), texts.lengths[index])
+                assert torch.equal(rows["tokens"][:, :width], plain["tokens"]) and not rows["mask"][:, width:].any()
+            assert len(shapes) == 1  # one shape, whichever rows
+
+
+def test_the_denoiser_is_compiled_with_the_decoder_and_noise_is_its_own() -> None:
+    autoencoder = Autoencoder(dataclasses.replace(AUTOENCODER, vocabulary=20))
+    denoiser = Denoiser(dataclasses.replace(DENOISER, source_width=None))
+    data = TensorDataset({"mask": torch.ones(4, 7, dtype=torch.bool)})
+    of: Any = (autoencoder.decompressor, None, None, denoiser, DIFFUSION, AdaptationConfig(), data, None, None)
+    stage = adaptation_stage(*of, (autoencoder.compressor,))
+    assert stage.frozen == (autoencoder.compressor, denoiser)
+    assert stage.stream == "adaptation"

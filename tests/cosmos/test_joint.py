@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cosmos.config import DiffusionConfig, ScheduleConfig
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.io.errors import UserError
-from cosmos.joint import JointModel, fit_statistics, joint_loss, joint_stage, train_jointly
+from cosmos.joint import (
+    JointModel,
+    decoder_losses,
+    fit_statistics,
+    joint_loss,
+    joint_stage,
+    train_jointly,
+)
 from cosmos.joint_recipes import JOINT_RECIPES, JointConfig, joint_ladder
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
@@ -27,6 +35,7 @@ from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
 from cosmos.training.batches import Batch
+from cosmos.training.buckets import positions_to_read
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingResult, TrainingRun
 
@@ -330,3 +339,36 @@ def test_what_cannot_be_is_refused_in_one_sentence(bad: Callable[[], object], sa
     with pytest.raises(UserError, match=said) as caught:
         bad()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{}, {"stop_tokens": False}, {"mse_weight": 0.0, "stop_tokens": False}])
+def test_decoders_losses_have_the_values_and_gradients_of_logits_of_all_positions(
+    changes: dict[str, Any], corpus: EncodedCorpus
+) -> None:
+    network, rows = model(replace(CONFIG, **changes)).eval(), batch(corpus)
+    config, decompressor, mask = network.config, network.autoencoder.decompressor, rows["mask"]
+    states = standardiser(corpus)(rows["states"], mask)
+    latents = torch.randn(8, DENOISER.latents, DENOISER.latent_width, generator=torch.Generator().manual_seed(3))
+    hidden = decompressor.hidden(network.denoiser.normaliser.restore(latents))[:, : mask.shape[1]]
+    logits = decompressor.head(hidden.detach() if config.stop_tokens else hidden)
+    each = functional.cross_entropy(logits.transpose(1, 2), rows["tokens"], reduction="none")
+    each = each + config.mse_weight * (hidden - states).square().mean(-1)
+    wanted = ((each * mask).sum(1) / mask.sum(1)).sum()
+    weights = list(decompressor.parameters())
+    gradients = torch.autograd.grad(wanted, weights)
+    calls: list[int] = []
+    decompressor.head.register_forward_hook(lambda *_: calls.append(1))
+    for given in ({}, {"positions": positions_to_read(mask, fixed=True)}):
+        found = decoder_losses(network, latents, states, Batch({**rows, **given}), CounterRNG(torch.arange(8)))
+        assert not calls  # no logits of all positions are made
+        torch.testing.assert_close(found, wanted)
+        for mine, theirs in zip(torch.autograd.grad(found, weights), gradients, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_where_shapes_are_fixed_only_the_positions_of_the_batch_are_decoded(corpus: EncodedCorpus) -> None:
+    network, rows, lengths = model().eval(), batch(corpus, 2), list[int]()
+    network.autoencoder.decompressor.to_text.register_forward_hook(lambda _, x, made: lengths.append(made.shape[1]))
+    for fixed in (False, True):
+        joint_loss(network, standardiser(corpus), Batch(rows, fixed), DIFFUSION, CounterRNG(torch.arange(2)))
+    assert lengths == [AUTOENCODER.max_tokens, rows["mask"].shape[1]] and lengths[1] < lengths[0]

@@ -7,17 +7,22 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from baselines.contract import Budget, Limits, UserError
+from baselines.contract import Budget, Limits, TrainingResult, UserError
+from baselines.latent_diffusion import distillation, training
 from baselines.latent_diffusion.distillation import FOLDER, DistilledSampling
 from benchmarks.planning.plan import make as make_plan
 from benchmarks.planning.run_config import gather
+from cosmos.adaptation import ADAPTATION
 from cosmos.io import safetensors
+from cosmos.models.denoiser import Denoiser
 from cosmos.recipes import RECIPES
 from cosmos.training import resume
+from cosmos.training.loop import TrainingStage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_systems import FEW_LATENT_STEPS, REQUESTS, ROUNDS, STUDENTS, SYSTEMS, Trained, count_calls, fit, make
@@ -148,3 +153,29 @@ def test_distillation_is_off_unless_asked_for() -> None:
     for name, recipe in RECIPES.items():
         assert recipe.distillation.share == 0.0, name
     assert make("tencdm", Path(), Limits(0, 14)).recipe.distillation.share > 0  # but in these tests
+
+
+@each
+def test_later_stages_draw_noise_of_their_own_and_have_their_frozen_networks_compiled(
+    name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, TrainingStage] = {}
+    for module in (training, distillation):
+        real = module.train
+
+        def watched(stage: TrainingStage, *given: Any, real: Any = real) -> TrainingResult:
+            seen[stage.name] = stage
+            return real(stage, *given)
+
+        monkeypatch.setattr(module, "train", watched)
+    system = make(name, encoder_folder)
+    fit(system, tmp_path, Budget(40, "steps"))
+    later = (*ROUNDS, ADAPTATION)
+    assert [stage.name for stage in seen.values() if stage.stream] == list(later)
+    assert len({seen[stage].stream for stage in later}) == len(later)
+    [second] = [stage for stage in list(seen.values())[1:] if not stage.stream]
+    for stage in later:
+        *others, network = seen[stage].frozen
+        assert tuple(others) == second.frozen
+        assert isinstance(network, Denoiser) and network is not seen[stage].network and not network.training
+    assert seen[ADAPTATION].frozen[-1] is second.network

@@ -8,17 +8,33 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from baselines.contract import Budget, UserError
-from baselines.latent_diffusion import time_grids
+from baselines.latent_diffusion import distillation, time_grids, training
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling
 from cosmos.diffusion import samplers
 from cosmos.diffusion.grids import MOST_CALLS, NODES
+from cosmos.training.budget import Cost
+from cosmos.training.config import TrainingRun
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, REQUESTS, TWO_STAGES, Trained, count_calls, fit, make
+from tiny_systems import (
+    ADAPTATION_SHARE,
+    CORPUS,
+    FEW_LATENT_STEPS,
+    REQUESTS,
+    ROUNDS,
+    STUDENTS,
+    TWO_STAGES,
+    Trained,
+    count_calls,
+    fit,
+    make,
+)
 
 Train = Callable[[str], Trained]
 each = pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
@@ -127,3 +143,53 @@ def test_estimates_are_withheld_where_a_setting_says_so(name: str, trained: Trai
     without = LatentSamplingSetting("dpmpp_2m", 3, "log_snr", final_x0=True, self_conditioned=False, self_guidance=2.0)
     with pytest.raises(UserError, match="Self-guidance needs"):
         system.check_setting(without)
+
+
+def test_what_was_chosen_before_is_read_back_unless_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {"noises": {"1": [5.0]}, "documents": 3, "cost": {"seconds": 1.0, "flops": 2.0}}
+    monkeypatch.setattr(time_grids, "_chosen", lambda *_: chosen)
+    of: Any = (SimpleNamespace(validation=[0]), None, None, Budget(8.0, "flops"), TrainingRun(tmp_path, 0, "cpu"))
+    assert time_grids.choose(*of)["cost"] == Cost(1.0, 2.0)
+    monkeypatch.setattr(time_grids, "_chosen", lambda *_: pytest.fail("chosen again"))
+    assert time_grids.choose(*of)["noises"] == {"1": [5.0]}
+    path = tmp_path / "grids.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"noises": {"1": [6.0]}}))
+    with pytest.raises(UserError, match="was changed after it was written; delete it, and run again"):
+        time_grids.choose(*of)
+    path.write_text(json.dumps(chosen))
+    with pytest.raises(UserError, match="has lost its seal"):
+        time_grids.choose(*of)
+
+
+def test_what_grids_leave_of_their_share_goes_to_the_stages_after_them(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, float] = {}
+    for module in (training, distillation):
+        real = module.train
+
+        def watched(stage: Any, config: Any, budget: Budget, run: Any, real: Any = real) -> Any:
+            given[stage.name] = budget.amount
+            return real(stage, config, budget, run)
+
+        monkeypatch.setattr(module, "train", watched)
+    choose = time_grids.choose
+
+    def choosing(*of: Any) -> Any:
+        given["grids"] = of[3].amount
+        return choose(*of)
+
+    monkeypatch.setattr(time_grids, "choose", choosing)
+    fitted = fit(make("cosmos", encoder_folder, grid_share=0.3), tmp_path, Budget(3e9, "flops"))
+    left, unspent = given["grids"] / 0.3, given["grids"] - fitted.notes["grid_flops"]
+    assert unspent > 0.01 * left
+    rounds = [given[name] for name in ROUNDS]
+    share, others = STUDENTS.share, ADAPTATION_SHARE
+    assert sum(rounds) == pytest.approx(share * left + unspent * share / (share + others))
+    assert given["adaptation"] == pytest.approx(others * left + unspent * others / (share + others))
+    assert time_grids.unspent(Budget(2.0, "seconds"), Cost(0.5, 9.0)) == 1.5
+    assert time_grids.unspent(Budget(2.0, "seconds"), Cost(2.5, 9.0)) == 0.0  # the last of them took longer
+    assert time_grids.unspent(Budget(2.0, "steps"), Cost(0.5, 9.0)) == 0.0  # for which nothing is set aside
