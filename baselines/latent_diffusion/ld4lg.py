@@ -30,7 +30,7 @@ Axis legend in `cosmos.models.blocks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -228,6 +228,9 @@ class LD4LGSystem(LatentDiffusionSystem):
         recipe: LD4LGRecipe = self.recipe
         sizes = {name: (getattr(recipe.autoencoder, name), f"autoencoder.{name}") for name in AUTOENCODER_SIZES}
         return {**sizes, "decoder_layers": (recipe.decoder_layers, "decoder_layers")}
+
+    def decoder_keys(self) -> Collection[str]:
+        return (*super().decoder_keys(), "autoencoder", "start_linear")
 
     def positions(self, longest: int) -> int:
         """As others', and one for each latent at least."""
