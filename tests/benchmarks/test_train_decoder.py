@@ -27,7 +27,6 @@ from tiny_cosmos import tiny_encoder
 
 from baselines.latent_diffusion.ld4lg import LD4LGSystem
 
-
 GIVEN = ("--system", "tencdm", "--texts", "a.txt", "--out", "x", "--budget", "4steps")
 
 
