@@ -45,7 +45,7 @@ from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
 from baselines.latent_diffusion.networks import LatentNetworks
-from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.recipe import FIRST_STAGE_KEYS, LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem
@@ -230,7 +230,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         return {**sizes, "decoder_layers": (recipe.decoder_layers, "decoder_layers")}
 
     def decoder_keys(self) -> Collection[str]:
-        return (*super().decoder_keys(), "autoencoder", "start_linear")
+        return (*FIRST_STAGE_KEYS, "autoencoder", "start_linear")
 
     def positions(self, longest: int) -> int:
         """As others', and one for each latent at least."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import shutil
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,10 +83,6 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
         if self.two_stages().decoder is not None:
             self.shared()
-
-    def decoder_keys(self) -> Collection[str]:
-        """See `baselines.contract.TrainsSharedDecoder`; those of all systems, to which each adds its own."""
-        return ("text_encoder", "budget", "decoder_share", "decoder_training", "decoder_layers")
 
     def two_stages(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""

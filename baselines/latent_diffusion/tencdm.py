@@ -38,7 +38,7 @@ from torch.nn import functional
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.networks import LatentNetworks
-from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.recipe import FIRST_STAGE_KEYS, LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import SharedDecoder
 from baselines.latent_diffusion.system import LatentDiffusionSystem
@@ -211,7 +211,7 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def decoder_keys(self) -> Collection[str]:
         sizes = (f"denoiser.{name}" for name in ("width", "heads", "feed_forward", "dropout"))
-        return (*super().decoder_keys(), *sizes, "diffusion.schedule")
+        return (*FIRST_STAGE_KEYS, *sizes, "diffusion.schedule")
 
     def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
         """The decoder has no table of positions: it reads as many as there are."""

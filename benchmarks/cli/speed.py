@@ -107,8 +107,8 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
     for name in _IDLE:
         if getattr(arguments, name) not in (None, []):
             raise UserError(
-                f"--{name} has no effect on --training-steps, whose lines have systems, presets, sizes and precision of "
-                "their own; leave it out."
+                f"--{name} has no effect on --training-steps, whose lines have systems, sizes and precision of their "
+                "own; leave it out."
             )
 
 

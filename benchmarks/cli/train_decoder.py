@@ -73,8 +73,6 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"'{name}' has no first stage of its own; choose tencdm or ld4lg.")
     _refuse_unread(made, system.decoder_keys(), prefix, budget_given=arguments.budget is not None)
     budget = None if arguments.budget is None else Budget.parse(arguments.budget)
-    if arguments.validation is not None:
-        _check_validation(Path(arguments.validation))
     voice = ConsoleReporter()
     trained = system.train_decoder(
         arguments.texts,
@@ -100,13 +98,3 @@ def _refuse_unread(asked: Iterable[str], read: Collection[str], prefix: str, *, 
             raise UserError(f"{prefix}{key} has no effect: the first stage does not read it; leave it out.")
         if budget_given and covered(key, ("budget", "decoder_share")):
             raise UserError(f"{prefix}{key} has no effect: --budget says how much; leave out one of the two.")
-
-
-def _check_validation(path: Path) -> None:
-    """Raise `UserError` unless there is a text to measure by."""
-    from baselines.contract import UserError
-    from cosmos.text.corpora import CorpusFile, check_corpora, read_rows
-
-    check_corpora([CorpusFile(path)])
-    if next(iter(read_rows(path)), None) is None:
-        raise UserError(f"{path} holds no text; name held-out texts with --validation, or leave it out.")

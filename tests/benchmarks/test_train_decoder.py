@@ -106,6 +106,7 @@ def test_mistakes_are_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("one text\n")
     Path("empty.txt").write_text("\n \n")
     Path("blank.jsonl").write_text('{"text": " "}\n')
     assert main(["train-decoder", *words]) == 2
