@@ -7,7 +7,7 @@ autoregression all fit. Nothing heavy is imported here, so the harness can plan 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -275,6 +275,14 @@ class TrainsSharedDecoder(Protocol):
 
         Raises:
             UserError: a corpus cannot be read, or the system's first stage is trained by another command.
+        """
+        ...
+
+    def decoder_keys(self) -> Collection[str]:
+        """Keys of the recipe, and parts of it all keys of which, `train_decoder` reads; any other has no effect on it.
+
+        Raises:
+            UserError: the system's first stage is trained by another command.
         """
         ...
 

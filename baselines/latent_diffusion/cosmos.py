@@ -13,7 +13,7 @@ are contestants too, without a line of their own (`baselines.latent_diffusion.co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -61,6 +61,7 @@ from cosmos.training.loop import TrainingStage
 
 MODEL = "model"  # the pipeline's folder within the checkpoint
 TOKENS_PER_WORD = 1.5  # of English with its punctuation, about
+OWN_COMMAND = "The first stage of cosmos has a command of its own: python -m cosmos train-autoencoder."
 DPMPP_2M = LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True)
 
 
@@ -183,7 +184,10 @@ class CosmosSystem(LatentDiffusionSystem):
         model.standardiser, model.decoder = pipeline.standardiser, pipeline.autoencoder
 
     def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
-        raise UserError("The first stage of cosmos has a command of its own: python -m cosmos train-autoencoder.")
+        raise UserError(OWN_COMMAND)
+
+    def decoder_keys(self) -> Collection[str]:
+        raise UserError(OWN_COMMAND)
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)

@@ -30,7 +30,7 @@ Axis legend in `cosmos.models.blocks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -45,7 +45,7 @@ from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents
 from baselines.latent_diffusion.ld4lg_decoder import LatentDecoder, beam_search, greedy
 from baselines.latent_diffusion.networks import LatentNetworks
-from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.recipe import FIRST_STAGE_KEYS, LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem
@@ -229,6 +229,9 @@ class LD4LGSystem(LatentDiffusionSystem):
         recipe: LD4LGRecipe = self.recipe
         sizes = {name: (getattr(recipe.autoencoder, name), f"autoencoder.{name}") for name in AUTOENCODER_SIZES}
         return {**sizes, "decoder_layers": (recipe.decoder_layers, "decoder_layers")}
+
+    def decoder_keys(self) -> Collection[str]:
+        return (*FIRST_STAGE_KEYS, "autoencoder", "start_linear")
 
     def positions(self, longest: int) -> int:
         """As others', and one for each latent at least."""

@@ -27,6 +27,9 @@ from cosmos.recipes import (
 )
 from cosmos.training.config import TrainingConfig
 
+FIRST_STAGE_KEYS = ("text_encoder", "budget", "decoder_share", "decoder_training", "decoder_layers")
+"""What the first stage of every such system reads, trained alone (`baselines.contract.TrainsSharedDecoder`)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentRecipe:

@@ -27,7 +27,7 @@ Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ from torch.nn import functional
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.networks import LatentNetworks
-from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.recipe import FIRST_STAGE_KEYS, LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import SharedDecoder
 from baselines.latent_diffusion.system import LatentDiffusionSystem
@@ -228,6 +228,10 @@ class TEncDMSystem(LatentDiffusionSystem):
         sizes = {name: (getattr(recipe.denoiser, name), f"denoiser.{name}") for name in ("width", "heads", "inner")}
         sizes["inner"] = (recipe.denoiser.inner, "denoiser.feed_forward")
         return {**sizes, "layers": (recipe.decoder_layers, "decoder_layers")}
+
+    def decoder_keys(self) -> Collection[str]:
+        sizes = (f"denoiser.{name}" for name in ("width", "heads", "feed_forward", "dropout"))
+        return (*FIRST_STAGE_KEYS, *sizes, "diffusion.schedule")
 
     def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
         """The decoder has no table of positions: it reads as many as there are."""

@@ -1,6 +1,7 @@
 """Show the cells a run would make, what is done already, and an estimate of time and disk.
 
-Takes the same flags as run, checks all of them and the texts of the source, and writes nothing.
+Takes the same flags as run, checks all of them, the texts of the source and the weights that training begins from, and
+writes nothing.
 
 example:
   python -m benchmarks plan --task detox --steps 8,32 --seeds 3
@@ -24,7 +25,7 @@ def main(arguments: argparse.Namespace) -> int:
     choices = choices_of(arguments)
     source = plan.open_source(choices, train=True)
 
-    from benchmarks.planning import estimate, plan_file
+    from benchmarks.planning import estimate, located_weights, plan_file
     from benchmarks.records import environment, store
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
@@ -32,6 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not there.is_dir():
         store.prepare(run_plan.folder)  # says what is wrong
     plan_file.join(store.read_plan(run_plan.folder), plan_file.describe(run_plan), run_plan.folder)
+    located_weights.check_plan(run_plan)
     say(f"{run_plan.task.title}\nrun folder: {run_plan.folder}\n")
     width = max(12, *(len(planned.cell.system) + 2 for planned in run_plan.cells))
     say(f"{'cell':8}{'system':{width}}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")

@@ -38,18 +38,22 @@ def add_arguments(parser: BenchmarksParser) -> None:
     for flag, meta, text in _FLAGS.values():
         parser.add_argument(f"--{flag}", metavar=meta, help=text)
     parser.add_argument(
-        "--training", action=argparse.BooleanOptionalAction, default=True, help="training steps too (default: on)"
+        "--training", action=argparse.BooleanOptionalAction, default=None, help="training steps too (default: on)"
     )
     parser.add_argument(
         "--training-steps",
         metavar="NAME[,NAME]",
         help="nothing but training steps, on random rows of story-like lengths: launched, as CUDA graphs, compiled; "
         "all, or lines by name: autoencoder-16, denoiser-16, denoiser-92, gpt2, mdlm, autoencoder-128-base, "
-        "denoiser-128-base, sedd, duo, diffuseq",
+        "denoiser-128-base, sedd, duo, diffuseq; besides it there are --vocabulary, --profile, --device and --out",
     )
     parser.add_argument("--profile", action="store_true", help="with --training-steps: the kernels that take longest")
     parser.add_argument("--dtype", metavar="NAME", help="float32 or bfloat16 (default: bfloat16 on a GPU)")
-    parser.add_argument("--out", metavar="FOLDER", help="where records and tables go (default: runs/speed-PRESET)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="where records and tables go (default: runs/speed-PRESET, or runs/training-steps)",
+    )
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")
     parser.epilog = """keys of --set:
   SYSTEM.recipe.KEY            of a system's size and training
@@ -62,6 +66,8 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.records import environment
 
+    if arguments.training_steps is not None:
+        _refuse_idle(arguments)
     choices = choices_of(arguments)
     flag_values = _options_given(arguments)
     if arguments.dtype not in (None, *_DTYPES):
@@ -76,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     from benchmarks.speed import lines, measure_all
 
-    options = lines.SpeedOptions(choices, training=arguments.training, **flag_values)
+    options = lines.SpeedOptions(choices, training=arguments.training is not False, **flag_values)
     entries = lines.entries(options, device, dtype)
     folder = Path(choices.out or f"runs/speed-{choices.preset}")
     speed = measure_all.run(entries, options, folder, device, dtype, ConsoleReporter())
@@ -91,22 +97,39 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 _DTYPES = ("float32", "bfloat16")
+_IDLE = ("system", "preset", "setting", "steps", "batch", "length", "capture", "seconds", "training", "dtype", "set")
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Raise `UserError` for the first flag that says nothing to `--training-steps`."""
+    from baselines.contract import UserError
+
+    for name in _IDLE:
+        if getattr(arguments, name) not in (None, []):
+            raise UserError(
+                f"--{name} has no effect on --training-steps, whose lines have systems, sizes and precision of their "
+                "own; leave it out."
+            )
 
 
 def _training_steps(arguments: argparse.Namespace, device: str) -> int:
-    """The table of training steps, without data, records and reports."""
-    from benchmarks.speed import step_lines, step_table
-    from cosmos.io.files import make_folder, write_json
+    """The table of training steps, without data and reports."""
+    from baselines.contract import UserError
+    from benchmarks.speed import step_lines, step_records, step_table
+    from cosmos.io.files import write_json
 
-    given = arguments.training_steps.strip()
-    names = () if given == "all" else tuple(part.strip() for part in given.split(",") if part.strip())
+    names = tuple(part.strip() for part in arguments.training_steps.split(",") if part.strip())
+    if not names:
+        raise UserError("--training-steps names no line; write all, or some such as gpt2,mdlm.")
+    lines = step_lines.lines_named(() if names == ("all",) else names)
     vocabulary = _options_given(arguments).get("vocabulary", step_table.TableOptions.vocabulary)
     check_range("--vocabulary", vocabulary, 64, 10_000_000)
     options = step_table.TableOptions(device, vocabulary=vocabulary, profiled=arguments.profile)
-    found = step_table.table(step_lines.lines_named(names), options, say)
-    if arguments.out is not None:
-        make_folder(Path(arguments.out))
-        write_json(Path(arguments.out) / "training_steps.json", found)
+    folder = Path(arguments.out or "runs/training-steps")
+    with step_records.opened(folder, device) as kept:
+        found = step_table.table(lines, options, say, kept)
+        write_json(folder / "training_steps.json", found)
+    say(f"records: {folder}")
     return 1 if any(part["reason"] for part in found["steps"]) else 0
 
 

@@ -3,7 +3,8 @@
 A run whose contestants are Cosmos with each number of latents (`full`: one for every position) in each width, all
 under one budget. They are systems named cosmos-N and cosmos-NxW, so records, resuming and all else are those of `run`,
 and its report has a table and a figure by number and by width besides. Keys and settings of `cosmos` are meant for each
-of them; `--system` adds rivals.
+of them, unless `--system` names `cosmos` itself: then they are its own, and each combination takes keys under its name
+(`--set cosmos-8.recipe.KEY`). `--system` adds rivals.
 
 examples:
   python -m benchmarks study --task story --latents 8,16,32,full

@@ -6,7 +6,8 @@ command of its own, python -m cosmos train-autoencoder). Corpora are .txt files 
 encoded in the training loop. Killed, the same command goes on where it stopped.
 
 What OUT then holds is used by `run --set SYSTEM.recipe.decoder=OUT`. Its training is in no budget of such runs: their
-reports tell what it cost, and rank those entries among others on weights learnt elsewhere.
+reports tell what it cost, and rank those entries among others on weights learnt elsewhere. Keys of the recipe that the
+first stage does not read are refused.
 
 examples:
   python -m benchmarks train-decoder --system tencdm --preset small --texts wiki.parquet --texts stories.parquet --out d
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags
@@ -27,6 +29,8 @@ _MOST_TOKENS = 65_536
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "system", "preset", "device", "seed")
+    parser.set_help("system", "whose first stage, one name: tencdm or ld4lg (needed)")
+    parser.set_help("seed", "of first weights and of the order of texts (default: 0)")
     parser.add_argument("--texts", metavar="PATH[=WEIGHT]", action="append", default=[], help="a corpus; repeatable")
     parser.add_argument("--validation", metavar="FILE", help="held-out texts, of the same kinds")
     parser.add_argument("--out", metavar="OUT", help="folder for everything this leaves")
@@ -41,12 +45,14 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.planning.ignored_keys import change_recipe
     from benchmarks.planning.overrides import CliValue, convert, split_assignment
+    from benchmarks.planning.run_config import gather
     from benchmarks.records import environment
 
     names = [name for given in arguments.system or [] for name in given.split(",") if name]
     if len(names) != 1 or not arguments.texts or not arguments.out:
         raise UserError("Name one system with --system, corpora with --texts, and a folder with --out.")
-    name, preset = names[0], arguments.preset or "nano"
+    choices = gather({"seed": arguments.seed, "preset": arguments.preset})  # bounded as those of a run
+    name, preset, seed = names[0], choices.preset, choices.seed
     if name not in registry.names():
         raise unknown("system", name, registry.names())
     system_class = registry.find(name)
@@ -55,7 +61,6 @@ def main(arguments: argparse.Namespace) -> int:
     longest = convert(CliValue(arguments.max_tokens), int, "--max-tokens")
     if not 3 <= longest <= _MOST_TOKENS:
         raise UserError(f"--max-tokens must lie between 3 and {_MOST_TOKENS}, not {longest}.")
-    seed = convert(CliValue(arguments.seed or "0"), int, "--seed")
     limits, changes = Limits(0, longest), dict(map(split_assignment, arguments.set))
     prefix = f"{name}.recipe."
     for key in changes:
@@ -66,6 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
     system = system_class(recipe, limits)
     if not isinstance(system, TrainsSharedDecoder):
         raise UserError(f"'{name}' has no first stage of its own; choose tencdm or ld4lg.")
+    _refuse_unread(made, system.decoder_keys(), prefix, budget_given=arguments.budget is not None)
     budget = None if arguments.budget is None else Budget.parse(arguments.budget)
     voice = ConsoleReporter()
     trained = system.train_decoder(
@@ -80,3 +86,15 @@ def main(arguments: argparse.Namespace) -> int:
     )
     print(json.dumps({"decoder": arguments.out, **dataclasses.asdict(trained)}, indent=2))
     return 0
+
+
+def _refuse_unread(asked: Iterable[str], read: Collection[str], prefix: str, *, budget_given: bool) -> None:
+    """Raise `UserError` for the first of the recipe's keys that does not decide what is trained."""
+    from baselines.contract import UserError
+    from benchmarks.planning.overrides import covered
+
+    for key in asked:
+        if not covered(key, read):
+            raise UserError(f"{prefix}{key} has no effect: the first stage does not read it; leave it out.")
+        if budget_given and covered(key, ("budget", "decoder_share")):
+            raise UserError(f"{prefix}{key} has no effect: --budget says how much; leave out one of the two.")

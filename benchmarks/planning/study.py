@@ -45,7 +45,8 @@ def contestants(latents: str, widths: str | None = None) -> tuple[str, ...]:
 def choose(choices: Choices, names: Sequence[str]) -> Choices:
     """The choices of a run that has these contestants, and besides them the systems that were named.
 
-    Keys and settings of `cosmos` are meant for each contestant; those of one contestant beat them.
+    Keys and settings of `cosmos` are meant for each contestant, unless `cosmos` itself is named as a system: then they
+    are its own. Those of one contestant beat them.
 
     Raises:
         UserError: a key says what the study's own flags say.

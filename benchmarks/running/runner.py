@@ -13,7 +13,6 @@ from baselines.contract import (
     BringsTokenizer,
     Corpus,
     Document,
-    LocatesWeights,
     NeedsReferences,
     NeedsTrueDistribution,
     NeedsTrueProbability,
@@ -23,7 +22,7 @@ from baselines.contract import (
 )
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance, HasTrueProbability
-from benchmarks.planning import plan_file
+from benchmarks.planning import located_weights, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
@@ -148,7 +147,7 @@ class _RunExecution:
             reuse.check_tokenizer(self.run_folder, headers, self.tokenizer.sha256)
         for group in self.groups():
             if "fit" in self.stages and self.to_fit(group):
-                self.locate_weights(group[0])
+                located_weights.check(group[0], self.plan.task)
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
@@ -173,12 +172,6 @@ class _RunExecution:
         store.check_record(folder, dataclasses.replace(header, status="started") if lost else header)
         if header.status == "done" and not lost:
             store.read_scores(folder)
-
-    def locate_weights(self, planned: PlannedCell) -> None:
-        """See that the weights are here from which a system trains."""
-        contestant = planned.contestant
-        if issubclass(contestant.system, LocatesWeights):
-            contestant.system(contestant.recipe, self.plan.task.limits).locate_weights()
 
     def to_fit(self, group: Sequence[PlannedCell]) -> bool:
         """Whether texts are wanted of a checkpoint that is not there."""

@@ -49,7 +49,7 @@ OTHERS = tuple(StepLine(name, name, "small", "", STORY) for name in ("sedd", "du
 
 
 def lines_named(names: tuple[str, ...]) -> tuple[StepLine, ...]:
-    """The lines of these names, or all that bars are about.
+    """The lines of these names, each once, or all of them.
 
     Raises:
         UserError: there is no such line.
@@ -58,7 +58,7 @@ def lines_named(names: tuple[str, ...]) -> tuple[StepLine, ...]:
     for name in names:
         if name not in known:
             raise unknown("line of training steps", name, known)
-    return tuple(known[name] for name in names) or LINES
+    return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
 
 
 def train_steps(

@@ -15,9 +15,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from baselines.contract import RandomTraining, TrainingResult, UserError
+from benchmarks.records.schema import identity
 from benchmarks.speed import ceilings
 from benchmarks.speed.measure import empty, peak_bytes
 from benchmarks.speed.step_lines import StepLine, train_steps
+from benchmarks.speed.step_records import KernelTime, StepRecords, StepTime
 from benchmarks.timing.clock import Clock
 
 WARM_STEPS, BLOCKS, BLOCK_STEPS = 24, 6, 8
@@ -46,38 +48,6 @@ MODES = (
 
 
 @dataclass(frozen=True)
-class StepTime:
-    """What steps took.
-
-    Attributes:
-        seconds: of one step, the mean of blocks. flops: of one step, padding included.
-        preparation: seconds in which shapes were compiled and recorded.
-        ceiling: share of the matrix products that the machine was measured to do at best.
-        reason: why there is nothing.
-    """
-
-    line: str
-    mode: str
-    batch: int
-    seconds: float | None = None
-    flops: float | None = None
-    preparation: float | None = None
-    ceiling: float | None = None
-    peak_bytes: int | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class KernelTime:
-    """What one kernel took of a step."""
-
-    name: str
-    calls: float
-    seconds: float
-    share: float
-
-
-@dataclass(frozen=True)
 class TableOptions:
     """What is asked for: `rows` of made-up data, tokens of the vocabulary, changed fields of each line's recipe by
     dotted keys."""
@@ -90,11 +60,21 @@ class TableOptions:
     training: Mapping[str, Any] | None = None  # changed fields of every training
 
 
-def table(lines: Sequence[StepLine], options: TableOptions, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure all lines in all modes, and say each at once; what was found, as JSON has it."""
+def table(
+    lines: Sequence[StepLine], options: TableOptions, say: Callable[[str], None], kept: StepRecords | None = None
+) -> dict[str, Any]:
+    """Measure all lines in all modes, and say each at once; what was found, as JSON has it.
+
+    Args:
+        kept: what was measured before and is not measured again, unless it failed; what is measured is added.
+    """
+    kept = StepRecords() if kept is None else kept
     on_gpu = options.device.startswith("cuda")
     dtype = "bfloat16" if on_gpu and torch.cuda.is_bf16_supported() else "float32"
-    most = ceilings.measure(options.device, dtype).matrix_flops_per_second
+    if kept.ceilings is None:
+        kept.add_ceilings(ceilings.measure(options.device, dtype))
+    assert kept.ceilings is not None
+    most = kept.ceilings.matrix_flops_per_second
     say(f"matrix products at best: {most / 1e12:.3g} TFLOP/s ({dtype}); vocabulary {options.vocabulary}")
     say(_row(("line", "mode", "batch", "ms a step", "TFLOP/s", "of ceiling", "prepared, s", "GB")))
     found: list[StepTime] = []
@@ -102,10 +82,15 @@ def table(lines: Sequence[StepLine], options: TableOptions, say: Callable[[str],
     for line in lines:
         modes = [mode for mode in MODES if (on_gpu or not mode.recorded) and (line.ragged or not mode.bucketed)]
         for mode in modes:
-            found.append(_guarded(line, mode, options, most))
+            key = _key(line, mode, options)
+            if key not in kept.steps or kept.steps[key].reason:
+                kept.add_step(key, _guarded(line, mode, options, most))
+            found.append(kept.steps[key])
             say(_told(found[-1]))
         if options.profiled and not found[-1].reason:
-            kernels[line.name] = profiled(line, modes[-1], options)
+            if key not in kept.kernels:
+                kept.add_kernels(key, profiled(line, modes[-1], options))
+            kernels[line.name] = kept.kernels[key]
             say(f"kernels of {line.name}, {modes[-1].name}:")
             for kernel in kernels[line.name]:
                 say(f"  {1e3 * kernel.seconds:8.3f} ms {kernel.share:6.1%} {kernel.calls:7.1f} x  {kernel.name[:90]}")
@@ -114,6 +99,21 @@ def table(lines: Sequence[StepLine], options: TableOptions, say: Callable[[str],
         "steps": [asdict(part) for part in found],
         "kernels": {name: [asdict(kernel) for kernel in part] for name, part in kernels.items()},
     }
+
+
+def _key(line: StepLine, mode: Mode, options: TableOptions) -> str:
+    """The hash of all that decides what is measured."""
+    asked = {
+        "device": options.device,
+        "line": asdict(line),
+        "mode": asdict(mode),
+        "rows": options.rows,
+        "vocabulary": options.vocabulary,
+        "changes": dict((options.changes or {}).get(line.name, {})),
+        "training": dict(options.training or {}),
+        "steps": [WARM_STEPS, BLOCKS, BLOCK_STEPS, PROFILED_STEPS],
+    }
+    return identity(asked)
 
 
 def _guarded(line: StepLine, mode: Mode, options: TableOptions, most: float) -> StepTime:

@@ -61,7 +61,7 @@ class CorpusFile:
 
 
 def check_corpora(corpora: list[CorpusFile]) -> None:
-    """Raise `UserError` unless there are some corpora, each once, of a kind that can be read."""
+    """Raise `UserError` unless there are some corpora, each once, of a kind that can be read and with a text."""
     if not 1 <= len(corpora) <= MOST_CORPORA:
         raise UserError(f"Name between 1 and {MOST_CORPORA} corpora, not {len(corpora)}.")
     paths = [corpus.path.absolute() for corpus in corpora]
@@ -72,6 +72,8 @@ def check_corpora(corpora: list[CorpusFile]) -> None:
             raise UserError(f"There is no file {corpus.path}; name a .txt, .jsonl or .parquet file.")
         if paths.count(corpus.path.absolute()) > 1:
             raise UserError(f"{corpus.path} is named twice; give it a weight instead, such as {corpus.path}=2.")
+        if next(iter(read_rows(corpus.path)), None) is None:
+            raise UserError(f"{corpus.path} holds no text.")
 
 
 def read_rows(path: Path) -> Iterator[str]:

@@ -6,11 +6,16 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from baselines import registry
+from baselines.contract import Limits
 from benchmarks import tasks
 from benchmarks.cli.main import main
+from benchmarks.planning.overrides import covered, override
 from benchmarks.records import store
 from cosmos.io.artifact import read_artifact
 from cosmos.io.openings import LENGTHS
@@ -21,6 +26,8 @@ import tiny_systems
 from tiny_cosmos import tiny_encoder
 
 from baselines.latent_diffusion.ld4lg import LD4LGSystem
+
+GIVEN = ("--system", "tencdm", "--texts", "a.txt", "--out", "x", "--budget", "4steps")
 
 
 @pytest.fixture
@@ -77,9 +84,61 @@ def test_a_run_begins_from_it_and_its_records_say_so(
         (["--system", "tencdm", "--texts", "a.csv", "--out", "x"], "Cannot tell what"),
         (["--system", "tencdm", "--texts", "a.txt", "--out", "x", "--max-tokens", "1"], "between 3 and"),
         (["--system", "tencdm", "--texts", "a.txt", "--out", "x", "--set", "budget=3steps"], "none of the keys"),
+        ([*GIVEN, "--seed", "-1"], "--seed must not be negative"),
+        ([*GIVEN, "--seed", str(1 << 63)], "--seed"),
+        ([*GIVEN, "--validation", "empty.txt"], "empty.txt holds no text"),
+        ([*GIVEN, "--validation", "blank.jsonl"], "blank.jsonl holds no text"),
+        ([*GIVEN, "--validation", "gone.txt"], "There is no file gone.txt"),
+        ([*GIVEN, "--set", "tencdm.recipe.decoder=/nope"], "tencdm.recipe.decoder has no effect"),
+        ([*GIVEN, "--set", "tencdm.recipe.grid_share=0.5"], "tencdm.recipe.grid_share has no effect"),
+        ([*GIVEN, "--set", "tencdm.recipe.denoiser.layers=2"], "tencdm.recipe.denoiser.layers has no effect"),
+        ([*GIVEN, "--set", "tencdm.recipe.decoder_layer=2"], "did you mean tencdm.recipe.decoder_layers"),
+        ([*GIVEN, "--set", "tencdm.recipe.budget=9steps"], "--budget says how much"),
+        (["--system", "ld4lg", *GIVEN[2:], "--set", "ld4lg.recipe.denoiser.width=48"], "denoiser.width has no effect"),
+        (["--system", "tencdm,ld4lg", *GIVEN[2:]], "Name one system"),
+        (["--system", "cosmos", *GIVEN[2:], "--set", "cosmos.recipe.grid_share=0.1"], "train-autoencoder"),
     ],
 )
-def test_mistakes_are_one_sentence(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_sentence(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("one text\n")
+    Path("empty.txt").write_text("\n \n")
+    Path("blank.jsonl").write_text('{"text": " "}\n')
     assert main(["train-decoder", *words]) == 2
     said = capsys.readouterr().err.strip()
     assert message in said and len(said.splitlines()) == 1
+    assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("name", ["tencdm", "ld4lg"])
+def test_keys_are_read_that_change_the_first_networks(name: str, tmp_path: Path) -> None:
+    """Sizes of the recipe change the weights that the first stage begins from exactly where they are named as read."""
+    recipe = tiny_systems.SYSTEMS[name].recipe(str(tmp_path))
+    shape = {"vocabulary": 64, "length": 12, "text_width": 24}
+
+    def first(changes: dict[str, Any]) -> dict[str, torch.Tensor]:
+        made = override(recipe, changes, name)
+        weights: dict[str, torch.Tensor] = registry.find(name)(made, Limits(0, 12)).fresh(shape, 3).decoder.state_dict()
+        return weights
+
+    usual, system = first({}), registry.find(name)(recipe, Limits(0, 12))
+    sizes = {"denoiser.width": 4 * recipe.denoiser.heads, "denoiser.layers": 4, "denoiser.feed_forward": 3.0}
+    if name == "ld4lg":
+        sizes |= {"autoencoder.width": 4 * recipe.autoencoder.heads, "autoencoder.layers": 3}
+    for key, value in {**sizes, "decoder_layers": recipe.decoder_layers + 1}.items():
+        changed = first({key: value})
+        same = changed.keys() == usual.keys() and all(torch.equal(changed[part], usual[part]) for part in usual)
+        assert same is not covered(key, system.decoder_keys()), key
+
+
+def test_its_help_says_that_one_system_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train-decoder", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one name: tencdm or ld4lg" in said and "those the task names" not in said and "first seed" not in said

@@ -79,6 +79,8 @@ def test_cosmos_beside_its_sizes_keeps_its_own_keys() -> None:
     choices = chosen("cosmos.recipe.autoencoder_share=0.4", system=["cosmos"])
     shares = {p.cell.system: p.cell.recipe.get("autoencoder_share") for p in plan.make(choices, "cpu").cells}
     assert shares["cosmos"] == 0.4 and shares["cosmos-8x32"] == pytest.approx(1 / 3)
+    said = " ".join((study_verb.__doc__ or "").split())
+    assert "meant for each of them, unless `--system` names `cosmos` itself: then they are its own" in said
 
 
 @pytest.mark.parametrize(("key", "flag"), [

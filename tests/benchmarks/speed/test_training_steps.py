@@ -11,8 +11,9 @@ import pytest
 
 from baselines.contract import RandomTraining, UserError
 from benchmarks.cli.main import main
-from benchmarks.speed import ceilings, step_lines, step_table
+from benchmarks.speed import ceilings, step_lines, step_records, step_table
 from benchmarks.speed.step_lines import LINES, OTHERS, StepLine, lines_named, train_steps
+from benchmarks.speed.step_records import FILE, StepRecords
 from benchmarks.speed.step_table import MODES, TableOptions, table
 
 COSMOS = {
@@ -94,12 +95,105 @@ def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine, tmp_path
         (("--training-steps", "gtp2"), "gpt2"),
         (("--training-steps", "gpt2", "--vocabulary", "3"), "--vocabulary must lie between"),
         (("--profile",), "--training-steps"),
+        *(
+            (("--training-steps", "gpt2", *idle), f"{idle[0].replace('--no-', '--')} has no effect on --training-steps")
+            for idle in (
+                ("--set", "foo=1"), ("--set", "gpt2.recipe.nope=1"), ("--system", "nope"), ("--preset", "nope"),
+                ("--preset", "small"), ("--setting", "x"), ("--steps", "3"), ("--batch", "0"), ("--length", "-4"),
+                ("--seconds", "-1"), ("--capture", "nope"), ("--dtype", "float32"), ("--training",), ("--no-training",),
+            )
+        ),
+        (("--training-steps", ""), "--training-steps names no line"),
+        (("--training-steps", " , "), "--training-steps names no line"),
+        (("--training-steps", "gpt2", "--out", "file"), "file"),
+        (("--training-steps", "gpt2", "--out", "/proc/x"), "/proc/x"),
     ],
-)
-def test_a_mistake_is_one_sentence(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_before_anything_is_measured(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("x")
+    monkeypatch.setattr(ceilings, "measure", lambda *_: pytest.fail("it began to measure"))
     assert main(["speed", "--device", "cpu", *words]) == 2
-    complaint = capsys.readouterr().err
-    assert said in complaint and complaint.count("\n") == 1
+    shown = capsys.readouterr()
+    assert said in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+    assert not Path("runs").exists()
+
+
+def test_all_are_all_lines_that_help_names(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [line.name for line in lines_named(())]
+    assert names == [line.name for line in (*LINES, *OTHERS)] and names[-3:] == ["sedd", "duo", "diffuseq"]
+    assert [line.name for line in lines_named(("duo", "gpt2", "duo"))] == ["duo", "gpt2"]
+    with pytest.raises(SystemExit):
+        main(["speed", "--help"])
+    assert f"all, or lines by name: {', '.join(names)};" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_interrupted_command_goes_on_with_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained: list[str] = []
+
+    def interrupted(line: StepLine, *rest: Any) -> Any:
+        if line.name == "gpt2" and not trained.count("again"):
+            raise KeyboardInterrupt
+        trained.append(line.name)
+        return train_steps(line, *rest)
+
+    monkeypatch.setattr(step_table, "train_steps", interrupted)
+    monkeypatch.setattr(step_table, "TableOptions", lambda device, **given: replace(OPTIONS, **given))
+    step_table.TableOptions.vocabulary = 100
+    words = ["speed", "--device", "cpu", "--training-steps", "denoiser-16,gpt2", "--profile", "--out", str(tmp_path)]
+    assert main(words) == 130
+    assert "goes on where this one stopped" in capsys.readouterr().err
+    assert not (tmp_path / "training_steps.json").exists()
+    first = (tmp_path / FILE).read_bytes()
+    assert first.count(b"\n") == 3  # ceilings, a step and its kernels
+    (tmp_path / FILE).write_bytes(first + b'{"half')
+
+    monkeypatch.setattr(ceilings, "measure", lambda *_: pytest.fail("it was measured already"))
+    trained[:] = ["again"]
+    assert main(words) == 0
+    assert trained == ["again", "gpt2", "gpt2"]  # timed and profiled
+    assert (tmp_path / FILE).read_bytes().startswith(first)
+    whole = json.loads((tmp_path / "training_steps.json").read_text())
+    assert [part["line"] for part in whole["steps"]] == ["denoiser-16", "gpt2"] == list(whole["kernels"])
+    said = capsys.readouterr().out
+    assert main(words) == 0 and capsys.readouterr().out == said and trained.count("gpt2") == 2
+    assert json.loads((tmp_path / "training_steps.json").read_text()) == whole
+
+    # What was measured elsewhere, or changed since, is not gone on with.
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    lines[1]["step"]["seconds"] = 1e-9
+    (tmp_path / FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(words) == 2
+    assert "Line 2" in capsys.readouterr().err
+    monkeypatch.setattr(step_records, "alike", lambda *_: False)
+    (tmp_path / FILE).write_bytes(first)
+    assert main(words) == 2
+    assert "other code or on another machine" in capsys.readouterr().err
+
+
+def test_what_failed_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, short = StepRecords(), [True]
+
+    def short_of_memory(*given: Any) -> Any:
+        if short.pop():
+            raise RuntimeError("CUDA out of memory.")
+        return train_steps(*given)
+
+    monkeypatch.setattr(step_table, "train_steps", short_of_memory)
+    reasons = []
+    for _ in range(3):
+        found = table(lines_named(("gpt2",)), OPTIONS, lambda _: None, kept)
+        reasons.append(found["steps"][0]["reason"])
+        short[:] = [False] if len(reasons) < 2 else []  # a third training would find nothing to take
+    assert reasons == ["RuntimeError: CUDA out of memory.", "", ""]
 
 
 def test_the_command_needs_no_metric_and_writes_what_it_found(
