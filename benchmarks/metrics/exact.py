@@ -18,8 +18,8 @@ from benchmarks.metrics.memorisation import Index, index_of
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
 _SENTENCES = 5  # of a story
-# Share of words in common with a training story, or another of the system, from which a story is no new one. With a name changed it is .946 and
-# more; of stories of one's own it is .875 and less beside 10,000 training stories.
+# Share of words in common with a training story, or with another story of the system, from which a story is no new one.
+# With a name changed it is .946 and more; of stories of one's own it is .875 and less beside 10,000 training stories.
 COPIED = 0.92
 _WITH_FACTS = ("detox", "question", "summary")
 
@@ -190,7 +190,7 @@ NOVEL = Metric(
     name="exact_novel",
     summary="Mean share of a text's sentences, five at least, that can be of one story; 0 for a training text and for "
     "one that shares 92 % of its words with one, and a k-th of it where so much is shared by k of the texts; 0 to 1, "
-    "exact, a blank text has 0. One story with many other words is still many stories.",
+    "exact, a blank text has 0.",
     direction="higher",
     version="3",
     evaluators={"world": Evaluator(name=world_grammar, measure=_novel, training=True)},
