@@ -120,9 +120,7 @@ def _novel(batch: MetricInput) -> Measured:
     texts = [_words(text) for text in batch.texts]
     learnt, own = index_of(tuple(batch.training or ()), _words), Index(texts)
     values = tuple(
-        0.0
-        if not right or learnt.nearest_share(words) >= COPIED
-        else right / int((own.shares(words) >= COPIED).sum())
+        0.0 if not right or learnt.nearest_share(words) >= COPIED else right / int((own.shares(words) >= COPIED).sum())
         for words, right in zip(texts, rightness, strict=True)
     )
     return Measured(values=values, options={"blank": 0, "words": "letters and digits, in lower case", "copied": COPIED})

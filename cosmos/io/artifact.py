@@ -1,6 +1,6 @@
 """A first stage that was trained once, for many tasks: what it is, what it cost, and what it has read.
 
-    FOLDER/artifact.json   the last to be written, and sealed: kind, sizes, cost, corpora, the SHA-256 of all other files
+    FOLDER/artifact.json   the last to be written, sealed: kind, sizes, cost, corpora, the SHA-256 of all other files
     FOLDER/openings.bin    which texts stood in its corpora (`cosmos.io.openings`)
     FOLDER/model/          the weights, as whoever trained them reads them
 

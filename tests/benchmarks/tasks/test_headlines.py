@@ -94,7 +94,9 @@ def refilled(text: str, count: int) -> list[str]:
         told = text.split()
         for kind in kinds:
             others = dict(zip(kind, draw.sample(kind, len(kind)), strict=True))  # the same everywhere in a story
-            told = [others.get(word.strip("."), word) + "." * (word.endswith(".") and word[:-1] in kind) for word in told]
+            told = [
+                others.get(word.strip("."), word) + "." * (word.endswith(".") and word[:-1] in kind) for word in told
+            ]
         found[" ".join(told)] = None
     return list(found)
 
@@ -250,7 +252,7 @@ def test_a_headline_of_detox_never_stands_without_a_copy_beside_it() -> None:
 
 def test_a_story_with_other_words_is_one_story_and_diversity_stands_beside() -> None:
     """Many copies differ in all three words, and the least alike are still one story."""
-    test, train = documents("story", "world", 200)
+    test, _ = documents("story", "world", 200)
     told = refilled(test[0].target, 200)
     assert len(set(told)) == 200
     assert value("story", "exact_language", "world", told, 200) == 1.0
