@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from benchmarks.stats import FEWEST, dominated_by, ratio_interval
+from benchmarks.stats import FEWEST, dominated_by, mean_interval, ratio_interval
 from reports.columns import ScoreColumn
 from reports.legend import covered
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
@@ -249,13 +249,22 @@ def _calls(entry: Entry) -> str:
 
 
 def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
-    """The ratio of two entries' scores with its interval over the choice of texts; "" where there is none."""
+    """The ratio of two entries' scores with its interval over the choice of texts; "" where there is none.
+
+    Of an entry that scores 0 in every text the ratio is 0, and has an upper limit alone: that of its own score, over
+    the other's as it is.
+    """
     ours, theirs = (column.scores[e.key].per_text for e in (entry, most))
     shared = sorted(set(ours) & set(theirs))
     above, below = [ours[text] for text in shared], [theirs[text] for text in shared]
-    if len(shared) < FEWEST or min(*above, *below) < 0 or not sum(above) or not sum(below):
+    if len(shared) < FEWEST or min(*above, *below) < 0 or not sum(below):
         return ""
-    if above == below:  # which does not show that they are equal
+    if not sum(above):
+        unit = max(1.0, *below)  # the highest score that can be told of, as for all limits of means
+        none = mean_interval(above)
+        assert none is not None, "scores of 0 are a share"
+        low, high = 0.0, none.high * unit * len(shared) / sum(below)
+    elif above == below:  # which does not show that they are equal
         [pair] = compare_pairs(column, [(entry.key, most.key)])
         low, high = (1.0 + limit * len(shared) / sum(below) for limit in (pair.low, pair.high))
     else:

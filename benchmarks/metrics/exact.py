@@ -7,20 +7,19 @@ the tasks that have it. A blank text answers nothing: it scores 0 everywhere, so
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.metrics.core.metric import Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import world_grammar
-from benchmarks.metrics.memorisation import index_of
+from benchmarks.metrics.memorisation import Index, index_of
 
 NO_GRAMMAR = "not run: the source has no grammar"
 _MEMO = "readings by the world grammar"
 _SENTENCES = 5  # of a story
-# Share of words in common with a training story from which a story is no new one. With a name changed it is .946 and
-# more; of stories of one's own it is .875 and less beside 10,000 training stories.
+# Share of words in common with a training story, or with another story of the system, from which a story is no new one.
+# With a name changed it is .946 and more; of stories of one's own it is .875 and less beside 10,000 training stories.
 COPIED = 0.92
 _WITH_FACTS = ("detox", "question", "summary")
 
@@ -115,18 +114,16 @@ def by_grammar(view: Callable[[Reading], float], tasks: tuple[str, ...]) -> Eval
 
 
 def _novel(batch: MetricInput) -> Measured:
-    """What is known by heart, but for a name perhaps, or said again and again, is no story that was made up: valid,
+    """What is known by heart or said again and again, but for a name perhaps, is no story that was made up: valid,
     unique and novel at once, as generated molecules are judged (Brown et al. 2019, GuacaMol)."""
     rightness = by_grammar(_linked_in_language, ("story",)).measure(batch).values or ()
-    texts = [_letters(text) for text in batch.texts]
-    counts, index = Counter(texts), index_of(tuple(batch.training or ()), _words)
+    texts = [_words(text) for text in batch.texts]
+    learnt, own = index_of(tuple(batch.training or ()), _words), Index(texts)
     values = tuple(
-        0.0 if not right or index.nearest_share(text.split()) >= COPIED else right / counts[text]
-        for text, right in zip(texts, rightness, strict=True)
+        0.0 if not right or learnt.nearest_share(words) >= COPIED else right / int((own.shares(words) >= COPIED).sum())
+        for words, right in zip(texts, rightness, strict=True)
     )
-    return Measured(
-        values=values, options={"blank": 0, "equal": "in letters and digits, in lower case", "copied": COPIED}
-    )
+    return Measured(values=values, options={"blank": 0, "words": "letters and digits, in lower case", "copied": COPIED})
 
 
 def _letters(text: str) -> str:
@@ -190,12 +187,13 @@ LINKED = _metric(
 NOVEL = Metric(
     name="exact_novel",
     summary="Mean share of a text's sentences, five at least, that can be of one story; 0 for a training text and for "
-    "one that shares 92 % of its words with one, and a k-th of it where k texts are equal; 0 to 1, exact, a blank text "
-    "has 0.",
+    "one that shares 92 % of its words with one, and a k-th of it where so much is shared by k of the texts; 0 to 1, "
+    "exact, a blank text has 0.",
     direction="higher",
-    version="2",
+    version="3",
     evaluators={"world": Evaluator(name=world_grammar, measure=_novel, training=True)},
     absent=NO_GRAMMAR,
+    companions=("diversity",),
 )
 
 ANSWERABLE = _metric(

@@ -158,8 +158,12 @@ class Index:
                 counts.append(often)
 
     def nearest_share(self, words: Sequence[str]) -> float:
-        """The greatest share of words, each as often as it stands in both and in whatever order, that a text has in
-        common with one of the index, of the longer of the two; 0 to 1, and 0 where there is no text or no word."""
+        """The greatest of `shares`; 0 where there is no text."""
+        return float(self.shares(words).max(initial=0.0))
+
+    def shares(self, words: Sequence[str]) -> Array:
+        """The share of words, each as often as it stands in both and in whatever order, that a text has in common with
+        each of the index, of the longer of the two; 0 to 1, 0 where there is no word, shape (texts,)."""
         import numpy as np
 
         common: Array = np.zeros(len(self._lengths))
@@ -167,8 +171,8 @@ class Index:
             if word in self._places:
                 places, counts = self._places[word]
                 common[np.asarray(places)] += np.minimum(counts, often)
-        shares = common / np.maximum(np.asarray(self._lengths), max(1, len(words)))
-        return float(shares.max(initial=0.0))
+        shares: Array = common / np.maximum(np.asarray(self._lengths), max(1, len(words)))
+        return shares
 
 
 @functools.lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 FEWEST = 30
 """Fewer texts than this say too little of a corpus metric, which has no value per text, for an interval."""
+_NONE = 1e-24  # what a variance of equal values may come out as
 _NORMAL = 1e6  # from so many hits and misses on, the beta distribution is the normal one to all digits that are kept
 
 
@@ -176,35 +177,53 @@ def with_seeds(texts: Interval, value: float, seeds: SeedVariance, *, share: boo
 
 def _share_limits(shares: Array, level: float | Array) -> tuple[Array, Array]:
     """Limits of the means of values from 0 to 1; equal values count as a share of so many texts."""
-    n, tail = shares.shape[-1], (1 - np.asarray(level)) / 2
+    n = shares.shape[-1]
     mean, variance = shares.mean(axis=-1), shares.var(axis=-1, ddof=1) / n
-    narrower = (ndtri(1 - tail) / stdtrit(n - 1, 1 - tail)) ** 2  # as Student's t is wider than the normal
-    spread = ~_binary(shares) & (variance > 1e-24)
-    effective = np.divide(narrower * mean * (1 - mean), variance, out=np.full_like(mean, n), where=spread)
+    return _korn_graubard(np.full_like(mean, n), mean, variance, level, spread=~_binary(shares) & (variance > _NONE))
+
+
+def _korn_graubard(
+    n: Array, mean: Array, variance: Array, level: float | Array, *, spread: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Limits of means, which have `variance`, of n values from 0 to 1 each; all arguments have one shape. Where they
+    have no `spread`, the n values count as so many right and wrong answers."""
+    tail = (1 - np.asarray(level)) / 2
+    wider = stdtrit(n - 1, 1 - tail)  # Student's t than the normal
+    effective = np.divide((ndtri(1 - tail) / wider) ** 2 * mean * (1 - mean), variance, out=np.array(n), where=spread)
     hits, misses = effective * mean, effective * (1 - mean)
     normal = np.minimum(hits, misses) > _NORMAL
-    below, above = _student(shares, level)
+    margin = wider * np.sqrt(variance)
     hits, misses = np.where(normal, 1.0, hits), np.where(normal, 1.0, misses)
     low = np.where(hits > 0, betaincinv(np.where(hits > 0, hits, 1.0), misses + 1, tail), 0.0)
     high = np.where(misses > 0, betaincinv(hits + 1, np.where(misses > 0, misses, 1.0), 1 - tail), 1.0)
-    return np.where(normal, below, low), np.where(normal, above, high)
+    return np.where(normal, mean - margin, low), np.where(normal, mean + margin, high)
 
 
 def _filled_limits(shares: Array, level: float) -> tuple[Array, Array]:
     """Limits of the means of values from 0 to 1, at least two of them above 0: the share of those above 0, with the
-    interval of Clopper and Pearson, times their mean, with Student's t. Both are put together as the logarithms of
-    estimates that do not depend on each other (Zou and Donner 2008)."""
+    interval of Clopper and Pearson, times their mean. Both are put together as the logarithms of estimates that do not
+    depend on each other (Zou and Donner 2008).
+
+    The mean of those above 0, in units of the largest, has of each limit the higher one of Korn and Graubard's and
+    Student's t: of values that crowd near 0 the second holds too little, of few values that crowd near 1, beside a zero
+    that came by chance, the first does.
+    """
     there = shares > 0
-    n, filled = shares.shape[-1], np.maximum(there.sum(axis=-1), 2)
+    n, filled = shares.shape[-1], np.maximum(there.sum(axis=-1), 2.0)
     misses, tail = n - filled, (1 - level) / 2
     share = filled / n
     least = betaincinv(filled, misses + 1, tail)
     most = np.where(misses > 0, betaincinv(filled + 1, np.maximum(misses, 1), 1 - tail), 1.0)
     mean = np.maximum(shares.sum(axis=-1) / filled, 1e-300)
     squares = np.where(there, (shares - mean[..., None]) ** 2, 0.0).sum(axis=-1)
-    margin = stdtrit(filled - 1, 1 - tail) * np.sqrt(squares / (filled - 1) / filled)
-    down = np.hypot(np.log(share / least), -np.log(np.maximum(1 - margin / mean, 1e-300)))
-    up = np.hypot(np.log(most / share), np.log1p(margin / mean))
+    variance = squares / (filled - 1) / filled
+    margin, spread = stdtrit(filled - 1, 1 - tail) * np.sqrt(variance), variance > _NONE
+    largest = np.maximum(shares.max(axis=-1), 1e-100)
+    below, above = _korn_graubard(filled, mean / largest, variance / largest**2, level, spread=spread)
+    low = np.where(spread, np.maximum(below * largest, mean - margin), mean)
+    high = np.where(spread, np.maximum(above * largest, mean + margin), mean)
+    down = np.hypot(np.log(share / least), np.log(mean / np.maximum(low, 1e-300)))
+    up = np.hypot(np.log(most / share), np.log(high / mean))
     return share * mean * np.exp(-down), np.minimum(share * mean * np.exp(up), 1.0)
 
 

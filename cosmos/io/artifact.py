@@ -1,6 +1,6 @@
 """A first stage that was trained once, for many tasks: what it is, what it cost, and what it has read.
 
-    FOLDER/artifact.json   the last to be written: kind, sizes, cost, corpora, the SHA-256 of every file of the model
+    FOLDER/artifact.json   the last to be written, sealed: kind, sizes, cost, corpora, the SHA-256 of all other files
     FOLDER/openings.bin    which texts stood in its corpora (`cosmos.io.openings`)
     FOLDER/model/          the weights, as whoever trained them reads them
 
@@ -9,18 +9,19 @@ Standard library only, so that a plan can look at one without a framework.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from cosmos.io import seals
 from cosmos.io.errors import UserError
-from cosmos.io.files import read_json, write_json
+from cosmos.io.files import read_json
 from cosmos.io.typed_json import AnyJson, read_as
 
-VERSION = 1
+VERSION = 2
 ABOUT, OPENINGS, MODEL = "artifact.json", "openings.bin", "model"
 AUTOENCODER_KIND = "cosmos"  # the method whose first stage it is
+_REMEDY = "restore it from a copy"
 
 
 class CorpusRead(TypedDict):
@@ -54,37 +55,42 @@ class Artifact(TypedDict):
     spent: Spent
     corpora: list[CorpusRead]
     reached: AnyJson
-    files: dict[str, str]
+    openings: str  # the SHA-256 of that file
+    files: dict[str, str]  # and of every file of the model, by its path from there
 
 
 def write_artifact(folder: Path, about: Mapping[str, Any]) -> None:
-    """Mark a folder as whole, once its model and its openings are there; all but `version` and `files` is given."""
-    files = {name: _sha256(folder / MODEL / name) for name in _files(folder)}
-    write_json(folder / ABOUT, {"version": VERSION, **about, "files": files})
+    """Mark a folder as whole, once its model and its openings are there; all but `version` and hashes is given."""
+    hashes = {"openings": seals.read_hash(folder / OPENINGS), "files": seals.tree_hashes(folder / MODEL)}
+    seals.write_sealed(folder / ABOUT, {"version": VERSION, **about, **hashes})
 
 
 def read_artifact(folder: Path, kind: str) -> Artifact:
     """What a first stage is; no weight is read.
 
     Raises:
-        UserError: there is none, or one of another kind or of a newer version.
+        UserError: there is none, one of another kind or of another version, or one that was changed.
     """
-    if not (folder / ABOUT).is_file():
+    path = folder / ABOUT
+    if not path.is_file():
         raise UserError(f"{folder} holds no finished first stage; give the folder that its training has left.")
-    stored = read_json(folder / ABOUT)
+    stored = read_json(path, _REMEDY)
     if isinstance(version := stored.get("version"), int) and version > VERSION:
         raise UserError(f"{folder} was written by a newer version of this package; update it.")
-    about = read_as(Artifact, stored, str(folder / ABOUT), "restore it from a copy")
+    if version in range(1, VERSION):
+        raise UserError(f"{folder} was written by an earlier version of this package, unsealed; train it again.")
+    about = read_as(Artifact, seals.opened(stored, path, _REMEDY, wanted=True), str(path), _REMEDY)
     if about["kind"] != kind:
         raise UserError(f"{folder} holds a first stage of {about['kind']}, and {kind} needs one of its own.")
     return about
 
 
 def check_files(folder: Path, about: Artifact) -> None:
-    """Raise `UserError` unless every file of the model is what training left."""
-    for name, sha256 in about["files"].items():
-        if not (folder / MODEL / name).is_file() or _sha256(folder / MODEL / name) != sha256:
-            raise UserError(f"{folder / MODEL / name} was changed after it was written; restore it from a copy.")
+    """Raise `UserError` unless every file is there and what training left."""
+    hashes = {OPENINGS: about["openings"], **{f"{MODEL}/{name}": sha256 for name, sha256 in about["files"].items()}}
+    for name, sha256 in hashes.items():
+        if seals.file_sha256(folder / name) != sha256:
+            raise seals.changed(folder / name, _REMEDY)
 
 
 def check_sizes(folder: Path, about: Artifact, asked: Mapping[str, Any], keys: Mapping[str, str]) -> None:
@@ -98,13 +104,3 @@ def check_sizes(folder: Path, about: Artifact, asked: Mapping[str, Any], keys: M
     if differing:
         said = " ".join(f"--set {keys[name]}={sizes.get(name)}" for name in differing)
         raise UserError(f"{folder} is of other sizes than the recipe; say {said}, or train another.")
-
-
-def _files(folder: Path) -> list[str]:
-    model = folder / MODEL
-    return sorted(path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

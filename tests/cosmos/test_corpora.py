@@ -191,6 +191,12 @@ def test_a_first_stage_is_left_with_what_it_cost_and_read(
     again = read_artifact(tmp_path / "stopped", "cosmos")
     assert again["files"] == about["files"] and again["spent"]["flops"] == about["spent"]["flops"]
     check_files(tmp_path / "calm", about)
+    told = tmp_path / "calm" / "openings.bin"
+    whole = told.read_bytes()
+    told.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(UserError, match=r"openings.bin was changed after it was written"):
+        check_files(tmp_path / "calm", about)
+    told.write_bytes(whole)
     weights = tmp_path / "calm" / "model" / "standardiser.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     with pytest.raises(UserError, match="was changed after it was written"):

@@ -73,6 +73,25 @@ def test_texts_that_never_differ_are_not_said_to_be_equal_for_sure(sampled, tmp_
     assert int(low) < 100 < int(high)
 
 
+@pytest.mark.parametrize("unit", [1.0, 100.0])
+def test_a_collapse_is_said_with_an_upper_limit(sampled, tmp_path, unit):
+    """One call of which nothing is right keeps nothing; that of 60 texts none is says that few are, and no more."""
+    for place, (header, samples, timings, scores) in enumerate(sampled.cells):
+        nothing = header.cell.setting == "one"
+        own = [
+            replace(s, values=tuple(0.0 if nothing else unit * value for value in s.values)) if s.metric == "J" else s
+            for s in scores
+        ]
+        sampled.cells[place] = (header, samples, timings, own)
+    [said] = kept(sampled, tmp_path)
+    low, high = re.search(r" and 0 % \[(\d+) %, (\d+) %\] with 1 \(one\)", said).groups()
+    whole = scores_of(sampled, "release-200")
+    share = 1 - 0.025 ** (1 / 60)  # at which none of 60 has a chance of 2.5 %
+    most = max(1.0, *whole)
+    assert (int(low), int(high)) == (0, round(100 * share * most * 60 / sum(whole)))
+    assert 5 < int(high) < 12
+
+
 @pytest.mark.parametrize("agree", [0.5, 0.9])
 def test_the_interval_of_a_share_of_right_answers_holds_the_truth(agree):
     """Answers of two settings that are right or wrong, and alike in part."""

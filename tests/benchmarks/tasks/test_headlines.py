@@ -2,7 +2,8 @@
 
 No answer are: the source itself, the source without its rude words, the words of the reference sorted, one text for
 all, the reference said twice, nothing, and a text learnt by heart. Of a task with sources that is the answer to the
-nearest training source; of one without, training texts, one for all and one each.
+nearest training source; of one without, training texts, one for all and one each. Nor is one story told with other
+names, colours and seasons.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks import metrics, tasks
 from benchmarks.data.built_in import World, WorldOptions
 from benchmarks.data.local import Local, LocalOptions
 from benchmarks.data.source import Source
+from benchmarks.data.world.language import lexicon
 
 FOLDER = Path(os.environ.get("COSMOS_DATA") or Path(__file__).parents[4] / "shared" / "data")
 USERS = {name: os.environ.get(name) for name in ("COSMOS_CACHE", "HF_HUB_CACHE")}
@@ -79,6 +81,26 @@ def answers(system: str, task: str, test: Sequence[Document], train: Sequence[Do
         return [sample.text for sample in made.generate(requests, NoSetting())]
 
 
+def refilled(text: str, count: int) -> list[str]:
+    """One story of the world so many times, each with another name, colour or season, by chance and all different."""
+    kinds = [
+        lexicon.WOMEN,
+        lexicon.MEN,
+        tuple(look for look in lexicon.LOOKS if look not in ("small", "big")),
+        ("spring", "summer", "autumn", "winter"),
+    ]
+    draw, found = random.Random(3), dict[str, None]()
+    while len(found) < count:
+        told = text.split()
+        for kind in kinds:
+            others = dict(zip(kind, draw.sample(kind, len(kind)), strict=True))  # the same everywhere in a story
+            told = [
+                others.get(word.strip("."), word) + "." * (word.endswith(".") and word[:-1] in kind) for word in told
+            ]
+        found[" ".join(told)] = None
+    return list(found)
+
+
 @cache
 def wrong(task: str, source: str, count: int) -> dict[str, list[str]]:
     """Texts that are no answers, by what is wrong with them."""
@@ -92,6 +114,8 @@ def wrong(task: str, source: str, count: int) -> dict[str, list[str]]:
         "one training text": [train[0].target] * len(test),
         "training texts": [document.target for document in train[: len(test)]],
     }
+    if (task, source) == ("story", "world"):
+        found["one story, other words"] = refilled(targets[0], len(test))
     if tasks.find(task).conditional:
         found |= {system: answers(system, task, test, train) for system in ("copy", "delete", "retrieval")}
     return found
@@ -224,6 +248,17 @@ def test_a_headline_of_detox_never_stands_without_a_copy_beside_it() -> None:
     stories, _ = documents("story", "world")
     [none] = metrics.score(metrics.MetricInput("story", "world", stories, ["a"] * TEXTS), ["bleu_copy"])
     assert none.reason == "not run: the task gives no source text to compare with"
+
+
+def test_a_story_with_other_words_is_one_story_and_diversity_stands_beside() -> None:
+    """Many copies differ in all three words, and the least alike are still one story."""
+    test, _ = documents("story", "world", 200)
+    told = refilled(test[0].target, 200)
+    assert len(set(told)) == 200
+    assert value("story", "exact_language", "world", told, 200) == 1.0
+    assert value("story", "exact_novel", "world", told, 200) < 0.05
+    assert value("story", "exact_novel", "world", [document.target for document in test], 200) > 0.95
+    assert metrics.find("exact_novel").companions == ("diversity",)
 
 
 def test_the_judge_that_the_baseline_asks_is_the_judge_of_the_metric() -> None:
