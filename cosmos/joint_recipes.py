@@ -13,8 +13,8 @@ from cosmos.config import (
     AutoencoderConfig,
     DenoiserConfig,
     DiffusionConfig,
-    Place,
     ScheduleConfig,
+    StatePlace,
     check_places,
 )
 from cosmos.io.errors import UserError, check_range
@@ -105,7 +105,7 @@ class JointRecipe:
     budget: Budget
     start_linear: bool = False
     encoding_share: float = 0.4
-    states: Place = "stored"
+    states: StatePlace = "stored"
     full: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -134,10 +134,10 @@ JOINT_RECIPES: Mapping[str, JointRecipe] = MappingProxyType(
         ),
         "small": JointRecipe(
             JointPreset.like_cosmos("small", replace(SHORT, refresh_steps=100)),
-            SMALL, RECIPES["small"].budget, states="loop",
+            SMALL, RECIPES["small"].budget, states="auto",
         ),
         "base": JointRecipe(
-            JointPreset.like_cosmos("base", JointConfig()), BASE_DENOISER, RECIPES["base"].budget, states="loop",
+            JointPreset.like_cosmos("base", JointConfig()), BASE_DENOISER, RECIPES["base"].budget, states="auto",
         ),
     }
 )  # fmt: skip

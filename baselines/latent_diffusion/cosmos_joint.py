@@ -9,7 +9,7 @@ no sources.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +28,8 @@ from cosmos.stages import measured
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
+
+ONE_STAGE = "cosmos-joint has no first stage to train once; train-decoder is for systems of two stages."
 
 
 class CosmosJointSystem(CosmosSystem):
@@ -71,7 +73,10 @@ class CosmosJointSystem(CosmosSystem):
         return ()
 
     def train_decoder(self, *_: Any, **__: Any) -> TrainingResult:
-        raise UserError("cosmos-joint has no first stage to train once; train-decoder is for systems of two stages.")
+        raise UserError(ONE_STAGE)
+
+    def decoder_keys(self) -> Collection[str]:
+        raise UserError(ONE_STAGE)
 
     def train_on_random_rows(
         self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent

@@ -11,7 +11,7 @@ from benchmarks.cli.main import main
 from benchmarks.planning import located_weights, plan
 from benchmarks.planning.run_config import gather
 from benchmarks.records import store
-from cosmos.io.artifact import MODEL, write_artifact
+from cosmos.io.artifact import MODEL, OPENINGS, write_artifact
 
 SMALL = ("--task", "detox", "--device", "cpu", "--limit", "2", "--set", "data.train=20", "--set", "budget=1steps")
 
@@ -19,6 +19,7 @@ SMALL = ("--task", "detox", "--device", "cpu", "--limit", "2", "--set", "data.tr
 def first_stage(folder: Path, kind: str) -> Path:
     """The header of a first stage."""
     (folder / MODEL).mkdir(parents=True)
+    (folder / OPENINGS).write_bytes(b"")
     spent: dict[str, Any] = {"steps": 1, "seconds": 1.0, "flops": 1.0, "device": "cpu", "texts_seen": 1}
     about = {"preset": "nano", "seed": 0, "text_encoder": "none", "sizes": {}, "spent": spent}
     write_artifact(folder, {"kind": kind, **about, "corpora": [], "reached": {}})
