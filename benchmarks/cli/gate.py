@@ -34,7 +34,10 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
     parser.add_argument("run", metavar="RUN", nargs="?", help="the folder of the run that is judged")
     parser.add_argument(
-        "--against", metavar="BASELINE", required=True, help="a run's folder, published records, or a git commit of runs"
+        "--against",
+        metavar="BASELINE",
+        required=True,
+        help="a run's folder, published records, or a git commit of runs",
     )
     add_flags(parser, "system", "out")
     parser.set_help("system", "only these systems; may be repeated (default: all of the baseline)")
@@ -82,7 +85,7 @@ def main(arguments: argparse.Namespace) -> int:
     result = gate(baseline, read_side(arguments.run), asked)
     say(outputs.terminal(result))
     if arguments.github:
-        for line in outputs.annotations(result):
+        for line in outputs.github_lines(result):
             say(line)
         outputs.add_summary(result)
     if arguments.junit is not None:
@@ -118,7 +121,9 @@ def _design(arguments: argparse.Namespace) -> Design:
 
     numbers = {name: convert(CliValue(getattr(arguments, name)), int, f"--{name}") for name in ("processes", "rounds")}
     if numbers["processes"] < 2:
-        raise UserError(f"--processes must be at least 2, not {numbers['processes']}: one does not say how they differ.")
+        raise UserError(
+            f"--processes must be at least 2, not {numbers['processes']}: one does not say how they differ."
+        )
     if numbers["rounds"] < 1:
         raise UserError(f"--rounds must be at least 1, not {numbers['rounds']}.")
     return Design(numbers["processes"], (min(3, numbers["rounds"]), numbers["rounds"]))

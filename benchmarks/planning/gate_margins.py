@@ -31,7 +31,7 @@ DEFAULTS = """margins where the table [gate] says nothing:
   scores from 0 to 100              2
   scores of another scale           2 % of the baseline's value
   scores without a direction        not gated
-  seconds                           5 %, or what the same code differs from itself by, where that is more
+  seconds                           5 %, or twice what the same code differs from itself by, where that is more
   network calls                     1 %"""
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
@@ -88,7 +88,7 @@ def default(score: Score) -> Margin:
         if pattern.search(score.summary):
             return Margin(amount)
     values = [value for value in score.values or () if value is not None]
-    if values and 0 <= min(values) and max(values) <= 1:
+    if values and min(values) >= 0 and max(values) <= 1:
         return Margin(0.02)
     return Margin(0.02, relative=True)
 
@@ -120,9 +120,8 @@ def read(table: Any, where: str) -> Margins:
             if not key.startswith("evaluate:") and key not in metric_names.names():
                 raise unknown(f"metric of [{TABLE}] in {where}", key, [*metric_names.names(), *rates, OTHERS])
             metrics[key] = _margin(value, name)
-            if metrics[key] is not None and not key.startswith("evaluate:"):
-                if metric_names.find(key).direction == "none":
-                    raise UserError(f"{name} has no effect: neither more nor less of {key} is better; leave it out.")
+            if metrics[key] is not None and metric_names.find(key).direction == "none":
+                raise UserError(f"{name} has no effect: neither more nor less of {key} is better; leave it out.")
     return Margins(metrics, others, rates[SPEED], rates[CALLS])
 
 

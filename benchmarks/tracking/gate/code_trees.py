@@ -51,7 +51,9 @@ def checked_out(commit: str, repository: Path = HERE) -> Iterator[CodeTree]:
         UserError: there is no git repository, or it does not have the commit.
     """
     if _git(repository, "rev-parse", "--git-dir").returncode != 0:
-        raise UserError(f"{repository} is not in a git repository, so the code of {short(commit)} cannot be checked out.")
+        raise UserError(
+            f"{repository} is not in a git repository, so the code of {short(commit)} cannot be checked out."
+        )
     if _git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode != 0:
         raise UserError(
             f"The repository {repository} does not have the commit {short(commit)}; fetch it (a shallow clone lacks "

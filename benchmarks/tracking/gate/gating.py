@@ -16,6 +16,7 @@ from benchmarks.tracking import quality as compared_quality
 from benchmarks.tracking import speed as recorded_speed
 from benchmarks.tracking.gate import quality, side_process, speed
 from benchmarks.tracking.gate.interleaving import Design
+from benchmarks.tracking.gate.speed import StartSide
 from benchmarks.tracking.gate.verdict import Finding, GateResult
 from benchmarks.tracking.pairs import EntryPair, entries, match
 from benchmarks.tracking.schema import ComparedEntry
@@ -43,7 +44,7 @@ class GateRequest:
     design: Design = field(default_factory=Design)
     minutes: float | None = None
     again: tuple[str, ...] = ("python", "-m", "benchmarks", "gate")
-    start: speed.StartSide = side_process.started
+    start: StartSide = side_process.started
     say: Callable[[str], None] = lambda text: None
 
 

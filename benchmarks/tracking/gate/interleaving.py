@@ -74,7 +74,7 @@ class Rounds:
 
 
 def ratio_of(blocks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> StudentEvidence:
-    """The ratio of seconds, from those of each block's rounds on both sides: two of shape (r,) for each of p, p >= 2."""
+    """The ratio of seconds, from those of each block's rounds on both sides: two of shape (r,) for each of p >= 2."""
     assert len(blocks) >= 2, "one pair of processes says nothing of how processes differ"
     logs = np.array([statistics.median(np.log(np.asarray(b) / np.asarray(a))) for b, a in blocks])
     return StudentEvidence(float(logs.mean()), float(np.var(logs, ddof=1)) / len(logs), len(logs) - 1, ratio=True)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from baselines.contract import UserError
 from benchmarks.records.files import StoreError
-from benchmarks.tracking.gate.verdict import Finding, GateResult, in_order
+from benchmarks.tracking.gate.verdict import GateResult, in_order
 from cosmos.io.files import make_folder, write_bytes
 from cosmos.io.terminal import printable
 
@@ -69,7 +69,7 @@ def write_junit(result: GateResult, path: Path) -> None:
     write_bytes(path, junit(result), StoreError)
 
 
-def annotations(result: GateResult) -> Iterator[str]:
+def github_lines(result: GateResult) -> Iterator[str]:
     """GitHub's workflow commands: an error for a regression, a warning for what cannot be judged."""
     for finding in in_order(result.findings):
         if finding.outcome != "pass":
@@ -111,7 +111,9 @@ def add_summary(result: GateResult) -> None:
 
 def _xml(text: str) -> str:
     """What XML 1.0 can hold: no control characters, and no half of a surrogate pair."""
-    return "".join(c for c in printable(text) if c in "\n\t" or " " <= c <= "\ud7ff" or "\ue000" <= c and c not in "\ufffe\uffff")
+    return "".join(
+        c for c in printable(text) if c in "\n\t" or " " <= c <= "\ud7ff" or (c >= "\ue000" and c not in "\ufffe\uffff")
+    )
 
 
 def _data(text: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from benchmarks.planning.gate_margins import Margins
-from benchmarks.records.schema import Score
 from benchmarks.stats.evidence import Evidence
 from benchmarks.stats.intervals import Array
 from benchmarks.tracking import comparison
@@ -22,7 +21,12 @@ _START_SECONDS = 10.0  # of a process, in which packages are imported and weight
 
 
 def plan(
-    baseline: Side, run: Side | None, margins: Margins, design: Design, minutes: float | None, systems: Sequence[str] = ()
+    baseline: Side,
+    run: Side | None,
+    margins: Margins,
+    design: Design,
+    minutes: float | None,
+    systems: Sequence[str] = (),
 ) -> Iterator[str]:
     """The texts and rounds that a gate needs, in lines."""
     baseline = narrowed(baseline, systems)

@@ -139,7 +139,9 @@ def _finding(gated: GatedRow, factor: float, command: str) -> Finding:
     if outcome == "regression":
         return found(outcome, "it is worse, and not within the margin")
     most = "of any size" if math.isinf(loss.most) else f"of up to {_told(loss.most)}"
-    return found(outcome, f"{row.n} {row.covers or 'texts'} do not rule out a loss {most}; gate --plan says how many do")
+    return found(
+        outcome, f"{row.n} {row.covers or 'texts'} do not rule out a loss {most}; gate --plan says how many do"
+    )
 
 
 def _told(loss: float) -> str:
@@ -150,7 +152,9 @@ def _lost(pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], 
     """Metrics of the baseline that are not compared: each with the reason, where there is one."""
     compared = {row.quantity for row in entry.quantities}
     reasons = {name: rest for name, _, rest in (refusal.partition(": ") for refusal in entry.refused)}
-    had = dict.fromkeys(score.metric for cell in pair.a.cells for score in cell.record.scores if score.value is not None)
+    had = dict.fromkeys(
+        score.metric for cell in pair.a.cells for score in cell.record.scores if score.value is not None
+    )
     for metric in had:
         if metric in metrics and metric not in compared:
             why = reasons.get(metric, "the baseline has it, and this run was not scored by it")

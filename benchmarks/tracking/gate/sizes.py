@@ -49,7 +49,9 @@ class NeededTexts:
     basis: str
 
 
-def texts_for(entry: str, metric: str, loss: float, n: int, evidence: Evidence | None, tests: int, basis: str) -> NeededTexts:
+def texts_for(
+    entry: str, metric: str, loss: float, n: int, evidence: Evidence | None, tests: int, basis: str
+) -> NeededTexts:
     """The texts that show `loss` in one of so many tests, where n texts left this evidence."""
     visible = None if evidence is None else evidence.detectable(tests, _AIMED)
     if evidence is None or visible is None:
@@ -150,7 +152,7 @@ def told(texts: Sequence[NeededTexts], processes: Sequence[NeededProcesses]) -> 
         if one.visible is None:
             yield f"  {one.metric} of {one.entry}: cannot be told from {one.basis}"
         elif one.needed is None:
-            yield f"  {one.metric} of {one.entry}: no number of texts, for trainings differ by more; add seeds ({there})"
+            yield f"  {one.metric} of {one.entry}: no number of texts: trainings differ by more; add seeds ({there})"
         else:
             small = "; too small to see now" if one.needed > one.texts else ""
             yield f"  {one.metric} of {one.entry}: {one.needed:,} for {one.loss:.3g} ({there}{small}; by {one.basis})"

@@ -117,8 +117,8 @@ def _tree(header: Header, whose: str, stack: ExitStack) -> CodeTree:
         raise UserError(f"{whose} does not say which commit made it.")
     if header.dirty:
         raise UserError(
-            f"{whose} was made by commit {code_trees.short(header.commit)} with uncommitted changes, so its code cannot "
-            "be had again; commit before you make a run that others are compared with."
+            f"{whose} was made by commit {code_trees.short(header.commit)} with uncommitted changes, so its code "
+            "cannot be had again; commit before you make a run that others are compared with."
         )
     return stack.enter_context(code_trees.checked_out(header.commit))
 
@@ -175,7 +175,14 @@ def _flagged(rounds: Rounds, size: int, tests: int) -> bool:
 
 
 def _judged(
-    entry: ComparedEntry, rounds: Rounds, size: int, timing: Timing, confirmed: bool, *, again: bool, code: tuple[str, str]
+    entry: ComparedEntry,
+    rounds: Rounds,
+    size: int,
+    timing: Timing,
+    confirmed: bool,
+    *,
+    again: bool,
+    code: tuple[str, str],
 ) -> Finding:
     ratio, floor = rounds.ratio(size), rounds.floor(size)
     margin = timing.margin.amount if timing.margin.stated else max(timing.margin.amount, WIDENED * floor)
@@ -184,9 +191,9 @@ def _judged(
     how = f"{len(rounds.blocks)} processes of each took turns for {rounds.rounds} rounds"
     noise = f"the same code differs from itself by up to {floor:.1%}"
     said = {
-        "pass": f"{how}; a slowdown of {max(0.0, loss.most):.1%} or more is ruled out, and less than that is too small to see",
+        "pass": f"{how}; a slowdown of {max(0.0, loss.most):.1%} is ruled out, what is less is too small to see",
         "regression": f"{code[1]} is slower than {code[0]}, in fresh processes too: {how}; {noise}",
-        "cannot judge": f"{how}, which do not rule out a slowdown of {loss.most:.1%}; {noise}; time longer (--processes, --rounds)",
+        "cannot judge": f"{how}, which do not rule out a slowdown of {loss.most:.1%}; {noise}; time more --processes",
     }[outcome]
     if again and not confirmed:
         said += "; what was flagged at first was not in fresh processes"
@@ -214,7 +221,9 @@ def _from_records(entry: ComparedEntry, why_not: str, timing: Timing) -> Iterato
     rows = [row for row in entry.quantities if row.kind == "speed"]
     if not rows:
         reasons = [refusal for refusal in entry.refused if refusal.startswith(("speed:", LATENCY, THROUGHPUT))]
-        reason = f"{why_not.rstrip('.')}, and the records cannot be compared: {'; '.join(reasons) or 'a run was not timed'}"
+        reason = (
+            f"{why_not.rstrip('.')}, and the records cannot be compared: {'; '.join(reasons) or 'a run was not timed'}"
+        )
         yield Finding(entry.name, entry.cells_b, "speed", "speed", "cannot judge", reason, command=timing.command)
     for row in rows:
         yield _recorded(entry, row, why_not, timing)

@@ -53,7 +53,9 @@ class Finding:
         if self.baseline is not None and self.now is not None:
             parts.append(f"{number(self.baseline)} -> {number(self.now)}")
         if self.change is not None:
-            interval = "" if self.low is None or self.high is None else f" [{self._told(self.low)}, {self._told(self.high)}]"
+            interval = (
+                "" if self.low is None or self.high is None else f" [{self._told(self.low)}, {self._told(self.high)}]"
+            )
             parts.append(f"{self._told(self.change)}{interval}")
         if self.margin is not None:
             parts.append(f"{self._told(self.margin)} is allowed")
