@@ -16,7 +16,8 @@ from benchmarks.tracking import quality as compared_quality
 from benchmarks.tracking import speed as recorded_speed
 from benchmarks.tracking.gate import quality, side_process, speed
 from benchmarks.tracking.gate.interleaving import Design
-from benchmarks.tracking.gate.speed import StartSide
+from benchmarks.tracking.gate.side_process import StartSide
+from benchmarks.tracking.gate.timing_jobs import sizes_of
 from benchmarks.tracking.gate.verdict import Finding, GateResult
 from benchmarks.tracking.pairs import EntryPair, entries, match
 from benchmarks.tracking.schema import ComparedEntry
@@ -131,7 +132,7 @@ def _ended(system: str, setting: str, run: Side) -> tuple[str, str]:
 def _speeds(compared: Sequence[tuple[EntryPair, ComparedEntry]], asked: GateRequest) -> Iterator[Finding]:
     timed = [(pair, entry) for pair, entry in compared if speed.is_timed(pair)]
     new = [(pair, entry) for pair, entry in timed if not speed.same_code(pair.a.header, pair.b.header)]
-    tests = sum(len(speed.sizes_of(pair)) for pair, _ in new)
+    tests = sum(len(sizes_of(pair)) for pair, _ in new)
     design = asked.design
     if asked.minutes is not None and new:
         design = dataclasses.replace(design, seconds=60 * asked.minutes / len(new) / design.processes)
@@ -139,7 +140,9 @@ def _speeds(compared: Sequence[tuple[EntryPair, ComparedEntry]], asked: GateRequ
         command = shlex.join([*asked.again, "--system", pair.b.header.cell.system])
         assert asked.margins.speed is not None
         asked.say(f"timing {entry.name}")
-        yield from speed.findings(pair, entry, speed.Timing(asked.margins.speed, design, tests, command, asked.start))
+        yield from speed.findings(
+            pair, entry, speed.SpeedRules(asked.margins.speed, design, tests, command, asked.start)
+        )
 
 
 def _differences(compared: Sequence[ComparedEntry]) -> Iterator[str]:

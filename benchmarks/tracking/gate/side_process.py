@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ class TimingJob:
     """What a side generates: a cell's texts from a checkpoint, with some code.
 
     Attributes:
-        requests: what is asked, as `baselines.contract.Request` has it; a call of size n makes the first n.
+        requests: what may be asked, as `baselines.contract.Request` has it.
         sizes: the numbers of texts at once that will be timed.
     """
 
@@ -48,9 +48,12 @@ class TimingJob:
 class Side(Protocol):
     """Something that can be timed."""
 
-    def seconds(self, size: int) -> float:
-        """How long one call for so many texts takes."""
+    def seconds(self, size: int, start: int = 0) -> float:
+        """How long one call for so many texts takes, from a request on."""
         ...
+
+
+StartSide = Callable[[TimingJob], AbstractContextManager[Side]]
 
 
 class SideProcess:
@@ -59,9 +62,9 @@ class SideProcess:
     def __init__(self, process: subprocess.Popen[str], said: Any, name: str) -> None:
         self._process, self._said, self._name = process, said, name
 
-    def seconds(self, size: int) -> float:
-        """How long one call for so many texts took."""
-        return float(self.ask({"size": size})["seconds"])
+    def seconds(self, size: int, start: int = 0) -> float:
+        """How long one call for so many texts took, from a request on."""
+        return float(self.ask({"size": size, "start": start})["seconds"])
 
     def ask(self, row: Mapping[str, Any]) -> Json:
         """Send a line and wait for the answer.

@@ -2,8 +2,8 @@
 
 Run as a file, `python -P timed_side.py`, with the packages of that commit on PYTHONPATH: this file is that of the code
 at work, all else is the commit's. It speaks lines of JSON. The first it is given says what to load; it answers with
-`{"ready": ...}` when everything is warm. Each further one, `{"size": n}`, has the first n texts generated and is
-answered with the seconds and the network calls. It ends when there are no more lines.
+`{"ready": ...}` when everything is warm. Each further one, `{"size": n, "start": i}`, has n texts from the i-th request
+on generated and is answered with the seconds and the network calls. It ends when there are no more lines.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def main() -> None:
     generate, place = prepared(job)
     answer({"ready": place})
     for line in sys.stdin:
-        call = generate(json.loads(line)["size"])
+        call = generate(**json.loads(line))
         answer({"seconds": call.seconds, "calls": dict(call.calls)})
 
 
-def prepared(job: Mapping[str, Any]) -> tuple[Callable[[int], Any], str]:
-    """How to generate so many texts, each size warm, and the folder of the code that does it."""
+def prepared(job: Mapping[str, Any]) -> tuple[Callable[..., Any], str]:
+    """How to generate so many texts from a request on, each size warm, and the folder of the code that does it."""
     import benchmarks
     from baselines import registry
     from baselines.contract import Limits, Request
@@ -48,8 +48,8 @@ def prepared(job: Mapping[str, Any]) -> tuple[Callable[[int], Any], str]:
     requests = [Request(**row) for row in job["requests"]]
     clock = Clock(job["device"])
 
-    def generate(size: int) -> Any:
-        return timed(system, requests[:size], setting, clock)
+    def generate(size: int, start: int = 0) -> Any:
+        return timed(system, requests[start : start + size], setting, clock)
 
     for size in job["sizes"]:
         for _ in warm_up(lambda size=size: generate(size), Protocol()):  # type: ignore[misc]

@@ -21,7 +21,9 @@ class Finding:
         cells: the ids of its cells in the run that is judged.
         quantity: what was measured, such as "exact_j" or "seconds@25".
         baseline, now: the value on both sides.
-        change, low, high: now less the baseline, or now over the baseline where `ratio`, with its 95 % interval.
+        change, low, high: now less the baseline, with its 95 % interval; where `ratio`, seconds now over those of the
+            baseline.
+        unit: of the values.
         margin: of the change, that still passes: signed, or a ratio.
         why: what decided, in a sentence.
         command: what shows it.
@@ -40,6 +42,7 @@ class Finding:
     high: float | None = None
     margin: float | None = None
     ratio: bool = False
+    unit: str = ""
     command: str = ""
 
     @property
@@ -51,12 +54,12 @@ class Finding:
         """The values, the change with its interval, and what is allowed, as far as they are known."""
         parts = []
         if self.baseline is not None and self.now is not None:
-            parts.append(f"{number(self.baseline)} -> {number(self.now)}")
+            parts.append(f"{number(self.baseline)} -> {number(self.now)} {self.unit}".rstrip())
         if self.change is not None:
             interval = (
                 "" if self.low is None or self.high is None else f" [{self._told(self.low)}, {self._told(self.high)}]"
             )
-            parts.append(f"{self._told(self.change)}{interval}")
+            parts.append(f"{'seconds ' if self.ratio else ''}{self._told(self.change)}{interval}")
         if self.margin is not None:
             parts.append(f"{self._told(self.margin)} is allowed")
         return ", ".join(parts)
