@@ -33,7 +33,7 @@ _ONE_PROCESS = (
 
 
 @dataclass(frozen=True)
-class Call:
+class PlacedCall:
     """A timed call with where it was made."""
 
     process: tuple[str, int]  # the run's folder, and the number of the process within
@@ -88,9 +88,9 @@ def _name(title: tuple[str, int]) -> str:
     return LATENCY if title[0] == LATENCY else f"{THROUGHPUT}@{title[1]}"
 
 
-def _calls(entry: SideEntry) -> dict[tuple[str, int], list[Call]]:
+def _calls(entry: SideEntry) -> dict[tuple[str, int], list[PlacedCall]]:
     """The calls that count, by quantity and number of texts at once; of the batches only whole ones."""
-    found: dict[tuple[str, int], list[Call]] = {}
+    found: dict[tuple[str, int], list[PlacedCall]] = {}
     for cell in entry.cells:
         if not cell.header.networks:
             continue  # floors run no network, and have no speed worth giving
@@ -104,12 +104,12 @@ def _calls(entry: SideEntry) -> dict[tuple[str, int], list[Call]]:
     return dict(sorted(found.items()))
 
 
-def _call(cell: StoredCell, timing: TimingRecord) -> Call:
+def _call(cell: StoredCell, timing: TimingRecord) -> PlacedCall:
     process, number = getattr(timing, "process", 0), getattr(timing, "round", 0)
-    return Call((str(cell.run), process), cell.header.cell.seed, number, timing.ids, timing.seconds)
+    return PlacedCall((str(cell.run), process), cell.header.cell.seed, number, timing.ids, timing.seconds)
 
 
-def _row(title: tuple[str, int], ours: Sequence[Call], theirs: Sequence[Call]) -> ComparedQuantity:
+def _row(title: tuple[str, int], ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> ComparedQuantity:
     kind, size = title
     level, a, b, paired = _units(ours, theirs)
     sign = 1 if kind == LATENCY else -1  # of seconds, or of texts per second
@@ -150,7 +150,7 @@ def _variance(a: Array, b: Array, paired: bool) -> tuple[float, float]:
     return total, total**2 / weights if weights > 0 else min(len(a), len(b)) - 1.0
 
 
-def _units(ours: Sequence[Call], theirs: Sequence[Call]) -> tuple[str, Array, Array, bool]:
+def _units(ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> tuple[str, Array, Array, bool]:
     """What is repeated, and the mean logarithm of seconds of each repetition on each side; whether they are pairs.
 
     Only texts that both sides were timed on count, where there are such, so that long texts are no one's burden.
@@ -172,7 +172,7 @@ def _units(ours: Sequence[Call], theirs: Sequence[Call]) -> tuple[str, Array, Ar
     return "calls", a, b, False
 
 
-def _grouped(calls: Sequence[Call], level: str) -> dict[object, list[float]]:
+def _grouped(calls: Sequence[PlacedCall], level: str) -> dict[object, list[float]]:
     """Logarithms of seconds by process, by seed, or by round."""
     groups: dict[object, list[float]] = {}
     for call in calls:
