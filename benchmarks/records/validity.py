@@ -44,6 +44,27 @@ def validity(header: Header, quantity: str) -> Validity:
     return Validity(False, tuple(map(str, said.get("reasons") or [NOT_JUDGED])))
 
 
+def calls_of(record: Record, quantity: str) -> tuple[TimingRecord, ...]:
+    """The timed calls that a latency or a throughput rests on.
+
+    A throughput of as many texts at once as the scored ones were made by rests on their batches, the last and smaller
+    one too, and on what else was made so many at once.
+    """
+    size, made = size_of(quantity), record.header.batch_size
+    kinds = ("latency",) if size is None else ("sweep", "batch") if size == made else ("sweep",)
+    return tuple(
+        timing
+        for timing in counted(record)
+        if timing.kind in kinds and (timing.kind != "sweep" or len(timing.ids) == size)
+    )
+
+
+def swept(record: Record) -> tuple[int, ...]:
+    """The other numbers of texts at once that were timed, in ascending order."""
+    sizes = {len(timing.ids) for timing in record.timings if timing.kind == "sweep"}
+    return tuple(sorted(sizes - {record.header.batch_size}))
+
+
 def counted(record: Record) -> tuple[TimingRecord, ...]:
     """The timings that count: all but those of calls that stalled, which the verdict names and others replaced."""
     return without_stalled(record.timings, record.header)
