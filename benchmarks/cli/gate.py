@@ -117,16 +117,17 @@ def _margins(arguments: argparse.Namespace) -> Margins:
 def _design(arguments: argparse.Namespace) -> Design:
     from baselines.contract import UserError
     from benchmarks.planning.overrides import CliValue, convert
+    from benchmarks.stats.ratios import LEAST_ROUNDS
+    from benchmarks.timing.noise_floor import LEAST_PROCESSES
     from benchmarks.tracking.gate.interleaving import Design
 
     numbers = {name: convert(CliValue(getattr(arguments, name)), int, f"--{name}") for name in ("processes", "rounds")}
-    if numbers["processes"] < 2:
-        raise UserError(
-            f"--processes must be at least 2, not {numbers['processes']}: one does not say how they differ."
-        )
-    if numbers["rounds"] < 1:
-        raise UserError(f"--rounds must be at least 1, not {numbers['rounds']}.")
-    return Design(numbers["processes"], (min(3, numbers["rounds"]), numbers["rounds"]))
+    for name, least in (("processes", LEAST_PROCESSES), ("rounds", LEAST_ROUNDS)):
+        if numbers[name] < least:
+            raise UserError(
+                f"--{name} must be at least {least}, not {numbers[name]}: fewer do not say how they differ."
+            )
+    return Design(numbers["processes"], numbers["rounds"])
 
 
 def _minutes(typed: str | None) -> float | None:

@@ -31,7 +31,7 @@ DEFAULTS = """margins where the table [gate] says nothing:
   scores from 0 to 100              2
   scores of another scale           2 % of the baseline's value
   scores without a direction        not gated
-  seconds                           5 %, or twice what the same code differs from itself by, where that is more
+  seconds                           5 %, or the A/A noise floor of the machine, where that is more
   network calls                     1 %"""
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")

@@ -18,7 +18,7 @@ from benchmarks.tracking.gate import quality, side_process, speed
 from benchmarks.tracking.gate.interleaving import Design
 from benchmarks.tracking.gate.side_process import StartSide
 from benchmarks.tracking.gate.timing_jobs import sizes_of
-from benchmarks.tracking.gate.verdict import Finding, GateResult
+from benchmarks.tracking.gate.verdict import GateFinding, GateResult
 from benchmarks.tracking.pairs import EntryPair, entries, match
 from benchmarks.tracking.schema import ComparedEntry
 from benchmarks.tracking.sides import Side
@@ -74,7 +74,7 @@ def gate(baseline: Side, run: Side, asked: GateRequest) -> GateResult:
     try:
         compared = _compared(baseline, run, pairs, asked.margins) if pairs else []
     except UserError as error:
-        found.append(Finding("", (), "cell", "comparison", "cannot judge", str(error), command=shlex.join(command)))
+        found.append(GateFinding("", (), "cell", "comparison", "cannot judge", str(error), command=shlex.join(command)))
         compared = []
     found += quality.findings(compared, asked.margins, command)
     if asked.speed and asked.margins.speed is not None:
@@ -98,21 +98,21 @@ def _only_in(side: Side, sentence: str) -> bool:
     return sentence.endswith(f" stands only in {side.text}.")
 
 
-def _missing(baseline: Side, run: Side, pairs: Sequence[EntryPair], refused: Sequence[str]) -> Iterator[Finding]:
+def _missing(baseline: Side, run: Side, pairs: Sequence[EntryPair], refused: Sequence[str]) -> Iterator[GateFinding]:
     """Entries of the baseline that cannot be judged: another test set, another tokenizer, or not there any more; one
     that failed is worse."""
     for sentence in refused:
         if not _only_in(run, sentence) and not _only_in(baseline, sentence):
-            yield Finding("", (), "cell", "comparison", "cannot judge", sentence)
+            yield GateFinding("", (), "cell", "comparison", "cannot judge", sentence)
     paired = {id(cell) for pair in pairs for cell in pair.a.cells}
     for entry in entries(baseline):
         if any(id(cell) in paired for cell in entry.cells) or not _alone(entry.name, refused, baseline):
             continue
         status, reason = _ended(entry.header.cell.system, entry.header.cell.setting, run)
         if status == "failed":
-            yield Finding(entry.name, (), "cell", "cell", "regression", f"it fails now: {reason}")
+            yield GateFinding(entry.name, (), "cell", "cell", "regression", f"it fails now: {reason}")
         else:
-            yield Finding(entry.name, (), "cell", "cell", "cannot judge", reason or f"it is not in {run.text}")
+            yield GateFinding(entry.name, (), "cell", "cell", "cannot judge", reason or f"it is not in {run.text}")
 
 
 def _alone(name: str, refused: Sequence[str], side: Side) -> bool:
@@ -129,7 +129,7 @@ def _ended(system: str, setting: str, run: Side) -> tuple[str, str]:
     return "", ""
 
 
-def _speeds(compared: Sequence[tuple[EntryPair, ComparedEntry]], asked: GateRequest) -> Iterator[Finding]:
+def _speeds(compared: Sequence[tuple[EntryPair, ComparedEntry]], asked: GateRequest) -> Iterator[GateFinding]:
     timed = [(pair, entry) for pair, entry in compared if speed.is_timed(pair)]
     new = [(pair, entry) for pair, entry in timed if not speed.same_code(pair.a.header, pair.b.header)]
     tests = sum(len(sizes_of(pair)) for pair, _ in new)

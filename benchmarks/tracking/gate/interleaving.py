@@ -1,13 +1,10 @@
-"""A and B timed in turns, in several pairs of fresh processes, so that what the machine does meanwhile meets both.
+"""A and B timed in turns, in several fresh processes of each, so that what the machine does meanwhile meets both.
 
 A machine's clock, its memory and what else it runs drift within minutes, by more than a regression that one would like
 to see; one process differs from the next by where its memory lies. So every round times A and B one right after the
 other, who is first changes with every round, and the whole is done in several processes of each, which are the unit of
-what is claimed: the ratio of a pair of processes is the median over its rounds, and the interval is Student's t over
-pairs. A second process of A goes along in each block, so that the same comparison of A with itself says what noise
-alone would make of it (the A/A floor).
-
-Axes: p blocks of fresh processes, r rounds in each.
+what is claimed (`benchmarks.stats.ratios`). Where the A/A noise floor of the machine is not known
+(`benchmarks.timing.noise_floor`), a second process of A goes along, which says it.
 """
 
 from __future__ import annotations
@@ -16,15 +13,17 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from benchmarks.stats.evidence import StudentEvidence
-from benchmarks.tracking.gate.side_process import Side
+from benchmarks.stats.intervals import LEVEL, Interval
+from benchmarks.stats.paired import POWER
+from benchmarks.stats.ratios import LEAST_ROUNDS, compare_rounds, detectable_ratio, log_ratios, spread_of
+from benchmarks.timing import noise_floor
+from benchmarks.timing.noise_floor import QuantityFloor
+from benchmarks.tracking.gate.side_process import TimedSide
 
 A, B, AGAIN = "A", "B", "A again"
-Start = Callable[[], AbstractContextManager[Side]]
+Start = Callable[[], AbstractContextManager[TimedSide]]
 
 
 @dataclass(frozen=True)
@@ -32,79 +31,99 @@ class Design:
     """How much is timed.
 
     Attributes:
-        processes: blocks, each with fresh processes of every side.
-        rounds: of each block, at most and at least.
-        seconds: of a block, after which no round beyond the least is begun.
+        processes: of each side; every one of A has one of B to take turns with.
+        rounds: of each process, at most.
+        seconds: of a process, after which no round beyond the fewest (`LEAST_ROUNDS`) is begun.
     """
 
     processes: int = 5
-    rounds: tuple[int, int] = (3, 10)
+    rounds: int = 10
     seconds: float = math.inf
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """What was timed: of each block, side and number of texts at once the seconds of every round.
+class RatioEvidence:
+    """How many times as long one side takes as another, from the logarithms of every round's ratio in each process."""
 
-    `blocks[p][side][size]` are r numbers.
+    logs: tuple[tuple[float, ...], ...]
+
+    @property
+    def change(self) -> float:
+        return compare_rounds(self.logs).ratio
+
+    @property
+    def null(self) -> float:
+        return 1.0
+
+    @property
+    def p(self) -> float:
+        return compare_rounds(self.logs).p
+
+    def interval(self, level: float = LEVEL) -> Interval | None:
+        found = compare_rounds(self.logs, level=level)
+        return Interval(found.low, found.high, level)
+
+    def detectable(self, tests: float = 1.0, power: float = POWER) -> float | None:
+        spread = spread_of(self.logs)
+        level = 1 - (1 - LEVEL) / max(1.0, tests)
+        return detectable_ratio(spread, spread.processes, spread.rounds, level=level, power=power)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What was timed: of each process, side and number of texts at once the seconds of every round.
+
+    `blocks[p][side][size]` are the seconds of r rounds.
     """
 
-    blocks: tuple[Mapping[str, Mapping[int, Sequence[float]]], ...] = field(default=())
+    blocks: tuple[Mapping[str, Mapping[int, Sequence[float]]], ...] = ()
 
-    def __add__(self, other: Rounds) -> Rounds:
-        return Rounds(self.blocks + other.blocks)
+    def __add__(self, other: Turns) -> Turns:
+        return Turns(self.blocks + other.blocks)
 
-    def ratio(self, size: int, above: str = B, below: str = A) -> StudentEvidence:
-        """How many times as long one side takes as another, with its spread over blocks."""
-        return ratio_of([(block[above][size], block[below][size]) for block in self.blocks])
+    def ratio(self, size: int, above: str = B, below: str = A) -> RatioEvidence:
+        """Seconds of one side over those of another."""
+        return RatioEvidence(tuple(tuple(log_ratios(block[below][size], block[above][size])) for block in self.blocks))
 
     def seconds(self, side: str, size: int) -> float:
-        """The median over blocks of a side's medians over rounds."""
+        """The median over processes of a side's medians over rounds."""
         return statistics.median(statistics.median(block[side][size]) for block in self.blocks)
 
-    def floor(self, size: int) -> float:
-        """The A/A noise floor: how far from 1 the interval of A against itself reaches, as a share."""
-        limits = self.ratio(size, AGAIN, A).interval()
-        return 0.0 if limits is None else max(limits.high, 1 / limits.low) - 1
+    def floor(self, size: int) -> QuantityFloor:
+        """The A/A noise floor that the second process of A shows."""
+        return noise_floor.floor(self.ratio(size, AGAIN, A).logs, self.seconds(A, size))
 
     @property
     def rounds(self) -> int:
-        """Of all blocks together."""
+        """Of all processes together."""
         return sum(len(next(iter(block[A].values()))) for block in self.blocks)
 
 
-def ratio_of(blocks: Sequence[tuple[Sequence[float], Sequence[float]]]) -> StudentEvidence:
-    """The ratio of seconds, from those of each block's rounds on both sides: two of shape (r,) for each of p >= 2."""
-    assert len(blocks) >= 2, "one pair of processes says nothing of how processes differ"
-    logs = np.array([statistics.median(np.log(np.asarray(b) / np.asarray(a))) for b, a in blocks])
-    return StudentEvidence(float(logs.mean()), float(np.var(logs, ddof=1)) / len(logs), len(logs) - 1, ratio=True)
-
-
-def interleaved(sides: Mapping[str, Start], sizes: Sequence[int], design: Design, clock: Callable[[], float]) -> Rounds:
+def taken(sides: Mapping[str, Start], sizes: Sequence[int], design: Design, clock: Callable[[], float]) -> Turns:
     """Time all sides in turns.
 
     Args:
         sides: name -> what starts a fresh process of it.
         sizes: the numbers of texts at once; each is timed in every round.
-        clock: seconds since some moment, by which a block ends.
+        clock: seconds since some moment, by which a process's rounds end.
 
     Raises:
         UserError: a side cannot be started or fails.
     """
-    return Rounds(tuple(_block(sides, sizes, design, clock, number) for number in range(design.processes)))
+    return Turns(tuple(_block(sides, sizes, design, clock, number) for number in range(design.processes)))
 
 
 def _block(
     sides: Mapping[str, Start], sizes: Sequence[int], design: Design, clock: Callable[[], float], number: int
 ) -> Mapping[str, Mapping[int, Sequence[float]]]:
+    """All rounds of one process of each side."""
     seconds: dict[str, dict[int, list[float]]] = {name: {size: [] for size in sizes} for name in sides}
-    least, most = design.rounds
     with ExitStack() as stack:
         # The side that is started first changes too: what is loaded first may lie better in memory.
         ready = {name: stack.enter_context(sides[name]()) for name in _turned(list(sides), number)}
         began = clock()
-        for done in range(most):
-            if done >= least and clock() - began >= design.seconds:
+        for done in range(design.rounds):
+            if done >= LEAST_ROUNDS and clock() - began >= design.seconds:
                 break
             for name in _turned(list(sides), number + done):
                 for size in sizes:

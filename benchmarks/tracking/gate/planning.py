@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator, Sequence
-
-import numpy as np
 
 from benchmarks.planning.gate_margins import Margins
 from benchmarks.stats.evidence import Evidence
-from benchmarks.stats.intervals import Array
+from benchmarks.stats.ratios import Spread
 from benchmarks.tracking import comparison
 from benchmarks.tracking.gate import quality, sizes, speed
 from benchmarks.tracking.gate.gating import narrowed
@@ -66,17 +66,24 @@ def _differences(baseline: Side, run: Side, margins: Margins) -> dict[tuple[str,
 
 
 def _processes(timed: Sequence[SideEntry], design: Design, minutes: float | None) -> Iterator[sizes.NeededProcesses]:
-    rounds = design.rounds[1]
     kinds = [(entry, size) for entry in timed for size in dict.fromkeys((entry.header.batch_size, 1))]
     for entry, size in kinds:
-        deviation, basis = sizes.deviation_of(_seconds(entry, size), rounds)
-        needed = None if deviation is None else sizes.processes_for(deviation, len(kinds))
-        given = design.processes if minutes is None else _fitting(entry, rounds, 60 * minutes / len(timed))
-        shown = None if deviation is None else sizes.visible(deviation, max(2, given), len(kinds))
-        yield sizes.NeededProcesses(entry.name, speed.quantity(size), rounds, needed, given, shown, basis)
+        spread, basis = _spread(entry, size)
+        needed = None if spread is None else sizes.processes_for(spread, design.rounds, len(kinds))
+        given = design.processes if minutes is None else _fitting(entry, design.rounds, 60 * minutes / len(timed))
+        shown = None if spread is None or given < 2 else sizes.visible(spread, given, design.rounds, len(kinds))
+        yield sizes.NeededProcesses(entry.name, speed.quantity(size), design.rounds, needed, given, shown, basis)
 
 
-def _seconds(entry: SideEntry, size: int) -> list[Array]:
+def _spread(entry: SideEntry, size: int) -> tuple[Spread | None, str]:
+    """The spread of ratios on this machine, by its A/A floor where that was measured, or by the baseline's timings."""
+    floor = speed.stored_floors(entry.header.cell.device).get(speed.floor_name(speed.quantity(size)))
+    if floor is not None:
+        return floor.spread, "the A/A floor of this machine"
+    return sizes.spread_between(_seconds(entry, size))
+
+
+def _seconds(entry: SideEntry, size: int) -> list[list[float]]:
     """Logarithms of the seconds of calls for so many texts, of each process."""
     kind = "latency" if size == 1 else "batch"
     by_process: dict[tuple[str, int], list[float]] = {}
@@ -85,12 +92,12 @@ def _seconds(entry: SideEntry, size: int) -> list[Array]:
         for timing in cell.record.timings:
             if timing.kind == kind and len(timing.ids) == whole and timing.seconds > 0:
                 process = (cell.header.cell.id, int(getattr(timing, "process", 0)))
-                by_process.setdefault(process, []).append(float(np.log(timing.seconds)))
-    return [np.array(logs) for logs in by_process.values()]
+                by_process.setdefault(process, []).append(math.log(timing.seconds))
+    return list(by_process.values())
 
 
 def _fitting(entry: SideEntry, rounds: int, seconds: float) -> int:
     """How many processes of each side fit into a time, twice: what is flagged is timed again."""
-    of_round = sum(float(np.exp(logs.mean())) for size in (2, 1) for logs in _seconds(entry, size)[:1])
+    of_round = sum(math.exp(statistics.mean(logs)) for size in (2, 1) for logs in _seconds(entry, size)[:1])
     warm = float(entry.header.verdict.get("warm_up_seconds", 0.0))
     return int(seconds / (2 * _SIDES * (_START_SECONDS + warm + rounds * of_round)))

@@ -15,7 +15,7 @@ from benchmarks.records.schema import Direction, Score
 from benchmarks.stats import holm_factors
 from benchmarks.stats.evidence import TextEvidence
 from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
-from benchmarks.tracking.gate.verdict import Finding
+from benchmarks.tracking.gate.verdict import GateFinding
 from benchmarks.tracking.pairs import EntryPair
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity
 
@@ -58,7 +58,7 @@ def baseline_scores(pairs: Sequence[EntryPair]) -> Iterator[Score]:
 
 def findings(
     compared: Sequence[tuple[EntryPair, ComparedEntry]], margins: Margins, command: Sequence[str]
-) -> tuple[Finding, ...]:
+) -> tuple[GateFinding, ...]:
     """What is found of scores and calls.
 
     Args:
@@ -107,11 +107,11 @@ def same_texts(pair: EntryPair) -> bool:
     return all(map(all, sides)) and sides[0] == sides[1]
 
 
-def _finding(gated: GatedRow, factor: float, command: str) -> Finding:
+def _finding(gated: GatedRow, factor: float, command: str) -> GateFinding:
     row, sign = gated.row, 1.0 if gated.worse == "up" else -1.0
 
-    def found(outcome: Literal["pass", "regression", "cannot judge"], why: str) -> Finding:
-        return Finding(
+    def found(outcome: Literal["pass", "regression", "cannot judge"], why: str) -> GateFinding:
+        return GateFinding(
             gated.entry.name,
             gated.entry.cells_b,
             "calls" if row.kind == "calls" else "quality",
@@ -148,7 +148,7 @@ def _told(loss: float) -> str:
     return f"{max(0.0, loss):.3g}"
 
 
-def _lost(pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], command: str) -> Iterator[Finding]:
+def _lost(pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], command: str) -> Iterator[GateFinding]:
     """Metrics of the baseline that are not compared: each with the reason, where there is one."""
     compared = {row.quantity for row in entry.quantities}
     reasons = {name: rest for name, _, rest in (refusal.partition(": ") for refusal in entry.refused)}
@@ -158,4 +158,4 @@ def _lost(pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], 
     for metric in had:
         if metric in metrics and metric not in compared:
             why = reasons.get(metric, "the baseline has it, and this run was not scored by it")
-            yield Finding(entry.name, entry.cells_b, "quality", metric, "cannot judge", why, command=command)
+            yield GateFinding(entry.name, entry.cells_b, "quality", metric, "cannot judge", why, command=command)

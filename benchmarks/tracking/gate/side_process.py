@@ -45,7 +45,7 @@ class TimingJob:
         return {**named, "setting_values": cell.setting_values, **place, **asked}
 
 
-class Side(Protocol):
+class TimedSide(Protocol):
     """Something that can be timed."""
 
     def seconds(self, size: int, start: int = 0) -> float:
@@ -53,7 +53,7 @@ class Side(Protocol):
         ...
 
 
-StartSide = Callable[[TimingJob], AbstractContextManager[Side]]
+StartSide = Callable[[TimingJob], AbstractContextManager[TimedSide]]
 
 
 class SideProcess:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
 from benchmarks.planning.gate_margins import default
 from benchmarks.records.schema import Score
 from benchmarks.stats.evidence import Evidence, StudentEvidence, TextEvidence
-from benchmarks.stats.intervals import LEVEL, Array
+from benchmarks.stats.intervals import LEVEL
+from benchmarks.stats.ratios import LEAST_ROUNDS, Spread, detectable_ratio, spread_of
+from benchmarks.timing.noise_floor import LEAST_PROCESSES
 from benchmarks.tracking.pairs import SideEntry
 from benchmarks.tracking.quality import per_text
 
@@ -26,7 +28,6 @@ SLOWDOWN = 0.05
 POINTS = 2  # of a hundred; of a score of another scale as many per cent
 _AIMED = 0.92  # what sizes are worked out for, so that what is promised is kept where spreads are a little off
 MOST_PROCESSES = 40
-_FLOOR = 1.0  # how many standard errors the A/A floor lies beyond a limit, on average
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def points(score: Score) -> float:
 
 @dataclass(frozen=True)
 class NeededProcesses:
-    """The processes of each side, and rounds in each, that show a slowdown of 5 %.
+    """The processes of each side, with so many rounds in each, that show a slowdown of 5 %.
 
     Attributes:
         needed: None where it is more than anybody waits for.
@@ -108,40 +109,36 @@ class NeededProcesses:
     basis: str
 
 
-def processes_for(deviation: float, tests: int, slowdown: float = SLOWDOWN) -> int | None:
-    """The fewest pairs of processes that show a slowdown, where the logarithm of a pair's ratio deviates so much."""
-    return next((p for p in range(3, MOST_PROCESSES + 1) if visible(deviation, p, tests) <= slowdown), None)
+def processes_for(spread: Spread, rounds: int, tests: int, slowdown: float = SLOWDOWN) -> int | None:
+    """The fewest processes of so many rounds that show a slowdown, given the spread of log ratios."""
+    counts = range(LEAST_PROCESSES, MOST_PROCESSES + 1)
+    return next((count for count in counts if visible(spread, count, rounds, tests) <= slowdown), None)
 
 
-def visible(deviation: float, processes: int, tests: int) -> float:
-    """The smallest slowdown that so many pairs of processes show, twice in a row, with 90 % power.
+def visible(spread: Spread, processes: int, rounds: int, tests: int) -> float:
+    """The smallest slowdown that so many processes of so many rounds show with 90 % power, in one of so many tests.
 
-    It must be beyond the limit of a test and beyond the A/A floor, and again so in fresh processes, so each half has
-    the root of the power.
+    It must be shown twice, the second time in fresh processes, so each time has the root of the power.
     """
-    freedom = processes - 1
-    refused = float(stdtrit(freedom, 1 - (1 - LEVEL) / (2 * tests)))
-    power = float(stdtrit(freedom, math.sqrt(_AIMED)))
-    return math.expm1((refused + _FLOOR + power) * deviation / math.sqrt(processes))
+    level = 1 - (1 - LEVEL) / tests
+    return detectable_ratio(spread, processes, rounds, level=level, power=math.sqrt(_AIMED)) - 1
 
 
-def deviation_of(processes: Sequence[Array], rounds: int) -> tuple[float | None, str]:
-    """The standard deviation of the logarithm of the ratio of two processes of one code.
+def spread_between(processes: Sequence[Sequence[float]]) -> tuple[Spread | None, str]:
+    """The spread of the log ratio of two processes of one code.
 
     Args:
         processes: logarithms of the seconds of equal calls, of each process that was timed.
     """
-    if len(processes) > 2:
-        means = np.array([float(np.median(each)) for each in processes])
-        return math.sqrt(2 * float(np.var(means, ddof=1))), f"{len(processes)} processes of the baseline"
-    calls = [each - each.mean() for each in processes if len(each) > 1]
-    count = sum(len(each) - 1 for each in calls)
-    if count < 2:
-        return None, "nothing: the baseline was timed too few times"
-    within = math.sqrt(sum(float((each**2).sum()) for each in calls) / count)
-    # The median of r rounds varies by pi / 2 more than their mean.
-    spread = within * math.sqrt(2 * math.pi / 2 / rounds)
-    return spread, "one process of the baseline; how processes differ is not recorded, so this is the least"
+    whole = [each for each in processes if len(each) >= LEAST_ROUNDS]
+    if not whole:
+        return None, "nothing: the baseline was timed too few times, and `doctor --timing` was not run here"
+    if len(whole) >= LEAST_PROCESSES:
+        one = spread_of(whole)
+        return replace(one, between=2 * one.between, within=2 * one.within), f"{len(whole)} processes of the baseline"
+    one = spread_of([whole[0], whole[0]])
+    alone = Spread(0.0, 2 * one.within, 1, one.rounds)
+    return alone, "one process of the baseline, at least: how processes differ is not recorded"
 
 
 def told(texts: Sequence[NeededTexts], processes: Sequence[NeededProcesses]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """A process of its own that generates with the code of one commit, and says how long each call took.
 
-Run as a file, `python -P timed_side.py`, with the packages of that commit on PYTHONPATH: this file is that of the code
-at work, all else is the commit's. It speaks lines of JSON. The first it is given says what to load; it answers with
-`{"ready": ...}` when everything is warm. Each further one, `{"size": n, "start": i}`, has n texts from the i-th request
-on generated and is answered with the seconds and the network calls. It ends when there are no more lines.
+Run as a file, `python -P timed_side.py`, with the packages of that commit on PYTHONPATH: this file, and with it the
+clock, is that of the code at work on both sides; what generates is the commit's. It speaks lines of JSON. The first it
+is given says what to load; it answers with `{"ready": FOLDER}`, of the code that is loaded, when everything is warm.
+Each further one, `{"size": n, "start": i}`, has n texts from the i-th request on generated and is answered with the
+seconds. It ends when there are no more lines.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+WARM_UPS = (2, 6)  # calls of each size, at least and at most
+STEADY = 0.1  # share by which the last of them may differ from the one before
 
 
 def main() -> None:
@@ -25,20 +30,17 @@ def main() -> None:
         answers.flush()
 
     job = json.loads(sys.stdin.readline())
-    generate, place = prepared(job)
+    seconds, place = prepared(job)
     answer({"ready": place})
     for line in sys.stdin:
-        call = generate(**json.loads(line))
-        answer({"seconds": call.seconds, "calls": dict(call.calls)})
+        answer({"seconds": seconds(**json.loads(line))})
 
 
-def prepared(job: Mapping[str, Any]) -> tuple[Callable[..., Any], str]:
-    """How to generate so many texts from a request on, each size warm, and the folder of the code that does it."""
+def prepared(job: Mapping[str, Any]) -> tuple[Callable[..., float], str]:
+    """What times so many texts from a request on, each size warm, and the folder of the code that does it."""
     import benchmarks
     from baselines import registry
     from baselines.contract import Limits, Request
-    from benchmarks.timing.clock import Clock
-    from benchmarks.timing.protocol import Protocol, timed, warm_up
 
     system_class: Any = registry.find(job["system"])
     recipe = as_said(system_class.presets[job["preset"]], job["recipe"])
@@ -46,15 +48,37 @@ def prepared(job: Mapping[str, Any]) -> tuple[Callable[..., Any], str]:
     system.load(Path(job["checkpoint"]), device=job["device"], dtype=job["dtype"])
     setting = setting_of(system_class, job["setting"], job["setting_values"])
     requests = [Request(**row) for row in job["requests"]]
-    clock = Clock(job["device"])
 
-    def generate(size: int, start: int = 0) -> Any:
-        return timed(system, requests[start : start + size], setting, clock)
+    def seconds(size: int, start: int = 0) -> float:
+        began = now(job["device"])
+        samples = system.generate(requests[start : start + size], setting)
+        texts = [str(sample.text) for sample in samples]  # nothing of them is put off
+        took = now(job["device"]) - began
+        assert len(texts) == size, f"asked for {size} texts, got {len(texts)}"
+        return took
 
     for size in job["sizes"]:
-        for _ in warm_up(lambda size=size: generate(size), Protocol()):  # type: ignore[misc]
-            pass
-    return generate, str(Path(benchmarks.__file__).resolve().parents[1])
+        warm_up(lambda size=size: seconds(size))  # type: ignore[misc]
+    return seconds, str(Path(benchmarks.__file__).resolve().parents[1])
+
+
+def now(device: str) -> float:
+    """Seconds since some moment, read when the device has done all that it was given."""
+    torch: Any = sys.modules.get("torch")
+    if device.startswith("cuda") and torch is not None:
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def warm_up(call: Callable[[], float]) -> None:
+    """Call until two durations in a row agree."""
+    least, most = WARM_UPS
+    last = call()
+    for count in range(2, most + 1):
+        took = call()
+        if count >= least and abs(took - last) <= STEADY * last:
+            return
+        last = took
 
 
 def setting_of(system_class: Any, name: str, values: Mapping[str, Any]) -> Any:
@@ -79,7 +103,14 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
         if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", CliValue(value) if isinstance(value, str) else value
+            yield f"{prefix}{key}", typed(value, CliValue)
+
+
+def typed(value: Any, as_text: Callable[[str], Any]) -> Any:
+    """A value with its texts, also those in lists, as if they had been typed."""
+    if isinstance(value, list):
+        return [typed(part, as_text) for part in value]
+    return as_text(value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ EXIT_CODES: dict[GateOutcome, int] = {"pass": 0, "regression": 1, "cannot judge"
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateFinding:
     """One thing of one cell that was judged.
 
     Attributes:
@@ -84,7 +84,7 @@ class GateResult:
 
     against: str
     judged: str
-    findings: tuple[Finding, ...]
+    findings: tuple[GateFinding, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,7 +99,7 @@ class GateResult:
     def exit_code(self) -> int:
         return EXIT_CODES[self.outcome]
 
-    def of(self, outcome: GateOutcome) -> tuple[Finding, ...]:
+    def of(self, outcome: GateOutcome) -> tuple[GateFinding, ...]:
         return tuple(finding for finding in self.findings if finding.outcome == outcome)
 
     @property
@@ -119,7 +119,7 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[GateFinding]) -> tuple[GateFinding, ...]:
     """Regressions first, then what cannot be judged, then what passed; otherwise as they were."""
     places: Sequence[GateOutcome] = ("regression", "cannot judge", "pass")
     return tuple(sorted(findings, key=lambda finding: places.index(finding.outcome)))
