@@ -82,13 +82,13 @@ def findings(pair: EntryPair, entry: ComparedEntry, rules: SpeedRules) -> Iterat
         return
     try:
         with jobs(pair) as (a, b):
-            found = list(_timed(entry, a, b, rules))
+            found = list(timed(entry, a, b, rules))
     except UserError as error:
         found = list(_from_records(pair, entry, str(error), rules))
     yield from found
 
 
-def _timed(entry: ComparedEntry, a: TimingJob, b: TimingJob, rules: SpeedRules) -> Iterator[GateFinding]:
+def timed(entry: ComparedEntry, a: TimingJob, b: TimingJob, rules: SpeedRules) -> Iterator[GateFinding]:
     """A and B in turns, and again in fresh processes where something is flagged."""
     floors = stored_floors(a.cell.device)
     known = all(floor_name(quantity(size)) in floors for size in a.sizes)
