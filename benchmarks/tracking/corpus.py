@@ -169,7 +169,8 @@ def drawn(a: Sequence[Measured], b: Sequence[Measured], n: int) -> Variation:
     differences = np.concatenate(draws)
     if not np.isfinite(differences).all():
         raise NotJudged("some choices of these documents have no score")
-    return Variation(float(differences.var(ddof=1)), n - 1.0)
+    # Documents drawn from those at hand vary less than others by one part in n.
+    return Variation(float(differences.var(ddof=1)) * n / (n - 1), n - 1.0)
 
 
 def _placed(measured: Measured, n: int) -> Array:

@@ -6,8 +6,10 @@ holds some), a git commit whose runs lie below a folder, or any of these with `:
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -126,8 +128,11 @@ def _unpacked(archive: Path) -> Path:
         with tarfile.open(archive) as packed:
             packed.extractall(partial, filter="data")
         partial.rename(home)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive} is damaged ({error}); restore it from a copy.") from error
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if home.is_dir():  # another process was faster
+            return home
+        raise UserError(f"{archive} is damaged, or cannot be unpacked; restore it from a copy.") from error
     return home
 
 
