@@ -55,7 +55,9 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> Co
     """An entry with rows that are not corrected yet."""
     rows: list[ComparedQuantity] = []
     refused: list[str] = []
-    for metric in quality.metric_names(pair, metrics):
+    names = quality.metric_names(pair, metrics)
+    empty = [name for name in names if quality.without_value(pair, name)]
+    for metric in (name for name in names if name not in empty):
         reason = quality.refusal(pair, metric)
         if reason is None:
             rows.append(quality.text_row(pair, metric) or corpus.corpus_row(pair, metric, judge))
@@ -66,8 +68,8 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> Co
     timed, doubtful = speed.speed_rows(pair)
     rows += [row for row in timed if not metrics or row.quantity in metrics]
     refused += [reason for reason in doubtful if not metrics or _named(reason, metrics)]
-    if not metrics:
-        refused += quality.on_one_side(pair)
+    refused += [] if metrics else quality.on_one_side(pair)
+    refused += [f"{', '.join(empty)}: no value on either side"] if empty else []
     notes = []
     trained = seeds.is_trained(pair.a) or seeds.is_trained(pair.b)
     if quality.same_texts(pair):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.contract import UserError
-from benchmarks.records import store
+from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Score, difference
 from benchmarks.running import scoring
 from benchmarks.stats import FEWEST, SeedVariance
@@ -68,8 +68,9 @@ class Judge:
         """
         key = (str(cell.run), cell.header.cell.id)
         if key not in self.batches:
-            if not cell.record.samples:
-                raise NotJudged(f"the texts of {cell.run} are not in its records")
+            asked = str(cell.header.documents.get("test", {}).get("sha256", ""))
+            if not cell.record.samples or not run_texts.has_documents(cell.run, asked):
+                raise NotJudged(f"its texts or the test documents are not in the records of {cell.run}")
             try:
                 folder = store.cell_folder(cell.run, cell.header.cell.id)
                 self.batches[key] = scoring.batch_of(cell.run, folder, cell.header, self.device)

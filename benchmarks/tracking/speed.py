@@ -32,8 +32,8 @@ processes of the same code on a quiet machine. It is not measured there, so it i
 
 _ONE_PROCESS = (
     "Timed in one process on a side: how another process of the same code would differ was not measured; "
-    f"{PROCESS_DEVIATION:.0%} for each side is assumed and added. Several processes on both sides make it a part of "
-    "the level."
+    f"{100 * PROCESS_DEVIATION:g} % for each side is assumed and added. Several processes on both sides make it a part "
+    "of the level."
 )
 
 

@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[Callable[[MadeRun], MadeRun], str]] = {
         ),
         "tokenizer “one” (abababab) against “another” (cdcdcdcd)",
     ),
-    "another system": (lambda run: run.add("mdlm", "a", per_text("q", scores(2))).add("sedd", "a"), "stands only in"),
+    "another system": (lambda run: run.add("mdlm", "a", per_text("q", scores(2))).add("sedd", "a"), "Only "),
 }  # fmt: skip
 
 
@@ -206,12 +206,15 @@ def test_metrics_on_one_side_and_scores_that_are_none_are_said(made: MadeRun, tm
     a, b = pair(made)
     nothing = per_text("fluency", [None] * N, reason="missing evaluator: no model here; add it")
     a.add("gpt2", "greedy", per_text("quality", scores(1)), per_text("old", scores(1)), nothing)
-    b.add("gpt2", "greedy", per_text("quality", scores(2)), per_text("new", scores(1)), nothing)
+    half = dataclasses.replace(nothing, metric="half")
+    b.add("gpt2", "greedy", per_text("quality", scores(2)), per_text("new", scores(1)), nothing, half)
+    a.cells[0].scores += (per_text("half", scores(1)),)
     [entry] = compared(a, b, tmp_path).entries
     assert set(entry.refused) == {
         "old: judged only on side A",
         "new: judged only on side B",
-        "fluency: side A has no value (missing evaluator: no model here; add it)",
+        "fluency: no value on either side",
+        "half: side B has no value (missing evaluator: no model here; add it)",
     }
 
 

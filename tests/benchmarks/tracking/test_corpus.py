@@ -107,6 +107,26 @@ def test_groups_and_the_metrics_own_seeds_hold_a_difference_together() -> None:
     assert variations[0].freedom == 4
 
 
+def test_mauve_gives_its_groups_and_seeds_and_is_told_apart_by_them() -> None:
+    """Features in place of a language model's: two systems as near to the references, and one that is far."""
+    mauve = pytest.importorskip("benchmarks.metrics.mauve")
+    pytest.importorskip("mauve")  # a library of the extra `eval`
+    generator = np.random.default_rng(5)
+    references = generator.normal(size=(260, 6))
+
+    def measured(shift: float) -> Measured:
+        found = mauve.spread(references + generator.normal(shift, 0.5, references.shape), references)
+        assert len(found.by_seed) == mauve.SEEDS and len(found.by_subset) == mauve.GROUPS
+        total = float(np.mean(found.by_seed))
+        assert found.interval.low <= total <= found.interval.high
+        return Measured(total=total, groups=found.by_subset, repeats=found.by_seed)
+
+    near, other, far = measured(0), measured(0), measured(1.2)
+    level, lost = corpus.grouped([near], [other]), corpus.grouped([near], [far])
+    assert held([other.total - near.total], [level], 0.0) == 1
+    assert far.total < near.total and held([far.total - near.total], [lost], 0.0) == 0
+
+
 # From here on real evaluators judge real texts.
 
 METRICS = ("bleu", "chrf", "diversity", "distinct_2")
@@ -163,7 +183,9 @@ def test_texts_that_were_not_published_cannot_be_resampled(sides: tuple[Path, Pa
         (folder / store.SAMPLES).unlink()
     found = rows(compare(read_side(str(sides[0])), read_side(str(sides[1]))))
     assert found["bleu"].outcome == "cannot tell"
-    assert found["bleu"].reason == f"it has no score for each text, and the texts of {sides[0]} are not in its records"
+    assert found["bleu"].reason == (
+        f"it has no score for each text, and its texts or the test documents are not in the records of {sides[0]}"
+    )
     assert found["bleu"].a is not None and found["bleu"].change is None
 
 
