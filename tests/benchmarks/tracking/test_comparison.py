@@ -261,6 +261,16 @@ def test_noise_of_a_system_that_was_not_measured_is_given_as_a_range(made: MadeR
     assert {(n.system, n.setting): n.deviation for n in training_noise.MEASURED}["mdlm", "cached-32"] == 0.003
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_one_or_two_documents_nothing_can_be_told(tmp_path: Path, count: int) -> None:
+    a, b = MadeRun(documents(count)), MadeRun(documents(count))
+    a.add("gpt2", "greedy", per_text("quality", [0.2] * count))
+    b.add("gpt2", "greedy", per_text("quality", [0.9] * count))
+    found = row(compared(a, b, tmp_path), "quality")
+    assert (found.outcome, found.n, found.change) == ("cannot tell", count, pytest.approx(0.7))
+    assert (found.reason is None) == (count > 1)
+
+
 def test_only_what_is_asked_for_is_compared(made: MadeRun, tmp_path: Path) -> None:
     a, b = pair(made)
     for run, seed in ((a, 1), (b, 2)):

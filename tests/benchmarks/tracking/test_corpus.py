@@ -178,6 +178,14 @@ def test_corpus_scores_of_real_texts_are_told_apart_where_they_are(sides: tuple[
         assert lost[name].detectable > 0
 
 
+def test_an_evaluator_that_says_nothing_of_its_spread_judges_groups_of_documents(tmp_path: Path) -> None:
+    metric = "legacy_diversity"
+    a, b = (judged(tmp_path / name, broken, 1, (metric,)) for name, broken in (("a", 0.1), ("b", 0.6)))
+    found = rows(compare(read_side(str(a)), read_side(str(b)), metrics=[metric]))[metric]
+    assert found.reason is None and found.evidence.freedom == 1  # sixty-four documents make two groups of thirty
+    assert found.low <= 0 <= found.high  # of which no more is known
+
+
 def test_texts_that_were_not_published_cannot_be_resampled(sides: tuple[Path, Path, Path]) -> None:
     for folder in (sides[0] / "cells").iterdir():
         (folder / store.SAMPLES).unlink()

@@ -80,6 +80,16 @@ def test_a_commit_means_the_runs_that_its_code_made(tmp_path: Path) -> None:
         read_side("abcdef1")
 
 
+def test_records_of_uncommitted_changes_do_not_pass_for_those_of_the_commit(tmp_path: Path) -> None:
+    run(tmp_path / "runs" / "dirty", ("gpt2", "greedy"), header={"dirty": True, "finished": "2027-01-01T00:00:00Z"})
+    alone = read_side(COMMITS[0])
+    assert named(alone) == ["gpt2 greedy"] and "uncommitted changes, which its hash" in alone.notes[0]
+    run(tmp_path / "runs" / "clean", ("gpt2", "greedy"))
+    both = read_side(COMMITS[0])
+    assert [cell.run for cell in both.cells] == [Path("runs/clean")]
+    assert both.notes == (f"1 cells of {COMMITS[0]} with uncommitted changes are left out.",)
+
+
 def test_a_name_that_git_knows_is_a_commit_too(tmp_path: Path) -> None:
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "init", "-q", "."], check=True)
