@@ -67,6 +67,18 @@ def test_one_system_against_another_and_only_what_is_asked(command: Command, run
     assert [row["quantity"] for row in told["entries"][0]["quantities"]] == ["copy_rate", "calls"]
 
 
+def test_several_seeds_of_real_runs_are_a_level_of_their_own(command: Command, steady: None, tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    for folder, seed in zip(folders, ("0", "5"), strict=True):
+        done = command(*RUN, "--seeds", "2", "--seed", seed, "--out", folder)
+        assert done.returncode == 0, done.stderr
+    told = json.loads(command("compare", *folders, "--metric", "length", "--json").stdout)
+    [entry] = told["entries"]
+    assert (entry["seeds_a"], entry["seeds_b"]) == ([0, 1], [5, 6])
+    assert entry["quantities"][0]["covers"] == "texts and seeds"
+    assert not any("not covered" in note for note in entry["notes"])
+
+
 def test_the_commit_of_this_code_means_its_runs(command: Command, runs: tuple[str, str], tmp_path: Path) -> None:
     [header] = Path(runs[0]).glob("cells/*/header.json")
     commit = json.loads(header.read_text())["commit"]
@@ -88,27 +100,26 @@ def test_other_documents_are_refused_by_name(
     assert "Nothing of" in said and "test documents" in said
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("compare",), "required: A, B"),
-        (("compare", "{a}"), "required: B"),
-        (("compare", "{a}", "nowhere"), "nowhere is neither a folder nor a git commit"),
-        (("compare", "{a}", "{b}:tyo"), "did you mean toy"),
-        (("compare", "{a}", "{b}:toy/defualt"), "did you mean default"),
-        (("compare", "{a}", "{b}", "--metric", "copy_rte"), "did you mean copy_rate"),
-        (("compare", "{a}", "{b}", "--jsn"), "did you mean --json"),
-        (("compare", "{a}", "{b}", "--device", "tpu"), "Unknown device"),
-        (("compare", "{a}", "{b}", "--out", "{a}/plan.json"), "plan.json"),
-        (("compare", "{a}", "0123456", "--below", "nowhere"), "nowhere is no folder"),
-        (("compare", "{a}", "{b}", "third"), "Cannot place the word 'third'"),
-    ],
+MISTAKES = (
+    (("compare",), "required: A, B"),
+    (("compare", "{a}"), "required: B"),
+    (("compare", "{a}", "nowhere"), "nowhere is neither a folder nor a git commit"),
+    (("compare", "{a}", "{b}:tyo"), "did you mean toy"),
+    (("compare", "{a}", "{b}:toy/defualt"), "did you mean default"),
+    (("compare", "{a}", "{b}", "--metric", "copy_rte"), "did you mean copy_rate"),
+    (("compare", "{a}", "{b}", "--jsn"), "did you mean --json"),
+    (("compare", "{a}", "{b}", "--device", "tpu"), "Unknown device"),
+    (("compare", "{a}", "{b}", "--out", "{a}/plan.json"), "plan.json"),
+    (("compare", "{a}", "0123456", "--below", "nowhere"), "nowhere is no folder"),
+    (("compare", "{a}", "{b}", "third"), "Cannot place the word 'third'"),
 )
-def test_a_mistake_is_one_sentence(command: Command, runs: tuple[str, str], words: tuple[str, ...], said: str) -> None:
-    filled = [word.format(a=runs[0], b=runs[1]) for word in words]
-    done = command(*filled)
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_mistake_is_one_sentence(command: Command, runs: tuple[str, str]) -> None:
+    for words, said in MISTAKES:
+        done = command(*(word.format(a=runs[0], b=runs[1]) for word in words))
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, words
+        assert said in done.stderr and "Traceback" not in done.stderr, words
 
 
 def test_no_framework_is_imported_to_compare(runs: tuple[str, str]) -> None:
