@@ -70,8 +70,8 @@ def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
     ours, theirs = entries(a), entries(b)
     key = _key(ours, theirs)
     groups: dict[object, tuple[list[SideEntry], list[SideEntry]]] = {key(entry): ([], []) for entry in (*ours, *theirs)}
-    for place, side in enumerate((ours, theirs)):
-        for entry in side:
+    for place, those in enumerate((ours, theirs)):
+        for entry in those:
             groups[key(entry)][place].append(entry)
     pairs: list[EntryPair] = []
     refused: list[str] = []
