@@ -56,6 +56,16 @@ def test_what_can_be_detected_is_detected_four_times_in_five() -> None:
     assert 0.7 < np.mean(found) < 0.9
 
 
+def test_of_texts_that_never_differ_rare_changes_are_what_can_be_detected() -> None:
+    """A share of the texts changes by 1: at the detectable share the sign flips see it four times in five."""
+    generator = np.random.default_rng(8)
+    for tests in (1.0, 20.0):
+        size = TextEvidence(np.zeros(100)).detectable(tests)
+        drawn = (generator.random((400, 100)) < size).astype(float)
+        assert np.mean([tests * TextEvidence(row).p <= 0.05 for row in drawn]) == pytest.approx(0.8, abs=0.06)
+    assert TextEvidence(np.zeros(5)).detectable() is None  # all of five that change are p = 1/16
+
+
 def test_seeds_are_a_level_of_their_own() -> None:
     """Two systems that are equal, of three trainings each, whose trainings differ: texts alone call them unlike."""
     generator = np.random.default_rng(11)
