@@ -1,6 +1,6 @@
 """Scores of texts: names, definitions, evaluators, signatures. See `core.metric_names` for how to add one."""
 
-from benchmarks.metrics.core.evaluate import available, expand, found, judge_of, score
+from benchmarks.metrics.core.evaluate import available, expand, finder, judge_of, score
 from benchmarks.metrics.core.metric import Absent, Availability, Measured, MetricInput
 from benchmarks.metrics.core.metric_names import find, names
 from benchmarks.metrics.core.normalisation import form_of
@@ -13,8 +13,8 @@ __all__ = [
     "available",
     "expand",
     "find",
+    "finder",
     "form_of",
-    "found",
     "judge_of",
     "names",
     "score",

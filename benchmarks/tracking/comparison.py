@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from baselines.contract import UserError, unknown
 from benchmarks.tracking import corpus, quality, seeds, speed, training_noise
+from benchmarks.tracking.judging import Judge
 from benchmarks.tracking.pairs import EntryPair, match
 from benchmarks.tracking.rows import corrected
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity, RunComparison
@@ -28,7 +29,7 @@ def compare(a: Side, b: Side, *, metrics: Collection[str] = (), device: str = "c
     if not pairs:
         raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {' '.join(refused)}")
     _check_names(pairs, metrics)
-    judge = corpus.Judge(device, frozenset(metrics))
+    judge = Judge(device, frozenset(metrics))
     found = [_entry(pair, metrics, judge) for pair in pairs]
     if not any(entry.quantities or entry.notes for entry in found):
         reasons = dict.fromkeys(reason for entry in found for reason in entry.refused)
@@ -51,11 +52,13 @@ def _check_names(pairs: Collection[EntryPair], metrics: Collection[str]) -> None
             raise unknown("quantity of both sides", name, sorted(known | {"calls", speed.LATENCY, speed.THROUGHPUT}))
 
 
-def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> ComparedEntry:
+def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedEntry:
     """An entry with rows that are not corrected yet."""
     rows: list[ComparedQuantity] = []
     refused: list[str] = []
-    for metric in quality.metric_names(pair, metrics):
+    names = quality.metric_names(pair, metrics)
+    empty = [name for name in names if quality.without_value(pair, name)]
+    for metric in (name for name in names if name not in empty):
         reason = quality.refusal(pair, metric)
         if reason is None:
             rows.append(quality.text_row(pair, metric) or corpus.corpus_row(pair, metric, judge))
@@ -66,8 +69,8 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> Co
     timed, doubtful = speed.speed_rows(pair)
     rows += [row for row in timed if not metrics or row.quantity in metrics]
     refused += [reason for reason in doubtful if not metrics or _named(reason, metrics)]
-    if not metrics:
-        refused += quality.on_one_side(pair)
+    refused += [] if metrics else quality.on_one_side(pair)
+    refused += [f"{', '.join(empty)}: no value on either side"] if empty else []
     notes = []
     trained = seeds.is_trained(pair.a) or seeds.is_trained(pair.b)
     if quality.same_texts(pair):

@@ -11,34 +11,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.contract import UserError
-from benchmarks.records import store
-from benchmarks.records.schema import Score, difference
-from benchmarks.running import scoring
+from benchmarks.records.schema import difference
 from benchmarks.stats import FEWEST, SeedVariance
 from benchmarks.stats.bootstrap import DRAWS, Array, jackknife_error, resampled_counts
 from benchmarks.stats.evidence import StudentEvidence
 from benchmarks.tracking import quality, seeds
+from benchmarks.tracking.judging import Judge, NotJudged
 from benchmarks.tracking.pairs import EntryPair, SideEntry
 from benchmarks.tracking.rows import row
 from benchmarks.tracking.schema import ComparedQuantity
-from benchmarks.tracking.sides import StoredCell
 
 if TYPE_CHECKING:
-    from benchmarks.metrics import Measured, MetricInput
+    from benchmarks.metrics import Measured
 
 GROUPS = 10  # disjoint groups of documents, at most, of an evaluator that says nothing of its spread
 _NEAR = 2e-6  # scores are kept to six decimals
 _CHUNK = 2_000_000  # entries of the resampling matrix held at once
-
-
-class NotJudged(Exception):  # noqa: N818, it says that nothing can be told, which is no fault
-    """A score cannot be resampled; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -47,54 +40,6 @@ class Variation:
 
     variance: float
     freedom: float
-
-
-@dataclass
-class Judge:
-    """Who judges texts again: on a device, large models only where they are asked for by name.
-
-    What was read and judged is kept, for a run's entries share documents and training texts.
-    """
-
-    device: str = "cpu"
-    asked: frozenset[str] = frozenset()
-    batches: dict[tuple[str, str], MetricInput] = field(default_factory=dict)
-
-    def batch(self, cell: StoredCell) -> MetricInput:
-        """The texts of a cell.
-
-        Raises:
-            NotJudged: they were not published, or something of the run is missing.
-        """
-        key = (str(cell.run), cell.header.cell.id)
-        if key not in self.batches:
-            if not cell.record.samples:
-                raise NotJudged(f"the texts of {cell.run} are not in its records")
-            try:
-                folder = store.cell_folder(cell.run, cell.header.cell.id)
-                self.batches[key] = scoring.batch_of(cell.run, folder, cell.header, self.device)
-            except UserError as error:
-                raise NotJudged(str(error).rstrip(".")) from error
-        return self.batches[key]
-
-    def found(self, batch: MetricInput, cell: StoredCell, metric: str) -> tuple[Measured, Score]:
-        """What the metric's evaluator finds in texts of a cell.
-
-        Raises:
-            NotJudged: it finds nothing, with its reason.
-        """
-        from benchmarks import evaluators, metrics
-
-        try:
-            metrics.find(metric)
-        except UserError:
-            raise NotJudged("no metric of this name is known here") from None
-        models = (store.read_plan(cell.run) or {}).get("evaluators", {})
-        cache = evaluators.cache_folder() / "scores"
-        try:
-            return metrics.found(batch, metric, cache=cache, evaluators=models, spare=metric not in self.asked)
-        except (metrics.Absent, UserError) as absent:
-            raise NotJudged(str(absent).rstrip(".")) from absent
 
 
 def corpus_row(pair: EntryPair, metric: str, judge: Judge) -> ComparedQuantity:
@@ -145,7 +90,7 @@ def _judged(entry: SideEntry, metric: str, judge: Judge) -> list[Measured]:
     """What the evaluator finds in the texts of each seed, which must be what the record says."""
     found = []
     for cell, recorded in zip(entry.cells, quality.scores_of(entry, metric), strict=True):
-        measured, score = judge.found(judge.batch(cell), cell, metric)
+        measured, score = judge.found(cell, metric)
         if (unlike := difference([recorded.signature, score.signature])) is not None:
             raise NotJudged(f"it would be judged otherwise here: {unlike}")
         if abs((score.value or 0.0) - (recorded.value or 0.0)) > _NEAR * max(1.0, abs(recorded.value or 0.0)):
@@ -169,7 +114,8 @@ def drawn(a: Sequence[Measured], b: Sequence[Measured], n: int) -> Variation:
     differences = np.concatenate(draws)
     if not np.isfinite(differences).all():
         raise NotJudged("some choices of these documents have no score")
-    return Variation(float(differences.var(ddof=1)), n - 1.0)
+    # Documents drawn from those at hand vary less than others by one part in n.
+    return Variation(float(differences.var(ddof=1)) * n / (n - 1), n - 1.0)
 
 
 def _placed(measured: Measured, n: int) -> Array:
@@ -246,7 +192,7 @@ def _in_groups(entry: SideEntry, metric: str, judge: Judge) -> list[Measured]:
                 samples=None if batch.samples is None else batch.samples[start::count],
                 likelihoods=None if batch.likelihoods is None else batch.likelihoods[start::count],
             )
-            _, score = judge.found(part, cell, metric)
+            _, score = judge.found(cell, metric, part)
             values.append(float(score.value or 0.0))
         found.append(Measured(groups=tuple(values)))
     return found

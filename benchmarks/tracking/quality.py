@@ -34,6 +34,11 @@ def metric_names(pair: EntryPair, asked: Collection[str] = ()) -> list[str]:
     return [name for name in ours if name in theirs and (not asked or name in asked)]
 
 
+def without_value(pair: EntryPair, metric: str) -> bool:
+    """Whether no seed of either side has a value by a metric, so that there is nothing to refuse."""
+    return not scores_of(pair.a, metric) and not scores_of(pair.b, metric)
+
+
 def on_one_side(pair: EntryPair) -> list[str]:
     """The metrics that one side alone was judged by, a sentence's part each."""
     sides = [{score.metric: None for cell in entry.cells for score in cell.record.scores} for entry in (pair.a, pair.b)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.tracking.schema import RunComparison, to_json
@@ -27,7 +28,8 @@ def terminal(comparison: RunComparison, width: int | None = None) -> str:
         lines += [_wrapped(remark, line_width) for remark in table.remarks]
     lines += ["", *(_wrapped(f"Not compared: {reason}", line_width) for reason in comparison.refused)]
     lines += [_wrapped(line, line_width) for line in sentences.reading(comparison)]
-    return "\n".join([*lines, "", *(_wrapped(line, line_width) for line in sentences.findings(comparison))])
+    lines += ["", *(_wrapped(line, line_width) for line in sentences.findings(comparison))]
+    return "\n".join(lines).replace(MINUS, "-").replace("×", "x")  # not every terminal has the signs
 
 
 def as_json(comparison: RunComparison) -> str:
@@ -65,38 +67,39 @@ def write(comparison: RunComparison, folder: Path) -> dict[str, Path]:
     }
 
 
-def _listed(lines: object) -> str:
-    return "\n".join(f"- {line}" for line in lines)  # type: ignore[attr-defined]
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _rows(table: Table, line_width: int) -> list[str]:
-    """The rows of a table, each entry's under its name, with as many columns as fit."""
+    """The rows of a table, each entry's under its name, with as many columns as fit, and without intervals at last."""
     rows = [row for block in table.blocks for row in block.rows]
-    shown = list(range(len(table.columns)))
     names = max([len(table.head), *(len(row.title) + 2 for row in rows)])
-    for title in ("", *_FIRST_LEFT_OUT):
-        shown = [place for place in shown if table.columns[place].title != title]
-        sizes = {
-            place: max([len(table.columns[place].title), *(len(_cell(table, row, place)) for row in rows)])
-            for place in shown
-        }
+    left_out: list[str] = []
+    for title in ("", *_FIRST_LEFT_OUT, ""):
+        left_out.append(title)
+        intervals = len(left_out) < len(_FIRST_LEFT_OUT) + 2
+        shown = [place for place, column in enumerate(table.columns) if column.title not in left_out]
+        texts = {place: [_cell(table, row, place, intervals) for row in rows] for place in shown}
+        sizes = {place: max(map(len, [table.columns[place].title, *texts[place]])) for place in shown}
         if names + sum(2 + size for size in sizes.values()) <= line_width:
             break
     heads = [table.columns[place].title.rjust(sizes[place]) for place in shown]
-    lines = ["  ".join([table.head.ljust(names), *heads]).rstrip()]
+    lines, number = ["  ".join([table.head.ljust(names), *heads]).rstrip()], 0
     for block in table.blocks:
         lines.append(block.title)
         for row in block.rows:
-            cells = [_cell(table, row, place).rjust(sizes[place]) for place in shown]
+            cells = [texts[place][number].rjust(sizes[place]) for place in shown]
             lines.append("  ".join([f"  {row.title}".ljust(names), *cells]).rstrip())
+            number += 1
     return lines
 
 
-def _cell(table: Table, row: Row, place: int) -> str:
+def _cell(table: Table, row: Row, place: int, interval: bool) -> str:
     cell = row.cells[place]
     numbers = ",".join(map(str, table.numbers(cell)))
-    text = " ".join(part for part in (cell.text, cell.interval, f"({numbers})" if numbers else "") if part)
-    return text.replace(MINUS, "-").replace("×", "x")  # not every terminal has the signs
+    parts = (cell.text, cell.interval if interval else "", f"({numbers})" if numbers else "")
+    return " ".join(filter(None, parts))
 
 
 def _wrapped(text: str, line_width: int) -> str:

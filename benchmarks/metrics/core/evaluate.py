@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,25 +59,16 @@ def score(
     return [scoring.score(metric) for metric in asked]
 
 
-def found(
-    batch: MetricInput,
-    name: str,
-    *,
-    cache: Path | None = None,
-    evaluators: Mapping[str, str] | None = None,
-    spare: bool = True,
-) -> tuple[Measured, Score]:
-    """What the evaluator of a metric finds, with all that resampling takes, and the score that comes of it.
-
-    Args:
-        spare: whether a large model without a GPU is not run.
-
-    Raises:
-        Absent: nothing is found; the message is the reason.
-    """
-    models = dict(evaluators or {})
-    scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), models, Scores(None), frozenset())
-    return scoring.found(find(name), spare)
+def finder(
+    batch: MetricInput, *, cache: Path | None = None, evaluators: Mapping[str, str] | None = None
+) -> Callable[[str, bool], tuple[Measured, Score]]:
+    """A function that says what a metric's evaluator finds in a batch, with all that resampling takes, and the score
+    that comes of it; its arguments are the metric's name, and whether a large model without a GPU is not run. It raises
+    `Absent` where nothing is found, with the reason."""
+    scoring = _Scoring(
+        replace(batch, vectors=Vectors(cache), memo={}), dict(evaluators or {}), Scores(None), frozenset()
+    )
+    return lambda name, spare: scoring.found(find(name), spare)
 
 
 def available(source_name: str, evaluators: Mapping[str, str] | None = None) -> list[Availability]:
