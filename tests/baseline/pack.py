@@ -1,6 +1,6 @@
 """Pack a run as the baseline that this project is gated by: records and test documents of what is trained, no more.
 
-    python tests/baseline/pack.py runs/baseline
+python tests/baseline/pack.py runs/baseline
 """
 
 from __future__ import annotations
