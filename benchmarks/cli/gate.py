@@ -21,7 +21,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings
+from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings, go_offline
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     margins, design, minutes = _margins(arguments), _design(arguments), _minutes(arguments.minutes)
+    if arguments.junit is not None:
+        _check_file(arguments.junit)
+    if arguments.offline is not False:
+        go_offline()
 
     from benchmarks.tracking.gate import outputs, planning
     from benchmarks.tracking.gate.gating import GateRequest, gate
@@ -128,6 +132,14 @@ def _design(arguments: argparse.Namespace) -> Design:
                 f"--{name} must be at least {least}, not {numbers[name]}: fewer do not say how they differ."
             )
     return Design(numbers["processes"], numbers["rounds"])
+
+
+def _check_file(junit: str) -> None:
+    """Say that a report cannot be written before minutes are spent on it."""
+    from baselines.contract import UserError
+
+    if Path(junit).is_dir():
+        raise UserError(f"{junit or 'An empty name'} is a folder; name a file with --junit.")
 
 
 def _minutes(typed: str | None) -> float | None:

@@ -1,5 +1,5 @@
-"""What the gate promises, over simulated gates with seeds of their own: a regression of 2 points or of 5 % is found nine
-times in ten at the sizes that `gate --plan` names, and what is no regression is claimed to be one in 5 % at most."""
+"""What the gate promises, over simulated gates: a regression of 2 points or of 5 % is found nine times in ten at the
+sizes that `gate --plan` names, and what is no regression is claimed to be one in 5 % at most."""
 
 from __future__ import annotations
 
