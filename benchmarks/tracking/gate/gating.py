@@ -6,7 +6,6 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from baselines.contract import UserError, unknown
 from benchmarks.planning.gate_margins import Margins
@@ -19,7 +18,7 @@ from benchmarks.tracking.gate.interleaving import Design
 from benchmarks.tracking.gate.side_process import StartSide
 from benchmarks.tracking.gate.timing_jobs import sizes_of
 from benchmarks.tracking.gate.verdict import GateFinding, GateResult
-from benchmarks.tracking.pairs import EntryPair, entries, match
+from benchmarks.tracking.pairs import EntryPair, SideEntry, entries, match
 from benchmarks.tracking.schema import ComparedEntry
 from benchmarks.tracking.sides import Side
 
@@ -67,7 +66,7 @@ def gate(baseline: Side, run: Side, asked: GateRequest) -> GateResult:
     """Judge a run by its baseline."""
     baseline = narrowed(baseline, asked.systems)
     pairs, refused = match(baseline, run)
-    found = list(_missing(baseline, run, pairs, refused))
+    found = list(_missing(baseline, run, refused))
     notes = [*run.notes, *(note for note in baseline.notes if note not in run.notes)]
     notes += [sentence for sentence in refused if _only_in(run, sentence)]
     command = ("python", "-m", "benchmarks", "compare", baseline.text, run.text)
@@ -95,35 +94,36 @@ def _compared(
 
 
 def _only_in(side: Side, sentence: str) -> bool:
-    return sentence.endswith(f" stands only in {side.text}.")
+    """Whether a refusal is of entries that the other side has not."""
+    return sentence.startswith(f"Only {side.text} has ")
 
 
-def _missing(baseline: Side, run: Side, pairs: Sequence[EntryPair], refused: Sequence[str]) -> Iterator[GateFinding]:
+def _missing(baseline: Side, run: Side, refused: Sequence[str]) -> Iterator[GateFinding]:
     """Entries of the baseline that cannot be judged: another test set, another tokenizer, or not there any more; one
     that failed is worse."""
     for sentence in refused:
         if not _only_in(run, sentence) and not _only_in(baseline, sentence):
             yield GateFinding("", (), "cell", "comparison", "cannot judge", sentence)
-    paired = {id(cell) for pair in pairs for cell in pair.a.cells}
-    for entry in entries(baseline):
-        if any(id(cell) in paired for cell in entry.cells) or not _alone(entry.name, refused, baseline):
-            continue
-        status, reason = _ended(entry.header.cell.system, entry.header.cell.setting, run)
+    there = {_asked(entry) for entry in entries(run)}
+    for entry in (entry for entry in entries(baseline) if _asked(entry) not in there):
+        status, reason = _ended(entry, run)
         if status == "failed":
             yield GateFinding(entry.name, (), "cell", "cell", "regression", f"it fails now: {reason}")
         else:
             yield GateFinding(entry.name, (), "cell", "cell", "cannot judge", reason or f"it is not in {run.text}")
 
 
-def _alone(name: str, refused: Sequence[str], side: Side) -> bool:
-    return any(_only_in(side, sentence) and sentence.startswith(f"{name} (") for sentence in refused)
+def _asked(entry: SideEntry) -> tuple[str, str, str, str]:
+    cell = entry.header.cell
+    return cell.task, cell.source, cell.system, cell.setting
 
 
-def _ended(system: str, setting: str, run: Side) -> tuple[str, str]:
-    """How a cell that is not done came to its end in a run, and why."""
+def _ended(entry: SideEntry, run: Side) -> tuple[str, str]:
+    """How the cell of an entry came to its end in a run where it is not done, and why."""
     for folder in dict.fromkeys(cell.run for cell in run.cells):
         for header in store.read_headers(folder):
-            if (header.cell.system, header.cell.setting) == (system, setting) and header.status != "done":
+            same = (header.cell.system, header.cell.setting) == (entry.header.cell.system, entry.header.cell.setting)
+            if same and header.status != "done":
                 unfinished = "it is unfinished" if header.status == "started" else f"it was {header.status}"
                 return header.status, header.reason or unfinished
     return "", ""
@@ -157,8 +157,3 @@ def _differences(compared: Sequence[ComparedEntry]) -> Iterator[str]:
         told = f"the {what} changed: {said}" if what else f"{said}"
         yield f"{told} ({', '.join(names)})"
     yield from dict.fromkeys(note for entry in compared for note in entry.notes)
-
-
-def folders(side: Side) -> tuple[Path, ...]:
-    """The runs of a side."""
-    return tuple(dict.fromkeys(cell.run for cell in side.cells))
