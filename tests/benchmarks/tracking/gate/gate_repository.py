@@ -44,15 +44,20 @@ class Repository:
 
     def call(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m benchmarks ...` with the code as it is checked out."""
-        environment = {name: text for name, text in os.environ.items() if name not in ("PYTHONPATH", "COSMOS_COMMIT")}
-        environment |= {"PYTHONPATH": str(self.folder), "DRILL_PROCESSES": str(self.processes), "OMP_NUM_THREADS": "1"}
+        kept = {name: text for name, text in os.environ.items() if name != "COSMOS_COMMIT"}
         return subprocess.run(
             [sys.executable, "-m", "benchmarks", *words],
             cwd=self.folder,
-            env={**environment, "HF_HUB_OFFLINE": "1", **variables},
+            env={**kept, **self.variables, **variables},
             capture_output=True,
             text=True,
         )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Of the environment of a process that runs this code."""
+        told = {"PYTHONPATH": str(self.folder), "DRILL_PROCESSES": str(self.processes)}
+        return {**told, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
     def run(self, out: str, *words: str) -> Path:
         """Make a run, and see that it is whole."""
@@ -76,7 +81,7 @@ def made(home: Path) -> Repository:
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: drill\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(ENTRY_POINTS)
-    (folder / ".gitignore").write_text("__pycache__/\nruns/\n")
+    (folder / ".gitignore").write_text("__pycache__/\nruns/\ngate.*\n")
     processes = home / "processes"
     processes.mkdir()
     repository = Repository(folder, processes)
