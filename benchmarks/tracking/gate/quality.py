@@ -82,7 +82,7 @@ def _gated(
     for row in entry.quantities:
         if row.kind == "quality" and row.quantity in metrics and row.direction != "none":
             margin, worse = metrics[row.quantity].of(row.a or 0.0), worse_of(row.direction)
-            yield GatedRow(entry, row, margin, worse, _SAME if same and _unchanged(row) else "")
+            yield GatedRow(entry, row, margin, worse, _SAME if same and is_unchanged(row) else "")
         elif row.kind == "calls" and margins.calls is not None:
             constant = isinstance(row.evidence, TextEvidence) and np.ptp(row.evidence.differences) == 0
             exact = "calls are counted, and every text took so many more or fewer" if constant else ""
@@ -120,7 +120,7 @@ def worse_of(direction: Direction) -> Literal["up", "down"]:
     return "up" if direction == "lower" else "down"
 
 
-def _unchanged(row: ComparedQuantity) -> bool:
+def is_unchanged(row: ComparedQuantity) -> bool:
     """Whether a value, and that of each text, is the same."""
     if isinstance(row.evidence, TextEvidence):
         return not row.evidence.differences.any()
