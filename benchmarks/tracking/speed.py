@@ -165,7 +165,7 @@ def _variance(a: Array, b: Array, paired: bool) -> tuple[float, float]:
 
 
 def _units(ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> tuple[str, Array, Array, bool]:
-    """What is repeated; the mean logarithm of seconds for a text of each repetition, on each side; whether they are pairs.
+    """What is repeated; the mean logarithm of seconds for a text by repetition, on each side; whether they are pairs.
 
     Only texts that both sides were timed on count, where there are such, so that long texts are no one's burden.
     """
