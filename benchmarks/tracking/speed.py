@@ -57,15 +57,17 @@ def speed_rows(pair: EntryPair) -> tuple[list[ComparedQuantity], list[str]]:
     if (reason := unlike(list(dict.fromkeys(machines)))) is not None:
         return [], [f"speed: machine class, {reason}"]
     rows, refused = [], []
+    doubtful: dict[str, list[str]] = {}
     for title in dict.fromkeys([*timed[0], *timed[1]]):
         name = _name(title)
         if title not in timed[0] or title not in timed[1]:
             entry = "A" if title not in timed[0] else "B"
             refused.append(f"{name}: not timed on side {entry}")
         elif doubts := _doubts(pair, name):
-            refused.append(f"{name}: not valid, {doubts}")
+            doubtful.setdefault(doubts, []).append(name)
         else:
             rows.append(_row(title, timed[0][title], timed[1][title]))
+    refused += [f"{', '.join(names)}: not valid, {doubts}" for doubts, names in doubtful.items()]
     return rows, refused
 
 

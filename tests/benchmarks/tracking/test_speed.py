@@ -161,7 +161,7 @@ def test_a_speed_that_is_not_valid_is_refused_by_its_own_verdict(made: MadeRun, 
 def test_a_verdict_on_all_that_was_timed_holds_for_each(made: MadeRun, tmp_path: Path) -> None:
     found = entry(made, tmp_path, {"verdict": {"valid": False, "reasons": ["not alone"]}})
     assert titles(found) == []
-    assert "latency: not valid, side B: not alone" in found.refused
+    assert found.refused == ("latency, throughput@4: not valid, side B: not alone",)
 
 
 def test_sizes_of_batches_are_compared_with_their_like(made: MadeRun, tmp_path: Path) -> None:
