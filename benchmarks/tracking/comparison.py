@@ -8,7 +8,7 @@ from dataclasses import replace
 from baselines.contract import UserError, unknown
 from benchmarks.tracking import corpus, quality, seeds, speed, training_noise
 from benchmarks.tracking.judging import Judge
-from benchmarks.tracking.pairs import EntryPair, match
+from benchmarks.tracking.pairs import EntryPair, match, summed_up
 from benchmarks.tracking.rows import corrected
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity, RunComparison
 from benchmarks.tracking.sides import Side
@@ -27,7 +27,7 @@ def compare(a: Side, b: Side, *, metrics: Collection[str] = (), device: str = "c
     """
     pairs, refused = match(a, b)
     if not pairs:
-        raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {' '.join(refused)}")
+        raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {' '.join(summed_up(refused))}")
     _check_names(pairs, metrics)
     judge = Judge(device, frozenset(metrics))
     found = [_entry(pair, metrics, judge) for pair in pairs]
@@ -42,7 +42,7 @@ def compare(a: Side, b: Side, *, metrics: Collection[str] = (), device: str = "c
         replace(entry, quantities=tuple(next(remaining[entry.panel]) for _ in entry.quantities)) for entry in found
     )
     notes = (*a.notes, *(note for note in b.notes if note not in a.notes))
-    return RunComparison(a.about, b.about, entries, refused, _correction(rows), notes)
+    return RunComparison(a.about, b.about, entries, summed_up(refused), _correction(rows), notes)
 
 
 def _check_names(pairs: Collection[EntryPair], metrics: Collection[str]) -> None:
@@ -75,8 +75,8 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
     trained = seeds.is_trained(pair.a) or seeds.is_trained(pair.b)
     if quality.same_texts(pair):
         notes.append("Both sides wrote the same texts.")
-        if not trained and all(row.a == row.b for row in rows):
-            rows = []  # a floor that is what it was: no test is spent on it
+        if not trained and not metrics and all(row.a == row.b for row in rows):
+            rows = []  # a floor that is what it was: no test is spent on it unasked
     if rows and trained and not seeds.covered(pair):
         notes.append(training_noise.not_covered(pair.b.header.cell))
     cell = pair.b.header.cell
@@ -98,8 +98,9 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
 
 def _named(reason: str, metrics: Collection[str]) -> bool:
     """Whether a refusal is of a speed that was asked for."""
-    head = reason.partition(":")[0].partition("@")[0]
-    return head in metrics or (head == "speed" and bool({speed.LATENCY, speed.THROUGHPUT} & set(metrics)))
+    heads = {name.strip().partition("@")[0] for name in reason.partition(":")[0].split(",")}
+    speeds = {speed.LATENCY, speed.THROUGHPUT} & set(metrics)
+    return bool(heads & speeds) or ("speed" in heads and bool(speeds))
 
 
 def _correction(tables: list[list[ComparedQuantity]]) -> str:

@@ -10,6 +10,7 @@ from benchmarks.records.schema import Header
 from benchmarks.tracking.sides import Side, StoredCell
 
 _SHOWN = 8  # digits of a hash that are shown
+_ALONE = " stands only in "
 _TOLD = ("task_version", "preset", "budget", "batch_size", "device", "dtype", "limit")
 _TREES = ("data", "recipe", "setting_values")
 
@@ -80,7 +81,7 @@ def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
         for one, other in found:
             reason = unlike(one, other)
             if reason is None:
-                pairs.append(EntryPair(one, other, differences(one.header, other.header)))
+                pairs.append(EntryPair(one, other, (*differences(one.header, other.header), *_seeds(one, other))))
             else:
                 refused.append(f"{_asked(one)}: {reason}.")
         if left and right and alone:
@@ -89,11 +90,28 @@ def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
                 f"{names}: {len(left)} configurations in {a.text} and {len(right)} in {b.text}, and which belong "
                 "together cannot be told; compare folders with one each."
             )
-    for place, side in enumerate((a, b)):
-        lonely = [entry for group in groups.values() if not group[1 - place] for entry in group[place]]
-        if lonely:
-            refused.append(f"Only {side.text} has {', '.join(dict.fromkeys(map(_asked, lonely)))}.")
+        refused += [f"{_asked(entry)}{_ALONE}{a.text}." for entry in alone if not right]
+        refused += [f"{_asked(entry)}{_ALONE}{b.text}." for entry in alone if not left]
     return tuple(pairs), tuple(refused)
+
+
+def summed_up(refused: Sequence[str]) -> tuple[str, ...]:
+    """The sentences of `match`, those on entries that stand on one side alone put together into one a side."""
+    alone: dict[str, list[str]] = {}
+    others = []
+    for sentence in refused:
+        name, found, side = sentence.rpartition(_ALONE)
+        if found:
+            alone.setdefault(side.removesuffix("."), []).append(name)
+        else:
+            others.append(sentence)
+    return (*others, *(f"Only {side} has {', '.join(dict.fromkeys(names))}." for side, names in alone.items()))
+
+
+def _seeds(a: SideEntry, b: SideEntry) -> tuple[str, ...]:
+    """That two entries are of other seeds, where they are."""
+    told = [", ".join(map(str, entry.seeds)) for entry in (a, b)]
+    return () if told[0] == told[1] else (f"seeds “{told[0]}” against “{told[1]}”",)
 
 
 def _asked(entry: SideEntry) -> str:

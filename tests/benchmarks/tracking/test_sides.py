@@ -13,7 +13,7 @@ from made_runs import COMMITS, MadeRun, documents, per_text
 
 from baselines.contract import UserError
 from benchmarks.records import store
-from benchmarks.tracking.pairs import entries, match
+from benchmarks.tracking.pairs import entries, match, summed_up
 from benchmarks.tracking.sides import ARCHIVE, Side, read_side
 
 QUALITY = per_text("quality", [0.5] * 6)
@@ -175,7 +175,13 @@ def test_entries_pair_by_system_and_setting(tmp_path: Path) -> None:
     pairs, refused = match(a, b)
     assert [pair.name for pair in pairs] == ["gpt2 sample", "mdlm fast"]
     assert refused == (
-        f"Only {a.text} has gpt2 greedy (detox on world).",
+        f"gpt2 greedy (detox on world) stands only in {a.text}.",
+        f"sedd x (detox on world) stands only in {b.text}.",
+    )
+    said = (*refused, "Another reason.", f"gpt2 nucleus (detox on world) stands only in {a.text}.")
+    assert summed_up(said) == (
+        "Another reason.",
+        f"Only {a.text} has gpt2 greedy (detox on world), gpt2 nucleus (detox on world).",
         f"Only {b.text} has sedd x (detox on world).",
     )
 
