@@ -35,12 +35,14 @@ from benchmarks.records.parts import (
     DocumentsDigest,
     MachineDescription,
     MadeWith,
+    NoiseFloorSummary,
     NotMade,
     TimingVerdict,
     TokenizerDescription,
     UndeclaredHeader,
 )
 from benchmarks.records.parts import Json as Json
+from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.timed_call import TimingRecord as TimingRecord
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
@@ -193,6 +195,8 @@ class Header:
     parameters: Network | None = None  # of all networks together, each parameter counted once
     cold_start: Mapping[str, Amount] = field(default_factory=dict)  # seconds of what is done once before the first text
     verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
+    probes: ProbeResults | None = None  # what generating takes besides time, from passes of their own
+    noise_floor: Annotated[Json, NoiseFloorSummary] = field(default_factory=dict)  # of the machine, if it was measured
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
 

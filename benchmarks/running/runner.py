@@ -27,7 +27,7 @@ from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_bud
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
-from benchmarks.running import fitting, reuse, scoring
+from benchmarks.running import fitting, probing, reuse, scoring
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.generation import Conditions, generate
 from benchmarks.running.likelihoods import TargetLikelihoods
@@ -151,6 +151,8 @@ class _RunExecution:
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
+            if used:
+                probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
 
@@ -342,6 +344,7 @@ class _RunExecution:
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
         networks = system.networks()
+        probed, verdict = probing.probe(system, networks, planned.setting, requests, cell, verdict)
         store.write_header(
             folder,
             dataclasses.replace(
@@ -356,6 +359,8 @@ class _RunExecution:
                 networks=probes.measure(networks),
                 parameters=probes.total(networks),
                 verdict=verdict,
+                probes=probed,
+                noise_floor=probing.floor_summary(cell.device),
                 files=seals.file_hashes(folder, store.SEALED),
             ),
         )
