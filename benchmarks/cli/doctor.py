@@ -198,8 +198,8 @@ def _told(floor: QuantityFloor, made: str) -> str:
     if floor.differs_from_itself:
         ratio, low, high = floor.seen
         said += (
-            f"; but the same code seemed to differ from itself, {ratio:.3f} [{low:.3f}, {high:.3f}], as by chance in one "
-            "of twenty cases: measure again"
+            f"; but the same code seemed to differ from itself, {ratio:.3f} [{low:.3f}, {high:.3f}], as by chance in "
+            "one of twenty cases: measure again"
         )
     return said
 

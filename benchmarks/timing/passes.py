@@ -19,6 +19,7 @@ from benchmarks.records.validity import ENERGY, MEMORY
 from benchmarks.timing import ceilings, energy, memory
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.gpu_state import GpuState, open_gpu
+from benchmarks.timing.phases import uncaptured
 from benchmarks.timing.probes import OtherLoad, counting
 from cosmos.runtime.flops import measure_flops
 
@@ -70,11 +71,6 @@ def with_capture(setting: Any, capture: str) -> Any | None:
     if hasattr(setting, "capture"):
         return dataclasses.replace(setting, capture=capture)
     return setting if capture == "off" else None
-
-
-def uncaptured(setting: Any) -> Any:
-    """The setting as Python runs it, where hooks see every call and the counter every operation."""
-    return with_capture(setting, "off")
 
 
 @dataclass(frozen=True)
@@ -163,12 +159,10 @@ def count(batch: ProbedBatch) -> tuple[dict[str, int], float]:
 
 
 def peak_bytes(batch: ProbedBatch) -> int | None:
-    """The most memory that generating a batch needs, weights included; see `ProbeResults.peak_bytes`."""
-    if batch.device.startswith("cuda"):
-        memory.forget_peak(batch.device)
-        batch.generate()
-        return memory.gpu_peak_bytes(batch.device)
-    grown = memory.growth_bytes(batch.generate)
+    """The most memory that generating a batch needs, weights included, as Python runs it: what a captured loop works in
+    was set aside when it was captured, and would not be seen. None where the system does not tell."""
+    plain = uncaptured(batch.setting)
+    grown = memory.growth_bytes(lambda: batch.generate(plain), batch.device)
     return None if grown is None else grown + weight_bytes(batch.networks)
 
 

@@ -16,10 +16,11 @@ from torch.nn import functional
 from baselines.contract import Limits, Request, Sample
 from baselines.registry import find
 from benchmarks.records.probe_results import ProbeResults
-from benchmarks.running.probing import Renewal
+from benchmarks.running.stand_ins import StandIns
 from benchmarks.speed import work
 from benchmarks.timing import memory, passes
 from benchmarks.timing.passes import EnergyRules, ProbedBatch, probe
+from benchmarks.timing.phases import uncaptured
 
 WIDTH, WORDS, CALLS, LENGTH, HEADS = 16, 50, 3, 8, 2
 AT_ONCE = EnergyRules(seconds=0.0)
@@ -73,11 +74,16 @@ def closed_form(texts: int, calls: int = CALLS) -> int:
     return calls * texts * (2 * weights * LENGTH + 2 * 2 * LENGTH * LENGTH * WIDTH)
 
 
+def renewal(requests: Sequence[Request]) -> passes.Renewed:
+    stand_ins = StandIns(requests)
+    return lambda some: stand_ins.again(some, len(some))
+
+
 def batch_of(texts: int, system: Any = None, setting: Any = None, device: str = "cpu") -> ProbedBatch:
     system = system or KnownSystem()
     requests = [Request(str(n), None, n, LENGTH) for n in range(texts)]
     networks = {"block": system.network}
-    return ProbedBatch(system, networks, setting or Steps(), requests, Renewal().renewed, device)
+    return ProbedBatch(system, networks, setting or Steps(), requests, renewal(requests), device)
 
 
 @pytest.fixture
@@ -122,19 +128,22 @@ def test_a_system_costs_what_its_networks_are_counted_to(name: str, no_powercap:
     setting = replace(setting, steps=2) if hasattr(setting, "steps") else setting
     requests = [Request(str(n), None, n, 11) for n in range(2)]
     networks = system.networks()
-    batch = ProbedBatch(system, networks, setting, requests, Renewal().renewed, "cpu")
+    batch = ProbedBatch(system, networks, setting, requests, renewal(requests), "cpu")
     calls, flops = passes.count(batch)
-    counted = work.count(networks, lambda: system.generate(requests, passes.uncaptured(setting)))
+    counted = work.count(networks, lambda: system.generate(requests, uncaptured(setting)))
     assert dict(calls) == dict(counted.calls)
     assert flops >= counted.flops > 0  # and what is done outside of networks
     assert flops <= 1.2 * counted.flops
 
 
-def test_operations_are_counted_as_python_runs_the_loop_and_memory_as_it_is_captured(no_powercap: Path) -> None:
+def test_operations_and_memory_are_seen_as_python_runs_the_loop_and_energy_is_of_the_captured(
+    powercap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet(monkeypatch)
     batch = batch_of(1, setting=Steps(capture="graph"))
-    probe(batch, None, AT_ONCE, powercap=no_powercap)
+    probe(batch, None, AT_ONCE, powercap=powercap)
     system: Any = batch.system
-    assert [setting.capture for setting in system.settings_seen] == ["off", "graph"]
+    assert [setting.capture for setting in system.settings_seen] == ["off", "off", "graph"]
 
 
 def test_nothing_is_timed_where_there_is_no_counter(no_powercap: Path) -> None:
@@ -210,8 +219,7 @@ def test_a_counter_that_stands_still_is_not_believed(powercap: Path, monkeypatch
 @pytest.fixture
 def stand_in_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch as it is here, but as if its memory were a GPU's."""
-    monkeypatch.setattr(memory, "forget_peak", lambda device: None)
-    monkeypatch.setattr(memory, "gpu_peak_bytes", lambda device: 123_456)
+    monkeypatch.setattr(memory, "growth_bytes", lambda run, device: (run(), 123_456)[1])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -220,7 +228,7 @@ def test_a_gpus_energy_memory_and_company(no_powercap: Path, monkeypatch: pytest
     quiet(monkeypatch)
     batch = batch_of(2, device="cuda")
     alone = probe(batch, None, AT_ONCE, nvml=FakeNvml(step=1000), powercap=no_powercap)
-    assert alone.results.peak_bytes == 123_456
+    assert alone.results.peak_bytes == 123_456 + passes.weight_bytes(batch.networks)
     assert alone.results.joules["GPU"] > 0
     assert alone.verdicts["energy"]["valid"]
     assert alone.verdicts["memory"] == {"valid": True, "reasons": [], "calls": 1}
@@ -279,27 +287,37 @@ def test_a_process_grows_by_what_it_holds_at_once() -> None:
         kept = torch.ones(megabytes << 20, dtype=torch.uint8)
         assert kept.max() == 1
 
-    grown = memory.growth_bytes(lambda: hold(200))
+    grown = memory.growth_bytes(lambda: hold(200), "cpu")
     if grown is None:
         pytest.skip("this container does not let a process forget its peak")
     assert 195 << 20 <= grown <= 260 << 20  # the system counts pages in lots
-    twice = memory.growth_bytes(lambda: (hold(100), hold(100)))
+    twice = memory.growth_bytes(lambda: (hold(100), hold(100)), "cpu")
     assert twice is not None
     assert 95 << 20 <= twice <= 160 << 20
 
 
 def test_where_the_system_does_not_tell_it_is_generated_all_the_same(tmp_path: Path) -> None:
     ran: list[int] = []
-    assert memory.growth_bytes(lambda: ran.append(1), tmp_path / "none") is None
+    assert memory.growth_bytes(lambda: ran.append(1), "cpu", tmp_path / "none") is None
     assert ran == [1]
 
 
 def test_growth_is_the_peak_above_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t  500 kB\n")
-    assert memory.growth_bytes(lambda: None, tmp_path) == 400 * 1024
+    assert memory.growth_bytes(lambda: None, "cpu", tmp_path) == 400 * 1024
     assert (tmp_path / "clear_refs").read_text() == "5"
     (tmp_path / "status").write_text("VmRSS: nonsense")
-    assert memory.growth_bytes(lambda: None, tmp_path) is None
+    assert memory.growth_bytes(lambda: None, "cpu", tmp_path) is None
+
+
+def test_on_a_gpu_it_is_what_torch_had_in_use_above_what_lay_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems may lie in the same memory."""
+    told = {"reset_peak_memory_stats": None, "memory_allocated": 700, "max_memory_allocated": 1000}
+    for name, value in told.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    ran: list[int] = []
+    assert memory.growth_bytes(lambda: ran.append(1), "cuda:0") == 300
+    assert ran == [1]
 
 
 def test_weights_that_are_shared_weigh_once() -> None:
@@ -311,11 +329,11 @@ def test_weights_that_are_shared_weigh_once() -> None:
 
 
 def test_the_peak_on_a_cpu_has_the_weights_in_it(monkeypatch: pytest.MonkeyPatch, no_powercap: Path) -> None:
-    monkeypatch.setattr(memory, "growth_bytes", lambda run: (run(), 1000)[1])
+    monkeypatch.setattr(memory, "growth_bytes", lambda run, device: (run(), 1000)[1])
     batch = batch_of(1)
     found = probe(batch, None, AT_ONCE, powercap=no_powercap)
     assert found.results.peak_bytes == 1000 + passes.weight_bytes(batch.networks)
-    monkeypatch.setattr(memory, "growth_bytes", lambda run: run())
+    monkeypatch.setattr(memory, "growth_bytes", lambda run, device: run())
     silent = probe(batch, None, AT_ONCE, powercap=no_powercap)
     assert silent.results.peak_bytes is None
     assert silent.verdicts["memory"]["reasons"] == ["not run: this system does not tell the peak of a process's memory"]
