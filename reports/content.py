@@ -10,6 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
+from reports.costs import generating
 from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
 from reports.front import shares_on_front
@@ -33,6 +34,7 @@ class Section:
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
     seeds: Table | None  # what training seeds move, where entries have several
+    costs: Table | None  # memory, energy and operations, where they were measured
     sizes: Table | None  # by number and width of latents, where a method was run with several
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
     tokenizer: Table | None  # what it takes from the references, where it takes anything
@@ -43,7 +45,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.batches, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.batches, self.costs, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -109,6 +111,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
+        costs=generating.table(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
         front=front,
         tokenizer=overview.before_and_after(panel, suffix),

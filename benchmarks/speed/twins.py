@@ -63,7 +63,7 @@ class TwinDesign:
 
 
 @dataclass(frozen=True)
-class Pair:
+class TwinPair:
     """Rounds of one pair of processes with one number of texts at once: seconds of each side, shape (rounds,)."""
 
     first: tuple[float, ...]
@@ -130,7 +130,7 @@ def pairs(
     device: str,
     progress: Callable[[float], None] = lambda share: None,
     commands: tuple[Sequence[str], Sequence[str]] = (TWIN, TWIN),
-) -> dict[int, list[Pair]]:
+) -> dict[int, list[TwinPair]]:
     """Time both sides: texts at once -> a pair for each pair of processes.
 
     Args:
@@ -139,7 +139,7 @@ def pairs(
     Raises:
         UserError: a side does not run, with the last it said.
     """
-    found: dict[int, list[Pair]] = {size: [] for size in design.sizes}
+    found: dict[int, list[TwinPair]] = {size: [] for size in design.sizes}
     for number in range(design.processes):
         with ExitStack() as stack:
             twins = [stack.enter_context(started(command)) for command in commands]
@@ -153,7 +153,7 @@ def pairs(
     return found
 
 
-def _rounds(twins: Sequence[Twin], design: TwinDesign, number: int) -> Mapping[int, Pair]:
+def _rounds(twins: Sequence[Twin], design: TwinDesign, number: int) -> Mapping[int, TwinPair]:
     """All rounds of one pair of processes."""
     calls = {size: _calls(twins, size, design.seconds) for size in design.sizes}
     seconds: dict[int, tuple[list[float], list[float]]] = {size: ([], []) for size in design.sizes}
@@ -161,7 +161,7 @@ def _rounds(twins: Sequence[Twin], design: TwinDesign, number: int) -> Mapping[i
         for size in design.sizes:
             for side in (0, 1) if (turn + number) % 2 == 0 else (1, 0):
                 seconds[size][side].append(twins[side].seconds(size, calls[size]))
-    return {size: Pair(tuple(first), tuple(second)) for size, (first, second) in seconds.items()}
+    return {size: TwinPair(tuple(first), tuple(second)) for size, (first, second) in seconds.items()}
 
 
 def _calls(twins: Sequence[Twin], size: int, seconds: float) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.twins import TWIN, Pair, TwinDesign, pairs
+from benchmarks.speed.twins import TWIN, TwinDesign, TwinPair, pairs
 from benchmarks.stats.ratios import RatioComparison, compare_rounds
 from benchmarks.timing import noise_floor
 
@@ -19,7 +19,7 @@ SLOWER = (sys.executable, str(Path(__file__).with_name("slower_twin.py")), "1.05
 DESIGN = TwinDesign(processes=3, rounds=6, seconds=0.05, sizes=(1,))
 
 
-def compared(timed: list[Pair]) -> RatioComparison:
+def compared(timed: list[TwinPair]) -> RatioComparison:
     return compare_rounds([pair.log_ratios for pair in timed])
 
 
