@@ -35,12 +35,13 @@ class EnergyRules:
     """How long energy is measured, and when it may be believed.
 
     Attributes:
-        seconds: a pass lasts at least so long, as counters move on only some ten times a second.
+        seconds: a pass lasts at least so long, as an H200's counter moves on every tenth of a second: then it is known
+            to 2 %.
         batches: and makes so many batches at most.
         load: largest share of the machine that other processes may have used where the processor's energy counts.
     """
 
-    seconds: float = 2.0
+    seconds: float = 5.0
     batches: int = 2000
     load: float = 0.2
 

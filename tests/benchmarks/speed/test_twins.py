@@ -72,6 +72,7 @@ def test_a_side_that_does_not_run_says_why(tmp_path: Path) -> None:
 
 
 def test_the_real_side_generates_other_texts_in_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin_process, "SETTLE_SECONDS", 0.0)
     job = TwinDesign(sizes=(2,), length=20, vocabulary=300).job("cpu")
     asked = io.StringIO("".join(json.dumps(row) + "\n" for row in (job, {"size": 2, "calls": 3})))
     answers, seeds = io.StringIO(), []
@@ -87,7 +88,7 @@ def test_the_real_side_generates_other_texts_in_every_call(monkeypatch: pytest.M
     ready, timed = (json.loads(line) for line in answers.getvalue().splitlines())
     assert ready == {"ready": True}
     assert timed["seconds"] > 0
-    assert len(seeds) == len(set(seeds)) == 2 * (twin_process.WARM_UPS + 3)
+    assert len(seeds) == len(set(seeds)) == 2 * (twin_process.WARM_UPS + 1 + 3)
 
 
 def test_a_gpu_is_timed_in_the_numbers_that_it_computes_in() -> None:
