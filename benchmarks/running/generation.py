@@ -123,6 +123,7 @@ class CellGeneration:
         self.stand_ins = StandIns(requests, conditions.others)
         self._opened = False
         self._unnamed: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
         self.cold_start: Mapping[str, float] = {}
         check_answers(store.read_samples(folder), requests, folder)
 
@@ -154,6 +155,16 @@ class CellGeneration:
         """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
         self._unnamed = self._look_at_phases()
 
+    def release(self) -> None:
+        """Let go of the system."""
+        del self.system
+        self._names, self.networks = tuple(self.networks), {}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of texts at once that are timed, that of the scored texts first."""
+        return (self.size, *self._sizes)
+
     def add(self, timings: Sequence[TimingRecord]) -> None:
         """Keep what another process timed."""
         with Appender(self.folder / store.TIMINGS) as times:
@@ -167,7 +178,7 @@ class CellGeneration:
             self._records,
             self._timings,
             self.size,
-            tuple(self.networks),
+            self._names or tuple(self.networks),
             self._changed,
             tuple(self._busy),
             self._unnamed,

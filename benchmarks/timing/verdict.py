@@ -31,6 +31,7 @@ class Rules:
         shorter: how much fewer words a text may have than the scored ones, beyond the noise of their lengths.
         faster: how much faster batches of requests that were not asked before may be than others.
         load: largest share of the machine that other processes may have used.
+        processes: fewest processes that have timed a quantity.
         exact: whether a text must come out the same alone as among others. Rounding in bfloat16 depends on how many are
             made at once, so that there the share that do is told and held against nobody.
     """
@@ -46,6 +47,7 @@ class Rules:
     shorter: float = 0.05
     faster: float = 0.3
     load: float = 0.2
+    processes: int = 1
     exact: bool = True
 
 
@@ -147,6 +149,8 @@ def _of_one(
     reasons = []
     if len(calls) < least:
         reasons.append(f"too few rounds: {len(calls)} timed calls, {least} are needed")
+    if (processes := len({timing.process for timing in calls})) < rules.processes:
+        reasons.append(f"too few processes: {processes} timed it, {rules.processes} are needed")
     if (stood := len(every) - sum((t.kind, t.index) not in still for t in every)) > rules.stalled * len(every):
         reasons.append(f"stalls: {stood} of {len(every)} calls stood still, {rules.stalled:.0%} may")
     if (found := spread(each)) > rules.spread:
