@@ -37,7 +37,7 @@ def measured(
         path = folder / _FILE.format(process)
         path.unlink(missing_ok=True)
         child = multiprocessing.get_context("spawn").Process(
-            target=measure, args=(choices, device, dict(sizes), process, path)
+            target=measure, args=(choices, device, dict(sizes), process, path), daemon=True
         )
         child.start()
         child.join()

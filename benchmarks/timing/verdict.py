@@ -12,6 +12,7 @@ from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, calls_in, size_of, throughput
 from benchmarks.timing.protocol import per_network_call
 from benchmarks.timing.stalls import stalled
+from benchmarks.timing.surroundings import Surroundings as Surroundings
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,6 @@ class Rules:
     load: float = 0.2
     processes: int = 1
     exact: bool = True
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What else went on while a quantity was timed; None where the machine does not tell.
-
-    Attributes:
-        other_cpu: share of all cores that other processes used.
-        other_gpu_processes: how many other processes had work on the GPU.
-        slowed_by: what kept the clocks low, in words.
-    """
-
-    other_cpu: float | None = None
-    other_gpu_processes: int | None = None
-    slowed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,7 +163,7 @@ def _of_one(
     if around.other_gpu_processes:
         reasons.append(f"not alone: {around.other_gpu_processes} other processes were at work on the GPU")
     if around.slowed_by:
-        reasons.append(f"low clocks: {', '.join(around.slowed_by)}")
+        reasons.append(f"slowed: {', '.join(around.slowed_by)}")
     if evidence.networks and any(not sum(timing.calls.values()) for timing in calls):
         reasons.append("audit: no call of a network was counted, though the system has networks")
     if size is not None and (quicker := _faster_again(calls, rules)):

@@ -174,7 +174,7 @@ ALL = "all quantities"
             BATCHES,
             "not alone: 2 other processes were at work",
         ),
-        (GOOD, {"surroundings": {"batch": Surroundings(slowed_by=("power cap",))}}, BATCHES, "low clocks: power cap"),
+        (GOOD, {"surroundings": {"batch": Surroundings(slowed_by=("power cap",))}}, BATCHES, "slowed: power cap"),
         ([replace(t, calls={"network": 0}) for t in GOOD], {}, ALL, "audit: no call of a network was counted"),
         (GOOD, {"rules": Rules(processes=4)}, ALL, "too few processes: 1 timed it, 4 are needed"),
     ],
