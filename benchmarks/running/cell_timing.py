@@ -40,7 +40,10 @@ def kept(samples: Sequence[Sample], token_counts: TokenCounts | None) -> dict[st
     """What texts come to: words, and tokens of the tokenizer of the run, their ends not counted."""
     texts = [sample.text for sample in samples]
     words = {"words": sum(len(text.split()) for text in texts)}
-    return words if token_counts is None else {**words, "tokens": sum(token_counts(texts)) - len(texts)}
+    if token_counts is None:
+        return words
+    whole = [text.encode(errors="replace").decode() for text in texts]  # no tokenizer takes half of a surrogate pair
+    return {**words, "tokens": sum(token_counts(whole)) - len(texts)}
 
 
 def narrow(seconds: Sequence[float], width: float) -> bool:
