@@ -3,7 +3,7 @@
 Exit code 0 if the default run can work, 1 if not. Only asks whether packages are there, and imports none of them.
 
 With --timing the same generation is timed against itself, which tells from what ratio on a difference in speed can be
-seen on this machine; what runs later carries it. That takes a minute or two, and loads torch.
+seen on this machine; what runs later carries it. That takes two or three minutes, and loads torch.
 
 examples:
   python -m benchmarks doctor

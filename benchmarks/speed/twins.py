@@ -42,7 +42,7 @@ class TwinDesign:
 
     processes: int = 5
     rounds: int = 10
-    seconds: float = 0.1
+    seconds: float = 0.2
     sizes: tuple[int, ...] = (1, 8)
     system: str = "cosmos-16"
     preset: str = "nano"
