@@ -49,7 +49,7 @@ from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
 # say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens; 6: timed calls say their
 # round, process, device and CPU seconds, phases, what they kept and a hash of their texts, and a verdict is given for
-# each quantity (`benchmarks.records.validity`)
+# each quantity (`benchmarks.records.validity`), and headers say what generating takes besides time
 SCHEMA = 6
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
