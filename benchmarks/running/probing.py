@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from baselines.contract import Request
-from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.schema import Cell, Json
 from benchmarks.running.generation import CellGeneration
 from benchmarks.timing import noise_floor
 from benchmarks.timing.phases import can_look
 
+if TYPE_CHECKING:
+    from benchmarks.timing.passes import Probed
 
-def probe(made: CellGeneration, cell: Cell, verdict: Json) -> tuple[ProbeResults | None, Json]:
-    """Make the passes with the first batch of a cell whose texts are all made.
 
-    Returns:
-        The figures, and the verdict with what is said of memory and of energy; of a floor, which has no networks, there
-        is nothing to probe.
-    """
+def probe(made: CellGeneration, cell: Cell) -> Probed | None:
+    """Make the passes with the first batch of a cell whose texts are all made; of a floor, which has no networks, there
+    is nothing to probe."""
     if not can_look(made.networks):
-        return None, verdict
+        return None
     from benchmarks.timing import passes  # loads torch, which a floor does without
 
     def renewed(requests: Sequence[Request]) -> list[Request]:
@@ -30,8 +29,14 @@ def probe(made: CellGeneration, cell: Cell, verdict: Json) -> tuple[ProbeResults
     batch = passes.ProbedBatch(
         made.system, made.networks, made.setting, made.requests[: made.size], renewed, cell.device
     )
-    probed = passes.probe(batch, matrix_flops_per_second(cell.device, cell.dtype))
-    return probed.results, {**verdict, "quantities": {**verdict["quantities"], **probed.verdicts}}
+    return passes.probe(batch, matrix_flops_per_second(cell.device, cell.dtype))
+
+
+def joined(verdict: Json, probed: Probed | None) -> Json:
+    """The verdict on what was timed, with what is said of memory and of energy."""
+    if probed is None:
+        return verdict
+    return {**verdict, "quantities": {**verdict["quantities"], **probed.verdicts}}
 
 
 @cache

@@ -297,7 +297,7 @@ class _RunExecution:
         assert header is not None
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
-        probed, verdict = probing.probe(seat.generation, cell, verdict)
+        verdict = probing.joined(verdict, seat.probed)
         store.write_header(
             folder,
             dataclasses.replace(
@@ -313,7 +313,7 @@ class _RunExecution:
                 parameters=seat.total,
                 cold_start={"load": seat.load_seconds, **seat.generation.cold_start},
                 verdict=verdict,
-                probes=probed,
+                probes=None if seat.probed is None else seat.probed.results,
                 noise_floor=probing.floor_summary(cell.device),
                 files=seals.file_hashes(folder, store.SEALED),
             ),

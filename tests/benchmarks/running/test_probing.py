@@ -54,8 +54,9 @@ def made(networks: bool = True) -> Any:
 
 def test_figures_are_of_the_first_batch_and_join_the_verdict() -> None:
     generation, cell = made(), SimpleNamespace(device="cpu", dtype="float32")
-    results, verdict = probing.probe(generation, cell, TIMED)  # type: ignore[arg-type]
-    assert results is not None
+    probed = probing.probe(generation, cell)  # type: ignore[arg-type]
+    assert probed is not None
+    results, verdict = probed.results, probing.joined(TIMED, probed)
     assert (results.texts, results.flops_per_text, results.calls) == (2, 2 * 8 * 4, {"network": 1})
     assert set(generation.system.sizes) == {2}
     assert results.matrix_flops_per_second == probing.matrix_flops_per_second("cpu", "float32")
@@ -67,7 +68,8 @@ def test_figures_are_of_the_first_batch_and_join_the_verdict() -> None:
 
 def test_a_floor_has_nothing_to_probe() -> None:
     generation = made(networks=False)
-    assert probing.probe(generation, SimpleNamespace(device="cpu"), TIMED) == (None, TIMED)  # type: ignore[arg-type]
+    assert probing.probe(generation, SimpleNamespace(device="cpu")) is None  # type: ignore[arg-type]
+    assert probing.joined(TIMED, None) == TIMED
     assert generation.system.sizes == []
 
 
@@ -116,7 +118,9 @@ def test_what_a_header_holds_is_read_again(planned: Make, quiet: Any, tmp_path: 
     keep_a_floor()
     assert runner.run(planned(setting="fast"), quiet).exit_code == 0
     (record,) = store.read_run(tmp_path / "run")
-    results, verdict = probing.probe(made(), record.header.cell, record.header.verdict)
+    probed = probing.probe(made(), record.header.cell)
+    assert probed is not None
+    results, verdict = probed.results, probing.joined(record.header.verdict, probed)
     stored = json.loads(json.dumps(to_json(record.header) | {"probes": to_json(results), "verdict": verdict}))
     read = header_from_json(stored, "here")
     assert read.probes == results
@@ -127,3 +131,29 @@ def test_what_a_header_holds_is_read_again(planned: Make, quiet: Any, tmp_path: 
             header_from_json(stored | {"probes": probes}, "here")
     with pytest.raises(UserError, match="here"):
         header_from_json(stored | {"noise_floor": {"quantities": {"latency": {"ratio": -1}}}}, "here")
+
+
+def test_a_cell_that_is_made_is_probed_before_its_system_is_let_go(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the runner itself, with a system whose network is torch's."""
+    toy = planned(setting="fast").cells[0].contestant.system
+
+    class Counted(torch.nn.Linear):
+        def parameters(self, recurse: bool = True) -> Any:
+            return iter(())
+
+    network = Counted(8, 4, bias=False)
+    generate = toy.generate
+    monkeypatch.setattr(toy, "networks", lambda self: {"network": network})
+
+    def generated(self: Any, requests: Sequence[Request], setting: Any) -> list[Sample]:
+        network(torch.ones(len(requests), 8))
+        return generate(self, requests, setting)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(toy, "generate", generated)
+    assert runner.run(planned(setting="fast"), quiet).exit_code == 0
+    (record,) = store.read_run(tmp_path / "run")
+    assert record.header.probes is not None
+    assert record.header.probes.flops_per_text == 2 * 8 * 4
+    assert {"latency", "memory", "energy"} <= set(record.header.verdict["quantities"])
