@@ -19,6 +19,7 @@ from reports.tables import plain_cells
 
 TITLE = "What generating takes besides time"
 _NOT_PROBED = "not run: this cell was made without these passes"
+_BEYOND = "it is more than the matrix product reached, which was measured while the machine was busy"
 Figure = Callable[[Entry], Sequence[float]]
 
 
@@ -32,7 +33,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
         (Column("Peak memory", "B", "lower", "Memory"), _memory, "memory", lambda e: e.memory_doubts),
         (Column("Energy of a text", "J", "lower", "Energy"), _joules, "energy", lambda e: e.energy_doubts),
         (Column("Operations of a text", "FLOP", "lower", "Compute"), _flops, "flops", lambda e: ()),
-        (Column("Share of the ceiling", "%", "higher", "Compute"), _share, "ceiling", lambda e: e.throughput_doubts),
+        (Column("Share of the ceiling", "%", "higher", "Compute"), _share, "ceiling", _share_doubts),
     ):
         headed, plain = plain_cells(panel, column, lambda entry, figure=figure: _mean(figure(entry)))  # type: ignore[misc]
         columns.append(headed)
@@ -89,6 +90,11 @@ def _share(entry: Entry) -> list[float]:
     rate = entry.throughput.value
     shares = [] if rate is None else [probes.share_of_ceiling(rate) for probes in _probed(entry)]
     return [100 * share for share in shares if share is not None]
+
+
+def _share_doubts(entry: Entry) -> tuple[str, ...]:
+    more = max(_share(entry), default=0.0) > 100
+    return (*entry.throughput_doubts, *((_BEYOND,) if more else ()))
 
 
 def _mean(values: Sequence[float]) -> float | None:

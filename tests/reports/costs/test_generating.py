@@ -71,6 +71,14 @@ def test_each_doubt_stands_at_its_own_figure(fake_run, tmp_path):
     assert second.cells[3].notes == ("share of the ceiling not valid: unsteady",)
 
 
+def test_more_than_the_ceiling_is_not_believed(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    probed(fake_run, 0, replace(PROBES, matrix_flops_per_second=1e9))
+    cell = table_of(fake_run, tmp_path).blocks[0].rows[0].cells[3]
+    assert cell.value > 100 and cell.doubtful and "while the machine was busy" in cell.notes[0]
+
+
 def test_what_is_not_there_says_why(fake_run, tmp_path):
     fake_run.add("gpt2", "greedy")
     fake_run.add("mdlm", "steps-8")
