@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from gate_repository import Repository, made
+from gate_repository import made
 from test_drill import what_failed
 
 SMALL = (
