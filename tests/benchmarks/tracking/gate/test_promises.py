@@ -29,7 +29,6 @@ from benchmarks.tracking.schema import ComparedEntry
 
 GATES = 200
 POINTS = 0.02
-TWO_STANDARD_ERRORS = 2 * (0.1 * 0.9 / GATES) ** 0.5  # of a share of nine in ten of so many gates
 
 
 def shares(generator: np.random.Generator, n: int, loss: float) -> Array:
@@ -55,7 +54,7 @@ def test_the_texts_that_are_planned_show_two_points(drawn: Callable[[np.random.G
     assert plan.needed is not None and plan.visible is not None
     assert plan.needed == pytest.approx(500 * (plan.visible / POINTS) ** 2, abs=1)
     worse = Counter(outcome(drawn(generator, plan.needed, POINTS)) for _ in range(GATES))
-    assert worse["regression"] >= (0.9 - TWO_STANDARD_ERRORS) * GATES, (plan, worse)
+    assert worse["regression"] >= 0.9 * GATES, (plan, worse)
     alike = Counter(outcome(drawn(generator, plan.needed, 0.0)) for _ in range(GATES))
     assert alike["regression"] <= 0.05 * GATES and alike["pass"] >= 0.8 * GATES, (plan, alike)
 
@@ -117,7 +116,7 @@ def test_the_processes_that_are_planned_show_five_per_cent(between: float) -> No
     assert needed is not None and needed >= 3
     assert sizes.visible(spread, needed, 10, 1) <= 0.05
     slower = gates(0.05, spread, Design(needed, 10), GATES, 4)
-    assert slower["regression"] >= (0.9 - TWO_STANDARD_ERRORS) * GATES, (needed, slower)
+    assert slower["regression"] >= 0.9 * GATES, (needed, slower)
     alike = gates(0.0, spread, Design(needed, 10), GATES, 5)
     assert alike["regression"] <= 0.05 * GATES and alike["pass"] >= 0.8 * GATES, (needed, alike)
 
