@@ -30,8 +30,8 @@ LAYERS = {
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "costs", "speed", "content",
-        "html", "markdown", "latex", "compact", "__init__", "comparison",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "costs", "content", "html",
+        "markdown", "latex", "compact", "__init__", "speed", "comparison",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
