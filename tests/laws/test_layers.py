@@ -26,7 +26,7 @@ LAYERS = {
     ),
     "benchmarks": (
         "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
-        "tuning", "cli", "__main__",
+        "tuning", "tracking", "cli", "__main__",
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
