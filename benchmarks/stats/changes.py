@@ -1,8 +1,8 @@
-"""Where a series of measurements changed: significance by permutation, place by least squares, both on ranks.
+"""Where a series of measurements changed: significance by permutation, place by least squares, both on normal scores.
 
-The question is asked of a series of points in order: may their order be shuffled (nothing changed), or not? Ranks stand
-for the values, so that an outlier is one odd point and no more, and a speed and its logarithm get the same answer. The
-statistic is the largest standardised difference of one stretch of points from all others: a stretch up to the end is a
+The question is asked of a series of points in order: may their order be shuffled (nothing changed), or not? Normal
+scores of their ranks stand for the values (van der Waerden), so that an outlier is one odd point and no more, and a
+speed and its logarithm get the same answer. The statistic is the largest standardised difference of one stretch of points from all others: a stretch up to the end is a
 step, another is a time that came and went (Olshen and others 2004, circular binary segmentation). Its distribution
 under shuffling is exact, ties included, and accounts for the search. Where a change is found, the parts before and
 after it are asked in turn, each at its share of the level, as in E-divisive (Matteson and James 2014, section 3).
@@ -69,7 +69,8 @@ def unordered_p(values: Array, *, shuffles: int = SHUFFLES, seed: int = 0) -> fl
     starts, ends = _stretches(len(ranks))
 
     def largest(series: Array, axis: int) -> Array:
-        return _standardised(np.moveaxis(series, axis, -1), starts, ends).max(axis=-1)
+        # Rounded, since the same points in another order may sum to another last digit, and equal is not beyond.
+        return np.round(_standardised(np.moveaxis(series, axis, -1), starts, ends).max(axis=-1), 9)
 
     p = 1.0
     for number, count in enumerate((SCREENED, shuffles)):
@@ -124,10 +125,11 @@ def changes(
 
 
 def _standard_ranks(values: Array) -> Array:
-    """Ranks, ties at their mean, of mean 0 and variance 1, along the last axis."""
-    ranks = stats.rankdata(values, axis=-1)
-    ranks = ranks - ranks.mean(axis=-1, keepdims=True)
-    return ranks / ranks.std(axis=-1, keepdims=True)
+    """Normal scores of ranks (van der Waerden), ties at their mean rank, of mean 0 and variance 1."""
+    ranks = stats.norm.ppf((stats.rankdata(values) - 0.5) / len(values))
+    ranks = ranks - ranks.mean()
+    standard: Array = ranks / ranks.std()
+    return standard
 
 
 def _stretches(n: int) -> tuple[np.ndarray, np.ndarray]:
