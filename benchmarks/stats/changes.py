@@ -24,7 +24,7 @@ from benchmarks.stats.intervals import LEVEL, Array
 FEWEST = 8  # points of a series; of fewer, no order is rarer than one in twenty
 STRETCH = 2  # fewest points of a stretch: one alone is an outlier
 PASSING_FROM = 16  # points from which on a stretch that came and went is looked for; it costs short series power
-LONGEST_PASSING = 50  # points of such a stretch; the ends of a longer one are seen as steps
+PASSING = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)  # points of such stretches; the ends of a longer one are seen as steps
 SCREENED, SHUFFLES = 199, 1999  # shuffles of a first look, and of a second where the first does not settle it
 SETTLED = 0.2  # p-values above this need no second look
 _PLACE_SHUFFLES = 199
@@ -103,10 +103,10 @@ def changes(
     """
     values = np.asarray(values, dtype=float)
     found: dict[int, float] = {}
-    pending = [(0, len(values), p)]
+    pending = [(0, len(values), p)] if len(values) >= FEWEST else []
     while pending:
         start, stop, own = pending.pop()
-        adjusted = min(1.0, own * factor * len(values) / max(1, stop - start))
+        adjusted = min(1.0, own * factor * len(values) / (stop - start))
         if adjusted > level:
             continue
         [place] = _places(values[start:stop], 1)
@@ -137,9 +137,7 @@ def _stretches(n: int) -> tuple[np.ndarray, np.ndarray]:
     pairs = [(start, n) for start in range(STRETCH, n - STRETCH + 1)]
     if n >= PASSING_FROM:
         pairs += [
-            (start, end)
-            for start in range(STRETCH, n - 2 * STRETCH + 1)
-            for end in range(start + STRETCH, min(start + LONGEST_PASSING, n - STRETCH) + 1)
+            (start, start + size) for size in PASSING for start in range(STRETCH, n - STRETCH - size + 1)
         ]
     starts, ends = np.array(pairs, dtype=np.intp).T
     return starts, ends

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from benchmarks.records.schema import Direction
 
@@ -46,8 +46,7 @@ class Line:
         return ", ".join(part for part in (self.task, self.source, self.preset) if part)
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """All that one state of the code left in a series.
 
     Attributes:

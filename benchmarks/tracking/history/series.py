@@ -165,34 +165,38 @@ def series_of(found: Numbers) -> tuple[tuple[Series, ...], tuple[Break, ...], tu
 
 def _points(rows: Iterable[Measured], places: Mapping[Code, int]) -> Iterator[tuple[Point, ...]]:
     """Points in order, in stretches that share seeds: each is the mean over the seeds that all of its stretch have."""
-    by_place: dict[int, dict[int, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    by_place: dict[int, list[Measured]] = defaultdict(list)
     for row in rows:
-        by_place[places[row.code]][row.seed].append(row)
+        by_place[places[row.code]].append(row)
     stretch: list[int] = []
-    shared: set[int] = set()
+    shared: frozenset[int] = frozenset()
     for place in sorted(by_place):
-        seeds = set(by_place[place])
+        seeds = frozenset([row.seed for row in by_place[place]])
         if stretch and not shared & seeds:
-            yield tuple(_point(each, by_place[each], shared) for each in stretch)
+            yield tuple([_point(each, by_place[each], shared) for each in stretch])
             stretch = []
         shared = shared & seeds if stretch else seeds
         stretch.append(place)
-    yield tuple(_point(each, by_place[each], shared) for each in stretch)
+    yield tuple([_point(each, by_place[each], shared) for each in stretch])
 
 
-def _point(place: int, by_seed: Mapping[int, Sequence[Measured]], shared: Collection[int]) -> Point:
-    seeds = tuple(sorted(shared))
-    rows = [row for seed in seeds for row in by_seed[seed]]
+def _point(place: int, measured: Sequence[Measured], seeds: frozenset[int]) -> Point:
+    first = measured[0]
+    if len(measured) == 1:
+        return Point(
+            place, first.code.commit, first.code.dirty, first.made, first.value, (first.seed,), 1, first.doubtful,
+            first.run,
+        )  # fmt: skip
+    rows = [row for row in measured if row.seed in seeds]
     first = min(rows, key=lambda row: (row.begun, row.run))
     logarithms = first.line.kind != "quality"
-    means = []
-    for seed in seeds:
-        values = [math.log(row.value) if logarithms else row.value for row in by_seed[seed]]
-        means.append(math.fsum(values) / len(values))
-    mean = math.fsum(means) / len(means)
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        by_seed[row.seed].append(math.log(row.value) if logarithms else row.value)
+    mean = math.fsum(math.fsum(values) / len(values) for values in by_seed.values()) / len(by_seed)
     return Point(
-        place, first.code.commit, first.code.dirty, first.made, math.exp(mean) if logarithms else mean, seeds,
-        len(rows), sum(row.doubtful for row in rows), first.run,
+        place, first.code.commit, first.code.dirty, first.made, math.exp(mean) if logarithms else mean,
+        tuple(sorted(by_seed)), len(rows), sum(row.doubtful for row in rows), first.run,
     )  # fmt: skip
 
 

@@ -73,12 +73,12 @@ def load_headers(base: duckdb.DuckDBPyConnection, files: Files) -> tuple[dict[in
     """
     _read(base, "header_texts", files.headers, lines=False)
     base.execute(f"create table parsed as select path, content, {_shaped('content', _HEADER)} as j from header_texts")
-    wrong = "j is null or j.cell is null or j.status is null or j.schema is null"
+    wrong = "j.cell is null or j.status is null or j.schema is null"
     notes = _left_out(base, f"parsed where {wrong}", "path", "{} damaged and left out")
     newer = f"parsed where not ({wrong}) and j.schema > {SCHEMA}"
     notes += _left_out(base, newer, "path", "{} of a newer schema than this version reads, and left out")
     base.execute(
-        f"create table copies as select path[:-13] as folder, dense_rank() over (order by content) as number from parsed "
+        f"create table copies as select path[:-13] as folder, dense_rank() over (order by hash(content)) as number from parsed "
         f"where not ({wrong}) and j.schema <= {SCHEMA}"
     )
     base.execute(
@@ -141,16 +141,19 @@ def load_scores(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
         "from score_texts t join copies on copies.folder = t.path[:-14] join headers h using (number) "
         "where h.j.status = 'done'"
     )
-    half = "score_parts where j is null or j.metric is null"
-    changed = f"score_parts where j.metric is not null and (j.seal <> sealed or (j.seal is null and schema >= {seals.SINCE}))"
+    half = "score_parts where j.metric is null"
+    changed = f"score_parts where j.metric is not null and not coalesce(j.seal = sealed, schema < {seals.SINCE})"
     other = "score_parts where j.metric is not null and samples <> j.\"samples.jsonl\""
+    # A record that lies in several places may have been scored by more metrics in one of them.
+    [[copied]] = base.execute("select count(*) > count(distinct number) from copies").fetchall()
+    once = "qualify row_number() over (partition by number, j.metric, j.signature::varchar order by path) = 1"
     notes = _left_out(base, half, "path", "{} half-written scores, which are left out")
     notes += _left_out(base, changed, "path", "{} scores that were changed after they were written, and are left out")
     notes += _left_out(base, other, "path", "{} scores of other samples than the cell has, and are left out")
     base.execute(
         "create table score_lines as select number, j from score_parts where j.metric is not null "
         f"and coalesce(j.seal = sealed, schema < {seals.SINCE}) and coalesce(samples = j.\"samples.jsonl\", true) "
-        "qualify row_number() over (partition by number, j.metric, j.signature::varchar order by path) = 1"
+        + (once if copied else "")
     )
     return notes
 
@@ -174,7 +177,7 @@ def _load_lines(
         f"join headers h on h.folder = t.path[:-{len(name) + 2}] where h.j.status = 'done'"
     )
     base.execute(f"create table {kind}_lines as select number, j from {kind}_parts where j.{needed} is not null")
-    half = f"{kind}_parts where j is null or j.{needed} is null"
+    half = f"{kind}_parts where j.{needed} is null"
     return _left_out(base, half, "path", f"{{}} half-written {kind}s, which are left out")
 
 
@@ -202,21 +205,17 @@ def _read(base: duckdb.DuckDBPyConnection, table: str, paths: list[str], *, line
         # An unreadable file stands for one line that is no JSON, so that it is told.
         base.execute(
             f"create table {table} as with texts as (select filename as path, coalesce(try(decode(content)), '?') as "
-            f"content from read_blob($1)) select path, {what} as {column} from texts",
+            f"content from read_blob($1)), parts as (select path, {what} as {column} from texts) "
+            f"select * from parts where {column} <> ''",
             [paths],
         )
     except duckdb.IOException as error:
         raise UserError(f"The history changed while it was read, or cannot be read ({error}); try again.") from error
-    if lines:
-        base.execute(f"delete from {table} where line = ''")
 
 
 def _shaped(text: str, shape: dict[str, Any]) -> str:
     """The SQL that makes JSON text a struct; null where it is no JSON object."""
-    return (
-        f"case when json_valid({text}) and json_type({text}) = 'OBJECT' "
-        f"then json_transform({text}, '{json.dumps(shape)}') end"
-    )
+    return f"case when {text}[1] = '{{' then try(json_transform({text}, '{json.dumps(shape)}')) end"
 
 
 def _left_out(base: duckdb.DuckDBPyConnection, rows: str, path: str, said: str) -> list[str]:
