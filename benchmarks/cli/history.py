@@ -12,7 +12,7 @@ columns docs/tracking.md names. Nothing can be changed by it, and no other file 
 examples:
   python -m benchmarks history
   python -m benchmarks history runs --system cosmos --metric exact_j,texts_per_second
-  python -m benchmarks history runs --sql "SELECT commit, avg(value) FROM scores WHERE metric = 'exact_j' GROUP BY commit"
+  python -m benchmarks history runs --sql "SELECT commit, avg(value) FROM scores GROUP BY commit"
   python -m benchmarks history runs --export history.parquet
 """
 
@@ -33,7 +33,9 @@ def add_arguments(parser: BenchmarksParser) -> None:
     parser.set_help("out", "where the page and the figures go (default: FOLDER/history)")
     parser.add_argument("--sql", metavar="SELECT", help="answer this instead")
     parser.add_argument(
-        "--export", metavar="FILE", help="write all scores, or the answer to --sql, as .csv or .parquet; no page is made"
+        "--export",
+        metavar="FILE",
+        help="write all scores, or the answer to --sql, as .csv or .parquet; no page is made",
     )
 
 

@@ -2,10 +2,11 @@
 
 The question is asked of a series of points in order: may their order be shuffled (nothing changed), or not? Normal
 scores of their ranks stand for the values (van der Waerden), so that an outlier is one odd point and no more, and a
-speed and its logarithm get the same answer. The statistic is the largest standardised difference of one stretch of points from all others: a stretch up to the end is a
-step, another is a time that came and went (Olshen and others 2004, circular binary segmentation). Its distribution
-under shuffling is exact, ties included, and accounts for the search. Where a change is found, the parts before and
-after it are asked in turn, each at its share of the level, as in E-divisive (Matteson and James 2014, section 3).
+speed and its logarithm get the same answer. The statistic is the largest standardised difference of one stretch of
+points from all others: a stretch up to the end is a step, another is a time that came and went (Olshen and others
+2004, circular binary segmentation). Its distribution under shuffling is exact, ties included, and accounts for the
+search. Where a change is found, the parts before and after it are asked in turn, each at its share of the level, as in
+E-divisive (Matteson and James 2014, section 3).
 
 The set of places at the stated confidence is that of all places which a test does not refuse: if the change is at a
 place, the points on either side of it may be shuffled among themselves.
@@ -70,11 +71,12 @@ def unordered_p(values: Array, *, shuffles: int = SHUFFLES, seed: int = 0) -> fl
 
     def largest(series: Array, axis: int) -> Array:
         # Rounded, since the same points in another order may sum to another last digit, and equal is not beyond.
-        return np.round(_standardised(np.moveaxis(series, axis, -1), starts, ends).max(axis=-1), 9)
+        found: Array = np.round(_standardised(np.moveaxis(series, axis, -1), starts, ends).max(axis=-1), 9)
+        return found
 
     p = 1.0
     for number, count in enumerate((SCREENED, shuffles)):
-        # The second look draws anew: a p-value below `SETTLED` is then that of a test which was always going to be made.
+        # The second look draws anew: a p-value below `SETTLED` is then that of a test that was always going to be made.
         found = stats.permutation_test(
             (ranks,),
             largest,
@@ -136,9 +138,7 @@ def _stretches(n: int) -> tuple[np.ndarray, np.ndarray]:
     """First and past-the-end index of all stretches that are looked at, in a series of `n` points."""
     pairs = [(start, n) for start in range(STRETCH, n - STRETCH + 1)]
     if n >= PASSING_FROM:
-        pairs += [
-            (start, start + size) for size in PASSING for start in range(STRETCH, n - STRETCH - size + 1)
-        ]
+        pairs += [(start, start + size) for size in PASSING for start in range(STRETCH, n - STRETCH - size + 1)]
     starts, ends = np.array(pairs, dtype=np.intp).T
     return starts, ends
 
@@ -216,9 +216,7 @@ def _place_p(ranks: Array, place: int, seed: int) -> float:
     starts = np.arange(STRETCH, n - STRETCH + 1)
     rng = np.random.default_rng([seed, place])
     rows = np.broadcast_to(ranks, (_PLACE_SHUFFLES, n))
-    shuffled = np.concatenate(
-        [rng.permuted(rows[:, :place], axis=1), rng.permuted(rows[:, place:], axis=1)], axis=1
-    )
+    shuffled = np.concatenate([rng.permuted(rows[:, :place], axis=1), rng.permuted(rows[:, place:], axis=1)], axis=1)
     gains = _standardised(np.concatenate([ranks[None], shuffled]), starts, np.full_like(starts, n))
     beyond = gains.max(axis=1) - gains[:, place - STRETCH]
     return float((1 + np.sum(beyond[1:] >= beyond[0] - 1e-9)) / (_PLACE_SHUFFLES + 1))

@@ -46,10 +46,10 @@ def of_metric(history: History, metric: str) -> Picture:
 def _caption(metric: str, drawn: int, every: int) -> str:
     left = f" {drawn} of {every} series are drawn, those with changes first." if drawn < every else ""
     return (
-        f"{metric} over the states of the code, in the order of the commits; a plus marks changes that are in no commit. "
-        "Points that are joined may be compared; machines stand beside each other and are not compared. A vertical line "
-        "is a significant change, in the middle of the two points it lies between, and the band all places where it may "
-        f"be, at 95 %. Hollow points have timings that are not valid.{left}"
+        f"{metric} over the states of the code, in the order of the commits; a plus marks changes that are in no "
+        "commit. Points that are joined may be compared; machines stand beside each other and are not compared. A "
+        "vertical line is a significant change, in the middle of the two points it lies between, and the band all "
+        f"places where it may be, at 95 %. Hollow points have timings that are not valid.{left}"
     )
 
 

@@ -61,12 +61,9 @@ def html(history: History, pictures: dict[str, Picture]) -> str:
         history=history,
         sentence=text.sentence(history),
         columns=text.COLUMNS,
-        changes=[
-            (text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed
-        ],
+        changes=[(text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed],
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
         figures=[(name, Markup(picture.themed), picture.caption) for name, picture in pictures.items()],
         more=max(0, len(metrics) - MOST_FIGURES),
     )
-

@@ -12,8 +12,8 @@ MOST_BREAKS = 20  # that are told one by one
 COLUMNS = ("Outcome", "What", "Before", "After", "Change", "p", "Between")
 P_NOTE = (
     "p: the chance of so large a change in any order of the points, adjusted for the search and for all series that "
-    "were looked at; of the series said to have changed, at most {} % are expected not to have. It takes the points for "
-    "independent: a machine that drifts looks like code that changes. Intervals are of 95 % and do not know that "
+    "were looked at; of the series said to have changed, at most {} % are expected not to have. It takes the points "
+    "for independent: a machine that drifts looks like code that changes. Intervals are of 95 % and do not know that "
     "the change was looked for."
 )
 

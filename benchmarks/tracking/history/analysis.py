@@ -16,7 +16,7 @@ from baselines.contract import UserError, unknown
 from benchmarks.stats import benjamini_hochberg
 from benchmarks.tracking.history import bisecting, tables
 from benchmarks.tracking.history.identity import About
-from benchmarks.tracking.history.schema import Counts, FoundChange, History, Series
+from benchmarks.tracking.history.schema import Counts, FoundChange, History, Outcome, Series
 from benchmarks.tracking.history.series import Numbers, numbers, series_of
 from benchmarks.tracking.history.tree import Files, files_under
 
@@ -69,13 +69,17 @@ def history(
         )
     doubtful = {(p.run, p.place) for s in every if s.line.kind == "speed" for p in s.points if p.doubtful}
     if doubtful:
-        notes.append(f"Timings of {len(doubtful)} points are not valid by their verdict; they are drawn hollow, and count.")
+        notes.append(
+            f"Timings of {len(doubtful)} points are not valid by their verdict; they are drawn hollow, and count."
+        )
     if any(each.line.kind == "micro" for each in every):
         notes.append(
             "Micro-benchmarks are of a machine class of their own, since they say neither threads nor packages; "
             "beside the speeds of records on the same processor they are drawn, and not compared."
         )
-    counted = Counts(files.runs, *(_count(base, name) for name in ("headers", "score_lines", "timing_lines", "micro_rows")))
+    counted = Counts(
+        files.runs, *(_count(base, name) for name in ("headers", "score_lines", "timing_lines", "micro_rows"))
+    )
     return History(str(folder), judged, breaks, codes, counted, LEVEL, (*notes, *clocks))
 
 
@@ -153,12 +157,10 @@ def _found(series: Series, change: Change) -> FoundChange:
     if line.kind != "quality":
         before, after = math.exp(before), math.exp(after)
         said = tuple(math.expm1(value) for value in said)  # type: ignore[assignment]
-    if line.direction == "none":
-        outcome = "changed"
-    else:
-        outcome = "better" if (after > before) == (line.direction == "higher") else "worse"
+    better = (after > before) == (line.direction == "higher")
+    outcome: Outcome = "changed" if line.direction == "none" else "better" if better else "worse"
     bisect, why_none = bisecting.commands(line, points, change.first, change.last, before, after)
     doubtful = sum(point.doubtful > 0 for point in points)
     return FoundChange(
         change.index, change.first, change.last, change.p, before, after, *said, outcome, doubtful, bisect, why_none
-    )  # type: ignore[arg-type]
+    )

@@ -15,7 +15,10 @@ from collections.abc import Sequence
 from benchmarks.tracking.history.schema import LATENCY, Line, Point
 
 _SKIP = "*) exit 125"
-_CODES = {False: f"case $? in 0) exit 0;; 1) exit 1;; {_SKIP};; esac", True: f"case $? in 0) exit 1;; 1) exit 0;; {_SKIP};; esac"}
+_CODES = {
+    False: f"case $? in 0) exit 0;; 1) exit 1;; {_SKIP};; esac",
+    True: f"case $? in 0) exit 1;; 1) exit 0;; {_SKIP};; esac",
+}
 FOLDER = "runs/bisect"
 
 

@@ -58,18 +58,20 @@ def ordered(times: Mapping[Code, float], known: KnownCommits) -> list[Code]:
     Args:
         times: when the first record of each was begun, in seconds since 1970; 0 where it does not say.
     """
-    firsts: dict[str | None, float] = {}  # commit -> when it was first measured
+    firsts: dict[str, float] = {}  # commit -> when it was first measured
     for code, begun in times.items():
-        firsts[code.commit] = min(begun, firsts.get(code.commit, begun))
-    settled = sorted((firsts[commit], known.places[commit]) for commit in firsts if commit in known.places)
+        if code.commit is not None:
+            firsts[code.commit] = min(begun, firsts.get(code.commit, begun))
+    settled = sorted((begun, known.places[commit]) for commit, begun in firsts.items() if commit in known.places)
     begun_until = [begun for begun, _ in settled]
     latest = list(itertools.accumulate((place for _, place in settled), max))  # place of any until then
 
     def key(code: Code) -> tuple[int, int, float, str, bool, float, int]:
-        of_code = (code.commit or "", code.dirty, times[code] if code.dirty else 0.0, code.record or 0)
-        if code.commit in known.places:
-            return known.places[code.commit], 0, 0.0, *of_code
-        first = times[code] if code.commit is None else firsts[code.commit]
+        commit = code.commit or ""
+        of_code = (commit, code.dirty, times[code] if code.dirty else 0.0, code.record or 0)
+        if commit in known.places:
+            return known.places[commit], 0, 0.0, *of_code
+        first = firsts.get(commit, times[code])
         earlier = bisect.bisect_right(begun_until, first)
         return latest[earlier - 1] if earlier else -1, 1, first, *of_code
 

@@ -40,7 +40,9 @@ def about(header: Header) -> About:
         asked[f"{_SPLITS.get(split, split)} documents"] = str(digest.get("sha256", ""))
     asked["tokenizer's contents"] = str(header.tokenizer.get("sha256", ""))
     task, source, system, preset, setting = (str(getattr(header.cell, name)) for name in _NAMES)
-    return About((task, source, system, preset, setting), asked, header.cell.seed, str(machine_class(header)), _device(header))
+    return About(
+        (task, source, system, preset, setting), asked, header.cell.seed, str(machine_class(header)), _device(header)
+    )
 
 
 def _parts(cell: Json) -> list[tuple[str, str]]:

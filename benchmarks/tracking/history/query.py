@@ -6,8 +6,8 @@ The views and their columns, which docs/tracking.md names too:
               direction, reason, dirty, created, machine, cell, run
     timings   task, source, system, preset, setting, seed, kind, number, texts, seconds, valid, commit, device, dirty,
               created, machine, cell, run
-    samples   task, source, system, preset, setting, seed, id, text, tokens, finished, commit, device, dirty, created,
-              machine, cell, run
+    samples   task, source, system, preset, setting, seed, document, text, tokens, finished, commit, device, dirty,
+              created, machine, cell, run
     training  task, source, system, preset, setting, seed, steps, seconds, flops, validation_loss, commit, device,
               dirty, created, machine, cell, run; `commit` is of the code that trained
     micro     name, test_group, median, mean, min, max, stddev, iqr, rounds, commit, device, dirty, created, machine,
@@ -50,8 +50,8 @@ _DEFINITIONS = {
         "order by created, cell, kind, j.index"
     ),
     "samples": (
-        f"select {_CELL}, j.id as id, j.text as text, j.tokens as tokens, j.finished as finished, {_MADE} "
-        "from sample_lines join cells using (number) order by created, cell, id"
+        f"select {_CELL}, j.id as document, j.text as text, j.tokens as tokens, j.finished as finished, {_MADE} "
+        "from sample_lines join cells using (number) order by created, cell, document"
     ),
     "training": (
         f"select {_CELL}, h.j.training.steps as steps, h.j.training.seconds as seconds, h.j.training.flops as flops, "
@@ -62,8 +62,10 @@ _DEFINITIONS = {
     "micro": (
         'select b.fullname as name, b."group" as test_group, b.stats.median as median, b.stats.mean as mean, '
         "b.stats.min as min, b.stats.max as max, b.stats.stddev as stddev, b.stats.iqr as iqr, b.stats.rounds as "
-        "rounds, code.id as commit, m.device as device, coalesce(code.dirty, false) as dirty, made as created, "
-        "m.machine as machine, path as file from micro_rows left join micro_machines m on m.json = machine_info::varchar "
+        "rounds, code.id as commit, machine_info->'cpu'->>'brand_raw' as device, "
+        "coalesce(code.dirty, false) as dirty, made as created, "
+        "m.machine as machine, path as file from micro_rows left join micro_machines m "
+        "on m.json = machine_info::varchar "
         "order by made, name"
     ),
 }
@@ -78,21 +80,24 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
     files, abouts, notes = read(base, folder)
     samples = re.search(r"\bsamples\b", sql, re.IGNORECASE) is not None
     notes += tables.load_samples(base, files) if samples else []
-    rows = [(number, *said.names, said.seed, said.machine, said.device) for number, said in abouts.items()]
+    rows = [(number, *said.names, said.seed, said.machine) for number, said in abouts.items()]
     columns = {"number": "BIGINT", **dict.fromkeys(_CELL.split(", "), "VARCHAR"), "seed": "BIGINT"}
-    tables.put(base, "named", {**columns, "machine": "VARCHAR", "device": "VARCHAR"}, rows)
+    tables.put(base, "named", {**columns, "machine": "VARCHAR"}, rows)
     base.execute(
-        "create table cells as select named.*, h.j.commit as commit, coalesce(h.j.dirty, false) as dirty, "
+        "create table cells as select named.*, h.j.device->>'name' as device, h.j.commit as commit, "
+        "coalesce(h.j.dirty, false) as dirty, "
         "try_cast(h.j.created as timestamptz) as created, h.j.verdict.valid as valid, "
         "parse_filename(h.folder) as cell, h.folder[:-length(parse_filename(h.folder)) - 8] as run "
         "from named join headers h using (number)"
     )
-    told = base.execute("select distinct j.signature::varchar from score_lines where j.signature is not null").fetchall()
+    told = base.execute(
+        "select distinct j.signature::varchar from score_lines where j.signature is not null"
+    ).fetchall()
     signatures = [(text, _signature(json.loads(text))) for (text,) in told]
     tables.put(base, "signatures", {"json": "VARCHAR", "said": "VARCHAR"}, signatures)
     told = base.execute("select distinct machine_info::varchar from micro_rows").fetchall()
-    machines = [(text, *micro_machine(json.loads(text))) for (text,) in told]
-    tables.put(base, "micro_machines", {"json": "VARCHAR", "machine": "VARCHAR", "device": "VARCHAR"}, machines)
+    machines = [(text, micro_machine(json.loads(text))[0]) for (text,) in told]
+    tables.put(base, "micro_machines", {"json": "VARCHAR", "machine": "VARCHAR"}, machines)
     for name, definition in _DEFINITIONS.items():
         if name != "samples" or samples:
             base.execute(f"create view {name} as {definition}")
@@ -122,7 +127,9 @@ def asked(base: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         statements = base.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UserError("--sql takes one SELECT, which reads and changes nothing; the views are " + ", ".join(VIEWS))
+            raise UserError(
+                "--sql takes one SELECT, which reads and changes nothing; the views are " + ", ".join(VIEWS)
+            )
         return base.sql(sql).to_arrow_table()
     except duckdb.Error as error:
         said = " ".join(str(error).split("LINE 1:")[0].split()).rstrip(".")

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from benchmarks.records.schema import Direction
 
 Kind = Literal["quality", "speed", "micro"]
+Outcome = Literal["better", "worse", "changed"]
 
 THROUGHPUT, LATENCY = "texts_per_second", "latency"
 
@@ -99,7 +100,7 @@ class FoundChange:
     change: float
     low: float
     high: float
-    outcome: Literal["better", "worse", "changed"]
+    outcome: Outcome
     doubtful: int
     bisect: tuple[str, ...] = ()
     no_bisect: str = ""

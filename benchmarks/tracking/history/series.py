@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import defaultdict
@@ -65,11 +66,13 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
         "where j.status = 'done'"
     ).fetchall()
     found = Numbers(times=[(commit, created, finished) for _, _, commit, _, created, finished, _ in headers])
-    kinds: dict[int, int] = {}  # parts that must be alike are shared by many records
+    kinds: dict[int, int] = {}  # what one object says is said of many records, and by several objects alike
+    known: dict[tuple[tuple[str, str], ...], int] = {}
     for about in abouts.values():
         if id(about) not in kinds:
-            kinds[id(about)] = len(found.asked)
-            found.asked.append(about.asked)
+            kinds[id(about)] = known.setdefault(tuple(sorted(about.asked.items())), len(found.asked))
+            if kinds[id(about)] == len(found.asked):
+                found.asked.append(about.asked)
     origins = {}
     for number, folder, commit, dirty, created, _, valid in headers:
         code = Code(commit, bool(dirty), number if dirty or commit is None else None)
@@ -77,27 +80,27 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
         run = folder.rpartition("/cells/")[0]
         origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), valid is False, run)
     lines: dict[tuple[int, str, str], Line] = {}
+    interned: dict[Line, Line] = {}
 
     def add(number: int, kind: Kind, metric: str, value: float, direction: Direction, signature: str) -> None:
         about, asked, code, made, begun, doubtful, run = origins[number]
-        if (line := lines.get((asked, metric, direction))) is None:
+        if (line := lines.get((id(about), metric, direction))) is None:
             task, source, system, preset, setting = about.names
             unit = _SPEEDS[metric][1] if kind == "speed" else ""
             line = Line(
                 kind, metric, task, source, preset, system, setting, about.machine, about.device, direction, unit
             )
-            line = lines[asked, metric, direction] = interned.setdefault(line, line)
+            line = lines[id(about), metric, direction] = interned.setdefault(line, line)
         doubt = doubtful and kind == "speed"
         found.rows.append(Measured(line, (asked, signature), code, made, begun, about.seed, value, doubt, run))
 
-    interned: dict[Line, Line] = {}
     for number, metric, direction, signature, value in _scores(base):
         if not metrics or metric in metrics:
             add(number, "quality", metric, value, direction, signature)
     for number, *speeds in _speeds(base):
-        for metric, value in zip((THROUGHPUT, LATENCY), speeds, strict=True):
-            if value is not None and 0 < value < math.inf and (not metrics or metric in metrics):
-                add(number, "speed", metric, value, _SPEEDS[metric][0], "")
+        for metric, speed in zip((THROUGHPUT, LATENCY), speeds, strict=True):
+            if speed is not None and 0 < speed < math.inf and (not metrics or metric in metrics):
+                add(number, "speed", metric, speed, _SPEEDS[metric][0], "")
     if not metrics or MICRO in metrics:
         micro = list(_micro(base, len(found.asked)))
         found.asked.append({})
@@ -202,7 +205,7 @@ def _point(place: int, measured: Sequence[Measured], seeds: frozenset[int]) -> P
 
 def _breaks(series: Sequence[Series]) -> Iterator[Break]:
     """Where one series of a line ends and another begins, or where both go on beside each other."""
-    for one, other in zip(series, series[1:], strict=False):
+    for one, other in itertools.pairwise(series):
         if one.line != other.line:
             continue
         last, first = one.points[-1], other.points[0]

@@ -78,11 +78,13 @@ def load_headers(base: duckdb.DuckDBPyConnection, files: Files) -> tuple[dict[in
     newer = f"parsed where not ({wrong}) and j.schema > {SCHEMA}"
     notes += _left_out(base, newer, "path", "{} of a newer schema than this version reads, and left out")
     base.execute(
-        f"create table copies as select path[:-13] as folder, dense_rank() over (order by hash(content)) as number from parsed "
+        "create table copies as select path[:-13] as folder, dense_rank() over (order by hash(content)) as number "
+        "from parsed "
         f"where not ({wrong}) and j.schema <= {SCHEMA}"
     )
     base.execute(
-        "create table headers as select number, min(folder) as folder, any_value(j) as j, any_value(content) as content "
+        "create table headers as "
+        "select number, min(folder) as folder, any_value(j) as j, any_value(content) as content "
         "from copies join parsed on parsed.path = copies.folder || '/header.json' group by number"
     )
     [[copies]] = base.execute("select count(*) from copies").fetchall()
@@ -137,13 +139,13 @@ def load_scores(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
     _read(base, "score_texts", files.scores)
     base.execute(
         f"create table score_parts as select t.path, h.number, {_shaped('line', _SCORE)} as j, "
-        f"sha256(line[:length(line) - {_SEAL}]) as sealed, h.j.schema as schema, h.j.files.\"samples.jsonl\" as samples "
+        f'sha256(line[:length(line) - {_SEAL}]) as sealed, h.j.schema as schema, h.j.files."samples.jsonl" as samples '
         "from score_texts t join copies on copies.folder = t.path[:-14] join headers h using (number) "
         "where h.j.status = 'done'"
     )
     half = "score_parts where j.metric is null"
     changed = f"score_parts where j.metric is not null and not coalesce(j.seal = sealed, schema < {seals.SINCE})"
-    other = "score_parts where j.metric is not null and samples <> j.\"samples.jsonl\""
+    other = 'score_parts where j.metric is not null and samples <> j."samples.jsonl"'
     # A record that lies in several places may have been scored by more metrics in one of them.
     [[copied]] = base.execute("select count(*) > count(distinct number) from copies").fetchall()
     once = "qualify row_number() over (partition by number, j.metric, j.signature::varchar order by path) = 1"
@@ -152,7 +154,7 @@ def load_scores(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
     notes += _left_out(base, other, "path", "{} scores of other samples than the cell has, and are left out")
     base.execute(
         "create table score_lines as select number, j from score_parts where j.metric is not null "
-        f"and coalesce(j.seal = sealed, schema < {seals.SINCE}) and coalesce(samples = j.\"samples.jsonl\", true) "
+        f'and coalesce(j.seal = sealed, schema < {seals.SINCE}) and coalesce(samples = j."samples.jsonl", true) '
         + (once if copied else "")
     )
     return notes

@@ -1,8 +1,8 @@
 """Records what Apache Otava says of the patterns of otava-test-data: `python record_otava.py > otava.json`.
 
 Run in an environment of its own, since Otava pins an old numpy: `pip install apache-otava==0.8.0`, then `pip install
---no-deps otava-test-data==0.1.9` and pandas. Both are under the Apache License 2.0. The fixture beside this file was made
-so; the tests read the fixture and need neither.
+--no-deps otava-test-data==0.1.9` and pandas. Both are under the Apache License 2.0. The fixture beside this file was
+made so; the tests read the fixture and need neither.
 """
 
 import json
@@ -37,7 +37,9 @@ print(
                     "name": name,
                     "values": [round(float(value), 4) for value in made.data],
                     "true": made.get_change_point_indices(),
-                    "otava": [point.index for point in compute_change_points([round(float(v), 4) for v in made.data])[0]],
+                    "otava": [
+                        point.index for point in compute_change_points([round(float(v), 4) for v in made.data])[0]
+                    ],
                 }
                 for name, made in PATTERNS.items()
             ],

@@ -113,7 +113,9 @@ def test_an_outlier_is_no_change_and_hides_none() -> None:
 
 def test_a_monotone_scale_changes_nothing_but_numbers() -> None:
     values = simulated(3, 30, shift=3.0, at=14) + 20.0
-    places = [[(change.index, change.first, change.last) for change in found_in(each)] for each in (values, np.log(values))]
+    places = [
+        [(change.index, change.first, change.last) for change in found_in(each)] for each in (values, np.log(values))
+    ]
     assert places[0] == places[1] != []
 
 
