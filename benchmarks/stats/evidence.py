@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import betaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from benchmarks.stats.bootstrap import DRAWS, resampled_counts
 from benchmarks.stats.intervals import LEVEL, Array, Interval, SeedVariance, difference_limits, with_seeds
@@ -86,7 +86,15 @@ class TextEvidence:
 
     def detectable(self, tests: float = 1.0, power: float = POWER) -> float | None:
         found = detectable_difference(self.differences, seeds=self.seeds, tests=max(1, math.ceil(tests)), power=power)
-        return found if math.isfinite(found) else None
+        return found if math.isfinite(found) else self._of_rare_changes(tests, power)
+
+    def _of_rare_changes(self, tests: float, power: float) -> float | None:
+        """The detectable difference where no spread is seen: of a change that is 1 (or the largest difference, if that
+        is more) in some texts and none in the others. k texts that change alike have a p-value of 2^(1 - k)."""
+        n, least = len(self.differences), math.ceil(1 - math.log2((1 - LEVEL) / max(1.0, tests)))
+        if n < least or self.seeds is not None:
+            return None
+        return float(betaincinv(least, n - least + 1, power)) * max(1.0, float(np.abs(self.differences).max()))
 
     @cached_property
     def _draws(self) -> Array:

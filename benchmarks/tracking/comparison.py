@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from baselines.contract import UserError, unknown
 from benchmarks.tracking import corpus, quality, seeds, speed, training_noise
-from benchmarks.tracking.pairs import EntryPair, match
+from benchmarks.tracking.judging import Judge
+from benchmarks.tracking.pairs import EntryPair, match, summed_up
 from benchmarks.tracking.rows import corrected
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity, RunComparison
 from benchmarks.tracking.sides import Side
@@ -26,23 +27,22 @@ def compare(a: Side, b: Side, *, metrics: Collection[str] = (), device: str = "c
     """
     pairs, refused = match(a, b)
     if not pairs:
-        raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {' '.join(refused)}")
+        raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {' '.join(summed_up(refused))}")
     _check_names(pairs, metrics)
-    judge = corpus.Judge(device)
+    judge = Judge(device, frozenset(metrics))
     found = [_entry(pair, metrics, judge) for pair in pairs]
-    if not any(entry.quantities for entry in found):
+    if not any(entry.quantities or entry.notes for entry in found):
         reasons = dict.fromkeys(reason for entry in found for reason in entry.refused)
         said = "; ".join(reasons) or "the sides have no quantity in common"
         raise UserError(f"Nothing of {b.text} can be compared with {a.text}: {said}.")
-    tables = list(dict.fromkeys((entry.panel, row.kind) for entry in found for row in entry.quantities))
-    rows = [[row for e in found for row in e.quantities if (e.panel, row.kind) == table] for table in tables]
-    remaining = {table: iter(those) for table, those in zip(tables, corrected(rows), strict=True)}
+    panels = list(dict.fromkeys(entry.panel for entry in found))
+    rows = [[row for entry in found if entry.panel == panel for row in entry.quantities] for panel in panels]
+    remaining = {panel: iter(those) for panel, those in zip(panels, corrected(rows), strict=True)}
     entries = tuple(
-        replace(entry, quantities=tuple(next(remaining[entry.panel, row.kind]) for row in entry.quantities))
-        for entry in found
+        replace(entry, quantities=tuple(next(remaining[entry.panel]) for _ in entry.quantities)) for entry in found
     )
     notes = (*a.notes, *(note for note in b.notes if note not in a.notes))
-    return RunComparison(a.about, b.about, entries, refused, _correction(rows), notes)
+    return RunComparison(a.about, b.about, entries, summed_up(refused), _correction(rows), notes)
 
 
 def _check_names(pairs: Collection[EntryPair], metrics: Collection[str]) -> None:
@@ -52,11 +52,13 @@ def _check_names(pairs: Collection[EntryPair], metrics: Collection[str]) -> None
             raise unknown("quantity of both sides", name, sorted(known | {"calls", speed.LATENCY, speed.THROUGHPUT}))
 
 
-def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> ComparedEntry:
+def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedEntry:
     """An entry with rows that are not corrected yet."""
     rows: list[ComparedQuantity] = []
     refused: list[str] = []
-    for metric in quality.metric_names(pair, metrics):
+    names = quality.metric_names(pair, metrics)
+    empty = [name for name in names if quality.without_value(pair, name)]
+    for metric in (name for name in names if name not in empty):
         reason = quality.refusal(pair, metric)
         if reason is None:
             rows.append(quality.text_row(pair, metric) or corpus.corpus_row(pair, metric, judge))
@@ -67,8 +69,17 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> Co
     timed, doubtful = speed.speed_rows(pair)
     rows += [row for row in timed if not metrics or row.quantity in metrics]
     refused += [reason for reason in doubtful if not metrics or _named(reason, metrics)]
+    refused += [] if metrics else quality.on_one_side(pair)
+    refused += [f"{', '.join(empty)}: no value on either side"] if empty else []
+    notes = []
+    trained = seeds.is_trained(pair.a) or seeds.is_trained(pair.b)
+    if quality.same_texts(pair):
+        notes.append("Both sides wrote the same texts.")
+        if not trained and not metrics and all(row.a == row.b for row in rows):
+            rows = []  # a floor that is what it was: no test is spent on it unasked
+    if rows and trained and not seeds.covered(pair):
+        notes.append(training_noise.not_covered(pair.b.header.cell))
     cell = pair.b.header.cell
-    notes = () if seeds.covered(pair) or not seeds.is_trained(pair.b) else (training_noise.not_covered(cell),)
     return ComparedEntry(
         name=pair.name,
         task=cell.task,
@@ -81,7 +92,7 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: corpus.Judge) -> Co
         differs=pair.differs,
         refused=tuple(refused),
         quantities=tuple(rows),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 
@@ -96,9 +107,9 @@ def _correction(tables: list[list[ComparedQuantity]]) -> str:
     counts = [sum(row.evidence is not None for row in table) for table in tables]
     tests, filled = sum(counts), sum(count > 0 for count in counts)
     if filled < 2:
-        return f"{tests} tests in one table, corrected together by Holm's method at the 5 % level."
+        return f"{tests} tests in one table, corrected together by Holm's method, at the 5 % level."
     return (
-        f"{tests} tests in {filled} tables (a table holds the scores, the calls or the speeds of one task): Holm's "
-        "method within a table, and across tables that of Benjamini and Hochberg, as Benjamini and Bogomolov (2014) "
-        "put the two together, at the 5 % level."
+        f"{tests} tests in {filled} tables, a sweep: Holm's method within a table (all entries and quantities of one "
+        "task, source and set of documents), and across tables that of Benjamini and Hochberg, as Benjamini and "
+        "Bogomolov (2014) put the two together, at the 5 % level."
     )

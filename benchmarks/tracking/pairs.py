@@ -10,6 +10,7 @@ from benchmarks.records.schema import Header
 from benchmarks.tracking.sides import Side, StoredCell
 
 _SHOWN = 8  # digits of a hash that are shown
+_ALONE = " stands only in "
 _TOLD = ("task_version", "preset", "budget", "batch_size", "device", "dtype", "limit")
 _TREES = ("data", "recipe", "setting_values")
 
@@ -62,18 +63,17 @@ def entries(side: Side) -> tuple[SideEntry, ...]:
 
 
 def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
-    """The pairs of entries that may be compared, in the order of A, and a sentence for each entry that may not.
+    """The pairs of entries that may be compared, in the order of A, and a sentence for those that may not.
 
-    Entries belong together that have task, source, system and setting in common; where each side is another system,
-    task, source and setting, or task and source alone where there is one setting each.
+    Entries belong together that have task, source, system and setting in common. Where each side is another system,
+    task, source and setting; and where one of them has a single setting, this one and each of the other's.
     """
     ours, theirs = entries(a), entries(b)
     key = _key(ours, theirs)
-    groups = {key(entry): ([], []) for entry in (*ours, *theirs)}  # type: dict[object, tuple[list[SideEntry], list[SideEntry]]]
-    for entry in ours:
-        groups[key(entry)][0].append(entry)
-    for entry in theirs:
-        groups[key(entry)][1].append(entry)
+    groups: dict[object, tuple[list[SideEntry], list[SideEntry]]] = {key(entry): ([], []) for entry in (*ours, *theirs)}
+    for place, those in enumerate((ours, theirs)):
+        for entry in those:
+            groups[key(entry)][place].append(entry)
     pairs: list[EntryPair] = []
     refused: list[str] = []
     for left, right in groups.values():
@@ -84,15 +84,28 @@ def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
                 pairs.append(EntryPair(one, other, differences(one.header, other.header)))
             else:
                 refused.append(f"{_asked(one)}: {reason}.")
-        refused += [f"{_asked(entry)} stands only in {a.text}." for entry in alone if entry in left and not right]
-        refused += [f"{_asked(entry)} stands only in {b.text}." for entry in alone if entry in right and not left]
         if left and right and alone:
-            names = ", ".join(dict.fromkeys(f"{_asked(entry)}" for entry in alone))
+            names = ", ".join(dict.fromkeys(map(_asked, alone)))
             refused.append(
                 f"{names}: {len(left)} configurations in {a.text} and {len(right)} in {b.text}, and which belong "
                 "together cannot be told; compare folders with one each."
             )
+        refused += [f"{_asked(entry)}{_ALONE}{a.text}." for entry in alone if not right]
+        refused += [f"{_asked(entry)}{_ALONE}{b.text}." for entry in alone if not left]
     return tuple(pairs), tuple(refused)
+
+
+def summed_up(refused: Sequence[str]) -> tuple[str, ...]:
+    """The sentences of `match`, those on entries that stand on one side alone put together into one a side."""
+    alone: dict[str, list[str]] = {}
+    others = []
+    for sentence in refused:
+        name, found, side = sentence.rpartition(_ALONE)
+        if found:
+            alone.setdefault(side.removesuffix("."), []).append(name)
+        else:
+            others.append(sentence)
+    return (*others, *(f"Only {side} has {', '.join(dict.fromkeys(names))}." for side, names in alone.items()))
 
 
 def _asked(entry: SideEntry) -> str:
@@ -106,7 +119,7 @@ def _key(ours: Sequence[SideEntry], theirs: Sequence[SideEntry]) -> Callable[[Si
     if len(systems[0]) != 1 or len(systems[1]) != 1:
         return lambda entry: (*_task(entry), entry.header.cell.system, entry.header.cell.setting)
     settings = [{entry.header.cell.setting for entry in side} for side in (ours, theirs)]
-    if len(settings[0]) == len(settings[1]) == 1:
+    if (systems[0] != systems[1] and 1 in map(len, settings)) or len(settings[0]) == len(settings[1]) == 1:
         return _task
     return lambda entry: (*_task(entry), entry.header.cell.setting)
 
@@ -118,7 +131,10 @@ def _task(entry: SideEntry) -> tuple[str, str]:
 def _paired(
     left: Sequence[SideEntry], right: Sequence[SideEntry]
 ) -> tuple[list[tuple[SideEntry, SideEntry]], list[SideEntry]]:
-    """Pairs that differ least, where it is plain which do; and the entries that are left over."""
+    """Pairs that differ least, where it is plain which do, and the entries that are left over; all pairs of one entry
+    with those of another system."""
+    if left and right and left[0].header.cell.system != right[0].header.cell.system and 1 in (len(left), len(right)):
+        return [(one, other) for one in left for other in right], []
     free, pairs, alone = list(right), [], []
     for entry in left:
         told = sorted(free, key=lambda other: len(differences(entry.header, other.header)))
@@ -154,11 +170,12 @@ def _tokenizer(header: Header) -> str:
 
 
 def differences(a: Header, b: Header) -> tuple[str, ...]:
-    """In what two entries differ that may be compared, such as "recipe.width “64” against “128”"."""
+    """In what two entries differ that may be compared, such as "recipe.width “64” against “128”"; of two systems their
+    recipes and settings are left out, which have little in common."""
     told: list[tuple[str, object, object]] = [
         (name, getattr(a.cell, name), getattr(b.cell, name)) for name in ("system", "setting", *_TOLD)
     ]
-    for tree in _TREES:
+    for tree in _TREES if a.cell.system == b.cell.system else _TREES[:1]:
         ours, theirs = (dict(leaves(tree, each.cell.identified[tree])) for each in (a, b))
         told += [(key, ours.get(key, "not set"), theirs.get(key, "not set")) for key in dict.fromkeys([*ours, *theirs])]
     for split in ("train", "validation", "passages"):

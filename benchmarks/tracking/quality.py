@@ -34,6 +34,31 @@ def metric_names(pair: EntryPair, asked: Collection[str] = ()) -> list[str]:
     return [name for name in ours if name in theirs and (not asked or name in asked)]
 
 
+def without_value(pair: EntryPair, metric: str) -> bool:
+    """Whether no seed of either side has a value by a metric, so that there is nothing to refuse."""
+    return not scores_of(pair.a, metric) and not scores_of(pair.b, metric)
+
+
+def on_one_side(pair: EntryPair) -> list[str]:
+    """The metrics that one side alone was judged by, a sentence's part each."""
+    sides = [{score.metric: None for cell in entry.cells for score in cell.record.scores} for entry in (pair.a, pair.b)]
+    return [
+        f"{name}: judged only on side {side}"
+        for side, own, other in (("A", *sides), ("B", *reversed(sides)))
+        for name in own
+        if name not in other
+    ]
+
+
+def same_texts(pair: EntryPair) -> bool:
+    """Whether both sides kept their texts and wrote the same ones, seed by seed."""
+    ours, theirs = (
+        [(cell.header.cell.seed, [(sample.id, sample.text) for sample in cell.record.samples]) for cell in entry.cells]
+        for entry in (pair.a, pair.b)
+    )
+    return ours == theirs and all(texts for _, texts in ours)
+
+
 def scores_of(entry: SideEntry, metric: str) -> list[Score]:
     """The scores of an entry by a metric, one for each seed that has a value."""
     every = [score for cell in entry.cells for score in cell.record.scores if score.metric == metric]
@@ -43,10 +68,10 @@ def scores_of(entry: SideEntry, metric: str) -> list[Score]:
 def refusal(pair: EntryPair, metric: str) -> str | None:
     """Why the scores by a metric may not be compared; None if they may."""
     ours, theirs = scores_of(pair.a, metric), scores_of(pair.b, metric)
-    for entry, found in ((pair.a, ours), (pair.b, theirs)):
+    for side, entry, found in (("A", pair.a, ours), ("B", pair.b, theirs)):
         if len(found) < len(entry.cells):
             reasons = [s.reason for c in entry.cells for s in c.record.scores if s.metric == metric and s.value is None]
-            return f"{metric}: {entry.name} has no value ({next(filter(None, reasons), 'not scored')})"
+            return f"{metric}: side {side} has no value ({next(filter(None, reasons), 'not scored')})"
     signatures = [score.signature for score in (*ours, *theirs)]
     forms = list(dict.fromkeys(signature.form for signature in signatures))
     if len(forms) > 1:

@@ -6,8 +6,10 @@ holds some), a git commit whose runs lie below a folder, or any of these with `:
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -126,8 +128,11 @@ def unpacked(archive: Path) -> Path:
         with tarfile.open(archive) as packed:
             packed.extractall(partial, filter="data")
         partial.rename(home)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive} is damaged ({error}); restore it from a copy.") from error
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if home.is_dir():  # another process was faster
+            return home
+        raise UserError(f"{archive} is damaged, or cannot be unpacked; restore it from a copy.") from error
     return home
 
 
@@ -160,11 +165,16 @@ def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...
     done = [(run, header) for run, header in ours if header.status == "done"]
     if not done:
         raise UserError(f"No cell that the commit {text} made below {below} is done.")
-    read = (StoredCell(run, store.read_cell(store.cell_folder(run, header.cell.id))) for run, header in done)
-    notes = (
-        (f"{len(ours) - len(done)} cells of {text} are not done, and are left out.",) if len(done) < len(ours) else ()
-    )
-    return list(read), notes
+    clean = [(run, header) for run, header in done if not header.dirty]
+    read = [StoredCell(run, store.read_cell(store.cell_folder(run, each.cell.id))) for run, each in clean or done]
+    notes = []
+    if len(done) < len(ours):
+        notes.append(f"{len(ours) - len(done)} cells of {text} are not done, and are left out.")
+    if clean and len(clean) < len(done):
+        notes.append(f"{len(done) - len(clean)} cells of {text} with uncommitted changes are left out.")
+    elif not clean:
+        notes.append(f"All cells of {text} were made with uncommitted changes, which its hash does not tell of.")
+    return read, tuple(notes)
 
 
 def _resolved(text: str) -> str | None:
