@@ -12,7 +12,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from benchmarks.tracking.history.schema import LATENCY, Line, Point
+from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
 
 _SKIP = "*) exit 125"
 _CODES = {
@@ -23,7 +23,7 @@ FOLDER = "runs/bisect"
 
 
 def commands(
-    line: Line, points: Sequence[Point], first: int, last: int, before: float, after: float
+    line: HistoryLine, points: Sequence[HistoryPoint], first: int, last: int, before: float, after: float
 ) -> tuple[tuple[str, ...], str]:
     """The commands, in order, and why there are none where there are none.
 

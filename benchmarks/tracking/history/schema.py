@@ -15,7 +15,7 @@ THROUGHPUT, LATENCY = "texts_per_second", "latency"
 
 
 @dataclass(frozen=True, order=True)
-class Line:
+class HistoryLine:
     """What is followed over time: a metric of one entry on one class of machines.
 
     Attributes:
@@ -47,7 +47,7 @@ class Line:
         return ", ".join(part for part in (self.task, self.source, self.preset) if part)
 
 
-class Point(NamedTuple):
+class HistoryPoint(NamedTuple):
     """All that one state of the code left in a series.
 
     Attributes:
@@ -115,8 +115,8 @@ class Series:
         p: that the order means nothing, for this series alone; None where it is too short to tell.
     """
 
-    line: Line
-    points: tuple[Point, ...]
+    line: HistoryLine
+    points: tuple[HistoryPoint, ...]
     asked: Mapping[str, str] = field(repr=False)
     p: float | None = None
     changes: tuple[FoundChange, ...] = ()
@@ -126,7 +126,7 @@ class Series:
 class Break:
     """Where a line goes on with numbers that may not be compared with those before."""
 
-    line: Line
+    line: HistoryLine
     place: int
     before: str  # the code of the last point before it
     after: str
@@ -149,7 +149,7 @@ class History:
     """A whole history.
 
     Attributes:
-        codes: the code at each place, as `Point.code`.
+        codes: the code at each place, as `HistoryPoint.code`.
         level: chance of false changes: of the series that are said to have changed, at most this share has not
             (Benjamini and Hochberg), and within one series any false change is as rare.
         notes: what was left out or doubted, a sentence each.

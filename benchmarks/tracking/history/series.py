@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.records.schema import Direction
 from benchmarks.tracking.history.commits import Code, impossible_times, known_commits, ordered, seconds_of
 from benchmarks.tracking.history.identity import About, micro_machine, unlike
-from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT, Break, Kind, Line, Point, Series
+from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT, Break, Kind, HistoryLine, HistoryPoint, Series
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +22,7 @@ _SPEEDS: dict[str, tuple[Direction, str]] = {THROUGHPUT: ("higher", "texts/s"), 
 MICRO = "seconds"
 
 
-class Measured(NamedTuple):
+class MeasuredNumber(NamedTuple):
     """One number of one record, or of one micro-benchmark. Equal lines are one object.
 
     Attributes:
@@ -30,7 +30,7 @@ class Measured(NamedTuple):
         made, begun: when its record was begun, as that says, and in seconds since 1970.
     """
 
-    line: Line
+    line: HistoryLine
     asked: tuple[int, str]
     code: Code
     made: str
@@ -46,11 +46,11 @@ class Numbers:
     """All numbers of a tree.
 
     Attributes:
-        asked: what must be alike, by the number that `Measured` has.
+        asked: what must be alike, by the number that `MeasuredNumber` has.
         times: of each record its commit, when it was begun, and when it was finished.
     """
 
-    rows: list[Measured] = field(default_factory=list)
+    rows: list[MeasuredNumber] = field(default_factory=list)
     asked: list[Mapping[str, str]] = field(default_factory=list)
     times: list[tuple[str | None, str, str | None]] = field(default_factory=list)
 
@@ -79,20 +79,20 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
         about = abouts[number]
         run = folder.rpartition("/cells/")[0]
         origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), valid is False, run)
-    lines: dict[tuple[int, str, str], Line] = {}
-    interned: dict[Line, Line] = {}
+    lines: dict[tuple[int, str, str], HistoryLine] = {}
+    interned: dict[HistoryLine, HistoryLine] = {}
 
     def add(number: int, kind: Kind, metric: str, value: float, direction: Direction, signature: str) -> None:
         about, asked, code, made, begun, doubtful, run = origins[number]
         if (line := lines.get((id(about), metric, direction))) is None:
             task, source, system, preset, setting = about.names
             unit = _SPEEDS[metric][1] if kind == "speed" else ""
-            line = Line(
+            line = HistoryLine(
                 kind, metric, task, source, preset, system, setting, about.machine, about.device, direction, unit
             )
             line = lines[id(about), metric, direction] = interned.setdefault(line, line)
         doubt = doubtful and kind == "speed"
-        found.rows.append(Measured(line, (asked, signature), code, made, begun, about.seed, value, doubt, run))
+        found.rows.append(MeasuredNumber(line, (asked, signature), code, made, begun, about.seed, value, doubt, run))
 
     for number, metric, direction, signature, value in _scores(base):
         if not metrics or metric in metrics:
@@ -123,22 +123,22 @@ def _speeds(base: duckdb.DuckDBPyConnection) -> list[tuple[int, float | None, fl
     ).fetchall()
 
 
-def _micro(base: duckdb.DuckDBPyConnection, asked: int) -> Iterator[Measured]:
+def _micro(base: duckdb.DuckDBPyConnection, asked: int) -> Iterator[MeasuredNumber]:
     rows = base.execute(
         "select path, machine_info, code.id, code.dirty, coalesce(made, code.time, ''), b.fullname, b.stats.median "
         "from micro_rows where b.stats.median > 0 order by path, b.fullname"
     ).fetchall()
     machines: dict[str, tuple[str, str]] = {}
     files = {path: number for number, path in enumerate(sorted({row[0] for row in rows}))}
-    lines: dict[Line, Line] = {}
+    lines: dict[HistoryLine, HistoryLine] = {}
     for path, info, commit, dirty, made, name, median in rows:
         if info not in machines:
             machines[info] = micro_machine(json.loads(info))
         machine, device = machines[info]
-        line = Line("micro", MICRO, "", "", "", name, "", machine, device, "lower", "s")
+        line = HistoryLine("micro", MICRO, "", "", "", name, "", machine, device, "lower", "s")
         code = Code(commit, bool(dirty), -1 - files[path] if dirty or commit is None else None)
         line = lines.setdefault(line, line)
-        yield Measured(line, (asked, ""), code, made, seconds_of(made), 0, median, False, path)
+        yield MeasuredNumber(line, (asked, ""), code, made, seconds_of(made), 0, median, False, path)
 
 
 def series_of(found: Numbers) -> tuple[tuple[Series, ...], tuple[Break, ...], tuple[str, ...], list[str]]:
@@ -151,7 +151,7 @@ def series_of(found: Numbers) -> tuple[tuple[Series, ...], tuple[Break, ...], tu
     known = known_commits({code.commit for code in first_made if code.commit})
     codes = ordered({code: begun for code, (begun, _) in first_made.items()}, known)
     places = {code: place for place, code in enumerate(codes)}
-    groups: dict[tuple[int, tuple[int, str]], list[Measured]] = defaultdict(list)
+    groups: dict[tuple[int, tuple[int, str]], list[MeasuredNumber]] = defaultdict(list)
     for row in found.rows:
         groups[id(row.line), row.asked].append(row)
     series = []
@@ -161,14 +161,14 @@ def series_of(found: Numbers) -> tuple[tuple[Series, ...], tuple[Break, ...], tu
             seeds = {"seeds": ",".join(map(str, points[0].seeds))}
             series.append(Series(group[0].line, points, asked | seeds))
     series.sort(key=lambda each: (each.line, each.points[0].place, sorted(each.asked.items())))
-    names = tuple(Point(0, code.commit, code.dirty, "", 0.0, (), 0, 0, "").code for code in codes)
+    names = tuple(HistoryPoint(0, code.commit, code.dirty, "", 0.0, (), 0, 0, "").code for code in codes)
     said = impossible_times(found.times, known)
     return tuple(series), tuple(_breaks(series)), names, [said] if said else []
 
 
-def _points(rows: Iterable[Measured], places: Mapping[Code, int]) -> Iterator[tuple[Point, ...]]:
+def _points(rows: Iterable[MeasuredNumber], places: Mapping[Code, int]) -> Iterator[tuple[HistoryPoint, ...]]:
     """Points in order, in stretches that share seeds: each is the mean over the seeds that all of its stretch have."""
-    by_place: dict[int, list[Measured]] = defaultdict(list)
+    by_place: dict[int, list[MeasuredNumber]] = defaultdict(list)
     for row in rows:
         by_place[places[row.code]].append(row)
     stretch: list[int] = []
@@ -183,10 +183,10 @@ def _points(rows: Iterable[Measured], places: Mapping[Code, int]) -> Iterator[tu
     yield tuple([_point(each, by_place[each], shared) for each in stretch])
 
 
-def _point(place: int, measured: Sequence[Measured], seeds: frozenset[int]) -> Point:
+def _point(place: int, measured: Sequence[MeasuredNumber], seeds: frozenset[int]) -> HistoryPoint:
     first = measured[0]
     if len(measured) == 1:
-        return Point(
+        return HistoryPoint(
             place, first.code.commit, first.code.dirty, first.made, first.value, (first.seed,), 1, first.doubtful,
             first.run,
         )  # fmt: skip
@@ -197,7 +197,7 @@ def _point(place: int, measured: Sequence[Measured], seeds: frozenset[int]) -> P
     for row in rows:
         by_seed[row.seed].append(math.log(row.value) if logarithms else row.value)
     mean = math.fsum(math.fsum(values) / len(values) for values in by_seed.values()) / len(by_seed)
-    return Point(
+    return HistoryPoint(
         place, first.code.commit, first.code.dirty, first.made, math.exp(mean) if logarithms else mean,
         tuple(sorted(by_seed)), len(rows), sum(row.doubtful for row in rows), first.run,
     )  # fmt: skip
