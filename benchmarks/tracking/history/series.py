@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.records.schema import Direction
 from benchmarks.tracking.history.commits import Code, impossible_times, known_commits, ordered, seconds_of
 from benchmarks.tracking.history.identity import About, micro_machine, unlike
-from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT, Break, Kind, HistoryLine, HistoryPoint, Series
+from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT, Break, HistoryLine, HistoryPoint, Kind, Series
 
 if TYPE_CHECKING:
     import duckdb
