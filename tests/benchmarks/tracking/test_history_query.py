@@ -60,7 +60,8 @@ def test_the_columns_are_those_that_are_documented(tree: Path) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "COPY scores TO '{}'", "CREATE TABLE a AS SELECT 1", "DROP VIEW scores", "SELECT 1; SELECT 2", "", "SET threads=1",
+        "COPY scores TO '{}'", "CREATE TABLE a AS SELECT 1", "DROP VIEW scores", "SELECT 1; SELECT 2", "",
+        "SET threads=1",
         "ATTACH '{}' AS other", "DELETE FROM score_lines", "INSTALL httpfs", "PRAGMA version", "SELEC 1",
         "SELECT * FROM nowhere", "SELECT * FROM read_text('{}')", "SELECT * FROM '{}'", "SELECT * FROM glob('/*')",
         "SELECT * FROM read_csv('{}')", "SELECT * FROM tables",

@@ -43,7 +43,8 @@ def history(name: str = "gpt2", series: int = 2, changed: bool = True, machines:
     every = tuple(
         Series(
             HistoryLine(
-                "quality", f"metric {number}", "detox", "world", "nano", name, "fast", f"machine {machine}", "d", "higher"
+                "quality", f"metric {number}", "detox", "world", "nano", name, "fast", f"machine {machine}", "d",
+                "higher",
             ),
             points, {}, 0.001, (change,) if changed and number == machine == 0 else (),
         )
