@@ -136,6 +136,11 @@ def choices_of(arguments: argparse.Namespace) -> Choices:
     flags = {name: getattr(arguments, name, None) for name in FLAGS}
     choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))
     if choices.offline:
-        for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
-            os.environ[variable] = "1"
+        go_offline()
     return choices
+
+
+def go_offline() -> None:
+    """Keep every library, also of processes that are started, from looking for a network."""
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ[variable] = "1"

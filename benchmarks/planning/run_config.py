@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError, unknown
+from benchmarks.planning import gate_margins
 from benchmarks.planning.overrides import CliValue, convert, flatten, shortened, split_assignment
 from cosmos.io.typed_json import LARGEST
 
@@ -87,7 +88,9 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
     changes: dict[str, Any] = {}
     if config is not None:
         for key, value in read_config(Path(config)).items():
-            if key in FLAGS:
+            if key == gate_margins.TABLE:  # of the verb `gate`; it changes no cell
+                gate_margins.read(value, config)
+            elif key in FLAGS:
                 words = (
                     [value]
                     if key in ("system", "setting", "steps", "metric") and isinstance(value, str | int)
@@ -130,7 +133,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"The configuration {path} is nested too deeply; write it flatter.") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
-    sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
+    sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", gate_margins.TABLE, *registry.names()}
     for key in table:
         if key not in sections and not registry.has(key):
             raise unknown(f"key in {path}", key, sections)

@@ -25,7 +25,7 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
+        "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning", "running", "speed",
         "tuning", "tracking", "cli", "__main__",
     ),
     "reports": (
