@@ -84,7 +84,7 @@ def _under(x: Array, y: Array) -> float:
     return float(np.trapezoid(y[order], x[order]))
 
 
-class Spread(NamedTuple):
+class MauveSpread(NamedTuple):
     """MAUVE by each seed of the clustering, and of each disjoint subset of the texts; its interval where it has one."""
 
     by_seed: tuple[float, ...]
@@ -92,7 +92,7 @@ class Spread(NamedTuple):
     interval: Interval | None
 
 
-def spread(texts: Array, references: Array) -> Spread:
+def spread(texts: Array, references: Array) -> MauveSpread:
     """MAUVE over seeds, whose mean is the score, with its interval and the disjoint subsets that is drawn from.
 
     The variance is that of random groups (Wolter 2007, Introduction to Variance Estimation, section 2.2): of MAUVE
@@ -108,13 +108,13 @@ def spread(texts: Array, references: Array) -> Spread:
     value = math.fsum(values) / SEEDS
     groups = min(GROUPS, len(texts) // FEWEST)
     if groups < 2:
-        return Spread(values, (), None)
+        return MauveSpread(values, (), None)
     from scipy.stats import t
 
     parts = tuple(mauve(texts[start::groups], references[start::groups], start) for start in range(groups))
     error = math.sqrt(np.var(parts, ddof=1) / groups + np.var(values, ddof=1) / SEEDS)
     margin = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * error
-    return Spread(values, parts, Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL))
+    return MauveSpread(values, parts, Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL))
 
 
 def _order(keys: Sequence[str]) -> list[int]:

@@ -129,10 +129,11 @@ def alike(one: Json, other: Json) -> bool:
 def hardware_class(device: Json) -> str:
     """The class of hardware that a `describe_device` is of: what is measured of one machine holds for its like.
 
-    It rests on the device's and the processor's names, the number of cores and the memory to a gibibyte, so that a new
-    kernel or another host of the same make is the same class. It is also a file's name.
+    It rests on the device's and the processor's names, the number of cores and a GPU's memory to a gibibyte, so that a
+    new kernel or another host of the same make is the same class; a host's memory, which virtual machines change while
+    they run, does not count. It is also a file's name.
     """
-    memory = device.get("memory_bytes")
+    memory = device.get("memory_bytes") if device.get("kind") == "cuda" else None
     parts = {key: device.get(key) for key in ("kind", "name", "host", "cores")}
     number = identity({**parts, "gibibytes": None if memory is None else round(memory / 2**30)})
     name = re.sub("[^a-z0-9]+", "-", str(device.get("name")).lower()).strip("-")

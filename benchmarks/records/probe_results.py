@@ -18,8 +18,8 @@ class ProbeResults:
         calls: network -> forward calls of one batch.
         flops_per_text: of matrix products, convolutions and attention, networks and everything else; a multiply and an
             add are two (`cosmos.runtime.flops`).
-        peak_bytes: on a GPU the most that torch had in use, weights included; on a CPU the bytes of the weights and by
-            how much the process grew at most.
+        peak_bytes: of the weights and of what generating a batch took besides at most: on a GPU of what torch had in
+            use, on a CPU of what was resident of the process.
         joules: counter ("GPU", "CPU") -> joules a text, idling included.
         energy_seconds: how long the pass lasted that measured them; `energy_texts` were made in it.
         matrix_flops_per_second: of a large matrix product of the setting's type of numbers on the same device, the

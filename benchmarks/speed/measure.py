@@ -13,7 +13,8 @@ from benchmarks.running.seeds import request_seed
 from benchmarks.speed.work import NetworkWork, arguments, count
 from benchmarks.timing import memory
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.passes import capture_of, uncaptured
+from benchmarks.timing.passes import capture_of
+from benchmarks.timing.phases import uncaptured
 from benchmarks.timing.protocol import Call, Protocol, timed, warm_up
 
 LEAST, MOST = 3, 50  # repeats; between them the seconds decide
@@ -65,10 +66,10 @@ class Bench:
 
     def generation(self, setting: Any, batch: int) -> Durations:
         """Batches from requests to texts, until two in a row agree; then those that count."""
-        requests, clock = self.requests(batch), Clock(self.device)
+        requests, clock, networks = self.requests(batch), Clock(self.device), self.system.networks()
 
         def call() -> Call:
-            return timed(self.system, requests, setting, clock)
+            return timed(self.system, networks, requests, setting, clock)
 
         memory.forget_peak(self.device)
         warm = [done.seconds for done in warm_up(call, Protocol(warmups=(2, 5), warmup_seconds=self.seconds))]

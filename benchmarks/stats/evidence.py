@@ -23,7 +23,7 @@ _FEWEST_BEYOND = 10  # draws that must lie beyond a limit, or the bootstrap cann
 _CHUNK = 256  # draws that are summed together
 
 
-class Evidence(Protocol):
+class ChangeEvidence(Protocol):
     """What is known of a change, on the scale on which it is none at `null`."""
 
     @property
@@ -48,6 +48,9 @@ class Evidence(Protocol):
     def detectable(self, tests: float = 1.0, power: float = POWER) -> float | None:
         """The smallest true change that is shown with this power, of as many tests; None where nothing is known."""
         ...
+
+
+Evidence = ChangeEvidence
 
 
 @dataclass(frozen=True)

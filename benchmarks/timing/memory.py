@@ -42,9 +42,15 @@ def gpu_peak_bytes(device: str) -> int | None:
     return int(sys.modules["torch"].cuda.max_memory_allocated(device)) if device.startswith("cuda") else None
 
 
-def growth_bytes(run: Callable[[], object], process: Path = _PROCESS) -> int | None:
-    """By how much the resident memory of this process grew at most while `run()` worked; what was freed before is given
-    back to the system first, so that it is not taken up unseen. None where the system does not tell (Linux does)."""
+def growth_bytes(run: Callable[[], object], device: str, process: Path = _PROCESS) -> int | None:
+    """By how much memory grew at most while `run()` worked: on a GPU what torch had in use, whoever else's lies there;
+    on a CPU what was resident of this process. What was freed before is given back first, so that it is not taken up
+    unseen. None where the system does not tell (Linux does)."""
+    if device.startswith("cuda"):
+        forget_peak(device)
+        before = int(sys.modules["torch"].cuda.memory_allocated(device))
+        run()
+        return max(0, (gpu_peak_bytes(device) or 0) - before)
     gc.collect()
     _trim()
     try:
@@ -52,10 +58,10 @@ def growth_bytes(run: Callable[[], object], process: Path = _PROCESS) -> int | N
     except OSError:
         run()
         return None
-    before = _resident(process, "VmRSS")
+    resident = _resident(process, "VmRSS")
     run()
     peak = _resident(process, "VmHWM")
-    return None if before is None or peak is None else max(0, peak - before)
+    return None if resident is None or peak is None else max(0, peak - resident)
 
 
 def _resident(process: Path, name: str) -> int | None:

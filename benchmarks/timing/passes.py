@@ -19,6 +19,7 @@ from benchmarks.records.validity import ENERGY, MEMORY
 from benchmarks.timing import ceilings, energy, memory
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.gpu_state import GpuState, open_gpu
+from benchmarks.timing.phases import uncaptured
 from benchmarks.timing.probes import OtherLoad, counting
 from cosmos.runtime.flops import measure_flops
 
@@ -34,12 +35,13 @@ class EnergyRules:
     """How long energy is measured, and when it may be believed.
 
     Attributes:
-        seconds: a pass lasts at least so long, as counters move on only some ten times a second.
+        seconds: a pass lasts at least so long, as an H200's counter moves on every tenth of a second: then it is known
+            to 2 %.
         batches: and makes so many batches at most.
         load: largest share of the machine that other processes may have used where the processor's energy counts.
     """
 
-    seconds: float = 2.0
+    seconds: float = 5.0
     batches: int = 2000
     load: float = 0.2
 
@@ -70,11 +72,6 @@ def with_capture(setting: Any, capture: str) -> Any | None:
     if hasattr(setting, "capture"):
         return dataclasses.replace(setting, capture=capture)
     return setting if capture == "off" else None
-
-
-def uncaptured(setting: Any) -> Any:
-    """The setting as Python runs it, where hooks see every call and the counter every operation."""
-    return with_capture(setting, "off")
 
 
 @dataclass(frozen=True)
@@ -163,12 +160,10 @@ def count(batch: ProbedBatch) -> tuple[dict[str, int], float]:
 
 
 def peak_bytes(batch: ProbedBatch) -> int | None:
-    """The most memory that generating a batch needs, weights included; see `ProbeResults.peak_bytes`."""
-    if batch.device.startswith("cuda"):
-        memory.forget_peak(batch.device)
-        batch.generate()
-        return memory.gpu_peak_bytes(batch.device)
-    grown = memory.growth_bytes(batch.generate)
+    """The most memory that generating a batch needs, weights included, as Python runs it: what a captured loop works in
+    was set aside when it was captured, and would not be seen. None where the system does not tell."""
+    plain = uncaptured(batch.setting)
+    grown = memory.growth_bytes(lambda: batch.generate(plain), batch.device)
     return None if grown is None else grown + weight_bytes(batch.networks)
 
 

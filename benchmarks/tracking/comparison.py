@@ -98,8 +98,9 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
 
 def _named(reason: str, metrics: Collection[str]) -> bool:
     """Whether a refusal is of a speed that was asked for."""
-    head = reason.partition(":")[0].partition("@")[0]
-    return head in metrics or (head == "speed" and bool({speed.LATENCY, speed.THROUGHPUT} & set(metrics)))
+    heads = {name.strip().partition("@")[0] for name in reason.partition(":")[0].split(",")}
+    speeds = {speed.LATENCY, speed.THROUGHPUT} & set(metrics)
+    return bool(heads & speeds) or ("speed" in heads and bool(speeds))
 
 
 def _correction(tables: list[list[ComparedQuantity]]) -> str:

@@ -52,6 +52,9 @@ def corpus_row(pair: EntryPair, metric: str, judge: Judge) -> ComparedQuantity:
         variation = _variation(pair, metric, judge)
     except NotJudged as why:
         return row(metric, "quality", direction, (a, b), None, n=n, reason=f"it has no score for each text, and {why}")
+    if a == b and variation.variance == 0:
+        reason = "it is the same on both sides, whichever documents are chosen"
+        return row(metric, "quality", direction, (a, b), None, n=n, reason=reason)
     variance: SeedVariance | None = seeds.of_difference(pair, (values[0], values[1]), ((), ()))
     return row(
         metric,

@@ -81,7 +81,7 @@ def match(a: Side, b: Side) -> tuple[tuple[EntryPair, ...], tuple[str, ...]]:
         for one, other in found:
             reason = unlike(one, other)
             if reason is None:
-                pairs.append(EntryPair(one, other, differences(one.header, other.header)))
+                pairs.append(EntryPair(one, other, (*differences(one.header, other.header), *_seeds(one, other))))
             else:
                 refused.append(f"{_asked(one)}: {reason}.")
         if left and right and alone:
@@ -106,6 +106,12 @@ def summed_up(refused: Sequence[str]) -> tuple[str, ...]:
         else:
             others.append(sentence)
     return (*others, *(f"Only {side} has {', '.join(dict.fromkeys(names))}." for side, names in alone.items()))
+
+
+def _seeds(a: SideEntry, b: SideEntry) -> tuple[str, ...]:
+    """That two entries are of other seeds, where they are."""
+    told = [", ".join(map(str, entry.seeds)) for entry in (a, b)]
+    return () if told[0] == told[1] else (f"seeds “{told[0]}” against “{told[1]}”",)
 
 
 def _asked(entry: SideEntry) -> str:

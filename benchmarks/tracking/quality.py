@@ -51,12 +51,12 @@ def on_one_side(pair: EntryPair) -> list[str]:
 
 
 def same_texts(pair: EntryPair) -> bool:
-    """Whether both sides kept their texts and wrote the same ones, seed by seed."""
+    """Whether both sides kept their texts and wrote the same ones, in the order of their seeds."""
     ours, theirs = (
-        [(cell.header.cell.seed, [(sample.id, sample.text) for sample in cell.record.samples]) for cell in entry.cells]
+        [[(sample.id, sample.text) for sample in cell.record.samples] for cell in entry.cells]
         for entry in (pair.a, pair.b)
     )
-    return ours == theirs and all(texts for _, texts in ours)
+    return ours == theirs and all(ours)
 
 
 def scores_of(entry: SideEntry, metric: str) -> list[Score]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.records.schema import Direction
 from benchmarks.stats import Interval, decide, table_factors
-from benchmarks.stats.evidence import Evidence, TextEvidence
+from benchmarks.stats.evidence import ChangeEvidence, TextEvidence
 from benchmarks.stats.intervals import LEVEL
 from benchmarks.stats.paired import FLIPS
 from benchmarks.tracking.schema import ComparedQuantity, Kind
@@ -21,7 +21,7 @@ def row(
     kind: Kind,
     direction: Direction,
     values: tuple[float | None, float | None],
-    evidence: Evidence | None,
+    evidence: ChangeEvidence | None,
     *,
     n: int,
     covers: str = "",
@@ -80,7 +80,7 @@ def _finer(one: ComparedQuantity, tests: int) -> ComparedQuantity:
     return replace(one, evidence=evidence, p_raw=evidence.p)
 
 
-def _at(one: ComparedQuantity, evidence: Evidence, factor: float) -> ComparedQuantity:
+def _at(one: ComparedQuantity, evidence: ChangeEvidence, factor: float) -> ComparedQuantity:
     """The row at its share of the level. The interval holds no change wherever the test does not refuse it."""
     p = min(1.0, factor * evidence.p)
     limits = evidence.interval(1 - (1 - LEVEL) / factor)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from benchmarks.records.schema import Direction, Json
 from benchmarks.stats import ComparisonOutcome
-from benchmarks.stats.evidence import Evidence
+from benchmarks.stats.evidence import ChangeEvidence
 
 SCHEMA = 1
 
@@ -71,7 +71,7 @@ class ComparedQuantity:
     covers: str
     reason: str | None = None
     notes: tuple[str, ...] = ()
-    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    evidence: ChangeEvidence | None = field(default=None, repr=False, compare=False)
 
     @property
     def title(self) -> str:

@@ -57,15 +57,17 @@ def speed_rows(pair: EntryPair) -> tuple[list[ComparedQuantity], list[str]]:
     if (reason := unlike(list(dict.fromkeys(machines)))) is not None:
         return [], [f"speed: machine class, {reason}"]
     rows, refused = [], []
+    doubtful: dict[str, list[str]] = {}
     for title in dict.fromkeys([*timed[0], *timed[1]]):
         name = _name(title)
         if title not in timed[0] or title not in timed[1]:
             entry = "A" if title not in timed[0] else "B"
             refused.append(f"{name}: not timed on side {entry}")
         elif doubts := _doubts(pair, name):
-            refused.append(f"{name}: not valid, {doubts}")
+            doubtful.setdefault(doubts, []).append(name)
         else:
             rows.append(_row(title, timed[0][title], timed[1][title]))
+    refused += [f"{', '.join(names)}: not valid, {doubts}" for doubts, names in doubtful.items()]
     return rows, refused
 
 
@@ -104,7 +106,8 @@ def _calls(entry: SideEntry) -> dict[tuple[str, int], list[PlacedCall]]:
         for timing in cell.record.timings:
             counts = timing.kind in ("latency", "sweep") or (timing.kind == "batch" and len(timing.ids) == whole)
             if counts and timing.seconds > 0 and (timing.kind, timing.index) not in stalled:
-                title = (LATENCY, 1) if timing.kind == "latency" else (THROUGHPUT, len(timing.ids))
+                size = cell.header.batch_size if timing.kind == "batch" else len(timing.ids)
+                title = (LATENCY, 1) if timing.kind == "latency" else (THROUGHPUT, size)
                 found.setdefault(title, []).append(_call(cell, timing))
     return dict(sorted(found.items()))
 
@@ -130,7 +133,7 @@ def _row(title: tuple[str, int], ours: Sequence[PlacedCall], theirs: Sequence[Pl
         kind,
         "speed",
         "lower" if kind == LATENCY else "higher",
-        (_value(kind, size, a), _value(kind, size, b)),
+        (_value(kind, a), _value(kind, b)),
         evidence,
         n=n,
         covers=level,
@@ -141,10 +144,10 @@ def _row(title: tuple[str, int], ours: Sequence[PlacedCall], theirs: Sequence[Pl
     )
 
 
-def _value(kind: str, size: int, units: Array) -> float:
-    """What a geometric mean of seconds for a call comes to: milliseconds of one text, or texts per second."""
+def _value(kind: str, units: Array) -> float:
+    """What a geometric mean of seconds for a text comes to: milliseconds of one text, or texts per second."""
     seconds = math.exp(float(units.mean()))
-    return 1000 * seconds if kind == LATENCY else size / seconds
+    return 1000 * seconds if kind == LATENCY else 1 / seconds
 
 
 def _with_processes(variance: float, freedom: float) -> tuple[float, float]:
@@ -164,7 +167,7 @@ def _variance(a: Array, b: Array, paired: bool) -> tuple[float, float]:
 
 
 def _units(ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> tuple[str, Array, Array, bool]:
-    """What is repeated, and the mean logarithm of seconds of each repetition on each side; whether they are pairs.
+    """What is repeated; the mean logarithm of seconds for a text by repetition, on each side; whether they are pairs.
 
     Only texts that both sides were timed on count, where there are such, so that long texts are no one's burden.
     """
@@ -177,12 +180,17 @@ def _units(ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> tuple[st
     by_ids: list[dict[tuple[str, ...], list[float]]] = [{}, {}]
     for side, groups in zip(sides, by_ids, strict=True):
         for call in side:
-            groups.setdefault(call.ids, []).append(math.log(call.seconds))
+            groups.setdefault(call.ids, []).append(_log(call))
     if len(shared) > 1:
         a, b = (np.array([float(np.mean(groups[ids])) for ids in sorted(shared)]) for groups in by_ids)
         return "calls", a, b, True
-    a, b = (np.array([math.log(call.seconds) for call in side]) for side in sides)
+    a, b = (np.array([_log(call) for call in side]) for side in sides)
     return "calls", a, b, False
+
+
+def _log(call: PlacedCall) -> float:
+    """The logarithm of seconds for a text."""
+    return math.log(call.seconds / len(call.ids))
 
 
 def _grouped(calls: Sequence[PlacedCall], level: str) -> dict[object, list[float]]:
@@ -190,7 +198,7 @@ def _grouped(calls: Sequence[PlacedCall], level: str) -> dict[object, list[float
     groups: dict[object, list[float]] = {}
     for call in calls:
         key = {"processes": call.process, "seeds": call.seed, "rounds": call.round}[level]
-        groups.setdefault(key, []).append(math.log(call.seconds))
+        groups.setdefault(key, []).append(_log(call))
     return groups
 
 

@@ -9,6 +9,7 @@ from reports.numbers import counted, decimals, fixed, half_width, listed, p_valu
 
 _SHOWN = 8  # digits of a commit that are shown
 _NAMED = 12  # quantities that a sentence names
+_MOST_PLACES = 9
 
 
 def facts(comparison: RunComparison) -> tuple[str, ...]:
@@ -84,7 +85,7 @@ def change_of(row: ComparedQuantity) -> str:
 
 def change(row: ComparedQuantity) -> tuple[str, str]:
     """A change and its interval as text: a difference with its sign, a ratio behind a times sign."""
-    text, interval = written(row.change, row.low, row.high)
+    text, interval = written(row.change, row.low, row.high, _places(row))
     if row.change is None:
         return text, interval
     if row.scale == "ratio":
@@ -92,14 +93,23 @@ def change(row: ComparedQuantity) -> tuple[str, str]:
     return (f"+{text}" if row.change > 0 else text), interval
 
 
+def _places(row: ComparedQuantity) -> int | None:
+    """As many decimals as the interval supports; more where a limit would be rounded to no change and is not that."""
+    width = half_width(row.low, row.high)
+    if width is None or row.low is None or row.high is None:
+        return None
+    places, null = decimals(width), 1.0 if row.scale == "ratio" else 0.0
+    while row.moved and places < _MOST_PLACES and round(row.low, places) <= null <= round(row.high, places):
+        places += 1
+    return places
+
+
 def value(row: ComparedQuantity, number: float | None) -> str:
     """The value of one side, with as many digits as the change supports."""
     if number is None:
         return written(None, None, None)[0]
-    width = half_width(row.low, row.high)
-    if row.scale == "ratio" or width is None:
-        return significant(number)
-    return fixed(number, decimals(width))
+    places = _places(row)
+    return significant(number) if row.scale == "ratio" or places is None else fixed(number, places)
 
 
 def outcome(row: ComparedQuantity) -> str:

@@ -1,4 +1,4 @@
-"""Pack a run as the baseline that this project is gated by: records and test documents of what is trained, no more.
+"""Pack a run as the baseline that this project is gated by: records and test documents, no more.
 
 python tests/baseline/pack.py runs/baseline
 """
@@ -16,8 +16,8 @@ KEPT = (store.HEADER, store.SAMPLES, store.TIMINGS, store.SCORES)
 
 
 def pack(run: Path, archive: Path) -> None:
-    """Write the records of a run's trained cells, with its plan and its test documents."""
-    headers = [header for header in store.read_headers(run) if header.networks]
+    """Write the records of a run's cells, with its plan and its test documents."""
+    headers = store.read_headers(run)
     files = [run / store.PLAN, *sorted((run / "documents").iterdir())]
     files += [store.cell_folder(run, header.cell.id) / name for header in headers for name in KEPT]
     with tarfile.open(archive, "w:xz", preset=9) as packed:

@@ -61,7 +61,7 @@ def _differences(baseline: Side, run: Side, margins: Margins) -> dict[tuple[str,
         (pair.a.name, row.quantity): (row.evidence, "both runs")
         for pair, entry in zip(pairs, comparison.compare(baseline, run).entries, strict=True)
         for row in entry.quantities
-        if row.quantity in metrics and row.evidence is not None and row.evidence.detectable() is not None
+        if row.quantity in metrics and row.evidence is not None and not quality.is_unchanged(row)
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmarks.stats import holm_factors
 from benchmarks.stats.evidence import TextEvidence
 from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
 from benchmarks.tracking.gate.verdict import GateFinding
-from benchmarks.tracking.pairs import EntryPair
+from benchmarks.tracking.pairs import EntryPair, SideEntry
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity
 
 _SAME = "the texts are the same, byte for byte"
@@ -82,11 +82,37 @@ def _gated(
     for row in entry.quantities:
         if row.kind == "quality" and row.quantity in metrics and row.direction != "none":
             margin, worse = metrics[row.quantity].of(row.a or 0.0), worse_of(row.direction)
-            yield GatedRow(entry, row, margin, worse, _SAME if same and _unchanged(row) else "")
+            yield GatedRow(entry, row, margin, worse, _SAME if same and is_unchanged(row) else "")
         elif row.kind == "calls" and margins.calls is not None:
             constant = isinstance(row.evidence, TextEvidence) and np.ptp(row.evidence.differences) == 0
             exact = "calls are counted, and every text took so many more or fewer" if constant else ""
+            row = row if constant else by_batch(pair, row)
             yield GatedRow(entry, row, margins.calls.of(row.a or 0.0), "up", exact)
+
+
+def by_batch(pair: EntryPair, row: ComparedQuantity) -> ComparedQuantity:
+    """The row of calls with a difference for each batch, whose texts share their calls: they are one observation."""
+    if not isinstance(row.evidence, TextEvidence):
+        return row
+    ours, theirs = (_calls(entry) for entry in (pair.a, pair.b))
+    batches = [timing.ids for timing in pair.a.cells[0].record.timings if timing.kind == "batch"]
+    apart = [
+        float(np.mean([theirs[key] - ours[key] for key in shared]))
+        for ids in dict.fromkeys(batches)
+        if (shared := [key for key in ids if key in ours and key in theirs])
+    ]
+    evidence = replace(row.evidence, differences=np.array(apart)) if apart else row.evidence
+    return replace(row, evidence=evidence, n=len(apart) or row.n, covers="batches" if apart else row.covers)
+
+
+def _calls(entry: SideEntry) -> dict[str, float]:
+    """The calls of the first network for each text, a mean over seeds."""
+    found: dict[str, list[float]] = {}
+    for cell in entry.cells:
+        first = next(iter(cell.header.networks), "")
+        for sample in cell.record.samples:
+            found.setdefault(sample.id, []).append(float(sample.calls.get(first, 0)))
+    return {key: math.fsum(counts) / len(counts) for key, counts in found.items()}
 
 
 def worse_of(direction: Direction) -> Literal["up", "down"]:
@@ -94,7 +120,7 @@ def worse_of(direction: Direction) -> Literal["up", "down"]:
     return "up" if direction == "lower" else "down"
 
 
-def _unchanged(row: ComparedQuantity) -> bool:
+def is_unchanged(row: ComparedQuantity) -> bool:
     """Whether a value, and that of each text, is the same."""
     if isinstance(row.evidence, TextEvidence):
         return not row.evidence.differences.any()

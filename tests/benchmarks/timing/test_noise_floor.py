@@ -121,8 +121,11 @@ def test_machines_of_one_make_share_a_class() -> None:
     name = environment.hardware_class(one)
     assert name.startswith("intel-r-xeon-r-2-8-ghz-")
     assert environment.hardware_class({**one, "memory_bytes": (16 << 30) - 5_000_000, "system": "Linux 7"}) == name
-    for other in ({"cores": 8}, {"memory_bytes": 32 << 30}, {"kind": "cuda", "host": "Intel"}, {"name": "AMD"}):
+    assert environment.hardware_class({**one, "memory_bytes": 64 << 30}) == name
+    for other in ({"cores": 8}, {"kind": "cuda", "host": "Intel"}, {"name": "AMD"}):
         assert environment.hardware_class({**one, **other}) != name
+    gpu = {"kind": "cuda", "name": "NVIDIA A100", "host": "AMD EPYC", "cores": 16, "memory_bytes": 40 << 30}
+    assert environment.hardware_class(gpu) != environment.hardware_class({**gpu, "memory_bytes": 80 << 30})
     assert "/" not in environment.hardware_class({"name": "../../тест"})
     assert environment.hardware_class({}).startswith("none-")
 

@@ -261,6 +261,16 @@ def test_noise_of_a_system_that_was_not_measured_is_given_as_a_range(made: MadeR
     assert {(n.system, n.setting): n.deviation for n in training_noise.MEASURED}["mdlm", "cached-32"] == 0.003
 
 
+def test_other_seeds_are_named_and_a_floor_of_other_seeds_may_be_what_it_was(made: MadeRun, tmp_path: Path) -> None:
+    a, b = pair(made)
+    for run, seed in ((a, 0), (b, 3)):
+        run.add("gpt2", "greedy", per_text("quality", scores(seed)), seed=seed)
+        run.add("copy", "default", per_text("quality", scores(9)), seed=seed)
+    found = compared(a, b, tmp_path)
+    assert "seeds “0” against “3”" in found.entries[0].differs
+    assert [len(entry.quantities) for entry in found.entries] == [2, 0]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_of_one_or_two_documents_nothing_can_be_told(tmp_path: Path, count: int) -> None:
     a, b = MadeRun(documents(count)), MadeRun(documents(count))

@@ -186,6 +186,14 @@ def test_an_evaluator_that_says_nothing_of_its_spread_judges_groups_of_documents
     assert found.low <= 0 <= found.high  # of which no more is known
 
 
+def test_a_corpus_score_that_is_the_same_whatever_is_drawn_takes_no_test(tmp_path: Path) -> None:
+    a, b = (judged(tmp_path / name, 0.1 + 0.2 * seed, seed, ("bleu",)) for seed, name in enumerate("ab"))
+    found = compare(read_side(str(a)), read_side(str(b)))
+    copies = rows(found)["bleu_copy"]  # of the sources, which no system writes
+    assert copies.a == copies.b and copies.p is None and "the same on both sides" in copies.reason
+    assert found.correction.startswith("2 tests")  # bleu and calls
+
+
 def test_texts_that_were_not_published_cannot_be_resampled(sides: tuple[Path, Path, Path]) -> None:
     for folder in (sides[0] / "cells").iterdir():
         (folder / store.SAMPLES).unlink()

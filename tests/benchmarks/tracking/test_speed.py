@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import MadeRun, per_text
+from made_runs import MadeRun, documents, per_text
 
 from benchmarks.tracking import speed
 from benchmarks.tracking.comparison import compare
@@ -161,13 +161,26 @@ def test_a_speed_that_is_not_valid_is_refused_by_its_own_verdict(made: MadeRun, 
 def test_a_verdict_on_all_that_was_timed_holds_for_each(made: MadeRun, tmp_path: Path) -> None:
     found = entry(made, tmp_path, {"verdict": {"valid": False, "reasons": ["not alone"]}})
     assert titles(found) == []
-    assert "latency: not valid, side B: not alone" in found.refused
+    assert found.refused == ("latency, throughput@4: not valid, side B: not alone",)
 
 
 def test_sizes_of_batches_are_compared_with_their_like(made: MadeRun, tmp_path: Path) -> None:
     found = entry(made, tmp_path, {}, batches=())
     assert titles(found) == ["latency"]
     assert found.refused == ("throughput@4: not timed on side B",)
+
+
+def test_a_batch_of_all_texts_is_judged_by_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    """Four texts were made at once where sixty-four were asked for: the verdict is that of sixty-four."""
+    verdict = {"valid": True, "reasons": [], "quantities": {"throughput@64": {"valid": True, "reasons": []}}}
+    for name in "ab":
+        run = MadeRun(documents(6))
+        asked = {"header": {"verdict": verdict}, "cell": {"batch_size": 64}}
+        run.add("gpt2", "greedy", per_text("quality", [0.5] * 6), **asked, batches=(2.0,)).write(tmp_path / name)
+    [found] = compare(read_side(str(tmp_path / "a")), read_side(str(tmp_path / "b"))).entries
+    [rate] = [one for one in found.quantities if one.kind == "speed"]
+    assert (rate.title, rate.a) == ("throughput@64", pytest.approx(2.0))  # four texts in two seconds
+    assert "too few" in rate.reason
 
 
 def test_rounds_and_processes_of_newer_records_are_read() -> None:

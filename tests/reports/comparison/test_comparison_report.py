@@ -91,6 +91,16 @@ def test_each_task_is_a_table_and_each_entry_a_block() -> None:
     assert len({table.name for table in found}) == 2
 
 
+def test_no_limit_is_rounded_to_no_change_beside_an_outcome() -> None:
+    worse = quantity(a=5.0, b=5.06, change=0.06, low=0.0004, high=0.12)
+    assert sentences.change(worse) == ("+0.0600", "[0.0004, 0.1200]")
+    assert sentences.value(worse, 5.0) == "5.0000"
+    unsure = dataclasses.replace(worse, outcome="cannot tell", moved="")
+    assert sentences.change(unsure) == ("+0.06", "[0.00, 0.12]")
+    slower = dataclasses.replace(LATENCY, change=1.05, low=1.0004, high=1.1)
+    assert sentences.change(slower) == ("×1.0500", "[1.0004, 1.1000]")
+
+
 def test_what_is_said_of_all_entries_is_said_once() -> None:
     one, other = entry(notes=("Common.", "Of one.")), entry("mdlm fast", notes=("Common.",))
     told = sentences.remarks((one, other))

@@ -44,19 +44,24 @@ class Repository:
 
     def call(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m benchmarks ...` with the code as it is checked out."""
-        environment = {name: text for name, text in os.environ.items() if name not in ("PYTHONPATH", "COSMOS_COMMIT")}
-        environment |= {"PYTHONPATH": str(self.folder), "DRILL_PROCESSES": str(self.processes), "OMP_NUM_THREADS": "1"}
+        kept = {name: text for name, text in os.environ.items() if name != "COSMOS_COMMIT"}
         return subprocess.run(
             [sys.executable, "-m", "benchmarks", *words],
             cwd=self.folder,
-            env={**environment, "HF_HUB_OFFLINE": "1", **variables},
+            env={**kept, **self.variables, **variables},
             capture_output=True,
             text=True,
         )
 
-    def run(self, out: str, *words: str) -> Path:
+    @property
+    def variables(self) -> dict[str, str]:
+        """Of the environment of a process that runs this code."""
+        told = {"PYTHONPATH": str(self.folder), "DRILL_PROCESSES": str(self.processes)}
+        return {**told, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+    def run(self, out: str, *words: str, task: str = "drill") -> Path:
         """Make a run, and see that it is whole."""
-        done = self.call("run", "--task", "drill", "--out", out, *words)
+        done = self.call("run", "--task", task, "--out", out, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         return self.folder / out
 
@@ -64,23 +69,24 @@ class Repository:
         return self.call("gate", *words, **variables)
 
 
-def made(home: Path) -> Repository:
-    """The code of this tree with the drill's system, in a repository of one commit."""
+def made(home: Path, *, simulated: bool = True) -> Repository:
+    """The code of this tree in a repository of one commit; with the drill's system and its time, if `simulated`."""
     folder = home / "clone"
     folder.mkdir()
     for name in PACKAGES:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "published"))
-    for path in DRILL.glob("*.py"):
-        shutil.copy(path, folder)
-    information = folder / "drill-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: drill\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(ENTRY_POINTS)
-    (folder / ".gitignore").write_text("__pycache__/\nruns/\n")
+    if simulated:
+        for path in DRILL.glob("*.py"):
+            shutil.copy(path, folder)
+        information = folder / "drill-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: drill\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(ENTRY_POINTS)
+    (folder / ".gitignore").write_text("__pycache__/\nruns/\ngate.*\n")
     processes = home / "processes"
     processes.mkdir()
     repository = Repository(folder, processes)
     repository.git("init", "-q")
     repository.git("add", "-A")
-    repository.git("commit", "-qm", "The code as it is, and the drill's system")
+    repository.git("commit", "-qm", "The code as it is")
     return repository
