@@ -27,6 +27,8 @@ from benchmarks.records.schema import Signature
 from benchmarks.tracking.history import tables
 from benchmarks.tracking.history.analysis import read
 from benchmarks.tracking.history.identity import micro_machine
+from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT
+from benchmarks.tracking.history.series import doubtful
 from cosmos.io.files import make_folder, replacing
 
 if TYPE_CHECKING:
@@ -45,7 +47,10 @@ _DEFINITIONS = {
         "order by created, cell, metric"
     ),
     "timings": (
-        f"select {_CELL}, j.kind as kind, j.index as number, len(j.ids) as texts, j.seconds as seconds, valid, {_MADE} "
+        f"select {_CELL}, j.kind as kind, j.index as number, len(j.ids) as texts, j.seconds as seconds, "
+        "case when j.kind = 'latency' then latency_valid "
+        "when j.kind = 'batch' or j.kind = 'sweep' and len(j.ids) = size "
+        f"then throughput_valid end as valid, {_MADE} "
         "from (select number as record, j from timing_lines) join cells on record = cells.number "
         "order by created, cell, kind, j.index"
     ),
@@ -83,12 +88,19 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
     rows = [(number, *said.names, said.seed, said.machine) for number, said in abouts.items()]
     columns = {"number": "BIGINT", **dict.fromkeys(_CELL.split(", "), "VARCHAR"), "seed": "BIGINT"}
     tables.put(base, "named", {**columns, "machine": "VARCHAR"}, rows)
+    told = base.execute(
+        f"select number, h.j.verdict.valid, h.j.verdict.quantities::varchar, {tables.SIZE} from headers h"
+    ).fetchall()
+    doubts = [(number, size, doubtful(valid, said, size)) for number, valid, said, size in told]
+    verdicts = [(number, size, THROUGHPUT not in doubt, LATENCY not in doubt) for number, size, doubt in doubts]
+    columns = {"number": "BIGINT", "size": "BIGINT", "throughput_valid": "BOOLEAN", "latency_valid": "BOOLEAN"}
+    tables.put(base, "verdicts", columns, verdicts)
     base.execute(
         "create table cells as select named.*, h.j.device->>'name' as device, h.j.commit as commit, "
         "coalesce(h.j.dirty, false) as dirty, "
-        "try_cast(h.j.created as timestamptz) as created, h.j.verdict.valid as valid, "
+        "try_cast(h.j.created as timestamptz) as created, size, throughput_valid, latency_valid, "
         "parse_filename(h.folder) as cell, h.folder[:-length(parse_filename(h.folder)) - 8] as run "
-        "from named join headers h using (number)"
+        "from named join headers h using (number) join verdicts using (number)"
     )
     told = base.execute(
         "select distinct j.signature::varchar from score_lines where j.signature is not null"

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.records import validity
 from benchmarks.records.schema import Direction
+from benchmarks.tracking.history import tables
 from benchmarks.tracking.history.commits import Code, impossible_times, known_commits, ordered, seconds_of
 from benchmarks.tracking.history.identity import About, micro_machine, unlike
 from benchmarks.tracking.history.schema import LATENCY, THROUGHPUT, Break, HistoryLine, HistoryPoint, Kind, Series
@@ -62,10 +64,10 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
         metrics: those that are wanted; all if none.
     """
     headers = base.execute(
-        "select number, folder, j.commit, j.dirty, coalesce(j.created, ''), j.finished, j.verdict.valid from headers "
-        "where j.status = 'done'"
+        "select number, folder, j.commit, j.dirty, coalesce(j.created, ''), j.finished, j.verdict.valid, "
+        f"j.verdict.quantities::varchar, {tables.SIZE} from headers h where j.status = 'done'"
     ).fetchall()
-    found = Numbers(times=[(commit, created, finished) for _, _, commit, _, created, finished, _ in headers])
+    found = Numbers(times=[(commit, created, finished) for _, _, commit, _, created, finished, *_ in headers])
     kinds: dict[int, int] = {}  # what one object says is said of many records, and by several objects alike
     known: dict[tuple[tuple[str, str], ...], int] = {}
     for about in abouts.values():
@@ -74,16 +76,16 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
             if kinds[id(about)] == len(found.asked):
                 found.asked.append(about.asked)
     origins = {}
-    for number, folder, commit, dirty, created, _, valid in headers:
+    for number, folder, commit, dirty, created, _, *verdict in headers:
         code = Code(commit, bool(dirty), number if dirty or commit is None else None)
         about = abouts[number]
         run = folder.rpartition("/cells/")[0]
-        origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), valid is False, run)
+        origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), doubtful(*verdict), run)
     lines: dict[tuple[int, str, str], HistoryLine] = {}
     interned: dict[HistoryLine, HistoryLine] = {}
 
     def add(number: int, kind: Kind, metric: str, value: float, direction: Direction, signature: str) -> None:
-        about, asked, code, made, begun, doubtful, run = origins[number]
+        about, asked, code, made, begun, doubts, run = origins[number]
         if (line := lines.get((id(about), metric, direction))) is None:
             task, source, system, preset, setting = about.names
             unit = _SPEEDS[metric][1] if kind == "speed" else ""
@@ -91,7 +93,7 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
                 kind, metric, task, source, preset, system, setting, about.machine, about.device, direction, unit
             )
             line = lines[id(about), metric, direction] = interned.setdefault(line, line)
-        doubt = doubtful and kind == "speed"
+        doubt = metric in doubts
         found.rows.append(MeasuredNumber(line, (asked, signature), code, made, begun, about.seed, value, doubt, run))
 
     for number, metric, direction, signature, value in _scores(base):
@@ -109,6 +111,24 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
     return found
 
 
+def doubtful(valid: bool | None, by_quantity: str | None, size: int | None) -> frozenset[str]:
+    """Which of the speeds of a cell are not valid, by its verdict (`benchmarks.records.validity`).
+
+    Args:
+        valid: of all that was timed, as before schema 6.
+        by_quantity: JSON of the verdicts on each quantity, as from then on; None or null before.
+        size: texts at once of the scored ones.
+    """
+    said = None if by_quantity is None else json.loads(by_quantity)
+    if not isinstance(said, dict):
+        return frozenset() if valid else frozenset(_SPEEDS)
+    names = {THROUGHPUT: validity.throughput(size or 0), LATENCY: validity.LATENCY}
+    told = {metric: said.get(name) for metric, name in names.items()}
+    return frozenset(
+        metric for metric, verdict in told.items() if not (isinstance(verdict, dict) and verdict.get("valid") is True)
+    )
+
+
 def _scores(base: duckdb.DuckDBPyConnection) -> list[tuple[int, str, Direction, str, float]]:
     return base.execute(
         "select number, j.metric, case when j.direction in ('higher', 'lower') then j.direction else 'none' end, "
@@ -118,8 +138,10 @@ def _scores(base: duckdb.DuckDBPyConnection) -> list[tuple[int, str, Direction, 
 
 def _speeds(base: duckdb.DuckDBPyConnection) -> list[tuple[int, float | None, float | None]]:
     return base.execute(
-        "select number, sum(len(j.ids)) filter (j.kind = 'batch') / sum(j.seconds) filter (j.kind = 'batch'), "
-        "median(j.seconds) filter (j.kind = 'latency') from timing_lines group by number"
+        "select number, sum(len(t.j.ids)) filter (t.j.kind <> 'latency') / sum(t.j.seconds) filter (t.j.kind <> "
+        "'latency'), median(t.j.seconds) filter (t.j.kind = 'latency') "
+        f"from timing_lines t join headers h using (number) where {tables.COUNTS} "
+        "and h.j.networks is not null and h.j.networks::varchar <> '{}' group by number"
     ).fetchall()
 
 

@@ -28,7 +28,11 @@ _HEADER = {
     "training": {
         "steps": "BIGINT", "seconds": "DOUBLE", "flops": "DOUBLE", "validation_loss": "DOUBLE",
     },
-    "trained_with": {"commit": "VARCHAR"}, "verdict": {"valid": "BOOLEAN"}, "files": {"samples.jsonl": "VARCHAR"},
+    "trained_with": {"commit": "VARCHAR"}, "networks": "JSON",
+    "verdict": {
+        "valid": "BOOLEAN", "batch_size": "BIGINT", "quantities": "JSON",
+        "stalled": [{"kind": "VARCHAR", "index": "BIGINT"}],
+    }, "files": {"samples.jsonl": "VARCHAR"},
     "schema": "BIGINT",
 }  # fmt: skip
 _SCORE = {
@@ -103,19 +107,25 @@ def load_headers(base: duckdb.DuckDBPyConnection, files: Files) -> tuple[dict[in
 def _abouts(base: duckdb.DuckDBPyConnection) -> tuple[dict[int, About], list[str]]:
     """What each record is about. Of records that say the same of cell and machine one is parsed."""
     kinds = base.execute(
-        "select list(number), any_value(content), min(folder) from headers group by j.cell::varchar, "
-        f"json_merge_patch(j.device, '{_FLEETING}')::varchar, j.packages::varchar, "
+        "select list(number order by number), arg_min(content, number), arg_min(folder, number) from headers "
+        f"group by j.cell::varchar, json_merge_patch(j.device, '{_FLEETING}')::varchar, j.packages::varchar, "
         "j.documents::varchar, j.tokenizer.sha256"
     ).fetchall()
     found: dict[int, About] = {}
     damaged: list[str] = []
     for numbers, content, folder in kinds:
-        try:
-            said = about(_header(json.loads(content), Path(folder)))
-        except UserError as error:
-            damaged.append(f"Left out: {error}")
-            continue
-        found |= dict.fromkeys(numbers, said)
+        for place, number in enumerate(numbers):
+            if place:  # the one before is damaged in what the others need not share
+                [(content, folder)] = base.execute(
+                    "select content, folder from headers where number = $1", [number]
+                ).fetchall()
+            try:
+                said = about(_header(json.loads(content), Path(folder)))
+            except UserError as error:
+                damaged.append(f"Left out: {error}")
+                continue
+            found |= dict.fromkeys(numbers[place:], said)
+            break
     rows = [(number, said.machine, said.device) for number, said in found.items()]
     _put(base, "abouts", {"number": "BIGINT", "machine": "VARCHAR", "processor": "VARCHAR"}, rows)
     base.execute("delete from headers where number not in (select number from abouts)")
@@ -164,6 +174,13 @@ def load_scores(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
 def load_timings(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
     """Make the table `timing_lines`, of records that are done."""
     return _load_lines(base, "timing", files.timings, "timings.jsonl", _TIMING, "kind")
+
+
+SIZE = "coalesce(h.j.verdict.batch_size, (h.j.cell->>'batch_size')::bigint)"  # texts at once of the scored ones
+COUNTS = (  # what of `timing_lines t` and `headers h` speeds rest on, as `benchmarks.records.validity.calls_of` has it
+    f"(t.j.kind in ('batch', 'latency') or (t.j.kind = 'sweep' and len(t.j.ids) = {SIZE})) and t.j.seconds > 0 and "
+    "coalesce(len(list_filter(h.j.verdict.stalled, lambda s: s.kind = t.j.kind and s.index = t.j.index)), 0) = 0"
+)
 
 
 def load_samples(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.records import seals, store
 from benchmarks.records.files import line
-from benchmarks.records.schema import Cell, Header, Score, Signature, TimingRecord, to_json
+from benchmarks.records.schema import Cell, Header, Network, Score, Signature, TimingRecord, to_json
 
 CELL = Cell(
     task="detox", task_version="1", source="world", data={"train": 10, "seed": 0}, system="gpt2", preset="nano",
@@ -40,6 +40,9 @@ def record(
     latency: Sequence[float] = (),
     texts: str = "a",
     valid: bool = True,
+    verdict: Mapping[str, Any] | None = None,
+    networks: bool = True,
+    sweep: Mapping[int, float] | None = None,
     device: Mapping[str, Any] = DEVICE,
     documents: str = "0" * 64,
     **cell: Any,
@@ -55,11 +58,14 @@ def record(
         TimingRecord(kind, number, ("t0", "t1") if kind == "batch" else ("t0",), value, {})  # type: ignore[arg-type]
         for number, (kind, value) in enumerate(timed)
     ]
+    rows += [TimingRecord("sweep", size, ("t",) * size, value, {}) for size, value in (sweep or {}).items()]
     (folder / store.TIMINGS).write_text("".join(line(to_json(row)) for row in rows))
     made = f"2026-{1 + day // 28 % 12:02d}-{1 + day % 28:02d}T{day // 336 % 24:02d}:00:00+00:00"
     header = Header(
         asked, "done", created=made, finished=made, command="python -m benchmarks run", method=asked.system,
-        commit=commit, dirty=dirty, packages=PACKAGES, device=dict(device), verdict={"valid": valid, "reasons": []},
+        commit=commit, dirty=dirty, packages=PACKAGES, device=dict(device),
+        verdict={"valid": valid, "reasons": []} | dict(verdict or {}),
+        networks={"gpt2": Network(10, 10)} if networks else {},
         documents={"test": {"count": 20, "sha256": documents}, "train": {"count": 10, "sha256": "1" * 64}},
         tokenizer={"name": "words", "sha256": "2" * 64},
         files=seals.file_hashes(folder, [store.SAMPLES, store.TIMINGS]),

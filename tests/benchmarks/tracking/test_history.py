@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines.contract import UserError
-from benchmarks.records.schema import Signature
+from benchmarks.records.schema import SCHEMA, Signature
 from benchmarks.tracking.history import analysis, tables
 from benchmarks.tracking.history.schema import History, Series
 
@@ -187,7 +187,7 @@ def test_what_is_damaged_is_left_out_and_told_and_costs_nothing_else(tmp_path: P
     (folders[0] / "header.json").write_text(header[: len(header) // 2])
     (folders[1] / "header.json").write_bytes(b"\xff\xfe\x00garbage")
     (folders[2] / "header.json").write_text("[1]")
-    (folders[3] / "header.json").write_text(header.replace('"schema": 5', '"schema": 99'))
+    (folders[3] / "header.json").write_text(header.replace(f'"schema": {SCHEMA}', '"schema": 99'))
     lines = (folders[4] / "scores.jsonl").read_text().splitlines(keepends=True)
     (folders[4] / "scores.jsonl").write_text(lines[0] + lines[1][:40])
     lines = (folders[5] / "scores.jsonl").read_text().splitlines(keepends=True)
@@ -294,3 +294,37 @@ def test_the_work_of_the_database_is_the_same_for_few_and_many_records(tmp_path:
         analysis.history(base, tmp_path / str(size))  # type: ignore[arg-type]
         counts.append(base.statements)
     assert counts[0] == counts[1] > 10
+
+
+def test_speeds_rest_on_what_the_verdict_says_they_do(tmp_path: Path) -> None:
+    """Sweeps of as many texts at once count, of others not; stalled calls not; each quantity has its own verdict; and
+    what runs no network has no speed."""
+    verdict = {
+        "batch_size": 2,
+        "stalled": [{"kind": "batch", "index": 1, "reason": "x"}],
+        "quantities": {"latency": {"valid": False, "reasons": ["x"]}, "throughput@2": {"valid": True, "reasons": []}},
+    }
+    record(
+        tmp_path / "run", commit=commit_of(0), scores={"exact_j": 0.5}, seconds=[1.0, 50.0], latency=[0.1, 0.3, 0.2],
+        sweep={2: 3.0, 8: 70.0}, verdict=verdict,
+    )  # fmt: skip
+    record(
+        tmp_path / "floor", commit=commit_of(0), system="copy", seconds=[1.0], scores={"exact_j": 0.1}, networks=False
+    )
+    history = read(tmp_path)
+    points = {each.line.metric: each.points[0] for each in history.series if each.line.kind == "speed"}
+    assert (points["texts_per_second"].value, points["texts_per_second"].doubtful) == (pytest.approx(4 / 4.0), 0)
+    assert (points["latency"].value, points["latency"].doubtful) == (pytest.approx(0.2), 1)
+    assert len(history.series) == 4
+
+
+def test_a_damaged_header_does_not_cost_others_of_its_cell(tmp_path: Path) -> None:
+    for number in range(4):
+        record(tmp_path / f"run{number}", commit=commit_of(number), day=number, scores={"exact_j": 0.5})
+    spoilt = 0
+    for header in sorted(tmp_path.glob("*/cells/*/header.json"))[:2]:
+        header.write_text(header.read_text().replace('"command": "python', '"command": "perl'))
+        spoilt += 1
+    history = read(tmp_path)
+    left = [note for note in history.notes if note.startswith("Left out")]
+    assert len(only(history).points) + len(left) == 4 and len(left) <= spoilt
