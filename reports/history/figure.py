@@ -4,22 +4,33 @@ same records."""
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.tracking.history.schema import THROUGHPUT, History, Series
-from reports.figures import COLOURS, MARKERS, PAPER, QUIET, STYLE, Picture, picture_of, plain
+from reports.figures import COLOURS, MARKERS, PAPER, QUIET, STYLE, plain, svg_of
 from reports.templating import printable
 
 MOST_LINES, MOST_ROWS, MOST_COLUMNS, MOST_TICKS = 8, 4, 3, 9
 _COMMIT = 7  # digits of a commit at a tick
 
 
-def of_metric(history: History, metric: str) -> Picture:
+@dataclass(frozen=True)
+class HistoryFigure:
+    """A figure as SVG, the same with its colours as CSS variables, and its caption."""
+
+    svg: str
+    themed: str
+    caption: str
+
+
+def of_metric(history: History, metric: str) -> HistoryFigure:
     """A metric of all entries: a row of axes for each task, a column for each class of machines."""
     every = [each for each in history.series if each.line.metric == metric]
     asked = _first(Counter(each.line.asked for each in every), MOST_ROWS)
@@ -34,13 +45,13 @@ def of_metric(history: History, metric: str) -> Picture:
             for axes, machine in zip(row, machines, strict=True):
                 here = [each for each in every if (each.line.asked, each.line.machine) == (task, machine)]
                 title = " · ".join(part for part in (task, machine) if part)
-                drawn += _draw(axes, title, here, history.codes)
+                drawn += _draw(axes, title, here, history.codes, 3 if len(machines) == 1 else 2)
             line = every[0].line
             better = f" ({line.direction} is better)" if line.direction != "none" else ""
             row[0].set_ylabel(printable(f"{metric}{f', {line.unit}' if line.unit else ''}{better}"))
             if line.kind != "quality":
                 row[0].set_yscale("log")
-        return picture_of(figure, _caption(metric, drawn, len(every)))
+        return HistoryFigure(*svg_of(figure), _caption(metric, drawn, len(every)))
 
 
 def _caption(metric: str, drawn: int, every: int) -> str:
@@ -53,7 +64,7 @@ def _caption(metric: str, drawn: int, every: int) -> str:
     )
 
 
-def of_speed(history: History) -> Picture | None:
+def of_speed(history: History) -> HistoryFigure | None:
     """Micro-benchmarks and the throughput of records on the same processors, each over its first point; None where
     there is no processor that has both."""
     micro = [each for each in history.series if each.line.kind == "micro"]
@@ -65,7 +76,7 @@ def of_speed(history: History) -> Picture | None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.8 * len(devices)), layout="constrained", facecolor=PAPER)
         for axes, device in zip(figure.subplots(len(devices), 1, squeeze=False)[:, 0], devices, strict=True):
-            _ticks(axes, device, history.codes)
+            _ticks(axes, history.codes)
             axes.set_ylabel("Speed, of the first point")
             axes.set_yscale("log")
             axes.axhline(1.0, color=QUIET, linewidth=0.8)
@@ -80,9 +91,9 @@ def of_speed(history: History) -> Picture | None:
                         [point.place for point in each.points], values, color=colour, linestyle=style, marker="o",
                         markersize=3.5, linewidth=1.1, label=printable(_short(each)),
                     )  # fmt: skip
-            _legend(axes)
-        return picture_of(
-            figure,
+            _legend(axes, device, 3)
+        return HistoryFigure(
+            *svg_of(figure),
             "Macro speed (texts per second of records, solid) and micro speed (pytest-benchmark's medians, dashed) on "
             "the same processor, each over its own first point: above 1 is faster. Threads and packages of "
             "micro-benchmarks are not known, so that only their course is to be read beside the other.",
@@ -97,9 +108,9 @@ def _first(counted: Counter[str], most: int) -> list[str]:
     return sorted(name for name, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:most])
 
 
-def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str]) -> int:
-    """Draw the series of one machine; those that changed most surely first. Returns how many."""
-    _ticks(axes, title, codes)
+def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str], columns: int) -> int:
+    """Draw the series of one machine, those that changed first, under `columns` of names. Returns how many."""
+    _ticks(axes, codes)
     order = sorted(every, key=lambda each: (not each.changes, -len(each.points), each.line, each.points[0].place))
     names = list(dict.fromkeys(_short(each) for each in order))[:MOST_LINES]
     drawn = [each for each in order if _short(each) in names]
@@ -108,7 +119,7 @@ def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str])
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         places, values = [p.place for p in each.points], [p.value for p in each.points]
         first = each is next(other for other in drawn if _short(other) == names[number])
-        label = printable(names[number]) if first else "_"
+        label = printable(textwrap.shorten(names[number], 28, placeholder=" …")) if first else "_"
         axes.plot(places, values, color=colour, marker=marker, markersize=4, linewidth=1.0, label=label)
         hollow = [point for point in each.points if point.doubtful]
         axes.plot(
@@ -119,19 +130,25 @@ def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str])
             axes.axvspan(places[change.first - 1], places[change.last], color=colour, alpha=0.12, linewidth=0)
             middle = (places[change.index - 1] + places[change.index]) / 2
             axes.axvline(middle, color=colour, linewidth=1.1, linestyle=(0, (4, 2)))
-    _legend(axes)
+    _legend(axes, title, columns)
     return len(drawn)
 
 
-def _ticks(axes: Axes, title: str, codes: Sequence[str]) -> None:
+def _ticks(axes: Axes, codes: Sequence[str]) -> None:
     plain(axes)
-    axes.set_title(printable(title), loc="left", fontsize=8.5, color=QUIET, pad=16)
     step = max(1, math.ceil(len(codes) / MOST_TICKS))
     places = list(range(0, len(codes), step))
     labels = [codes[place][:_COMMIT] + ("+" if codes[place].endswith("+") else "") for place in places]
     axes.set_xticks(places, labels=[printable(label) for label in labels], rotation=30, ha="right", fontsize=7.5)
 
 
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, frameon=False, fontsize=7.5, borderaxespad=0.1)
+def _legend(axes: Axes, title: str, columns: int) -> None:
+    """The names of the lines, and above them what the axes are of, over the axes and no wider than they are."""
+    labels = axes.get_legend_handles_labels()[1]
+    wrapped = textwrap.fill(printable(title), 30 * columns)
+    axes.set_title(wrapped, loc="left", fontsize=8, color=QUIET, pad=6 + 12 * math.ceil(len(labels) / columns))
+    if labels:
+        legend = axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=7, borderaxespad=0.1
+        )
+        legend.set_in_layout(False)
