@@ -48,6 +48,8 @@ def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
     if timed[unit].isna().any():
         return Quantity(None, reason=f"not run: no record says how many {unit} were kept")
     value = float(timed[unit].sum()) / float(timed["seconds"].sum())
+    if value == 0:  # nothing was kept: a rate of nothing has no logarithm
+        return Quantity(0.0, n=n)
     if "process" in timed and timed["process"].nunique() >= FEWEST_PROCESSES:
         return _over_processes(timed, unit, value)
     if n < FEWEST_BATCHES:

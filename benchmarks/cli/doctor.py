@@ -61,7 +61,9 @@ class Finding:
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "source", "device", "out")
-    parser.add_argument("--timing", action="store_true", help="measure the noise floor of this machine's timing")
+    parser.add_argument(
+        "--timing", dest="noise", action="store_true", help="measure the noise floor of this machine's timing"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -75,7 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
         _device(choices.device),
         _compilations(),
         *_evaluators(source),
-        *_noise(choices.device, measured=arguments.timing),
+        *_noise(choices.device, measured=arguments.noise),
     ]
     width = max(len(finding.name) for finding in findings) + 2
     for finding in findings:

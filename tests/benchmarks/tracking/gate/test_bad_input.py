@@ -101,19 +101,20 @@ def test_few_texts_without_their_samples_cannot_be_judged(command: Command, base
     assert "do not rule out a loss of up to" in done.stdout and "gate --plan says how many do" in done.stdout
 
 
-def changed(run: Path, **fields: object) -> None:
-    """Have all headers of a run say something else."""
+def changed(run: Path, name: str | None = None, **fields: object) -> None:
+    """Have all headers of a run say something else, and be of a machine with another `name` if one is given."""
     for folder in (run / "cells").iterdir():
         header = store.read_header(folder)
         assert header is not None
-        store.write_header(folder, dataclasses.replace(header, **fields))  # type: ignore[arg-type]
+        device = {**header.device, **({} if name is None else {"name": name})}
+        store.write_header(folder, dataclasses.replace(header, device=device, **fields))  # type: ignore[arg-type]
 
 
 def test_a_baseline_with_uncommitted_changes_has_no_code_to_be_timed(
     command: Command, baseline: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(baseline, tmp_path / "run")
-    changed(baseline, commit="0" * 40, dirty=True)
+    changed(baseline, "another processor", commit="0" * 40, dirty=True)
     done = command("gate", str(run), "--against", str(baseline))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "The baseline was made by commit 0000000000 with uncommitted changes" in done.stdout
@@ -123,7 +124,7 @@ def test_a_baseline_of_no_known_commit_has_no_code_to_be_timed(
     command: Command, baseline: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(baseline, tmp_path / "run")
-    changed(baseline, commit=None, dirty=None)
+    changed(baseline, "another processor", commit=None, dirty=None)
     done = command("gate", str(run), "--against", str(baseline))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "The baseline does not say which commit made it" in done.stdout
