@@ -13,7 +13,7 @@ from benchmarks.tracking.history import bisecting
 from benchmarks.tracking.history.schema import HistoryLine, HistoryPoint
 
 sys.path.insert(0, str(Path(__file__).parent))
-from history_trees import repository
+from history_trees import commit_of, record, repository
 
 # Stands in for `python -m benchmarks gate`: at a commit whose number is below CHANGED the metric has its old value, at
 # those in SKIPPED the program does not run. It is asked as the line asks, and answers by the gate's exit codes.
@@ -103,3 +103,22 @@ def test_the_gate_knows_the_words_of_the_line() -> None:
     keys = dict(word.removeprefix("gate.").split("=") for word in arguments.set)
     margins = gate_margins.read({**keys, "others": False}, "--set")
     assert margins.calls is None and margins.metrics["exact_j"].amount == pytest.approx(0.05)
+
+
+def test_what_a_run_has_besides_the_entry_does_not_stop_the_gate(tmp_path: Path) -> None:
+    """Trivial baselines are part of every run, so that a run made again of one system has more than it was asked for."""
+    from benchmarks.planning.gate_margins import read as margins_of
+    from benchmarks.records import store
+    from benchmarks.tracking.gate.gating import GateRequest, gate
+    from benchmarks.tracking.sides import Side, StoredCell
+
+    sides = []
+    for name, systems in (("good", ("gpt2",)), ("again", ("gpt2", "copy", "unigram"))):
+        folders = [
+            record(tmp_path / name, commit=commit_of(0), scores={"exact_j": 0.5}, system=system, networks=False)
+            for system in systems
+        ]
+        sides.append(Side(name, tuple(StoredCell(tmp_path / name, store.read_cell(each)) for each in folders)))
+    margins = margins_of({"exact_j": 0.05, "others": False, "calls": False}, "a test")
+    result = gate(*sides, GateRequest(margins, systems=("gpt2",), speed=False))
+    assert [(finding.quantity, finding.outcome) for finding in result.findings] == [("exact_j", "pass")]
