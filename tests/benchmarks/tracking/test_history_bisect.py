@@ -106,7 +106,7 @@ def test_the_gate_knows_the_words_of_the_line() -> None:
 
 
 def test_what_a_run_has_besides_the_entry_does_not_stop_the_gate(tmp_path: Path) -> None:
-    """Trivial baselines are part of every run, so that a run made again of one system has more than it was asked for."""
+    """Trivial baselines are part of every run, so that a run made again of one system has more than was asked."""
     from benchmarks.planning.gate_margins import read as margins_of
     from benchmarks.records import store
     from benchmarks.tracking.gate.gating import GateRequest, gate
