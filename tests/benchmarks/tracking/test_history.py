@@ -328,3 +328,10 @@ def test_a_damaged_header_does_not_cost_others_of_its_cell(tmp_path: Path) -> No
     history = read(tmp_path)
     left = [note for note in history.notes if note.startswith("Left out")]
     assert len(only(history).points) + len(left) == 4 and len(left) <= spoilt
+
+
+def test_published_records_of_every_schema_are_read() -> None:
+    history = read(Path(__file__).parents[3] / "reports/published")
+    assert history.counts.cells >= 33 and history.counts.scores >= 532
+    assert not any("left out" in note.lower() for note in history.notes), history.notes
+    assert {each.line.kind for each in history.series} == {"quality", "speed"}
