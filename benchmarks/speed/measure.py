@@ -23,7 +23,7 @@ PART_BLOCKS, PART_SHARE = 5, 0.3  # blocks of calls of one network, and what the
 
 
 @dataclass(frozen=True)
-class Durations:
+class BatchSeconds:
     """Seconds of the calls before a steady state, and of those in it."""
 
     preparation: tuple[float, ...]
@@ -64,7 +64,7 @@ class Bench:
         sizes = {name: _bytes(network) for name, network in self.system.networks().items()}
         return float(sum(sizes[name] * calls for name, calls in work.calls.items()))
 
-    def generation(self, setting: Any, batch: int) -> Durations:
+    def generation(self, setting: Any, batch: int) -> BatchSeconds:
         """Batches from requests to texts, until two in a row agree; then those that count."""
         requests, clock, networks = self.requests(batch), Clock(self.device), self.system.networks()
 
@@ -76,7 +76,7 @@ class Bench:
         durations: list[float] = []
         while len(durations) < LEAST or (sum(durations) < self.seconds and len(durations) < MOST):
             durations.append(call().seconds)
-        return Durations(tuple(warm), tuple(durations), memory.gpu_peak_bytes(self.device))
+        return BatchSeconds(tuple(warm), tuple(durations), memory.gpu_peak_bytes(self.device))
 
     def parts(self, setting: Any, batch: int) -> dict[str, float]:
         """Seconds of one call of each network, in the middle of its work, as the setting captures it.
