@@ -75,11 +75,18 @@ def draw(titles: Sequence[str], panels: Sequence[Panel], fronts: Sequence[Mappin
 
 def picture_of(figure: Figure, said: str) -> Picture:
     """A finished figure in the forms that the writers need, under the caption `said`."""
-    svg, pdf = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    pdf = io.BytesIO()
+    text, themed = svg_of(figure)
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return Picture(text, themed, pdf.getvalue(), said)
+
+
+def svg_of(figure: Figure) -> tuple[str, str]:
+    """A finished figure as SVG, and with its colours as CSS variables for inlining in a page."""
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     text = "\n".join(line.rstrip() for line in svg.getvalue().splitlines()) + "\n"
-    return Picture(text, _themed(text), pdf.getvalue(), said)
+    return text, _themed(text)
 
 
 def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> str:

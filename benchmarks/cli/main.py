@@ -10,8 +10,8 @@ from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
 VERBS = (
-    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate", "speed", "tune",
-    "train-decoder", "list", "doctor", "fetch",
+    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
+    "history", "speed", "tune", "train-decoder", "list", "doctor", "fetch",
 )  # fmt: skip
 
 _HELP = """usage: python -m benchmarks VERB [flags]

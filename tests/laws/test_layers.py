@@ -31,7 +31,7 @@ LAYERS = {
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
         "provenance", "legend", "findings", "tables", "templating", "figures", "study", "costs", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed", "comparison",
+        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

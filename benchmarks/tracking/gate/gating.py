@@ -18,7 +18,7 @@ from benchmarks.tracking.gate.interleaving import Design
 from benchmarks.tracking.gate.side_process import StartSide
 from benchmarks.tracking.gate.timing_jobs import sizes_of
 from benchmarks.tracking.gate.verdict import GateFinding, GateResult
-from benchmarks.tracking.pairs import EntryPair, SideEntry, entries, match
+from benchmarks.tracking.pairs import EntryPair, SideEntry, entries, match, summed_up
 from benchmarks.tracking.schema import ComparedEntry
 from benchmarks.tracking.sides import Side
 
@@ -65,7 +65,8 @@ def narrowed(side: Side, systems: Collection[str]) -> Side:
 def gate(baseline: Side, run: Side, asked: GateRequest) -> GateResult:
     """Judge a run by its baseline."""
     baseline = narrowed(baseline, asked.systems)
-    pairs, refused = match(baseline, run)
+    pairs, unpaired = match(baseline, run)
+    refused = summed_up(unpaired)
     found = list(_missing(baseline, run, refused))
     notes = [*run.notes, *(note for note in baseline.notes if note not in run.notes)]
     notes += [sentence for sentence in refused if _only_in(run, sentence)]
