@@ -115,8 +115,10 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             max_source_tokens=max(1, self.limits.source_tokens),
         )
 
-    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
-        """Of every position [B, L, V], from standardised latents [B, N, C], where all are decoded at once."""
+    def decode(self, latents: Tensor, source: SourceStates | None, vocabulary: int) -> Tensor:
+        """The most probable of so many tokens at each position after [CLS], int64 [B, L], from standardised latents
+        [B, N, C], where all are decoded at once. A decoder from elsewhere may write longer texts than the task wants;
+        only those positions are read that it does."""
         raise NotImplementedError
 
     def positions(self, longest: int) -> int:
@@ -362,9 +364,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
-        logits = self.logits(latents, SourceStates(*source) if source else None)
-        # A decoder from elsewhere may write longer texts than the task wants.
-        return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
+        return self.decode(latents, SourceStates(*source) if source else None, len(self.vocabulary))
 
     def latents(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""

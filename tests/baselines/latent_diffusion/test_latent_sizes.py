@@ -51,9 +51,11 @@ def works(system: LatentDiffusionSystem) -> None:
         system.model = model
         if hasattr(model.decoder, "decoder"):  # word by word
             logits = model.decoder.decoder.teach(torch.zeros(2, 5, dtype=torch.int64), latents)
+            assert logits.shape == (2, 5, 96)
         else:
-            logits = system.logits(latents, source)
-    assert loss.shape == () and logits.shape[0] == 2 and logits.shape[-1] == 96
+            tokens = system.decode(latents, source, 90)
+            assert len(tokens) == 2 and tokens.shape[1] < shape["length"] and tokens.dtype == torch.int64
+    assert loss.shape == ()
 
 
 OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that their keys are refused

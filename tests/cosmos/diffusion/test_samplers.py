@@ -191,7 +191,7 @@ def test_a_network_gets_time_estimate_and_condition():
     condition, x = source(denoiser), noise()
     with torch.no_grad():
         found = with_network(denoiser, condition)(x, 0.3, x.flip(1))
-        assert torch.equal(found, denoiser(x, torch.tensor([0.3, 0.3]), x.flip(1), condition))
+        torch.testing.assert_close(found, denoiser(x, torch.tensor([0.3, 0.3]), x.flip(1), condition))
         assert not torch.allclose(found, with_network(denoiser, condition)(x, 0.3, None), atol=1e-4)
 
 
@@ -200,7 +200,7 @@ def test_a_network_that_knows_no_estimates_is_given_none():
     condition = source(denoiser)
     with torch.no_grad():
         found = with_network(denoiser, condition, self_conditioned=False)(x, 0.3, x.flip(1))
-        assert torch.equal(found, with_network(denoiser, condition)(x, 0.3, None))
+        torch.testing.assert_close(found, with_network(denoiser, condition)(x, 0.3, None))
 
 
 def test_a_torch_generator_serves_as_well():
