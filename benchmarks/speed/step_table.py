@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from baselines.contract import RandomTraining, TrainingResult, UserError
 from benchmarks.records.schema import identity
 from benchmarks.speed import ceilings
+from benchmarks.speed.kernels import KernelTime, longest_of, profiler_of
 from benchmarks.speed.measure import empty, peak_bytes
 from benchmarks.speed.step_lines import StepLine, train_steps
-from benchmarks.speed.step_records import KernelTime, StepRecords, StepTime
+from benchmarks.speed.step_records import StepRecords, StepTime
 from benchmarks.timing.clock import Clock
 
 WARM_STEPS, BLOCKS, BLOCK_STEPS = 24, 6, 8
@@ -93,7 +93,7 @@ def table(
             kernels[line.name] = kept.kernels[key]
             say(f"kernels of {line.name}, {modes[-1].name}:")
             for kernel in kernels[line.name]:
-                say(f"  {1e3 * kernel.seconds:8.3f} ms {kernel.share:6.1%} {kernel.calls:7.1f} x  {kernel.name[:90]}")
+                say(kernel.told())
     return {
         "matrix_flops_per_second": most,
         "steps": [asdict(part) for part in found],
@@ -152,8 +152,7 @@ def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) 
     """The kernels that take most of a step, the longest first; on a CPU its operations."""
     empty(options.device)
     on_gpu = options.device.startswith("cuda")
-    activities = [ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]
-    profiler, clock = profile(activities=activities), Clock(options.device)
+    profiler, clock = profiler_of(on_gpu), Clock(options.device)
 
     def watch(step: int) -> None:
         if step in (WARM_STEPS, WARM_STEPS + PROFILED_STEPS):
@@ -161,14 +160,7 @@ def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) 
             (profiler.start if step == WARM_STEPS else profiler.stop)()
 
     _train(line, mode, options, WARM_STEPS + PROFILED_STEPS, watch)
-    field = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    events = [(event.key, event.count, getattr(event, field)) for event in profiler.key_averages()]
-    events = [event for event in events if event[2] > 0]
-    whole = sum(microseconds for *_, microseconds in events)
-    longest = sorted(events, key=lambda event: -event[2])[:most]
-    return [
-        KernelTime(name, count / PROFILED_STEPS, us / 1e6 / PROFILED_STEPS, us / whole) for name, count, us in longest
-    ]
+    return longest_of(profiler, on_gpu, PROFILED_STEPS, most)
 
 
 def _train(
