@@ -87,7 +87,7 @@ class Compressor(nn.Module):
         """`visible` is bool [B, L], False on pads and dropped tokens; latents always see each other."""
         batch, length = visible.shape
         memory = self.from_text(states) + self.positions(length)  # [B, L, W], the same for every layer
-        latents = self.query_norm(self.queries).to(memory.dtype).expand(batch, -1, -1)  # [B, N, W]
+        latents = self.query_norm(self.queries).to(memory.dtype)[None]  # [1, N, W], of which the first layer makes B
         own = visible.new_ones(batch, latents.shape[1])
         mask = torch.cat((own, visible), 1)[:, None, None, :]  # [B, 1, 1, N + L]
         for layer in self.layers:
@@ -131,8 +131,10 @@ class Decompressor(nn.Module):
         """What enters the layers, [1 or B, L, W]. Every position reads the same embedding, so it is mapped once; where
         there is dropout, for each with its own."""
         each = self.training and self.dropout > 0
-        start = self.from_text(self.mask_embedding).expand(*((batch, length) if each else (1, 1)), -1)
-        return self.embedding_gate(self.embedding_feed_forward(start)) + self.positions(length)
+        norm, widen, gelu, dropout, narrow = self.embedding_feed_forward
+        inner = gelu(widen(norm(self.from_text(self.mask_embedding))))  # what comes before the dropout
+        mapped = narrow(dropout(inner.expand(*((batch, length) if each else (1, 1)), -1)))
+        return self.embedding_gate(mapped) + self.positions(length)
 
     def forward(self, latents: Tensor, stop: int | None = None, vocabulary: int | None = None) -> Tensor:
         """The most probable tokens at positions 1, after [CLS], to `stop` - 1 (None: the last), int64 [B, stop - 1].

@@ -61,9 +61,11 @@ def packed_texts(texts: int, length: int, device: torch.device) -> int:
     An attention kernel of a GPU takes a tile of `PACKED_POSITIONS` queries whatever their number, so of texts with 16
     it does an eighth of its work in vain for each. Where all are long, or on a CPU, it is one.
     """
-    if device.type != "cuda" or 2 * length > PACKED_POSITIONS:
-        return 1
-    return next(count for count in range(PACKED_POSITIONS // length, 0, -1) if texts % count == 0)
+    if device.type == "cuda":
+        for count in range(PACKED_POSITIONS // length, 1, -1):
+            if texts % count == 0:
+                return count
+    return 1
 
 
 def attend_packed(query: Tensor, key: Tensor, value: Tensor, count: int) -> Tensor:
