@@ -104,7 +104,7 @@ class CosmosSystem(LatentDiffusionSystem):
         how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
         return ignored_keys(recipe.budget, self.limits, sizes, **how, adapting=adapting)
 
-    def two_stages(self) -> LatentRecipe:
+    def latent_recipe(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,

@@ -300,10 +300,10 @@ class TEncDMSystem(LatentDiffusionSystem):
 
     def reads(self, model: LatentNetworks) -> Read:
         def read(
-            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch
+            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch, compiled: bool
         ) -> tuple[Tensor, Tensor]:
             assert isinstance(decoder, StateDecoder)
-            return read_states(decoder, states, source, batch, compiled=False)
+            return read_states(decoder, states, source, batch, compiled)
 
         return read
 
