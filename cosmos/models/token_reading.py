@@ -26,9 +26,12 @@ def most_probable(states: Tensor, table: Tensor, vocabulary: int, bias: Tensor |
     return (logits if bias is None else logits + bias)[:, :vocabulary].argmax(-1)
 
 
+def chunks_of(states: Tensor, size: int) -> tuple[Tensor, ...]:
+    """States [..., W] as chunks [R, W], one at least, where each has `size` logits."""
+    flat = states.flatten(0, -2)
+    return flat.split(chunk_rows(states.device, size))
+
+
 def chunk_by_chunk(read: Callable[[Tensor], Tensor], states: Tensor, size: int) -> Tensor:
     """`read` of states [..., W], given them as chunks [R, W], as one: [...]. `size` is the number of logits of one."""
-    flat, rows = states.flatten(0, -2), chunk_rows(states.device, size)
-    if len(flat) <= rows:
-        return read(flat).view(states.shape[:-1])
-    return torch.cat([read(part) for part in flat.split(rows)]).view(states.shape[:-1])
+    return torch.cat([read(part) for part in chunks_of(states, size)]).view(states.shape[:-1])
