@@ -149,13 +149,20 @@ def sample_absorb(
     """
     drawn = uniforms_of(seeds, 2 * steps, sequence.shape[1])
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
-        scores = forbid_mask(predict(sequence, t.expand(len(sequence))), mask_id).exp()  # [B, L, V]
+        predicted = predict(sequence, t.expand(len(sequence)))
+        scores, total = compiled_if(seeds.compiled, clean_scores)(predicted, mask_id)
         tokens = compiled_if(seeds.compiled, categorical)(scores, next(drawn))
         uniform = next(drawn)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
-        opens = (uniform < scores.sum(-1).double() * factor) | (number == steps)
+        opens = (uniform < total.double() * factor) | (number == steps)
         sequence = torch.where((sequence == mask_id) & opens, tokens, sequence)
     return sequence
+
+
+def clean_scores(log_scores: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """Scores of clean tokens [..., V], 0 of the mask, and their sum [...]."""
+    scores = forbid_mask(log_scores, mask_id).exp()
+    return scores, scores.sum(-1)
 
 
 def sample_uniform(
