@@ -25,6 +25,7 @@ Summands = tuple[Tensor, ...]
 """What a layer leaves to be added up by the next, in the pass over memory in which that normalises it."""
 
 PACKED_POSITIONS = 128  # of queries or keys that an attention kernel works on at once, whether there are so many or not
+LONGEST_PACKED = 32  # positions of a text; of longer ones there is little to gain
 
 
 class RMSNorm(nn.Module):
@@ -61,7 +62,7 @@ def packed_texts(texts: int, length: int, device: torch.device) -> int:
     An attention kernel of a GPU takes a tile of `PACKED_POSITIONS` queries whatever their number, so of texts with 16
     it does an eighth of its work in vain for each. Where all are long, or on a CPU, it is one.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" and length <= LONGEST_PACKED:
         for count in range(PACKED_POSITIONS // length, 1, -1):
             if texts % count == 0:
                 return count

@@ -95,9 +95,9 @@ def test_packed_texts_see_themselves_alone(texts: int, length: int, count: int) 
 
 def test_short_texts_fill_a_tile_of_a_gpu_as_far_as_their_number_can_be_divided() -> None:
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
-    assert packed_texts(512, 16, gpu) == 8 and packed_texts(256, 8, gpu) == 16 and packed_texts(512, 64, gpu) == 2
+    assert packed_texts(512, 16, gpu) == 8 and packed_texts(256, 8, gpu) == 16 and packed_texts(512, 32, gpu) == 4
     assert packed_texts(12, 16, gpu) == 6 and packed_texts(7, 16, gpu) == 7 and packed_texts(11, 16, gpu) == 1
-    assert packed_texts(1, 16, gpu) == packed_texts(512, 65, gpu) == packed_texts(512, 128, gpu) == 1
+    assert packed_texts(1, 16, gpu) == packed_texts(512, 33, gpu) == packed_texts(512, 128, gpu) == 1
     assert packed_texts(512, 16, cpu) == 1
 
 
