@@ -24,6 +24,7 @@ from cosmos.models.blocks import (
     Summands,
     SwiGLU,
     added_up,
+    begun,
     sinusoid,
 )
 
@@ -141,7 +142,7 @@ class Trunk(nn.Module):
         if self.config.time_width:
             assert time is not None, "a trunk with a time input is told the time"
             told = self.embedded_time(time, x.dtype)
-        stream: Summands = (x,)
+        stream = begun(x)
         for index, block in enumerate(self.blocks):
             source, source_mask = (None, None) if source_kv is None else (source_kv.keys_values[index], source_kv.mask)
             stream = block(stream, rotate, mask, told, source, source_mask)

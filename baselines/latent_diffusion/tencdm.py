@@ -48,7 +48,7 @@ from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.data.loop_states import LoopStates
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
-from cosmos.models.blocks import RMSNorm, Rotary, Summands, added_up, project
+from cosmos.models.blocks import RMSNorm, Rotary, Summands, added_up, begun, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
 from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.models.token_reading import chunk_by_chunk, most_probable
@@ -106,7 +106,7 @@ class StateDecoder(nn.Module):
 
     def hidden(self, states: Tensor, source: SourceStates | None) -> Tensor:
         """What enters the token head, [B, L, W]."""
-        stream: Summands = (self.from_text(states),)
+        stream = begun(self.from_text(states))
         seen = None if source is None or self.from_source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
             told = (

@@ -87,7 +87,7 @@ class Compressor(nn.Module):
         """`visible` is bool [B, L], False on pads and dropped tokens; latents always see each other."""
         batch, length = visible.shape
         memory = self.from_text(states) + self.positions(length)  # [B, L, W], the same for every layer
-        latents = self.query_norm(self.queries).to(memory.dtype)[None]  # [1, N, W], of which the first layer makes B
+        latents = self.query_norm(self.queries).to(memory.dtype).expand(batch, -1, -1)  # [B, N, W]
         own = visible.new_ones(batch, latents.shape[1])
         mask = torch.cat((own, visible), 1)[:, None, None, :]  # [B, 1, 1, N + L]
         for layer in self.layers:

@@ -37,6 +37,7 @@ from cosmos.models.blocks import (
     Summands,
     SwiGLU,
     added_up,
+    begun,
     project,
     sinusoid,
 )
@@ -113,7 +114,7 @@ class SourceEncoder(nn.Module):
 
     def forward(self, states: Tensor, visible: Tensor) -> Tensor:
         """`visible` bool [B, S] must hold at least one True a row."""
-        stream: Summands = (self.project(states),)
+        stream = begun(self.project(states))
         for block in self.blocks:
             stream = block(stream, self.rotary, visible[:, None, None, :])
         x = self.output_norm(added_up(stream))
@@ -189,8 +190,7 @@ class Denoiser(nn.Module):
         unconditional model alone."""
         layers = self.config.layers
         of_time, of_estimate = (shift.chunk(layers, -1) for shift in self.shifts(t, estimate))
-        stream: Summands = (self.begin(x),)
-        skips: list[Summands] = []
+        stream, skips = begun(self.begin(x)), list[Summands]()
         for index, block in enumerate(self.blocks):
             added: list[Summands] = [(of_time[index],), (of_estimate[index],)]
             if index < layers // 2:

@@ -148,7 +148,8 @@ class Vocabulary:
         known = before_end
         if known and not 0 <= min(known) <= max(known) < len(self):
             known = [number for number in known if 0 <= number < len(self)]
-        text = "".join([self._separated[number] for number in known])
+        strings = self._separated
+        text = "".join([strings[number] for number in known])
         text = only_words(text) if self._marks.isdisjoint(known) else with_spaces(words(text))
         return Decoded(text, len(before_end) + finished, finished)
 
