@@ -44,11 +44,25 @@ def test_layers_share_compilations(made: Made, kinds: int, monkeypatch: pytest.M
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == kinds
 
 
+def test_layers_share_compilations_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    torch._dynamo.reset()
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    network, _ = rivals()
+    embedded = nn.Linear(2, WIDTH)(torch.ones(3, LATENTS, 2))
+    methods = [method for method in compilation.compile_blocks({"": network}, training=True) if method[1] == "forward"]
+    with torch.autocast("cpu", torch.bfloat16), compilation.compiled(methods):
+        network(embedded, Rotary(4, LATENTS)).sum().backward()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 1
+
+
 def test_what_is_begun_with_is_learnt_as_far_as_it_can_be() -> None:
     """In training the first layer's input is then of the kind of the others'."""
     for learnt in (True, False):
         x = torch.ones(2, 3, requires_grad=learnt) * 2
         one, nothing = begun(x)
         assert one is x and not bool(nothing.any()) and nothing.requires_grad == learnt
+    with torch.autocast("cpu", torch.bfloat16):
+        assert [part.dtype for part in begun(torch.ones(2))] == [torch.float32, torch.bfloat16]
     with torch.no_grad():
         assert not begun(torch.ones(2, requires_grad=True) * 2)[1].requires_grad
