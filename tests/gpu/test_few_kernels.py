@@ -99,7 +99,7 @@ def test_every_linear_solver_compiled_ends_where_it_does_launched(solver: Any, d
         streams = CounterRNG(torch.arange(16, device=device), fast, fast)
         with compilation.compiled([]):
             found.append(march(denoise, start, grid, RULES[solver], streams).mean)
-    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
