@@ -54,8 +54,9 @@ def merge_heads(x: Tensor) -> Tensor:
 
 def begun(x: Tensor) -> Summands:
     """x and nothing, for the first layer: given the like of what the others are, it needs no compilation of its own."""
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype  # that of a linear map
+    kind, dtype = x.device.type, x.dtype
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)  # that of a linear map
     return x, torch.zeros_like(x, dtype=dtype).requires_grad_(x.requires_grad)
 
 
