@@ -103,7 +103,7 @@ class CosmosSystem(LatentDiffusionSystem):
         how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
         return ignored_keys(recipe.budget, self.limits, sizes, **how, adapting=adapting)
 
-    def two_stages(self) -> LatentRecipe:
+    def latent_recipe(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
@@ -207,9 +207,11 @@ class CosmosSystem(LatentDiffusionSystem):
     def reads(self, model: LatentNetworks) -> Read:
         return decompressor_reads(model.denoiser)
 
-    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
-        raw = self.model.denoiser.normaliser.restore(latents)
-        return self.model.decoder.decompress(raw.to(next(self.model.decoder.parameters()).dtype))
+    def decode(self, latents: Tensor, source: SourceStates | None, vocabulary: int) -> Tensor:
+        decompressor = self.model.decoder.decompressor
+        raw = self.model.denoiser.normaliser.restore(latents).to(next(decompressor.parameters()).dtype)
+        tokens: Tensor = decompressor(raw, self.limits.target_tokens, vocabulary)
+        return tokens
 
     def save(
         self,

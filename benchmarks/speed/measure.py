@@ -83,17 +83,19 @@ class Bench:
 
         Settings that differ in their number of steps alone share them.
         """
-        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
-        short = dataclasses.replace(plain, steps=min(SHORT_STEPS, plain.steps)) if hasattr(plain, "steps") else plain
-        key = (short, capture, batch)
+        plain, capture = uncaptured(setting), capture_of(setting)
+        key = (shortened(plain), capture, batch)
         if key not in self._parts:
-            requests = self.requests(batch)
-            calls = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
-            self._parts[key] = {
-                name: self._call_seconds(self.system.repeated(name, part.positional, part.named, capture))
-                for name, part in calls.items()
-            }
+            calls = self.calls(setting, batch)
+            self._parts[key] = {name: self._call_seconds(call) for name, call in calls.items()}
         return self._parts[key]
+
+    def calls(self, setting: Any, batch: int) -> dict[str, Callable[[], object]]:
+        """A call of each network, in the middle of its work, that can be repeated; as the setting captures it."""
+        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
+        short, requests = shortened(plain), self.requests(batch)
+        found = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
+        return {name: self.system.repeated(name, part.positional, part.named, capture) for name, part in found.items()}
 
     def _call_seconds(self, call: Callable[[], object]) -> float:
         """The median over blocks of calls, which follow each other without a wait, as they do in a loop."""
@@ -110,6 +112,11 @@ class Bench:
                 call()
             means.append((clock.now() - started) / size)
         return statistics.median(means)
+
+
+def shortened(setting: Any) -> Any:
+    """The setting with few steps, where it has steps."""
+    return dataclasses.replace(setting, steps=min(SHORT_STEPS, setting.steps)) if hasattr(setting, "steps") else setting
 
 
 def parameters(networks: Mapping[str, Any]) -> dict[str, int]:

@@ -75,7 +75,7 @@ def _trainings(same: Sequence[PlannedTiming], options: SpeedOptions, device: str
 def _generations(
     same: Sequence[PlannedTiming], options: SpeedOptions, device: str, dtype: str
 ) -> Iterator[SpeedRecord]:
-    bench = _guarded(same[0], partial(_bench, same[0], options, device, dtype))
+    bench = _guarded(same[0], partial(bench_of, same[0], options, device, dtype))
     for entry in same:
         if isinstance(bench, measure.Bench):
             yield _guarded(entry, partial(_generation, entry, bench))
@@ -109,7 +109,7 @@ def _failed(entry: PlannedTiming, reason: str) -> SpeedRecord:
     return SpeedRecord(entry.subject, "failed", now(), {}, reason)
 
 
-def _bench(entry: PlannedTiming, options: SpeedOptions, device: str, dtype: str) -> measure.Bench:
+def bench_of(entry: PlannedTiming, options: SpeedOptions, device: str, dtype: str) -> measure.Bench:
     """The entry's system, ready to generate."""
     system = entry.system(entry.recipe, Limits(0, options.length))
     system.untrained(options.vocabulary, seed=0, device=device, dtype=dtype)

@@ -8,13 +8,13 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from baselines.contract import RandomTraining, SupportsRandomTraining, UserError
 from benchmarks.records.schema import identity
 from benchmarks.speed import step_lines, timed_steps
+from benchmarks.speed.kernels import KernelTime, longest_of, profiler_of
 from benchmarks.speed.step_lines import StepLine
-from benchmarks.speed.step_records import KernelTime, StepRecords, StepTime
+from benchmarks.speed.step_records import StepRecords, StepTime
 from benchmarks.speed.timed_steps import StepCounts
 from benchmarks.timing import ceilings
 from benchmarks.timing.clock import Clock
@@ -89,7 +89,7 @@ def table(
             kernels[line.name] = kept.kernels[key]
             say(f"kernels of {line.name}, {modes[-1].name}:")
             for kernel in kernels[line.name]:
-                say(f"  {1e3 * kernel.seconds:8.3f} ms {kernel.share:6.1%} {kernel.calls:7.1f} x  {kernel.name[:90]}")
+                say(kernel.told())
     return {
         "matrix_flops_per_second": most,
         "steps": [asdict(part) for part in found],
@@ -135,8 +135,7 @@ def measure(line: StepLine, mode: Mode, options: TableOptions, most: float) -> S
 def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) -> list[KernelTime]:
     """The kernels that take most of a step, the longest first; on a CPU its operations."""
     on_gpu = options.device.startswith("cuda")
-    activities = [ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]
-    profiler, clock = profile(activities=activities), Clock(options.device)
+    profiler, clock = profiler_of(on_gpu), Clock(options.device)
 
     first, last = options.counts.warm, options.counts.warm + options.profiled_steps
 
@@ -146,13 +145,7 @@ def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) 
             (profiler.start if step == first else profiler.stop)()
 
     timed_steps.train(_system(line, options), _asked(line, mode, options, last), options.device, watch)
-    field = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    events = [(event.key, event.count, getattr(event, field)) for event in profiler.key_averages()]
-    events = [event for event in events if event[2] > 0]
-    whole = sum(microseconds for *_, microseconds in events)
-    steps = options.profiled_steps
-    longest = sorted(events, key=lambda event: -event[2])[:most]
-    return [KernelTime(name, count / steps, us / 1e6 / steps, us / whole) for name, count, us in longest]
+    return longest_of(profiler, on_gpu, options.profiled_steps, most)
 
 
 def _system(line: StepLine, options: TableOptions) -> SupportsRandomTraining:

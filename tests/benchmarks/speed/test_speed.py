@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch.nn import functional
 from baselines.contract import UserError
 from benchmarks.cli.main import main
 from benchmarks.planning.run_config import gather
-from benchmarks.speed import lines, schema, timed_steps, work
+from benchmarks.speed import lines, profiles, schema, timed_steps, work
 from benchmarks.speed import measure_all as runs
 from benchmarks.timing import ceilings
 from cosmos.recipes import RECIPES
@@ -217,6 +218,25 @@ def test_a_run_measures_every_system_and_says_that_weights_are_random(
     assert by["cosmos", 3].flops == 3 * (by["cosmos", 1].flops or 0)
     for name in ("speed.md", "speed.tex", "speed.html"):
         assert "random weights" in (folder / name).read_text().replace("{}", "")
+
+
+def test_a_profile_tells_the_operations_of_a_generation_and_of_its_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--system", "cosmos,gpt2", "--setting", "cosmos:release-200,gpt2:generate-greedy", "--batch", "2")
+    assert speed(tmp_path, *words, "--profile") == 0
+    said = capsys.readouterr()
+    assert f"kernels: {tmp_path / profiles.FILE}" in said.out
+    found = json.loads((tmp_path / profiles.FILE).read_text())
+    cosmos, gpt2 = (next(found[name] for name in found if name.startswith(system)) for system in ("cosmos", "gpt2"))
+    assert set(cosmos) == {"generation", "denoiser", "decompressor"}
+    assert list(gpt2) == ["generation"]  # its call is handed an object that cannot be given twice
+    for kernels in (*cosmos.values(), *gpt2.values()):
+        seconds = [kernel["seconds"] for kernel in kernels]
+        assert seconds == sorted(seconds, reverse=True) and all(value > 0 for value in seconds)
+        assert sum(kernel["share"] for kernel in kernels) == pytest.approx(1, abs=0.35)  # the longest of all
+        assert any("mm" in kernel["name"] for kernel in kernels)
+    assert "decompressor: " in said.err and not (tmp_path / schema.FILE).exists()
 
 
 def test_what_is_on_disk_is_not_measured_again(measured: tuple[Path, schema.Speed]) -> None:

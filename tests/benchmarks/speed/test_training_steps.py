@@ -96,7 +96,7 @@ def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine) -> None:
     [
         (("--training-steps", "gtp2"), "gpt2"),
         (("--training-steps", "gpt2", "--vocabulary", "3"), "--vocabulary must lie between"),
-        (("--profile",), "--training-steps"),
+        (("--profile", "--training"), "--training-steps"),
         *(
             (("--training-steps", "gpt2", *idle), f"{idle[0].replace('--no-', '--')} has no effect on --training-steps")
             for idle in (
