@@ -127,6 +127,7 @@ def test_reports_know_records_and_statistics(path: Path) -> None:
         "benchmarks.records.schema",
         "benchmarks.records.run_texts",
         "benchmarks.records.store",
+        "benchmarks.records.validity",
         "benchmarks.stats",
         "benchmarks.speed.schema",
         "benchmarks.tracking.schema",
