@@ -10,7 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
-from reports.costs import detail
+from reports.costs import detail, generating
 from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
 from reports.front import shares_on_front
@@ -37,6 +37,7 @@ class Section:
         Table | None
     )  # percentiles of latency, rates of words and tokens, phases and cold start, where they are known
     seeds: Table | None  # what training seeds move, where entries have several
+    costs: Table | None  # memory, energy and operations, where they were measured
     sizes: Table | None  # by number and width of latents, where a method was run with several
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
     tokenizer: Table | None  # what it takes from the references, where it takes anything
@@ -47,7 +48,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.batches, self.speed, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -114,6 +115,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         batches=overview.by_batch(panel, suffix),
         speed=detail.table(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
+        costs=generating.table(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
         front=front,
         tokenizer=overview.before_and_after(panel, suffix),

@@ -64,6 +64,16 @@ class Entry:
         """The same of its throughput."""
         return self._doubts(lambda record: validity.throughput(record.header.batch_size))
 
+    @property
+    def memory_doubts(self) -> tuple[str, ...]:
+        """The same of its peak memory."""
+        return self._doubts(lambda record: validity.MEMORY)
+
+    @property
+    def energy_doubts(self) -> tuple[str, ...]:
+        """The same of its energy."""
+        return self._doubts(lambda record: validity.ENERGY)
+
     def doubts_at(self, size: int) -> tuple[str, ...]:
         """The same of its speed with so many texts at once."""
         if size in self.sweep:

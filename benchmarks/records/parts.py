@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from cosmos.io.typed_json import AnyText, Count
+from cosmos.io.typed_json import Amount, AnyText, Count
 
 Json = dict[str, Any]
 
@@ -56,6 +56,24 @@ class QuantityVerdict(TypedDict, total=False):
     valid: bool
     reasons: list[AnyText]
     calls: Count
+
+
+class QuantityNoise(TypedDict):
+    """The smallest ratio that so many processes and rounds find."""
+
+    ratio: Amount
+    level: Amount
+    power: Amount
+    processes: Count
+    rounds: Count
+
+
+class NoiseFloorSummary(TypedDict, total=False):
+    """What the machine's noise floor was, where it was measured."""
+
+    hardware: str
+    made: str
+    quantities: dict[str, QuantityNoise]
 
 
 class TimedCall(TypedDict):

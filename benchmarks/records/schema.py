@@ -35,19 +35,21 @@ from benchmarks.records.parts import (
     DocumentsDigest,
     MachineDescription,
     MadeWith,
+    NoiseFloorSummary,
     NotMade,
     TimingVerdict,
     TokenizerDescription,
     UndeclaredHeader,
 )
 from benchmarks.records.parts import Json as Json
+from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.timed_call import TimingRecord as TimingRecord
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
 # say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens; 6: timed calls say their
 # round, process, device and CPU seconds, phases, what they kept and a hash of their texts, and a verdict is given for
-# each quantity (`benchmarks.records.validity`)
+# each quantity (`benchmarks.records.validity`), and headers say what generating takes besides time
 SCHEMA = 6
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
@@ -193,6 +195,8 @@ class Header:
     parameters: Network | None = None  # of all networks together, each parameter counted once
     cold_start: Mapping[str, Amount] = field(default_factory=dict)  # seconds of what is done once before the first text
     verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
+    probes: ProbeResults | None = None  # what generating takes besides time, from passes of their own
+    noise_floor: Annotated[Json, NoiseFloorSummary] = field(default_factory=dict)  # of the machine, if it was measured
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
 

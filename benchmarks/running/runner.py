@@ -23,7 +23,7 @@ from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_bud
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
-from benchmarks.running import fitting, reuse, scoring, seating, sitting
+from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
@@ -144,6 +144,8 @@ class _RunExecution:
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
+            if used:
+                probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
 
@@ -295,6 +297,7 @@ class _RunExecution:
         assert header is not None
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
+        verdict = probing.joined(verdict, seat.probed)
         store.write_header(
             folder,
             dataclasses.replace(
@@ -310,6 +313,8 @@ class _RunExecution:
                 parameters=seat.total,
                 cold_start={"load": seat.load_seconds, **seat.generation.cold_start},
                 verdict=verdict,
+                probes=None if seat.probed is None else seat.probed.results,
+                noise_floor=probing.floor_summary(cell.device),
                 files=seals.file_hashes(folder, store.SEALED),
             ),
         )

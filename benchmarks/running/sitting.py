@@ -9,19 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines.contract import Document, System
 from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
 from benchmarks.records.schema import Network
-from benchmarks.running import fresh_processes, seating
+from benchmarks.running import fresh_processes, probing, seating
 from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_status import CellStatus, ProgressReporter, label
 from benchmarks.running.generation import CellGeneration
 from benchmarks.running.likelihoods import TargetLikelihoods
 from benchmarks.timing import memory, probes
 from cosmos.text.round_trip import RoundTrip
+
+if TYPE_CHECKING:
+    from benchmarks.timing.passes import Probed
 
 MOST_SYSTEMS = 16  # in memory together
 FREE = 0.5  # of the memory there is, below which no further system is loaded beside others
@@ -39,6 +42,7 @@ class Seat:
         failed: whether it dropped out.
         closed: whether all was done for which its system was needed.
         parameters, total, no_likelihood: what the header says of the system.
+        probed: what its texts take besides time; None of a floor.
     """
 
     planned: PlannedCell
@@ -51,11 +55,13 @@ class Seat:
     parameters: Mapping[str, Network] = field(default_factory=dict)
     total: Network | None = None
     no_likelihood: str | None = None
+    probed: Probed | None = None
 
     def close(self, folder: Path) -> None:
         """Do what else the system is needed for, and let go of it."""
         assert self.likelihoods is not None
         self.generation.look()
+        self.probed = probing.probe(self.generation, self.planned.cell)
         self.no_likelihood = self.likelihoods.keep(folder)
         self.parameters, self.total = probes.measure(self.networks), probes.total(self.networks)
         self.generation.release()
