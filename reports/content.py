@@ -10,7 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
-from reports.costs import generating
+from reports.costs import detail, generating
 from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
 from reports.front import shares_on_front
@@ -18,7 +18,6 @@ from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
-from reports.speed import detail
 from reports.study import sizes
 from reports.table import Table
 

@@ -224,7 +224,7 @@ class _RunExecution:
         if self.to_generate:
             others = seating.other_documents(self.plan, self.tests)
             sitting.hold(
-                sitting.Table(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
+                sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
                 self.to_generate,
                 self.finish,
             )

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.records.schema import TimingRecord
 from reports import content
+from reports.costs import detail
 from reports.dataframes import read_run
 from reports.panels import panels
-from reports.speed import detail
 
 
 def told(fake_run, verdict=None, processes=(0,)):
