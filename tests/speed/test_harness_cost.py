@@ -163,9 +163,3 @@ def test_a_whole_cell_costs_little_a_call(tmp_path: Path, clock: Callable[[], fl
     found = units(each, clock)
     print(f"harness cost per call: {found:.2f} units, {min(seconds) * 1e6:.0f} microseconds")
     assert found < most
-
-
-@pytest.mark.benchmark(group="harness")
-def test_cost_of_a_timed_call(benchmark: Any) -> None:
-    system, asked, clock = Null(), requests(BATCH), Clock("cpu")
-    benchmark(lambda: timed(system, asked, None, clock))  # type: ignore[arg-type]
