@@ -50,11 +50,29 @@ class NotMade(TypedDict):
     """An empty object: nothing was made yet."""
 
 
+class QuantityVerdict(TypedDict, total=False):
+    """Whether one quantity may be believed, and how many calls it rests on."""
+
+    valid: bool
+    reasons: list[AnyText]
+    calls: Count
+
+
+class TimedCall(TypedDict):
+    """Which line of timings.jsonl is meant, and what is said of it."""
+
+    kind: str
+    index: Count
+    reason: AnyText
+
+
 class TimingVerdict(TypedDict, total=False):
     """As much of a verdict as is read by name."""
 
     valid: bool
     reasons: list[AnyText]
+    quantities: dict[str, Annotated[Json, QuantityVerdict]]
+    stalled: list[TimedCall]
     batch_size: Count
     singles: Count
     singles_equal: Count

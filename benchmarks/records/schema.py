@@ -41,11 +41,14 @@ from benchmarks.records.parts import (
     UndeclaredHeader,
 )
 from benchmarks.records.parts import Json as Json
+from benchmarks.records.timed_call import TimingRecord as TimingRecord
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
-# say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens
-SCHEMA = 5
+# say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens; 6: timed calls say their
+# round, process, device and CPU seconds, phases, what they kept and a hash of their texts, and a verdict is given for
+# each quantity (`benchmarks.records.validity`)
+SCHEMA = 6
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
@@ -188,6 +191,7 @@ class Header:
     earlier: tuple[Annotated[Json, MadeWith], ...] = ()  # of interrupted attempts that left texts, where not as now
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
     parameters: Network | None = None  # of all networks together, each parameter counted once
+    cold_start: Mapping[str, Amount] = field(default_factory=dict)  # seconds of what is done once before the first text
     verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
@@ -228,23 +232,6 @@ class LikelihoodRecord:
     kind: Literal["exact", "bound"]
     draws: Count
     reason: str | None
-
-
-@dataclass(frozen=True)
-class TimingRecord:
-    """One timed call of `System.generate`.
-
-    Kinds: `batch` made the samples that are scored; `latency` made single texts, which equal the scored ones or the
-    verdict says so; `sweep` made other numbers of texts at once, which equal the scored ones likewise; `warmup` came
-    before any of these and counts for nothing.
-    """
-
-    kind: Literal["warmup", "batch", "latency", "sweep"]
-    index: Count
-    ids: tuple[str, ...]
-    seconds: Amount
-    calls: Mapping[str, Count]
-    seal: str = ""  # of this and the samples it made (`benchmarks.records.seals`); none before schema 4
 
 
 @dataclass(frozen=True)

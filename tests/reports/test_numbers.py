@@ -27,6 +27,16 @@ def test_written():
     assert written(0.5, 0.4, 0.6, places=3) == ("0.500", "[0.400, 0.600]")
 
 
+def test_no_rate_is_rounded_away_by_its_own_interval():
+    """A stall of 20 s in one of eight batches was printed as 0 [0, 900] texts a second."""
+    assert written(8.9, 0.0, 900.0) == ("9", "[0, 900]")
+    assert written(79.3, 8.0, 912.0) == ("80", "[10, 910]")
+    assert written(14.0, 0.0, 900.0) == ("14", "[0, 900]")
+    assert written(0.0004, 0.0, 0.02, places=2) == ("0.0004", "[0.0000, 0.0200]")
+    assert written(0.0004, None, None, places=2) == ("0.0004", "")
+    assert written(0.004, 0.001, 0.011, places=2) == ("0.004", "[0.001, 0.011]")
+
+
 def test_small_words():
     assert significant(0.020789) == "0.0208"
     assert significant(0) == "0"
