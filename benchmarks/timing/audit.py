@@ -1,0 +1,244 @@
+"""Whether timings are what they seem, seen on the system itself: each function looks at one thing and says what it saw.
+
+A system is asked again for texts that were scored, without a clock and without hooks, and for texts that nobody asked
+it for before. What works while nothing is asked, what is cheaper the second time, what no shown network did, and texts
+that come out otherwise than when they were timed, are findings. `benchmarks.timing.audit_records` looks at records
+alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from baselines.contract import CallCount, Request, Sample, System
+from benchmarks.timing.clock import Clock
+from benchmarks.timing.findings import Finding, differing
+from benchmarks.timing.idle import Bystanders, Idle
+
+LEAST_SECONDS = 0.002  # what is quicker is too near to the noise of a scheduler to be compared
+AGAIN = 0.6  # share of the time, or of the work, that the same request may take again at least
+CALLS_BEYOND = 1.5  # times as often as counted a network may have worked
+STRANGE = 0.1  # share of products that may be with matrices of no shown network
+ASKING = 0.1  # share of a generation's time that naming the networks may take
+BUSY_CORES, BUSY_DEVICE = 0.1, 0.2  # while nothing is asked
+CLAIMED = 1.5  # times as many tokens as a text has may be claimed
+CLAIMED_TEXTS = 0.1  # share of texts whose lengths may be odd: tokenizers do not agree on every text
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a system is asked again.
+
+    Attributes:
+        requests: for scored texts, in the order and company in which they were made.
+        texts: the scored texts.
+        fresh: other requests of the same shapes, which nobody asked before.
+        exact: whether a text must come out the same however it is made.
+    """
+
+    requests: Sequence[Request]
+    texts: Sequence[str]
+    fresh: Sequence[Request]
+    exact: bool
+
+
+def untimed_texts(made: Sequence[Sample], asked: Asked) -> Finding:
+    """Whether the scored texts come out when nobody measures."""
+    pairs = zip(asked.texts, [str(sample.text) for sample in made], strict=True)
+    return differing("untimed texts", "from the scored ones when they are made untimed", pairs, exact=asked.exact)
+
+
+def plain_answers(made: Sequence[Sample]) -> Finding:
+    """Whether answers are values, and nothing that is worked out when it is looked at, after the clock stopped."""
+    odd = {
+        f"{type(sample).__name__}.{name}"
+        for sample in made
+        for name, kind in (("id", str), ("text", str), ("tokens", int), ("finished", bool))
+        if type(sample) is not Sample or type(getattr(sample, name)) is not kind
+    }
+    if odd:
+        return Finding("plain answers", "found", f"not plain values, which may be worked out later: {_listed(odd)}")
+    return Finding("plain answers", "holds", f"{len(made)} samples are plain values")
+
+
+def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable[[list[str]], list[int]]) -> Finding:
+    """Whether texts have the tokens they claim, and ends where they claim them.
+
+    Args:
+        count: tokens of texts, their end token counted.
+    """
+    problems: dict[str, int] = {}
+    tokens = count([str(sample.text) for sample in made])
+    for sample, request, counted in zip(made, requests, tokens, strict=True):
+        if said := _odd_length(sample, request, counted):
+            problems[said] = problems.get(said, 0) + 1
+    share = sum(problems.values()) / max(1, len(made))
+    if share > CLAIMED_TEXTS:
+        said = "; ".join(f"{number} of {len(made)} {what}" for what, number in problems.items())
+        return Finding("lengths", "found", said, {"share": share})
+    return Finding("lengths", "holds", f"{len(made)} texts have the tokens and ends they claim", {"share": share})
+
+
+def _odd_length(sample: Sample, request: Request, counted: int) -> str | None:
+    """What is odd about the length of one text."""
+    claimed = int(sample.tokens)
+    if claimed > request.max_tokens:
+        return "claim more tokens than were asked for"
+    if claimed > CLAIMED * counted + 2:
+        return "claim more tokens than their texts have"
+    if not sample.finished and counted + 2 < request.max_tokens / CLAIMED:
+        return "are cut, though far from the limit"
+    if sample.finished and sample.sequence is not None and len(sample.sequence) <= claimed:
+        return "claim an end that was not written"
+    return None
+
+
+def alone_and_together(system: System, setting: Any, asked: Asked, sizes: Sequence[int], singles: int) -> Finding:
+    """Whether texts are the same at batch 1 and at the largest size, and the share that is not.
+
+    Args:
+        sizes: how many at once, besides; those beyond the requests there are come as those there are.
+        singles: how many are made alone.
+    """
+    large = asked.requests[: max(sizes)]
+    together = {sample.id: str(sample.text) for sample in system.generate(large, setting)}
+    pairs = [
+        (together[request.id], str(system.generate([request], setting)[0].text)) for request in large[:singles]
+    ]
+    what = f"at batch 1 from those at {len(large)}"
+    if len(large) < 2:
+        return Finding("batch sizes", "cannot tell", "only one text was asked for, which has no company")
+    return differing("batch sizes", what, pairs, exact=asked.exact)
+
+
+def compiled_and_eager(system: System, setting: Any, asked: Asked, texts: Sequence[str], capture: str) -> Finding:
+    """Whether texts are the same as when nothing is compiled or recorded, and the share that is not.
+
+    Args:
+        texts: of the setting as it is.
+        capture: what to compare with.
+    """
+    other = recaptured(setting, capture)
+    if other is None:
+        return Finding("compiled and eager", "does not apply", "the setting has nothing to compile")
+    if other == setting:
+        return Finding("compiled and eager", "does not apply", f"capture is {capture}, as in what would be compared")
+    made = [str(sample.text) for sample in system.generate(asked.requests, other)]
+    what = f"from those with capture {capture}"
+    pairs = zip(texts, made, strict=True)
+    return differing("compiled and eager", what, pairs, exact=False)  # compilers round otherwise; the share says it
+
+
+def recaptured(setting: Any, capture: str) -> Any:
+    """The setting with another capture; None where it has none."""
+    if not dataclasses.is_dataclass(setting) or "capture" not in {f.name for f in dataclasses.fields(setting)}:
+        return None
+    return dataclasses.replace(setting, capture=capture)  # type: ignore[type-var]
+
+
+def repeats(system: System, setting: Any, groups: Sequence[Sequence[Request]], clock: Clock) -> Finding:
+    """Whether the same requests, asked again, are answered faster than they were at first.
+
+    Args:
+        groups: of requests that nobody asked before; each is asked twice.
+    """
+    first, again = [], []
+    for group in groups:
+        for seconds in (first, again):
+            began = clock.now()
+            system.generate(group, setting)
+            seconds.append(clock.now() - began)
+    usual = statistics.median(first)
+    share = statistics.median(b / a for a, b in zip(first, again, strict=True) if a > 0) if usual > 0 else 1.0
+    said = f"asked again, requests take {share:.0%} of the time they took first"
+    if usual < LEAST_SECONDS:
+        return Finding("repeats", "does not apply", f"answers come within {usual:.1g} s, too soon to be compared")
+    return Finding("repeats", "found" if share < AGAIN else "holds", said, {"share": share})
+
+
+def networks_asked(system: System, generation_seconds: float, clock: Clock) -> Finding:
+    """Whether the networks are named at once, without work that belongs to texts."""
+    began = clock.now()
+    system.networks()
+    seconds = clock.now() - began
+    if seconds > max(LEAST_SECONDS, ASKING * generation_seconds):
+        share = seconds / generation_seconds if generation_seconds > 0 else float("inf")
+        said = f"naming the networks takes {seconds:.3g} s, {share:.0%} of a generation, outside the clock"
+        return Finding("networks asked", "found", said, {"seconds": seconds})
+    return Finding("networks asked", "holds", "the networks are named at once", {"seconds": seconds})
+
+
+def weights_used(
+    system: System, setting: Any, requests: Sequence[Request], networks: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Whether the calls that are counted are those that were made, and the same work is done when asked again.
+
+    What is captured runs as it is, since nothing else can be looked at.
+
+    Args:
+        requests: which nobody asked before.
+        networks: what `System.networks` gave, where it was asked already.
+    """
+    networks = system.networks() if networks is None else networks
+    if not networks:
+        return [Finding("network calls", "does not apply", "the system has no networks")]
+    from benchmarks.timing.weights_used import watched
+
+    eager = recaptured(setting, "off") or setting
+    counters = {name: CallCount() for name in networks}
+    handles = [network.register_forward_hook(counters[name]) for name, network in networks.items()]
+    try:
+        first = watched(networks, lambda: system.generate(requests, eager))
+    finally:
+        for handle in handles:
+            handle.remove()
+    counted = {name: counter.calls for name, counter in counters.items()}
+    if not first.operations:
+        if any(counted.values()):
+            return [Finding("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
+        return [Finding("network calls", "found", "texts came without any work in the thread that was asked for them")]
+    again = watched(networks, lambda: system.generate(requests, eager))
+    share = again.flops / first.flops if first.flops else 1.0
+    said = f"asked again, requests take {share:.0%} of the products they took first"
+    repeated = Finding("repeated work", "found" if share < AGAIN else "holds", said, {"share": share})
+    return [_network_calls(counted, first.calls, first.flops, first.strange_flops), repeated]
+
+
+def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flops: float, strange: float) -> Finding:
+    check, share = "network calls", strange / flops if flops else 0.0
+    if share > STRANGE:
+        return Finding(check, "found", f"{share:.0%} of all products are with weights of no shown network")
+    beyond = [
+        f"{name} worked {times:.0f} times and {counted[name]} calls were counted"
+        for name, times in worked.items()
+        if times > CALLS_BEYOND * counted[name]
+    ]
+    if beyond:
+        return Finding(check, "found", "; ".join(beyond))
+    if flops and not any(counted.values()):
+        return Finding(check, "found", "no call of a shown network was counted")
+    said = ", ".join(f"{name} {calls}" for name, calls in counted.items())
+    return Finding(check, "holds", f"counted as the weights were read: {said}", {"strange": share})
+
+
+def outside_the_clock(before: Bystanders, idle: Idle) -> Finding:
+    """Whether anything of the system works, or lives on, while nothing is asked of it."""
+    check, figures = "outside the clock", {"cores": idle.cores}
+    said = []
+    if idle.cores > BUSY_CORES:
+        said.append(f"{idle.cores:.1f} cores are busy")
+    if idle.device is not None and idle.device > BUSY_DEVICE:
+        said.append(f"the device is at work {idle.device:.0%} of the time")
+    if others := before.others():
+        said.append(f"{_listed(others)} live on")
+    if said:
+        return Finding(check, "found", f"while nothing is asked: {'; '.join(said)}", figures)
+    return Finding(check, "holds", "nothing works while nothing is asked", figures)
+
+
+def _listed(names: Sequence[str] | set[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + (" and more" if len(names) > 5 else "")
