@@ -45,18 +45,34 @@ def validity(header: Header, quantity: str) -> Validity:
 
 
 def calls_of(record: Record, quantity: str) -> tuple[TimingRecord, ...]:
-    """The timed calls that a latency or a throughput rests on.
+    """The timed calls of a cell that a latency or a throughput rests on, without those that stalled."""
+    return without_stalled(calls_in(record.timings, record.header.batch_size, quantity), record.header)
+
+
+def calls_in(timings: Iterable[TimingRecord], made: int, quantity: str) -> tuple[TimingRecord, ...]:
+    """The timed calls that a latency or a throughput rests on, stalled ones too.
 
     A throughput of as many texts at once as the scored ones were made by rests on their batches, the last and smaller
-    one too, and on what else was made so many at once.
+    one too, and on what else was made so many at once; but not on a batch some of whose requests were asked alone
+    before, in whose place others were made.
+
+    Args:
+        timings: in the order in which calls were made.
+        made: how many texts the scored ones were made at once.
     """
-    size, made = size_of(quantity), record.header.batch_size
-    kinds = ("latency",) if size is None else ("sweep", "batch") if size == made else ("sweep",)
-    return tuple(
-        timing
-        for timing in counted(record)
-        if timing.kind in kinds and (timing.kind != "sweep" or len(timing.ids) == size)
-    )
+    size = size_of(quantity)
+    found, alone = [], set[str]()
+    for timing in timings:
+        if timing.kind == "latency":
+            alone.add(timing.ids[0])
+            if quantity == LATENCY:
+                found.append(timing)
+        elif timing.kind == "batch":
+            if size == made and alone.isdisjoint(timing.ids):
+                found.append(timing)
+        elif timing.kind == "sweep" and len(timing.ids) == size:
+            found.append(timing)
+    return tuple(found)
 
 
 def swept(record: Record) -> tuple[int, ...]:

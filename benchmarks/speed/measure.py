@@ -66,10 +66,10 @@ class Bench:
 
     def generation(self, setting: Any, batch: int) -> Durations:
         """Batches from requests to texts, until two in a row agree; then those that count."""
-        requests, clock = self.requests(batch), Clock(self.device)
+        requests, clock, networks = self.requests(batch), Clock(self.device), self.system.networks()
 
         def call() -> Call:
-            return timed(self.system, requests, setting, clock)
+            return timed(self.system, networks, requests, setting, clock)
 
         empty(self.device)
         warm = [done.seconds for done in warm_up(call, Protocol(warmups=(2, 5), warmup_seconds=self.seconds))]
