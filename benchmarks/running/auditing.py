@@ -97,15 +97,15 @@ def _checks(
     )
     fresh = StandIns(asked.requests)
     texts: list[str] = []
-    seconds = 0.0
+    known = audit.Took(0.0, 0.0)
 
     def untimed() -> list[Finding]:
-        nonlocal seconds
-        began = clock.now()
-        made = system.generate(asked.requests, setting)
+        nonlocal known
+        _, asking = audit.clocked(clock, system.networks)  # first, as a run does
+        made, known = audit.clocked(clock, lambda: system.generate(asked.requests, setting))
         texts.extend(str(sample.text) for sample in made)
-        seconds = clock.now() - began
         return [
+            audit.networks_asked(asking, known),
             audit.plain_answers(made),
             audit.untimed_texts(made, asked),
             audit.lengths(made, asked.requests, audited.token_counts),
@@ -114,13 +114,12 @@ def _checks(
     sizes = (1, min(audited.largest, bounds.texts))
     groups = [fresh.like(asked.requests) for _ in range(bounds.repeated)]
     yield "untimed texts", untimed
-    yield "networks asked", lambda: [audit.networks_asked(system, seconds, clock)]
     yield "batch sizes", lambda: [audit.alone_and_together(system, setting, asked, sizes, bounds.singles)]
     yield (
         "compiled and eager",
         lambda: [audit.compiled_and_eager(system, setting, asked, texts, audited.capture)],
     )
-    yield "repeats", lambda: [audit.repeats(system, setting, groups, clock)]
+    yield "repeats", lambda: audit.repeats(system, setting, groups, known, clock)
     yield "network calls", lambda: audit.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
     yield "outside the clock", lambda: [audit.outside_the_clock(audited.before, look(device))]
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -51,8 +52,9 @@ def _of_a_library(thread: threading.Thread) -> bool:
     return module.partition(".")[0] in THEIRS
 
 
-def _children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def _children() -> list[Any]:
+    found: list[Any] = psutil.Process().children(recursive=True)
+    return found
 
 
 def cpu_seconds() -> float:

@@ -43,9 +43,9 @@ class WeightsUsed:
     operations: int
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, networks: Mapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.owners = _owners(networks)
         self.known = {_storage(t) for n in networks.values() for t in (*n.parameters(), *n.buffers())}
         self.made: set[int] = set()  # storages that came into being, or were written, meanwhile
@@ -139,4 +139,4 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _place(tensor: Tensor) -> tuple[int, int]:
-    return _storage(tensor), tensor.storage_offset()
+    return _storage(tensor), int(tensor.storage_offset())

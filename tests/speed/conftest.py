@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 from pytest_benchmark.utils import get_machine_id, parse_compare_fail
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 from calibration import unit
+
+HERE = Path(__file__).parent
 
 BASELINES = HERE / "baselines"
 RECORDED = HERE.parents[1] / "runs" / "micro"  # under the folder in which runs are, where `history` looks

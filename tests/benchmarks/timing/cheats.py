@@ -24,10 +24,16 @@ class Time:
     """What time it is."""
 
     now = 100.0
+    cpu = 50.0
+
+    @classmethod
+    def work(cls, seconds: float) -> None:
+        cls.now += seconds
+        cls.cpu += seconds
 
 
 class FakeClock(Clock):
-    """Reads `Time`; the CPU has worked all the while."""
+    """Reads `Time`."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__("cpu")
@@ -36,7 +42,7 @@ class FakeClock(Clock):
         return Time.now
 
     def cpu(self) -> float:
-        return Time.now
+        return Time.cpu
 
 
 class Network(nn.Module):
@@ -50,7 +56,7 @@ class Network(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        Time.now += 0.01 + 0.001 * len(x)
+        Time.work(0.01 + 0.001 * len(x))
         return torch.tanh(x @ self.first) @ self.second + x
 
 
@@ -61,6 +67,8 @@ class Setting:
 
 class Honest:
     """Ten calls of its network for each batch; a text follows from its request's seed."""
+
+    steps = STEPS
 
     def __init__(self) -> None:
         self.network = Network()
@@ -74,7 +82,7 @@ class Honest:
     def make(self, requests: Sequence[Request]) -> list[Sample]:
         x = torch.tensor([[((r.seed >> place) % 7) / 7 for place in range(WIDTH)] for r in requests]).double()
         with torch.inference_mode():
-            for _ in range(STEPS):
+            for _ in range(self.steps):
                 x = self.call(x)
         return [self.sample(request, row) for request, row in zip(requests, x.tolist(), strict=True)]
 
@@ -115,9 +123,9 @@ class WorksAhead(CachesRequests):
         self.done.wait()
 
     def work(self, guessed: Sequence[Request]) -> None:
-        before = Time.now
+        before = Time.now, Time.cpu
         super().generate(guessed, Setting())
-        Time.now = before  # while nobody looked at the clock
+        Time.now, Time.cpu = before  # while nobody looked at the clock
         self.done.set()
         self.stop.wait()
 
@@ -185,11 +193,14 @@ class CutsWhenTimed(Honest):
     """Cuts its work, and its texts, short while somebody counts its calls."""
 
     def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
-        made = super().generate(requests, setting)
-        if not self.network._forward_hooks:
-            return made
-        Time.now -= 0.05
-        return [Sample(s.id, " ".join(s.text.split()[:3]), 3, True) for s in made]
+        counted = bool(self.network._forward_hooks)
+        self.steps = STEPS // 2 if counted else STEPS
+        return [cut(sample) if counted else sample for sample in super().generate(requests, setting)]
+
+
+def cut(sample: Sample) -> Sample:
+    """The first three words, and no more claimed."""
+    return Sample(sample.id, " ".join(sample.text.split()[:3]), 3, True)
 
 
 class ClaimsWholeTexts(Honest):
@@ -216,8 +227,6 @@ class QuickAlone(Honest):
     """Makes less of a text when it is asked for one alone."""
 
     def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
-        made = super().generate(requests, setting)
-        if len(requests) > 1:
-            return made
-        Time.now -= 0.05
-        return [Sample(s.id, s.text.split()[0], 1, True) for s in made]
+        alone = len(requests) == 1
+        self.steps = STEPS // 2 if alone else STEPS
+        return [cut(sample) if alone else sample for sample in super().generate(requests, setting)]
