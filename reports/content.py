@@ -17,6 +17,7 @@ from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
+from reports.speed import detail
 from reports.study import sizes
 from reports.table import Table
 
@@ -32,6 +33,9 @@ class Section:
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
+    speed: (
+        Table | None
+    )  # percentiles of latency, rates of words and tokens, phases and cold start, where they are known
     seeds: Table | None  # what training seeds move, where entries have several
     sizes: Table | None  # by number and width of latents, where a method was run with several
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
@@ -43,7 +47,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.batches, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.batches, self.speed, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -108,6 +112,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
+        speed=detail.table(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
         front=front,

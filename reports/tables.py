@@ -82,7 +82,7 @@ def at_a_glance(
         name=f"glance{suffix}",
         caption="Quality, speed and cost at a glance",
         columns=tuple(columns),
-        blocks=_blocks(panel, cells),
+        blocks=grouped(panel, cells),
         remarks=(
             covered(panel),
             *((f"On the front: {FRONT}",) if front else ()),
@@ -114,7 +114,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
         speed_cells(panel, column, partial(_speed_at, size=size), partial(Entry.doubts_at, size=size))
         for column, size in zip(columns, sizes, strict=True)
     ]
-    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
+    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
     return replace(
         table,
         blocks=tuple(block for block in table.blocks if block.title != FOR_SCALE),
@@ -141,7 +141,7 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     said = {column.metric: column.summary for column in told if column.summary}
     meanings = (f"{metric}: {summary}" for metric, summary in said.items())
     remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
-    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
+    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
 
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:
@@ -155,7 +155,7 @@ def by_seed(panel: Panel, suffix: str = "") -> Table | None:
     if not told:
         return None
     cells = [{entry.key: _seed_cell(column.scores.get(entry.key)) for entry in entries} for column in told]
-    blocks = _blocks(replace(panel, entries=tuple(entries)), cells)
+    blocks = grouped(replace(panel, entries=tuple(entries)), cells)
     columns = tuple(Column(column.title, "", "none", "") for column in told)
     remark = (
         "The standard deviation of a score between the trainings of an entry, which differ by their seed alone; after "
@@ -219,7 +219,9 @@ def _without_values(columns: Sequence[ScoreColumn]) -> list[str]:
     return [f"No entry has a value of {listed(titles)} ({'; '.join(why)})." for why, titles in by_reasons.items()]
 
 
-def _blocks(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[RowGroup, ...]:
+def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[RowGroup, ...]:
+    """The rows of a panel by track, from its columns, and what is there for scale."""
+
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
             Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))

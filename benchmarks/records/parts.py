@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from cosmos.io.typed_json import AnyText, Count
 
@@ -142,7 +142,7 @@ class StoredPlan(_PlanChoices, total=False):
     """What `plan.json` says; earlier plans say less."""
 
     commands: list[AnyText]
-    sweep: list[int]
+    sweep: list[int] | Literal["best"]
     contents: dict[str, str]
     tokenizer: str | None
     evaluators: dict[str, str]

@@ -78,7 +78,7 @@ class Cell:
         limit: how many test documents, or None for all.
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
-        sweep: other numbers of texts at once whose speed is measured too.
+        sweep: other numbers of texts at once whose speed is measured too; "best": the fastest one, which is searched.
         contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
             name in the identity.
         tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
@@ -100,7 +100,7 @@ class Cell:
     device: str
     dtype: str
     seed: Count
-    sweep: tuple[Count, ...] = ()
+    sweep: tuple[Count, ...] | Literal["best"] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     tokenizer: str | None = None
 

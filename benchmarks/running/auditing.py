@@ -6,6 +6,7 @@ made in every run (`in_a_run`).
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from baselines.contract import Request, System
 from benchmarks.records.schema import Record
 from benchmarks.running.stand_ins import StandIns
-from benchmarks.timing import audit, audit_records, idle
+from benchmarks.timing import audit, audit_records, idle, memory
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.findings import Finding
 
 TokenCounts = Callable[[list[str]], list[int]]
 LOOKING = 8.0  # times as long as usual that texts take while every operation is looked at, at most
+IN_A_RUN = ("network calls", "repeated work")  # what voids timings by itself: direct calls are counted
+MOST_SECONDS = 10.0  # that the part may take which every run makes of every cell
 
 
 @dataclass(frozen=True)
@@ -125,20 +128,28 @@ def _checks(
 
 
 def in_a_run(
-    system: System, setting: Any, networks: Mapping[str, Any], requests: Sequence[Request], seconds: float, most: float
+    system: System, setting: Any, networks: Mapping[str, Any], asked: Sequence[Request], seconds: Sequence[float]
 ) -> tuple[str, ...]:
-    """The cheap part, which every run makes of every cell: which weights work while one text is made that nobody asked
-    for, and whether it costs as much again.
+    """The cheap part, which every run makes of every cell, when all is timed: which weights work while a text is made
+    that nobody asked for, and whether it costs as much when it is asked again.
+
+    It is left out where it would take more than some seconds.
 
     Args:
-        requests: one, that nobody asked before.
-        seconds: how long a text takes alone.
-        most: how long this may take.
+        asked: a request, or some, that nobody asked before.
+        seconds: how long texts took alone.
 
     Returns:
         what was found, a sentence each.
     """
-    if not networks or 2 * LOOKING * seconds > most:
+    if not networks or not seconds or 2 * LOOKING * len(asked) * statistics.median(seconds) > MOST_SECONDS:
         return ()
-    found = audit.weights_used(system, setting, requests, networks)
-    return tuple(f"{finding.check}: {finding.said}" for finding in found if finding.outcome == "found")
+    try:
+        found = audit.weights_used(system, setting, asked, networks)
+    except Exception as error:
+        if not memory.is_exhausted(error):
+            raise
+        memory.free()
+        return ()
+    told = [finding for finding in found if finding.outcome == "found" and finding.check in IN_A_RUN]
+    return tuple(f"audit: {finding.check}: {finding.said}" for finding in told)

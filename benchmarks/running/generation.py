@@ -7,12 +7,11 @@ before it, which then counts in no throughput.
 
 from __future__ import annotations
 
+import functools
 import math
-import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,17 +20,20 @@ from benchmarks.records import seals, store
 from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
+from benchmarks.running.auditing import in_a_run
 from benchmarks.running.batch_size import TooMany
-from benchmarks.running.cell_timing import Around, Kind, TokenCounts, narrow, record_of
+from benchmarks.running.cell_timing import Kind, TokenCounts, narrow, record_of
 from benchmarks.running.sample_records import check_answers, differ, sample_records, stays
 from benchmarks.running.stand_ins import StandIns
 from benchmarks.running.warming import sizes_that_fit, warmed
 from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
+from benchmarks.timing.gpu_state import open_gpu
 from benchmarks.timing.phases import can_look, looking, uncaptured
 from benchmarks.timing.preparation import preparation
 from benchmarks.timing.protocol import Call, Protocol, batches, shares, timed, wanted
 from benchmarks.timing.stalls import stalled
+from benchmarks.timing.surroundings import Watch
 
 Result = TypeVar("Result")
 
@@ -122,7 +124,8 @@ class CellGeneration:
         self.clock, self._alone = Clock(conditions.device), True
         self.stand_ins = StandIns(requests, conditions.others)
         self._opened = False
-        self._unnamed: tuple[str, ...] = ()
+        self._unnamed, self._found = tuple[str, ...](), tuple[str, ...]()
+        self._names: tuple[str, ...] = ()
         self.cold_start: Mapping[str, float] = {}
         check_answers(store.read_samples(folder), requests, folder)
 
@@ -148,11 +151,23 @@ class CellGeneration:
 
     def take_turn(self, turn: int) -> None:
         """Make the next share of the batches, and of what else is timed; then, what lacks."""
-        self._within_memory(partial(self._turn, turn))
+        self._within_memory(functools.partial(self._turn, turn))
 
     def look(self) -> None:
         """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
         self._unnamed = self._look_at_phases()
+        asked = self.stand_ins.again(self._last, 1)
+        self._found = in_a_run(self.system, self.setting, self.networks, asked, self._single_seconds)
+
+    def release(self) -> None:
+        """Let go of the system."""
+        del self.system
+        self._names, self.networks = tuple(self.networks), {}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of texts at once that are timed, that of the scored texts first."""
+        return (self.size, *self._sizes)
 
     def add(self, timings: Sequence[TimingRecord]) -> None:
         """Keep what another process timed."""
@@ -167,19 +182,16 @@ class CellGeneration:
             self._records,
             self._timings,
             self.size,
-            tuple(self.networks),
+            self._names or tuple(self.networks),
             self._changed,
             tuple(self._busy),
             self._unnamed,
-            self._around.surroundings(os.cpu_count() or 1),
+            self._watch.surroundings(),
         )
-        said = verdict.judge(evidence, self.conditions.rules)
-        warm = [timing.seconds for timing in self._timings[self._kept_warm_ups :] if timing.kind == "warmup"]
-        if self.conditions.sweep == "best":
-            said["best_size"] = max(self._sizes, default=self.size)
-        if self.too_many.size is not None:
-            said["too_many"] = self.too_many.size
-        return {**said, "batch_size": self.size, "warm_up_seconds": sum(warm)}
+        said = functools.reduce(verdict.doubted, self._found, verdict.judge(evidence, self.conditions.rules))
+        best = {"best_size": max(self._sizes, default=self.size)} if self.conditions.sweep == "best" else {}
+        full = {} if self.too_many.size is None else {"too_many": self.too_many.size}
+        return {**said, **best, **full, "batch_size": self.size, "warm_up_seconds": self.cold_start["warm_up"]}
 
     # -- memory -------------------------------------------------------------------------------------------------------
 
@@ -233,8 +245,7 @@ class CellGeneration:
             write_lines(self.folder / store.TIMINGS, map(vars, timings))
         self._stored, self._records, self._timings = stored_samples, list(stored_samples), timings
         self._indices = Counter(timing.kind for timing in timings)
-        self._kept_warm_ups = self._indices["warmup"]
-        self._changed, self._busy, self._around = 0, list[float](), Around()
+        self._changed, self._busy, self._watch = 0, list[float](), Watch(open_gpu(self.conditions.device))
         self._single_seconds, self._again_seconds = list[float](), defaultdict[int, float](float)
         parts = shares(len(todo), protocol.rounds) if todo else [range(0)]
         self._shares = deque([todo[place] for place in part] for part in parts)
@@ -280,12 +291,12 @@ class CellGeneration:
         left = max(1, len(self._shares))
         with Appender(self.folder / store.SAMPLES) as samples, Appender(self.folder / store.TIMINGS) as times:
             self._busy.append(self.clock.busy_outside())
-            with self._around.watching("latency"):
+            with self._watch.over("latency"):
                 self._time_singles(times, turn, left)
-            with self._around.watching("sweep"):
+            with self._watch.over("sweep"):
                 self._time_sizes(times, turn, again=not self._shares)
             if self._shares:
-                with self._around.watching("batch"):
+                with self._watch.over("batch"):
                     for index in self._shares[0]:
                         self._make(index, samples, times, turn)
                 self._shares.popleft()

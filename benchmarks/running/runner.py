@@ -26,7 +26,6 @@ from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.sitting import Seat
-from benchmarks.timing import probes
 from benchmarks.timing import verdict as verdicts
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
@@ -291,9 +290,7 @@ class _RunExecution:
     def finish(self, seat: Seat) -> None:
         """Judge what was timed, and write the header that says that the cell is done."""
         cell, folder = seat.planned.cell, self.folder(seat.planned.cell)
-        seat.generation.look()
         verdict = seat.generation.finish()
-        no_likelihood = seat.likelihoods.keep(folder)
         header = store.read_header(folder)
         assert header is not None
         if header.earlier:
@@ -308,9 +305,9 @@ class _RunExecution:
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
                 trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
-                no_likelihood=no_likelihood,
-                networks=probes.measure(seat.networks),
-                parameters=probes.total(seat.networks),
+                no_likelihood=seat.no_likelihood,
+                networks=seat.parameters,
+                parameters=seat.total,
                 cold_start={"load": seat.load_seconds, **seat.generation.cold_start},
                 verdict=verdict,
                 files=seals.file_hashes(folder, store.SEALED),

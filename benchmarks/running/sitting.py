@@ -7,19 +7,20 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from baselines.contract import Document, System
 from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
-from benchmarks.running import seating
+from benchmarks.records.schema import Network
+from benchmarks.running import fresh_processes, seating
 from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_status import CellStatus, ProgressReporter, label
 from benchmarks.running.generation import CellGeneration
 from benchmarks.running.likelihoods import TargetLikelihoods
-from benchmarks.timing import memory
+from benchmarks.timing import memory, probes
 from cosmos.text.round_trip import RoundTrip
 
 MOST_SYSTEMS = 16  # in memory together
@@ -33,17 +34,32 @@ class Seat:
     """One cell at work.
 
     Attributes:
-        networks: what its system gave when it was asked, once.
+        networks: what its system gave when it was asked, once; nothing when it is closed.
         load_seconds: how long loading its system took.
         failed: whether it dropped out.
+        closed: whether all was done for which its system was needed.
+        parameters, total, no_likelihood: what the header says of the system.
     """
 
     planned: PlannedCell
     generation: CellGeneration
     networks: Mapping[str, Any]
-    likelihoods: TargetLikelihoods
+    likelihoods: TargetLikelihoods | None
     load_seconds: float
     failed: bool = False
+    closed: bool = False
+    parameters: Mapping[str, Network] = field(default_factory=dict)
+    total: Network | None = None
+    no_likelihood: str | None = None
+
+    def close(self, folder: Path) -> None:
+        """Do what else the system is needed for, and let go of it."""
+        assert self.likelihoods is not None
+        self.generation.look()
+        self.no_likelihood = self.likelihoods.keep(folder)
+        self.parameters, self.total = probes.measure(self.networks), probes.total(self.networks)
+        self.generation.release()
+        self.networks, self.likelihoods, self.closed = {}, None, True
 
 
 @dataclass(frozen=True)
@@ -83,9 +99,25 @@ def hold(table: Table, groups: Sequence[Sequence[PlannedCell]], finish: Callable
         for seat in seats:
             if not seat.failed:
                 with table.outcome.guarded([seat.planned]):
-                    finish(seat)
-        del seats
+                    seat.close(store.cell_folder(table.plan.folder, seat.planned.cell.id))
         memory.free()
+        closed = [seat for seat in seats if seat.closed]
+        if closed and table.plan.choices.timing == "fresh":
+            _time_again(table, closed)
+        for seat in closed:
+            with table.outcome.guarded([seat.planned]):
+                finish(seat)
+
+
+def _time_again(table: Table, seats: Sequence[Seat]) -> None:
+    """Add what processes of their own time."""
+    sizes = {seat.planned.cell.id: seat.generation.sizes for seat in seats}
+    plan, device = table.plan, seats[0].planned.cell.device
+    table.voice.say(f"timing again in {seating.PROCESSES} processes of their own")
+    found = fresh_processes.measured(plan.choices, device, sizes, plan.folder, table.voice.say)
+    for seat in seats:
+        with table.outcome.guarded([seat.planned]):
+            seat.generation.add(found.get(seat.planned.cell.id, []))
 
 
 def _seat(table: Table, group: Sequence[PlannedCell], *, alone: bool) -> list[Seat] | None:

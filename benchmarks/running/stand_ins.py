@@ -23,15 +23,16 @@ class StandIns:
         requests: those that are timed and scored.
         others: requests for other documents, whose sources stand in for theirs; where there are none, sources of the
             requests themselves, each dealt to another.
+        stream: of other seeds than every other stream's.
     """
 
-    def __init__(self, requests: Sequence[Request], others: Sequence[Request] = ()) -> None:
+    def __init__(self, requests: Sequence[Request], others: Sequence[Request] = (), *, stream: str = "") -> None:
         middle = len(requests) // 2
         self._pool: dict[int, deque[Request]] = {}
         for request in others or [*requests[middle:], *requests[:middle]]:
             self._pool.setdefault(_length(request), deque()).append(request)
         self._lengths = sorted(self._pool)
-        self._drawn = count()
+        self._drawn, self._stream = count(), stream
 
     def like(self, requests: Sequence[Request]) -> list[Request]:
         """As many requests, each with a source about as long, and with a seed that is new."""
@@ -50,7 +51,7 @@ class StandIns:
         return turns[-1]
 
     def _new(self, request: Request) -> Request:
-        return replace(request, seed=request_seed(request.seed, f"stand-in\x1f{next(self._drawn)}"))
+        return replace(request, seed=request_seed(request.seed, f"stand-in\x1f{self._stream}\x1f{next(self._drawn)}"))
 
 
 def _length(request: Request) -> int:

@@ -18,6 +18,7 @@ from baselines.contract import CallCount, Request, Sample, System
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.findings import Finding, Outcome, differing
 from benchmarks.timing.idle import Bystanders, Idle
+from benchmarks.timing.probes import counting
 
 Made = TypeVar("Made")
 
@@ -221,14 +222,14 @@ def weights_used(
     from benchmarks.timing.weights_used import watched
 
     eager = recaptured(setting, "off") or setting
-    counters = {name: CallCount() for name in networks}
-    handles = [network.register_forward_hook(counters[name]) for name, network in networks.items()]
+    hooks = {name: CallCount() for name in networks}
+    handles = [network.register_forward_hook(hooks[name]) for name, network in networks.items()]
     try:
-        first = watched(networks, lambda: system.generate(requests, eager))
+        with counting(networks) as counted:
+            first = watched(networks, lambda: system.generate(requests, eager))
     finally:
         for handle in handles:
             handle.remove()
-    counted = {name: counter.calls for name, counter in counters.items()}
     if not first.operations:
         if any(counted.values()):
             return [Finding("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
@@ -237,7 +238,12 @@ def weights_used(
     share = again.flops / first.flops if first.flops else 1.0
     said = f"asked again, requests take {share:.0%} of the products they took first"
     repeated = Finding("repeated work", "found" if share < AGAIN else "holds", said, {"share": share})
-    return [_network_calls(counted, first.calls, first.flops, first.strange_flops), repeated]
+    past = {name: calls - hooks[name].calls for name, calls in counted.items()}
+    return [
+        _network_calls(counted, first.calls, first.flops, first.strange_flops),
+        _direct_calls({name: calls for name, calls in past.items() if calls > 0}),
+        repeated,
+    ]
 
 
 def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flops: float, strange: float) -> Finding:
@@ -255,6 +261,15 @@ def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flop
         return Finding(check, "found", "no call of a shown network was counted")
     said = ", ".join(f"{name} {calls}" for name, calls in counted.items())
     return Finding(check, "holds", f"counted as the weights were read: {said}", {"strange": share})
+
+
+def _direct_calls(past: Mapping[str, int]) -> Finding:
+    """Whether a `forward` is called past its module; the harness counts such calls, others' hooks do not see them."""
+    check = "direct calls"
+    if past:
+        said = ", ".join(f"{calls} of {name}" for name, calls in past.items())
+        return Finding(check, "found", f"calls of `forward` that hooks do not see: {said}")
+    return Finding(check, "holds", "hooks see every call that is counted")
 
 
 def outside_the_clock(before: Bystanders, idle: Idle) -> Finding:

@@ -12,6 +12,7 @@ from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, calls_in, size_of, throughput
 from benchmarks.timing.protocol import per_network_call
 from benchmarks.timing.stalls import stalled
+from benchmarks.timing.surroundings import Surroundings as Surroundings
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Rules:
         shorter: how much fewer words a text may have than the scored ones, beyond the noise of their lengths.
         faster: how much faster batches of requests that were not asked before may be than others.
         load: largest share of the machine that other processes may have used.
+        processes: fewest processes that have timed a quantity.
         exact: whether a text must come out the same alone as among others. Rounding in bfloat16 depends on how many are
             made at once, so that there the share that do is told and held against nobody.
     """
@@ -46,22 +48,8 @@ class Rules:
     shorter: float = 0.05
     faster: float = 0.3
     load: float = 0.2
+    processes: int = 1
     exact: bool = True
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What else went on while a quantity was timed; None where the machine does not tell.
-
-    Attributes:
-        other_cpu: share of all cores that other processes used.
-        other_gpu_processes: how many other processes had work on the GPU.
-        slowed_by: what kept the clocks low, in words.
-    """
-
-    other_cpu: float | None = None
-    other_gpu_processes: int | None = None
-    slowed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +135,8 @@ def _of_one(
     reasons = []
     if len(calls) < least:
         reasons.append(f"too few rounds: {len(calls)} timed calls, {least} are needed")
+    if (processes := len({timing.process for timing in calls})) < rules.processes:
+        reasons.append(f"too few processes: {processes} timed it, {rules.processes} are needed")
     if (stood := len(every) - sum((t.kind, t.index) not in still for t in every)) > rules.stalled * len(every):
         reasons.append(f"stalls: {stood} of {len(every)} calls stood still, {rules.stalled:.0%} may")
     if (found := spread(each)) > rules.spread:
@@ -173,7 +163,7 @@ def _of_one(
     if around.other_gpu_processes:
         reasons.append(f"not alone: {around.other_gpu_processes} other processes were at work on the GPU")
     if around.slowed_by:
-        reasons.append(f"low clocks: {', '.join(around.slowed_by)}")
+        reasons.append(f"slowed: {', '.join(around.slowed_by)}")
     if evidence.networks and any(not sum(timing.calls.values()) for timing in calls):
         reasons.append("audit: no call of a network was counted, though the system has networks")
     if size is not None and (quicker := _faster_again(calls, rules)):

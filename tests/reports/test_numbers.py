@@ -82,3 +82,19 @@ def test_throughput_is_texts_over_seconds():
     assert found.low < found.value < found.high
     assert throughput(frame[:2]).low is None
     assert throughput(frame[:0]).value is None
+
+
+def test_the_interval_of_throughput_is_over_processes_where_there_are_several():
+    """Calls within one share its luck: here each process is steady, and they differ by a tenth."""
+    rows = [(10, seconds, process) for process, seconds in enumerate((0.9, 1.0, 1.1)) for _ in range(20)]
+    frame = pd.DataFrame(rows, columns=["texts", "seconds", "process"])
+    several, together = throughput(frame), throughput(frame.assign(process=0))
+    assert several.value == together.value == pytest.approx(10.0)
+    assert several.high - several.low > 5 * (together.high - together.low)
+    assert several.low == pytest.approx(10.0 * np.exp(-4.302653 * np.log([1 / 0.9, 1, 1 / 1.1]).std(ddof=1) / 3**0.5))
+
+
+def test_rates_of_words_need_records_that_tell_them():
+    frame = pd.DataFrame({"texts": [10, 10], "seconds": [1.0, 1.0], "words": [80.0, 60.0], "tokens": [90.0, np.nan]})
+    assert throughput(frame, "words").value == pytest.approx(70.0)
+    assert throughput(frame, "tokens").reason == "not run: no record says how many tokens were kept"
