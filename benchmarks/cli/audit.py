@@ -52,7 +52,6 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import unknown
-    from benchmarks.planning.overrides import convert
     from benchmarks.records import store
     from benchmarks.running.audited_cells import RunToAudit, chosen
     from benchmarks.running.auditing import Bounds
@@ -61,8 +60,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.capture not in CAPTURES:
         raise unknown("capture", arguments.capture, CAPTURES)
-    texts = _positive(convert(arguments.texts, int, "--texts"), "--texts")
-    seconds = _positive(convert(arguments.seconds, float, "--seconds"), "--seconds")
+    texts = _positive(arguments.texts, int, "--texts")
+    seconds = _positive(arguments.seconds, float, "--seconds")
     folder = Path(arguments.run)
     records = chosen(store.read_run(folder), arguments.cell, folder)
     run = RunToAudit(folder, _planned, Bounds(texts=int(texts), seconds=seconds), arguments.capture)
@@ -81,11 +80,16 @@ def main(arguments: argparse.Namespace) -> int:
     return exit_code(every)
 
 
-def _positive(value: float, flag: str) -> float:
+def _positive(typed: Any, kind: type[float], flag: str) -> float:
     from baselines.contract import UserError
 
+    name = "whole number" if kind is int else "number"
+    try:
+        value = kind(typed)
+    except ValueError as error:
+        raise UserError(f"{flag} must be a positive {name}, not {str(typed)[:50]!r}.") from error
     if not 0 < value < float("inf"):
-        raise UserError(f"{flag} must be a positive number, not {value:g}.")
+        raise UserError(f"{flag} must be a positive {name}, not {value:g}.")
     return value
 
 
