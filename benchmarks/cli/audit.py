@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.running.audited_cells import RunToAudit, chosen
     from benchmarks.running.auditing import Bounds
     from benchmarks.running.cell_status import label
-    from benchmarks.timing.findings import exit_code
+    from benchmarks.timing.checked import exit_code
 
     if arguments.capture not in CAPTURES:
         raise unknown("capture", arguments.capture, CAPTURES)

@@ -17,7 +17,7 @@ from benchmarks.running.auditing import Audited, Bounds
 from benchmarks.timing import idle, memory
 from benchmarks.timing.audit import Asked
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.findings import Finding
+from benchmarks.timing.checked import Checked
 from cosmos.text import round_trip
 
 SYSTEM = "system"  # the check that says whether a system could be loaded at all
@@ -66,20 +66,20 @@ class RunToAudit:
     def _plans(self) -> Callable[[str, str], Plan]:
         return cache(lambda command, device: dataclasses.replace(self.replan(command, device), folder=self.folder))
 
-    def audit(self, record: Record) -> Iterator[Finding]:
+    def audit(self, record: Record) -> Iterator[Checked]:
         """All that is to be said of a cell."""
         yield from auditing.of_records(record)
         try:
             yield from self._of_system(record)
         except UserError as error:
-            yield Finding(SYSTEM, "cannot tell", str(error).rstrip("."))
+            yield Checked(SYSTEM, "cannot tell", str(error).rstrip("."))
         memory.free()
 
-    def _of_system(self, record: Record) -> list[Finding]:
+    def _of_system(self, record: Record) -> list[Checked]:
         header, cell = record.header, record.header.cell
         if not store.fit_file(self.folder, cell.checkpoint_id).exists():
             said = "the run has no checkpoint of it, so nothing could be made again"
-            return [Finding(SYSTEM, "cannot tell", said)]
+            return [Checked(SYSTEM, "cannot tell", said)]
         planned, plan = self._planned(header)
         fitting.check(self.folder, planned, plan.task, used=True)
         documents = run_texts.documents_of(self.folder, header, record.samples)
@@ -125,7 +125,7 @@ def _largest(record: Record) -> int:
     return max([record.header.batch_size, *swept])
 
 
-def _excused(finding: Finding, header: Header) -> Finding:
+def _excused(finding: Checked, header: Header) -> Checked:
     """Texts that come out otherwise than the scored ones say nothing where other code or another machine made those."""
     if finding.check != "untimed texts" or finding.outcome != "found":
         return finding

@@ -16,7 +16,7 @@ from benchmarks.records.schema import Record
 from benchmarks.running.stand_ins import StandIns
 from benchmarks.timing import audit, audit_records, idle, memory
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.findings import Finding
+from benchmarks.timing.checked import Checked
 
 TokenCounts = Callable[[list[str]], list[int]]
 LOOKING = 8.0  # times as long as usual that texts take while every operation is looked at, at most
@@ -64,7 +64,7 @@ class Audited:
     before: idle.Bystanders
 
 
-def of_records(record: Record) -> list[Finding]:
+def of_records(record: Record) -> list[Checked]:
     """What records alone say of a cell."""
     exact = record.header.cell.dtype == "float32"
     return [
@@ -75,14 +75,14 @@ def of_records(record: Record) -> list[Finding]:
     ]
 
 
-def of_system(audited: Audited, bounds: Bounds, clock: Clock, look: Callable[[str], idle.Idle]) -> list[Finding]:
+def of_system(audited: Audited, bounds: Bounds, clock: Clock, look: Callable[[str], idle.Idle]) -> list[Checked]:
     """What a system says when it is asked again; checks for which no time is left cannot tell."""
     began = clock.now()
-    findings: list[Finding] = []
+    findings: list[Checked] = []
     for name, check in _checks(audited, bounds, clock, look):
         if clock.now() - began > bounds.seconds:
             said = f"no time was left after {bounds.seconds:g} s; give more with --seconds"
-            findings.append(Finding(name, "cannot tell", said))
+            findings.append(Checked(name, "cannot tell", said))
         else:
             findings += check()
     return findings
@@ -90,7 +90,7 @@ def of_system(audited: Audited, bounds: Bounds, clock: Clock, look: Callable[[st
 
 def _checks(
     audited: Audited, bounds: Bounds, clock: Clock, look: Callable[[str], idle.Idle]
-) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
+) -> Iterator[tuple[str, Callable[[], list[Checked]]]]:
     """The checks in their order, each by the name of what it looks at."""
     system, setting, device = audited.system, audited.setting, audited.device
     asked = replace(
@@ -102,7 +102,7 @@ def _checks(
     texts: list[str] = []
     known = audit.Took(0.0, 0.0)
 
-    def untimed() -> list[Finding]:
+    def untimed() -> list[Checked]:
         nonlocal known
         _, asking = audit.clocked(clock, system.networks)  # first, as a run does
         made, known = audit.clocked(clock, lambda: system.generate(asked.requests, setting))

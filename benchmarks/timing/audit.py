@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from baselines.contract import CallCount, Request, Sample, System
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.findings import Finding, Outcome, differing
+from benchmarks.timing.checked import Checked, Outcome, differing
 from benchmarks.timing.idle import Bystanders, Idle
 from benchmarks.timing.probes import counting
 
@@ -47,13 +47,13 @@ class Asked:
     exact: bool
 
 
-def untimed_texts(made: Sequence[Sample], asked: Asked) -> Finding:
+def untimed_texts(made: Sequence[Sample], asked: Asked) -> Checked:
     """Whether the scored texts come out when nobody measures."""
     pairs = zip(asked.texts, [str(sample.text) for sample in made], strict=True)
     return differing("untimed texts", "from the scored ones when they are made untimed", pairs, exact=asked.exact)
 
 
-def plain_answers(made: Sequence[Sample]) -> Finding:
+def plain_answers(made: Sequence[Sample]) -> Checked:
     """Whether answers are values, and nothing that is worked out when it is looked at, after the clock stopped."""
     odd = {
         f"{type(sample).__name__}.{name}"
@@ -62,11 +62,11 @@ def plain_answers(made: Sequence[Sample]) -> Finding:
         if type(sample) is not Sample or type(getattr(sample, name)) is not kind
     }
     if odd:
-        return Finding("plain answers", "found", f"not plain values, which may be worked out later: {_listed(odd)}")
-    return Finding("plain answers", "holds", f"{len(made)} samples are plain values")
+        return Checked("plain answers", "found", f"not plain values, which may be worked out later: {_listed(odd)}")
+    return Checked("plain answers", "holds", f"{len(made)} samples are plain values")
 
 
-def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable[[list[str]], list[int]]) -> Finding:
+def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable[[list[str]], list[int]]) -> Checked:
     """Whether texts have the tokens they claim, and ends where they claim them.
 
     Args:
@@ -80,8 +80,8 @@ def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable
     share = sum(problems.values()) / max(1, len(made))
     if share > CLAIMED_TEXTS:
         said = "; ".join(f"{number} of {len(made)} {what}" for what, number in problems.items())
-        return Finding("lengths", "found", said, {"share": share})
-    return Finding("lengths", "holds", f"{len(made)} texts have the tokens and ends they claim", {"share": share})
+        return Checked("lengths", "found", said, {"share": share})
+    return Checked("lengths", "holds", f"{len(made)} texts have the tokens and ends they claim", {"share": share})
 
 
 def _odd_length(sample: Sample, request: Request, counted: int) -> str | None:
@@ -98,7 +98,7 @@ def _odd_length(sample: Sample, request: Request, counted: int) -> str | None:
     return None
 
 
-def alone_and_together(system: System, setting: Any, asked: Asked, sizes: Sequence[int], singles: int) -> Finding:
+def alone_and_together(system: System, setting: Any, asked: Asked, sizes: Sequence[int], singles: int) -> Checked:
     """Whether texts are the same at batch 1 and at the largest size, and the share that is not.
 
     Args:
@@ -110,11 +110,11 @@ def alone_and_together(system: System, setting: Any, asked: Asked, sizes: Sequen
     pairs = [(together[request.id], str(system.generate([request], setting)[0].text)) for request in large[:singles]]
     what = f"at batch 1 from those at {len(large)}"
     if len(large) < 2:
-        return Finding("batch sizes", "cannot tell", "only one text was asked for, which has no company")
+        return Checked("batch sizes", "cannot tell", "only one text was asked for, which has no company")
     return differing("batch sizes", what, pairs, exact=asked.exact)
 
 
-def compiled_and_eager(system: System, setting: Any, asked: Asked, texts: Sequence[str], capture: str) -> Finding:
+def compiled_and_eager(system: System, setting: Any, asked: Asked, texts: Sequence[str], capture: str) -> Checked:
     """Whether texts are the same as when nothing is compiled or recorded, and the share that is not.
 
     Args:
@@ -123,9 +123,9 @@ def compiled_and_eager(system: System, setting: Any, asked: Asked, texts: Sequen
     """
     other = recaptured(setting, capture)
     if other is None:
-        return Finding("compiled and eager", "does not apply", "the setting has nothing to compile")
+        return Checked("compiled and eager", "does not apply", "the setting has nothing to compile")
     if other == setting:
-        return Finding("compiled and eager", "does not apply", f"capture is {capture}, as in what would be compared")
+        return Checked("compiled and eager", "does not apply", f"capture is {capture}, as in what would be compared")
     made = [str(sample.text) for sample in system.generate(asked.requests, other)]
     what = f"from those with capture {capture}"
     pairs = zip(texts, made, strict=True)
@@ -167,7 +167,7 @@ def share_of(some: Sequence[Took], others: Sequence[Took]) -> float:
 
 def repeats(
     system: System, setting: Any, groups: Sequence[Sequence[Request]], known: Took, clock: Clock
-) -> list[Finding]:
+) -> list[Checked]:
     """Whether the same requests, asked again, are answered faster than at first; and those of the run faster than
     others.
 
@@ -188,26 +188,26 @@ def repeats(
         share = share_of(some, first)
         if (usual := statistics.median(took.wall for took in first)) < LEAST_SECONDS:
             said = f"answers come within {usual:.1g} s, too soon to be compared"
-            findings.append(Finding(check, "does not apply", said))
+            findings.append(Checked(check, "does not apply", said))
         else:
             outcome: Outcome = "found" if share < AGAIN else "holds"
-            findings.append(Finding(check, outcome, said.format(share), {"share": share}))
+            findings.append(Checked(check, outcome, said.format(share), {"share": share}))
     return findings
 
 
-def networks_asked(asking: Took, generation: Took) -> Finding:
+def networks_asked(asking: Took, generation: Took) -> Checked:
     """Whether the networks are named at once, without work that belongs to texts."""
     check, seconds, usual = "networks asked", asking.wall, generation.wall
     if seconds > max(LEAST_SECONDS, ASKING * usual):
         share = f", {seconds / usual:.0%} of a generation" if usual > 0 else ""
         said = f"naming the networks takes {seconds:.3g} s{share}, outside the clock"
-        return Finding(check, "found", said, {"seconds": seconds})
-    return Finding(check, "holds", "the networks are named at once", {"seconds": seconds})
+        return Checked(check, "found", said, {"seconds": seconds})
+    return Checked(check, "holds", "the networks are named at once", {"seconds": seconds})
 
 
 def weights_used(
     system: System, setting: Any, requests: Sequence[Request], networks: Mapping[str, Any] | None = None
-) -> list[Finding]:
+) -> list[Checked]:
     """Whether the calls that are counted are those that were made, and the same work is done when asked again.
 
     What is captured runs as it is, since nothing else can be looked at.
@@ -218,7 +218,7 @@ def weights_used(
     """
     networks = system.networks() if networks is None else networks
     if not networks:
-        return [Finding("network calls", "does not apply", "the system has no networks")]
+        return [Checked("network calls", "does not apply", "the system has no networks")]
     from benchmarks.timing.weights_used import watched
 
     eager = recaptured(setting, "off") or setting
@@ -232,12 +232,12 @@ def weights_used(
             handle.remove()
     if not first.operations:
         if any(counted.values()):
-            return [Finding("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
-        return [Finding("network calls", "found", "texts came without any work in the thread that was asked for them")]
+            return [Checked("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
+        return [Checked("network calls", "found", "texts came without any work in the thread that was asked for them")]
     again = watched(networks, lambda: system.generate(requests, eager))
     share = again.flops / first.flops if first.flops else 1.0
     said = f"asked again, requests take {share:.0%} of the products they took first"
-    repeated = Finding("repeated work", "found" if share < AGAIN else "holds", said, {"share": share})
+    repeated = Checked("repeated work", "found" if share < AGAIN else "holds", said, {"share": share})
     past = {name: calls - hooks[name].calls for name, calls in counted.items()}
     return [
         _network_calls(counted, first.calls, first.flops, first.strange_flops),
@@ -246,33 +246,33 @@ def weights_used(
     ]
 
 
-def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flops: float, strange: float) -> Finding:
+def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flops: float, strange: float) -> Checked:
     check, share = "network calls", strange / flops if flops else 0.0
     if share > STRANGE:
-        return Finding(check, "found", f"{share:.0%} of all products are with weights of no shown network")
+        return Checked(check, "found", f"{share:.0%} of all products are with weights of no shown network")
     beyond = [
         f"{name} worked {times:.0f} times and {counted[name]} calls were counted"
         for name, times in worked.items()
         if times > CALLS_BEYOND * counted[name]
     ]
     if beyond:
-        return Finding(check, "found", "; ".join(beyond))
+        return Checked(check, "found", "; ".join(beyond))
     if flops and not any(counted.values()):
-        return Finding(check, "found", "no call of a shown network was counted")
+        return Checked(check, "found", "no call of a shown network was counted")
     said = ", ".join(f"{name} {calls}" for name, calls in counted.items())
-    return Finding(check, "holds", f"counted as the weights were read: {said}", {"strange": share})
+    return Checked(check, "holds", f"counted as the weights were read: {said}", {"strange": share})
 
 
-def _direct_calls(past: Mapping[str, int]) -> Finding:
+def _direct_calls(past: Mapping[str, int]) -> Checked:
     """Whether a `forward` is called past its module; the harness counts such calls, others' hooks do not see them."""
     check = "direct calls"
     if past:
         said = ", ".join(f"{calls} of {name}" for name, calls in past.items())
-        return Finding(check, "found", f"calls of `forward` that hooks do not see: {said}")
-    return Finding(check, "holds", "hooks see every call that is counted")
+        return Checked(check, "found", f"calls of `forward` that hooks do not see: {said}")
+    return Checked(check, "holds", "hooks see every call that is counted")
 
 
-def outside_the_clock(before: Bystanders, idle: Idle) -> Finding:
+def outside_the_clock(before: Bystanders, idle: Idle) -> Checked:
     """Whether anything of the system works, or lives on, while nothing is asked of it."""
     check, figures = "outside the clock", {"cores": idle.cores}
     said = []
@@ -283,8 +283,8 @@ def outside_the_clock(before: Bystanders, idle: Idle) -> Finding:
     if others := before.others():
         said.append(f"{_listed(others)} live on")
     if said:
-        return Finding(check, "found", f"while nothing is asked: {'; '.join(said)}", figures)
-    return Finding(check, "holds", "nothing works while nothing is asked", figures)
+        return Checked(check, "found", f"while nothing is asked: {'; '.join(said)}", figures)
+    return Checked(check, "holds", "nothing works while nothing is asked", figures)
 
 
 def _listed(names: Sequence[str] | set[str]) -> str:

@@ -11,7 +11,7 @@ EXIT_CODES: Mapping[Outcome, int] = {"holds": 0, "does not apply": 0, "found": 1
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checked:
     """What one check says.
 
     Attributes:
@@ -30,13 +30,13 @@ class Finding:
         return f"{self.outcome}: {self.check}: {self.said}"
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def exit_code(findings: Iterable[Checked]) -> int:
     """1 if anything was found; else 2 if something cannot be told, or nothing was looked at; else 0."""
     codes = {EXIT_CODES[finding.outcome] for finding in findings} or {2}
     return 1 if 1 in codes else max(codes)
 
 
-def differing(check: str, what: str, pairs: Iterable[tuple[str, str]], *, exact: bool) -> Finding:
+def differing(check: str, what: str, pairs: Iterable[tuple[str, str]], *, exact: bool) -> Checked:
     """Whether pairs of texts are equal, and the share that is not.
 
     Args:
@@ -46,9 +46,9 @@ def differing(check: str, what: str, pairs: Iterable[tuple[str, str]], *, exact:
     """
     every = list(pairs)
     if not every:
-        return Finding(check, "cannot tell", "there are no texts to compare")
+        return Checked(check, "cannot tell", "there are no texts to compare")
     unequal = sum(one != other for one, other in every)
     share = unequal / len(every)
     wrong = unequal > 0 if exact else unequal == len(every)
     said = f"{unequal} of {len(every)} texts differ ({share:.0%}) {what}"
-    return Finding(check, "found" if wrong else "holds", said, {"share": share, "texts": len(every)})
+    return Checked(check, "found" if wrong else "holds", said, {"share": share, "texts": len(every)})

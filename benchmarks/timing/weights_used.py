@@ -43,7 +43,7 @@ class WeightsUsed:
     operations: int
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, networks: Mapping[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.owners = _owners(networks)
@@ -115,7 +115,7 @@ def watched(networks: Mapping[str, Any], work: Callable[[], object]) -> WeightsU
         work: generates with nothing captured.
     """
     modules = {name: network for name, network in networks.items() if isinstance(network, torch.nn.Module)}
-    watch = _Watch(modules)
+    watch = _WeightWatch(modules)
     with watch:
         work()
     own: dict[str, list[tuple[int, int]]] = {}

@@ -19,7 +19,7 @@ from benchmarks.running import generation
 from benchmarks.running.auditing import Audited, Bounds, of_system
 from benchmarks.timing import audit_records
 from benchmarks.timing.audit import Asked
-from benchmarks.timing.findings import Finding, exit_code
+from benchmarks.timing.checked import Checked, exit_code
 from benchmarks.timing.idle import Bystanders, Idle
 from benchmarks.timing.protocol import Protocol
 from benchmarks.timing.verdict import Rules
@@ -52,7 +52,7 @@ def words(texts: list[str]) -> list[int]:
 class Seen:
     """What was seen of a system: findings, the verdict of its run, and its texts per second in batches."""
 
-    findings: list[Finding]
+    findings: list[Checked]
     verdict: Json
     timings: tuple[TimingRecord, ...]
 
