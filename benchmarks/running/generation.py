@@ -246,7 +246,7 @@ class CellGeneration:
         self._stored, self._records, self._timings = stored_samples, list(stored_samples), timings
         self._indices = Counter(timing.kind for timing in timings)
         self._changed, self._busy, self._watch = 0, list[float](), Watch(open_gpu(self.conditions.device))
-        self._single_seconds, self._again_seconds = list[float](), defaultdict[int, float](float)
+        self._single_seconds, self._repeats = list[float](), defaultdict[int, list[float]](list)
         parts = shares(len(todo), protocol.rounds) if todo else [range(0)]
         self._shares = deque([todo[place] for place in part] for part in parts)
         self._turns = len(parts)
@@ -319,13 +319,8 @@ class CellGeneration:
         """This turn's part of the single texts: more where the median is not known well, as far as there is time."""
         protocol, made, spent = self.conditions.protocol, 0, 0.0
         least, most = (math.ceil((bound - len(self._single_seconds)) / left) for bound in protocol.latency_texts)
-        while made < most and (
-            made < least
-            or (
-                spent < protocol.latency_seconds / self._turns
-                and not narrow(self._single_seconds, protocol.latency_width)
-            )
-        ):
+        seconds, width = protocol.latency_seconds / self._turns, protocol.latency_width
+        while made < most and (made < least or (spent < seconds and not narrow(self._single_seconds, width))):
             scored = bool(self._singles)
             requests = [self._singles.popleft()[1]] if scored else self.stand_ins.again(self._last, 1)
             call = self._call(requests)
@@ -341,14 +336,16 @@ class CellGeneration:
             if more or (again and self._lacks(size)):
                 call = self._again(size)
                 self._keep(times, "sweep", call, turn)
-                self._again_seconds[size] += call.seconds if again else 0.0
+                if again:
+                    self._repeats[size].append(call.seconds)
 
     def _lacks(self, size: int) -> bool:
-        """Whether calls with so many texts lack, those that stalled not counted, and there is time for another."""
+        """Whether calls with so many texts lack, or one that stalled was not repeated, and there is time for it."""
         protocol, every = self.conditions.protocol, calls_in(self._timings, self.size, throughput(size))
         whole = [timing for timing in every if len(timing.ids) == size]
         least = protocol.calls if size == self.size else protocol.sweep_calls[0]
-        return len(whole) - len(stalled(whole)) < least and self._again_seconds[size] < protocol.again_seconds
+        stood, repeats = len(stalled(whole)), self._repeats[size]
+        return (len(whole) - stood < least or len(repeats) < stood) and sum(repeats) < protocol.again_seconds
 
     def _lacks_singles(self) -> bool:
         return len(self._single_seconds) < self.conditions.protocol.latency_texts[0]

@@ -91,11 +91,12 @@ def judge(evidence: Evidence, rules: Rules) -> Json:
     still: set[tuple[str, int]] = {(timing.kind, timing.index) for timing, _ in stood}
     texts = {sample.id: sample.text for sample in evidence.samples}
     alone = _made_alone(timings, texts)
-    whole = _of_the_whole(evidence, alone, rules)
+    whole = _of_the_whole(evidence, rules)
     quantities: dict[str, Json] = {}
     for name in names:
         every = calls_in(timings, size, name)
-        reasons = [*_of_one(name, every, still, evidence, rules), *whole]
+        others = _other_texts(name, evidence, alone) if rules.exact else []
+        reasons = [*_of_one(name, every, still, evidence, rules), *others, *whole]
         counted = [timing for timing in every if (timing.kind, timing.index) not in still]
         quantities[name] = {
             "valid": not reasons,
@@ -205,13 +206,19 @@ def _shorter(calls: Sequence[TimingRecord], samples: Sequence[SampleRecord], rul
     return f"audit: texts cut short: {mean:.1f} words in texts that are only timed, {scored:.1f} in those scored"
 
 
-def _of_the_whole(evidence: Evidence, alone: Sequence[bool], rules: Rules) -> list[str]:
+def _other_texts(name: str, evidence: Evidence, alone: Sequence[bool]) -> list[str]:
+    """Whether timed texts are others than the scored ones."""
+    reasons = []
+    if name == LATENCY and (differing := len(alone) - sum(alone)):
+        reasons.append(f"audit: {differing} of {len(alone)} texts differ when generated alone")
+    if name == throughput(evidence.size) and evidence.changed:
+        reasons.append(f"audit: {evidence.changed} texts differed when an interrupted batch was made again")
+    return reasons
+
+
+def _of_the_whole(evidence: Evidence, rules: Rules) -> list[str]:
     """What speaks against every quantity."""
     reasons = []
-    if (differing := len(alone) - sum(alone)) and rules.exact:
-        reasons.append(f"audit: {differing} of {len(alone)} texts differ when generated alone")
-    if evidence.changed and rules.exact:
-        reasons.append(f"audit: {evidence.changed} texts differed when an interrupted batch was made again")
     busy = statistics.median(evidence.busy_outside) if evidence.busy_outside else 0.0
     if busy > rules.cores:
         reasons.append(f"audit: {busy:.1f} cores were busy while nothing was asked of the system")

@@ -112,7 +112,7 @@ def test_a_call_that_stalled_counts_in_no_speed(fake_run, tmp_path):
     stalled = {"stalled": [{"kind": "batch", "index": 90, "reason": "20 s, of which it worked 1 s"}]}
     speed = []
     for verdict in ({"valid": True}, {"valid": True, **stalled}):
-        fake_run.cells[0] = (replace(header, verdict=verdict), samples, [*timings, slow, again], scores)
+        fake_run.cells[0] = (replace(header, verdict=verdict), samples, [slow, *timings, again], scores)
         [record] = read_run(fake_run.write(tmp_path / f"run{len(speed)}")).records
         [entry] = panels([record])[0].entries
         speed.append((entry.throughput.n, entry.throughput.value, dict(entry.sweep)))
