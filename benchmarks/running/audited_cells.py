@@ -16,8 +16,8 @@ from benchmarks.running import auditing, fitting, seating
 from benchmarks.running.auditing import Audited, Bounds
 from benchmarks.timing import idle, memory
 from benchmarks.timing.audit import Asked
-from benchmarks.timing.clock import Clock
 from benchmarks.timing.checked import Checked
+from benchmarks.timing.clock import Clock
 from cosmos.text import round_trip
 
 SYSTEM = "system"  # the check that says whether a system could be loaded at all

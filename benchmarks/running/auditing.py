@@ -15,8 +15,8 @@ from baselines.contract import Request, System
 from benchmarks.records.schema import Record
 from benchmarks.running.stand_ins import StandIns
 from benchmarks.timing import audit, audit_records, idle, memory
-from benchmarks.timing.clock import Clock
 from benchmarks.timing.checked import Checked
+from benchmarks.timing.clock import Clock
 
 TokenCounts = Callable[[list[str]], list[int]]
 LOOKING = 8.0  # times as long as usual that texts take while every operation is looked at, at most

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from baselines.contract import CallCount, Request, Sample, System
-from benchmarks.timing.clock import Clock
 from benchmarks.timing.checked import Checked, Outcome, differing
+from benchmarks.timing.clock import Clock
 from benchmarks.timing.idle import Bystanders, Idle
 from benchmarks.timing.probes import counting
 
