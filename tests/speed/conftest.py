@@ -84,10 +84,10 @@ def _unit_beside(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Keep what tells machines apart, not which one it is."""
-    brand = machine_info.get("cpu", {}).get("brand_raw", "")
+    cpu = {name: machine_info.get("cpu", {}).get(name) for name in ("brand_raw", "count")}
     kept = {name: machine_info.get(name) for name in MACHINE}
     machine_info.clear()
-    machine_info.update(kept, cpu=brand, machine_class=get_machine_id())
+    machine_info.update(kept, cpu=cpu, machine_class=get_machine_id())
 
 
 def pytest_benchmark_update_commit_info(config: pytest.Config, commit_info: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_timed_call(benchmark: Any) -> None:
     """The harness around a call of 25 texts that returns at once."""
     system, clock = Null(), Clock("cpu")
     asked = [Request(f"world-detox-test-{n:06d}", "a source of some ten words", n, 40) for n in range(BATCH)]
-    assert len(benchmark(lambda: timed(system, asked, None, clock)).samples) == BATCH  # type: ignore[arg-type]
+    assert len(benchmark(lambda: timed(system, system.networks(), asked, None, clock)).samples) == BATCH  # type: ignore[arg-type]
 
 
 def fake_runs() -> Any:
