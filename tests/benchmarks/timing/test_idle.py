@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from benchmarks.timing import idle
 from benchmarks.timing.audit import outside_the_clock
@@ -91,3 +92,14 @@ def test_a_busy_thread_is_seen_by_the_real_clocks(waiting: threading.Event) -> N
             return
         waiting.wait(0.01)
     pytest.fail("a minute of work was not seen")
+
+
+def test_work_on_the_device_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device that has been given nothing, waiting for it takes no time; here it takes as long as the sleep."""
+    watches = Watches()
+    waits = iter([0.0, 0.01] * idle.WINDOWS)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: watches.sleep(next(waits)))
+    seen = look("cuda:0", cpu=lambda: 0.0, wall=lambda: watches.wall, sleep=watches.sleep)
+    assert seen.device == pytest.approx(0.5)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    assert look("cuda:0", cpu=lambda: 0.0, wall=lambda: watches.wall, sleep=watches.sleep).device == 0.0
