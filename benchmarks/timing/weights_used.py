@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,7 +43,18 @@ class WeightsUsed:
     operations: int
 
 
+class _Kind(NamedTuple):
+    """What is to be known of an operation, worked out when it is first met."""
+
+    composite: bool  # made of other operations
+    flops: Callable[..., int] | None  # of products and attention
+    reads: bool  # whether what it reads counts
+    same: bool  # whether what comes out is what went in
+
+
 class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Most operations are many and small, so that of those that are no product only what comes out is looked at."""
+
     def __init__(self, networks: Mapping[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.owners = _owners(networks)
@@ -54,29 +65,36 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.reads: Counter[tuple[int, int]] = Counter()
         self.flops = self.strange_flops = 0.0
         self.operations = 0
+        self._kinds: dict[Any, _Kind] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
-        packet = func._overloadpacket
-        if packet not in flop_registry:
+        kind = self._kinds.get(func)
+        if kind is None or kind.composite:
+            packet = func._overloadpacket
             with self:  # what is made of other operations is looked at as these
-                parts = func.decompose(*args, **given)
-            if parts is not NotImplemented:
+                parts = NotImplemented if packet in flop_registry else func.decompose(*args, **given)
+            name, composite = packet.__name__, parts is not NotImplemented
+            flops = flop_registry.get(packet)
+            self._kinds[func] = kind = _Kind(composite, flops, flops is not None or name in _LOOKED_UP, name in _SAME)
+            if composite:
                 return parts
         out = func(*args, **given)
         self.operations += 1
-        name = packet.__name__
-        read = [leaf for leaf in tree_leaves((args, given)) if isinstance(leaf, Tensor)]
-        if packet in flop_registry:
-            self._product(float(flop_registry[packet](*args, **given, out_val=out)), read)
-        elif name in _LOOKED_UP:
+        if kind.reads:
+            read = [leaf for leaf in tree_leaves((args, given)) if isinstance(leaf, Tensor)]
             self.reads.update(self._names(read))
-        self._remember(name, read, [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)], func)
+            if kind.flops is not None:
+                self._product(float(kind.flops(*args, **given, out_val=out)), read)
+        if not func.is_view:
+            origin = self._origin(func, args) if kind.same else None
+            for tensor in (out,) if isinstance(out, Tensor) else tree_leaves(out):
+                if isinstance(tensor, Tensor):
+                    self._remember(tensor, origin)
         return out
 
     def _product(self, flops: float, read: list[Tensor]) -> None:
         self.flops += flops
-        self.reads.update(self._names(read))
         if any(self._is_strange(tensor) for tensor in read):
             self.strange_flops += flops
 
@@ -89,22 +107,25 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = storage not in self.made and storage not in self.known
         return storage in self.strange or (before and tensor.ndim >= 2 and tensor.is_floating_point())
 
-    def _remember(self, name: str, read: list[Tensor], out: list[Tensor], func: Any) -> None:
+    def _origin(self, func: Any, args: Sequence[Any]) -> tuple[tuple[int, int], bool] | None:
+        """Where what is copied lies, and whether it is a matrix that no network has."""
+        source = args[1] if func._overloadpacket.__name__ == "copy_" else args[0]
+        return (_place(source), self._is_strange(source)) if isinstance(source, Tensor) else None
+
+    def _remember(self, tensor: Tensor, origin: tuple[tuple[int, int], bool] | None) -> None:
         """What came into being, or was written; and of which matrix it is a copy, where it is one."""
-        before = {_storage(tensor) for tensor in read} if func.is_view else set()
-        source = (read[-1] if name == "copy_" else read[0]) if name in _SAME and read else None
-        origin = None if source is None else self.copies.get(_place(source), _place(source))
-        strange = source is not None and self._is_strange(source)
-        for tensor in out:
-            if _storage(tensor) in before | self.known:
-                continue
-            self.made.add(_storage(tensor))
-            self.copies.pop(_place(tensor), None)  # memory that was used before
-            self.strange.discard(_storage(tensor))
-            if origin is not None:
-                self.copies[_place(tensor)] = origin
-            if strange:
-                self.strange.add(_storage(tensor))
+        storage = _storage(tensor)
+        if storage in self.known:
+            return
+        self.made.add(storage)
+        if origin is None:
+            if self.copies or self.strange:  # memory that was used before
+                self.copies.pop(_place(tensor), None)
+                self.strange.discard(storage)
+            return
+        place, strange = origin
+        self.copies[_place(tensor)] = self.copies.get(place, place)
+        (self.strange.add if strange else self.strange.discard)(storage)
 
 
 def watched(networks: Mapping[str, Any], work: Callable[[], object]) -> WeightsUsed:
