@@ -122,7 +122,7 @@ def _checks(
         "compiled and eager",
         lambda: [audit.compiled_and_eager(system, setting, asked, texts, audited.capture)],
     )
-    yield "repeats", lambda: audit.repeats(system, setting, groups, known, clock)
+    yield "repeats", lambda: audit.repeats(system, setting, groups, known, clock, bounds.seconds / 2)
     yield "network calls", lambda: audit.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
     yield "outside the clock", lambda: [audit.outside_the_clock(audited.before, look(device))]
 

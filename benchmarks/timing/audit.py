@@ -166,7 +166,7 @@ def share_of(some: Sequence[Took], others: Sequence[Took]) -> float:
 
 
 def repeats(
-    system: System, setting: Any, groups: Sequence[Sequence[Request]], known: Took, clock: Clock
+    system: System, setting: Any, groups: Sequence[Sequence[Request]], known: Took, clock: Clock, most: float
 ) -> list[Checked]:
     """Whether the same requests, asked again, are answered faster than at first; and those of the run faster than
     others.
@@ -174,10 +174,14 @@ def repeats(
     Args:
         groups: of requests that nobody asked before; each is asked twice.
         known: what as many requests of the run took when they were asked.
+        most: seconds after which no further group is asked.
     """
     first: list[Took] = []
     again: list[Took] = []
+    began = clock.now()
     for group in groups:
+        if first and clock.now() - began > most:
+            break
         for took in (first, again):
             took.append(clocked(clock, lambda group=group: system.generate(group, setting))[1])  # type: ignore[misc]
     findings = []
