@@ -11,6 +11,7 @@ from simulated import HONEST, SIZE, Honest, Machine, result
 
 from baselines.contract import Request
 from benchmarks.records.validity import LATENCY, throughput
+from benchmarks.timing import probes
 from benchmarks.timing.clock import Clock, Durations
 
 AT = throughput(SIZE)
@@ -78,10 +79,17 @@ def test_a_doubtful_latency_leaves_the_throughput_valid(machine: Machine, tmp_pa
     assert not found.said["valid"]
 
 
-def test_other_processes_are_held_against_what_they_disturbed(machine: Machine, tmp_path: Path) -> None:
-    machine.others = 1.0  # one of two cores
+@pytest.mark.parametrize(("cores", "share"), [(2, "50%"), (4, "25%"), (8, None)])
+def test_one_core_that_burns_beside_it_is_a_reason_where_it_is_much_of_the_machine(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, share: str | None
+) -> None:
+    machine.others = 1.0
+    monkeypatch.setattr(probes.os, "cpu_count", lambda: cores)
     found = result(Honest(machine), tmp_path)
-    assert found.reasons(AT) == ["not alone: other processes used 50% of the machine, 20% is allowed"]
+    reasons = [f"not alone: other processes used {share} of the machine, 20% is allowed"] if share else []
+    for quantity in (AT, LATENCY):
+        assert found.reasons(quantity) == reasons
+        assert found.said["quantities"][quantity]["valid"] == (share is None)
 
 
 class DisturbedAlone(Honest):
