@@ -26,12 +26,12 @@ LAYERS = {
     ),
     "benchmarks": (
         "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
-        "tuning", "cli", "__main__",
+        "tuning", "tracking", "cli", "__main__",
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
         "provenance", "legend", "findings", "tables", "templating", "figures", "study", "content", "html", "markdown",
-        "latex", "compact", "__init__", "speed",
+        "latex", "compact", "__init__", "speed", "comparison",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
