@@ -48,9 +48,9 @@ def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
     if timed[unit].isna().any():
         return Quantity(None, reason=f"not run: no record says how many {unit} were kept")
     value = float(timed[unit].sum()) / float(timed["seconds"].sum())
-    if "process" in timed and timed["process"].nunique() >= FEWEST_PROCESSES:
+    if value and "process" in timed and timed["process"].nunique() >= FEWEST_PROCESSES:
         return _over_processes(timed, unit, value)
-    if n < FEWEST_BATCHES:
+    if n < FEWEST_BATCHES or not value:  # whoever writes nothing has no words, and no interval of them
         return Quantity(value, n=n)
     limits = ratio_interval(timed[unit].to_numpy(float), timed["seconds"].to_numpy(float), level=LEVEL)
     return Quantity(value, limits.low, limits.high, n)
@@ -59,6 +59,8 @@ def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
 def _over_processes(timed: pd.DataFrame, unit: str, value: float) -> Quantity:
     """The rate with Student's interval of the mean of log rates of processes: calls within one share its luck."""
     sums = timed.groupby("process")[[unit, "seconds"]].sum()
+    if not (sums[unit] > 0).all():
+        return Quantity(value, n=len(timed))
     logs = np.log((sums[unit] / sums["seconds"]).to_numpy(float))
     half = float(stdtrit(len(logs) - 1, (1 + LEVEL) / 2) * logs.std(ddof=1) / math.sqrt(len(logs)))
     return Quantity(value, value * math.exp(-half), value * math.exp(half), len(timed))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from baselines.contract import Sample
@@ -17,9 +18,17 @@ TokenCounts = Callable[[Sequence[str]], list[int]]
 
 
 def record_of(
-    kind: Kind, index: int, call: Call, turn: int, token_counts: TokenCounts | None, *, process: int = 0
+    kind: Kind,
+    index: int,
+    call: Call,
+    turn: int,
+    token_counts: TokenCounts | None,
+    *,
+    process: int = 0,
+    phases: Mapping[str, float] = MappingProxyType({}),
+    scored: bool = True,
 ) -> TimingRecord:
-    """The line of a timed call, without its seal."""
+    """The line of a timed call, without its seal; with a hash of its texts only where these are scored too."""
     texts = [sample.text for sample in call.samples]
     return TimingRecord(
         kind,
@@ -31,8 +40,9 @@ def record_of(
         process=process,
         device_seconds=call.device_seconds,
         cpu_seconds=call.cpu_seconds,
+        phases=dict(phases),
         kept=kept(call.samples, token_counts),
-        texts=seals.texts_sha256(texts),
+        texts=seals.texts_sha256(texts) if scored else "",
     )
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from baselines.contract import Request, System
@@ -61,7 +61,7 @@ class TimedAgain:
                 self._spent[size] += call.seconds
                 yield self._record("sweep", call, turn)
         for _ in range(math.ceil(protocol.latency_texts[0] / turns)):
-            yield replace(self._record("latency", self._again(1), turn), texts="")
+            yield self._record("latency", self._again(1), turn)
 
     def _again(self, size: int) -> Call:
         return self._call(self.stand_ins.again(self.requests, size))
@@ -71,7 +71,9 @@ class TimedAgain:
 
     def _record(self, kind: Kind, call: Call, turn: int) -> TimingRecord:
         self._made[kind] += 1
-        return record_of(kind, self._made[kind] - 1, call, turn, self.conditions.token_counts, process=self.process)
+        return record_of(
+            kind, self._made[kind] - 1, call, turn, self.conditions.token_counts, process=self.process, scored=False
+        )
 
 
 def timed_again(plan: Plan, sizes: Mapping[str, Sequence[int]], process: int) -> list[TimedAgain]:

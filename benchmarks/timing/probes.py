@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import resource
 import time
@@ -53,7 +52,6 @@ class _DirectCalls:
             network.register_forward_hook(self._leave, always_call=True),
         )
 
-        @functools.wraps(forward)
         def counted(*given: Any, **named: Any) -> Any:
             self.calls += not self._depth
             return forward(*given, **named)

@@ -66,7 +66,9 @@ class Call:
 
 def per_network_call(seconds: float, calls: Mapping[str, int]) -> float:
     """Seconds per call of the first network, as texts differ in how many they take; of all where there is none."""
-    return seconds / max(1, next(iter(calls.values()), 1))
+    for count in calls.values():
+        return seconds / count if count > 1 else seconds
+    return seconds
 
 
 def timed(system: System, networks: Mapping[str, Any], requests: Sequence[Request], setting: Any, clock: Clock) -> Call:

@@ -22,17 +22,21 @@ def stalled(timings: Sequence[TimingRecord]) -> list[tuple[TimingRecord, str]]:
     """Those of calls of one kind and number of texts that stood still, and how it is known."""
     if len(timings) < FEWEST:
         return []
-    wall = statistics.median(per_network_call(timing.seconds, timing.calls) for timing in timings)
-    worked = [timing for timing in timings if timing.cpu_seconds is not None]
-    cpu = statistics.median(per_network_call(t.cpu_seconds or 0.0, t.calls) for t in worked) if worked else 0.0
+    wall = statistics.median([per_network_call(timing.seconds, timing.calls) for timing in timings])
+    slow = SLOWER * wall
+    slower = [timing for timing in timings if per_network_call(timing.seconds, timing.calls) > slow]
+    worked = [timing for timing in timings if timing.cpu_seconds is not None] if slower else []
+    cpu = statistics.median([per_network_call(t.cpu_seconds or 0.0, t.calls) for t in worked]) if worked else 0.0
     found = []
-    for timing in worked:
-        units = timing.seconds / per_network_call(timing.seconds, timing.calls) if timing.seconds else 1.0
+    for timing in slower if worked else ():
+        if timing.cpu_seconds is None:
+            continue
+        units = timing.seconds / per_network_call(timing.seconds, timing.calls)
         beyond = timing.seconds - wall * units
-        more_work = max(0.0, (timing.cpu_seconds or 0.0) - cpu * units)
-        if beyond > max(LEAST_SECONDS, (SLOWER - 1) * wall * units) and beyond - more_work > UNEXPLAINED * beyond:
+        more_work = max(0.0, timing.cpu_seconds - cpu * units)
+        if beyond > LEAST_SECONDS and beyond - more_work > UNEXPLAINED * beyond:
             usual = f"its like take {_shown(wall * units)}"
-            found.append((timing, f"{_shown(timing.seconds)}, {_shown(timing.cpu_seconds or 0.0)} of it work; {usual}"))
+            found.append((timing, f"{_shown(timing.seconds)}, {_shown(timing.cpu_seconds)} of it work; {usual}"))
     return found
 
 

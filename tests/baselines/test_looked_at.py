@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from baselines import registry
 from benchmarks.planning.generation_settings import available
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.phases import can_look, looking, uncaptured
@@ -25,7 +24,8 @@ def test_no_system_works_outside_of_its_networks(name: str, trained: Callable[[s
     networks, clock = system.networks(), Clock("cpu")
     assert can_look(networks)
     latent = "denoiser" in networks
-    setting = FEW_LATENT_STEPS if latent else uncaptured(next(iter(available(registry.find(name)).values())))
+    named = available(SYSTEMS[name].system).values()
+    setting = FEW_LATENT_STEPS if latent else uncaptured(next(iter(named)))
     with looking(networks, clock.now) as phases:
         timed(system, networks, REQUESTS[:3], setting, clock)
     assert phases.unnamed == set()

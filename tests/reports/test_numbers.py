@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports.numbers import common_decimals, decimals, fixed, listed, p_value, significant, written
-from reports.quantities import latency, throughput
+from reports.quantities import Quantity, latency, throughput
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,8 @@ def test_the_interval_of_throughput_is_over_processes_where_there_are_several():
 def test_rates_of_words_need_records_that_tell_them():
     frame = pd.DataFrame({"texts": [10, 10], "seconds": [1.0, 1.0], "words": [80.0, 60.0], "tokens": [90.0, np.nan]})
     assert throughput(frame, "words").value == pytest.approx(70.0)
+    silent = frame.assign(words=0.0)  # nobody wrote a word
+    assert throughput(pd.concat([silent, silent]), "words") == Quantity(0.0, n=4)
+    part = pd.concat([silent.assign(process=0), *(frame.assign(process=n) for n in (1, 2))])
+    assert throughput(part, "words").low is None
     assert throughput(frame, "tokens").reason == "not run: no record says how many tokens were kept"
