@@ -77,7 +77,11 @@ class RunToAudit:
 
     def _of_system(self, record: Record) -> list[Checked]:
         header, cell = record.header, record.header.cell
-        if not store.fit_file(self.folder, cell.checkpoint_id).exists():
+        kept = (
+            store.fit_file(self.folder, cell.checkpoint_id),
+            store.checkpoint_folder(self.folder, cell.checkpoint_id),
+        )
+        if not all(path.exists() for path in kept):
             said = "the run has no checkpoint of it, so nothing could be made again"
             return [Checked(SYSTEM, "cannot tell", said)]
         planned, plan = self._planned(header)
