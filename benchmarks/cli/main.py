@@ -11,7 +11,7 @@ from cosmos.io.terminal import answer
 
 VERBS = (
     "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
-    "history", "speed", "tune", "train-decoder", "list", "doctor", "fetch",
+    "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch",
 )  # fmt: skip
 
 _HELP = """usage: python -m benchmarks VERB [flags]
