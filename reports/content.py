@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.records.dataframes import Run, documents_hash, read_run
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
-from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
 from reports.front import shares_on_front
 from reports.legend import legend

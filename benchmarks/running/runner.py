@@ -323,7 +323,7 @@ class _RunExecution:
         conditions = Conditions(
             cell.device,
             cell.batch_size,
-            cell.sweep,
+            cell.sweep or (),
             protocols.Protocol(rehearse=cell.device.startswith("cuda")),
             verdicts.Rules(exact=cell.dtype == "float32"),
         )

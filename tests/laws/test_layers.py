@@ -26,10 +26,10 @@ LAYERS = {
     ),
     "benchmarks": (
         "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
-        "tuning", "cli", "__main__",
+        "tuning", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
         "provenance", "legend", "findings", "tables", "templating", "figures", "study", "content", "html", "markdown",
         "latex", "compact", "__init__", "speed",
     ),
