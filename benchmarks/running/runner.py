@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,6 +36,7 @@ from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
+from benchmarks.trackers.tracking import Trackable, Tracking
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -49,12 +51,18 @@ and on ten thousand long documents it would cost more than a training at nano.""
 
 
 def run(
-    plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "generate", "score"), *, fresh: bool = False
+    plan: Plan,
+    voice: ProgressReporter,
+    stages: Sequence[Stage] = ("fit", "generate", "score"),
+    *,
+    fresh: bool = False,
+    tracking: Tracking | None = None,
 ) -> CellStatus:
     """Carry out some stages of a plan.
 
     Args:
         fresh: make again what these stages make, also where it is there.
+        tracking: who is told of training curves while they are made.
 
     Raises:
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
@@ -66,7 +74,7 @@ def run(
     with locked(plan.folder):
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
         asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _RunExecution(plan, voice, stages, asked, fresh)
+        sweep = _RunExecution(plan, voice, stages, asked, fresh, tracking)
         sweep.check()
         sweep.remove()
         store.write_plan(plan.folder, described)
@@ -81,10 +89,16 @@ class _RunExecution:
     """The state of one command at work."""
 
     def __init__(
-        self, plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], asked: Selection, fresh: bool
+        self,
+        plan: Plan,
+        voice: ProgressReporter,
+        stages: Sequence[Stage],
+        asked: Selection,
+        fresh: bool,
+        tracking: Tracking | None,
     ) -> None:
         self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
-        self.run_folder = plan.folder
+        self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
 
     @cached_property
@@ -293,13 +307,21 @@ class _RunExecution:
                 name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
                 self.voice.progress(name, share, loss)
 
-            training = fitting.fit(
-                self.run_folder, planned, self.plan.task, corpus, progress, lambda: [*corpus.validation, *self.tests]
-            )
+            with self.followed(planned):
+                training = fitting.fit(
+                    self.run_folder, planned, self.plan.task, corpus, progress,
+                    lambda: [*corpus.validation, *self.tests],
+                )  # fmt: skip
             if planned.contestant.system.trained:
                 self.voice.say(
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
                 )
+
+    def followed(self, planned: PlannedCell) -> AbstractContextManager[None]:
+        """Whoever is told of training curves, while a system trains."""
+        if self.tracking is None or not planned.contestant.system.trained:
+            return nullcontext()
+        return self.tracking.following(Trackable.of(self.run_folder, planned.cell))
 
     def load(self, planned: PlannedCell) -> System:
         cell, contestant = planned.cell, planned.contestant

@@ -25,8 +25,8 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
-        "tuning", "__init__", "cli", "__main__",
+        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "trackers", "running",
+        "speed", "tuning", "__init__", "cli", "__main__",
     ),
     "reports": (
         "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
