@@ -30,8 +30,8 @@ LAYERS = {
     ),
     "reports": (
         "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "content", "html", "markdown",
-        "latex", "compact", "__init__", "speed",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "content", "html",
+        "markdown", "latex", "compact", "__init__", "speed",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
