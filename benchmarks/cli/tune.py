@@ -1,9 +1,10 @@
 """Choose the recipes of systems by one protocol: equal trials for all, on documents that no run is scored on.
 
-Every system is trained with every point of one grid of learning rates, batch sizes and dropouts, and as its recipe
-stands, at one budget; the best points and the recipe as it stands are trained with further seeds, and the best mean is
-chosen. Judged are texts for validation documents, where the source draws documents those of another seed, by the first
-of the task's headlines that can be had here. Killed or interrupted, the same command goes on where it stopped.
+Every system is trained with every point of one grid of learning rates, batch sizes and dropouts, with as many points of
+its own as every other (--points), and as its recipe stands, at one budget; the best points and the recipe as it stands
+are trained with further seeds, and the best mean is chosen. Judged are texts for validation documents, where the source
+draws documents those of another seed, by the first of the task's headlines that can be had here. Killed or interrupted,
+the same command goes on where it stopped.
 
 examples:
   python -m benchmarks tune --task detox --system cosmos,gpt2,mdlm --jobs 2
@@ -45,6 +46,9 @@ def add_arguments(parser: BenchmarksParser) -> None:
         default = getattr(TrialGrid(), name)
         shown = ",".join(f"{value:g}" for value in default) if isinstance(default, tuple) else default
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=meta, help=f"{text} (default: {shown})")
+    parser.add_argument(
+        "--points", metavar="FILE", help="what to try beside the grid: docs/tuning.md says what the file holds"
+    )
     parser.add_argument("--seeds", metavar="K", help=f"seeds of the finalists (default: {TrialGrid().seeds})")
     parser.add_argument("--limit", metavar="N", help=f"texts that are judged (default: {LIMIT})")
     parser.add_argument(
@@ -57,6 +61,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning import plan
     from benchmarks.planning.overrides import CliValue, convert
+    from benchmarks.tuning import further_points
     from benchmarks.tuning.space import TrialGrid
 
     typed = {name: getattr(arguments, name) for name in (*_FLAGS, "seeds")}
@@ -71,11 +76,14 @@ def main(arguments: argparse.Namespace) -> int:
     jobs = 1 if arguments.jobs is None else convert(CliValue(arguments.jobs), int, "--jobs")
     for name, value, most in (("--limit", limit, 1_000_000), ("--jobs", jobs, MOST_JOBS)):
         check_range(name, value, 1, most)
+    points = further_points.FurtherPoints()
+    if arguments.points is not None:
+        points = further_points.read(Path(arguments.points))
     named = arguments.metric
     arguments.metric = arguments.limit = arguments.seeds = None
     choices = choices_of(arguments)
     task, _, source = plan.check_names(choices)
-    command = _command(choices, {**typed, "limit": limit, "metric": named})
+    command = _command(choices, {**typed, "points": arguments.points, "limit": limit, "metric": named})
     systems = choices.system or task.systems  # without the floors of every run
 
     from benchmarks.records import environment
@@ -85,7 +93,7 @@ def main(arguments: argparse.Namespace) -> int:
     device = environment.find_device(choices.device)
     choices = dataclasses.replace(choices, device=device)
     folder = Path(choices.out or f"tuning/{task.name}-{source}-{choices.preset}")
-    tuned = protocol.tune(systems, choices, grid, metric, limit, folder / "trials", jobs, tell)
+    tuned = protocol.tune(systems, choices, grid, metric, limit, folder / "trials", jobs, tell, points)
     written = table.write(folder, tuned, metric, command, environment.made_with(device))
     say(table.markdown(tuned, metric).rstrip())
     for kind, path in written.items():

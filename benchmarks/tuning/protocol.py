@@ -22,6 +22,7 @@ from benchmarks.planning.run_config import Choices
 from benchmarks.records.files import locked
 from benchmarks.records.schema import canonical_json
 from benchmarks.tuning import trial
+from benchmarks.tuning.further_points import NONE, FurtherPoints
 from benchmarks.tuning.space import TrialGrid, changes
 from benchmarks.tuning.trial import Trial, TrialResult
 from cosmos.io.files import make_folder
@@ -67,12 +68,13 @@ class Tuned:
 
 def tune(
     systems: Sequence[str], choices: Choices, grid: TrialGrid, metric: str, limit: int, folder: Path, jobs: int,
-    say: Callable[[str], None],
+    say: Callable[[str], None], points: FurtherPoints = NONE,
 ) -> list[Tuned]:  # fmt: skip
     """Try every point for every system; what is in the folder already is not tried again.
 
     Args:
         jobs: how many trials at once, each with an equal part of the processor's cores.
+        points: what is tried beside the grid.
         say: told of every trial that ends.
 
     Returns:
@@ -82,10 +84,11 @@ def tune(
         UserError: before anything is trained, what cannot be tuned or tried, and a folder that cannot be used; later,
             what a trial refuses.
     """
+    points.check_equal(systems)
     make_folder(folder)
     with locked(folder):
         choices = trial.judged_data(choices, limit)
-        search = _Search(choices, grid, metric, limit, folder, say)
+        search = _Search(choices, grid, metric, limit, folder, say, points)
         ahead = {system: search.distinct(system) for system in systems}
         threads = max(1, (os.cpu_count() or 1) // jobs)
         context = multiprocessing.get_context("spawn")
@@ -142,6 +145,7 @@ class _Search:
     limit: int
     folder: Path
     say: Callable[[str], None]
+    points: FurtherPoints = NONE
     pending: dict[Future[TrialResult], tuple[str, Candidate, int]] = field(default_factory=dict)
 
     def trial(self, system: str, candidate: Candidate, seed: int) -> Trial:
@@ -149,7 +153,7 @@ class _Search:
         return Trial(choices, system, candidate.name, candidate.changes, seed, self.metric, self.limit, self.folder)
 
     def candidates(self, system: str) -> list[Candidate]:
-        """The recipe as it stands, with what the command sets, and the points of the grid.
+        """The recipe as it stands, with what the command sets, the points of the grid, and those beside it.
 
         Raises:
             UserError: an unknown preset, a floor, or a recipe that a point does not fit.
@@ -159,9 +163,13 @@ class _Search:
         stands = Candidate(AS_IT_STANDS)
         contestant = self.cell(system, stands).contestant
         limits = tasks.find(self.choices.need_task()).limits
-        return [stands] + [
-            Candidate(point.name, changes(system, contestant.system, contestant.recipe, limits, point))
-            for point in self.grid.points
+        return [
+            stands,
+            *(
+                Candidate(point.name, changes(system, contestant.system, contestant.recipe, limits, point))
+                for point in (*self.grid.points, *self.points.every)
+            ),
+            *(Candidate(name, dict(keys)) for name, keys in self.points.own.get(system, {}).items()),
         ]
 
     def cell(self, system: str, candidate: Candidate) -> PlannedCell:
