@@ -37,7 +37,7 @@ def describe(plan: Plan) -> Json:
         "data": first.data,
         "limit": first.limit,
         "batch_size": first.batch_size,
-        "sweep": list(first.sweep or ()),
+        "sweep": list(first.sweep),
         "device": first.device,
         "dtype": first.dtype,
         "contents": {key: content for planned in plan.cells for key, content in named_contents(planned.cell).items()},

@@ -75,8 +75,7 @@ class Cell:
         limit: how many test documents, or None for all.
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
-        sweep: other numbers of texts at once whose speed is measured too; None, which no identity holds, in records
-            that are older than sweeps.
+        sweep: other numbers of texts at once whose speed is measured too.
         contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
             name in the identity.
         tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
@@ -98,7 +97,7 @@ class Cell:
     device: str
     dtype: str
     seed: Count
-    sweep: tuple[Count, ...] | None = ()
+    sweep: tuple[Count, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     tokenizer: str | None = None
 
@@ -133,15 +132,13 @@ class Cell:
     @cached_property
     def identified(self) -> Json:
         """The fields as they enter the identity: files and folders by their contents, wherever they lie. A tokenizer
-        that is the packaged one is left out, since identities are older than other tokenizers, and so is a sweep that
-        no record says."""
+        that is the packaged one is left out, since identities are older than other tokenizers."""
         fields = dataclasses.asdict(self)
         for key, content in fields.pop("contents").items():
             *parts, last = key.split(".")
             functools.reduce(operator.getitem, parts, fields)[last] = f"sha256:{content}"
-        for name in ("tokenizer", "sweep"):
-            if fields[name] is None:
-                del fields[name]
+        if self.tokenizer is None:
+            del fields["tokenizer"]
         return fields
 
 
@@ -351,8 +348,6 @@ def header_from_json(data: Json, where: str) -> Header:
     """Read a header; `where` names the file in errors."""
     check_schema(data.get("schema"), where)
     if data["schema"] < 3:
-        if isinstance(data.get("cell"), dict):
-            data = {**data, "cell": {"sweep": None, **data["cell"]}}
         old = read_as(UndeclaredHeader, {"parameters": None, **data}, where, _AGAIN)
         data = {**data, **_undeclared(old), "schema": SCHEMA}
     read_as(DeclaredHeader, data, where, _AGAIN)

@@ -345,7 +345,7 @@ class _RunExecution:
         conditions = Conditions(
             cell.device,
             cell.batch_size,
-            cell.sweep or (),
+            cell.sweep,
             protocols.Protocol(rehearse=cell.device.startswith("cuda")),
             verdicts.Rules(exact=cell.dtype == "float32"),
         )
