@@ -1,4 +1,4 @@
-"""Cells of records that are older than some field of a cell: their identities hold none of it. Standard library only."""
+"""Cells of records that are older than some field of a cell: no identity of theirs holds it. Standard library only."""
 
 from __future__ import annotations
 
