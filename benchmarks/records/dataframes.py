@@ -23,6 +23,10 @@ SCORE_COLUMNS = (
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
 _ANY_TEXT = ("text", "reason")
+_TAKEN = (
+    *("id", "document", "text", "tokens", "finished", "calls", "entropy", "task", "source", "system", "preset"),
+    *("setting", "seed", "commit", "device", "valid", "run", "cell"),
+)
 SAMPLE_COLUMNS = ("id", "document", "text", "tokens", "finished", "calls", "entropy")
 
 
@@ -198,8 +202,8 @@ def calls(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def samples(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per text, with a column for each metric that scored texts one by one; `text` is missing where texts were
-    not published."""
+    """One row per text, with a column for each metric that scored texts one by one ("metric NAME" where a frame has
+    another column of that name); `text` is missing where texts were not published."""
     rows: list[dict[str, Any]] = []
     for record in records:
         per_text = {score.metric: score.values for score in record.scores if score.values is not None}
@@ -216,7 +220,11 @@ def samples(records: Iterable[Record]) -> pd.DataFrame:
                     "finished": None if sample is None else sample.finished,
                     "calls": None if sample is None else next(iter(sample.calls.values()), 0),
                     "entropy": None if sample is None else sample.entropy,
-                    **{name: values[place] for name, values in per_text.items() if len(values) == len(ids)},
+                    **{
+                        f"metric {name}" if name in _TAKEN else name: values[place]
+                        for name, values in per_text.items()
+                        if len(values) == len(ids)
+                    },
                 }
             )
     frame = _frame(rows, tuple(dict.fromkeys([*SAMPLE_COLUMNS, *(name for row in rows for name in row)])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from benchmarks.cli.main import main
 from benchmarks.records import store
 from benchmarks.records.archive import RECORDS, found_runs
 from benchmarks.records.schema import SCHEMA
+from benchmarks.speed.schema import SCHEMA as SPEED_SCHEMA
+from benchmarks.speed.schema import read_records
+from reports.speed.report import write
 
 HERE = Path(__file__).parent
 FOLDERS = sorted(path.parent.name for path in HERE.glob(f"*/{RECORDS}"))
@@ -117,6 +121,27 @@ def test_a_cell_is_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     samples = next(r.samples for r in store.read_run(run) if r.header.cell.system == "reference")
     assert samples[0].text in said and "training: 0 steps" in said
     assert bytes_of(run) == before
+
+
+def test_every_schema_of_speed_has_a_record() -> None:
+    assert sorted(path.parent.name for path in HERE.glob("*/speed.jsonl")) == [
+        f"speed-{number}" for number in range(1, SPEED_SCHEMA + 1)
+    ]
+
+
+@pytest.mark.parametrize("number", range(1, SPEED_SCHEMA + 1))
+def test_records_of_speed_load_and_make_a_report(number: int, tmp_path: Path) -> None:
+    folder = HERE / f"speed-{number}"
+    rows = raw(folder / "speed.jsonl")
+    assert {row["schema"] for row in rows} == {number}
+    speed = read_records(folder)
+    assert speed.ceilings is not None
+    assert speed.ceilings.matrix_flops_per_second == rows[0]["matrix_flops_per_second"]
+    assert [list(record.seconds) for record in speed.measured] == [row["seconds"] for row in rows[1:]]
+    assert {record.method for record in speed.measured} == {"mdlm"}
+    shutil.copytree(folder, tmp_path / "speed")
+    assert "confidence-2" in write(tmp_path / "speed")["markdown"].read_text()
+    assert (tmp_path / "speed" / "speed.jsonl").read_bytes() == (folder / "speed.jsonl").read_bytes()
 
 
 def test_all_of_them_are_one_tree() -> None:

@@ -85,3 +85,14 @@ def test_one_text_is_enough(fake_run, tmp_path):
     assert frame[["value", "n"]].values.tolist() == [[0.5, 1]] and frame["low"].isna().all()
     assert frame.samples["J"].tolist() == [0.5]
     assert frame.training.empty and frame.timings.empty
+
+
+def test_a_metric_may_be_called_as_a_column_is(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, scores = fake_run.cells[0]
+    named = [replace(score, metric=name) for score, name in zip(scores, ("tokens", "system", "id"), strict=False)]
+    fake_run.cells[0] = (header, samples, timings, named)
+    frame = load(fake_run.write(tmp_path / "run"))
+    assert list(frame.samples.columns[-3:]) == ["metric tokens", "metric system", "metric id"]
+    assert frame.samples["tokens"].eq(9).all() and frame.samples["system"].eq("gpt2").all()
+    assert frame.samples["metric tokens"].tolist() == list(scores[0].values)
