@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.records.schema import Direction, Signature, difference
-from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, seed_variance, with_seeds
+from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, over_seeds, with_seeds
 from reports.quantities import LEVEL, Quantity
 
 Row = Mapping[str, Any]
@@ -162,12 +162,3 @@ def _of_corpus(judged: Sequence[Row]) -> Interval | None:
     """The interval of a corpus metric over the choice of texts, as the records have it: the mean of its limits."""
     low, high = (float(np.mean([row[limit] for row in judged])) for limit in ("low", "high"))  # NaN where one has none
     return Interval(low, high, LEVEL) if low < high and min(int(row["n"]) for row in judged) >= FEWEST else None
-
-
-def over_seeds(values: Sequence[float], by_seed: Sequence[Mapping[str, float]]) -> SeedVariance:
-    """What seeds add to the variance of the mean of their values. Of a corpus metric nobody knows how much of their
-    spread is that of texts, so all of it counts."""
-    shared = sorted(set.intersection(*(set(scores) for scores in by_seed))) if by_seed else []
-    if len(shared) > 1:
-        return seed_variance(np.array([[scores[key] for key in shared] for scores in by_seed]))
-    return SeedVariance(float(np.var(values, ddof=1)) / len(values), len(values) - 1)

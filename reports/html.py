@@ -29,6 +29,20 @@ def write_speed(title: str, facts: Sequence[str], bars: Sequence[Bar], tables: S
     return _template("speed.html").render(title=title, facts=facts, bars=bars, tables=tables)
 
 
+def write_comparison(
+    title: str,
+    findings: Sequence[str],
+    facts: Sequence[str],
+    tables: Sequence[Table],
+    refused: Sequence[str],
+    reading: Sequence[str],
+) -> str:
+    """The page of a comparison of two sides."""
+    return _template("comparison.html").render(
+        title=title, findings=findings, facts=facts, tables=tables, refused=refused, reading=reading
+    )
+
+
 def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("reports"),

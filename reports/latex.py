@@ -144,7 +144,7 @@ def _part(content: Table, numbered: dict[str, int], index: int, count: int) -> s
         rf"\caption{{{escape(caption)}}}\label{{tab:{content.name}{suffix}}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(content.columns)}@{{}}}}",
         r"\toprule",
-        " & ".join(["System", *(_head(column) for column in content.columns)]) + r" \\",
+        " & ".join([escape(content.head), *(_head(column) for column in content.columns)]) + r" \\",
     ]
     for block in content.blocks:
         lines += _block(block, len(content.columns), numbered)

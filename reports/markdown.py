@@ -46,7 +46,7 @@ def link(path: str) -> Raw:
 def table(content: Table) -> Raw:
     """The table with its notes and remarks."""
     lines = [
-        _line(["System", *(_head(column) for column in content.columns)]),
+        _line([escape(content.head), *(_head(column) for column in content.columns)]),
         _line([":--", *("--:" for _ in content.columns)]),
     ]
     for block in content.blocks:

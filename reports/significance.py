@@ -17,8 +17,16 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.records.schema import Direction
-from benchmarks.stats import Comparison, SeedVariance, adjusted, detectable_difference, holm_factors, unadjusted
-from reports.columns import EntryScore, ScoreColumn, over_seeds
+from benchmarks.stats import (
+    Comparison,
+    SeedVariance,
+    adjusted,
+    detectable_difference,
+    holm_factors,
+    over_seeds,
+    unadjusted,
+)
+from reports.columns import EntryScore, ScoreColumn
 from reports.panels import Entry
 from reports.quantities import Quantity
 

@@ -68,6 +68,7 @@ class Table:
     columns: tuple[Column, ...]
     blocks: tuple[RowGroup, ...]
     remarks: tuple[str, ...] = ()  # how to read it; shown under it
+    head: str = "System"  # of the rows' titles
 
     def __post_init__(self) -> None:
         for block in self.blocks:

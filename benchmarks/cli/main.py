@@ -10,7 +10,7 @@ from benchmarks.cli.flags import BenchmarksParser, parse
 from cosmos.io.terminal import answer
 
 VERBS = (
-    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "speed", "tune",
+    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "speed", "tune",
     "train-decoder", "list", "doctor", "fetch",
 )  # fmt: skip
 

@@ -39,11 +39,11 @@ def distinct_share(texts: Sequence[Sequence[str]], n: int) -> float | None:
     return len(counts) / counts.total() if counts else None
 
 
-def jackknife(texts: Sequence[Sequence[str]], orders: Sequence[int]) -> tuple[float, float] | None:
-    """The product over orders of the share of distinct n-grams, and its standard error; None if an order has none.
+def jackknife(texts: Sequence[Sequence[str]], orders: Sequence[int]) -> tuple[float, list[float]] | None:
+    """The product over orders of the share of distinct n-grams, and the same without each text; None if an order has
+    none.
 
-    The error is that of the jackknife over texts (Efron and Tibshirani, chapter 11): a bootstrap would draw a text
-    twice and so make every sample less varied than the one it comes from.
+    A bootstrap would draw a text twice and so make every sample less varied than the one it comes from.
     """
     whole = 1.0
     left_out = [1.0] * len(texts)
@@ -60,13 +60,11 @@ def jackknife(texts: Sequence[Sequence[str]], orders: Sequence[int]) -> tuple[fl
             alone = sum(counts[gram] == times for gram, times in own.items())
             rest = total - own.total()
             left_out[index] *= (len(counts) - alone) / rest if rest else 1.0
-    mean = math.fsum(left_out) / len(left_out)
-    error = math.sqrt((len(texts) - 1) / len(texts) * math.fsum((value - mean) ** 2 for value in left_out))
-    return whole, error
+    return whole, left_out
 
 
-def _fixed(batch: MetricInput) -> tuple[list[list[str]], int, int]:
-    """The words of the texts that count, cut to the length; the count and the length.
+def _fixed(batch: MetricInput) -> tuple[list[list[str]], list[int], int]:
+    """The words of the texts that count, cut to the length; the places of these texts, and the length.
 
     Which texts count depends on the documents' ids alone, so order is nothing and systems are asked for the same ones.
     """
@@ -75,25 +73,30 @@ def _fixed(batch: MetricInput) -> tuple[list[list[str]], int, int]:
         length = length_for([words(document.target) for document in batch.documents])
         count = count_for(len(batch.texts))
         order = sorted(range(len(batch.texts)), key=lambda i: hashlib.sha256(batch.documents[i].id.encode()).digest())
-        texts = [words(batch.texts[index])[:length] for index in sorted(order[:count])]
-        batch.memo["texts at a fixed count"] = (texts, count, length)
-    cached: tuple[list[list[str]], int, int] = batch.memo["texts at a fixed count"]
+        places = sorted(order[:count])
+        texts = [words(batch.texts[index])[:length] for index in places]
+        batch.memo["texts at a fixed count"] = (texts, places, length)
+    cached: tuple[list[list[str]], list[int], int] = batch.memo["texts at a fixed count"]
     return cached
 
 
 def _distinct(orders: Sequence[int]) -> Callable[[MetricInput], Measured]:
     def measure(batch: MetricInput) -> Measured:
-        from benchmarks.stats.bootstrap import Interval
+        import numpy as np
 
-        texts, count, length = _fixed(batch)
+        from benchmarks.stats.bootstrap import Interval, jackknife_error
+
+        texts, places, length = _fixed(batch)
         estimate = jackknife(texts, orders)
         if estimate is None:
             raise Absent(f"too few: no text has {max(orders)} words among the first {length}")
-        value, error = estimate
-        margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+        value, without = estimate
+        margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * jackknife_error(np.array(without))
         limits = Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL) if len(texts) > 1 else None
-        options = {"texts": count, "tokens": cut_of(batch).name, "words": length}
-        return Measured(total=value, n=count, interval=limits, options=options)
+        options = {"texts": len(texts), "tokens": cut_of(batch).name, "words": length}
+        by_place = dict(zip(places, without, strict=True))
+        left_out = tuple(by_place.get(place) for place in range(len(batch.texts)))
+        return Measured(total=value, n=len(texts), interval=limits, left_out=left_out, options=options)
 
     return measure
 

@@ -54,25 +54,29 @@ def _kept(batch: MetricInput) -> list[tuple[int, LikelihoodRecord]]:
 
 
 def _over_tokens(
-    nats: Sequence[float], tokens: Sequence[int], statistic: Callable[[Array], Array], options: dict[str, Any]
+    kept: Sequence[tuple[int, LikelihoodRecord]],
+    nats: Sequence[float],
+    statistic: Callable[[Array], Array],
+    options: dict[str, Any],
 ) -> Measured:
     import numpy as np
 
-    rows = np.array([nats, tokens], dtype=float).T  # (n, 2)
+    rows = np.array([nats, [row.tokens for _, row in kept]], dtype=float).T  # (n, 2)
+    places = [place for place, _ in kept]
     total = float(statistic(rows.sum(axis=0, keepdims=True))[0])
     unit = {"end": True, "unit": "token of the shared tokenizer"}
-    return Measured(total=total, n=len(nats), rows=rows, statistic=statistic, options=unit | options)
+    return Measured(total=total, n=len(nats), rows=rows, statistic=statistic, places=places, options=unit | options)
 
 
 def _of_the_system(statistic: Callable[[Array], Array]) -> Callable[[MetricInput], Measured]:
     def measure(batch: MetricInput) -> Measured:
-        rows = [row for _, row in _kept(batch)]
-        said = {(row.kind, row.draws) for row in rows}
+        kept = _kept(batch)
+        said = {(row.kind, row.draws) for _, row in kept}
         if len(said) > 1:
             raise Absent("failed: some likelihoods are exact and others bounds, or bounds of other numbers of draws")
         [(kind, draws)] = said
         options: dict[str, Any] = {"kind": kind} | ({"draws": draws} if kind == "bound" else {})
-        return _over_tokens([float(row.nats or 0.0) for row in rows], [row.tokens for row in rows], statistic, options)
+        return _over_tokens(kept, [float(row.nats or 0.0) for _, row in kept], statistic, options)
 
     return measure
 
@@ -83,7 +87,7 @@ def _of_the_world(batch: MetricInput) -> Measured:
     kept = _kept(batch)
     entropy = ENTROPIES[batch.task]
     nats = [entropy(batch.documents[place].source) for place, _ in kept]
-    return _over_tokens(nats, [row.tokens for _, row in kept], rate_from_sums, {})
+    return _over_tokens(kept, nats, rate_from_sums, {})
 
 
 NLL = Metric(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.evaluators.suppress_output import quiet
 from benchmarks.metrics.core.cache import texts_hash
@@ -84,8 +84,16 @@ def _under(x: Array, y: Array) -> float:
     return float(np.trapezoid(y[order], x[order]))
 
 
-def spread(texts: Array, references: Array) -> tuple[float, Interval | None, int]:
-    """The mean of MAUVE over seeds, its interval, and how many disjoint subsets that is drawn from.
+class MauveSpread(NamedTuple):
+    """MAUVE by each seed of the clustering, and of each disjoint subset of the texts; its interval where it has one."""
+
+    by_seed: tuple[float, ...]
+    by_subset: tuple[float, ...]
+    interval: Interval | None
+
+
+def spread(texts: Array, references: Array) -> MauveSpread:
+    """MAUVE over seeds, whose mean is the score, with its interval and the disjoint subsets that is drawn from.
 
     The variance is that of random groups (Wolter 2007, Introduction to Variance Estimation, section 2.2): of MAUVE
     between disjoint subsets of both sides, divided by their number, plus that between seeds divided by theirs; limits
@@ -96,17 +104,17 @@ def spread(texts: Array, references: Array) -> tuple[float, Interval | None, int
 
     from benchmarks.stats.bootstrap import Interval
 
-    values = [mauve(texts, references, seed) for seed in range(SEEDS)]
+    values = tuple(mauve(texts, references, seed) for seed in range(SEEDS))
     value = math.fsum(values) / SEEDS
     groups = min(GROUPS, len(texts) // FEWEST)
     if groups < 2:
-        return value, None, groups
+        return MauveSpread(values, (), None)
     from scipy.stats import t
 
-    parts = [mauve(texts[start::groups], references[start::groups], start) for start in range(groups)]
+    parts = tuple(mauve(texts[start::groups], references[start::groups], start) for start in range(groups))
     error = math.sqrt(np.var(parts, ddof=1) / groups + np.var(values, ddof=1) / SEEDS)
     margin = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * error
-    return value, Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL), groups
+    return MauveSpread(values, parts, Interval(max(0.0, value - margin), min(1.0, value + margin), LEVEL))
 
 
 def _order(keys: Sequence[str]) -> list[int]:
@@ -117,14 +125,14 @@ def _order(keys: Sequence[str]) -> list[int]:
 def _measured(batch: MetricInput, texts: Sequence[str], references: Sequence[str], **options: object) -> Measured:
     if len(texts) < FEWEST:
         raise Absent(f"too few: {len(texts)} texts, and MAUVE needs {FEWEST} on each side")
-    value, limits, groups = spread(
+    found = spread(
         likelihoods_and_states(batch, "lm", texts)[:, 2:], likelihoods_and_states(batch, "lm", references)[:, 2:]
     )
     settings = {
         "buckets": "n/10",
         "dtype": "float32",
         "features": "last state",
-        "groups": groups,
+        "groups": min(GROUPS, len(texts) // FEWEST),
         "scaling": SCALING,
         "seeds": SEEDS,
         "start": True,
@@ -132,7 +140,14 @@ def _measured(batch: MetricInput, texts: Sequence[str], references: Sequence[str
         "tokens": TOKENS,
         "variance": 0.9,
     }
-    return Measured(total=value, n=len(texts), interval=limits, options=settings | options)
+    return Measured(
+        total=math.fsum(found.by_seed) / SEEDS,
+        n=len(texts),
+        interval=found.interval,
+        groups=found.by_subset,
+        repeats=found.by_seed,
+        options=settings | options,
+    )
 
 
 def _mauve(batch: MetricInput) -> Measured:

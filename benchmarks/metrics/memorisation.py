@@ -256,6 +256,7 @@ def _share(human: bool) -> Callable[[MetricInput], Measured]:
             n=int((total > 0).sum()),
             rows=np.stack([repeated, total], axis=1)[total > 0].astype(float),  # (n, 2)
             statistic=_ratio,
+            places=np.flatnonzero(total > 0).tolist(),
             options=_options(batch),
         )
 

@@ -26,7 +26,8 @@ def perplexity_from_sums(sums: Array) -> Array:
 
 
 def _perplexity(batch: MetricInput) -> Measured:
-    present = [text for text in batch.texts if not blank(text)]
+    places = [place for place, text in enumerate(batch.texts) if not blank(text)]
+    present = [batch.texts[place] for place in places]
     if not present:
         raise Absent(f"too few: none of {len(batch.texts)} texts holds a word")
     rows = likelihoods_and_states(batch, "lm", present)[:, :2]  # (n, 2)
@@ -35,6 +36,7 @@ def _perplexity(batch: MetricInput) -> Measured:
         n=len(present),
         rows=rows,
         statistic=perplexity_from_sums,
+        places=places,
         options={"dtype": "float32", "end": False, "start": True, "tokens": TOKENS, "over": "corpus"},
     )
 

@@ -97,25 +97,7 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     from benchmarks import evaluators as judges
     from benchmarks import metrics as judgement
 
-    store.check_record(folder, header)
-    samples = store.read_samples(folder)
-    documents = run_texts.documents_of(run, header, samples)
-    train = header.documents.get("train")
-    likelihoods = store.read_likelihoods(folder)
-    if likelihoods is not None and [row.id for row in likelihoods] != [sample.id for sample in samples]:
-        raise UserError(f"{folder / store.LIKELIHOODS} is of other documents; delete {folder} and run again.")
-    batch = judgement.MetricInput(
-        header.cell.task,
-        header.cell.source,
-        documents,
-        [sample.text for sample in samples],
-        device=asked.device,
-        training=None if train is None else run_texts.read_learnt(run, train["sha256"], train.get("targets")),
-        normaliser=normaliser_of(run, header),
-        samples=samples,
-        likelihoods=likelihoods,
-        no_likelihood=header.no_likelihood,
-    )
+    batch = batch_of(run, folder, header, asked.device)
     names = asked.metrics if metrics is None else metrics
 
     def judged(those: MetricInput) -> list[Score]:
@@ -132,6 +114,35 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
         scores = [*(score for score in had if score.metric not in names), *_as_written(batch, judged)]
         if scores or had:
             store.write_as_written(folder, sorted(scores, key=lambda score: places.get(score.metric, len(places))))
+
+
+def batch_of(run: Path, folder: Path, header: Header, device: str) -> MetricInput:
+    """The texts of a cell as metrics take them.
+
+    Raises:
+        UserError: samples or documents are missing or were changed.
+    """
+    from benchmarks.metrics import MetricInput
+
+    store.check_record(folder, header)
+    samples = store.read_samples(folder)
+    documents = run_texts.documents_of(run, header, samples)
+    train = header.documents.get("train")
+    likelihoods = store.read_likelihoods(folder)
+    if likelihoods is not None and [row.id for row in likelihoods] != [sample.id for sample in samples]:
+        raise UserError(f"{folder / store.LIKELIHOODS} is of other documents; delete {folder} and run again.")
+    return MetricInput(
+        header.cell.task,
+        header.cell.source,
+        documents,
+        [sample.text for sample in samples],
+        device=device,
+        training=None if train is None else run_texts.read_learnt(run, train["sha256"], train.get("targets")),
+        normaliser=normaliser_of(run, header),
+        samples=samples,
+        likelihoods=likelihoods,
+        no_likelihood=header.no_likelihood,
+    )
 
 
 def _as_written(batch: MetricInput, judged: Callable[[MetricInput], list[Score]]) -> list[Score]:

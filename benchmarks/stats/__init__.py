@@ -1,13 +1,14 @@
 """Statistics of scores: intervals, paired tests, families of tests, fronts. Numpy, and quantiles of scipy, only."""
 
 from benchmarks.stats.bootstrap import interval
-from benchmarks.stats.families import benjamini_hochberg, holm, holm_factors
+from benchmarks.stats.families import benjamini_hochberg, holm, holm_factors, table_factors
 from benchmarks.stats.intervals import (
     FEWEST,
     Interval,
     SeedVariance,
     mean_interval,
     mean_intervals,
+    over_seeds,
     ratio_interval,
     seed_variance,
     with_seeds,
@@ -42,8 +43,10 @@ __all__ = [
     "interval",
     "mean_interval",
     "mean_intervals",
+    "over_seeds",
     "ratio_interval",
     "seed_variance",
+    "table_factors",
     "unadjusted",
     "with_seeds",
 ]

@@ -18,7 +18,7 @@ from scipy.special import ndtr, stdtrit
 
 from benchmarks.stats.intervals import LEVEL, Array, Interval
 
-__all__ = ["DRAWS", "Array", "Interval", "Statistic", "interval", "resampled_counts"]
+__all__ = ["DRAWS", "Array", "Interval", "Statistic", "interval", "jackknife_error", "resampled_counts"]
 
 Statistic = Callable[[Array], Array]
 """Sums of rows, shape (m, k), to one value each, shape (m,)."""
@@ -48,6 +48,13 @@ def interval(
     tail = float(ndtr(-math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + level) / 2)))
     low, high = np.quantile(values, (tail, 1 - tail))
     return Interval(float(low), float(high), level) if low < high else None
+
+
+def jackknife_error(left_out: Array) -> float:
+    """The standard error of a statistic from its values without each text, shape (n,), n >= 2 (Efron and Tibshirani,
+    chapter 11); of a difference of two statistics from the differences of these."""
+    n = len(left_out)
+    return math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
 
 
 def resampled_counts(n: int, draws: int, generator: np.random.Generator) -> Array:

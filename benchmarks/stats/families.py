@@ -43,3 +43,19 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
         smallest = min(smallest, m / (m - step) * p_values[index])
         adjusted[index] = smallest
     return adjusted
+
+
+def table_factors(tables: Sequence[Sequence[float]], level: float = 0.05) -> list[list[float]]:
+    """By how much each p-value of each table is multiplied where tables form a sweep.
+
+    Holm's correction within each table; across m tables those are chosen whose smallest corrected p-value passes the
+    rule of Benjamini and Hochberg, and the tests of the R chosen ones are made at R / m of the level (Benjamini and
+    Bogomolov 2014, Selective inference on multiple families of hypotheses). That holds the expected share of chosen
+    tables with a false claim in them. Of one table it is Holm's correction alone.
+    """
+    factors = [holm_factors(p_values) for p_values in tables]
+    filled = [(own, p_values) for own, p_values in zip(factors, tables, strict=True) if p_values]
+    smallest = [min(min(1.0, f * p) for f, p in zip(own, p_values, strict=True)) for own, p_values in filled]
+    chosen = sum(p <= level for p in benjamini_hochberg(smallest))
+    share = len(smallest) / max(1, chosen)
+    return [[share * factor for factor in own] for own in factors]

@@ -13,7 +13,7 @@ Axes: n texts, s seeds; leading axes, where there are any, are samples of their 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,6 +161,15 @@ def seed_variance(scores: Array) -> SeedVariance:
     within = float((left**2).sum()) / ((s - 1) * (n - 1) * n * s)
     variance = between - within
     return SeedVariance(variance if variance > 1e-15 * float(np.abs(scores).max()) ** 2 else 0.0, s - 1)
+
+
+def over_seeds(values: Sequence[float], by_seed: Sequence[Mapping[str, float]]) -> SeedVariance:
+    """What seeds add to the variance of the mean of their values, from the scores of each text by seed. Of a corpus
+    metric, which has none, nobody knows how much of their spread is that of texts, so all of it counts."""
+    shared = sorted(set.intersection(*(set(scores) for scores in by_seed))) if by_seed else []
+    if len(shared) > 1:
+        return seed_variance(np.array([[scores[key] for key in shared] for scores in by_seed]))
+    return SeedVariance(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
 
 
 def with_seeds(texts: Interval, value: float, seeds: SeedVariance, *, share: bool = False) -> Interval:

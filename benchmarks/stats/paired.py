@@ -76,9 +76,11 @@ def compare(
     return found
 
 
-def unadjusted(differences: Array, *, seed: int = 0, seeds: SeedVariance | None = None) -> Comparison:
+def unadjusted(
+    differences: Array, *, seed: int = 0, seeds: SeedVariance | None = None, flips: int = FLIPS
+) -> Comparison:
     """Paired differences, shape (n,), with their p-value, and neither interval nor outcome yet."""
-    p = sign_flip(differences, seed=seed)
+    p = sign_flip(differences, seed=seed, flips=flips)
     if seeds is not None:
         p = max(p, _over_seeds(differences, seeds))
     difference = math.fsum(differences) / len(differences)

@@ -130,6 +130,7 @@ def test_reports_know_records_and_statistics(path: Path) -> None:
         "benchmarks.records.store",
         "benchmarks.stats",
         "benchmarks.speed.schema",
+        "benchmarks.tracking.schema",
     )
     allowed += ("baselines.contract", "cosmos.io.files", "cosmos.io.terminal")
     assert [module for module in ours(path) if not within(module, allowed)] == []

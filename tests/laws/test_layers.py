@@ -26,12 +26,12 @@ LAYERS = {
     ),
     "benchmarks": (
         "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "trackers", "running",
-        "speed", "tuning", "__init__", "cli", "__main__",
+        "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
         "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
         "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed",
+        "markdown", "latex", "compact", "__init__", "speed", "comparison",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

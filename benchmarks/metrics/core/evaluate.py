@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,6 +57,18 @@ def score(
     judges.check(models)
     scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), models, Scores(cache), frozenset(sparing))
     return [scoring.score(metric) for metric in asked]
+
+
+def finder(
+    batch: MetricInput, *, cache: Path | None = None, evaluators: Mapping[str, str] | None = None
+) -> Callable[[str, bool], tuple[Measured, Score]]:
+    """A function that says what a metric's evaluator finds in a batch, with all that resampling takes, and the score
+    that comes of it; its arguments are the metric's name, and whether a large model without a GPU is not run. It raises
+    `Absent` where nothing is found, with the reason."""
+    scoring = _Scoring(
+        replace(batch, vectors=Vectors(cache), memo={}), dict(evaluators or {}), Scores(None), frozenset()
+    )
+    return lambda name, spare: scoring.found(find(name), spare)
 
 
 def available(source_name: str, evaluators: Mapping[str, str] | None = None) -> list[Availability]:
@@ -178,11 +190,29 @@ class _Scoring:
             self.inputs[key] = identity([batch.task, batch.source, batch.seed, shape, *parts])
         return self.inputs[key]
 
+    def found(self, metric: Metric, spare: bool) -> tuple[Measured, Score]:
+        evaluator = metric.evaluator(self.batch.source)
+        hint = _hint(metric, evaluator, self.models)
+        if hint or evaluator is None:
+            raise Absent(hint or f"not run: {metric.name} has no evaluator of its own")
+        models = {role: _present(judges.find(role, self.models)) for role in evaluator.models}
+        if spare and (reason := self._costly(metric.name, models)):
+            raise Absent(reason)
+        measured, score = self._tried(metric, evaluator, models)
+        if score.reason is not None:
+            raise Absent(score.reason)
+        return measured, score
+
     def _measure(self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]) -> Score:
+        return self._tried(metric, evaluator, models)[1]
+
+    def _tried(
+        self, metric: Metric, evaluator: Evaluator, models: Mapping[str, judges.Located]
+    ) -> tuple[Measured, Score]:
         unsigned = self._sign(metric, evaluator, models=models)
 
-        def null(reason: str) -> Score:
-            return self._finish(metric, _Outcome(unsigned, reason=reason))
+        def null(reason: str) -> tuple[Measured, Score]:
+            return Measured(), self._finish(metric, _Outcome(unsigned, reason=reason))
 
         if not self.batch.texts:
             return null("too few: there is no text, and one is needed")
@@ -190,7 +220,7 @@ class _Scoring:
             return null("not run: the texts that the system learnt from were not given")
         try:
             measured = evaluator.measure(replace(self._seen(metric, evaluator.training), models=models))
-            return self._finish(metric, _Outcome(self._sign(metric, evaluator, measured, models), measured))
+            return measured, self._finish(metric, _Outcome(self._sign(metric, evaluator, measured, models), measured))
         except Absent as absent:
             classified = str(absent).startswith(REASONS)
             return null(str(absent) if classified else f"failed: it gives no known reason: {absent}")

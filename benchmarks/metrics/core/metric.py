@@ -90,6 +90,11 @@ class Measured:
     corpus, `total` with `rows` of shape (n, k) and the `statistic` of their sums, from which intervals are drawn, or
     with an `interval` of the evaluator's own; `n` of the texts entered, all of them if it is None.
     `options` and `weights` go into the signature; weights of models that take a role go there without.
+
+    An evaluator with an interval of its own also says how the total varies, so that two systems can be compared text
+    by text: `left_out` is the total without each text (None for a text that does not count); or `groups` are its
+    values on disjoint groups of the documents, chosen by their ids alone, and `repeats` those by its random seeds.
+    `places` are those of the texts that `rows` are of, all of them in order if it is None.
     """
 
     values: tuple[float | None, ...] | None = None
@@ -98,6 +103,10 @@ class Measured:
     rows: Array | None = None
     statistic: Statistic | None = None
     interval: Interval | None = None
+    places: Sequence[int] | None = None
+    left_out: tuple[float | None, ...] | None = None
+    groups: tuple[float, ...] = ()
+    repeats: tuple[float, ...] = ()
     options: Json = field(default_factory=dict)
     weights: str | None = None
 

@@ -18,6 +18,7 @@ from benchmarks.metrics import score as score_all
 from benchmarks.metrics.diversity import count_for, distinct_share, jackknife, length_for
 from benchmarks.metrics.memorisation import Index, longest_runs
 from benchmarks.metrics.overlap import bleu_from_sums, chrf_from_sums
+from benchmarks.stats.bootstrap import jackknife_error
 
 
 def test_bleu_of_sums_is_that_of_sacrebleu():
@@ -129,13 +130,15 @@ def test_texts_learnt_from_are_kept_in_few_bytes_a_word(monkeypatch):
 def test_the_jackknife_is_that_of_leaving_out_one_by_one():
     draw = random.Random(3)
     words = [draw.choices("abcdefghijklmn", k=draw.randint(0, 14)) for _ in range(60)]
-    value, error = jackknife(words, (1, 2))
+    value, without = jackknife(words, (1, 2))
     whole = distinct_share(words, 1) * distinct_share(words, 2)
     left = [
         distinct_share(words[:i] + words[i + 1 :], 1) * distinct_share(words[:i] + words[i + 1 :], 2) for i in range(60)
     ]
     assert value == pytest.approx(whole)
-    assert error == pytest.approx(math.sqrt(59 / 60 * sum((x - sum(left) / 60) ** 2 for x in left)))
+    assert without == pytest.approx(left)
+    error = math.sqrt(59 / 60 * sum((x - sum(left) / 60) ** 2 for x in left))
+    assert jackknife_error(np.array(without)) == pytest.approx(error)
 
 
 def test_counts_and_lengths_are_round_and_follow_the_documents():

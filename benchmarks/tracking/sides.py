@@ -1,0 +1,216 @@
+"""One side of a comparison: from the words of a user to the records they mean.
+
+A side is a run's folder, a folder with runs somewhere below it, published records (`records.tar.xz`, or a folder that
+holds some), a git commit whose runs lie below a folder, or any of these with `:SYSTEM` or `:SYSTEM/SETTING` behind it.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from baselines.contract import UserError, unknown
+from benchmarks.evaluators import cache_folder
+from benchmarks.records import seals, store
+from benchmarks.records.files import StoreError
+from benchmarks.records.machine_class import machine_class
+from benchmarks.records.schema import Header, Record
+from benchmarks.tracking.schema import ComparedSide
+from cosmos.io.files import make_folder
+
+ARCHIVE = "records.tar.xz"  # how records are published
+BELOW = "runs"  # where the runs of a commit are looked for
+_HASH = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """A cell that is done, and the folder of the run that holds it."""
+
+    run: Path
+    record: Record
+
+    @property
+    def header(self) -> Header:
+        return self.record.header
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is compared: the user's words for it, its cells, and what is to be said of it.
+
+    Attributes:
+        systems: those that the user named; none if all are meant.
+        notes: what was left out, a sentence each.
+    """
+
+    text: str
+    cells: tuple[StoredCell, ...]
+    systems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> ComparedSide:
+        """The side as a comparison says it."""
+        headers = [cell.header for cell in self.cells]
+        return ComparedSide(
+            text=self.text,
+            folders=tuple(dict.fromkeys(str(cell.run) for cell in self.cells)),
+            commits=tuple(dict.fromkeys(header.commit or "unknown" for header in headers)),
+            dirty=any(bool(header.dirty) for header in headers),
+            machines=tuple(dict.fromkeys(str(machine_class(header)) for header in headers)),
+            cells=len(self.cells),
+        )
+
+
+def read_side(text: str, below: Path = Path(BELOW)) -> Side:
+    """The side that a user's words mean.
+
+    Args:
+        below: where the runs of a commit are looked for, at any depth.
+
+    Raises:
+        UserError: nothing is there, it is damaged, no cell of it is done, or the words mean nothing.
+    """
+    if not text.strip() or "\0" in text:
+        raise UserError("A side of a comparison is empty; name a run's folder, a git commit, or RUN:SYSTEM.")
+    if not Path(text).exists() and ":" in text:
+        base, _, narrow = text.rpartition(":")
+        return _narrowed(read_side(base, below), text, narrow)
+    path = Path(text)
+    runs = _runs_at(path) if path.exists() else ()
+    if path.exists():
+        if not runs:
+            raise UserError(f"{text} holds no run and no published records; name the folder of one.")
+        cells, notes = _done(runs, text)
+    else:
+        cells, notes = _of_commit(text, below)
+    kept = _latest(cells)
+    older = len(cells) - len(kept)
+    said = (f"{older} older records of the same cells are left out.",) if older else ()
+    return Side(text, kept, notes=(*notes, *said))
+
+
+def _runs_at(path: Path) -> tuple[Path, ...]:
+    """The folders of runs that a path means: itself, those in an archive, or those below it."""
+    if path.is_file():
+        if path.name != ARCHIVE:
+            raise UserError(f"{path} is a file, and no {ARCHIVE}; name the folder of a run.")
+        return _runs_at(_unpacked(path))
+    if (path / store.PLAN).is_file():
+        return (path,)
+    found: list[Path] = []
+    for folder, folders, files in os.walk(path):
+        if store.PLAN in files:
+            found.append(Path(folder))
+            folders.clear()  # no run lies in another
+        elif ARCHIVE in files:
+            found += _runs_at(_unpacked(Path(folder) / ARCHIVE))
+        folders.sort()
+    return tuple(found)
+
+
+def _unpacked(archive: Path) -> Path:
+    """The folder with what an archive holds, kept in the user's cache under the archive's hash."""
+    home = cache_folder() / "records" / str(seals.file_sha256(archive))[:16]
+    if home.is_dir():
+        return home
+    partial = home.with_name(f"{home.name}.{os.getpid()}")
+    make_folder(partial, StoreError)
+    try:
+        with tarfile.open(archive) as packed:
+            packed.extractall(partial, filter="data")
+        partial.rename(home)
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if home.is_dir():  # another process was faster
+            return home
+        raise UserError(f"{archive} is damaged, or cannot be unpacked; restore it from a copy.") from error
+    return home
+
+
+def _done(runs: Iterable[Path], text: str) -> tuple[list[StoredCell], tuple[str, ...]]:
+    """The cells of runs that are done, and a note on those that are not."""
+    cells = [StoredCell(run, record) for run in runs for record in store.read_run(run)]
+    done = [cell for cell in cells if cell.header.status == "done"]
+    if not done:
+        raise UserError(f"No cell of {text} is done; finish the run first.")
+    others = len(cells) - len(done)
+    notes = (f"{others} cells of {text} are not done, and are left out.",) if others else ()
+    return done, notes
+
+
+def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...]]:
+    """The cells that were made by the code of a commit, from all runs below a folder."""
+    commit = _resolved(text)
+    if commit is None:
+        raise UserError(f"{text} is neither a folder nor a git commit; name a run's folder, a commit, or RUN:SYSTEM.")
+    if not below.is_dir():
+        raise UserError(f"{below} is no folder, and the runs of the commit {text} are looked for below it.")
+    headers = [(run, header) for run in _runs_at(below) for header in store.read_headers(run)]
+    ours = [(run, header) for run, header in headers if (header.commit or "").startswith(commit)]
+    if not ours:
+        known = sorted({header.commit[:10] for _, header in headers if header.commit})
+        said = f"; there are runs of {', '.join(known[:8])}{' ...' if len(known) > 8 else ''}" if known else ""
+        raise UserError(f"No run below {below} was made by the commit {text}{said}.")
+    if len({header.commit for _, header in ours}) > 1:
+        raise UserError(f"Several commits of runs below {below} begin with {text}; give more of it.")
+    done = [(run, header) for run, header in ours if header.status == "done"]
+    if not done:
+        raise UserError(f"No cell that the commit {text} made below {below} is done.")
+    clean = [(run, header) for run, header in done if not header.dirty]
+    read = [StoredCell(run, store.read_cell(store.cell_folder(run, each.cell.id))) for run, each in clean or done]
+    notes = []
+    if len(done) < len(ours):
+        notes.append(f"{len(ours) - len(done)} cells of {text} are not done, and are left out.")
+    if clean and len(clean) < len(done):
+        notes.append(f"{len(done) - len(clean)} cells of {text} with uncommitted changes are left out.")
+    elif not clean:
+        notes.append(f"All cells of {text} were made with uncommitted changes, which its hash does not tell of.")
+    return read, tuple(notes)
+
+
+def _resolved(text: str) -> str | None:
+    """A commit's hash, whole where git knows it; None where the words are no commit."""
+    if text.startswith("-"):
+        return None
+    command = ["git", "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        done = None
+    if done is not None and done.returncode == 0:
+        return done.stdout.strip()
+    return text if _HASH.fullmatch(text) else None
+
+
+def _latest(cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
+    """Of several records of one cell the one that was made last."""
+    kept: dict[tuple[str, str], StoredCell] = {}
+    for cell in cells:
+        key = (cell.header.cell.id, cell.header.entry_id)
+        if key not in kept or (cell.header.finished or "") > (kept[key].header.finished or ""):
+            kept[key] = cell
+    return tuple(kept.values())
+
+
+def _narrowed(side: Side, text: str, narrow: str) -> Side:
+    """One system of a side, or one setting of it."""
+    system, slash, setting = narrow.partition("/")
+    systems = {cell.header.cell.system for cell in side.cells}
+    if system not in systems:
+        raise unknown(f"system of {side.text}", system, systems)
+    cells = [cell for cell in side.cells if cell.header.cell.system == system]
+    if slash:
+        settings = {cell.header.cell.setting for cell in cells}
+        if setting not in settings:
+            raise unknown(f"setting of {system} in {side.text}", setting, settings)
+        cells = [cell for cell in cells if cell.header.cell.setting == setting]
+    return replace(side, text=text, cells=tuple(cells), systems=(system,))
