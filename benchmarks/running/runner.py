@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,7 +35,7 @@ from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory, probes
 from benchmarks.timing import protocol as protocols
 from benchmarks.timing import verdict as verdicts
-from benchmarks.trackers.tracking import Trackable, Tracking
+from benchmarks.trackers.tracking import Tracking, followed
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -307,7 +306,7 @@ class _RunExecution:
                 name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
                 self.voice.progress(name, share, loss)
 
-            with self.followed(planned):
+            with followed(self.tracking if planned.contestant.system.trained else None, self.run_folder, cell):
                 training = fitting.fit(
                     self.run_folder, planned, self.plan.task, corpus, progress,
                     lambda: [*corpus.validation, *self.tests],
@@ -316,12 +315,6 @@ class _RunExecution:
                 self.voice.say(
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
                 )
-
-    def followed(self, planned: PlannedCell) -> AbstractContextManager[None]:
-        """Whoever is told of training curves, while a system trains."""
-        if self.tracking is None or not planned.contestant.system.trained:
-            return nullcontext()
-        return self.tracking.following(Trackable.of(self.run_folder, planned.cell))
 
     def load(self, planned: PlannedCell) -> System:
         cell, contestant = planned.cell, planned.contestant

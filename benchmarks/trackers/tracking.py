@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ class Trackable:
         name = f"{cell.task} {cell.system} {cell.preset} seed {cell.seed}"
         folder = store.checkpoint_folder(run, cell.checkpoint_id)
         return cls(cell.checkpoint_id, name, str(folder.absolute()), config)
+
+
+def followed(tracking: Tracking | None, run: Path, cell: Cell) -> AbstractContextManager[None]:
+    """While a cell's system trains: its logs are followed, where there is somebody who does."""
+    return nullcontext() if tracking is None else tracking.following(Trackable.of(run, cell))
 
 
 class Tracking:
