@@ -11,6 +11,7 @@ from benchmarks.records.dataframes import Run, documents_hash, read_run
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
+from reports.costs import generating
 from reports.curves import table as curves
 from reports.curves.equal import on_equal_terms
 from reports.findings import summarise
@@ -19,6 +20,7 @@ from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
+from reports.speed import detail
 from reports.study import sizes
 from reports.table import Table
 
@@ -34,7 +36,11 @@ class Section:
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
+    speed: (
+        Table | None
+    )  # percentiles of latency, rates of words and tokens, phases and cold start, where they are known
     seeds: Table | None  # what training seeds move, where entries have several
+    costs: Table | None  # memory, energy and operations, where they were measured
     sizes: Table | None  # by number and width of latents, where a method was run with several
     curves: Table | None  # quality at equal time and speed at equal quality, where a system ran at several values
     curves_said: tuple[str, ...]  # the same in sentences
@@ -47,7 +53,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.curves, self.batches, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.curves, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -114,7 +120,9 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
+        speed=detail.table(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
+        costs=generating.table(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
         curves=curves.table(panel, terms, suffix),
         curves_said=curves_said,

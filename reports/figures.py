@@ -98,8 +98,8 @@ def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> s
         hidden = [entry.name for entry in panel.trained if _point(panel.headline, entry) is None]
         if hidden:
             parts.append(f"Not shown, for want of a score or a timing: {', '.join(hidden)}.")
-        if any(entry.doubts and _point(panel.headline, entry) for entry in panel.trained):
-            parts.append("Hollow marks: the timing is not valid.")
+        if any(entry.throughput_doubts and _point(panel.headline, entry) for entry in panel.trained):
+            parts.append("Hollow marks: the throughput is not valid.")
     return " ".join(dict.fromkeys(parts))
 
 
@@ -185,7 +185,7 @@ def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], numb
         speed, quality = entry.throughput, column.scores[entry.key].quantity
         axes.errorbar(
             x, y, xerr=bars(speed), yerr=bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
-            markerfacecolor=PAPER if entry.doubts else colour, markeredgecolor=colour, zorder=3,
+            markerfacecolor=PAPER if entry.throughput_doubts else colour, markeredgecolor=colour, zorder=3,
         )  # fmt: skip
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(label))
 

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baselines.contract import UserError, unknown
 from benchmarks.planning.overrides import CliValue, convert, flatten, shortened, split_assignment
@@ -29,6 +29,7 @@ class Choices:
         setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
         steps: numbers of generation steps, one cell each; empty for what the settings say.
         metric: metrics to score by, or `usual` and `all` of the task; empty for the usual ones.
+        timing: `rounds`, systems and settings by turns in one process; `fresh`, besides in processes of their own.
         changes: dotted key -> value, from `--set` and the file's tables.
     """
 
@@ -45,6 +46,7 @@ class Choices:
     seeds: int = 1
     out: str | None = None
     offline: bool = True
+    timing: Literal["rounds", "fresh"] = "rounds"
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

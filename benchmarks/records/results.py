@@ -13,9 +13,9 @@ from typing import ClassVar
 import pandas as pd
 
 from baselines.contract import UserError
-from benchmarks.records import dataframes, store
+from benchmarks.records import dataframes, store, validity
 from benchmarks.records.archive import found_runs
-from benchmarks.records.schema import Record
+from benchmarks.records.schema import Header, Record
 
 _CELL = ("task", "source", "system", "preset", "setting", "seed")
 _ORIGIN = ("commit", "device")
@@ -99,7 +99,7 @@ def _about(run: str, records: Sequence[Record]) -> pd.DataFrame:
         header = record.header
         cell = {name: getattr(header.cell, name) for name in _CELL}
         origin = {"commit": header.commit, "device": header.device.get("name") or header.cell.device}
-        rows.append({**cell, **origin, "run": run, "cell": header.cell.id, "valid": header.verdict.get("valid")})
+        rows.append({**cell, **origin, "run": run, "cell": header.cell.id})
     return pd.DataFrame(rows)
 
 
@@ -115,8 +115,19 @@ def _scores(about: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _timings(about: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:
-    timings = _joined(dataframes.timings(records), about, TIMING_COLUMNS)
-    return timings.astype({"valid": "boolean"})
+    headers = {record.header.cell.id: record.header for record in records}
+    timings = dataframes.timings(records)
+    calls = zip(timings["id"], timings["kind"], timings["texts"], strict=True)
+    valid = [_valid(headers[cell], kind, texts) for cell, kind, texts in calls]
+    return _joined(timings.assign(valid=pd.Series(valid, dtype="boolean")), about, TIMING_COLUMNS)
+
+
+def _valid(header: Header, kind: str, texts: int) -> bool | None:
+    """Whether the quantity that a timed call belongs to may be believed; None of a call that belongs to none."""
+    if kind == "warmup":
+        return None
+    size = header.batch_size if kind == "batch" else texts
+    return validity.validity(header, validity.LATENCY if kind == "latency" else validity.throughput(size)).valid
 
 
 def _samples(about: pd.DataFrame, records: Sequence[Record]) -> pd.DataFrame:

@@ -10,15 +10,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from baselines.contract import Limits, UserError, ValidatesSetting
+from baselines.contract import Limits, RandomTraining, UserError, ValidatesSetting
 from benchmarks.records.environment import alike, made_with, now
 from benchmarks.records.files import Appender, StoreError, locked
 from benchmarks.records.schema import Json
 from benchmarks.running.cell_status import ProgressReporter
-from benchmarks.speed import ceilings, measure, schema, training_steps
+from benchmarks.speed import measure, schema, timed_steps
 from benchmarks.speed.lines import PlannedTiming, SpeedOptions
 from benchmarks.speed.schema import Speed, SpeedRecord
+from benchmarks.timing import ceilings
 from cosmos.io.files import WriteError, make_folder
+
+BATCHES_OF_ROWS = 4  # how many batches of made-up rows there are
 
 
 def run(
@@ -143,17 +146,18 @@ def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
 
 
 def _steps(entry: PlannedTiming, options: SpeedOptions, device: str) -> SpeedRecord:
-    subject, stage = entry.subject, training_steps.STAGES[entry.setting]
-    taken = training_steps.measure(
-        entry.system, entry.recipe, stage, length=options.length, vocabulary=options.vocabulary, device=device
-    )
+    subject = entry.subject
+    system = entry.system(entry.recipe, Limits(0, options.length))
+    rows = BATCHES_OF_ROWS * subject.batch
+    asked = RandomTraining(entry.setting, 0, rows, options.vocabulary, {})
+    taken = timed_steps.measure(system, asked, device, timed_steps.SHORT)
     return SpeedRecord(
         subject,
         "done",
         now(),
         {},
-        seconds=taken.seconds,
-        preparation=taken.preparation,
+        seconds=taken.blocks,
+        preparation=(taken.preparation,),
         flops=taken.flops,
         peak_bytes=taken.peak_bytes,
         tokens=subject.batch * subject.length,

@@ -25,12 +25,12 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "trackers", "running",
+        "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning", "trackers", "running",
         "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "content", "html",
+        "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
+        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
         "markdown", "latex", "compact", "__init__", "speed", "comparison",
     ),
 }  # fmt: skip

@@ -14,8 +14,9 @@ from torch.nn import functional
 from baselines.contract import UserError
 from benchmarks.cli.main import main
 from benchmarks.planning.run_config import gather
-from benchmarks.speed import ceilings, lines, schema, training_steps, work
+from benchmarks.speed import lines, schema, timed_steps, work
 from benchmarks.speed import measure_all as runs
+from benchmarks.timing import ceilings
 from cosmos.recipes import RECIPES
 from cosmos.runtime.call_count import add_calls
 
@@ -306,27 +307,33 @@ def test_a_system_that_cannot_be_built_fails_in_all_its_entries(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stage", ["autoencoder", "diffusion"])
-def test_training_steps_are_those_of_the_projects_own_loop(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_steps, "WARM_STEPS", 2)
-    monkeypatch.setattr(training_steps, "BLOCKS", 3)
-    monkeypatch.setattr(training_steps, "BLOCK_STEPS", 1)
+def test_training_steps_are_those_of_the_projects_own_loop(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_steps, "SHORT", timed_steps.StepCounts(2, 3, 1))
+    monkeypatch.setattr(runs, "BATCHES_OF_ROWS", 1)
     asked = replace(options_of(system="cosmos", preset="nano"), training=True)
     monkeypatch.setattr(lines, "TRAINING", (("cosmos", stage),))
     entry = next(e for e in lines.entries(asked, "cpu", "float32") if e.subject.kind == "training")
-    options: dict[str, Any] = {"length": 16, "vocabulary": 200, "device": "cpu"}
-    many, few = (
-        training_steps.measure(entry.system, shallow(entry.recipe, latents), training_steps.STAGES[stage], **options)
-        for latents in (12, 4)
-    )
-    assert len(many.seconds) == 3 and min(many.seconds) > 0
-    assert many.flops > few.flops > 0
+    assert entry.subject.batch == getattr(entry.recipe, f"{stage}_training").batch_size
+    entries = [
+        replace(entry, subject=replace(entry.subject, batch=batch), recipe=shallow(entry.recipe, batch, stage))
+        for batch in (8, 4)
+    ]
+    many, few = run(tmp_path, entries, asked)[0].measured
+    assert (many.status, few.status) == ("done", "done")
+    assert 0 < len(many.seconds) <= 3 and min(many.seconds) > 0
+    assert many.flops is not None and few.flops is not None and many.flops > few.flops > 0
+    assert many.tokens == 8 * 16
 
 
-def shallow(recipe: Any, latents: int) -> Any:
-    """The recipe with as few layers as can be, and a number of latents."""
+def shallow(recipe: Any, batch: int, stage: str) -> Any:
+    """The recipe with as few layers as can be, and a batch size."""
     model = recipe.model
-    autoencoder = replace(model.autoencoder, layers=1, latents=latents)
-    return replace(recipe, model=replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, layers=2)))
+    autoencoder = replace(model.autoencoder, layers=1)
+    smaller = replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, layers=2))
+    training = f"{stage}_training"
+    return replace(recipe, model=smaller, **{training: replace(getattr(recipe, training), batch_size=batch)})
 
 
 def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
