@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.records.dataframes import read_run
 from benchmarks.records.schema import TimingRecord
 from reports import content
 from reports.costs import detail
-from reports.dataframes import read_run
 from reports.panels import panels
 
 
