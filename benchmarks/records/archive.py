@@ -1,22 +1,24 @@
 """Where runs lie: in a folder, in folders below it, and packed as they are published, in `records.tar.xz`.
 
-Standard library only. An archive is unpacked into a folder that is gone when the reading is over.
+Standard library only. What an archive holds is kept unpacked in the user's cache, under the archive's hash.
 """
 
 from __future__ import annotations
 
 import lzma
 import os
+import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from baselines.contract import UserError
+from benchmarks.evaluators import cache_folder
+from benchmarks.records import seals
+from benchmarks.records.files import StoreError
 from benchmarks.records.store import PLAN
+from cosmos.io.files import make_folder
 
 RECORDS = "records.tar.xz"
 
@@ -29,8 +31,7 @@ class FoundRun:
     folder: Path
 
 
-@contextmanager
-def found_runs(place: Path) -> Iterator[list[FoundRun]]:
+def found_runs(place: Path) -> list[FoundRun]:
     """The runs at a place, which is a run, an archive, or a folder with some of either anywhere below it.
 
     They are in the order of their names. What an archive holds is left out where it lies unpacked beside it. Links are
@@ -42,16 +43,41 @@ def found_runs(place: Path) -> Iterator[list[FoundRun]]:
     if not place.exists():
         raise UserError(f"There is nothing at {place}; name a run's folder, or one that holds runs.")
     folders, archives = ([], [place]) if place.is_file() else _below(place)
-    with tempfile.TemporaryDirectory(prefix="cosmos-bench-") as scratch:
-        found = {str(folder): folder for folder in folders}
-        for number, archive in enumerate(archives):
-            unpacked = Path(scratch) / str(number)
-            _unpack(archive, unpacked)
-            for folder in _below(unpacked)[0]:
-                found.setdefault(str(archive.parent / folder.relative_to(unpacked)), folder)
-        if not found:
-            raise UserError(f"{place} holds no run; `python -m benchmarks run --task TASK --out {place}` makes one.")
-        yield [FoundRun(name, folder) for name, folder in sorted(found.items())]
+    found = {str(folder): folder for folder in folders}
+    for archive in archives:
+        inside = unpacked(archive)
+        for folder in _below(inside)[0]:
+            found.setdefault(str(archive.parent / folder.relative_to(inside)), folder)
+    if not found:
+        raise UserError(f"{place} holds no run; `python -m benchmarks run --task TASK --out {place}` makes one.")
+    return [FoundRun(name, folder) for name, folder in sorted(found.items())]
+
+
+def unpacked(archive: Path) -> Path:
+    """The folder with what an archive holds.
+
+    Raises:
+        UserError: it cannot be read, is no archive, is damaged, or would write outside of its folder.
+    """
+    refused = f"{archive} is no archive of records, or is damaged; restore it from a copy."
+    try:
+        home = cache_folder() / "records" / str(seals.file_sha256(archive))[:16]
+    except OSError as error:
+        raise UserError(refused) from error
+    if home.is_dir():
+        return home
+    partial = home.with_name(f"{home.name}.{os.getpid()}")
+    make_folder(partial, StoreError)
+    try:
+        with tarfile.open(archive) as packed:
+            packed.extractall(partial, filter="data")  # nothing outside the folder, no devices, no odd permissions
+        partial.rename(home)
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if home.is_dir():  # another process was faster
+            return home
+        raise UserError(refused) from error
+    return home
 
 
 def _below(place: Path) -> tuple[list[Path], list[Path]]:
@@ -69,11 +95,3 @@ def _below(place: Path) -> tuple[list[Path], list[Path]]:
         elif RECORDS in files:
             archives.append(Path(name) / RECORDS)
     return folders, archives
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    try:
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")  # nothing outside the folder, no devices, no odd permissions
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
-        raise UserError(f"{archive} is no archive of records, or is damaged; restore it from a copy.") from error

@@ -79,12 +79,6 @@ def panel_key(record: Record) -> str:
     return identity([cell.task, cell.task_version, cell.source, data, cell.limit, documents_hash(record)])
 
 
-def text_ids(record: Record) -> list[str]:
-    """The ids of a cell's texts in their order; where the texts were not published, as its batches name them."""
-    batches = {timing.index: timing.ids for timing in record.timings if timing.kind == "batch"}
-    return [sample.id for sample in record.samples] or [key for index in sorted(batches) for key in batches[index]]
-
-
 def check_learnt(records: Iterable[Record], folder: Path) -> None:
     """See that cells that would be ranked together have learnt from the same documents.
 
@@ -135,7 +129,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
-        ids = text_ids(record)
+        ids = run_texts.text_ids(record)
         for position, score in enumerate(record.scores):
             values = score.values if score.values is not None and len(score.values) == len(ids) else ()
             per_text = {key: value for key, value in zip(ids, values, strict=False) if value is not None}
@@ -211,7 +205,7 @@ def samples(records: Iterable[Record]) -> pd.DataFrame:
     for record in records:
         per_text = {score.metric: score.values for score in record.scores if score.values is not None}
         written = {sample.id: sample for sample in record.samples}
-        ids = text_ids(record)
+        ids = run_texts.text_ids(record)
         for place, key in enumerate(ids):
             sample = written.get(key)
             rows.append(

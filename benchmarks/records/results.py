@@ -70,11 +70,10 @@ def load(place: str | os.PathLike[str]) -> Results:
         UserError: there is no run or no cell that is done, or a record is damaged, changed or of a later version.
     """
     runs: list[tuple[str, list[Record]]] = []
-    with found_runs(Path(place)) as found:
-        for run in found:
-            done = [record for record in store.read_run(run.folder) if record.header.status == "done"]
-            if done:
-                runs.append((run.name, done))
+    for run in found_runs(Path(place)):
+        done = [record for record in store.read_run(run.folder) if record.header.status == "done"]
+        if done:
+            runs.append((run.name, done))
     if not runs:
         raise UserError(f"No cell in {place} is done; give the command of its run again.")
     frames = [(_about(name, records), records) for name, records in runs]

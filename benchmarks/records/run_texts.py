@@ -15,7 +15,7 @@ from pathlib import Path
 from baselines.contract import Corpus, Document, UserError
 from benchmarks.records import seals, store
 from benchmarks.records.files import StoreError, line, parsed_lines
-from benchmarks.records.schema import Header, Json, SampleRecord
+from benchmarks.records.schema import Header, Json, Record, SampleRecord
 from cosmos.io.files import make_folder, write_bytes
 from cosmos.io.typed_json import AnyText, parse, read_as, shown
 
@@ -190,3 +190,9 @@ def read_tokenizer(run: Path, sha256: str) -> bytes:
 
 def _tokenizer(run: Path, sha256: str) -> Path:
     return run / "tokenizers" / f"{sha256}.json.gz"
+
+
+def text_ids(record: Record) -> list[str]:
+    """The ids of a cell's texts in their order; where the texts were not published, as its batches name them."""
+    batches = {timing.index: timing.ids for timing in record.timings if timing.kind == "batch"}
+    return [sample.id for sample in record.samples] or [key for index in sorted(batches) for key in batches[index]]

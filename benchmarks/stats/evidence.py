@@ -50,9 +50,6 @@ class ChangeEvidence(Protocol):
         ...
 
 
-Evidence = ChangeEvidence
-
-
 @dataclass(frozen=True)
 class TextEvidence:
     """Differences B - A of the scores of the same texts, shape (n,), n >= 1.

@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from benchmarks.records.schema import Direction, Record, Score, difference
+from benchmarks.records import run_texts
+from benchmarks.records.schema import Direction, Score, difference
 from benchmarks.stats.evidence import TextEvidence
 from benchmarks.tracking import seeds
 from benchmarks.tracking.pairs import EntryPair, SideEntry
@@ -19,12 +20,6 @@ from benchmarks.tracking.rows import row
 from benchmarks.tracking.schema import ComparedQuantity, Kind
 
 BySeed = Sequence[seeds.PerText]
-
-
-def text_ids(record: Record) -> list[str]:
-    """The ids of a cell's texts in their order; where the texts were not published, as its batches name them."""
-    batches = {timing.index: timing.ids for timing in record.timings if timing.kind == "batch"}
-    return [sample.id for sample in record.samples] or [key for index in sorted(batches) for key in batches[index]]
 
 
 def metric_names(pair: EntryPair, asked: Collection[str] = ()) -> list[str]:
@@ -84,7 +79,7 @@ def per_text(entry: SideEntry, metric: str) -> list[dict[str, float]]:
     """Of each seed the score of each text by the document's id; empty where the metric has none."""
     found = []
     for cell in entry.cells:
-        ids = text_ids(cell.record)
+        ids = run_texts.text_ids(cell.record)
         for score in cell.record.scores:
             if score.metric == metric and score.values is not None and len(score.values) == len(ids):
                 pairs = zip(ids, score.values, strict=True)

@@ -6,26 +6,19 @@ holds some), a git commit whose runs lie below a folder, or any of these with `:
 
 from __future__ import annotations
 
-import lzma
-import os
 import re
-import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baselines.contract import UserError, unknown
-from benchmarks.evaluators import cache_folder
-from benchmarks.records import seals, store
-from benchmarks.records.files import StoreError
+from benchmarks.records import store
+from benchmarks.records.archive import found_runs
 from benchmarks.records.machine_class import machine_class
 from benchmarks.records.schema import Header, Record
 from benchmarks.tracking.schema import ComparedSide
-from cosmos.io.files import make_folder
 
-ARCHIVE = "records.tar.xz"  # how records are published
 BELOW = "runs"  # where the runs of a commit are looked for
 _HASH = re.compile(r"[0-9a-f]{7,40}")
 
@@ -85,55 +78,14 @@ def read_side(text: str, below: Path = Path(BELOW)) -> Side:
         base, _, narrow = text.rpartition(":")
         return _narrowed(read_side(base, below), text, narrow)
     path = Path(text)
-    runs = _runs_at(path) if path.exists() else ()
     if path.exists():
-        if not runs:
-            raise UserError(f"{text} holds no run and no published records; name the folder of one.")
-        cells, notes = _done(runs, text)
+        cells, notes = _done([run.folder for run in found_runs(path)], text)
     else:
         cells, notes = _of_commit(text, below)
     kept = _latest(cells)
     older = len(cells) - len(kept)
     said = (f"{older} older records of the same cells are left out.",) if older else ()
     return Side(text, kept, notes=(*notes, *said))
-
-
-def _runs_at(path: Path) -> tuple[Path, ...]:
-    """The folders of runs that a path means: itself, those in an archive, or those below it."""
-    if path.is_file():
-        if path.name != ARCHIVE:
-            raise UserError(f"{path} is a file, and no {ARCHIVE}; name the folder of a run.")
-        return _runs_at(unpacked(path))
-    if (path / store.PLAN).is_file():
-        return (path,)
-    found: list[Path] = []
-    for folder, folders, files in os.walk(path):
-        if store.PLAN in files:
-            found.append(Path(folder))
-            folders.clear()  # no run lies in another
-        elif ARCHIVE in files:
-            found += _runs_at(unpacked(Path(folder) / ARCHIVE))
-        folders.sort()
-    return tuple(found)
-
-
-def unpacked(archive: Path) -> Path:
-    """The folder with what an archive holds, kept in the user's cache under the archive's hash."""
-    home = cache_folder() / "records" / str(seals.file_sha256(archive))[:16]
-    if home.is_dir():
-        return home
-    partial = home.with_name(f"{home.name}.{os.getpid()}")
-    make_folder(partial, StoreError)
-    try:
-        with tarfile.open(archive) as packed:
-            packed.extractall(partial, filter="data")
-        partial.rename(home)
-    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if home.is_dir():  # another process was faster
-            return home
-        raise UserError(f"{archive} is damaged, or cannot be unpacked; restore it from a copy.") from error
-    return home
 
 
 def _done(runs: Iterable[Path], text: str) -> tuple[list[StoredCell], tuple[str, ...]]:
@@ -154,7 +106,7 @@ def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...
         raise UserError(f"{text} is neither a folder nor a git commit; name a run's folder, a commit, or RUN:SYSTEM.")
     if not below.is_dir():
         raise UserError(f"{below} is no folder, and the runs of the commit {text} are looked for below it.")
-    headers = [(run, header) for run in _runs_at(below) for header in store.read_headers(run)]
+    headers = [(run.folder, header) for run in found_runs(below) for header in store.read_headers(run.folder)]
     ours = [(run, header) for run, header in headers if (header.commit or "").startswith(commit)]
     if not ours:
         known = sorted({header.commit[:10] for _, header in headers if header.commit})

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -39,12 +38,11 @@ def folder(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def run(folder: str) -> Iterator[Path]:
-    """The records, unpacked for one test."""
-    with found_runs(HERE / folder) as found:
-        (only,) = found
-        assert only.name == str(HERE / folder)
-        yield only.folder
+def run(folder: str) -> Path:
+    """The records, unpacked."""
+    (only,) = found_runs(HERE / folder)
+    assert only.name == str(HERE / folder)
+    return only.folder
 
 
 def raw(path: Path) -> list[dict]:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.stats.evidence import Evidence
+from benchmarks.stats.evidence import ChangeEvidence
 from benchmarks.stats.intervals import LEVEL
 
 GateOutcome = Literal["pass", "regression", "cannot judge"]
@@ -32,7 +32,7 @@ class Loss:
     most: float
 
 
-def loss_of(evidence: Evidence, worse: Literal["up", "down"]) -> Loss:
+def loss_of(evidence: ChangeEvidence, worse: Literal["up", "down"]) -> Loss:
     """The loss of a change, of which `worse` is the bad direction."""
     sign = 1.0 if worse == "up" else -1.0
     estimate = sign * (evidence.change - evidence.null)
@@ -56,7 +56,7 @@ def judge(loss: Loss, margin: float, *, shown: bool) -> GateOutcome:
     return "regression" if shown else "cannot judge"
 
 
-def shown(evidence: Evidence, worse: Literal["up", "down"], factor: float) -> bool:
+def shown(evidence: ChangeEvidence, worse: Literal["up", "down"], factor: float) -> bool:
     """Whether a change is significantly for the worse, its p-value times the factor of its family (`holm_factors`).
 
     As in tables, interval and p-value must agree.

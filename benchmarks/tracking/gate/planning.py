@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from benchmarks.planning.gate_margins import Margins
-from benchmarks.stats.evidence import Evidence
+from benchmarks.stats.evidence import ChangeEvidence
 from benchmarks.stats.ratios import Spread
 from benchmarks.tracking import comparison
 from benchmarks.tracking.gate import quality, sizes, speed
@@ -53,7 +53,7 @@ def run_is_trivial(entry: SideEntry) -> bool:
     return not entry.header.networks
 
 
-def _differences(baseline: Side, run: Side, margins: Margins) -> dict[tuple[str, str], tuple[Evidence, str]]:
+def _differences(baseline: Side, run: Side, margins: Margins) -> dict[tuple[str, str], tuple[ChangeEvidence, str]]:
     """What a comparison of both runs knows of the spread of differences, where there is one."""
     pairs, _ = match(baseline, run)
     metrics = list(quality.gated_metrics(pairs, margins))

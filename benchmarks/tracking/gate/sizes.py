@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from benchmarks.planning.gate_margins import default
 from benchmarks.records.schema import Score
-from benchmarks.stats.evidence import Evidence, StudentEvidence, TextEvidence
+from benchmarks.stats.evidence import ChangeEvidence, StudentEvidence, TextEvidence
 from benchmarks.stats.intervals import LEVEL
 from benchmarks.stats.ratios import LEAST_ROUNDS, Spread, detectable_ratio, spread_of
 from benchmarks.timing.noise_floor import LEAST_PROCESSES
@@ -51,7 +51,7 @@ class NeededTexts:
 
 
 def texts_for(
-    entry: str, metric: str, loss: float, n: int, evidence: Evidence | None, tests: int, basis: str
+    entry: str, metric: str, loss: float, n: int, evidence: ChangeEvidence | None, tests: int, basis: str
 ) -> NeededTexts:
     """The texts that show `loss` in one of so many tests, where n texts left this evidence."""
     visible = None if evidence is None else evidence.detectable(tests, _AIMED)
@@ -65,7 +65,7 @@ def texts_for(
     return NeededTexts(entry, metric, loss, n, math.ceil(n * alone**2 / left) if left > 0 else None, visible, basis)
 
 
-def alone(entry: SideEntry, score: Score) -> tuple[Evidence | None, str]:
+def alone(entry: SideEntry, score: Score) -> tuple[ChangeEvidence | None, str]:
     """What the spread of a difference from a baseline will be, as far as the baseline alone says."""
     by_seed = per_text(entry, score.metric)
     if len(by_seed) > 1:
@@ -82,7 +82,7 @@ def alone(entry: SideEntry, score: Score) -> tuple[Evidence | None, str]:
     return None, "nothing: the baseline does not say how texts differ"
 
 
-def _twice(variance: float, n: int) -> Evidence | None:
+def _twice(variance: float, n: int) -> ChangeEvidence | None:
     return StudentEvidence(0.0, 2 * variance, n - 1.0) if variance > 0 else None
 
 

@@ -16,7 +16,7 @@ from baselines.contract import UserError
 from benchmarks.planning.gate_margins import Margin
 from benchmarks.records import environment
 from benchmarks.records.schema import Header
-from benchmarks.stats.evidence import Evidence, StudentEvidence
+from benchmarks.stats.evidence import ChangeEvidence, StudentEvidence
 from benchmarks.timing import noise_floor
 from benchmarks.timing.noise_floor import QuantityFloor
 from benchmarks.tracking.gate import retiming, side_process
@@ -141,7 +141,7 @@ def value_of(size: int, seconds: float) -> float:
     return 1000 * seconds if size == 1 else size / seconds
 
 
-def _sized(found: GateFinding, ratio: Evidence, margin: float, rules: SpeedRules) -> GateFinding:
+def _sized(found: GateFinding, ratio: ChangeEvidence, margin: float, rules: SpeedRules) -> GateFinding:
     limits = ratio.interval()
     low, high = (None, None) if limits is None else (limits.low, limits.high)
     unit = "ms" if found.quantity == LATENCY else "texts/s"

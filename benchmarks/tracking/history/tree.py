@@ -9,7 +9,7 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.records import store
-from benchmarks.tracking.sides import ARCHIVE, unpacked
+from benchmarks.records.archive import RECORDS, unpacked
 
 MICRO_FOLDER = ".benchmarks"  # where pytest-benchmark keeps what `--benchmark-autosave` and `--benchmark-save` write
 _HIDDEN = "."
@@ -59,7 +59,7 @@ def files_under(folder: Path) -> Files:
             elif entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith(_HIDDEN) or entry.name == MICRO_FOLDER:
                     pending.append(entry.path)
-            elif entry.name == ARCHIVE:
+            elif entry.name == RECORDS:
                 pending.append(str(unpacked(Path(entry.path))))
             elif entry.name.endswith(".json"):
                 found.micro.append(entry.path)

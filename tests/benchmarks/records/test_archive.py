@@ -18,9 +18,9 @@ ARCHIVE = HISTORIC / "schema-2" / RECORDS
 
 
 def names(place: Path) -> list[str]:
-    with found_runs(place) as found:
-        assert all((run.folder / "plan.json").is_file() for run in found)
-        return [run.name for run in found]
+    found = found_runs(place)
+    assert all((run.folder / "plan.json").is_file() for run in found)
+    return [run.name for run in found]
 
 
 def run(folder: Path) -> Path:
@@ -54,27 +54,26 @@ def test_a_tree_is_searched_and_a_run_is_not(tmp_path: Path) -> None:
     assert names(wanted[0]) == [str(wanted[0])]
 
 
-def test_an_archive_is_found_by_its_name_and_unpacked_for_a_while(tmp_path: Path) -> None:
-    with found_runs(ARCHIVE) as by_name, found_runs(ARCHIVE.parent) as by_folder:
-        assert [one.name for one in by_name] == [one.name for one in by_folder] == [str(ARCHIVE.parent)]
-        unpacked = by_name[0].folder
-    assert not unpacked.exists()
+def test_an_archive_is_found_by_its_name_and_unpacked_once() -> None:
+    by_name, by_folder = found_runs(ARCHIVE), found_runs(ARCHIVE.parent)
+    assert [one.name for one in by_name] == [str(ARCHIVE.parent)]
+    assert by_name == by_folder
 
 
 def test_what_lies_unpacked_beside_its_archive_counts_once(tmp_path: Path) -> None:
     packed(tmp_path / RECORDS, entry("one/plan.json"), entry("two/plan.json"))
     run(tmp_path / "one")
-    with found_runs(tmp_path) as found:
-        assert [one.name for one in found] == [str(tmp_path / "one"), str(tmp_path / "two")]
-        assert found[0].folder == tmp_path / "one"
+    found = found_runs(tmp_path)
+    assert [one.name for one in found] == [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert found[0].folder == tmp_path / "one"
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
     run(tmp_path / "elsewhere" / "run")
     (tmp_path / "tree").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "tree" / "linked", target_is_directory=True)
-    with pytest.raises(UserError, match="holds no run"), found_runs(tmp_path / "tree"):
-        pass
+    with pytest.raises(UserError, match="holds no run"):
+        found_runs(tmp_path / "tree")
 
 
 @pytest.mark.parametrize(
@@ -88,16 +87,16 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 )
 def test_an_archive_writes_nothing_outside_its_folder(inside: tarfile.TarInfo, tmp_path: Path) -> None:
     archive = packed(tmp_path / "here" / RECORDS, inside)
-    with pytest.raises(UserError, match="is no archive of records, or is damaged"), found_runs(archive):
-        pass
+    with pytest.raises(UserError, match="is no archive of records, or is damaged"):
+        found_runs(archive)
     assert not (tmp_path / "outside.json").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", ARCHIVE.read_bytes()[:2000]], ids=["empty", "text", "cut"])
 def test_a_damaged_archive_is_one_sentence(content: bytes, tmp_path: Path) -> None:
     (tmp_path / RECORDS).write_bytes(content)
-    with pytest.raises(UserError) as raised, found_runs(tmp_path):
-        pass
+    with pytest.raises(UserError) as raised:
+        found_runs(tmp_path)
     assert str(raised.value).startswith(f"{tmp_path / RECORDS} is no archive of records, or is damaged;")
 
 

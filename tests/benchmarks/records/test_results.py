@@ -75,8 +75,8 @@ def test_the_page_names_every_column() -> None:
 
 
 def records() -> list[Record]:
-    with found_runs(HISTORIC / "schema-5") as (run,):
-        return list(dataframes.read_run(run.folder).records)
+    (run,) = found_runs(HISTORIC / "schema-5")
+    return list(dataframes.read_run(run.folder).records)
 
 
 def test_columns_have_one_type_in_runs_of_all_versions() -> None:

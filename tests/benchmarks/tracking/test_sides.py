@@ -13,8 +13,9 @@ from made_runs import COMMITS, MadeRun, documents, per_text
 
 from baselines.contract import UserError
 from benchmarks.records import store
+from benchmarks.records.archive import RECORDS
 from benchmarks.tracking.pairs import entries, match, summed_up
-from benchmarks.tracking.sides import ARCHIVE, Side, read_side
+from benchmarks.tracking.sides import Side, read_side
 
 QUALITY = per_text("quality", [0.5] * 6)
 
@@ -48,24 +49,24 @@ def test_published_records_are_read_from_their_archive(tmp_path: Path) -> None:
     folder = run(tmp_path / "made", ("gpt2", "greedy"))
     home = tmp_path / "published" / "one"
     home.mkdir(parents=True)
-    with tarfile.open(home / ARCHIVE, "w:xz") as packed:
+    with tarfile.open(home / RECORDS, "w:xz") as packed:
         packed.add(folder, arcname="made")
-    for text in ("published", "published/one", f"published/one/{ARCHIVE}"):
+    for text in ("published", "published/one", f"published/one/{RECORDS}"):
         assert named(read_side(text)) == ["gpt2 greedy"]
 
 
 def test_a_damaged_archive_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / ARCHIVE).write_bytes(b"not an archive")
-    with pytest.raises(UserError, match=r"records.tar.xz is damaged, or cannot be unpacked; restore it"):
-        read_side(ARCHIVE)
+    (tmp_path / RECORDS).write_bytes(b"not an archive")
+    with pytest.raises(UserError, match=r"records.tar.xz is no archive of records, or is damaged; restore it"):
+        read_side(RECORDS)
 
 
 def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "evil.txt").write_text("x")
-    with tarfile.open(tmp_path / ARCHIVE, "w:xz") as packed:
+    with tarfile.open(tmp_path / RECORDS, "w:xz") as packed:
         packed.add(tmp_path / "evil.txt", arcname="../../evil.txt")
-    with pytest.raises(UserError, match="is damaged"):
-        read_side(ARCHIVE)
+    with pytest.raises(UserError, match="or is damaged"):
+        read_side(RECORDS)
 
 
 def test_a_commit_means_the_runs_that_its_code_made(tmp_path: Path) -> None:
