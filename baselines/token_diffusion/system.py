@@ -45,7 +45,7 @@ PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 a
     ema_decay=0.9999,
 )  # fmt: skip
 
-Reading = Literal["logits", "best", "surest"]
+ReadOut = Literal["logits", "best", "surest"]
 
 Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
@@ -120,7 +120,7 @@ class TokenDenoiser(nn.Module):
         sequence: Tensor,
         source_kv: SourceKV | None,
         time: Tensor | None = None,
-        read: Reading = "logits",
+        read: ReadOut = "logits",
         compiled: bool = False,
     ) -> Any:
         """Args:
