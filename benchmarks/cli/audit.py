@@ -53,10 +53,10 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import unknown
     from benchmarks.records import store
-    from benchmarks.running.audited_cells import RunToAudit, chosen
-    from benchmarks.running.auditing import Bounds
+    from benchmarks.running.auditing.cells import RunToAudit, chosen
+    from benchmarks.running.auditing.checks import Bounds
     from benchmarks.running.cell_status import label
-    from benchmarks.timing.checked import exit_code
+    from benchmarks.timing.audit.checked import exit_code
 
     if arguments.capture not in CAPTURES:
         raise unknown("capture", arguments.capture, CAPTURES)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from baselines.contract import UserError
-from benchmarks.evaluators import cache_folder
 from benchmarks.records import seals
 from benchmarks.records.files import StoreError
 from benchmarks.records.store import PLAN
-from cosmos.io.files import make_folder
+from cosmos.io.files import cache_folder, make_folder
 
 RECORDS = "records.tar.xz"
 

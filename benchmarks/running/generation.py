@@ -20,7 +20,7 @@ from benchmarks.records import seals, store
 from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
-from benchmarks.running.auditing import in_a_run
+from benchmarks.running.auditing.checks import in_a_run
 from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_timing import Kind, TokenCounts, narrow, record_of
 from benchmarks.running.sample_records import check_answers, differ, sample_records, stays

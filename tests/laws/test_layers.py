@@ -35,6 +35,7 @@ LAYERS = {
     ),
 }  # fmt: skip
 MOST_MODULES = 20
+ONE_FOR_EACH_VERB = "benchmarks/cli"  # whose modules are found by the words of the command line
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -114,6 +115,7 @@ def test_no_folder_holds_too_much() -> None:
         for path in modules(package).values()
         if path.name != "__init__.py"
     )
+    del folders[ONE_FOR_EACH_VERB]
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
 
 

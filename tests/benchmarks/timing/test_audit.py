@@ -16,11 +16,11 @@ from benchmarks.records import store
 from benchmarks.records.schema import Json, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
 from benchmarks.running import generation
-from benchmarks.running.auditing import Audited, Bounds, of_system
-from benchmarks.timing import audit_records
-from benchmarks.timing.audit import Asked
-from benchmarks.timing.checked import Checked, exit_code
-from benchmarks.timing.idle import Bystanders, Idle
+from benchmarks.running.auditing.checks import Audited, Bounds, of_system
+from benchmarks.timing.audit import recorded
+from benchmarks.timing.audit.checked import Checked, exit_code
+from benchmarks.timing.audit.generated import Asked
+from benchmarks.timing.audit.idle import Bystanders, Idle
 from benchmarks.timing.protocol import Protocol
 from benchmarks.timing.verdict import Rules
 
@@ -92,8 +92,8 @@ def look(build: Callable[[], Honest], folder: Path, monkeypatch: pytest.MonkeyPa
     asked = Asked(REQUESTS[:SIZE], [sample.text for sample in samples[:SIZE]], exact=True)
     audited = Audited(again, Setting(), asked, "cpu", SIZE, "off", words, before)  # type: ignore[arg-type]
     findings = [
-        *audit_records.timed_texts(samples, timings, exact=True),
-        audit_records.timed_lengths(samples, timings),
+        *recorded.timed_texts(samples, timings, exact=True),
+        recorded.timed_lengths(samples, timings),
         *of_system(audited, Bounds(texts=SIZE), FakeClock(), lambda device: Idle(0.0)),
     ]
     again.close()

@@ -11,10 +11,10 @@ import pytest
 from baselines.contract import Request, Sample
 from benchmarks.records import seals
 from benchmarks.records.schema import SampleRecord, TimingRecord
-from benchmarks.running.auditing import MOST_SECONDS, in_a_run
-from benchmarks.timing import audit, audit_records
-from benchmarks.timing.audit import Asked, Took
-from benchmarks.timing.checked import Checked, differing, exit_code
+from benchmarks.running.auditing.checks import MOST_SECONDS, in_a_run
+from benchmarks.timing.audit import generated, recorded
+from benchmarks.timing.audit.checked import Checked, differing, exit_code
+from benchmarks.timing.audit.generated import Asked, Took
 
 REQUESTS = [Request(f"test-{n}", "source", n, 16) for n in range(20)]
 
@@ -63,17 +63,17 @@ ODD = {
 
 @pytest.mark.parametrize("said", ODD)
 def test_odd_lengths_are_named(said: str) -> None:
-    found = audit.lengths([ODD[said]] * 3 + [GOOD] * 17, REQUESTS, words)
+    found = generated.lengths([ODD[said]] * 3 + [GOOD] * 17, REQUESTS, words)
     assert found.outcome == "found"
     assert found.said == f"3 of 20 {said}"
-    assert audit.lengths([ODD[said]] + [GOOD] * 19, REQUESTS, words).outcome == "holds"
+    assert generated.lengths([ODD[said]] + [GOOD] * 19, REQUESTS, words).outcome == "holds"
 
 
 def test_texts_that_end_at_the_limit_may_be_cut_and_ends_may_be_written() -> None:
     whole = Sample("id", " ".join(["word"] * 15), 15, False)
     ended = replace(GOOD, sequence=(5, 6, 7, 8, 2))
     blank = Sample("id", "", 0, True)
-    assert audit.lengths([whole, ended, blank], REQUESTS[:3], words).outcome == "holds"
+    assert generated.lengths([whole, ended, blank], REQUESTS[:3], words).outcome == "holds"
 
 
 class Wordy(str):
@@ -85,8 +85,8 @@ class Wordy(str):
     [(replace(GOOD, text=Wordy("late")), "Sample.text"), (replace(GOOD, tokens=True), "Sample.tokens")],
 )
 def test_answers_that_are_not_plain_are_named(sample: Sample, named: str) -> None:
-    assert audit.plain_answers([GOOD]).outcome == "holds"
-    found = audit.plain_answers([GOOD, sample])
+    assert generated.plain_answers([GOOD]).outcome == "holds"
+    found = generated.plain_answers([GOOD, sample])
     assert found.outcome == "found"
     assert named in found.said
 
@@ -117,18 +117,18 @@ def test_the_share_that_compiling_changes_is_told(
 ) -> None:
     system: Any = Rounds()
     texts = [] if setting is None else [s.text for s in system.generate(REQUESTS, setting)]
-    found = audit.compiled_and_eager(system, setting, Asked(REQUESTS, texts, True), texts, capture)
+    found = generated.compiled_and_eager(system, setting, Asked(REQUESTS, texts, True), texts, capture)
     assert found.outcome == outcome
     assert found.figures.get("share") == share
 
 
 def test_a_share_is_believed_only_where_the_wall_and_the_cpu_agree() -> None:
     slow = [Took(1.0, 0.8)] * 3
-    assert audit.share_of([Took(0.1, 0.08)] * 3, slow) == pytest.approx(0.1)
-    assert audit.share_of([Took(0.1, 0.8)] * 3, slow) == pytest.approx(1.0)
-    assert audit.share_of([Took(1.0, 0.08)] * 3, slow) == pytest.approx(1.0)
-    assert audit.share_of([Took(0.1, 0.0)], [Took(1.0, 0.0)]) == pytest.approx(0.1)
-    assert audit.share_of([Took(0.1, 0.1)], [Took(0.0, 0.0)]) == 1.0
+    assert generated.share_of([Took(0.1, 0.08)] * 3, slow) == pytest.approx(0.1)
+    assert generated.share_of([Took(0.1, 0.8)] * 3, slow) == pytest.approx(1.0)
+    assert generated.share_of([Took(1.0, 0.08)] * 3, slow) == pytest.approx(1.0)
+    assert generated.share_of([Took(0.1, 0.0)], [Took(1.0, 0.0)]) == pytest.approx(0.1)
+    assert generated.share_of([Took(0.1, 0.1)], [Took(0.0, 0.0)]) == 1.0
 
 
 SAMPLES = [SampleRecord(f"test-{n}", f"one two three four {n}", 5, True, n, {"network": 3}) for n in range(24)]
@@ -147,28 +147,28 @@ def outcomes(found: Sequence[Checked]) -> dict[str, str]:
 
 def test_timed_texts_are_held_against_scored_ones() -> None:
     calls = [call("batch", 0, 12), call("batch", 12, 12), *(call("latency", n, 1) for n in range(4))]
-    assert set(outcomes(audit_records.timed_texts(SAMPLES, calls, exact=True)).values()) == {"holds"}
+    assert set(outcomes(recorded.timed_texts(SAMPLES, calls, exact=True)).values()) == {"holds"}
     other = replace(calls[1], texts=calls[0].texts)
-    assert outcomes(audit_records.timed_texts(SAMPLES, [calls[0], other], exact=True)) == {"timed texts": "found"}
+    assert outcomes(recorded.timed_texts(SAMPLES, [calls[0], other], exact=True)) == {"timed texts": "found"}
     alone = [*calls[:2], replace(calls[2], texts=calls[0].texts), calls[3]]
     for exact, outcome in ((True, "found"), (False, "holds")):
-        found = audit_records.timed_texts(SAMPLES, alone, exact=exact)
+        found = recorded.timed_texts(SAMPLES, alone, exact=exact)
         assert outcomes(found) == {"timed texts": "holds", "single texts": outcome}
         assert found[1].figures["share"] == 0.5
 
 
 def test_records_before_hashes_of_texts_have_seals_or_cannot_tell() -> None:
     old = [replace(call("batch", 0, 24), texts="", kept={})]
-    assert outcomes(audit_records.timed_texts(SAMPLES, old, exact=True)) == {"timed texts": "cannot tell"}
+    assert outcomes(recorded.timed_texts(SAMPLES, old, exact=True)) == {"timed texts": "cannot tell"}
     sealed = [replace(old[0], seal=seals.timing_seal(old[0], SAMPLES))]
-    assert outcomes(audit_records.timed_texts(SAMPLES, sealed, exact=True)) == {"timed texts": "holds"}
+    assert outcomes(recorded.timed_texts(SAMPLES, sealed, exact=True)) == {"timed texts": "holds"}
 
 
 def test_texts_that_are_only_timed_are_as_long() -> None:
-    assert audit_records.timed_lengths(SAMPLES, [call("sweep", 0, 24)]).outcome == "holds"
-    assert audit_records.timed_lengths(SAMPLES, [call("sweep", 0, 12)]).outcome == "does not apply"
+    assert recorded.timed_lengths(SAMPLES, [call("sweep", 0, 24)]).outcome == "holds"
+    assert recorded.timed_lengths(SAMPLES, [call("sweep", 0, 12)]).outcome == "does not apply"
     short = replace(call("sweep", 0, 24), kept={"words": 60})
-    found = audit_records.timed_lengths(SAMPLES, [short])
+    found = recorded.timed_lengths(SAMPLES, [short])
     assert found.outcome == "found"
     assert "2.5 words" in found.said
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from benchmarks.timing import idle
-from benchmarks.timing.audit import outside_the_clock
-from benchmarks.timing.idle import Bystanders, Idle, look
+from benchmarks.timing.audit import idle
+from benchmarks.timing.audit.generated import outside_the_clock
+from benchmarks.timing.audit.idle import Bystanders, Idle, look
 
 
 class Watches:

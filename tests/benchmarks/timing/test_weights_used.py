@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.timing.weights_used import watched
+from benchmarks.timing.audit.weights_used import watched
 
 
 class Block(nn.Module):

@@ -2,7 +2,7 @@
 
 A system is asked again for texts that were scored, without a clock and without hooks, and for texts that nobody asked
 it for before. What works while nothing is asked, what is cheaper the second time, what no shown network did, and texts
-that come out otherwise than when they were timed, are findings. `benchmarks.timing.audit_records` looks at records
+that come out otherwise than when they were timed, are findings. `benchmarks.timing.audit.recorded` looks at records
 alone.
 """
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from baselines.contract import CallCount, Request, Sample, System
-from benchmarks.timing.checked import Checked, Outcome, differing
+from benchmarks.timing.audit.checked import Checked, Outcome, differing
+from benchmarks.timing.audit.idle import Bystanders, Idle
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.idle import Bystanders, Idle
 from benchmarks.timing.probes import counting
 
 Made = TypeVar("Made")
@@ -229,7 +229,7 @@ def weights_used(
     networks = system.networks() if networks is None else networks
     if not networks:
         return [Checked("network calls", "does not apply", "the system has no networks")]
-    from benchmarks.timing.weights_used import watched
+    from benchmarks.timing.audit.weights_used import watched
 
     eager = recaptured(setting, "off") or setting
     hooks = {name: CallCount() for name in networks}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.records import seals
 from benchmarks.records.schema import Header, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, throughput, validity
-from benchmarks.timing.checked import Checked
+from benchmarks.timing.audit.checked import Checked
 
 SHORTER = 0.9  # share of the words of scored texts that texts which are only timed may have at least
 FEWEST_TEXTS = 20  # on either side, below which lengths are not compared

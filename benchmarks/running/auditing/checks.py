@@ -14,8 +14,9 @@ from typing import Any
 from baselines.contract import Request, System
 from benchmarks.records.schema import Record
 from benchmarks.running.stand_ins import StandIns
-from benchmarks.timing import audit, audit_records, idle, memory
-from benchmarks.timing.checked import Checked
+from benchmarks.timing import memory
+from benchmarks.timing.audit import generated, idle, recorded
+from benchmarks.timing.audit.checked import Checked
 from benchmarks.timing.clock import Clock
 
 TokenCounts = Callable[[list[str]], list[int]]
@@ -56,7 +57,7 @@ class Audited:
 
     system: System
     setting: Any
-    asked: audit.Asked
+    asked: generated.Asked
     device: str
     largest: int
     capture: str
@@ -68,10 +69,10 @@ def of_records(record: Record) -> list[Checked]:
     """What records alone say of a cell."""
     exact = record.header.cell.dtype == "float32"
     return [
-        *audit_records.timed_texts(record.samples, record.timings, exact=exact),
-        audit_records.counted_calls(record.header, record.timings),
-        audit_records.timed_lengths(record.samples, record.timings),
-        audit_records.believed(record.header),
+        *recorded.timed_texts(record.samples, record.timings, exact=exact),
+        recorded.counted_calls(record.header, record.timings),
+        recorded.timed_lengths(record.samples, record.timings),
+        recorded.believed(record.header),
     ]
 
 
@@ -100,31 +101,31 @@ def _checks(
     )
     fresh = StandIns(asked.requests)
     texts: list[str] = []
-    known = audit.Took(0.0, 0.0)
+    known = generated.Took(0.0, 0.0)
 
     def untimed() -> list[Checked]:
         nonlocal known
-        _, asking = audit.clocked(clock, system.networks)  # first, as a run does
-        made, known = audit.clocked(clock, lambda: system.generate(asked.requests, setting))
+        _, asking = generated.clocked(clock, system.networks)  # first, as a run does
+        made, known = generated.clocked(clock, lambda: system.generate(asked.requests, setting))
         texts.extend(str(sample.text) for sample in made)
         return [
-            audit.networks_asked(asking, known),
-            audit.plain_answers(made),
-            audit.untimed_texts(made, asked),
-            audit.lengths(made, asked.requests, audited.token_counts),
+            generated.networks_asked(asking, known),
+            generated.plain_answers(made),
+            generated.untimed_texts(made, asked),
+            generated.lengths(made, asked.requests, audited.token_counts),
         ]
 
     sizes = (1, min(audited.largest, bounds.texts))
     groups = [fresh.like(asked.requests) for _ in range(bounds.repeated)]
     yield "untimed texts", untimed
-    yield "batch sizes", lambda: [audit.alone_and_together(system, setting, asked, sizes, bounds.singles)]
+    yield "batch sizes", lambda: [generated.alone_and_together(system, setting, asked, sizes, bounds.singles)]
     yield (
         "compiled and eager",
-        lambda: [audit.compiled_and_eager(system, setting, asked, texts, audited.capture)],
+        lambda: [generated.compiled_and_eager(system, setting, asked, texts, audited.capture)],
     )
-    yield "repeats", lambda: audit.repeats(system, setting, groups, known, clock, bounds.seconds / 2)
-    yield "network calls", lambda: audit.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
-    yield "outside the clock", lambda: [audit.outside_the_clock(audited.before, look(device))]
+    yield "repeats", lambda: generated.repeats(system, setting, groups, known, clock, bounds.seconds / 2)
+    yield "network calls", lambda: generated.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
+    yield "outside the clock", lambda: [generated.outside_the_clock(audited.before, look(device))]
 
 
 def in_a_run(
@@ -145,7 +146,7 @@ def in_a_run(
     if not networks or not seconds or LOOKING * len(asked) * statistics.median(seconds) > MOST_SECONDS:
         return ()
     try:
-        found = audit.weights_used(system, setting, asked, networks, twice=False)
+        found = generated.weights_used(system, setting, asked, networks, twice=False)
     except Exception as error:
         if not memory.is_exhausted(error):
             raise

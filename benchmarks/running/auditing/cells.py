@@ -12,11 +12,13 @@ from baselines.contract import Document, UserError, unknown
 from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import environment, run_texts, store
 from benchmarks.records.schema import Header, Record
-from benchmarks.running import auditing, fitting, seating
-from benchmarks.running.auditing import Audited, Bounds
-from benchmarks.timing import idle, memory
-from benchmarks.timing.audit import Asked
-from benchmarks.timing.checked import Checked
+from benchmarks.running import fitting, seating
+from benchmarks.running.auditing import checks
+from benchmarks.running.auditing.checks import Audited, Bounds
+from benchmarks.timing import memory
+from benchmarks.timing.audit import idle
+from benchmarks.timing.audit.checked import Checked
+from benchmarks.timing.audit.generated import Asked
 from benchmarks.timing.clock import Clock
 from cosmos.text import round_trip
 
@@ -68,7 +70,7 @@ class RunToAudit:
 
     def audit(self, record: Record) -> Iterator[Checked]:
         """All that is to be said of a cell."""
-        yield from auditing.of_records(record)
+        yield from checks.of_records(record)
         try:
             yield from self._of_system(record)
         except UserError as error:
@@ -89,7 +91,7 @@ class RunToAudit:
         documents = run_texts.documents_of(self.folder, header, record.samples)
         before = idle.Bystanders()
         system, _ = seating.load(plan, planned, documents)
-        findings = auditing.of_system(
+        findings = checks.of_system(
             Audited(
                 system,
                 planned.setting,

@@ -1,0 +1,1 @@
+"""An audit of a run: its cells, and what is checked of each."""
