@@ -53,7 +53,7 @@ def _whole_parser() -> argparse.ArgumentParser:
         for action in inner._actions:
             if action.dest in _FOLDERS or action.dest in _FILES:
                 kind = "DIRECTORY" if action.dest in _FOLDERS else "FILE"
-                setattr(action, "complete", getattr(importlib.import_module("shtab"), kind))
+                action.complete = getattr(importlib.import_module("shtab"), kind)
             elif (verb, action.dest) == ("list", "what"):
                 action.choices = list(importlib.import_module("benchmarks.cli.list").WHAT)
             elif (verb, action.dest) == ("completion", "shell"):

@@ -107,7 +107,7 @@ def _settings(names: list[str] | None) -> None:
     systems = _systems_named(names)
     for name, system in systems.items():
         groups.setdefault(repr((system.by_default, system.settings)), []).append(name)
-    say("Settings marked * run by default, the others when --setting names them; - is a key that a setting has no use for.")
+    say("Settings marked * run by default, the others when --setting names them; -: a setting has no use for the key.")
     for group in groups.values():
         system = systems[group[0]]
         keys = list(dict.fromkeys(key for values in system.settings.values() for key in values))

@@ -14,13 +14,14 @@ VERBS = (
     "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
-_START = """Trains or loads every contestant under one budget, generates, times what it generates, scores exactly those texts, and
+_START = """\
+Trains or loads every contestant under one budget, generates, times what it generates, scores exactly those texts, and
 writes a report.
 
 where to start:
   python -m benchmarks doctor               what works on this machine, and the command that adds what is missing
   python -m benchmarks plan --task detox    what the next line would do, and about how long it would take
-  python -m benchmarks run --task detox     Cosmos, GPT-2 and MDLM, trained here and compared; minutes, and no GPU needed
+  python -m benchmarks run --task detox     Cosmos, GPT-2 and MDLM, trained here and compared, in minutes, without a GPU
   python -m benchmarks list                 the tasks, systems, settings, metrics and sources there are
 
 python -m benchmarks --help names all verbs, python -m benchmarks VERB --help the flags of one."""

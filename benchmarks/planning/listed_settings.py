@@ -1,7 +1,7 @@
 """What a listing says of systems: presets, settings, and which of these run by default.
 
-Of the built-in systems it is kept in `listed_settings.json`, so that a listing loads no framework; a test holds the file to
-the systems. After a change of a system's presets or settings write it again:
+Of the built-in systems it is kept in `listed_settings.json`, so that a listing loads no framework; a test holds the
+file to the systems. After a change of a system's presets or settings write it again:
 
     python -m benchmarks.planning.listed_settings
 """
