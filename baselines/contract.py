@@ -166,6 +166,8 @@ class System(Protocol):
     def networks(self) -> Mapping[str, Any]:
         """The loaded `torch.nn.Module`s by name, so that the harness counts calls and parameters itself; none: a floor.
 
+        It is asked once, when the system is loaded and before anything is timed.
+
         The calls of the first are the number of function evaluations (NFE) of the system. They are counted by a forward
         hook, a `CallCount`, to which a system that replays CUDA graphs adds those of the graphs, as
         `cosmos.runtime.capture` does. Networks are frozen whose parameters do not require gradients.

@@ -38,9 +38,10 @@ from cosmos.training.loop import Prepare, TrainingStage
 ADAPTATION = "adaptation"
 ADAPTED = "adapted.safetensors"  # the adapted decoder, beside the weights it began from
 
-Read = Callable[[nn.Module, Tensor, SourceStates | None, Batch], tuple[Tensor, Tensor]]
-"""`read(decoder, standardised latents [B, N, C], source, batch)` -> summed loss on `batch["tokens"]` int64 [B, L] where
-`batch["mask"]` bool [B, L] says so, and the number of tokens."""
+Read = Callable[[nn.Module, Tensor, SourceStates | None, Batch, bool], tuple[Tensor, Tensor]]
+"""`read(decoder, standardised latents [B, N, C], source, batch, compiled)` -> summed loss on `batch["tokens"]` int64
+[B, L] where `batch["mask"]` bool [B, L] says so, and the number of tokens; `compiled` as in
+`cosmos.models.token_head.chunked_loss`."""
 
 
 @torch.no_grad()
@@ -120,7 +121,7 @@ def adaptation_stage(
 
     def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         clean, source = inputs(batch)
-        return read(model, denoised(denoiser, clean, diffusion, config, seeds, source), source, batch)
+        return read(model, denoised(denoiser, clean, diffusion, config, seeds, source), source, batch, seeds.fused)
 
     adapted = copy.deepcopy(decoder).requires_grad_(True)
     return TrainingStage(
@@ -199,7 +200,7 @@ def decompressor_reads(denoiser: Denoiser) -> Read:
     shapes are fixed, it decompresses the positions of the batch alone, as the first stage does."""
 
     def read(
-        decompressor: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
+        decompressor: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch, compiled: bool
     ) -> tuple[Tensor, Tensor]:
         assert isinstance(decompressor, Decompressor)
         tokens, mask = batch["tokens"], batch["mask"]
@@ -207,7 +208,7 @@ def decompressor_reads(denoiser: Denoiser) -> Read:
         hidden = decompressor.hidden(denoiser.normaliser.restore(latents), length if batch.static_shapes else None)
         index, counts = choose(mask, batch.get("positions"))
         read_out = take(hidden[:, :length].flatten(0, 1), index, counts)  # [M, T]
-        nll = summed_nll(read_out, decompressor.head.weight, tokens.flatten()[index], counts.to(torch.float32))
-        return nll, mask.sum()
+        wanted, weights = tokens.flatten()[index], counts.to(torch.float32)
+        return summed_nll(read_out, decompressor.head.weight, wanted, weights, compiled=compiled), mask.sum()
 
     return read

@@ -65,17 +65,6 @@ class JointConfig:
         return dict.fromkeys(("time_bins", "loss_decay", "refresh_steps", "uniform_share"), reason)
 
 
-def joint_ladder(recipe: JointConfig) -> Mapping[str, JointConfig]:
-    """The ablation ladder of the paper up to a recipe: naive joint training, whose cross-entropy alone teaches the
-    autoencoder; + squared error of states; + warm-up; + adaptive times; + noise for the decompressor (the recipe)."""
-    without_noise = replace(recipe, decoder_noise=0.0)
-    without_times = replace(without_noise, adaptive_times=False)
-    without_warmup = replace(without_times, gradient_warmup=0.0)
-    naive = replace(without_warmup, mse_weight=0.0, stop_tokens=False)
-    rungs = {"ce": naive, "mse": without_warmup, "warmup": without_times, "times": without_noise, "noise": recipe}
-    return MappingProxyType(rungs)
-
-
 @dataclass(frozen=True)
 class JointPreset:
     """Sizes and objective of a whole model; replaced to suit the task as those of `cosmos.config.Preset` are."""

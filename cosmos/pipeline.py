@@ -132,8 +132,8 @@ class Pipeline:
 
     def _most_probable(self, decompressor: Decompressor, raw: Tensor) -> Tensor:
         # The head has a few rows past the vocabulary, for a fast width; they are never trained to win, nor let to.
-        logits = decompressor(self._cast((raw,))[0])[1][:, 1:, : len(self.vocabulary)]
-        return logits.argmax(-1)
+        tokens: Tensor = decompressor(self._cast((raw,))[0], vocabulary=len(self.vocabulary))
+        return tokens
 
     def _tokens(self, setting: SamplerSetting, compiled: bool, seeds: Tensor, *source: Tensor) -> Tensor:
         return self.decompress(self.latents(setting, seeds, *source, compiled=compiled))

@@ -10,6 +10,7 @@ from baselines.contract import UserError
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
+from reports.costs import generating
 from reports.dataframes import Run, documents_hash, read_run
 from reports.findings import summarise
 from reports.front import shares_on_front
@@ -17,6 +18,7 @@ from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
+from reports.speed import detail
 from reports.study import sizes
 from reports.table import Table
 
@@ -32,7 +34,11 @@ class Section:
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
+    speed: (
+        Table | None
+    )  # percentiles of latency, rates of words and tokens, phases and cold start, where they are known
     seeds: Table | None  # what training seeds move, where entries have several
+    costs: Table | None  # memory, energy and operations, where they were measured
     sizes: Table | None  # by number and width of latents, where a method was run with several
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
     tokenizer: Table | None  # what it takes from the references, where it takes anything
@@ -43,7 +49,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.batches, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -108,7 +114,9 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
+        speed=detail.table(panel, suffix),
         seeds=overview.by_seed(panel, suffix),
+        costs=generating.table(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
         front=front,
         tokenizer=overview.before_and_after(panel, suffix),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from baselines.contract import Document, UserError
-from benchmarks.records import run_texts, store
+from benchmarks.records import run_texts, store, validity
 from benchmarks.records.schema import Json, Record, identity
 
 TEST_SPLIT = "test"
@@ -156,22 +156,25 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
+TIMING_COLUMNS = ("id", "entry", "kind", "texts", "seconds", "process", "words", "tokens")
+
+
 def timings(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per timed call of `generate`: entry, kind, texts made, seconds."""
+    """One row per timed call that a latency or a throughput rests on: entry, kind, texts made, seconds, process, and
+    the words and tokens that were kept (NaN where no record says).
+
+    Whatever made as many texts at once as the scored ones were made by is of the kind "batch".
+    """
     rows = []
     for record in records:
         cell_id, entry = record.header.cell.id, entry_key(record)
-        for timing in record.timings:
-            rows.append(
-                {
-                    "id": cell_id,
-                    "entry": entry,
-                    "kind": timing.kind,
-                    "texts": len(timing.ids),
-                    "seconds": timing.seconds,
-                }
-            )
-    return pd.DataFrame(rows, columns=["id", "entry", "kind", "texts", "seconds"])
+        sweeps = ((validity.throughput(size), "sweep") for size in validity.swept(record))
+        quantities = ((validity.LATENCY, "latency"), (validity.throughput(record.header.batch_size), "batch"), *sweeps)
+        for quantity, kind in quantities:
+            for timing in validity.calls_of(record, quantity):
+                own = (timing.seconds, timing.process, timing.kept.get("words"), timing.kept.get("tokens"))
+                rows.append((cell_id, entry, kind, len(timing.ids), *own))
+    return pd.DataFrame(rows, columns=TIMING_COLUMNS).astype({"words": "float64", "tokens": "float64"})
 
 
 def calls(records: Iterable[Record]) -> pd.DataFrame:

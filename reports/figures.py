@@ -75,11 +75,18 @@ def draw(titles: Sequence[str], panels: Sequence[Panel], fronts: Sequence[Mappin
 
 def picture_of(figure: Figure, said: str) -> Picture:
     """A finished figure in the forms that the writers need, under the caption `said`."""
-    svg, pdf = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    pdf = io.BytesIO()
+    text, themed = svg_of(figure)
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return Picture(text, themed, pdf.getvalue(), said)
+
+
+def svg_of(figure: Figure) -> tuple[str, str]:
+    """A finished figure as SVG, and with its colours as CSS variables for inlining in a page."""
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     text = "\n".join(line.rstrip() for line in svg.getvalue().splitlines()) + "\n"
-    return Picture(text, _themed(text), pdf.getvalue(), said)
+    return text, _themed(text)
 
 
 def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> str:
@@ -98,8 +105,8 @@ def caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> s
         hidden = [entry.name for entry in panel.trained if _point(panel.headline, entry) is None]
         if hidden:
             parts.append(f"Not shown, for want of a score or a timing: {', '.join(hidden)}.")
-        if any(entry.doubts and _point(panel.headline, entry) for entry in panel.trained):
-            parts.append("Hollow marks: the timing is not valid.")
+        if any(entry.throughput_doubts and _point(panel.headline, entry) for entry in panel.trained):
+            parts.append("Hollow marks: the throughput is not valid.")
     return " ".join(dict.fromkeys(parts))
 
 
@@ -185,7 +192,7 @@ def _draw_system(axes: Axes, column: ScoreColumn, entries: Sequence[Entry], numb
         speed, quality = entry.throughput, column.scores[entry.key].quantity
         axes.errorbar(
             x, y, xerr=bars(speed), yerr=bars(quality), fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
-            markerfacecolor=PAPER if entry.doubts else colour, markeredgecolor=colour, zorder=3,
+            markerfacecolor=PAPER if entry.throughput_doubts else colour, markeredgecolor=colour, zorder=3,
         )  # fmt: skip
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, linewidth=1.1, label=printable(label))
 

@@ -310,18 +310,18 @@ def _below(panel: Panel, tested: Sequence[Pair]) -> dict[tuple[str, ...], list[s
 
 
 def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], shares: Mapping[str, float]) -> list[str]:
-    timed = [entry for entry in scored if entry.throughput.value and not entry.doubts]
-    doubted = [entry.name for entry in scored if entry.doubts]
+    timed = [entry for entry in scored if entry.throughput.value and not entry.throughput_doubts]
+    doubted = [entry.name for entry in scored if entry.throughput_doubts]
     sentences = []
     if doubted:
-        sentences.append(f"The timing of {listed(doubted)} is not valid, so nothing is said of their speed.")
+        sentences.append(f"The throughput of {listed(doubted)} is not valid, so nothing is said of it.")
     if len(timed) < 2:
-        return [*sentences, "Too few valid timings to compare speed."]
+        return [*sentences, "Too few valid throughputs to compare speed."]
     fastest, second, *_ = sorted(timed, key=lambda entry: -(entry.throughput.value or 0.0))
     rate = " ".join(
         part for part in written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high) if part
     )
-    among = "Of those whose timing is valid, " if doubted else ""
+    among = "Of those whose throughput is valid, " if doubted else ""
     lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
     sure = clear(fastest.throughput, second.throughput, "higher")
     sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))

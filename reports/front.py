@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import ndtri
 
+from benchmarks.records import validity
 from benchmarks.stats.bootstrap import resampled_counts
 from benchmarks.stats.intervals import Array
 from benchmarks.stats.pareto import front_shares
@@ -48,7 +49,12 @@ def _is_drawn(score: EntryScore) -> bool:
 
 def _placed(column: ScoreColumn, entry: Entry) -> bool:
     score = column.scores.get(entry.key)
-    return score is not None and score.quantity.value is not None and bool(entry.throughput.value) and not entry.doubts
+    return (
+        score is not None
+        and score.quantity.value is not None
+        and bool(entry.throughput.value)
+        and not entry.throughput_doubts
+    )
 
 
 def _qualities(scores: Sequence[EntryScore], generator: np.random.Generator) -> Array:
@@ -93,7 +99,11 @@ def _around(score: EntryScore, generator: np.random.Generator) -> Array:
 
 def _speeds(entry: Entry, generator: np.random.Generator) -> Array:
     """Texts per second over drawn batches, shape (draws,)."""
-    timed = [timing for record in entry.records for timing in record.timings if timing.kind == "batch"]
+    timed = [
+        timing
+        for record in entry.records
+        for timing in validity.calls_of(record, validity.throughput(record.header.batch_size))
+    ]
     rows = np.array([[len(timing.ids), timing.seconds] for timing in timed], dtype=float)  # (batches, 2)
     sums = resampled_counts(len(rows), DRAWS, generator) @ rows
     return np.asarray(sums[:, 0] / sums[:, 1])

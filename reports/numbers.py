@@ -49,16 +49,25 @@ def written(value: float | None, low: float | None, high: float | None, places: 
     """A number and its interval as text; the interval is "" where there is none.
 
     `places` fixes the decimals (for a column that shares them); otherwise the interval decides, or three significant
-    digits do where there is none.
+    digits do where there is none. A rate or a share is never rounded away by its own interval, however wide: it gets as
+    many more decimals as keep it to within a tenth of itself. A difference whose interval has 0 within may be 0.
     """
     if value is None:
         return NOTHING, ""
     if low is None or high is None:
-        return (significant(value) if places is None else fixed(value, places)), ""
+        return (significant(value) if places is None else fixed(value, _kept(value, places))), ""
     width = half_width(low, high)
     if places is None:
         places = 3 - 1 - math.floor(math.log10(abs(value))) if width is None and value else decimals(width or 1.0)
+    places = places if low < 0 < high else _kept(value, places)
     return fixed(value, places), f"[{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def _kept(value: float, places: int) -> int:
+    """The decimals, or as many more as rounding may not move the value by more than a tenth of itself."""
+    while abs(round(value, places) - value) > abs(value) / 10:
+        places += 1
+    return places
 
 
 def p_value(p: float) -> str:

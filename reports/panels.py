@@ -6,12 +6,13 @@ that were asked the same, on the same documents: only they are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.records import validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports import dataframes
 from reports.columns import ScoreColumn, score_columns
@@ -47,12 +48,47 @@ class Entry:
     frozen: Quantity
     train_seconds: Quantity
     train_flops: Quantity
-    doubts: tuple[str, ...]  # why its timing is not valid; empty where it is
     tags: tuple[str, ...] = ()  # what besides system and setting tells it from the others: preset, device ...
 
     @property
     def cell(self) -> Cell:
         return self.records[0].header.cell
+
+    @property
+    def latency_doubts(self) -> tuple[str, ...]:
+        """Why its latency is not valid; empty where it is."""
+        return self._doubts(lambda record: validity.LATENCY)
+
+    @property
+    def throughput_doubts(self) -> tuple[str, ...]:
+        """The same of its throughput."""
+        return self._doubts(lambda record: validity.throughput(record.header.batch_size))
+
+    @property
+    def memory_doubts(self) -> tuple[str, ...]:
+        """The same of its peak memory."""
+        return self._doubts(lambda record: validity.MEMORY)
+
+    @property
+    def energy_doubts(self) -> tuple[str, ...]:
+        """The same of its energy."""
+        return self._doubts(lambda record: validity.ENERGY)
+
+    def doubts_at(self, size: int) -> tuple[str, ...]:
+        """The same of its speed with so many texts at once."""
+        if size in self.sweep:
+            return self._doubts(lambda record: validity.throughput(size))
+        return self.latency_doubts if size == 1 else self.throughput_doubts
+
+    def _doubts(self, quantity: Callable[[Record], str]) -> tuple[str, ...]:
+        """By seed, where there are several; empty where every seed's verdict is good."""
+        doubts = []
+        for record in self.records:
+            found = validity.validity(record.header, quantity(record))
+            if record.timings and not found.valid:
+                seed = f"seed {record.header.cell.seed}: " if len(self.records) > 1 else ""
+                doubts.append(seed + ", ".join(found.reasons))
+        return tuple(doubts)
 
     @property
     def batch_size(self) -> int:
@@ -211,7 +247,6 @@ def _entry(
         frozen=mean(own["frozen"]),
         train_seconds=mean(own["train_seconds"]),
         train_flops=mean(own["train_flops"]),
-        doubts=_doubts(ordered),
     )
 
 
@@ -223,17 +258,6 @@ def _sweep(timed: pd.DataFrame) -> dict[int, Quantity]:
 def _means(calls: pd.DataFrame) -> dict[str, float]:
     """Mean calls by network."""
     return {str(name): float(mean) for name, mean in calls.groupby("network", sort=False)["calls"].mean().items()}
-
-
-def _doubts(records: Sequence[Record]) -> tuple[str, ...]:
-    """Why the timing of an entry is not valid, by seed where there are several; empty where every verdict is good."""
-    doubts = []
-    for record in records:
-        verdict = record.header.verdict
-        if record.timings and verdict.get("valid") is not True:
-            seed = f"seed {record.header.cell.seed}: " if len(records) > 1 else ""
-            doubts.append(seed + ", ".join(map(str, verdict.get("reasons") or ["no verdict was given"])))
-    return tuple(doubts)
 
 
 def _tagged(entries: Sequence[Entry]) -> list[Entry]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from benchmarks.stats import ratio_interval
+from benchmarks.stats.order_statistics import quantile, quantile_limits
 
 LEVEL = 0.95
+FEWEST_PROCESSES = 3  # fewer say too little of how processes differ
 FEWEST_BATCHES = 3  # fewer timed batches say too little of their spread for an interval
 
 
@@ -24,38 +28,42 @@ class Quantity:
     reason: str | None = None
 
 
-def latency(timed: pd.DataFrame) -> Quantity:
-    """The median milliseconds of one text, with the distribution-free interval of a median.
-
-    The interval runs between the order statistics k and n + 1 - k, k the largest with
-    2 P(Binomial(n, 1/2) < k) <= 1 - level (David and Nagaraja, Order Statistics, section 7.1); none below six texts.
-    """
+def latency(timed: pd.DataFrame, share: float = 0.5) -> Quantity:
+    """The milliseconds within which a share of single texts is made, the median unless it is said, with the
+    distribution-free interval of a quantile (`benchmarks.stats.order_statistics`); none where texts are too few."""
     milliseconds = sorted(1000.0 * timed["seconds"])
-    n = len(milliseconds)
-    if n == 0:
+    if not milliseconds:
         return Quantity(None, reason="not run: no single text was timed")
-    middle = float(pd.Series(milliseconds).median())
-    below, rank = 0.0, 0
-    while True:
-        below += 2 * math.comb(n, rank) / 2**n
-        if below > 1 - LEVEL:
-            break
-        rank += 1
-    if rank == 0:
-        return Quantity(middle, n=n)
-    return Quantity(middle, milliseconds[rank - 1], milliseconds[n - rank], n)
+    limits = quantile_limits(milliseconds, share, LEVEL)
+    low, high = limits or (None, None)
+    return Quantity(quantile(milliseconds, share), low, high, len(milliseconds))
 
 
-def throughput(timed: pd.DataFrame) -> Quantity:
-    """Texts per second over all timed batches, with the interval over their choice, those of all seeds together."""
+def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
+    """Texts per second over all timed batches, or words or tokens that were kept, with the interval over their choice,
+    those of all seeds together; where several processes timed, over the choice of these."""
     n = len(timed)
     if n == 0 or not float(timed["seconds"].sum()) > 0:
         return Quantity(None, reason="not run: no batch was timed")
-    value = float(timed["texts"].sum()) / float(timed["seconds"].sum())
-    if n < FEWEST_BATCHES:
+    if timed[unit].isna().any():
+        return Quantity(None, reason=f"not run: no record says how many {unit} were kept")
+    value = float(timed[unit].sum()) / float(timed["seconds"].sum())
+    if value and "process" in timed and timed["process"].nunique() >= FEWEST_PROCESSES:
+        return _over_processes(timed, unit, value)
+    if n < FEWEST_BATCHES or not value:  # whoever writes nothing has no words, and no interval of them
         return Quantity(value, n=n)
-    limits = ratio_interval(timed["texts"].to_numpy(float), timed["seconds"].to_numpy(float), level=LEVEL)
+    limits = ratio_interval(timed[unit].to_numpy(float), timed["seconds"].to_numpy(float), level=LEVEL)
     return Quantity(value, limits.low, limits.high, n)
+
+
+def _over_processes(timed: pd.DataFrame, unit: str, value: float) -> Quantity:
+    """The rate with Student's interval of the mean of log rates of processes: calls within one share its luck."""
+    sums = timed.groupby("process")[[unit, "seconds"]].sum()
+    if not (sums[unit] > 0).all():
+        return Quantity(value, n=len(timed))
+    logs = np.log((sums[unit] / sums["seconds"]).to_numpy(float))
+    half = float(stdtrit(len(logs) - 1, (1 + LEVEL) / 2) * logs.std(ddof=1) / math.sqrt(len(logs)))
+    return Quantity(value, value * math.exp(-half), value * math.exp(half), len(timed))
 
 
 def mean(values: pd.Series[float]) -> Quantity:

@@ -48,12 +48,20 @@ def at_a_glance(
     for score in () if headline is None else (headline, *beside):
         columns.append(Column(score.title, "", score.direction, QUALITY))
         cells.append(score_cells(panel, score, judgements[score.title]))
-    for column, of in (
-        (Column("Latency of one text", "ms, median", "lower", "Speed"), lambda entry: entry.latency),
-        (Column("Throughput", "texts/s", "higher", "Speed"), lambda entry: entry.throughput),
+    for column, of, doubts in (
+        (
+            Column("Latency of one text", "ms, median", "lower", "Speed"),
+            lambda entry: entry.latency,
+            lambda entry: entry.latency_doubts,
+        ),
+        (
+            Column("Throughput", "texts/s", "higher", "Speed"),
+            lambda entry: entry.throughput,
+            lambda entry: entry.throughput_doubts,
+        ),
     ):
         columns.append(column)
-        cells.append(speed_cells(panel, column, of))
+        cells.append(speed_cells(panel, column, of, doubts))
     columns.append(Column("Network calls", "per text", "none", "Speed"))
     cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
     if front:
@@ -74,7 +82,7 @@ def at_a_glance(
         name=f"glance{suffix}",
         caption="Quality, speed and cost at a glance",
         columns=tuple(columns),
-        blocks=_blocks(panel, cells),
+        blocks=grouped(panel, cells),
         remarks=(
             covered(panel),
             *((f"On the front: {FRONT}",) if front else ()),
@@ -103,9 +111,10 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
     columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
     cells = [
-        speed_cells(panel, column, partial(_speed_at, size=size)) for column, size in zip(columns, sizes, strict=True)
+        speed_cells(panel, column, partial(_speed_at, size=size), partial(Entry.doubts_at, size=size))
+        for column, size in zip(columns, sizes, strict=True)
     ]
-    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, _blocks(panel, cells))
+    table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
     return replace(
         table,
         blocks=tuple(block for block in table.blocks if block.title != FOR_SCALE),
@@ -132,7 +141,7 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     said = {column.metric: column.summary for column in told if column.summary}
     meanings = (f"{metric}: {summary}" for metric, summary in said.items())
     remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
-    return Table(f"scores{suffix}", "All scores", columns, _blocks(panel, cells), remarks)
+    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
 
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:
@@ -146,7 +155,7 @@ def by_seed(panel: Panel, suffix: str = "") -> Table | None:
     if not told:
         return None
     cells = [{entry.key: _seed_cell(column.scores.get(entry.key)) for entry in entries} for column in told]
-    blocks = _blocks(replace(panel, entries=tuple(entries)), cells)
+    blocks = grouped(replace(panel, entries=tuple(entries)), cells)
     columns = tuple(Column(column.title, "", "none", "") for column in told)
     remark = (
         "The standard deviation of a score between the trainings of an entry, which differ by their seed alone; after "
@@ -210,7 +219,9 @@ def _without_values(columns: Sequence[ScoreColumn]) -> list[str]:
     return [f"No entry has a value of {listed(titles)} ({'; '.join(why)})." for why, titles in by_reasons.items()]
 
 
-def _blocks(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[RowGroup, ...]:
+def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[RowGroup, ...]:
+    """The rows of a panel by track, from its columns, and what is there for scale."""
+
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
             Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))
@@ -285,11 +296,13 @@ def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -> dict[str, TableCell]:
-    # A timing that is not valid gets no mark, but takes it from those it might beat.
-    doubtful = {entry.key for entry in panel.trained if entry.doubts}
-    marks: dict[str, Mark] = mark_disjoint({entry.key: of(entry) for entry in panel.trained}, column.direction)
-    marks = {key: mark for key, mark in marks.items() if key not in doubtful}
+def speed_cells(
+    panel: Panel, column: Column, of: Callable[[Entry], Quantity], doubts: Callable[[Entry], Sequence[str]]
+) -> dict[str, TableCell]:
+    """The cells of a speed: one that is not valid is shown with the reason, and the others are ranked without it."""
+    doubtful = {entry.key: doubts(entry) for entry in panel.trained}
+    ranked = {entry.key: of(entry) for entry in panel.trained if not doubtful[entry.key]}
+    marks: dict[str, Mark] = mark_disjoint(ranked, column.direction)
     out = {}
     for entry in panel.entries:
         if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
@@ -298,9 +311,9 @@ def speed_cells(panel: Panel, column: Column, of: Callable[[Entry], Quantity]) -
         quantity = of(entry)
         value, interval = written(quantity.value, quantity.low, quantity.high)
         notes = [quantity.reason] if quantity.reason else []
-        doubted = bool(entry.doubts) and quantity.value is not None
+        doubted = bool(doubtful[entry.key]) and quantity.value is not None
         if doubted:
-            notes.append(f"timing not valid: {'; '.join(entry.doubts)}")
+            notes.append(f"{column.title.lower()} not valid: {'; '.join(doubtful[entry.key])}")
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
 

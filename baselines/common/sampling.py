@@ -5,13 +5,26 @@ Axis legend: B rows (texts), L positions, V tokens.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from cosmos.io.errors import UserError
+from cosmos.runtime.rng import CounterRNG
 
 GROUP = 256
+DRAWN_AHEAD = 1 << 23  # numbers that are made at once, of one step at least
+
+
+def uniforms_of(seeds: CounterRNG, count: int, *shape: int) -> Iterator[Tensor]:
+    """As many draws of uniform numbers as `count`, each float64 [B, *shape], made for as many steps at once as memory
+    allows; the numbers are those of draws one by one, between which nothing else may be drawn."""
+    ahead = max(1, DRAWN_AHEAD // max(1, len(seeds) * math.prod(shape)))
+    for first in range(0, count, ahead):
+        yield from seeds.uniforms(min(ahead, count - first), *shape)
 
 
 def check_top_p(top_p: float) -> None:

@@ -9,13 +9,24 @@ Axis legend: B rows (texts), L positions, S source positions, W width, H heads, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from cosmos.config import MOST_WIDE, PRESETS, check_heads, check_layers
 from cosmos.io.errors import UserError, check_range
-from cosmos.models.blocks import CrossAttention, RMSNorm, Rotate, SelfAttention, SwiGLU, sinusoid
+from cosmos.models.blocks import (
+    CrossAttention,
+    RMSNorm,
+    Rotate,
+    SelfAttention,
+    Summands,
+    SwiGLU,
+    added_up,
+    begun,
+    sinusoid,
+)
 
 TIME_SCALE, MAX_PERIOD = 1000.0, 10_000.0  # of the time embedding, as in DiT (Peebles and Xie, 2023)
 
@@ -73,23 +84,27 @@ class _TrunkBlock(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        stream: Summands,
         rotate: Rotate,
         seen: Tensor | None,
         time: Tensor | None,
         source: tuple[Tensor, Tensor] | None,
         source_mask: Tensor | None,
-    ) -> Tensor:
+    ) -> Summands:
+        """As that of `cosmos.models.denoiser.DenoiserBlock`, of summands to summands."""
+        x = added_up(stream)
         if self.shift is not None:
             x = x + self.shift(time)[:, None]  # [B, 1, W]
         x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
         if source is not None:
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), source, source_mask, rotate))
-        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+        return x, self.dropout(self.mlp(self.mlp_norm(x)))
 
 
 class Trunk(nn.Module):
     """Hidden states in, hidden states out, [B, L, W]; the last ones pass a norm."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("embedded_time", "end")  # besides blocks; see `cosmos.runtime.compilation`
 
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
@@ -126,8 +141,18 @@ class Trunk(nn.Module):
         told = None
         if self.config.time_width:
             assert time is not None, "a trunk with a time input is told the time"
-            told = self.time(sinusoid(TIME_SCALE * time, self.config.time_width, MAX_PERIOD).to(x.dtype))
+            told = self.embedded_time(time, x.dtype)
+        stream = begun(x)
         for index, block in enumerate(self.blocks):
             source, source_mask = (None, None) if source_kv is None else (source_kv.keys_values[index], source_kv.mask)
-            x = block(x, rotate, mask, told, source, source_mask)
-        return self.norm(x)
+            stream = block(stream, rotate, mask, told, source, source_mask)
+        return self.end(stream)
+
+    def embedded_time(self, time: Tensor, dtype: torch.dtype) -> Tensor:
+        """What blocks are told of times [B]: [B, `time_width`]."""
+        told: Tensor = self.time(sinusoid(TIME_SCALE * time, self.config.time_width, MAX_PERIOD).to(dtype))
+        return told
+
+    def end(self, stream: Summands) -> Tensor:
+        states: Tensor = self.norm(added_up(stream))
+        return states

@@ -29,6 +29,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import sample
 from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary
+from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
@@ -101,6 +103,12 @@ class EmbeddingDenoiser(nn.Module):
     Sequence and source each count positions from 0, and a learned vector tells which of the two a vector stands in.
     """
 
+    compiles: ClassVar[tuple[str, ...]] = (
+        "begin",
+        "end",
+        "best",
+    )  # besides the trunk's; see `cosmos.runtime.compilation`
+
     def __init__(self, trunk: TrunkConfig, embedding: int, vocabulary: int, length: int, source: int) -> None:
         super().__init__()
         width = trunk.width
@@ -117,9 +125,17 @@ class EmbeddingDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, seen: Tensor) -> Tensor:
         """x [B, P, E], t [B] in [0, 1], seen bool [B, P] False on padding -> [B, L, E]."""
+        return self.end(self.trunk(self.begin(x), self.rotary, seen, t))
+
+    def begin(self, x: Tensor) -> Tensor:
+        """What enters the trunk, [B, P, W]."""
         h = self.from_embedding(x)
-        h = torch.cat([h[:, : self.length] + self.side[0], h[:, self.length :] + self.side[1]], 1)  # [B, P, W]
-        return self.to_embedding(self.trunk(h, self.rotary, seen, t)[:, : self.length])
+        return torch.cat([h[:, : self.length] + self.side[0], h[:, self.length :] + self.side[1]], 1)
+
+    def end(self, states: Tensor) -> Tensor:
+        """States [B, P, W] -> the estimate [B, L, E]."""
+        estimate: Tensor = self.to_embedding(states[:, : self.length])
+        return estimate
 
     def seen(self, source: Tensor) -> Tensor:
         """The whole sequence and the source [B, S] without its padding: bool [B, P]."""
@@ -127,15 +143,18 @@ class EmbeddingDenoiser(nn.Module):
 
     def nearest(self, vectors: Tensor, words: int) -> Tensor:
         """The embedding, among the first `words`, that is nearest to each of the vectors [..., E], of their shape."""
-        table = self.tokens.weight[:words].float()
-        near = (
-            vectors.float() @ table.T - table.square().sum(-1) / 2.0
-        )  # [..., V], greatest where the distance is least
-        return self.tokens.weight[near.argmax(-1)]
+        places = chunk_by_chunk(lambda part: self.nearest_word(part, words), vectors, self.tokens.num_embeddings)
+        return self.tokens.weight[places]
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """The rounding head: vectors [..., E] -> [..., V]."""
-        return vectors @ self.tokens.weight.T + self.bias
+    def nearest_word(self, vectors: Tensor, words: int) -> Tensor:
+        """Whose embedding that is, of vectors [R, E]: int64 [R]."""
+        table = self.tokens.weight[:words].float()
+        near = vectors.float() @ table.T - table.square().sum(-1) / 2.0  # [R, V], greatest where the distance is least
+        return near.argmax(-1)
+
+    def best(self, vectors: Tensor, words: int) -> Tensor:
+        """The rounding head: vectors [R, E] -> the most probable of the first `words`, int64 [R]."""
+        return most_probable(vectors, self.tokens.weight, words, self.bias)
 
 
 def terms(model: EmbeddingDenoiser, batch: Batch, t: Tensor, seeds: CounterRNG) -> Terms:
@@ -230,4 +249,5 @@ class DiffuSeqSystem(TokenDiffusionSystem):
 
         start = streams.normal(model.length, source_embeddings.shape[-1])
         vectors = sample(denoise, start, setting, SCHEDULE, streams)
-        return model.logits(vectors.to(source_embeddings.dtype))[..., : len(self.vocabulary)].argmax(-1)
+        words, rows = len(self.vocabulary), model.tokens.num_embeddings
+        return chunk_by_chunk(lambda part: model.best(part, words), vectors.to(source_embeddings.dtype), rows)

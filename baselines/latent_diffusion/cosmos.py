@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_rows import train_on
-from baselines.common.random_weights import made_up_corpus, made_up_vocabulary, stand_in_encoder
 from baselines.contract import Corpus, Limits, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
@@ -104,7 +103,7 @@ class CosmosSystem(LatentDiffusionSystem):
         how = {"start_linear": start, "full": recipe.full, "part": "model.", "shared": shared}
         return ignored_keys(recipe.budget, self.limits, sizes, **how, adapting=adapting)
 
-    def two_stages(self) -> LatentRecipe:
+    def latent_recipe(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
@@ -208,9 +207,11 @@ class CosmosSystem(LatentDiffusionSystem):
     def reads(self, model: LatentNetworks) -> Read:
         return decompressor_reads(model.denoiser)
 
-    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
-        raw = self.model.denoiser.normaliser.restore(latents)
-        return self.model.decoder.decompress(raw.to(next(self.model.decoder.parameters()).dtype))
+    def decode(self, latents: Tensor, source: SourceStates | None, vocabulary: int) -> Tensor:
+        decompressor = self.model.decoder.decompressor
+        raw = self.model.denoiser.normaliser.restore(latents).to(next(decompressor.parameters()).dtype)
+        tokens: Tensor = decompressor(raw, self.limits.target_tokens, vocabulary)
+        return tokens
 
     def save(
         self,
@@ -240,18 +241,6 @@ class CosmosSystem(LatentDiffusionSystem):
         if pipeline.adapted is not None:
             model.decoder.decompressor = pipeline.adapted
         return shape, pipeline.vocabulary, model
-
-    def rehearsal(self, tokens: int, texts: int, folder: Path) -> tuple[Recipe, Corpus]:
-        """A recipe and at least `texts` documents to `fit` on, so that steps cost what they cost with real ones of full
-        length, of a made-up vocabulary of `tokens`; for timing them without data and without an encoder.
-
-        Args:
-            folder: where an encoder with random weights is left for the recipe to name.
-        """
-        model, vocabulary, length = self.recipe.model, made_up_vocabulary(tokens), self.limits.target_tokens
-        stand_in_encoder(vocabulary, model.autoencoder.text_width, length, folder)
-        corpus = made_up_corpus(vocabulary, texts, length - 2)  # [CLS] and [SEP] come on top
-        return replace(self.recipe, model=replace(model, text_encoder=str(folder))), corpus
 
     def train_on_random_rows(
         self, asked: RandomTraining, workdir: Path, *, device: str, progress: Progress = silent

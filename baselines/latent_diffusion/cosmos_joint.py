@@ -53,8 +53,8 @@ class CosmosJointSystem(CosmosSystem):
         sizes = recipe.model.autoencoder
         return ignored_keys(recipe.budget, self.limits, sizes, start_linear=recipe.start_linear, part="model.")
 
-    def two_stages(self) -> LatentRecipe:
-        """The one training under both names; no share of the budget is read."""
+    def latent_recipe(self) -> LatentRecipe:
+        """The one training stands for that of decoder and denoiser both; no share of the budget is read."""
         recipe: JointRecipe = self.recipe
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,

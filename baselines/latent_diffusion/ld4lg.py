@@ -252,10 +252,10 @@ class LD4LGSystem(LatentDiffusionSystem):
 
     def reads(self, model: LatentNetworks) -> Read:
         def read(
-            decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch
+            decoder: nn.Module, latents: Tensor, source: SourceStates | None, batch: Batch, compiled: bool
         ) -> tuple[Tensor, Tensor]:
             assert isinstance(decoder, LatentDecoder)
-            return taught(decoder, model.denoiser.normaliser.restore(latents), batch, compiled=False)
+            return taught(decoder, model.denoiser.normaliser.restore(latents), batch, compiled)
 
         return read
 

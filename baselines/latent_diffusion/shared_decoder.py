@@ -107,7 +107,7 @@ class BeginsElsewhere:
 
     def shared(self: Any) -> SharedDecoder:
         """The first stage that the recipe names; see `open_shared`."""
-        recipe = self.two_stages()
+        recipe = self.latent_recipe()
         assert recipe.decoder is not None
         kind, encoder = getattr(self, "method", self.name), encoder_name(recipe.text_encoder, MINILM)
         return open_shared(recipe.decoder, kind, encoder, self.decoder_sizes, f"{self.name}.recipe.")
@@ -122,7 +122,7 @@ class BeginsElsewhere:
         resume.load_weights(first_networks(model), weights)
 
     def texts_read(self: Any, texts: Sequence[str]) -> tuple[int, int] | None:
-        return None if self.two_stages().decoder is None else met(self.shared().openings, texts)
+        return None if self.latent_recipe().decoder is None else met(self.shared().openings, texts)
 
     def train_decoder(
         self,
@@ -157,7 +157,7 @@ def train_decoder(
 ) -> TrainingResult:
     """Train the first stage of a `LatentDiffusionSystem` on corpora of any size and leave it for many tasks: see the
     contract's `TrainsSharedDecoder`. It sees no sources."""
-    recipe = system.two_stages()
+    recipe = system.latent_recipe()
     encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
     positions = system.limits.target_tokens
     if not 2 < positions <= encoder.positions:

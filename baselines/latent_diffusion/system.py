@@ -81,11 +81,11 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         return encoder_name(recipe.text_encoder, MINILM)
 
     def locate_weights(self) -> None:
-        find_encoder(encoder_name(self.two_stages().text_encoder, MINILM))
-        if self.two_stages().decoder is not None:
+        find_encoder(encoder_name(self.latent_recipe().text_encoder, MINILM))
+        if self.latent_recipe().decoder is not None:
             self.shared()
 
-    def two_stages(self) -> LatentRecipe:
+    def latent_recipe(self) -> LatentRecipe:
         """The recipe, under the names that all these systems share."""
         return self.recipe
 
@@ -108,15 +108,17 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     def denoiser_sizes(self, latents: int, latent_width: int, shape: Mapping[str, int]) -> DenoiserConfig:
         """Those of the recipe, made to suit what is diffused and the task's sources."""
         return replace(
-            self.two_stages().denoiser,
+            self.latent_recipe().denoiser,
             latents=latents,
             latent_width=latent_width,
             source_width=shape["text_width"] if self.limits.source_tokens > 0 else None,
             max_source_tokens=max(1, self.limits.source_tokens),
         )
 
-    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
-        """Of every position [B, L, V], from standardised latents [B, N, C], where all are decoded at once."""
+    def decode(self, latents: Tensor, source: SourceStates | None, vocabulary: int) -> Tensor:
+        """The most probable of so many tokens at each position after [CLS], int64 [B, L], from standardised latents
+        [B, N, C], where all are decoded at once. A decoder from elsewhere may write longer texts than the task wants;
+        only those positions are read that it does."""
         raise NotImplementedError
 
     def positions(self, longest: int) -> int:
@@ -160,7 +162,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def check(self, checkpoint_folder: Path) -> None:
         shape = checkpoint.check(checkpoint_folder, self.configured, self.build)
-        if self.two_stages().adaptation_share > 0:
+        if self.latent_recipe().adaptation_share > 0:
             with torch.device("meta"):
                 decoder = self.decoder_of(self.build(shape))
             safetensors.check(checkpoint_folder / ADAPTED, _shapes(decoder))
@@ -169,7 +171,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:
         shape, vocabulary, model = super().read_checkpoint(checkpoint_folder)
         assert isinstance(model, LatentNetworks)
-        if self.two_stages().adaptation_share > 0:
+        if self.latent_recipe().adaptation_share > 0:
             decoder = self.decoder_of(model)
             resume.load_weights(decoder, safetensors.load(checkpoint_folder / ADAPTED, _shapes(decoder)))
         return shape, vocabulary, model
@@ -184,12 +186,12 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def read_files(self) -> Sequence[Any]:
         """The text encoder's fingerprint, and the hashes of the first stage's files, where it comes from elsewhere."""
-        recipe = self.two_stages()
+        recipe = self.latent_recipe()
         encoder = fingerprint_of(encoder_name(recipe.text_encoder, MINILM))
         return (encoder, None if recipe.decoder is None else self.shared().about["files"])
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
-        recipe = self.two_stages()
+        recipe = self.latent_recipe()
         encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
         shared = None if recipe.decoder is None else self.shared()
         whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
@@ -286,7 +288,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def check_few_calls(self, checkpoint_folder: Path, shape: Mapping[str, int]) -> None:
         """Raise `UserError` unless the students and grids of the recipe are there and whole."""
-        recipe = self.two_stages()
+        recipe = self.latent_recipe()
         distillation.check_students(checkpoint_folder, recipe.distillation, lambda: self.build(shape).denoiser)
         if recipe.grid_share > 0:
             time_grids.load(checkpoint_folder)
@@ -294,10 +296,10 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     def load(self, checkpoint_folder: Path, *, device: str, dtype: str) -> None:
         super().load(checkpoint_folder, device=device, dtype=dtype)
         self.weights = DenoiserWeights(self.model.denoiser, checkpoint_folder)
-        if self.two_stages().grid_share > 0:
+        if self.latent_recipe().grid_share > 0:
             self.noises = time_grids.load(checkpoint_folder)
         if self.limits.source_tokens > 0:
-            self.encoder = TextEncoder(encoder_name(self.two_stages().text_encoder, MINILM), device)
+            self.encoder = TextEncoder(encoder_name(self.latent_recipe().text_encoder, MINILM), device)
             if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
                 other = f"another text encoder than {self.encoder.folder}"
                 raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")
@@ -317,7 +319,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def text_width(self) -> int:
         """That of the encoder's states, without loading it."""
-        encoder = self.two_stages().text_encoder
+        encoder = self.latent_recipe().text_encoder
         for preset in PRESETS.values():
             if preset.text_encoder == encoder:
                 return preset.autoencoder.text_width
@@ -329,7 +331,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         return networks | self.model.denoiser.conditioning_networks(self.encoder)
 
     def check_setting(self, setting: Setting) -> None:
-        recipe, conditional = self.two_stages(), self.limits.source_tokens > 0
+        recipe, conditional = self.latent_recipe(), self.limits.source_tokens > 0
         distillation.check_guided_teacher(recipe.distillation, recipe.diffusion, conditional)
         if isinstance(setting, DistilledSampling):
             distillation.check_student(recipe.distillation, setting.steps)
@@ -362,13 +364,11 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)
-        logits = self.logits(latents, SourceStates(*source) if source else None)
-        # A decoder from elsewhere may write longer texts than the task wants.
-        return logits[:, 1 : self.limits.target_tokens, : len(self.vocabulary)].argmax(-1)
+        return self.decode(latents, SourceStates(*source) if source else None, len(self.vocabulary))
 
     def latents(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Standardised latents [B, N, C], from int64 seeds [B] and, of sources, their states [B, S, T] and mask."""
-        states, recipe = SourceStates(*source) if source else None, self.two_stages()
+        states, recipe = SourceStates(*source) if source else None, self.latent_recipe()
         denoiser, grid = self.model.denoiser, None
         if isinstance(setting, DistilledSampling):
             how = recipe.distillation, setting.steps
@@ -382,7 +382,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def _diffusion(self, setting: LatentSamplingSetting) -> DiffusionConfig:
         """The objective, as far as a setting asks for it."""
-        diffusion = self.two_stages().diffusion
+        diffusion = self.latent_recipe().diffusion
         return diffusion if setting.self_conditioned else replace(diffusion, self_conditioning="off")
 
     def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:

@@ -48,9 +48,10 @@ from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.data.loop_states import LoopStates
 from cosmos.diffusion.objective import diffuse, estimated, noised_example, squared_error
 from cosmos.diffusion.schedule import Schedule, make_schedule
-from cosmos.models.blocks import RMSNorm, Rotary, project
+from cosmos.models.blocks import RMSNorm, Rotary, Summands, added_up, begun, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
 from cosmos.models.token_head import choose, summed_nll, take
+from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import of_tokens, source_of
@@ -77,7 +78,9 @@ class TEncDMRecipe(LatentRecipe):
 
 
 class StateDecoder(nn.Module):
-    """States of all positions [B, L, T], clean or somewhat noisy -> logits [B, L, V]."""
+    """States of all positions [B, L, T], clean or somewhat noisy -> tokens."""
+
+    compiles: ClassVar[tuple[str, ...]] = ("end", "best")  # besides blocks; see `cosmos.runtime.compilation`
 
     def __init__(self, config: DenoiserConfig, layers: int, vocabulary: int) -> None:
         super().__init__()
@@ -90,13 +93,20 @@ class StateDecoder(nn.Module):
         if config.source_width is not None:
             self.from_source = nn.Sequential(project(config.source_width, config.width), RMSNorm(config.width))
 
-    def forward(self, states: Tensor, source: SourceStates | None = None) -> Tensor:
-        """`source` is needed where the config has a source width, and not looked at where it has none."""
-        return self.head(self.hidden(states, source))
+    def forward(
+        self, states: Tensor, source: SourceStates | None = None, stop: int | None = None, vocabulary: int | None = None
+    ) -> Tensor:
+        """The most probable tokens after the first, int64 [B, stop - 1], as `cosmos.models.autoencoder.Decompressor`
+        gives them; `source` is needed where the config has a source width, and not looked at where it has none."""
+        hidden, size = self.hidden(states, source)[:, 1:stop], vocabulary or self.head.out_features
+        return chunk_by_chunk(lambda chunk: self.best(chunk, size), hidden, self.head.out_features)
+
+    def best(self, states: Tensor, vocabulary: int) -> Tensor:
+        return most_probable(states, self.head.weight, vocabulary)
 
     def hidden(self, states: Tensor, source: SourceStates | None) -> Tensor:
         """What enters the token head, [B, L, W]."""
-        x = self.from_text(states)
+        stream = begun(self.from_text(states))
         seen = None if source is None or self.from_source is None else self.from_source(source.states)  # [B, S, W]
         for block in self.blocks:
             told = (
@@ -104,8 +114,12 @@ class StateDecoder(nn.Module):
                 if source is None or seen is None
                 else (None, block.cross_attention.keys_values(seen), source.mask[:, None, None])
             )
-            x = block(x, self.rotary, *told)
-        return self.norm(x)
+            stream = block(stream, self.rotary, *told)
+        return self.end(stream)
+
+    def end(self, stream: Summands) -> Tensor:
+        states: Tensor = self.norm(added_up(stream))
+        return states
 
 
 def noise_for_decoder(states: Tensor, schedule: Schedule, seeds: CounterRNG) -> Tensor:
@@ -126,14 +140,30 @@ def read_states(
     return nll, batch["mask"].sum()
 
 
-def decoder_cross_entropy(decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch) -> Tensor:
-    """Mean cross-entropy per token, up to the end, of what a decoder makes of states [B, L, T], in nats: [B]. The
-    decoder is not trained by it."""
-    frozen = {name: value.detach() for name, value in decoder.named_parameters()}
-    logits = torch.func.functional_call(decoder, frozen, (states, source))  # [B, L, V]
-    tokens, mask = batch["tokens"], batch["mask"]
-    nll = functional.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(), reduction="none").view(mask.shape)
-    return (nll * mask).sum(1) / mask.sum(1)
+class _HiddenStates(nn.Module):
+    """A decoder up to its token head."""
+
+    def __init__(self, decoder: StateDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, states: Tensor, source: SourceStates | None) -> Tensor:
+        return self.decoder.hidden(states, source)
+
+
+def decoder_cross_entropy(
+    decoder: StateDecoder, states: Tensor, source: SourceStates | None, batch: Batch, compiled: bool = False
+) -> Tensor:
+    """Mean cross-entropy per token, up to the end, of what a decoder makes of states [B, L, T], in nats, summed over
+    texts. The decoder is not trained by it."""
+    part = _HiddenStates(decoder)
+    frozen = {name: value.detach() for name, value in part.named_parameters()}
+    hidden = torch.func.functional_call(part, frozen, (states, source)).flatten(0, 1)
+    mask = batch["mask"]
+    index, counts = choose(mask, batch.get("positions"))
+    share = (mask / mask.sum(1, keepdim=True)).flatten()[index] * counts
+    read, tokens = take(hidden, index, counts), batch["tokens"].flatten()[index]
+    return summed_nll(read, decoder.head.weight.detach(), tokens, share.to(torch.float32), compiled=compiled)
 
 
 def on_canvas(states: Tensor, mask: Tensor) -> Tensor:
@@ -260,19 +290,20 @@ class TEncDMSystem(LatentDiffusionSystem):
         def loss(denoiser: Denoiser, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
             states, source = self.clean(model, batch)
             estimate = estimated(denoiser, noised_example(denoiser, states, self.recipe.diffusion, seeds, source))
-            errors = squared_error(estimate, states)
+            errors = squared_error(estimate, states).sum()
             if weight > 0:
-                errors = errors + weight * decoder_cross_entropy(model.decoder, estimate, source, batch)
-            return errors.sum(), errors.new_full((), len(errors))
+                errors = errors + weight * decoder_cross_entropy(model.decoder, estimate, source, batch, seeds.fused)
+            return errors, errors.new_full((), len(states))
 
-        return self._stage("denoiser", model, loss, data), Cost()
+        stage = self._stage("denoiser", model, loss, data)
+        return (replace(stage, scored=of_tokens) if weight > 0 else stage), Cost()
 
     def reads(self, model: LatentNetworks) -> Read:
         def read(
-            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch
+            decoder: nn.Module, states: Tensor, source: SourceStates | None, batch: Batch, compiled: bool
         ) -> tuple[Tensor, Tensor]:
             assert isinstance(decoder, StateDecoder)
-            return read_states(decoder, states, source, batch, compiled=False)
+            return read_states(decoder, states, source, batch, compiled)
 
         return read
 
@@ -284,8 +315,11 @@ class TEncDMSystem(LatentDiffusionSystem):
         stage = adaptation_stage(*of, diffusion, config, rows, held_rows, second.prepare, second.frozen)
         return replace(stage, scored=of_tokens)
 
-    def logits(self, latents: Tensor, source: SourceStates | None) -> Tensor:
-        return self.model.decoder(latents.to(next(self.model.decoder.parameters()).dtype), source)
+    def decode(self, latents: Tensor, source: SourceStates | None, vocabulary: int) -> Tensor:
+        decoder: StateDecoder = self.model.decoder
+        states = latents.to(decoder.head.weight.dtype)
+        tokens: Tensor = decoder(states, source, self.limits.target_tokens, vocabulary)
+        return tokens
 
     @staticmethod
     def _stage(name: str, model: LatentNetworks, loss: Loss, data: EncodedCorpus) -> TrainingStage:

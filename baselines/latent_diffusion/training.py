@@ -38,7 +38,7 @@ class TrainsInStages:
         Args:
             left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
         """
-        recipe, trained, share = self.two_stages(), dict[str, TrainingResult](), 0.0
+        recipe, trained, share = self.latent_recipe(), dict[str, TrainingResult](), 0.0
         of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
         kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
         if recipe.decoder is None:
@@ -69,7 +69,7 @@ class TrainsInStages:
 
     def third_stage(self: Any, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
         """The stage in which a copy of the decoder learns to read what the denoiser makes of the second's data."""
-        recipe, held_out = self.two_stages(), None if data.validation is None else data.validation.targets
+        recipe, held_out = self.latent_recipe(), None if data.validation is None else data.validation.targets
         rows, held_rows = read_datasets(second, data.train.targets, held_out)
         inputs = latent_inputs(model.denoiser, model.standardiser)
         of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)

@@ -196,6 +196,7 @@ class DuoSystem(BoundsLikelihood):
             seeds=CounterRNG(seeds, setting.compiled),
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
+            most_probable=lambda noisy, alpha: self.model(noisy, source_kv, 1.0 - alpha, "best"),
         )
 
 

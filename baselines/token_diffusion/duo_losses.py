@@ -71,21 +71,35 @@ def curriculum_loss(temperature: float, low: float, high: float) -> Loss:
 
 
 def consistency(
-    student: TokenDenoiser, teacher: TokenDenoiser, batch: Batch, noisier: Tensor, cleaner: Tensor, noise: Tensor
+    student: TokenDenoiser,
+    teacher: TokenDenoiser,
+    batch: Batch,
+    noisier: Tensor,
+    cleaner: Tensor,
+    noise: Tensor,
+    compiled: bool = False,
 ) -> Tensor:
-    """KL(student at the noisier text || teacher at the cleaner one), [B, L], by the gamma [B] of either, along the path
-    of `noise` [B, L, V]."""
+    """KL(student at the noisier text || teacher at the cleaner one), summed over positions, by the gamma [B] of either,
+    along the path of `noise` [B, L, V]. `compiled` as in `cosmos.models.token_head.chunked_loss`."""
     sequence, size = batch["sequence"], noise.shape[-1]
 
-    def predict(model: TokenDenoiser, gamma: Tensor) -> Tensor:
+    def states(model: TokenDenoiser, gamma: Tensor) -> Tensor:
         tokens = gaussian_tokens(sequence, gamma, noise).argmax(-1)  # [B, L]
-        logits: Tensor = model(tokens, model.encode(batch["source"]), 1.0 - signal_to_alpha(gamma, size)[0])
-        return logits.float().log_softmax(-1)  # [B, L, V]
+        time = 1.0 - signal_to_alpha(gamma, size)[0]
+        return model.states(tokens, model.encode(batch["source"]), time).flatten(0, 1)  # [B * L, W]
 
     with torch.no_grad():
-        target = predict(teacher, cleaner)
-    log_probs = predict(student, noisier)
-    return (log_probs.exp() * (log_probs - target)).sum(-1)
+        target = states(teacher, cleaner)
+    own, table = states(student, noisier), teacher.tokens.weight.detach()
+    return chunked_loss(divergence_rows, own, student.tokens.weight, (target,), compiled=compiled, whole=(table,))
+
+
+def divergence_rows(logits: Tensor, target: Tensor, table: Tensor) -> Tensor:
+    """KL(softmax of logits || softmax of the teacher's), summed, where the teacher's are its states [R, W] times its
+    table [V, W] (`cosmos.models.token_head.RowLoss`)."""
+    wanted = widened(target.to(logits.dtype) @ table.to(logits.dtype).T).log_softmax(-1)
+    log_probs = widened(logits).log_softmax(-1)  # [R, V]
+    return (log_probs.exp() * (log_probs - wanted)).sum()
 
 
 def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high: float) -> Loss:
@@ -97,7 +111,7 @@ def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high:
         place = distance + (1.0 - distance) * strata(seeds)  # [B]
         noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
         noise = seeds.normal(sequence.shape[1], model.tokens.num_embeddings)
-        divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise)
-        return divergence.sum(), target_tokens(sequence)
+        divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise, seeds.fused)
+        return divergence, target_tokens(sequence)
 
     return loss

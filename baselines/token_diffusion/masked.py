@@ -65,3 +65,14 @@ def token_nll(logits: Tensor, noisy: Tensor, clean: Tensor, mask_id: int) -> Ten
     """
     nll = -forbid_mask(logits, mask_id).log_softmax(-1).gather(-1, clean[..., None])[..., 0]
     return torch.where(noisy == mask_id, nll, 0.0)
+
+
+def surest_clean(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
+    highest = forbid_mask(logits.float(), mask_id).log_softmax(-1).max(-1)
+    return highest.values, highest.indices
+
+
+def surest_rows(states: Tensor, table: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """`surest_clean` of the logits states [R, W] @ table.T, which nobody else sees; table [V, W]."""
+    return surest_clean(states @ table.T, mask_id)

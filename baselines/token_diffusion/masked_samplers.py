@@ -1,10 +1,10 @@
 """Samplers of masked diffusion, one plain function each; those that mask again are in
 `baselines.token_diffusion.remasking`.
 
-All take `predict`, a network call, and a sequence int64 [B, L] that is open where a text is given and masked elsewhere,
-and return it with no mask left. The network has no time input and opened tokens stay, so a sampler is no more than an
-order of opening: which of its calls opens which position. Where that order does not depend on the predictions it is
-drawn before the first call, and the number of calls is known without a look at the data.
+All take a network call, `predict` or `surest`, and a sequence int64 [B, L] that is open where a text is given and
+masked elsewhere, and return it with no mask left. The network has no time input and opened tokens stay, so a sampler is
+no more than an order of opening: which of its calls opens which position. Where that order does not depend on the
+predictions it is drawn before the first call, and the number of calls is known without a look at the data.
 
 Axis legend: B rows (texts), L positions, V tokens.
 """
@@ -26,6 +26,10 @@ from cosmos.runtime.rng import CounterRNG
 
 Predict = Callable[[Tensor], Tensor]
 """Sequence int64 [B, L] -> logits [B, L, V]."""
+
+Surest = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Sequence int64 [B, L] -> the largest log-probability among clean tokens at each masked position, and -inf at others,
+float32 [B, L]; and the sequence with these tokens in place of masks."""
 
 LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # calls between looks at whether all is open; an accelerator must be waited for
 
@@ -79,35 +83,33 @@ def first_hitting(
     return open_in_turn(predict, sequence, turn, calls, mask_id, seeds, top_p)
 
 
-def confidence(predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, compiled: bool = False) -> Tensor:
+def confidence(surest: Surest, sequence: Tensor, *, steps: int, mask_id: int) -> Tensor:
     """Open the most probable tokens where the network is surest, an even share of the sequence per call.
 
     The greedy form of the decoding of Chang et al. (MaskGIT, 2022) and Nie et al. (LLaDA, 2025) with one block and
     temperature 0. Not a sample of the model: sharper and less varied. Of equally sure positions the first opens. It
-    takes min(steps, L) calls. `compiled` is for what is done with logits (`cosmos.runtime.compilation.compiled_if`).
+    takes min(steps, L) calls.
     """
     hidden, calls = (sequence == mask_id).sum(1), min(steps, sequence.shape[1])  # [B]
     for call in range(calls):
         most = hidden - hidden * (call + 1) // calls  # [B], that may be masked after this call
-        sequence = _open_surest(predict, sequence, most, mask_id, None, compiled)
+        sequence = _open_surest(surest, sequence, most, mask_id, None)
     return sequence
 
 
-def threshold(
-    predict: Predict, sequence: Tensor, *, steps: int, mask_id: int, threshold: float, compiled: bool = False
-) -> Tensor:
+def threshold(surest: Surest, sequence: Tensor, *, steps: int, mask_id: int, threshold: float) -> Tensor:
     """As `confidence`, and at once wherever the most probable token has at least the probability `threshold`; at least
     one position per step (Fast-dLLM: Wu et al., 2025, arXiv:2505.22618). The even share is one of the whole sequence.
 
     It stops when nothing is masked: at most min(steps, L) calls, as many as the slowest row of the batch needs.
     """
     steps = min(steps, sequence.shape[1])
-    few = partial(threshold_steps, predict, steps=steps, mask_id=mask_id, threshold=threshold, compiled=compiled)
+    few = partial(threshold_steps, surest, steps=steps, mask_id=mask_id, threshold=threshold)
     return until_open(few, sequence, steps, mask_id)
 
 
 def threshold_steps(
-    predict: Predict,
+    surest: Surest,
     sequence: Tensor,
     first: Tensor,
     count: int,
@@ -115,13 +117,12 @@ def threshold_steps(
     steps: int,
     mask_id: int,
     threshold: float,
-    compiled: bool = False,
 ) -> Tensor:
     """`count` of the `steps` of `threshold`, from the step `first` on, an int64 scalar."""
     length = sequence.shape[1]
     for step in range(count):
         most = (length - length * (first + step + 1) // steps).expand(len(sequence))
-        sequence = _open_surest(predict, sequence, most, mask_id, threshold, compiled)
+        sequence = _open_surest(surest, sequence, most, mask_id, threshold)
     return sequence
 
 
@@ -136,29 +137,14 @@ def until_open(few: Callable[[Tensor, Tensor, int], Tensor], sequence: Tensor, s
     return sequence
 
 
-def _open_surest(
-    predict: Predict, sequence: Tensor, most: Tensor, mask_id: int, threshold: float | None, compiled: bool
-) -> Tensor:
+def _open_surest(surest: Surest, sequence: Tensor, most: Tensor, mask_id: int, threshold: float | None) -> Tensor:
     """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
-    logits, masked = predict(sequence), sequence == mask_id
-    surest = compiled_if(compiled, most_probable)
-    if can_index_by_mask(sequence):
-        sure, likely = surest(logits[masked], mask_id)
-        sureness = sure.new_full(sequence.shape, -torch.inf).masked_scatter(masked, sure)  # [B, L], logarithms
-        tokens = sequence.masked_scatter(masked, likely)
-    else:
-        sureness, tokens = surest(logits, mask_id)
-        sureness = sureness.masked_fill(~masked, -torch.inf)
+    masked = sequence == mask_id
+    sureness, tokens = surest(sequence)
     rank = sureness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # [B, L], 0 is the surest
     share = (masked.sum(1) - most)[:, None]
     opens = rank < share if threshold is None else (rank < share.clamp_min(1)) | (sureness >= math.log(threshold))
     return torch.where(masked & opens, tokens, sequence)
-
-
-def most_probable(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
-    """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
-    highest = forbid_mask(logits.float(), mask_id).log_softmax(-1).max(-1)
-    return highest.values, highest.indices
 
 
 def opening_steps(uniform: Tensor, steps: int, schedule: TokenSchedule) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from baselines.common.sampling import check_top_p
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.masked import TokenSchedule
-from baselines.token_diffusion.masked_samplers import Predict, ancestral, confidence, first_hitting, threshold
+from baselines.token_diffusion.masked_samplers import Predict, Surest, ancestral, confidence, first_hitting, threshold
 from baselines.token_diffusion.remasking import Loop, Rule, remask
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
@@ -86,15 +86,21 @@ MaskedSetting = Unmasking | ThresholdUnmasking | Remasking
 
 
 def unmask(
-    setting: MaskedSetting, predict: Predict, sequence: Tensor, schedule: TokenSchedule, mask_id: int, seeds: CounterRNG
+    setting: MaskedSetting,
+    predict: Predict,
+    surest: Surest,
+    sequence: Tensor,
+    schedule: TokenSchedule,
+    mask_id: int,
+    seeds: CounterRNG,
 ) -> Tensor:
-    """Open a masked sequence, int64 [B, L], as the setting says."""
-    shared: dict[str, Any] = {"predict": predict, "sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
+    """Open a masked sequence, int64 [B, L], as the setting says, by calls of the same network in one of two ways."""
+    shared: dict[str, Any] = {"sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
     if isinstance(setting, ThresholdUnmasking):
-        return threshold(**shared, threshold=setting.threshold, compiled=setting.compiled)
+        return threshold(surest, **shared, threshold=setting.threshold)
     if isinstance(setting, Unmasking) and setting.sampler == "confidence":
-        return confidence(**shared, compiled=setting.compiled)
-    shared |= {"seeds": seeds, "top_p": setting.top_p}
+        return confidence(surest, **shared)
+    shared |= {"predict": predict, "seeds": seeds, "top_p": setting.top_p}
     if isinstance(setting, Remasking):
         path = Loop() if setting.rule == "loop" else schedule
         return remask(**shared, schedule=path, rule=setting.rule, eta=setting.eta)

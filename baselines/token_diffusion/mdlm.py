@@ -135,11 +135,13 @@ class MDLMSystem(BoundsLikelihood):
     ) -> Tensor:
         """`count` steps from the step `first` (a scalar) on; `source_kv` is from `encode`."""
         pairs = tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))
-        predict = partial(self.model, source_kv=SourceKV(source_kv[0], pairs) if source_kv else None)
-        rule = {"steps": setting.steps, "threshold": setting.threshold, "compiled": setting.compiled}
-        return threshold_steps(predict, sequence, first, count, mask_id=MASK, **rule)
+        known = SourceKV(source_kv[0], pairs) if source_kv else None
+        surest = partial(self.model, source_kv=known, read="surest", compiled=setting.compiled)
+        rule = {"steps": setting.steps, "threshold": setting.threshold}
+        return threshold_steps(surest, sequence, first, count, mask_id=MASK, **rule)
 
     def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
         predict = partial(self.model, source_kv=self.model.encode(source))
+        surest = partial(predict, read="surest", compiled=setting.compiled)
         streams = CounterRNG(seeds, setting.compiled)
-        return unmask(setting, predict, self.masks(len(seeds)), SCHEDULE, MASK, streams)
+        return unmask(setting, predict, surest, self.masks(len(seeds)), SCHEDULE, MASK, streams)

@@ -25,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from baselines.common.sampling import categorical
+from baselines.common.sampling import categorical, uniforms_of
 from baselines.token_diffusion.masked import TokenSchedule, time_steps
 from baselines.token_diffusion.masked_samplers import Predict, clean_probabilities
 from cosmos.runtime.compilation import compiled_if
@@ -87,7 +87,7 @@ def remask(
             softmax of minus the probability that each had when it was drawn (eta is not used); "loop": min(eta, most)
             while `Loop` holds.
     """
-    length, prompted = sequence.shape[1], sequence != mask_id
+    prompted, drawn_ahead = sequence != mask_id, uniforms_of(seeds, 2 * steps, sequence.shape[1])
     certainty = torch.zeros(sequence.shape, dtype=torch.float64, device=sequence.device)
     for t, s in time_steps(steps, sequence.device):
         masked = sequence == mask_id
@@ -102,9 +102,9 @@ def remask(
                 sigma = torch.where(schedule.holds(t), sigma, 0.0)
         logits = predict(sequence)
         probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
-        tokens = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
+        tokens = compiled_if(seeds.compiled, categorical)(probabilities, next(drawn_ahead))
         drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
-        moves = seeds.uniform(length) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
+        moves = next(drawn_ahead) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
         certainty = torch.where(masked & moves, drawn, certainty)
         sequence = torch.where(masked & moves, tokens, sequence).masked_fill(own & moves, mask_id)
     return sequence

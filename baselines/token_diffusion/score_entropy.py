@@ -30,7 +30,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from baselines.common.sampling import categorical
+from baselines.common.sampling import categorical, uniforms_of
 from baselines.token_diffusion.masked import TokenSchedule, forbid_mask, time_steps
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
@@ -147,15 +147,22 @@ def sample_absorb(
     A masked position opens with probability sum(scores) * (alpha_s / alpha_t - 1) if analytic, sum(scores) * rate *
     length if Euler, at most 1, and then takes a token in proportion to its score: two-stage draws.
     """
-    length = sequence.shape[1]
+    drawn = uniforms_of(seeds, 2 * steps, sequence.shape[1])
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
-        scores = forbid_mask(predict(sequence, t.expand(len(sequence))), mask_id).exp()  # [B, L, V]
-        tokens = compiled_if(seeds.compiled, categorical)(scores, seeds.uniform(length))
-        uniform = seeds.uniform(length)
+        predicted = predict(sequence, t.expand(len(sequence)))
+        scores, total = compiled_if(seeds.compiled, clean_scores)(predicted, mask_id)
+        tokens = compiled_if(seeds.compiled, categorical)(scores, next(drawn))
+        uniform = next(drawn)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
-        opens = (uniform < scores.sum(-1).double() * factor) | (number == steps)
+        opens = (uniform < total.double() * factor) | (number == steps)
         sequence = torch.where((sequence == mask_id) & opens, tokens, sequence)
     return sequence
+
+
+def clean_scores(log_scores: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """Scores of clean tokens [..., V], 0 of the mask, and their sum [...]."""
+    scores = forbid_mask(log_scores, mask_id).exp()
+    return scores, scores.sum(-1)
 
 
 def sample_uniform(
@@ -170,6 +177,7 @@ def sample_uniform(
 ) -> Tensor:
     """Texts from uniform noise over V = `vocabulary` tokens, int64 [B, L]."""
     sequence = (seeds.uniform(length) * vocabulary).long()
+    drawn = uniforms_of(seeds, steps, length)
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
         scores = predict(sequence, t.expand(len(sequence))).double().exp()  # [B, L, V]
         if step == "euler" and number < steps:
@@ -177,5 +185,5 @@ def sample_uniform(
         else:
             remaining = schedule.alpha(s) if number < steps else 1.0
             probabilities = analytic_uniform(scores, sequence, remaining / schedule.alpha(t))
-        sequence = compiled_if(seeds.compiled, categorical)(probabilities, seeds.uniform(length))
+        sequence = compiled_if(seeds.compiled, categorical)(probabilities, next(drawn))
     return sequence

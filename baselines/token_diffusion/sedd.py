@@ -51,6 +51,7 @@ from cosmos.config import check_steps
 from cosmos.models.token_head import chunked_loss, take, widened
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
+from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
 from cosmos.training.loop import Batch, Loss
@@ -101,6 +102,13 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -
     read = take(states.flatten(0, 1), index, counts)
     total = chunked_loss(absorb_rows, read, model.tokens.weight, columns, compiled=seeds.fused)
     return total, target_tokens(sequence)
+
+
+def log_scores(logits: Tensor, noisy: Tensor, levels: Tensor | None) -> Tensor:
+    """What a sampler wants, float32 [B, L, V]: 0 at the token at hand, int64 [B, L]. `levels` are alphas [B, 1] under
+    absorbing transitions; under uniform ones logits are the log-scores."""
+    scores = logits.float() if levels is None else absorb_log_scores(logits.float(), levels)
+    return scores.scatter(-1, noisy[..., None], 0.0)
 
 
 def absorb_rows(logits: Tensor, clean: Tensor, levels: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
@@ -203,10 +211,9 @@ class SEDDSystem(BoundsLikelihood):
         how: dict[str, Any] = {"steps": setting.steps, "step": setting.step, "schedule": schedule, "seeds": streams}
 
         def predict(noisy: Tensor, t: Tensor) -> Tensor:
-            logits = self.model(noisy, source_kv, t).float()  # [B, L, V]
-            if transition == "absorb":
-                logits = absorb_log_scores(logits, schedule.alpha(t)[:, None])
-            return logits.scatter(-1, noisy[..., None], 0.0)
+            levels = schedule.alpha(t)[:, None] if transition == "absorb" else None
+            scored: Tensor = compiled_if(streams.compiled, log_scores)(self.model(noisy, source_kv, t), noisy, levels)
+            return scored
 
         if transition == "absorb":
             return sample_absorb(predict, self.masks(len(seeds)), mask_id=MASK, **how)

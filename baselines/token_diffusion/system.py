@@ -13,20 +13,24 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.common.static_shapes import can_index_by_mask
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
 from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
+from baselines.token_diffusion.masked import surest_rows
 from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary
+from cosmos.models.token_reading import chunk_by_chunk, chunks_of, most_probable
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capture, captured
+from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK, PAD, SEP
 from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
@@ -40,6 +44,8 @@ PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 a
     compile=True, batch_size=512, learning_rate=3e-4, final_learning_rate=3e-4, warmup_steps=2500, betas=(0.9, 0.999),
     ema_decay=0.9999,
 )  # fmt: skip
+
+Reading = Literal["logits", "best", "surest"]
 
 Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
@@ -94,6 +100,8 @@ class TokenDenoiser(nn.Module):
     without a source: the sequence has learned absolute ones besides, as Cosmos has.
     """
 
+    compiles: ClassVar[tuple[str, ...]] = ("best",)  # see `cosmos.runtime.compilation`
+
     def __init__(self, config: TrunkConfig, vocabulary: int, length: int, source: int, source_layers: int) -> None:
         super().__init__()
         config = replace(config, cross_attention=source > 0)
@@ -106,16 +114,49 @@ class TokenDenoiser(nn.Module):
         self.source_encoder = Trunk(encoder) if source > 0 else None
         nn.init.normal_(self.tokens.weight, std=config.width**-0.5)
 
-    def forward(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        sequence: Tensor,
+        source_kv: SourceKV | None,
+        time: Tensor | None = None,
+        read: Reading = "logits",
+        compiled: bool = False,
+    ) -> Any:
         """Args:
             sequence: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
             source_kv: from `encode`; None for an unconditional model.
             time: [B] in [0, 1].
+            read: what is made of the states; but for "logits", without logits of all positions
+                (`cosmos.models.token_reading`).
+            compiled: whether "surest" runs compiled (`cosmos.runtime.compilation.compiled_if`).
 
         Returns:
-            Logits [B, L, V].
+            "logits": [B, L, V]. "best": the most probable token at each position, int64 [B, L]. "surest": of a sequence
+            of tokens, as `baselines.token_diffusion.masked_samplers.Surest` has it.
         """
-        return self.lm_head(self.states(sequence, source_kv, time))
+        states = self.states(sequence, source_kv, time)
+        if read == "logits":
+            return self.lm_head(states)
+        if read == "best":
+            return chunk_by_chunk(self.best, states, self.tokens.num_embeddings)
+        return self.surest(states, sequence, compiled)
+
+    def best(self, states: Tensor) -> Tensor:
+        """Of a chunk [R, W]: int64 [R]."""
+        return most_probable(states, self.tokens.weight, self.tokens.num_embeddings)
+
+    def surest(self, states: Tensor, sequence: Tensor, compiled: bool) -> tuple[Tensor, Tensor]:
+        """As `read` "surest", of states [B, L, W] of the sequence."""
+        masked, table = sequence == MASK, self.tokens.weight
+        found = states[masked] if can_index_by_mask(states) else states
+        rows = compiled_if(compiled, surest_rows)
+        parts = [rows(part, table, MASK) for part in chunks_of(found, len(table))]
+        sure, likely = (torch.cat(each) for each in zip(*parts, strict=True))
+        if can_index_by_mask(states):
+            sureness = sure.new_full(sequence.shape, -torch.inf).masked_scatter(masked, sure)
+            return sureness, sequence.masked_scatter(masked, likely)
+        sureness = sure.view(sequence.shape).masked_fill(~masked, -torch.inf)
+        return sureness, torch.where(masked, likely.view(sequence.shape), sequence)
 
     def encode(self, source: Tensor) -> SourceKV | None:
         """Sources, int64 [B, S] padded with [PAD], as every step uses them; None if the model takes none."""

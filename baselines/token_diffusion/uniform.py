@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from baselines.common.sampling import categorical, nucleus
+from baselines.common.sampling import categorical, nucleus, uniforms_of
 from baselines.token_diffusion.masked import TokenSchedule
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
@@ -28,6 +28,9 @@ LAST_TIME = 1e-5  # at which a greedy tail takes the prediction, as the authors'
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Sequence int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
+
+MostProbable = Callable[[Tensor, Tensor], Tensor]
+"""Likewise, to the clean token that is most probable, int64 [B, L]."""
 
 
 def redraw(clean: Tensor, alpha: Tensor, vocabulary: int, seeds: CounterRNG) -> Tensor:
@@ -103,6 +106,7 @@ def ancestral(
     seeds: CounterRNG,
     greedy_tail: bool = False,
     top_p: float = 1.0,
+    most_probable: MostProbable | None = None,
 ) -> Tensor:
     """The reverse process from uniform noise in equal steps of t from 1 to 0, with `steps` network calls.
 
@@ -117,19 +121,22 @@ def ancestral(
         top_p: cut the prediction to its nucleus of this mass before a posterior is made of it. A token outside stays
             possible only as noise that a later step removes; cut to the nucleus of the posterior itself, the token at
             hand, which has most of its mass, could never be left again.
+        most_probable: a call of the same network for the tail; None: of all the logits of `predict`.
     """
     sequence = (seeds.uniform(length) * vocabulary).long()
     sample = compiled_if(seeds.compiled, sample_posterior)
     times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
     if greedy_tail:  # of one call there is no step before it
         times = torch.linspace(1.0, LAST_TIME if steps > 1 else 1.0, steps, dtype=torch.float64, device=sequence.device)
+    drawn = uniforms_of(seeds, len(times) - 1, 2, length)
     for t, s in itertools.pairwise(times):
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
         logits = nucleus(predict(sequence, alpha_t.expand(len(sequence))), top_p)  # [B, L, V]
-        uniform = seeds.uniform(2, length)
+        uniform = next(drawn)
         sequence = sample(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
     if greedy_tail:
-        sequence = predict(sequence, schedule.alpha(times[-1]).expand(len(sequence))).argmax(-1)
+        last = sequence, schedule.alpha(times[-1]).expand(len(sequence))
+        sequence = predict(*last).argmax(-1) if most_probable is None else most_probable(*last)
     return sequence
 
 

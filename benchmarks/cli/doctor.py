@@ -2,8 +2,12 @@
 
 Exit code 0 if the default run can work, 1 if not. Only asks whether packages are there, and imports none of them.
 
-example:
+With --timing the same generation is timed against itself, which tells from what ratio on a difference in speed can be
+seen on this machine; what runs later carries it. That takes two or three minutes, and loads torch.
+
+examples:
   python -m benchmarks doctor
+  python -m benchmarks doctor --timing
 """
 
 from __future__ import annotations
@@ -15,10 +19,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of, source_of
 from cosmos.io.errors import UserError
 from cosmos.io.files import cache_folder
+from cosmos.io.terminal import tell
+
+if TYPE_CHECKING:
+    from benchmarks.timing.noise_floor import NoiseFloor, QuantityFloor
 
 _NEEDED = {  # distribution -> what for
     "torch": "every model",
@@ -52,6 +61,9 @@ class Finding:
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "source", "device", "out")
+    parser.add_argument(
+        "--timing", dest="noise", action="store_true", help="measure the noise floor of this machine's timing"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -65,6 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
         _device(choices.device),
         _compilations(),
         *_evaluators(source),
+        *_noise(choices.device, measured=arguments.noise),
     ]
     width = max(len(finding.name) for finding in findings) + 2
     for finding in findings:
@@ -139,6 +152,58 @@ def _compilations() -> Finding:
     except UserError as error:
         return Finding("compilations", False, False, str(error))
     return Finding("compilations", True, False, f"kept in {folder}")
+
+
+def _noise(name: str, *, measured: bool) -> Iterator[Finding]:
+    """The noise floor of the machine with a device: that which was measured last, or is now."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("scipy") is None:
+        return
+    from benchmarks.records import environment
+    from benchmarks.timing import noise_floor
+
+    try:
+        device = environment.find_device(name)
+        if measured:
+            kept = _measured(device)
+            path = noise_floor.write(kept)
+            tell(f"noise floor: {path}")
+        found = noise_floor.here(device)
+    except UserError as error:
+        yield Finding("noise floor", False, measured, str(error))
+        return
+    if found is None:
+        yield Finding(
+            "noise floor", False, False, "not measured; measure it with: python -m benchmarks doctor --timing"
+        )
+        return
+    for quantity, floor in found.quantities.items():
+        yield Finding(f"noise floor {quantity}", True, False, _told(floor, found.made))
+
+
+def _measured(device: str) -> NoiseFloor:
+    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.speed import twins
+
+    design, voice = twins.TwinDesign(), ConsoleReporter()
+    tell(f"timing {design.workload} against itself: {design.processes} pairs of processes, {design.rounds} rounds each")
+    return twins.measure(device, design, lambda share: voice.progress("noise floor", share, None))
+
+
+def _told(floor: QuantityFloor, made: str) -> str:
+    """A floor in a sentence."""
+    said = (
+        f"a ratio from {floor.ratio:.3f} on is found by {floor.processes} processes of {floor.rounds} rounds "
+        f"({floor.power:.0%} of the time, at {1 - floor.level:.0%} false alarms; {made[:10]})"
+    )
+    if floor.differs_from_itself:
+        ratio, low, high = floor.seen
+        said += (
+            f"; but the same code seemed to differ from itself, {ratio:.3f} [{low:.3f}, {high:.3f}], as by chance in "
+            "one of twenty cases: measure again"
+        )
+    return said
 
 
 def _evaluators(source: str) -> Iterator[Finding]:

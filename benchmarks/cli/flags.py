@@ -33,13 +33,19 @@ _HELP = {
     ),
     "seed": ("N", "the first seed (default: 0)"),
     "seeds": ("K", "how many seeds, one cell for each (default: 1)"),
+    "timing": (
+        "HOW",
+        "rounds: systems and settings take turns; fresh: besides in three processes of their own, for numbers that are "
+        "published (default: rounds)",
+    ),
     "out": ("FOLDER", "the run's folder (default: runs/TASK-SOURCE-PRESET)"),
 }
 
 SETTING_HELP = """keys of --set and of the tables in --config:
   data.KEY                     size and seed of the source, such as data.train=500
   budget                       of every trained system: budget=300steps, 90seconds or 5e12flops
-  batch_size, sweep            texts at once, and other numbers whose speed is measured: batch_size=64 sweep=8,512
+  batch_size, sweep            texts at once, and other numbers whose speed is measured: batch_size=64 sweep=8,512;
+                               sweep=best searches the fastest number
   dtype, capture               float32 or bfloat16; off, compile or graph (CUDA), for all settings that know it
   evaluators.ROLE              the model that judges in a role, by name (`fetch --list`) or folder
   SYSTEM.recipe.KEY            of a system's size and training
@@ -146,6 +152,11 @@ def choices_of(arguments: argparse.Namespace) -> Choices:
     flags = {name: getattr(arguments, name, None) for name in FLAGS}
     choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))
     if choices.offline:
-        for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
-            os.environ[variable] = "1"
+        go_offline()
     return choices
+
+
+def go_offline() -> None:
+    """Keep every library, also of processes that are started, from looking for a network."""
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ[variable] = "1"

@@ -10,8 +10,8 @@ from benchmarks.cli.flags import MODULE, SCRIPT, BenchmarksParser, parse, progra
 from cosmos.io.terminal import answer, say
 
 VERBS = (
-    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "speed", "tune",
-    "train-decoder", "list", "doctor", "fetch", "completion",
+    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
+    "history", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
 _START = """\

@@ -68,6 +68,7 @@ def _line(record: Record) -> str:
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
     from benchmarks.records import run_texts
+    from benchmarks.records.validity import validity
 
     header = record.header
     cell = header.cell
@@ -75,7 +76,7 @@ def _show(record: Record, folder: Path, count: int) -> None:
     say(f"\nmake again: {header.command}")
     changed = {True: ", with uncommitted changes", False: "", None: ""}[header.dirty]
     say(f"commit: {header.commit or 'unknown'}{changed}; device: {header.device.get('name')}; dtype {cell.dtype}")
-    fitting = "" if header.batch_size == cell.batch_size else f" asked for, {header.batch_size} fitted into memory"
+    fitting = "" if header.batch_size == cell.batch_size else f" asked for, {header.batch_size} made at once"
     say(f"budget: {cell.budget}; batch size {cell.batch_size}{fitting}; made {header.created} to {header.finished}")
     for title, values in (("data", cell.data), ("recipe", cell.recipe), ("setting", cell.setting_values)):
         say(f"\n{title}")
@@ -87,7 +88,12 @@ def _show(record: Record, folder: Path, count: int) -> None:
         say(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
     for name, network in header.networks.items():
         say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
-    if header.verdict:
+    for quantity in header.verdict.get("quantities", ()):
+        found = validity(header, quantity)
+        say(f"{quantity}: {'valid' if found.valid else 'not valid: ' + '; '.join(found.reasons)}")
+    for call in header.verdict.get("stalled", ()):
+        say(f"{call['kind']} {call['index']} stood still and does not count: {call['reason']}")
+    if header.verdict and "quantities" not in header.verdict:
         reasons = "; ".join(header.verdict.get("reasons", ()))
         say(f"timing: {'valid' if header.verdict.get('valid') else 'not valid: ' + reasons}")
     say("\nscores")

@@ -11,6 +11,7 @@ examples:
   python -m benchmarks speed --system cosmos --setting cosmos:release-200 --steps 10,50 --capture off,graph
   python -m benchmarks speed --training-steps all                 training alone, on random rows, in every way
   python -m benchmarks speed --training-steps gpt2,mdlm --profile
+  python -m benchmarks speed --system cosmos-16 --setting cosmos-16:release-200 --steps 10 --batch 512 --profile
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def add_arguments(parser: BenchmarksParser) -> None:
         "all, or lines by name: autoencoder-16, denoiser-16, denoiser-92, gpt2, mdlm, autoencoder-128-base, "
         "denoiser-128-base, sedd, duo, diffuseq; besides it there are --vocabulary, --profile, --device and --out",
     )
-    parser.add_argument("--profile", action="store_true", help="with --training-steps: the kernels that take longest")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="the kernels that take longest: of each generation and a call of its networks, in place of times; "
+        "with --training-steps, of a step",
+    )
     parser.add_argument("--dtype", metavar="NAME", help="float32 or bfloat16 (default: bfloat16 on a GPU)")
     parser.add_argument(
         "--out",
@@ -77,14 +83,18 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.training_steps is not None:
         return _training_steps(arguments, device)
-    if arguments.profile:
-        raise UserError("--profile is of training steps; name some with --training-steps.")
+    if arguments.profile and arguments.training:
+        raise UserError("--profile without --training-steps is of generating; name training steps with those.")
 
-    from benchmarks.speed import lines, measure_all
+    from benchmarks.speed import lines, measure_all, profiles
 
-    options = lines.SpeedOptions(choices, training=arguments.training is not False, **flag_values)
+    training = arguments.training is not False and not arguments.profile
+    options = lines.SpeedOptions(choices, training=training, **flag_values)
     entries = lines.entries(options, device, dtype)
     folder = Path(choices.out or f"runs/speed-{choices.preset}")
+    if arguments.profile:
+        say(f"kernels: {profiles.run(entries, options, folder, device, dtype, ConsoleReporter())}")
+        return 0
     speed = measure_all.run(entries, options, folder, device, dtype, ConsoleReporter())
 
     from reports.speed import report

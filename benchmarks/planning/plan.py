@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baselines import registry
 from baselines.contract import Budget, Document, System, UserError, ValidatesSetting, unknown
@@ -23,6 +23,7 @@ from benchmarks.tasks import Task
 
 DTYPES = ("float32", "bfloat16")
 MOST_CELLS = 10_000  # of one run, whose report reads all of them
+BEST: Literal["best"] = "best"  # in place of batch sizes: the fastest one is searched
 MOST_SIZES = 100  # batch sizes whose speed is measured besides
 BATCH_SIZE = 25  # texts generated at once when throughput is timed, unless `--set batch_size` says otherwise
 
@@ -179,8 +180,10 @@ def _check_preset(preset: str) -> None:
         raise unknown("preset", preset, known)
 
 
-def _sweep_sizes(choices: Choices) -> tuple[int, ...]:
+def _sweep_sizes(choices: Choices) -> tuple[int, ...] | Literal["best"]:
     """The further batch sizes whose speed is measured."""
+    if choices.changes.get("sweep") == BEST:
+        return BEST
     sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
     if any(size < 1 for size in sizes):
         raise UserError(f"sweep must hold numbers of texts of at least 1, not {min(sizes)}.")

@@ -12,7 +12,7 @@ from baselines import registry
 from baselines.contract import UserError
 from benchmarks.planning import generation_settings, shared_tokenizer
 from benchmarks.planning.overrides import plain
-from benchmarks.planning.plan import Plan
+from benchmarks.planning.plan import BEST, Plan
 from benchmarks.planning.run_config import Choices, as_flags
 from benchmarks.records.schema import Cell, Json
 
@@ -37,7 +37,7 @@ def describe(plan: Plan) -> Json:
         "data": first.data,
         "limit": first.limit,
         "batch_size": first.batch_size,
-        "sweep": list(first.sweep),
+        "sweep": first.sweep if first.sweep == BEST else list(first.sweep),
         "device": first.device,
         "dtype": first.dtype,
         "contents": {key: content for planned in plan.cells for key, content in named_contents(planned.cell).items()},

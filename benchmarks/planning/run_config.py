@@ -9,9 +9,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baselines.contract import UserError, unknown
+from benchmarks.planning import gate_margins
 from benchmarks.planning.overrides import CliValue, convert, flatten, shortened, split_assignment
 from cosmos.io.typed_json import LARGEST
 
@@ -29,6 +30,7 @@ class Choices:
         setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
         steps: numbers of generation steps, one cell each; empty for what the settings say.
         metric: metrics to score by, or `usual` and `all` of the task; empty for the usual ones.
+        timing: `rounds`, systems and settings by turns in one process; `fresh`, besides in processes of their own.
         changes: dotted key -> value, from `--set` and the file's tables.
     """
 
@@ -45,6 +47,7 @@ class Choices:
     seeds: int = 1
     out: str | None = None
     offline: bool = True
+    timing: Literal["rounds", "fresh"] = "rounds"
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,7 +90,9 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
     changes: dict[str, Any] = {}
     if config is not None:
         for key, value in read_config(Path(config)).items():
-            if key in FLAGS:
+            if key == gate_margins.TABLE:  # of the verb `gate`; it changes no cell
+                gate_margins.read(value, config)
+            elif key in FLAGS:
                 words = (
                     [value]
                     if key in ("system", "setting", "steps", "metric") and isinstance(value, str | int)
@@ -130,7 +135,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"The configuration {path} is nested too deeply; write it flatter.") from error
     except ValueError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from error
-    sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", *registry.names()}
+    sections = {*FLAGS, *GENERAL_KEYS, "data", "evaluators", gate_margins.TABLE, *registry.names()}
     for key in table:
         if key not in sections and not registry.has(key):
             raise unknown(f"key in {path}", key, sections)

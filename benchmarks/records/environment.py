@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.contract import UserError, unknown
-from benchmarks.records.schema import Json
+from benchmarks.records.schema import Json, identity
 
 PACKAGES = (
     "cosmos-bench",
@@ -124,6 +124,20 @@ def alike(one: Json, other: Json) -> bool:
     """Whether two `made_with` are of the same code on the same machine, as far as can be known."""
     same_code = all(one[key] == other[key] for key in ("commit", "dirty", "packages"))
     return same_code and all(one["device"].get(key) == other["device"].get(key) for key in _MACHINE)
+
+
+def hardware_class(device: Json) -> str:
+    """The class of hardware that a `describe_device` is of: what is measured of one machine holds for its like.
+
+    It rests on the device's and the processor's names, the number of cores and a GPU's memory to a gibibyte, so that a
+    new kernel or another host of the same make is the same class; a host's memory, which virtual machines change while
+    they run, does not count. It is also a file's name.
+    """
+    memory = device.get("memory_bytes") if device.get("kind") == "cuda" else None
+    parts = {key: device.get(key) for key in ("kind", "name", "host", "cores")}
+    number = identity({**parts, "gibibytes": None if memory is None else round(memory / 2**30)})
+    name = re.sub("[^a-z0-9]+", "-", str(device.get("name")).lower()).strip("-")
+    return f"{name[:40].strip('-') or 'unknown'}-{number[:8]}"
 
 
 def _git(*arguments: str, folder: Path) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from cosmos.io.typed_json import AnyText, Count
+from cosmos.io.typed_json import Amount, AnyText, Count
 
 Json = dict[str, Any]
 
@@ -50,11 +50,47 @@ class NotMade(TypedDict):
     """An empty object: nothing was made yet."""
 
 
+class QuantityVerdict(TypedDict, total=False):
+    """Whether one quantity may be believed, and how many calls it rests on."""
+
+    valid: bool
+    reasons: list[AnyText]
+    calls: Count
+
+
+class QuantityNoise(TypedDict):
+    """The smallest ratio that so many processes and rounds find."""
+
+    ratio: Amount
+    level: Amount
+    power: Amount
+    processes: Count
+    rounds: Count
+
+
+class NoiseFloorSummary(TypedDict, total=False):
+    """What the machine's noise floor was, where it was measured."""
+
+    hardware: str
+    made: str
+    quantities: dict[str, QuantityNoise]
+
+
+class TimedCall(TypedDict):
+    """Which line of timings.jsonl is meant, and what is said of it."""
+
+    kind: str
+    index: Count
+    reason: AnyText
+
+
 class TimingVerdict(TypedDict, total=False):
     """As much of a verdict as is read by name."""
 
     valid: bool
     reasons: list[AnyText]
+    quantities: dict[str, Annotated[Json, QuantityVerdict]]
+    stalled: list[TimedCall]
     batch_size: Count
     singles: Count
     singles_equal: Count
@@ -124,7 +160,7 @@ class StoredPlan(_PlanChoices, total=False):
     """What `plan.json` says; earlier plans say less."""
 
     commands: list[AnyText]
-    sweep: list[int]
+    sweep: list[int] | Literal["best"]
     contents: dict[str, str]
     tokenizer: str | None
     evaluators: dict[str, str]

@@ -35,17 +35,22 @@ from benchmarks.records.parts import (
     DocumentsDigest,
     MachineDescription,
     MadeWith,
+    NoiseFloorSummary,
     NotMade,
     TimingVerdict,
     TokenizerDescription,
     UndeclaredHeader,
 )
 from benchmarks.records.parts import Json as Json
+from benchmarks.records.probe_results import ProbeResults
+from benchmarks.records.timed_call import TimingRecord as TimingRecord
 from cosmos.io.typed_json import Amount, AnyText, Count, read_as
 
 # 2: what the source read stands in the header; 3: so does what a system declares of itself; 4: records are sealed, and
-# say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens
-SCHEMA = 5
+# say why a system gives no likelihood; 5: samples may hold the entropy of their own tokens; 6: timed calls say their
+# round, process, device and CPU seconds, phases, what they kept and a hash of their texts, and a verdict is given for
+# each quantity (`benchmarks.records.validity`), and headers say what generating takes besides time
+SCHEMA = 6
 _SHOWN = 8  # digits of a hash that are shown
 FORM = "form"  # the option of a signature that says what was done to texts before they were judged
 
@@ -75,7 +80,7 @@ class Cell:
         limit: how many test documents, or None for all.
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.
-        sweep: other numbers of texts at once whose speed is measured too.
+        sweep: other numbers of texts at once whose speed is measured too; "best": the fastest one, which is searched.
         contents: dotted key of a field that names a file or folder -> the hash of what is in it, which stands for the
             name in the identity.
         tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
@@ -97,7 +102,7 @@ class Cell:
     device: str
     dtype: str
     seed: Count
-    sweep: tuple[Count, ...] = ()
+    sweep: tuple[Count, ...] | Literal["best"] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     tokenizer: str | None = None
 
@@ -188,7 +193,10 @@ class Header:
     earlier: tuple[Annotated[Json, MadeWith], ...] = ()  # of interrupted attempts that left texts, where not as now
     networks: Mapping[str, Network] = field(default_factory=dict)  # the first is the one whose calls are the NFE
     parameters: Network | None = None  # of all networks together, each parameter counted once
+    cold_start: Mapping[str, Amount] = field(default_factory=dict)  # seconds of what is done once before the first text
     verdict: Annotated[Json, TimingVerdict] = field(default_factory=dict)  # of the timing
+    probes: ProbeResults | None = None  # what generating takes besides time, from passes of their own
+    noise_floor: Annotated[Json, NoiseFloorSummary] = field(default_factory=dict)  # of the machine, if it was measured
     files: Mapping[str, str] = field(default_factory=dict)  # name -> SHA-256 of what was whole when the cell was done
     schema: int = SCHEMA
 
@@ -228,23 +236,6 @@ class LikelihoodRecord:
     kind: Literal["exact", "bound"]
     draws: Count
     reason: str | None
-
-
-@dataclass(frozen=True)
-class TimingRecord:
-    """One timed call of `System.generate`.
-
-    Kinds: `batch` made the samples that are scored; `latency` made single texts, which equal the scored ones or the
-    verdict says so; `sweep` made other numbers of texts at once, which equal the scored ones likewise; `warmup` came
-    before any of these and counts for nothing.
-    """
-
-    kind: Literal["warmup", "batch", "latency", "sweep"]
-    index: Count
-    ids: tuple[str, ...]
-    seconds: Amount
-    calls: Mapping[str, Count]
-    seal: str = ""  # of this and the samples it made (`benchmarks.records.seals`); none before schema 4
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from cosmos.io.seals import sealed as sealed
 from cosmos.io.seals import tree_hashes as tree_hashes
 
 _LINE_SEAL = f',"{KEY}":"'
+_SINCE_SCHEMA_6 = ("round", "process", "device_seconds", "cpu_seconds", "phases", "kept", "texts")
+_OLDER = TimingRecord("batch", 0, (), 0.0, {})  # says none of these, as older lines, whose seals do not know them
 SINCE = 4  # the first schema whose records are sealed
 
 
@@ -55,7 +57,14 @@ def sample_row(sample: SampleRecord) -> Json:
 def timing_seal(timing: TimingRecord, samples: Sequence[SampleRecord]) -> str:
     """The hash of a timed call and of the samples that are kept of it: those of a batch, none of another call."""
     said = [[getattr(timing, name) for name in ("kind", "index", "ids", "seconds", "calls")], *map(sample_row, samples)]
+    later = {name: value for name in _SINCE_SCHEMA_6 if (value := getattr(timing, name)) != getattr(_OLDER, name)}
+    said += [later] if later else []
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def texts_sha256(texts: Iterable[str]) -> str:
+    """What the texts of a call are known by, in their order."""
+    return hashlib.sha256(canonical_json(list(texts)).encode()).hexdigest()
 
 
 def changed_batches(samples: Iterable[SampleRecord], timings: Iterable[TimingRecord]) -> bool:

@@ -1,23 +1,40 @@
-"""Generate, time and keep the texts of one cell; taken up again, the files are those of an undisturbed run."""
+"""Generate, time and keep the texts of one cell; taken up again, the files are those of an undisturbed run.
+
+A cell's batches are made in turns, so that systems and settings can take theirs between (`benchmarks.running.sitting`).
+Nothing that is timed was asked before: warming up takes stand-ins, and single texts are those of the last batch, made
+before it, which then counts in no throughput.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from baselines.contract import Request, System, UserError
 from benchmarks.records import seals, store
 from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
+from benchmarks.records.validity import calls_in, throughput
+from benchmarks.running.batch_size import TooMany
+from benchmarks.running.cell_timing import Kind, TokenCounts, narrow, record_of
+from benchmarks.running.sample_records import check_answers, differ, sample_records, stays
+from benchmarks.running.stand_ins import StandIns
+from benchmarks.running.warming import sizes_that_fit, warmed
 from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.probes import OtherLoad
-from benchmarks.timing.protocol import Call, Protocol, batches, repeat, single, timed, warm_up
+from benchmarks.timing.gpu_state import open_gpu
+from benchmarks.timing.phases import can_look, looking, uncaptured
+from benchmarks.timing.preparation import preparation
+from benchmarks.timing.protocol import Call, Protocol, batches, shares, timed, wanted
+from benchmarks.timing.stalls import stalled
+from benchmarks.timing.surroundings import Watch
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -26,15 +43,20 @@ class Conditions:
 
     Attributes:
         batch_size: texts made at once.
-        sweep: other numbers of texts at once, whose speed is measured afterwards; one that does not fit is left out.
-        rules: by which the timings are valid.
+        sweep: other numbers of texts at once, whose speed is measured besides; one that does not fit is left out.
+            "best": the number is searched with which most texts are made a second.
+        rules: by which a quantity is valid.
+        others: requests for other documents, to warm up with.
+        token_counts: of texts in the tokenizer of the run, their ends counted.
     """
 
     device: str
     batch_size: int
-    sweep: tuple[int, ...]
+    sweep: tuple[int, ...] | Literal["best"]
     protocol: Protocol
     rules: verdict.Rules
+    others: tuple[Request, ...] = ()
+    token_counts: TokenCounts | None = None
 
 
 def generate(
@@ -47,11 +69,7 @@ def generate(
     progress: Callable[[float], None],
     say: Callable[[str], None],
 ) -> Json:
-    """Fill samples.jsonl and timings.jsonl of a cell's folder.
-
-    A batch counts as done when its samples and its timing are on disk. One that is not is made again as a whole, and
-    only the lines that are missing are added. Where the device's memory does not hold so many texts at once, half as
-    many are made at once, which changes no text; the verdict says how many it was.
+    """Fill samples.jsonl and timings.jsonl of a cell's folder, with no other cell taking turns.
 
     Returns:
         the verdict on the timings.
@@ -59,179 +77,322 @@ def generate(
     Raises:
         UserError: the samples on disk are not answers to these requests, or not even one text fits.
     """
-    _check(store.read_samples(folder), requests, folder)
-    size = conditions.batch_size
-    while True:
-        try:
-            fitting = replace(conditions, batch_size=size)
-            return _generate(system, setting, requests, folder, fitting, progress, say)
-        except Exception as error:
-            if not memory.is_exhausted(error):
-                raise
-        # Only here, where nothing refers to the failed call's tensors any more, can their memory be given back.
-        memory.free()
-        size = min(size, len(requests))
-        if size == 1:
-            raise UserError("The device's memory does not hold even one text; use a smaller preset, or another device.")
-        say(f"{size} texts at once do not fit into the device's memory; going on with {size // 2}")
-        size //= 2
+    cell = CellGeneration(system, system.networks(), setting, requests, folder, conditions, progress=progress, say=say)
+    cell.prepare()
+    turn = 0
+    while cell.unfinished:
+        cell.take_turn(turn)
+        turn += 1
+    cell.look()
+    return cell.finish()
 
 
-def _generate(
-    system: System,
-    setting: Any,
-    requests: Sequence[Request],
-    folder: Path,
-    conditions: Conditions,
-    progress: Callable[[float], None],
-    say: Callable[[str], None],
-) -> Json:
-    """`generate`, if memory holds as many texts at once."""
-    size, protocol = conditions.batch_size, conditions.protocol
-    stored_samples, stored = store.read_samples(folder), store.read_timings(folder)
-    clock, load = Clock(conditions.device), OtherLoad()
-    groups = batches(requests, size)
-    ids = [tuple(request.id for request in group) for group in groups]
-    timings = [timing for timing in stored if _stays(timing, ids)]
-    done = {timing.index for timing in timings if timing.kind == "batch"}
-    larger = any(timing.kind == "batch" and not _stays(timing, ids) for timing in stored)
-    if larger:  # and so are the batches that the samples came from
-        stored_samples = stored_samples[: size * next(index for index in range(len(groups) + 1) if index not in done)]
-    todo = [
-        index
-        for index in range(len(groups))
-        if index not in done or len(stored_samples) < index * size + len(groups[index])
-    ]
-    # Before what is on disk is touched, as this is where memory runs out.
-    warm_ups = list(_warm_up(system, setting, [groups[index] for index in todo], clock, protocol))
-    singles = requests[: protocol.latency_texts[1] if protocol.rehearse else 1]
-    rehearsed = [groups[index] for index in todo] if protocol.rehearse else []
-    warm_ups += [timed(system, group, setting, clock) for group in (*rehearsed, *([request] for request in singles))]
-    if larger:
-        write_lines(folder / store.SAMPLES, map(seals.sample_row, stored_samples))
-    if len(timings) < len(stored):
-        write_lines(folder / store.TIMINGS, map(vars, timings))
-    changed, records = 0, list(stored_samples)
-    # What is on disk is in memory too, so that it is not read again; rows are not copied deeply, as `to_json` would.
-    with Appender(folder / store.SAMPLES) as samples, Appender(folder / store.TIMINGS) as times:
+class CellGeneration:
+    """One cell at work.
 
-        def keep(
-            kind: Literal["warmup", "batch", "latency", "sweep"],
-            index: int,
-            call: Call,
-            made: Sequence[SampleRecord] = (),
-        ) -> None:
-            ids = tuple(sample.id for sample in call.samples)
-            timing = TimingRecord(kind, index, ids, call.seconds, call.calls)
-            timings.append(replace(timing, seal=seals.timing_seal(timing, made)))
-            times.append([vars(timings[-1])])
+    A batch counts as done when its samples and its timing are on disk. One that is not is made again as a whole, and
+    only the lines that are missing are added. Where the device's memory does not hold so many texts at once, half as
+    many are made at once, which changes no text; the verdict says how many it was.
 
-        for index, call in enumerate(warm_ups, sum(timing.kind == "warmup" for timing in timings)):
-            keep("warmup", index, call)
-        for index in todo:
-            call = timed(system, groups[index], setting, clock)
-            rows = _records(groups[index], call)
-            had = stored_samples[index * size :][: len(rows)]
-            changed += sum(_differ(old, new) for old, new in zip(had, rows, strict=False))
-            samples.append(map(seals.sample_row, rows[len(had) :]))
-            records += rows[len(had) :]
-            keep("batch", index, call, [*had, *rows[len(had) :]])
-            progress((index + 1) / (len(groups) + 1))
-        alone = {}
-        for index, call in enumerate(single(lambda r: timed(system, [r], setting, clock), requests, protocol)):
-            keep("latency", index, call)
-            alone[call.samples[0].id] = call.samples[0].text
-        differing = 0
-        texts = {sample.id: sample.text for sample in records}
-        for index, call in enumerate(
-            _time_other_sizes(system, setting, requests, conditions.sweep, clock, protocol, say)
-        ):
-            keep("sweep", index, call)
-            differing += sum(texts[sample.id] != sample.text for sample in call.samples)
-    progress(1.0)
-    said = verdict.judge(records, timings, alone, changed, load.share(), conditions.rules)
-    if conditions.sweep:
-        said["sweep_differing"] = differing
-    return {**said, "batch_size": size, "warm_up_seconds": sum(call.seconds for call in warm_ups)}
+    Args:
+        networks: what `System.networks` gave; it is asked once, before anything is timed.
+        too_many: what is known of how many texts do not fit; shared by cells of one system.
 
-
-def _time_other_sizes(
-    system: System,
-    setting: Any,
-    requests: Sequence[Request],
-    sizes: Sequence[int],
-    clock: Clock,
-    protocol: Protocol,
-    say: Callable[[str], None],
-) -> Iterator[Call]:
-    """Timed calls with other numbers of texts at once; each is made often enough first that nothing is left to prepare.
-
-    Where there are fewer requests than texts wanted, all of them are made.
+    Raises:
+        UserError: the samples on disk are not answers to these requests.
     """
-    for size in sizes:
-        call = partial(timed, system, requests[:size], setting, clock)
-        try:
-            for _ in warm_up(call, protocol):
-                pass
-            yield from repeat(call, protocol)
-        except Exception as error:
-            if not memory.is_exhausted(error):
-                raise
-            say(f"{size} texts at once do not fit into the device's memory; their speed is not measured")
-        memory.free()
 
+    def __init__(
+        self,
+        system: System,
+        networks: Mapping[str, Any],
+        setting: Any,
+        requests: Sequence[Request],
+        folder: Path,
+        conditions: Conditions,
+        *,
+        progress: Callable[[float], None],
+        say: Callable[[str], None],
+        too_many: TooMany | None = None,
+    ) -> None:
+        self.system, self.networks, self.setting = system, dict(networks), setting
+        self.requests, self.folder, self.conditions = requests, folder, conditions
+        self.progress, self.say = progress, say
+        self.too_many = too_many or TooMany()
+        self.size = max(1, min(conditions.batch_size, len(requests)))
+        self.clock, self._alone = Clock(conditions.device), True
+        self.stand_ins = StandIns(requests, conditions.others)
+        self._opened = False
+        self._unnamed: tuple[str, ...] = ()
+        self._names: tuple[str, ...] = ()
+        self.cold_start: Mapping[str, float] = {}
+        check_answers(store.read_samples(folder), requests, folder)
 
-def _warm_up(
-    system: System, setting: Any, groups: Sequence[Sequence[Request]], clock: Clock, protocol: Protocol
-) -> Iterator[Call]:
-    """Calls for each size of batch that is to be timed, so that nothing is compiled, recorded or allocated in a timing.
+    # -- what a sitting asks ------------------------------------------------------------------------------------------
 
-    The first size is called until it is steady, any other (the last batch is smaller) once.
-    """
-    by_size = {len(group): group for group in reversed(groups)}
-    for size in dict.fromkeys(len(group) for group in groups):
-        call = partial(timed, system, by_size[size], setting, clock)
-        if size == len(groups[0]):
-            yield from warm_up(call, protocol)
-        else:
-            yield call()
+    def prepare(self, *, alone: bool = True) -> None:
+        """Warm up.
 
+        Args:
+            alone: whether memory that runs out is this cell's fault, so that it makes fewer texts at once.
 
-def _stays(timing: TimingRecord, ids: Sequence[tuple[str, ...]]) -> bool:
-    """Whether a timing on disk still counts: a batch of these, but no latency, for those texts were not kept."""
-    if timing.kind == "batch":
-        return timing.index < len(ids) and timing.ids == ids[timing.index]
-    return timing.kind == "warmup"
+        Raises:
+            UserError: not even one text fits.
+        """
+        self._within_memory(lambda: None, alone=alone)
 
-
-def _check(samples: Sequence[SampleRecord], requests: Sequence[Request], folder: Path) -> None:
-    """See that the samples on disk answer the first requests."""
-    asked = [(request.id, request.seed) for request in requests[: len(samples)]]
-    if [(sample.id, sample.seed) for sample in samples] != asked:
-        raise UserError(f"{folder / store.SAMPLES} answers other requests; delete {folder} and run again.")
-
-
-def _records(requests: Sequence[Request], call: Call) -> list[SampleRecord]:
-    return [
-        SampleRecord(
-            sample.id,
-            sample.text,
-            sample.tokens,
-            sample.finished,
-            request.seed,
-            dict(call.calls),
-            None if sample.sequence is None else token_entropy(sample.sequence),
+    @property
+    def unfinished(self) -> bool:
+        """Whether another turn is wanted."""
+        return (
+            bool(self._shares) or any(self._lacks(size) for size in (self.size, *self._sizes)) or self._lacks_singles()
         )
-        for request, sample in zip(requests, call.samples, strict=True)
-    ]
 
+    def take_turn(self, turn: int) -> None:
+        """Make the next share of the batches, and of what else is timed; then, what lacks."""
+        self._within_memory(partial(self._turn, turn))
 
-def token_entropy(sequence: Sequence[int]) -> float:
-    """Entropy in nats of how often each token stands in a sequence; 0 of an empty one."""
-    shares = sorted(count / len(sequence) for count in Counter(sequence).values())
-    return round(-math.fsum(share * math.log(share) for share in shares), 6) + 0.0  # a zero without a sign
+    def look(self) -> None:
+        """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
+        self._unnamed = self._look_at_phases()
 
+    def release(self) -> None:
+        """Let go of the system."""
+        del self.system
+        self._names, self.networks = tuple(self.networks), {}
 
-def _differ(old: SampleRecord, new: SampleRecord) -> bool:
-    """Whether a text made again is another; lines of earlier versions lack what was not kept then."""
-    return old != (replace(new, entropy=None) if old.entropy is None else new)
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of texts at once that are timed, that of the scored texts first."""
+        return (self.size, *self._sizes)
+
+    def add(self, timings: Sequence[TimingRecord]) -> None:
+        """Keep what another process timed."""
+        with Appender(self.folder / store.TIMINGS) as times:
+            for timing in timings:
+                self._append(times, replace(timing, index=self._next(timing.kind)))
+
+    def finish(self) -> Json:
+        """The verdict on the timings; the system is not needed any more."""
+        self.progress(1.0)
+        evidence = verdict.Evidence(
+            self._records,
+            self._timings,
+            self.size,
+            self._names or tuple(self.networks),
+            self._changed,
+            tuple(self._busy),
+            self._unnamed,
+            self._watch.surroundings(),
+        )
+        said = verdict.judge(evidence, self.conditions.rules)
+        if self.conditions.sweep == "best":
+            said["best_size"] = max(self._sizes, default=self.size)
+        if self.too_many.size is not None:
+            said["too_many"] = self.too_many.size
+        return {**said, "batch_size": self.size, "warm_up_seconds": self.cold_start["warm_up"]}
+
+    # -- memory -------------------------------------------------------------------------------------------------------
+
+    def _within_memory(self, work: Callable[[], Result], *, alone: bool = True) -> Result:
+        """Do something with as many texts at once as memory holds."""
+        self._alone = alone
+        while True:
+            try:
+                if not self._opened:
+                    self._open()
+                return work()
+            except Exception as error:
+                if not alone or not memory.is_exhausted(error):
+                    raise
+            # Only here, where nothing refers to the failed call's tensors any more, can their memory be given back.
+            memory.free()
+            self._opened = False
+            size = self.size
+            if size == 1:
+                raise UserError(
+                    "The device's memory does not hold even one text; use a smaller preset, or another device."
+                )
+            self.say(f"{size} texts at once do not fit into the device's memory; going on with {size // 2}")
+            self.too_many.note(size)
+            self.size = size // 2
+
+    def _open(self) -> None:
+        """See what is there, and warm up for what lacks; before what is on disk is touched, as memory may run out."""
+        size, protocol = self.size, self.conditions.protocol
+        stored_samples, stored = store.read_samples(self.folder), store.read_timings(self.folder)
+        self._groups = batches(self.requests, size)
+        ids = [tuple(request.id for request in group) for group in self._groups]
+        timings = [timing for timing in stored if stays(timing, ids)]
+        done = {timing.index for timing in timings if timing.kind == "batch"}
+        larger = any(timing.kind == "batch" and not stays(timing, ids) for timing in stored)
+        if larger:  # and so are the batches that the samples came from
+            whole = next(index for index in range(len(self._groups) + 1) if index not in done)
+            stored_samples = stored_samples[: size * whole]
+        todo = [
+            index
+            for index in range(len(self._groups))
+            if index not in done or len(stored_samples) < index * size + len(self._groups[index])
+        ]
+        with preparation() as prepared:
+            warm_ups = self._warm_up(todo)
+        first, spent = warm_ups[0].seconds, sum(call.seconds for call in warm_ups)
+        self.cold_start = {"first_call": first, "warm_up": spent, **prepared}
+        if larger:
+            write_lines(self.folder / store.SAMPLES, map(seals.sample_row, stored_samples))
+        if len(timings) < len(stored):
+            write_lines(self.folder / store.TIMINGS, map(vars, timings))
+        self._stored, self._records, self._timings = stored_samples, list(stored_samples), timings
+        self._indices = Counter(timing.kind for timing in timings)
+        self._changed, self._busy, self._watch = 0, list[float](), Watch(open_gpu(self.conditions.device))
+        self._single_seconds, self._repeats = list[float](), defaultdict[int, list[float]](list)
+        parts = shares(len(todo), protocol.rounds) if todo else [range(0)]
+        self._shares = deque([todo[place] for place in part] for part in parts)
+        self._turns = len(parts)
+        self._singles = self._to_make_alone(todo)
+        with Appender(self.folder / store.TIMINGS) as times:
+            for call in warm_ups:
+                self._keep(times, "warmup", call, 0)
+        self._opened = True
+
+    def _to_make_alone(self, todo: Sequence[int]) -> deque[tuple[int, Request]]:
+        """Requests of the last batch, and of the one before where that is small, as far as they are not made yet; with
+        the places of their batches."""
+        last = len(self._groups) - 1
+        first = last - 1 if last and 2 * len(self._groups[last]) < self.size else last
+        self._last = [request for group in self._groups[first:] for request in group]
+        return deque((index, r) for index in range(first, last + 1) if index in todo for r in self._groups[index])
+
+    def _call(self, requests: Sequence[Request]) -> Call:
+        return timed(self.system, self.networks, requests, self.setting, self.clock)
+
+    def _warm_up(self, todo: Sequence[int]) -> list[Call]:
+        """Make everything ready that is to be timed."""
+        groups = [self._groups[index] for index in todo]
+        if all(len(group) < self.size for group in groups):
+            groups = [*self._groups[:1], *groups]
+        protocol, sweep = self.conditions.protocol, self.conditions.sweep
+        calls = warmed(self._like, groups, self.requests, protocol)
+        self._sizes, others = sizes_that_fit(
+            self._again, sweep, self.size, self.too_many, protocol, alone=self._alone, say=self.say
+        )
+        return [*calls, *others]
+
+    def _like(self, group: Sequence[Request]) -> Call:
+        return self._call(self.stand_ins.like(group))
+
+    def _again(self, size: int) -> Call:
+        return self._call(self.stand_ins.again(self.requests, size))
+
+    # -- one turn -----------------------------------------------------------------------------------------------------
+
+    def _turn(self, turn: int) -> None:
+        left = max(1, len(self._shares))
+        with Appender(self.folder / store.SAMPLES) as samples, Appender(self.folder / store.TIMINGS) as times:
+            self._busy.append(self.clock.busy_outside())
+            with self._watch.over("latency"):
+                self._time_singles(times, turn, left)
+            with self._watch.over("sweep"):
+                self._time_sizes(times, turn, again=not self._shares)
+            if self._shares:
+                with self._watch.over("batch"):
+                    for index in self._shares[0]:
+                        self._make(index, samples, times, turn)
+                self._shares.popleft()
+
+    def _make(self, index: int, samples: Appender, times: Appender, turn: int) -> None:
+        """Make and keep a batch of the texts that are scored."""
+        group, start = self._groups[index], index * self.size
+        call = self._call(group)
+        rows = sample_records(group, call)
+        had = self._stored[start:][: len(rows)]
+        self._changed += sum(differ(old, new) for old, new in zip(had, rows, strict=False))
+        samples.append(map(seals.sample_row, rows[len(had) :]))
+        self._records += rows[len(had) :]
+        self._keep(times, "batch", call, turn, index=index, made=[*had, *rows[len(had) :]])
+        while self._singles and self._singles[0][0] <= index:  # what was made is not asked alone
+            self._singles.popleft()
+        self.progress((index + 1) / (len(self._groups) + 1))
+
+    def _time_singles(self, times: Appender, turn: int, left: int) -> None:
+        """This turn's part of the single texts: more where the median is not known well, as far as there is time."""
+        protocol, made, spent = self.conditions.protocol, 0, 0.0
+        least, most = (math.ceil((bound - len(self._single_seconds)) / left) for bound in protocol.latency_texts)
+        seconds = protocol.latency_seconds / self._turns if self.networks else 0.0  # nothing is said of a floor's speed
+        width = protocol.latency_width
+        while made < most and (made < least or (spent < seconds and not narrow(self._single_seconds, width))):
+            scored = bool(self._singles)
+            requests = [self._singles.popleft()[1]] if scored else self.stand_ins.again(self._last, 1)
+            call = self._call(requests)
+            self._keep(times, "latency", call, turn, scored=scored)
+            made, spent = made + 1, spent + call.seconds
+
+    def _time_sizes(self, times: Appender, turn: int, *, again: bool) -> None:
+        """A call of every other size; where all batches are made, also of theirs, in place of those that lack."""
+        protocol = self.conditions.protocol
+        for size in (*self._sizes, *((self.size,) if again else ())):
+            made = [t.seconds for t in self._timings if t.kind == "sweep" and len(t.ids) == size]
+            more = not again and wanted(len(made), sum(made), protocol.sweep_calls, protocol.sweep_seconds)
+            if more or (again and self._lacks(size)):
+                call = self._again(size)
+                self._keep(times, "sweep", call, turn)
+                if again:
+                    self._repeats[size].append(call.seconds)
+
+    def _lacks(self, size: int) -> bool:
+        """Whether calls with so many texts lack, or one that stalled was not repeated, and there is time for it."""
+        protocol, every = self.conditions.protocol, calls_in(self._timings, self.size, throughput(size))
+        whole = [timing for timing in every if len(timing.ids) == size]
+        least = protocol.calls if size == self.size else protocol.sweep_calls[0]
+        stood, repeats = len(stalled(whole)), self._repeats[size]
+        return (len(whole) - stood < least or len(repeats) < stood) and sum(repeats) < protocol.again_seconds
+
+    def _lacks_singles(self) -> bool:
+        return len(self._single_seconds) < self.conditions.protocol.latency_texts[0]
+
+    def _keep(
+        self,
+        times: Appender,
+        kind: Kind,
+        call: Call,
+        turn: int,
+        *,
+        index: int | None = None,
+        made: Sequence[SampleRecord] = (),
+        scored: bool = True,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write the line of a call; what is on disk is in memory too, so that it is not read again."""
+        place = self._next(kind) if index is None else index
+        counts = self.conditions.token_counts
+        self._append(times, record_of(kind, place, call, turn, counts, phases=phases or {}, scored=scored), made)
+        if kind == "latency":
+            self._single_seconds.append(call.seconds)
+
+    def _next(self, kind: Kind) -> int:
+        self._indices[kind] += 1
+        return self._indices[kind] - 1
+
+    def _append(self, times: Appender, timing: TimingRecord, made: Sequence[SampleRecord] = ()) -> None:
+        timing = TimingRecord(
+            **{**vars(timing), "seal": seals.timing_seal(timing, made)}
+        )  # `replace` is ten times slower
+        self._timings.append(timing)
+        times.append([vars(timing)])
+
+    def _look_at_phases(self) -> tuple[str, ...]:
+        """Where the time of a batch goes, kept besides; returns the modules that ran and are in no network."""
+        if not can_look(self.networks):
+            return ()
+        group = self.stand_ins.like(self._groups[0])
+        try:
+            with looking(self.networks, self.clock.now) as phases:
+                call = timed(self.system, self.networks, group, uncaptured(self.setting), self.clock)
+        except Exception as error:
+            if not memory.is_exhausted(error):
+                raise
+            memory.free()
+            return ()
+        with Appender(self.folder / store.TIMINGS) as times:
+            self._keep(times, "phases", call, 0, phases=phases.seconds)
+        return tuple(sorted(phases.unnamed))

@@ -13,27 +13,19 @@ from baselines.contract import (
     BringsTokenizer,
     Corpus,
     Document,
-    NeedsReferences,
     NeedsTrueDistribution,
-    NeedsTrueProbability,
-    Request,
-    System,
     UserError,
 )
 from benchmarks.data import source as sources
-from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance, HasTrueProbability
+from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import located_weights, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
-from benchmarks.running import fitting, reuse, scoring
+from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.generation import Conditions, generate
-from benchmarks.running.likelihoods import TargetLikelihoods
-from benchmarks.running.seeds import request_seed
-from benchmarks.timing import memory, probes
-from benchmarks.timing import protocol as protocols
+from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
@@ -86,6 +78,7 @@ class _RunExecution:
         self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
         self.run_folder = plan.folder
         self.outcome = CellStatus(plan.folder, voice)
+        self.to_generate: list[Sequence[PlannedCell]] = []
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -151,6 +144,8 @@ class _RunExecution:
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
+            if used:
+                probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
 
@@ -201,6 +196,7 @@ class _RunExecution:
                     self.voice.say(f"{label(planned.cell)}: generated already{self.other_code(planned.cell)}")
             if pending and self.stages[0] != "score":
                 self.make(pending)
+        self.generate()
         if "score" in self.stages:  # last, so that no judge is in memory while anything is timed
             for planned in self.plan.cells:
                 self.score(planned)
@@ -213,33 +209,25 @@ class _RunExecution:
         return f": {said}; --fresh makes it again" if said else ""
 
     def make(self, group: Sequence[PlannedCell]) -> None:
-        """Fit and generate the cells of one checkpoint."""
+        """Fit the cells of one checkpoint."""
         for planned in group:
             self.begin(planned)
         fitted = False
         with self.outcome.guarded(group):
             self.fit(group[0])
             fitted = True
-        if not fitted or "generate" not in self.stages:
-            return
-        system: System | None = None
-        likelihoods: TargetLikelihoods | None = None
-        with self.outcome.guarded(group):
-            system = self.load(group[0])
-            cell = group[0].cell
-            likelihoods = TargetLikelihoods(
-                system,
-                self.tests,
-                cell.seed,
-                self.tokenizer.token_counts,
-                lambda share: self.voice.progress(f"{cell.system} likelihoods", share, None),
+        if fitted and "generate" in self.stages:
+            self.to_generate.append(group)
+
+    def generate(self) -> None:
+        """Make the texts of what was fitted, systems and settings by turns."""
+        if self.to_generate:
+            others = seating.other_documents(self.plan, self.tests)
+            sitting.hold(
+                sitting.Table(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
+                self.to_generate,
+                self.finish,
             )
-        for planned in group if likelihoods is not None else ():
-            with self.outcome.guarded([planned]):
-                assert system is not None and likelihoods is not None
-                self.generate(system, planned, likelihoods)
-        del system, likelihoods
-        memory.free()
 
     def begin(self, planned: PlannedCell) -> None:
         """Leave a header that says what is being made."""
@@ -301,47 +289,15 @@ class _RunExecution:
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
                 )
 
-    def load(self, planned: PlannedCell) -> System:
-        cell, contestant = planned.cell, planned.contestant
-        system = contestant.system(contestant.recipe, self.plan.task.limits)
-        system.load(store.checkpoint_folder(self.run_folder, cell.checkpoint_id), device=cell.device, dtype=cell.dtype)
-        if isinstance(system, NeedsReferences) and not contestant.system.trained:
-            system.answers({document.id: document.target for document in self.tests})
-        if isinstance(system, NeedsTrueDistribution) and not contestant.system.trained:
-            assert isinstance(self.plan.source, sources.HasTrueDistribution)
-            system.law(self.plan.source.law(self.plan.task.name))
-        if isinstance(system, NeedsTrueProbability) and isinstance(self.plan.source, HasTrueProbability):
-            system.probability(self.plan.source.log_probability(self.plan.task.name))
-        return system
-
-    def generate(self, system: System, planned: PlannedCell, likelihoods: TargetLikelihoods) -> None:
-        cell, folder = planned.cell, self.folder(planned.cell)
-        requests = [
-            Request(d.id, d.source, request_seed(cell.seed, d.id), self.plan.task.limits.target_tokens)
-            for d in self.tests
-        ]
-        conditions = Conditions(
-            cell.device,
-            cell.batch_size,
-            cell.sweep,
-            protocols.Protocol(rehearse=cell.device.startswith("cuda")),
-            verdicts.Rules(exact=cell.dtype == "float32"),
-        )
-        verdict = generate(
-            system,
-            planned.setting,
-            requests,
-            folder,
-            conditions,
-            progress=lambda share: self.voice.progress(f"{cell.system} {cell.setting} generating", share, None),
-            say=lambda text: self.voice.say(f"{label(cell)}: {text}"),
-        )
-        no_likelihood = likelihoods.keep(folder)
+    def finish(self, seat: Seat) -> None:
+        """Judge what was timed, and write the header that says that the cell is done."""
+        cell, folder = seat.planned.cell, self.folder(seat.planned.cell)
+        verdict = seat.generation.finish()
         header = store.read_header(folder)
         assert header is not None
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
-        networks = system.networks()
+        verdict = probing.joined(verdict, seat.probed)
         store.write_header(
             folder,
             dataclasses.replace(
@@ -352,14 +308,17 @@ class _RunExecution:
                 documents={**fitting.documents_of(self.run_folder, cell.checkpoint_id), "test": self.documents},
                 training=fitting.training_of(self.run_folder, cell.checkpoint_id),
                 trained_with=fitting.made_with(self.run_folder, cell.checkpoint_id),
-                no_likelihood=no_likelihood,
-                networks=probes.measure(networks),
-                parameters=probes.total(networks),
+                no_likelihood=seat.no_likelihood,
+                networks=seat.parameters,
+                parameters=seat.total,
+                cold_start={"load": seat.load_seconds, **seat.generation.cold_start},
                 verdict=verdict,
+                probes=None if seat.probed is None else seat.probed.results,
+                noise_floor=probing.floor_summary(cell.device),
                 files=seals.file_hashes(folder, store.SEALED),
             ),
         )
-        self.voice.say(f"{label(cell)}: {len(requests)} texts")
+        self.voice.say(f"{label(cell)}: {len(self.tests)} texts")
 
     def score(self, planned: PlannedCell) -> None:
         folder = self.folder(planned.cell)

@@ -14,9 +14,8 @@ from benchmarks.planning import generation_settings
 from benchmarks.planning.ignored_keys import change_recipe
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.run_config import Choices
-from benchmarks.speed.measure import with_capture
 from benchmarks.speed.schema import Subject
-from benchmarks.speed.training_steps import STAGES
+from benchmarks.timing.passes import with_capture
 from cosmos.io.errors import check_range
 
 _MOST, _MOST_TOKENS = 1_000_000, 10_000_000  # texts, positions and seconds asked for; tokens of a vocabulary
@@ -203,7 +202,7 @@ def _trainings(name: str, options: SpeedOptions, device: str, dtype: str) -> Ite
         if system != name:
             continue
         recipe = _recipe(system, options)
-        config = getattr(recipe, STAGES[stage].training)
+        config = getattr(recipe, f"{stage}_training")
         subject = Subject(
             kind="training",
             system=system,

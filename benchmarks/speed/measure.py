@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from baselines.contract import Request
 from benchmarks.running.seeds import request_seed
 from benchmarks.speed.work import NetworkWork, arguments, count
+from benchmarks.timing import memory
 from benchmarks.timing.clock import Clock
+from benchmarks.timing.passes import capture_of
+from benchmarks.timing.phases import uncaptured
 from benchmarks.timing.protocol import Call, Protocol, timed, warm_up
 
 LEAST, MOST = 3, 50  # repeats; between them the seconds decide
@@ -23,7 +23,7 @@ PART_BLOCKS, PART_SHARE = 5, 0.3  # blocks of calls of one network, and what the
 
 
 @dataclass(frozen=True)
-class Durations:
+class BatchSeconds:
     """Seconds of the calls before a steady state, and of those in it."""
 
     preparation: tuple[float, ...]
@@ -64,36 +64,38 @@ class Bench:
         sizes = {name: _bytes(network) for name, network in self.system.networks().items()}
         return float(sum(sizes[name] * calls for name, calls in work.calls.items()))
 
-    def generation(self, setting: Any, batch: int) -> Durations:
+    def generation(self, setting: Any, batch: int) -> BatchSeconds:
         """Batches from requests to texts, until two in a row agree; then those that count."""
-        requests, clock = self.requests(batch), Clock(self.device)
+        requests, clock, networks = self.requests(batch), Clock(self.device), self.system.networks()
 
         def call() -> Call:
-            return timed(self.system, requests, setting, clock)
+            return timed(self.system, networks, requests, setting, clock)
 
-        empty(self.device)
+        memory.forget_peak(self.device)
         warm = [done.seconds for done in warm_up(call, Protocol(warmups=(2, 5), warmup_seconds=self.seconds))]
         durations: list[float] = []
         while len(durations) < LEAST or (sum(durations) < self.seconds and len(durations) < MOST):
             durations.append(call().seconds)
-        return Durations(tuple(warm), tuple(durations), peak_bytes(self.device))
+        return BatchSeconds(tuple(warm), tuple(durations), memory.gpu_peak_bytes(self.device))
 
     def parts(self, setting: Any, batch: int) -> dict[str, float]:
         """Seconds of one call of each network, in the middle of its work, as the setting captures it.
 
         Settings that differ in their number of steps alone share them.
         """
-        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
-        short = dataclasses.replace(plain, steps=min(SHORT_STEPS, plain.steps)) if hasattr(plain, "steps") else plain
-        key = (short, capture, batch)
+        plain, capture = uncaptured(setting), capture_of(setting)
+        key = (shortened(plain), capture, batch)
         if key not in self._parts:
-            requests = self.requests(batch)
-            calls = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
-            self._parts[key] = {
-                name: self._call_seconds(self.system.repeated(name, part.positional, part.named, capture))
-                for name, part in calls.items()
-            }
+            calls = self.calls(setting, batch)
+            self._parts[key] = {name: self._call_seconds(call) for name, call in calls.items()}
         return self._parts[key]
+
+    def calls(self, setting: Any, batch: int) -> dict[str, Callable[[], object]]:
+        """A call of each network, in the middle of its work, that can be repeated; as the setting captures it."""
+        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
+        short, requests = shortened(plain), self.requests(batch)
+        found = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
+        return {name: self.system.repeated(name, part.positional, part.named, capture) for name, part in found.items()}
 
     def _call_seconds(self, call: Callable[[], object]) -> float:
         """The median over blocks of calls, which follow each other without a wait, as they do in a loop."""
@@ -112,39 +114,14 @@ class Bench:
         return statistics.median(means)
 
 
-def capture_of(setting: Any) -> str:
-    """How the setting captures its loop; "off" where it has no such switch."""
-    return str(getattr(setting, "capture", "off"))
-
-
-def with_capture(setting: Any, capture: str) -> Any | None:
-    """The setting under another capture; None where it has no such switch and another than "off" is wanted."""
-    if hasattr(setting, "capture"):
-        return dataclasses.replace(setting, capture=capture)
-    return setting if capture == "off" else None
-
-
-def uncaptured(setting: Any) -> Any:
-    """The setting as Python runs it, where hooks see every call."""
-    return with_capture(setting, "off")
+def shortened(setting: Any) -> Any:
+    """The setting with few steps, where it has steps."""
+    return dataclasses.replace(setting, steps=min(SHORT_STEPS, setting.steps)) if hasattr(setting, "steps") else setting
 
 
 def parameters(networks: Mapping[str, Any]) -> dict[str, int]:
     """Parameters of each network."""
     return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-
-
-def peak_bytes(device: str) -> int | None:
-    """The most GPU memory since `empty`; None on a CPU."""
-    return int(torch.cuda.max_memory_allocated(device)) if device.startswith("cuda") else None
-
-
-def empty(device: str) -> None:
-    """Give back memory nobody uses, and forget the peak."""
-    gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _bytes(network: Any) -> int:

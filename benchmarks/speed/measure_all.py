@@ -10,15 +10,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from baselines.contract import Limits, UserError, ValidatesSetting
+from baselines.contract import Limits, RandomTraining, UserError, ValidatesSetting
 from benchmarks.records.environment import alike, made_with, now
 from benchmarks.records.files import Appender, StoreError, locked
 from benchmarks.records.schema import Json
 from benchmarks.running.cell_status import ProgressReporter
-from benchmarks.speed import ceilings, measure, schema, training_steps
+from benchmarks.speed import measure, schema, timed_steps
 from benchmarks.speed.lines import PlannedTiming, SpeedOptions
 from benchmarks.speed.schema import Speed, SpeedRecord
+from benchmarks.timing import ceilings
 from cosmos.io.files import WriteError, make_folder
+
+BATCHES_OF_ROWS = 4  # how many batches of made-up rows there are
 
 
 def run(
@@ -72,7 +75,7 @@ def _trainings(same: Sequence[PlannedTiming], options: SpeedOptions, device: str
 def _generations(
     same: Sequence[PlannedTiming], options: SpeedOptions, device: str, dtype: str
 ) -> Iterator[SpeedRecord]:
-    bench = _guarded(same[0], partial(_bench, same[0], options, device, dtype))
+    bench = _guarded(same[0], partial(bench_of, same[0], options, device, dtype))
     for entry in same:
         if isinstance(bench, measure.Bench):
             yield _guarded(entry, partial(_generation, entry, bench))
@@ -106,7 +109,7 @@ def _failed(entry: PlannedTiming, reason: str) -> SpeedRecord:
     return SpeedRecord(entry.subject, "failed", now(), {}, reason)
 
 
-def _bench(entry: PlannedTiming, options: SpeedOptions, device: str, dtype: str) -> measure.Bench:
+def bench_of(entry: PlannedTiming, options: SpeedOptions, device: str, dtype: str) -> measure.Bench:
     """The entry's system, ready to generate."""
     system = entry.system(entry.recipe, Limits(0, options.length))
     system.untrained(options.vocabulary, seed=0, device=device, dtype=dtype)
@@ -143,17 +146,18 @@ def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
 
 
 def _steps(entry: PlannedTiming, options: SpeedOptions, device: str) -> SpeedRecord:
-    subject, stage = entry.subject, training_steps.STAGES[entry.setting]
-    taken = training_steps.measure(
-        entry.system, entry.recipe, stage, length=options.length, vocabulary=options.vocabulary, device=device
-    )
+    subject = entry.subject
+    system = entry.system(entry.recipe, Limits(0, options.length))
+    rows = BATCHES_OF_ROWS * subject.batch
+    asked = RandomTraining(entry.setting, 0, rows, options.vocabulary, {})
+    taken = timed_steps.measure(system, asked, device, timed_steps.SHORT)
     return SpeedRecord(
         subject,
         "done",
         now(),
         {},
-        seconds=taken.seconds,
-        preparation=taken.preparation,
+        seconds=taken.blocks,
+        preparation=(taken.preparation,),
         flops=taken.flops,
         peak_bytes=taken.peak_bytes,
         tokens=subject.batch * subject.length,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from baselines.contract import UserError
 from benchmarks.records import seals
+from benchmarks.records.ceilings import Ceilings as Ceilings
 from benchmarks.records.files import read_lines
 from benchmarks.records.parts import MadeWith, NotMade
 from benchmarks.records.schema import Json, identity, method_by_name
@@ -22,22 +23,6 @@ SCHEMA = 3  # 2: records say the method of a system; 3: lines are sealed
 _SEALED = 3
 WEIGHTS = "random weights"
 _REMEDY = "delete the line, or choose another folder"
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """What this machine did at best, measured: see `benchmarks.speed.ceilings`.
-
-    Attributes:
-        made: code and machine, as `benchmarks.records.environment.made_with` says.
-    """
-
-    matrix_flops_per_second: Amount
-    copy_bytes_per_second: Amount  # read and written
-    matrix_size: int
-    copy_bytes: int
-    dtype: str
-    made: Annotated[Json, MadeWith]
 
 
 @dataclass(frozen=True)

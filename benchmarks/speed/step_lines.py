@@ -1,14 +1,13 @@
-"""Whose training steps are timed on random rows, and the training that is timed."""
+"""Whose training steps are timed on random rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from baselines import registry
-from baselines.contract import Limits, RandomTraining, SupportsRandomTraining, TrainingResult, UserError, unknown
+from baselines.contract import Limits, SupportsRandomTraining, UserError, unknown
 from benchmarks.planning.overrides import override
 
 
@@ -61,15 +60,8 @@ def lines_named(names: tuple[str, ...]) -> tuple[StepLine, ...]:
     return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
 
 
-def train_steps(
-    line: StepLine,
-    asked: RandomTraining,
-    recipe_changes: Mapping[str, Any],
-    workdir: Path,
-    device: str,
-    watch: Callable[[int], None],
-) -> tuple[TrainingResult, int]:
-    """Train on random rows; `watch` is told the number of each step before it. As `SupportsRandomTraining` returns it.
+def system_of(line: StepLine, recipe_changes: Mapping[str, Any]) -> SupportsRandomTraining:
+    """The system that is trained.
 
     Args:
         recipe_changes: fields of the preset's recipe by dotted keys.
@@ -79,8 +71,4 @@ def train_steps(
         raise UserError(f"The system '{line.system}' has no preset {line.preset}.")
     system = kind(override(kind.presets[line.preset], recipe_changes, line.system), Limits(0, line.length))
     assert isinstance(system, SupportsRandomTraining), line.system
-
-    def progress(stage: str, share: float, loss: float | None) -> None:
-        watch(round(share * asked.steps))
-
-    return system.train_on_random_rows(asked, workdir, device=device, progress=progress)
+    return system

@@ -13,10 +13,11 @@ from typing import Any
 
 from baselines.contract import UserError
 from benchmarks.records import seals
+from benchmarks.records.ceilings import Ceilings
 from benchmarks.records.environment import alike, made_with
 from benchmarks.records.files import Appender, StoreError, locked, read_lines
 from benchmarks.records.schema import Json
-from benchmarks.speed.schema import Ceilings
+from benchmarks.speed.kernels import KernelTime
 from cosmos.io.files import make_folder
 from cosmos.io.typed_json import AnyText, read_as
 
@@ -45,16 +46,6 @@ class StepTime:
     ceiling: float | None = None
     peak_bytes: int | None = None
     reason: AnyText = ""
-
-
-@dataclass(frozen=True)
-class KernelTime:
-    """What one kernel took of a step."""
-
-    name: AnyText
-    calls: float
-    seconds: float
-    share: float
 
 
 @dataclass

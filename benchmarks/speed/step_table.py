@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import gc
-import itertools
-import statistics
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
-from baselines.contract import RandomTraining, TrainingResult, UserError
+from baselines.contract import RandomTraining, SupportsRandomTraining, UserError
 from benchmarks.records.schema import identity
-from benchmarks.speed import ceilings
-from benchmarks.speed.measure import empty, peak_bytes
-from benchmarks.speed.step_lines import StepLine, train_steps
-from benchmarks.speed.step_records import KernelTime, StepRecords, StepTime
+from benchmarks.speed import step_lines, timed_steps
+from benchmarks.speed.kernels import KernelTime, longest_of, profiler_of
+from benchmarks.speed.step_lines import StepLine
+from benchmarks.speed.step_records import StepRecords, StepTime
+from benchmarks.speed.timed_steps import StepCounts
+from benchmarks.timing import ceilings
 from benchmarks.timing.clock import Clock
 
-WARM_STEPS, BLOCKS, BLOCK_STEPS = 24, 6, 8
-PROFILED_STEPS = 8
-OUTLIER = 2.0  # blocks that take so many medians are left out: a shape came up that was not there before
 BUCKETS = 3
 
 
@@ -58,6 +52,8 @@ class TableOptions:
     profiled: bool = False
     changes: Mapping[str, Mapping[str, Any]] | None = None
     training: Mapping[str, Any] | None = None  # changed fields of every training
+    counts: StepCounts = timed_steps.LONG
+    profiled_steps: int = 8
 
 
 def table(
@@ -93,7 +89,7 @@ def table(
             kernels[line.name] = kept.kernels[key]
             say(f"kernels of {line.name}, {modes[-1].name}:")
             for kernel in kernels[line.name]:
-                say(f"  {1e3 * kernel.seconds:8.3f} ms {kernel.share:6.1%} {kernel.calls:7.1f} x  {kernel.name[:90]}")
+                say(kernel.told())
     return {
         "matrix_flops_per_second": most,
         "steps": [asdict(part) for part in found],
@@ -111,7 +107,7 @@ def _key(line: StepLine, mode: Mode, options: TableOptions) -> str:
         "vocabulary": options.vocabulary,
         "changes": dict((options.changes or {}).get(line.name, {})),
         "training": dict(options.training or {}),
-        "steps": [WARM_STEPS, BLOCKS, BLOCK_STEPS, PROFILED_STEPS],
+        "steps": [*astuple(options.counts), options.profiled_steps],
     }
     return identity(asked)
 
@@ -129,58 +125,36 @@ def _guarded(line: StepLine, mode: Mode, options: TableOptions, most: float) -> 
 
 def measure(line: StepLine, mode: Mode, options: TableOptions, most: float) -> StepTime:
     """Train so many steps that whatever comes up has come up, then time blocks of them."""
-    empty(options.device)
-    clock, times = Clock(options.device), []
-
-    def watch(step: int) -> None:
-        if step >= WARM_STEPS and (step - WARM_STEPS) % BLOCK_STEPS == 0:
-            times.append(clock.now())
-
-    trained, batch = _train(line, mode, options, WARM_STEPS + BLOCKS * BLOCK_STEPS, watch)
-    blocks = [(end - start) / BLOCK_STEPS for start, end in itertools.pairwise(times)]
-    usual = OUTLIER * statistics.median(blocks)
-    seconds = statistics.fmean(block for block in blocks if block <= usual)
-    flops = trained.flops / trained.steps
-    prepared = trained.notes.get("preparation", {}).get("seconds", 0.0)
+    found = timed_steps.measure(_system(line, options), _asked(line, mode, options), options.device, options.counts)
     return StepTime(
-        line.name, mode.name, batch, seconds, flops, prepared, flops / seconds / most,
-        peak_bytes(options.device),
+        line.name, mode.name, found.batch, found.seconds, found.flops, found.preparation,
+        found.flops / found.seconds / most, found.peak_bytes,
     )  # fmt: skip
 
 
 def profiled(line: StepLine, mode: Mode, options: TableOptions, most: int = 15) -> list[KernelTime]:
     """The kernels that take most of a step, the longest first; on a CPU its operations."""
-    empty(options.device)
     on_gpu = options.device.startswith("cuda")
-    activities = [ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]
-    profiler, clock = profile(activities=activities), Clock(options.device)
+    profiler, clock = profiler_of(on_gpu), Clock(options.device)
+
+    first, last = options.counts.warm, options.counts.warm + options.profiled_steps
 
     def watch(step: int) -> None:
-        if step in (WARM_STEPS, WARM_STEPS + PROFILED_STEPS):
+        if step in (first, last):
             clock.now()
-            (profiler.start if step == WARM_STEPS else profiler.stop)()
+            (profiler.start if step == first else profiler.stop)()
 
-    _train(line, mode, options, WARM_STEPS + PROFILED_STEPS, watch)
-    field = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    events = [(event.key, event.count, getattr(event, field)) for event in profiler.key_averages()]
-    events = [event for event in events if event[2] > 0]
-    whole = sum(microseconds for *_, microseconds in events)
-    longest = sorted(events, key=lambda event: -event[2])[:most]
-    return [
-        KernelTime(name, count / PROFILED_STEPS, us / 1e6 / PROFILED_STEPS, us / whole) for name, count, us in longest
-    ]
+    timed_steps.train(_system(line, options), _asked(line, mode, options, last), options.device, watch)
+    return longest_of(profiler, on_gpu, options.profiled_steps, most)
 
 
-def _train(
-    line: StepLine, mode: Mode, options: TableOptions, steps: int, watch: Callable[[int], None]
-) -> tuple[TrainingResult, int]:
-    """Train for so many steps in a folder that is thrown away; what it cost, and the rows of a batch."""
+def _system(line: StepLine, options: TableOptions) -> SupportsRandomTraining:
+    return step_lines.system_of(line, (options.changes or {}).get(line.name, {}))
+
+
+def _asked(line: StepLine, mode: Mode, options: TableOptions, steps: int = 0) -> RandomTraining:
     ways = {"compile": mode.compiled, "cuda_graph": mode.recorded, "length_buckets": mode.buckets}
-    changes = {**ways, **(options.training or {})}
-    asked = RandomTraining(line.stage, steps, options.rows, options.vocabulary, changes)
-    with tempfile.TemporaryDirectory(prefix="steps-") as folder:
-        recipe = (options.changes or {}).get(line.name, {})
-        return train_steps(line, asked, recipe, Path(folder), options.device, watch)
+    return RandomTraining(line.stage, steps, options.rows, options.vocabulary, {**ways, **(options.training or {})})
 
 
 def _row(cells: Iterable[str]) -> str:

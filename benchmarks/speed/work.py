@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing.probes import counting
+from cosmos.runtime.flops import measure_flops
 
 COUNTED_CALLS = 3  # of each network, whose operations are counted; see `NetworkWork`
 
@@ -103,11 +102,11 @@ def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Networ
 
 
 def _counted(run: Callable[[], Any]) -> tuple[Any, float, _Attended]:
-    """What `run` returns, its operations, and what attention read; in plain matrix products attention is counted alike
-    on every device."""
-    with FlopCounterMode(display=False) as counter, _Attended() as attended, sdpa_kernel(SDPBackend.MATH):
-        out = run()
-    return out, float(counter.get_total_flops()), attended
+    """What `run` returns, its operations, and what attention read."""
+    returned: list[Any] = []
+    with _Attended() as attended:
+        flops = measure_flops(lambda: returned.append(run()))
+    return returned[0], flops, attended
 
 
 class _Attended(TorchFunctionMode):

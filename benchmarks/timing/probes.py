@@ -16,7 +16,7 @@ from benchmarks.records.schema import Network
 
 @contextmanager
 def counting(networks: Mapping[str, Any]) -> Iterator[dict[str, int]]:
-    """Count the forward calls of each network while the block runs.
+    """Count the forward calls of each network while the block runs, also of a `forward` that is called directly.
 
     Args:
         networks: name -> `torch.nn.Module`, as `System.networks` gives.
@@ -27,12 +27,51 @@ def counting(networks: Mapping[str, Any]) -> Iterator[dict[str, int]]:
     calls: dict[str, int] = {}
     counters = {name: CallCount() for name in networks}
     handles = [network.register_forward_hook(counters[name]) for name, network in networks.items()]
+    direct = {name: _DirectCalls(network) for name, network in networks.items() if hasattr(network, "forward")}
     try:
         yield calls
     finally:
-        for handle in handles:
+        for handle in (*handles, *direct.values()):
             handle.remove()
-        calls.update((name, counter.calls) for name, counter in counters.items())
+        seen = {
+            name: counter.calls + direct[name].calls if name in direct else counter.calls
+            for name, counter in counters.items()
+        }
+        calls.update(seen)
+
+
+class _DirectCalls:
+    """Counts calls of a module's `forward` that do not come through the module's own call, which hooks do not see."""
+
+    def __init__(self, network: Any) -> None:
+        self.calls, self._depth, self._network = 0, 0, network
+        self._own = network.__dict__.get("forward")  # another may have replaced it
+        forward = network.forward
+        self._handles = (
+            network.register_forward_pre_hook(self._enter),
+            network.register_forward_hook(self._leave, always_call=True),
+        )
+
+        def counted(*given: Any, **named: Any) -> Any:
+            self.calls += not self._depth
+            return forward(*given, **named)
+
+        network.forward = counted
+
+    def _enter(self, *_: object) -> None:
+        self._depth += 1
+
+    def _leave(self, *_: object) -> None:
+        self._depth -= 1
+
+    def remove(self) -> None:
+        """Leave the module as it was."""
+        for handle in self._handles:
+            handle.remove()
+        if self._own is None:
+            del self._network.forward
+        else:
+            self._network.forward = self._own
 
 
 def measure(networks: Mapping[str, Any]) -> dict[str, Network]:
@@ -58,14 +97,18 @@ class OtherLoad:
         self._own = _own_seconds()
         self._busy = _busy_seconds()
 
-    def share(self) -> float | None:
-        """Others' share of all cores in [0, 1]; None where the system does not tell."""
+    def used(self) -> tuple[float, float] | None:
+        """CPU seconds that others used, and that all cores had; None where the system does not tell."""
         busy, before = _busy_seconds(), self._busy
         available = (time.monotonic() - self._wall) * (os.cpu_count() or 1)
         if busy is None or before is None or available <= 0:
             return None
-        others = (busy - before) - (_own_seconds() - self._own)
-        return min(1.0, max(0.0, others / available))
+        return (busy - before) - (_own_seconds() - self._own), available
+
+    def share(self) -> float | None:
+        """Others' share of all cores in [0, 1]; None where the system does not tell."""
+        used = self.used()
+        return None if used is None else min(1.0, max(0.0, used[0] / used[1]))
 
 
 def _own_seconds() -> float:

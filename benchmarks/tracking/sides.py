@@ -103,7 +103,7 @@ def _runs_at(path: Path) -> tuple[Path, ...]:
     if path.is_file():
         if path.name != ARCHIVE:
             raise UserError(f"{path} is a file, and no {ARCHIVE}; name the folder of a run.")
-        return _runs_at(_unpacked(path))
+        return _runs_at(unpacked(path))
     if (path / store.PLAN).is_file():
         return (path,)
     found: list[Path] = []
@@ -112,12 +112,12 @@ def _runs_at(path: Path) -> tuple[Path, ...]:
             found.append(Path(folder))
             folders.clear()  # no run lies in another
         elif ARCHIVE in files:
-            found += _runs_at(_unpacked(Path(folder) / ARCHIVE))
+            found += _runs_at(unpacked(Path(folder) / ARCHIVE))
         folders.sort()
     return tuple(found)
 
 
-def _unpacked(archive: Path) -> Path:
+def unpacked(archive: Path) -> Path:
     """The folder with what an archive holds, kept in the user's cache under the archive's hash."""
     home = cache_folder() / "records" / str(seals.file_sha256(archive))[:16]
     if home.is_dir():

@@ -1,12 +1,14 @@
 """Solvers of the reverse process, from noise to latents, as plain functions.
 
 `solve(name, denoise, x, grid, generator)` goes down a grid, where `denoise(x, t, estimate)` predicts clean latents from
-x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step. All solvers
-but Heun's are one linear combination per step (`march`), so each is a rule that gives the coefficients of
+x at the host number t with an earlier estimate (None: zeros), which each solver hands on from step to step; where it is
+narrower than x, it is widened as it is added. All solvers but Heun's are one linear combination per step (`march`), so
+each is a rule that gives the coefficients of
 
     x' = state * x + estimate * D + previous * D_before + noise * eps.
 
-They are host numbers worked out in float64, so nothing on the device is waited for, branched on or copied back.
+They are host numbers worked out in float64 before the first step, so nothing on the device is waited for, branched on
+or copied back. Compiled, a step is one kernel (`cosmos.diffusion.linear_steps`).
 Sources: cosmos.md 2.5 (the authors' solvers), DDIM 2010.02502, DPM-Solver++ 2211.01095, guidance 2207.12598, its window
 2404.07724, and that by self-conditioning 2605.10938 (who train it into the network, which saves the second call). Axis
 legend in `cosmos.models.blocks`.
@@ -24,13 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
+from cosmos.diffusion.linear_steps import Coefficients, Generator, compiled_step, linear_step, noises
 from cosmos.diffusion.schedule import BETA_LIMIT, Schedule, make_schedule
 from cosmos.io.errors import UserError
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
-from cosmos.runtime.rng import CounterRNG, normal_like
+from cosmos.runtime.rng import CounterRNG
 
 Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
-Generator = torch.Generator | CounterRNG
 
 START_NOISE = 5 * math.tan(math.pi * 0.95 / 2)
 """sigma/alpha where a grid in log-SNR starts (t = 0.95 at d = 5), as log-SNR at t = 1 is minus infinity."""
@@ -94,15 +96,6 @@ def _time_of_noise(schedule: Schedule, noise: float) -> float:
         return 0.0 if noise == 0.0 else 1.0
     level = torch.tensor(-2.0 * math.log(noise), dtype=torch.float64, device="cpu")
     return float(schedule.time(level))
-
-
-class Coefficients(NamedTuple):
-    """One step of a linear solver; see the module's docstring."""
-
-    state: float
-    estimate: float
-    noise: float = 0.0
-    previous: float = 0.0
 
 
 class Solved(NamedTuple):
@@ -171,18 +164,18 @@ def dpmpp_2m_sde_rule(grid: Grid, i: int) -> Coefficients:
 
 
 def march(denoise: Denoise, x: Tensor, grid: Grid, rule: Rule, generator: Generator | None = None) -> Solved:
-    """Take every step of the grid by a linear rule."""
+    """Take every step of the grid by a linear rule. With a `CounterRNG` that is compiled, sums are compiled too."""
+    steps = [rule(grid, i) for i in range(grid.steps)]
+    drawn = noises(x, sum(weights.noise != 0.0 for weights in steps), generator)
+    combine = compiled_step if isinstance(generator, CounterRNG) and generator.compiled else linear_step
     mean, estimate, before = x, None, None
-    for i in range(grid.steps):
+    for i, weights in enumerate(steps):
         before, estimate = estimate, denoise(x, grid.t[i], estimate)
-        weights = rule(grid, i)
-        mean = torch.add(weights.state * x, estimate, alpha=weights.estimate)
-        if before is not None and weights.previous:
-            mean = torch.add(mean, before, alpha=weights.previous)
-        x = mean
-        if weights.noise:
-            assert generator is not None, "a stochastic solver needs a generator"
-            x = torch.add(mean, normal_like(x, generator), alpha=weights.noise)
+        others = estimate, before if weights.previous else None
+        noise = next(drawn) if weights.noise else None
+        if noise is None or i == grid.steps - 1:
+            mean = combine(x, *others, None, weights)
+        x = mean if noise is None else combine(x, *others, noise, weights)
     assert estimate is not None
     return Solved(x, mean, estimate)
 
@@ -203,7 +196,7 @@ def heun(denoise: Denoise, x: Tensor, grid: Grid) -> Solved:
 def _drift(x: Tensor, estimate: Tensor, grid: Grid, i: int) -> Tensor:
     """dx/dt of the probability-flow ODE."""
     pull = grid.beta[i] / 2 / grid.sigma[i] ** 2
-    return (pull - grid.beta[i] / 2) * x - pull * grid.alpha[i] * estimate
+    return (pull - grid.beta[i] / 2) * x - pull * grid.alpha[i] * estimate.to(x.dtype)
 
 
 RULES: Mapping[SolverName, Rule] = {
@@ -239,7 +232,7 @@ def sample(
     """
     grid = grid or make_grid(schedule, setting)
     solved = solve(setting.solver, denoise, x, grid, generator)
-    return denoise(solved.state, grid.t[-1], solved.estimate) if setting.final_x0 else solved.mean
+    return denoise(solved.state, grid.t[-1], solved.estimate).to(x.dtype) if setting.final_x0 else solved.mean
 
 
 def sample_latents(
@@ -259,7 +252,7 @@ def sample_latents(
         UserError: an end noise beyond the start, or self-guidance of a denoiser without self-conditioning.
     """
     check_self_guidance(setting, diffusion)
-    schedule, generator = make_schedule(diffusion.schedule), CounterRNG(seeds, compiled)
+    schedule, generator = make_schedule(diffusion.schedule), CounterRNG(seeds, compiled, fused=compiled)
     condition = None if source is None else denoiser.encode_condition(source)
     given = functools.partial(with_network, denoiser, self_conditioned=diffusion.self_conditioned)
     denoise = given(condition)
@@ -272,18 +265,21 @@ def sample_latents(
 
 
 def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:
-    """A denoiser as a solver wants it; x is cast to the network's dtype and its prediction back to that of x.
+    """A denoiser as a solver wants it; x is cast to the network's dtype, in which its prediction is left.
 
-    A denoiser that was not trained on earlier estimates (`self_conditioned` false) is never given one.
+    A denoiser that was not trained on earlier estimates (`self_conditioned` false) is never given one. The time is one
+    for all texts, so what the network makes of it is made once.
     """
     dtype = next(denoiser.parameters()).dtype
 
     def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-        # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
-        withheld = estimate is None or not self_conditioned
-        earlier = torch.zeros_like(x, dtype=dtype) if withheld else estimate.to(dtype)
-        time = torch.full((x.shape[0],), t, dtype=torch.float32, device=x.device)
-        return denoiser(x.to(dtype), time, earlier, condition).to(x.dtype)
+        earlier = None
+        if self_conditioned:
+            # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
+            earlier = torch.zeros_like(x, dtype=dtype) if estimate is None else estimate.to(dtype)
+        time = torch.full((1,), t, dtype=torch.float32, device=x.device)
+        predicted: Tensor = denoiser(x.to(dtype), time, earlier, condition)
+        return predicted
 
     return denoise
 
@@ -303,7 +299,7 @@ def cfg(
         if weight == 1.0 or not low <= t <= high:
             return cond
         uncond = unconditional(x, t, estimate)
-        return uncond + weight * (cond - uncond)
+        return torch.lerp(uncond.to(x.dtype), cond.to(x.dtype), weight)
 
     return denoise
 
@@ -323,7 +319,7 @@ def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
         if estimate is None:
             return with_estimate
         without_estimate = denoise(x, t, None)
-        return without_estimate + weight * (with_estimate - without_estimate)
+        return torch.lerp(without_estimate.to(x.dtype), with_estimate.to(x.dtype), weight)
 
     return pulled
 

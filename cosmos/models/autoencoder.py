@@ -17,6 +17,7 @@ from cosmos.io.errors import UserError
 from cosmos.models.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
 from cosmos.models.corruption import corrupt
 from cosmos.models.token_head import choose, summed_nll, take
+from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 
@@ -95,9 +96,9 @@ class Compressor(nn.Module):
 
 
 class Decompressor(nn.Module):
-    """Raw latents [B, N, C] -> hidden states [B, L, T] and logits [B, L, V] for all max_tokens positions at once."""
+    """Raw latents [B, N, C] -> tokens of all max_tokens positions at once."""
 
-    compiles_in_training: ClassVar[tuple[str, ...]] = ("start",)  # besides layers; see `cosmos.runtime.compilation`
+    compiles: ClassVar[tuple[str, ...]] = ("start", "best")  # besides layers; see `cosmos.runtime.compilation`
     mask_embedding: Tensor
 
     def __init__(self, config: AutoencoderConfig) -> None:
@@ -121,7 +122,7 @@ class Decompressor(nn.Module):
         memory = self.from_latent(latents)
         memory = memory + (self.latent_positions or self.positions)(memory.shape[1])
         batch, length = len(latents), length or self.positions.num_embeddings
-        stream = self.start(batch, length).to(memory.dtype).expand(batch, -1, -1)  # [B, L, W]
+        stream = self.start(batch, length).to(memory.dtype)  # [1 or B, L, W], of which the first layer makes B
         for layer in self.layers:
             stream = layer(stream, memory)
         return self.to_text(stream)
@@ -130,12 +131,28 @@ class Decompressor(nn.Module):
         """What enters the layers, [1 or B, L, W]. Every position reads the same embedding, so it is mapped once; where
         there is dropout, for each with its own."""
         each = self.training and self.dropout > 0
-        start = self.from_text(self.mask_embedding).expand(*((batch, length) if each else (1, 1)), -1)
-        return self.embedding_gate(self.embedding_feed_forward(start)) + self.positions(length)
+        norm, widen, gelu, dropout, narrow = self.embedding_feed_forward
+        inner = gelu(widen(norm(self.from_text(self.mask_embedding))))  # what comes before the dropout
+        mapped = narrow(dropout(inner.expand(*((batch, length) if each else (1, 1)), -1)))
+        return self.embedding_gate(mapped) + self.positions(length)
 
-    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.hidden(latents)
-        return hidden, self.head(hidden)
+    def forward(self, latents: Tensor, stop: int | None = None, vocabulary: int | None = None) -> Tensor:
+        """The most probable tokens at positions 1, after [CLS], to `stop` - 1 (None: the last), int64 [B, stop - 1].
+
+        Args:
+            vocabulary: tokens from this number on are never chosen; they only fill the table. None: all may be.
+        """
+        hidden = self.hidden(latents)[:, 1:stop]
+        size = vocabulary or self.head.out_features
+        return chunk_by_chunk(lambda states: self.best(states, size), hidden, self.head.out_features)
+
+    def best(self, states: Tensor, vocabulary: int) -> Tensor:
+        return most_probable(states, self.head.weight, vocabulary)
+
+    def logits(self, latents: Tensor) -> Tensor:
+        """Of every position, [B, max_tokens, V]."""
+        logits: Tensor = self.head(self.hidden(latents))
+        return logits
 
 
 class Reconstruction(NamedTuple):
@@ -170,7 +187,7 @@ class Autoencoder(nn.Module):
 
     def decompress(self, latents: Tensor) -> Tensor:
         """Raw latents [B, N, C] -> logits [B, max_tokens, V]."""
-        return self.decompressor(latents)[1]
+        return self.decompressor.logits(latents)
 
     def hidden(
         self, states: Tensor, visible: Tensor, keep: Tensor | None = None, length: int | None = None

@@ -5,10 +5,12 @@ Axis legend, for this package:
     W model width  C latent width      T text width    V vocabulary         H heads    D head size
 
 Attention runs in `torch.nn.functional.scaled_dot_product_attention`; masks are boolean, True where a key may be seen.
+Short sequences are packed first on a GPU (`packed_texts`).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -17,7 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Rotate = Callable[[Tensor], Tensor]
-"""Turns queries or keys [B, H, Q, D] by their positions, as `Rotary` does."""
+"""Turns queries or keys [B, H, Q, D] by their positions, as `Rotary` does; all heads alike, so both can be given."""
+
+Summands = tuple[Tensor, ...]
+"""What a layer leaves to be added up by the next, in the pass over memory in which that normalises it."""
+
+PACKED_POSITIONS = 128  # of queries or keys that an attention kernel works on at once, whether there are so many or not
+LONGEST_PACKED = 32  # positions of a text; of longer ones there is little to gain
 
 
 class RMSNorm(nn.Module):
@@ -42,6 +50,46 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 def merge_heads(x: Tensor) -> Tensor:
     """[B, H, Q, D] -> [B, Q, H*D]."""
     return x.transpose(1, 2).flatten(2)
+
+
+def begun(x: Tensor) -> Summands:
+    """x and nothing, for the first layer: given the like of what the others are, it needs no compilation of its own."""
+    kind, dtype = x.device.type, x.dtype
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)  # that of a linear map
+    return x, torch.zeros_like(x, dtype=dtype).requires_grad_(x.requires_grad)
+
+
+def added_up(summands: Summands) -> Tensor:
+    return functools.reduce(torch.add, summands)
+
+
+def packed_texts(texts: int, length: int, device: torch.device) -> int:
+    """How many texts of some positions each attend as one sequence, under a mask that keeps them apart.
+
+    An attention kernel of a GPU takes a tile of `PACKED_POSITIONS` queries whatever their number, so of texts with 16
+    it does an eighth of its work in vain for each. Where all are long, or on a CPU, it is one.
+    """
+    if device.type == "cuda" and length <= LONGEST_PACKED:
+        for count in range(PACKED_POSITIONS // length, 1, -1):
+            if texts % count == 0:
+                return count
+    return 1
+
+
+def attend_packed(query: Tensor, key: Tensor, value: Tensor, count: int) -> Tensor:
+    """Attention of every text to itself, `count` texts as one sequence; all [B, H, Q, D], and so is the result."""
+    length = query.shape[2]
+    text = torch.arange(count * length, device=query.device) // length
+    apart = torch.zeros((), dtype=query.dtype, device=query.device).where(text[:, None] == text, -torch.inf)
+    joined = (_join(part, count) for part in (query, key, value))  # each [B / count, H, count * Q, D]
+    attended = functional.scaled_dot_product_attention(*joined, apart)
+    return attended.transpose(1, 2).unflatten(1, (count, length)).flatten(0, 1).transpose(1, 2)
+
+
+def _join(x: Tensor, count: int) -> Tensor:
+    """[B, H, Q, D] -> [B / count, H, count * Q, D]; nothing moves where heads lie within positions."""
+    return x.transpose(1, 2).unflatten(0, (-1, count)).flatten(1, 2).transpose(1, 2)
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -87,10 +135,16 @@ class SelfAttention(nn.Module):
         self, x: Tensor, rotary: Rotate | None = None, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
         """x [B, Q, W] -> [B, Q, W]; mask broadcastable to [B, H, Q, K], True = seen."""
-        query, key, value = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, -1))
-        if rotary is not None:
-            query, key = rotary(query), rotary(key)
-        return self.out(merge_heads(functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)))
+        mapped = self.to_qkv(x)
+        turned, value = mapped.split((mapped.shape[-1] // 3 * 2, mapped.shape[-1] // 3), -1)
+        turned, value = split_heads(turned, 2 * self.heads), split_heads(value, self.heads)
+        query, key = (turned if rotary is None else rotary(turned)).chunk(2, 1)
+        count = packed_texts(len(x), x.shape[1], x.device) if mask is None and not causal else 1
+        if count > 1:
+            attended = attend_packed(query, key, value, count)
+        else:
+            attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        return self.out(merge_heads(attended))
 
 
 class CrossAttention(nn.Module):
@@ -138,8 +192,9 @@ class PerceiverAttention(nn.Module):
 
     def forward(self, stream: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """stream [B, Q, W] and memory [B, M, W], each of its width, and mask [B, 1, 1, Q + M] over (stream, memory),
-        True = seen -> as stream."""
-        query, *own = self.stream_to_qkv(self.stream_norm(stream)).chunk(3, -1)
+        True = seen -> as stream. A stream that is the same for all texts may come once, [1, Q, W]."""
+        mapped = self.stream_to_qkv(self.stream_norm(stream)).expand(len(memory), -1, -1)
+        query, *own = mapped.chunk(3, -1)
         other = self.memory_to_kv(self.memory_norm(memory)).chunk(2, -1)
         key, value = (split_heads(torch.cat(pair, 1), self.heads) for pair in zip(own, other, strict=True))
         query, key = self.query_norm(split_heads(query, self.heads)), self.key_norm(key)

@@ -29,7 +29,18 @@ from torch.nn import functional
 from cosmos.config import DenoiserConfig
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import LatentNormaliser
-from cosmos.models.blocks import CrossAttention, RMSNorm, Rotary, SelfAttention, SwiGLU, project, sinusoid
+from cosmos.models.blocks import (
+    CrossAttention,
+    RMSNorm,
+    Rotary,
+    SelfAttention,
+    Summands,
+    SwiGLU,
+    added_up,
+    begun,
+    project,
+    sinusoid,
+)
 from cosmos.text.encoder import TextEncoder
 
 MAX_PERIOD = 10.0  # of the time embedding, whose argument is t in [0, 1] itself
@@ -70,21 +81,23 @@ class DenoiserBlock(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        stream: Summands,
         rotary: Rotary,
         mask: Tensor | None = None,
         keys_values: tuple[Tensor, Tensor] | None = None,
         source_mask: Tensor | None = None,
-        added: Sequence[Tensor] = (),
-    ) -> Tensor:
-        """`added` are broadcastable to x [B, Q, W] and come on top of it; here and not before, so that a compiled block
-        adds them in the same pass as it normalises."""
+        added: Sequence[Summands] = (),
+    ) -> Summands:
+        """`stream` are summands [B, Q, W] of the input, and so is what is returned of the output; `added` come on top,
+        each broadcastable to it. All are added here, and not before, so that a compiled block does so in the same pass
+        as it normalises."""
+        x = added_up(stream)
         for shift in added:
-            x = x + shift
+            x = x + added_up(shift)
         x = x + self.dropout(self.attention(self.attention_norm(x), rotary, mask))
         if keys_values is not None:
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), keys_values, source_mask))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x, self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class SourceEncoder(nn.Module):
@@ -101,10 +114,10 @@ class SourceEncoder(nn.Module):
 
     def forward(self, states: Tensor, visible: Tensor) -> Tensor:
         """`visible` bool [B, S] must hold at least one True a row."""
-        x = self.project(states)
+        stream = begun(self.project(states))
         for block in self.blocks:
-            x = block(x, self.rotary, visible[:, None, None, :])
-        x = self.output_norm(x)
+            stream = block(stream, self.rotary, visible[:, None, None, :])
+        x = self.output_norm(added_up(stream))
         return x if self.positions is None else x + self.positions.weight[: x.shape[1]]
 
 
@@ -114,8 +127,7 @@ class Denoiser(nn.Module):
     All latents are standardised; `normaliser` says how, and is stored with the weights.
     """
 
-    compiles: ClassVar[tuple[str, ...]] = ("shifts", "begin")  # besides blocks; see `cosmos.runtime.compilation`
-    compiles_in_training: ClassVar[tuple[str, ...]] = ("end",)
+    compiles: ClassVar[tuple[str, ...]] = ("shifts", "begin", "end")  # besides blocks; see `cosmos.runtime.compilation`
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -174,22 +186,23 @@ class Denoiser(nn.Module):
     def forward(
         self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
     ) -> Tensor:
-        """`estimate` None is the same as zeros; `condition` is None for an unconditional model alone."""
+        """`t` may be one time for all texts [1]; `estimate` None is the same as zeros; `condition` is None for an
+        unconditional model alone."""
         layers = self.config.layers
         of_time, of_estimate = (shift.chunk(layers, -1) for shift in self.shifts(t, estimate))
-        x, skips = self.begin(x), []
+        stream, skips = begun(self.begin(x)), list[Summands]()
         for index, block in enumerate(self.blocks):
-            added = [of_time[index], of_estimate[index]]
+            added: list[Summands] = [(of_time[index],), (of_estimate[index],)]
             if index < layers // 2:
-                skips.append(x)
+                skips.append(stream)
             else:
                 added.insert(0, skips.pop())
             source = (None, None) if condition is None else (condition.keys_values[index], condition.mask)
-            x = block(x, self.rotary, None, *source, added)
-        return self.end(x)
+            stream = block(stream, self.rotary, None, *source, added)
+        return self.end(stream)
 
-    def end(self, x: Tensor) -> Tensor:
-        estimate: Tensor = self.output(x)
+    def end(self, stream: Summands) -> Tensor:
+        estimate: Tensor = self.output(added_up(stream))
         return estimate
 
     def shifts(self, t: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:

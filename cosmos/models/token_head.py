@@ -21,8 +21,8 @@ from torch.nn import functional
 from cosmos.runtime.compilation import compiled_if
 
 RowLoss = Callable[..., Tensor]
-"""`loss(logits, *columns)`: a scalar, the sum over rows; logits [R, V], each of the columns [R, ...]. A function of a
-module, as it may be compiled; it widens the logits by itself (`widened`)."""
+"""`loss(logits, *columns, *whole)`: a scalar, the sum over rows; logits [R, V], each of the columns [R, ...], and what
+all chunks are given. A function of a module, as it may be compiled; it widens the logits by itself (`widened`)."""
 
 CHUNK_LOGITS = {
     "cuda": 1 << 25,
@@ -65,21 +65,23 @@ def chunked_loss(
     columns: tuple[Tensor, ...],
     bias: Tensor | None = None,
     compiled: bool = False,
+    whole: tuple[Tensor, ...] = (),
 ) -> Tensor:
     """The loss of the logits states @ table.T + bias, summed over positions: a scalar of the loss's dtype.
 
-    Exact, with the gradients of states, table and bias; columns get none. Under autocast the products are made in its
-    dtype, and the table's gradient is summed over chunks in float32.
+    Exact, with the gradients of states, table and bias; what else the loss is given gets none. Under autocast the
+    products are made in its dtype, and the table's gradient is summed over chunks in float32.
 
     Args:
-        states: [M, W]. table: [V, W]. bias: [V]. columns: what else the loss is given, each [M, ...].
+        states: [M, W]. table: [V, W]. bias: [V].
+        columns: what else the loss is given, each [M, ...]. whole: the same where it is not of a position, as a table.
         compiled: run the loss compiled, for every size of a chunk by itself; to be called within
             `cosmos.runtime.compilation.compiled`.
     """
     with_gradient = torch.is_grad_enabled()
     result: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
         compiled_if(compiled, loss, static=True), with_gradient, bias is not None, states, table,
-        table.new_zeros(0) if bias is None else bias, *columns,
+        table.new_zeros(0) if bias is None else bias, len(columns), *columns, *whole,
     )  # fmt: skip
     return result
 
@@ -161,8 +163,10 @@ class _ChunkedLoss(torch.autograd.Function):
         states: Tensor,
         table: Tensor,
         bias: Tensor,
-        *columns: Tensor,
+        count: int,
+        *given: Tensor,
     ) -> Tensor:
+        columns, whole = given[:count], given[count:]
         kind, rows = states.device.type, chunk_rows(states.device, len(table))
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype
         narrow, table_narrow = states.to(dtype), table.to(dtype)
@@ -178,7 +182,8 @@ class _ChunkedLoss(torch.autograd.Function):
                 logits = narrow[here] @ table_narrow.T  # [R, V]
                 if has_bias:
                     logits += bias.to(dtype)
-                part, gradient = _value_and_gradient(loss, logits, [column[here] for column in columns], any(wanted))
+                others = [*(column[here] for column in columns), *whole]
+                part, gradient = _value_and_gradient(loss, logits, others, any(wanted))
                 total = part if total is None else total + part
                 if of_states is not None:
                     torch.mm(gradient, table_narrow, out=of_states[here])
@@ -199,12 +204,12 @@ class _ChunkedLoss(torch.autograd.Function):
 
 
 def _value_and_gradient(
-    loss: RowLoss, logits: Tensor, columns: list[Tensor], with_gradient: bool
+    loss: RowLoss, logits: Tensor, others: list[Tensor], with_gradient: bool
 ) -> tuple[Tensor, Tensor]:
     """The loss of a chunk and its gradient by the logits, which are nothing where no gradient is asked for."""
     if not with_gradient:
-        return loss(logits, *columns), logits
+        return loss(logits, *others), logits
     with torch.enable_grad():
-        part = loss(logits.requires_grad_(), *columns)
+        part = loss(logits.requires_grad_(), *others)
         (gradient,) = torch.autograd.grad(part, logits)
     return part.detach(), gradient

@@ -2,8 +2,8 @@
 
 The repeated blocks of a network are compiled, not the network: blocks of one class and one shape of input share one
 compilation, so twelve cost as much as one (PyTorch's recipe of regional compilation). What lies around the blocks is
-compiled where it is worth it: methods that the class of a network or block names in `compiles`, or that of any part in
-`compiles_in_training`, and functions of tensors (`compiled_if`) where their caller is told to.
+compiled where it is worth it: methods that the class of any part of a network names in `compiles`, and functions of
+tensors (`compiled_if`) where their caller is told to.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]  # module, name of it
 
 
 def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) -> Compiled:
-    """Methods to be compiled at their first call: forward of every block, and what networks and blocks name in
-    `compiles`.
+    """Methods to be compiled at their first call: forward of every block, and what parts of networks have named.
 
     Every size is compiled by itself, which is faster once it is made; whoever trains pads batches to few lengths. (With
     a symbolic length, the backward pass of a decompressor's layer that Inductor of torch 2.11 makes reads beyond a
@@ -77,11 +76,8 @@ def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) ->
     """
     keep_compilations()
     methods = [(block, "forward") for block in blocks(networks)]
-    both = dict.fromkeys([*networks.values(), *blocks(networks)])
-    methods += [(module, name) for module in both for name in getattr(module, "compiles", ())]
-    if training:
-        parts = dict.fromkeys(part for network in networks.values() for part in network.modules())
-        methods += [(part, name) for part in parts for name in getattr(part, "compiles_in_training", ())]
+    parts = dict.fromkeys(part for network in networks.values() for part in network.modules())
+    methods += [(part, name) for part in parts for name in getattr(part, "compiles", ())]
     how: dict[str, Any] = {"backend": BACKEND, "dynamic": False, "fullgraph": not training}
     return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
 

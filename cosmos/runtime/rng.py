@@ -80,7 +80,7 @@ class CounterRNG:
         compiled: integers are hashed, and uniform numbers made, by compiled code, which gives the same numbers.
         fused: logarithms and cosines are compiled too, so that normals are one pass over memory. A compiler's may
             differ in the last bit of float64 (on a CPU they do): the same normals in float32, but for the last bit of
-            one in many millions. So it is for training, and texts are generated without.
+            one in many millions, which is far less than what compiling the networks changes.
     """
 
     def __init__(self, seeds: Tensor, compiled: bool = False, fused: bool = False) -> None:
@@ -135,13 +135,31 @@ class CounterRNG:
         """float64 in (0, 1), never 0 or 1, [B, *shape]."""
         return compiled_if(self.compiled, _uniform)(*self.draw(math.prod(shape))).view(len(self), *shape)
 
+    def uniforms(self, draws: int, *shape: int) -> Tensor:
+        """As many draws of `uniform` as `draws`, one after the other but made at once: [draws, B, *shape]."""
+        drawn = compiled_if(self.compiled, _uniform)(*self.draws_of(draws, math.prod(shape)))
+        return drawn.view(draws, len(self), *shape)
+
+    def draws_of(self, draws: int, count: int) -> tuple[Tensor, Tensor]:
+        """The next `draws` draws of `count` numbers a row each: their streams int64 [draws * B], and places as in
+        `draw`."""
+        numbers = torch.arange(self.draws + 1, self.draws + draws + 1, device=self.keys.device)
+        self.draws += draws
+        place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
+        return (self.keys + (numbers * _GOLDEN)[:, None]).flatten(), place * _GOLDEN
+
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal, shape [B, *shape]; values lie within 6.7."""
-        stream, place = self.draw(math.prod(shape))
+        return self._normal(self.draw(math.prod(shape)), dtype).view(len(self), *shape)
+
+    def normals(self, draws: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """As many draws of `normal` as `draws`, one after the other but made at once: [draws, B, *shape]."""
+        return self._normal(self.draws_of(draws, math.prod(shape)), dtype).view(draws, len(self), *shape)
+
+    def _normal(self, draw: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:
         if self.fused:
-            return compiled_if(self.compiled, normal_at)(stream, place, dtype).view(len(self), *shape)
-        bits = compiled_if(self.compiled, _hash)(stream, place)
-        return _standard_normal(bits).to(dtype).view(len(self), *shape)
+            return compiled_if(self.compiled, normal_at)(*draw, dtype)
+        return _standard_normal(compiled_if(self.compiled, _hash)(*draw)).to(dtype)
 
 
 def normal_like(x: Tensor, generator: torch.Generator | CounterRNG) -> Tensor:

@@ -16,16 +16,29 @@ _NUMERIC = frozenset(".,:")  # no space after, between two digits
 _MARKS = _CLOSING | _OPENING | _JOINING | frozenset('"')  # all that decides spaces; a word never does
 
 
-def words(pieces: Sequence[str]) -> list[str]:
-    """Join the pieces of each word: `##s` belongs to the piece before it."""
-    joined: list[str] = []
-    for piece in pieces:
-        continues = piece.startswith("##") and len(piece) > 2
-        if continues and joined:
-            joined[-1] += piece[2:]
-        else:
-            joined.append(piece[2:] if continues else piece)
-    return joined
+SEPARATOR = "\x00"  # of words, where pieces are put together; it stands in no piece
+
+
+def separated(piece: str) -> str:
+    """A piece as it is put behind others: `##s` belongs to the word before it, all else begins one."""
+    continues = piece.startswith("##") and len(piece) > 2
+    return piece[2:] if continues else f"{SEPARATOR}{piece}"
+
+
+def may_be_mark(piece: str) -> bool:
+    """Whether a text without such pieces has words alone."""
+    return separated(piece).removeprefix(SEPARATOR) in _MARKS
+
+
+def words(text: str) -> list[str]:
+    """The words of pieces that are `separated` and put together; what continues a word begins one where there is none
+    before."""
+    return text.removeprefix(SEPARATOR).split(SEPARATOR) if text else []
+
+
+def only_words(text: str) -> str:
+    """As `with_spaces` of `words`, where no piece of the text may be a mark."""
+    return text.removeprefix(SEPARATOR).replace(SEPARATOR, " ")
 
 
 def _is_word(token: str) -> bool:
@@ -43,16 +56,20 @@ def _apostrophe(left: str, right: str, quoting: bool) -> tuple[bool, bool]:
 
 def detokenise(pieces: Sequence[str]) -> str:
     """Text of WordPiece tokens (without specials), with spaces where English has them."""
-    tokens = words(pieces)
+    return with_spaces(words("".join(map(separated, pieces))))
+
+
+def with_spaces(tokens: Sequence[str]) -> str:
+    """Words and marks as a text, with spaces where English has them; words between two marks are joined at once."""
     text: list[str] = []
     glued = True  # no space before the next token
     double = single = False  # an open quotation
-    for i, token in enumerate(tokens):
-        if token not in _MARKS:
-            text += [token] if glued or not i else [" ", token]
+    done = 0  # tokens that are in the text
+    for i in [i for i, token in enumerate(tokens) if token in _MARKS]:
+        if done < i:
+            text += ["" if glued else " ", " ".join(tokens[done:i])]
             glued = False
-            continue
-        left = tokens[i - 1] if i else ""
+        token, left = tokens[i], tokens[i - 1] if i else ""
         right = tokens[i + 1] if i + 1 < len(tokens) else ""
         before, after = glued, False  # whether it clings to what is before and after it
         if token == "'":
@@ -72,8 +89,10 @@ def detokenise(pieces: Sequence[str]) -> str:
             after = digits or (token == "." and _abbreviates(tokens, i))
         elif token in _OPENING:
             after = True
-        text += [token] if before or not i else [" ", token]
-        glued = after
+        text += ["" if before or not i else " ", token]
+        glued, done = after, i + 1
+    if done < len(tokens):
+        text += ["" if glued else " ", " ".join(tokens[done:])]
     return "".join(text)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json, write_bytes
 from cosmos.io.typed_json import AnyJson, read_as
-from cosmos.text.detokenise import detokenise
+from cosmos.text.detokenise import may_be_mark, only_words, separated, with_spaces, words
 from cosmos.text.round_trip import SPECIALS as SPECIALS
 from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokenizer_of
 
@@ -80,6 +80,9 @@ class Vocabulary:
         if max(numbers) >= tokenizer.get_vocab_size():
             raise UserError("The tokenizer leaves out numbers between those of its tokens; restore it from a copy.")
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
+        own = tuple(enumerate(self.pieces))[len(SPECIALS) :]
+        self._separated = [*("" for _ in SPECIALS), *(separated(piece) for _, piece in own)]
+        self._marks = frozenset(number for number, piece in own if may_be_mark(piece))
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
         self.to_compact[self.to_full] = torch.arange(len(numbers))
@@ -142,8 +145,13 @@ class Vocabulary:
     def _decode(self, row: Sequence[int]) -> Decoded:
         finished = SEP in row
         before_end = row[: row.index(SEP)] if finished else row
-        pieces = [self.pieces[i] for i in before_end if len(SPECIALS) <= i < len(self.pieces)]
-        return Decoded(detokenise(pieces), len(before_end) + finished, finished)
+        known = before_end
+        if known and not 0 <= min(known) <= max(known) < len(self):
+            known = [number for number in known if 0 <= number < len(self)]
+        strings = self._separated
+        text = "".join([strings[number] for number in known])
+        text = only_words(text) if self._marks.isdisjoint(known) else with_spaces(words(text))
+        return Decoded(text, len(before_end) + finished, finished)
 
     def save(self, path: Path) -> None:
         stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}

@@ -19,7 +19,6 @@ from __future__ import annotations
 import gc
 import math
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
+from cosmos.io.terminal import tell
 from cosmos.io.typed_json import AnyFloat, AnyJson, read_as
 from cosmos.training import resume
 from cosmos.training.batches import Batch, BringsOrder, Dataset, EpochSampler, Prefetcher, Rows, hashed, row_seeds
@@ -337,7 +337,7 @@ class _Trainer:
         groups, header = point
         if self.points.passed_over is not None and self.processes.rank == 0:
             said = str(self.points.passed_over).partition(";")[0].rstrip(".")
-            warnings.warn(f"{said}; going on from the point before, {self.points.previous.name}.", stacklevel=2)
+            tell(f"{said}; going on from the point before, {self.points.previous.name}.")
         stored = read_as(_StoredPoint, header, str(self.points.current), "delete its folder, and run again")
         resume.check_arguments(self.stage.name, self.run.workdir, stored["arguments"], self.arguments)
         names = list(self.step.parameters)

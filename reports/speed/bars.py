@@ -7,7 +7,7 @@ the machine can do, generating must cost no more than its network calls, and tra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.records.schema import canonical_json
 from benchmarks.speed.schema import Ceilings, Speed, SpeedRecord
@@ -17,7 +17,8 @@ from reports.table import Bar
 PRESET = "base"
 STATIC_RATIO = {1: 8.0, 512: 2.5}  # batch -> how much faster than `generate` the static cache must be
 STEP_MS = {(16, 1): 0.45, (16, 512): 5.0, (128, 512): 32.0}  # (latents, batch) -> the most a denoiser call may take
-BEYOND_PARTS = 0.05
+DECODER_MS = {(16, 64): 3.3, (16, 512): 24.75}  # likewise of the decompressor, which reads its tokens itself
+BEYOND_PARTS = 0.10
 TRAINING_SHARE = {("diffusion", 128): 0.35, ("autoencoder", 16): 0.30}  # (stage, latents) -> share of the matrix peak
 
 
@@ -55,7 +56,8 @@ def shares(record: SpeedRecord, ceilings: Ceilings | None) -> tuple[float, float
 def bars(speed: Speed) -> tuple[Bar, ...]:
     """Every bar, in the order of the module's constants."""
     done = [r for r in speed.measured if r.status == "done" and r.subject.preset == PRESET]
-    return (*_static(done), *_steps(done), *_parts(done), *_training(done, speed.ceilings))
+    calls = (*_calls(done, "denoiser", STEP_MS), *_calls(done, "decompressor", DECODER_MS))
+    return (*_static(done), *calls, *_parts(done), *_training(done, speed.ceilings))
 
 
 def latents(record: SpeedRecord) -> int | None:
@@ -91,14 +93,14 @@ def _alike(served: SpeedRecord, plain: SpeedRecord) -> bool:
     return same and served.subject.batch == plain.subject.batch
 
 
-def _steps(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
-    for (count, batch), asked in STEP_MS.items():
+def _calls(done: Sequence[SpeedRecord], network: str, most: Mapping[tuple[int, int], float]) -> Iterator[Bar]:
+    for (count, batch), asked in most.items():
         milliseconds = [
-            1e3 * record.parts["denoiser"]
+            1e3 * record.parts[network]
             for record in _cosmos(done, "generation")
-            if latents(record) == count and record.subject.batch == batch and "denoiser" in record.parts
+            if latents(record) == count and record.subject.batch == batch and network in record.parts
         ]
-        what = f"one denoiser call of Cosmos with {count} latents at batch {batch}"
+        what = f"one {network} call of Cosmos with {count} latents at batch {batch}"
         yield _bar(what, f"at most {asked:g} ms", min(milliseconds, default=None), "ms", most=asked)
 
 

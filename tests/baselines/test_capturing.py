@@ -61,7 +61,7 @@ def calls_of(system: Any, setting: Any) -> int:
 
         return setting.candidates * network_calls(setting, SCHEDULE)
     if hasattr(setting, "solver"):
-        diffusion = system.two_stages().diffusion
+        diffusion = system.latent_recipe().diffusion
         without = replace(setting, guidance=1.0)  # nothing guides where there is no source
         return getattr(setting, "candidates", 1) * network_calls(without, make_schedule(diffusion.schedule))
     return setting.steps

@@ -156,6 +156,25 @@ def test_only_the_decoder_is_moved() -> None:
     assert moved >= {"head.weight", "from_latent.weight", "to_text.weight"}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_where_a_step_is_compiled_so_is_what_the_decoder_reads(compiled: bool) -> None:
+    given, data = list[bool](), TensorDataset({"tokens": torch.zeros(4, 7, dtype=torch.int64)})
+
+    def read(decoder: nn.Module, latents: Tensor, source: None, batch: Batch, compiled: bool) -> tuple[Tensor, Tensor]:
+        given.append(compiled)
+        return latents.sum(), latents.new_ones(())
+
+    def inputs(batch: Batch) -> tuple[Tensor, None]:
+        return torch.zeros(4, DENOISER.latents, DENOISER.latent_width), None
+
+    denoiser = Denoiser(dataclasses.replace(DENOISER, source_width=None))
+    stage = adaptation_stage(nn.Linear(1, 1), read, inputs, denoiser, DIFFUSION, AdaptationConfig(), data, None)
+    seeds = CounterRNG(torch.arange(4))
+    seeds.fused = compiled  # and nothing else of it, as a compiler is slow
+    stage.loss(stage.network, Batch({}), seeds)
+    assert given == [compiled]
+
+
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
     return TextEncoder(str(tiny_encoder(tmp_path_factory.mktemp("encoder"))))
@@ -197,7 +216,7 @@ def test_the_loss_on_denoised_latents_falls(two: tuple[Pipeline, Pipeline, Any],
             source, seeds = SourceStates(*sources), CounterRNG(torch.arange(20))
             estimate = denoised(denoiser, clean, adapted.diffusion, config, seeds, source)
             batch = Batch({"tokens": tokens[:, : mask.shape[1]], "mask": mask})
-            total, weight = decompressor_reads(denoiser)(decompressor, estimate, source, batch)
+            total, weight = decompressor_reads(denoiser)(decompressor, estimate, source, batch, False)
             losses.append(float(total / weight))
     assert losses[1] < 0.9 * losses[0]
     history = [loss for _, loss in trained.notes["adaptation"]["notes"]["validation_losses"]]
@@ -261,7 +280,7 @@ def test_what_is_read_out_has_the_value_and_gradients_of_logits_of_all_positions
     decompressor.head.register_forward_hook(lambda *_: calls.append(1))
     for rows in ({}, {"positions": positions}):
         batch = Batch({"tokens": tokens, "mask": mask, **rows})
-        total, weight = decompressor_reads(denoiser)(decompressor, latents, None, batch)
+        total, weight = decompressor_reads(denoiser)(decompressor, latents, None, batch, False)
         assert float(weight) == 15 and not calls  # no logits of all positions are made
         torch.testing.assert_close(total, wanted)
         for mine, theirs in zip(torch.autograd.grad(total, list(decompressor.parameters())), gradients, strict=True):
@@ -276,7 +295,7 @@ def test_where_shapes_are_fixed_only_the_positions_of_the_batch_are_decompressed
     decompressor.to_text.register_forward_hook(lambda _, given, made: lengths.append(made.shape[1]))
     for fixed in (False, True):
         latents = torch.zeros(2, DENOISER.latents, DENOISER.latent_width)
-        decompressor_reads(denoiser)(decompressor, latents, None, Batch(rows, fixed))
+        decompressor_reads(denoiser)(decompressor, latents, None, Batch(rows, fixed), False)
     assert lengths == [AUTOENCODER.max_tokens, 5]
 
 

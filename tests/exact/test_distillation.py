@@ -221,7 +221,7 @@ class Flow(nn.Module):
         self.given: list[bool] = []
 
     def forward(self, x: Tensor, t: Tensor, estimate: Tensor, condition: None) -> Tensor:
-        self.given.append(bool(estimate.any()))
+        self.given.append(estimate is not None and bool(estimate.any()))
         [node] = {min(range(self.grid.steps), key=lambda i: abs(self.grid.t[i] - float(time))) for time in t}
         return landing(self.grid, x, node, node + 1).float()
 

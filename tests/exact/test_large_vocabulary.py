@@ -24,6 +24,7 @@ from baselines.token_diffusion.uniform import LAST_TIME, ancestral, posterior, s
 from cosmos.runtime.rng import CounterRNG
 
 sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import surest_of
 from known_texts import (
     SLIPS,
     L,
@@ -180,9 +181,9 @@ def surest_first_as_the_authors_wrote_it(shares: list[int], threshold: float | N
 def test_the_surest_first_gives_one_text_a_thousand_times(steps: int, most: float) -> None:
     """Without a source nothing is random, so all texts are one: no setting for tasks that have none."""
     given, calls = {"steps": steps, "mask_id": MASK}, min(steps, L)
-    surest = masked_samplers.confidence(masked_denoise, masks(), **given)
+    surest = masked_samplers.confidence(surest_of(masked_denoise, MASK), masks(), **given)
     assert torch.equal(surest, surest_first_as_the_authors_wrote_it([L // calls] * calls, None))
-    at_once = masked_samplers.threshold(masked_denoise, masks(), threshold=0.9, **given)
+    at_once = masked_samplers.threshold(surest_of(masked_denoise, MASK), masks(), threshold=0.9, **given)
     assert torch.equal(at_once, surest_first_as_the_authors_wrote_it([L // calls] * calls, 0.9))
     for texts in (surest, at_once):
         assert float(slips(texts).mean()) <= most and len(texts.unique(dim=0)) == 1

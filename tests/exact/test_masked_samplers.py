@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,9 @@ from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.masked_samplers import ancestral, dense_rank, first_hitting, opening_steps, threshold
 from baselines.token_diffusion.remasking import Loop, Rule, most_remasking, opening_share, remask
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import surest_of
 
 V, L = 3, 3
 MASK = V
@@ -143,7 +148,7 @@ def test_what_is_given_stays_in_every_sampler(joint: Tensor) -> None:
         ancestral(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True),
         first_hitting(Counted(joint), start, steps=L, mask_id=MASK, seeds=seeds),
         remask(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, rule="rescale"),
-        threshold(Counted(joint), start, steps=L, mask_id=MASK, threshold=0.5),
+        threshold(surest_of(Counted(joint), MASK), start, steps=L, mask_id=MASK, threshold=0.5),
     ):
         assert bool((texts[:, 1] == 2).all()) and bool((texts < MASK).all())
 
@@ -173,7 +178,7 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
         seen.append(sequence)
         return torch.stack([torch.zeros(5), sure, torch.full((5,), 9.0)], -1)[None].expand(len(sequence), 5, 3)
 
-    end = threshold(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
+    end = threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
     assert [row[0].tolist() for row in seen] == [
         [2, 2, 2, 2, 2],
         [2, 1, 2, 1, 2],  # both above 0.9
@@ -182,10 +187,12 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
     ]
     assert end.tolist() == [[1, 1, 1, 1, 1]]
     seen.clear()
-    threshold(predict, torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
+    threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
     assert len(seen) == 2  # never more calls than steps, and nothing left masked
     seen.clear()
-    assert threshold(predict, torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [[1] * 5]
+    assert threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [
+        [1] * 5
+    ]
     assert len(seen) == 1
 
 
@@ -341,7 +348,7 @@ def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
         lambda p, c, s: first_hitting(p, c, steps=2, mask_id=MASK, seeds=s),
         lambda p, c, s: remask(p, c, steps=6, schedule=EXACT, mask_id=MASK, seeds=s, rule="conf"),
         lambda p, c, s: remask(p, c, steps=6, schedule=Loop(), mask_id=MASK, seeds=s, rule="loop", eta=0.1),
-        lambda p, c, s: threshold(p, c, steps=3, mask_id=MASK, threshold=0.4),
+        lambda p, c, s: threshold(surest_of(p, MASK), c, steps=3, mask_id=MASK, threshold=0.4),
     ],
 )
 def test_a_row_does_not_depend_on_the_others(sampler: Callable[..., Tensor], joint: Tensor) -> None:

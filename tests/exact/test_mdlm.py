@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,9 @@ from torch import Tensor
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule, token_nll, weight
 from baselines.token_diffusion.masked_samplers import ancestral, confidence
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import surest_of
 
 V, L = 3, 3
 MASK = V  # the mask comes after the words
@@ -147,7 +152,7 @@ def test_confidence_opens_the_surest_positions_first() -> None:
 
     start = torch.full((2, 4), 2)
     start[1, 1] = 0  # a position that is given
-    end = confidence(predict, start, steps=2, mask_id=2)
+    end = confidence(surest_of(predict, 2), start, steps=2, mask_id=2)
     assert seen[1].tolist() == [[2, 1, 2, 1], [2, 0, 2, 1]]
     assert end.tolist() == [[1, 1, 1, 1], [1, 0, 1, 1]]
 
@@ -165,5 +170,5 @@ def test_samplers_leave_no_mask_and_call_as_often_as_they_say(joint: Tensor, ste
     seeds = CounterRNG(torch.arange(7))
     texts = ancestral(predict, start, steps=steps, schedule=LogLinear(), mask_id=MASK, seeds=seeds)
     assert calls == steps and bool((texts < MASK).all())
-    texts = confidence(predict, start, steps=steps, mask_id=MASK)
+    texts = confidence(surest_of(predict, MASK), start, steps=steps, mask_id=MASK)
     assert calls == steps + min(steps, L) and bool((texts < MASK).all())

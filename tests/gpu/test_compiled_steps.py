@@ -15,7 +15,7 @@ from torch.nn import functional
 from baselines import registry
 from baselines.contract import Budget, Corpus, Limits, RandomTraining
 from benchmarks.data import world
-from benchmarks.speed import step_lines, step_table
+from benchmarks.speed import step_lines, step_table, timed_steps
 from cosmos.config import LADDER
 from cosmos.models.corruption import corrupt
 from cosmos.models.token_head import chunk_rows, summed_nll
@@ -52,12 +52,12 @@ def test_compiled_and_recorded_steps_train_the_same_weights(name: str, device: s
 
 
 @pytest.mark.parametrize("name", ["autoencoder-16", "gpt2"])
-def test_a_training_on_texts_of_many_lengths_survives_its_own_compiler(name: str, device: str, tmp_path: Path) -> None:
+def test_a_training_on_texts_of_many_lengths_survives_its_own_compiler(name: str, device: str) -> None:
     """With a symbolic length, Inductor's backward pass of the second length failed."""
     line = step_lines.lines_named((name,))[0]
     ways = {"compile": True, "cuda_graph": True, "length_buckets": 4, "batch_size": 64}
     asked = RandomTraining(line.stage, 150, 2048, 8000, ways)
-    trained, _ = step_lines.train_steps(line, asked, {}, tmp_path, device, lambda step: None)
+    trained, _ = timed_steps.train(step_lines.system_of(line, {}), asked, device, lambda step: None)
     notes = trained.notes["preparation"]
     assert notes["compiled"] and notes["recorded"] and len(notes["lengths"]) == 4
     assert trained.steps == 150  # and a loss that is not finite would have been an error

@@ -25,13 +25,13 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "timing", "stats", "data", "metrics", "planning", "running", "speed",
+        "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning", "running", "speed",
         "tuning", "tracking", "cli", "__main__",
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "content", "html", "markdown",
-        "latex", "compact", "__init__", "speed", "comparison",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "costs", "content", "html",
+        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

@@ -5,7 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.records.validity import throughput
 from reports import content
+from reports.dataframes import read_run
+from reports.panels import panels
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sentences import reading, trained
@@ -67,7 +70,7 @@ def test_speed_is_claimed_only_beyond_the_noise(fake_run, tmp_path):
     assert "is within the noise of the timing" in reading(fake_run, tmp_path)
 
 
-def test_a_doubtful_timing_keeps_others_from_being_called_the_fastest(fake_run, tmp_path):
+def test_a_doubtful_throughput_never_ranks_and_the_others_do(fake_run, tmp_path):
     trained(fake_run)
     for place, (header, *rest) in enumerate(fake_run.cells):
         if header.cell.system == "mdlm":  # the fastest
@@ -75,13 +78,48 @@ def test_a_doubtful_timing_keeps_others_from_being_called_the_fastest(fake_run, 
     folder = fake_run.write(tmp_path / "run")
     section = content.build(folder, folder / "report").sections[0]
     text = " ".join(section.reading)
-    assert "Of those whose timing is valid, cosmos (fast) makes the most texts per second" in text
+    assert "Of those whose throughput is valid, cosmos (fast) makes the most texts per second" in text
     speeds = [
         [column.title for column in section.glance.columns].index(t) for t in ("Latency of one text", "Throughput")
     ]
     rows = {row.title: [row.cells[place] for place in speeds] for row in section.glance.blocks[0].rows}
-    assert not any(cell.mark for cells in rows.values() for cell in cells)
-    assert all(cell.doubtful for cell in rows["mdlm"])
+    assert all(cell.doubtful and not cell.mark for cell in rows["mdlm"])
+    assert [cell.mark for cell in rows["cosmos"]] == ["best", "best"]
+
+
+def test_a_doubtful_latency_does_not_void_a_good_throughput(fake_run, tmp_path):
+    """The fastest and best entry lost its throughput to five shaky single texts; another was named as the fastest."""
+    trained(fake_run)
+    for place, (header, *rest) in enumerate(fake_run.cells):
+        if header.cell.system == "mdlm":  # the fastest
+            doubt = {"valid": False, "reasons": ["stalls: 3 of 5 calls"]}
+            quantities = {"latency": doubt, throughput(header.batch_size): {"valid": True, "reasons": []}}
+            verdict = {"valid": False, "reasons": ["latency: stalls: 3 of 5 calls"], "quantities": quantities}
+            fake_run.cells[place] = (replace(header, verdict=verdict), *rest)
+    folder = fake_run.write(tmp_path / "run")
+    section = content.build(folder, folder / "report").sections[0]
+    assert any(sentence.startswith("mdlm (steps-8) makes the most texts per second") for sentence in section.reading)
+    latency, rate = next(row for row in section.glance.blocks[0].rows if row.title == "mdlm").cells[1:3]
+    assert latency.doubtful and "latency of one text not valid: stalls: 3 of 5 calls" in latency.notes
+    assert not rate.doubtful and rate.mark == "best"
+
+
+def test_a_call_that_stalled_counts_in_no_speed(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, scores = fake_run.cells[0]
+    slow = replace(next(t for t in timings if t.kind == "batch"), index=90, seconds=20.0)
+    again = replace(slow, kind="sweep", index=0, seconds=timings[1].seconds)
+    stalled = {"stalled": [{"kind": "batch", "index": 90, "reason": "20 s, of which it worked 1 s"}]}
+    speed = []
+    for verdict in ({"valid": True}, {"valid": True, **stalled}):
+        fake_run.cells[0] = (replace(header, verdict=verdict), samples, [slow, *timings, again], scores)
+        [record] = read_run(fake_run.write(tmp_path / f"run{len(speed)}")).records
+        [entry] = panels([record])[0].entries
+        speed.append((entry.throughput.n, entry.throughput.value, dict(entry.sweep)))
+    whole = len([t for t in timings if t.kind == "batch"])
+    assert (speed[0][0], speed[1][0]) == (whole + 2, whole + 1)
+    assert speed[1][1] > 2 * speed[0][1]
+    assert speed[0][2] == speed[1][2] == {}
 
 
 def test_the_front(fake_run, tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports.numbers import common_decimals, decimals, fixed, listed, p_value, significant, written
-from reports.quantities import latency, throughput
+from reports.quantities import Quantity, latency, throughput
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,16 @@ def test_written():
     assert written(1.0, 1.0, 1.0) == ("1.00", "[1.00, 1.00]")
     assert written(0.0, 0.0, 0.0) == ("0.0", "[0.0, 0.0]")
     assert written(0.5, 0.4, 0.6, places=3) == ("0.500", "[0.400, 0.600]")
+
+
+def test_no_rate_is_rounded_away_by_its_own_interval():
+    """A stall of 20 s in one of eight batches was printed as 0 [0, 900] texts a second."""
+    assert written(8.9, 0.0, 900.0) == ("9", "[0, 900]")
+    assert written(79.3, 8.0, 912.0) == ("80", "[10, 910]")
+    assert written(14.0, 0.0, 900.0) == ("14", "[0, 900]")
+    assert written(0.0004, 0.0, 0.02, places=2) == ("0.0004", "[0.0000, 0.0200]")
+    assert written(0.0004, None, None, places=2) == ("0.0004", "")
+    assert written(0.004, 0.001, 0.011, places=2) == ("0.004", "[0.001, 0.011]")
 
 
 def test_small_words():
@@ -72,3 +82,23 @@ def test_throughput_is_texts_over_seconds():
     assert found.low < found.value < found.high
     assert throughput(frame[:2]).low is None
     assert throughput(frame[:0]).value is None
+
+
+def test_the_interval_of_throughput_is_over_processes_where_there_are_several():
+    """Calls within one share its luck: here each process is steady, and they differ by a tenth."""
+    rows = [(10, seconds, process) for process, seconds in enumerate((0.9, 1.0, 1.1)) for _ in range(20)]
+    frame = pd.DataFrame(rows, columns=["texts", "seconds", "process"])
+    several, together = throughput(frame), throughput(frame.assign(process=0))
+    assert several.value == together.value == pytest.approx(10.0)
+    assert several.high - several.low > 5 * (together.high - together.low)
+    assert several.low == pytest.approx(10.0 * np.exp(-4.302653 * np.log([1 / 0.9, 1, 1 / 1.1]).std(ddof=1) / 3**0.5))
+
+
+def test_rates_of_words_need_records_that_tell_them():
+    frame = pd.DataFrame({"texts": [10, 10], "seconds": [1.0, 1.0], "words": [80.0, 60.0], "tokens": [90.0, np.nan]})
+    assert throughput(frame, "words").value == pytest.approx(70.0)
+    silent = frame.assign(words=0.0)  # nobody wrote a word
+    assert throughput(pd.concat([silent, silent]), "words") == Quantity(0.0, n=4)
+    part = pd.concat([silent.assign(process=0), *(frame.assign(process=n) for n in (1, 2))])
+    assert throughput(part, "words").low is None
+    assert throughput(frame, "tokens").reason == "not run: no record says how many tokens were kept"

@@ -47,13 +47,15 @@ def works(system: LatentDiffusionSystem) -> None:
         latents = torch.zeros(2, sizes.latents, sizes.latent_width)
         if hasattr(model.decoder, "compress"):
             latents = model.decoder.compress(states, mask)
-        loss, _ = diffusion_loss(model.denoiser, latents, system.two_stages().diffusion, seeds, source)
+        loss, _ = diffusion_loss(model.denoiser, latents, system.latent_recipe().diffusion, seeds, source)
         system.model = model
         if hasattr(model.decoder, "decoder"):  # word by word
             logits = model.decoder.decoder.teach(torch.zeros(2, 5, dtype=torch.int64), latents)
+            assert logits.shape == (2, 5, 96)
         else:
-            logits = system.logits(latents, source)
-    assert loss.shape == () and logits.shape[0] == 2 and logits.shape[-1] == 96
+            tokens = system.decode(latents, source, 90)
+            assert len(tokens) == 2 and tokens.shape[1] < shape["length"] and tokens.dtype == torch.int64
+    assert loss.shape == ()
 
 
 OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that their keys are refused
@@ -71,7 +73,7 @@ def test_every_size_works_or_is_refused_with_a_sentence(name: str, key: str) -> 
             try:
                 recipe = change_recipe(name, kind, kind.presets["nano"], {key: CliValue(value)}, task.limits)
                 system = kind(recipe, task.limits)
-                system.two_stages()
+                system.latent_recipe()
             except UserError as error:
                 said.append(str(error))
                 continue

@@ -81,11 +81,11 @@ def test_the_readers_error_is_that_of_the_tokens_and_moves_the_estimate_alone() 
     tokens = torch.randint(0, 12, (2, 6), generator=generator).masked_fill(~mask, 0)
     found = decoder_cross_entropy(network, states, source, {"tokens": tokens, "mask": mask})
     with torch.no_grad():
-        every = torch.log_softmax(network(states, source), -1)
-    for row, length in enumerate((6, 2)):
-        expected = -every[row, :length].gather(-1, tokens[row, :length, None]).mean()
-        assert found[row].item() == pytest.approx(expected.item(), rel=1e-5)
-    found.sum().backward()
+        every = torch.log_softmax(network.head(network.hidden(states, source)), -1)
+    rows = ((0, 6), (1, 2))
+    expected = sum(-every[row, :length].gather(-1, tokens[row, :length, None]).mean().item() for row, length in rows)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    found.backward()
     assert states.grad is not None and float(states.grad.abs().sum()) > 0
     assert all(parameter.grad is None for parameter in network.parameters())
     with pytest.raises(UserError, match="must not be negative"):
@@ -133,11 +133,16 @@ def test_the_decoder_sees_all_states_and_the_source_without_its_padding() -> Non
     states = torch.randn(2, 6, 8, generator=generator)
     given = torch.randn(2, 4, 8, generator=generator)
     mask = torch.tensor([[True, True, True, False], [True, True, False, False]])
-    logits = model(states, SourceStates(given, mask))
-    assert logits.shape == (2, 6, 12)
-    padded = torch.where(mask[..., None], given, 99.0)
-    assert (model(states, SourceStates(padded, mask)) - logits).abs().max() < 1e-5
-    assert (model(states, SourceStates(given + 1.0, mask)) - logits).abs().max() > 1e-3
+
+    def logits(states: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = model.head(model.hidden(states, SourceStates(given, mask)))
+        return found
+
+    plain = logits(states, given)
+    assert plain.shape == (2, 6, 12)
+    assert torch.equal(model(states, SourceStates(given, mask), 5, 9), plain[:, 1:5, :9].argmax(-1))
+    assert (logits(states, torch.where(mask[..., None], given, 99.0)) - plain).abs().max() < 1e-5
+    assert (logits(states, given + 1.0) - plain).abs().max() > 1e-3
     moved = states.clone()
     moved[:, 5] += 1.0
-    assert (model(moved, SourceStates(given, mask)) - logits)[:, 0].abs().max() > 1e-4
+    assert (logits(moved, given) - plain)[:, 0].abs().max() > 1e-4

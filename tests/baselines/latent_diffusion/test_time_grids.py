@@ -131,7 +131,11 @@ def test_grids_that_are_missing_or_damaged_are_refused(
 def test_estimates_are_withheld_where_a_setting_says_so(name: str, trained: Train, encoder_folder: Path) -> None:
     system, _ = trained(name)
     given: list[bool] = []
-    hook = system.model.denoiser.register_forward_pre_hook(lambda _, inputs: given.append(bool(inputs[2].any())))
+
+    def noted(_: object, inputs: tuple[Any, ...]) -> None:
+        given.append(inputs[2] is not None and bool(inputs[2].any()))
+
+    hook = system.model.denoiser.register_forward_pre_hook(noted)
     for setting, wanted in (
         (FEW_LATENT_STEPS, [False, True, True, True]),
         (dataclasses.replace(FEW_LATENT_STEPS, self_conditioned=False), [False] * 4),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from baselines.common.transformer import SourceKV, TrunkConfig
 from baselines.token_diffusion.duo_losses import bound, consistency, curriculum_loss, distillation_loss
 from baselines.token_diffusion.gaussian_duality import gaussian_tokens, signal_to_alpha
 from baselines.token_diffusion.system import TokenDenoiser
+from cosmos.models import token_head
 from cosmos.runtime.rng import CounterRNG
 
 TRUNK = TrunkConfig(16, 2, 2, 32, time_width=8)
@@ -38,19 +40,48 @@ def test_distillation_aims_at_the_teachers_prediction_at_the_cleaner_text() -> N
     """One sub-step: the target is what the teacher says there, and a student that says it has no loss."""
     teacher, noise = tiny(0), torch.randn(6, 5, 12, generator=torch.Generator().manual_seed(2))
     noisier, cleaner = pair_of_gammas(-3.0, -0.5)
-    assert consistency(teacher, teacher, BATCH, cleaner, cleaner, noise).abs().max() < 1e-6
+    assert consistency(teacher, teacher, BATCH, cleaner, cleaner, noise).abs() < 1e-5
     tokens = gaussian_tokens(BATCH["sequence"], cleaner, noise).argmax(-1)
     target = teacher(tokens, teacher.encode(BATCH["source"]), 1 - signal_to_alpha(cleaner, 12)[0]).log_softmax(-1)
 
     class Says(TokenDenoiser):
-        def forward(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
+        def states(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
             assert time is not None
             assert float(time[0]) == pytest.approx(1 - float(signal_to_alpha(noisier, 12)[0][0]))
             assert torch.equal(sequence, gaussian_tokens(BATCH["sequence"], noisier, noise).argmax(-1))
-            return target
+            return functional.pad(target, (0, 4))
 
-    assert consistency(Says(TRUNK, 12, 5, 4, 1), teacher, BATCH, noisier, cleaner, noise).abs().max() < 1e-6
-    assert consistency(tiny(3), teacher, BATCH, noisier, cleaner, noise).min() > 0
+    says = Says(TRUNK, 12, 5, 4, 1)
+    says.tokens.weight.data = torch.eye(12, 16)  # so that logits are the states
+    assert consistency(says, teacher, BATCH, noisier, cleaner, noise).abs() < 1e-5
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 22])
+def test_distillation_is_the_divergence_of_all_logits(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(token_head.CHUNK_LOGITS, "cpu", chunk)
+    batch = {name: value.repeat(20, 1) for name, value in BATCH.items()}  # 600 positions
+    teacher, student = tiny(0), tiny(3)
+    noise = torch.randn(120, 5, 12, generator=torch.Generator().manual_seed(2))
+    noisier, cleaner = (torch.full((120,), gamma, dtype=torch.float64) for gamma in (-0.5, -3.0))
+
+    def log_probs(model: TokenDenoiser, gamma: Tensor) -> Tensor:
+        tokens = gaussian_tokens(batch["sequence"], gamma, noise).argmax(-1)
+        time = 1 - signal_to_alpha(gamma, 12)[0]
+        found: Tensor = model(tokens, model.encode(batch["source"]), time).log_softmax(-1)
+        return found
+
+    wanted = log_probs(teacher, cleaner).detach()
+    own = log_probs(student, noisier)
+    expected = (own.exp() * (own - wanted)).sum()
+    found = consistency(student, teacher, batch, noisier, cleaner, noise)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    parameters = [value for value in student.parameters() if value.requires_grad]
+    gradients = [torch.autograd.grad(loss, parameters, allow_unused=True) for loss in (found, expected)]
+    for one, other in zip(*gradients, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert all(value.grad is None for value in teacher.parameters())
 
 
 def test_the_two_texts_of_a_path_differ_more_the_further_they_are_apart() -> None:

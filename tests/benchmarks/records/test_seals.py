@@ -78,7 +78,7 @@ def fast_timings(run: Path) -> Path:
 
 
 def good_verdict(run: Path) -> Path:
-    return edit_json(cell(run) / "header.json", lambda header: header["verdict"].update(valid=True, reasons=[]))
+    return edit_json(cell(run) / "header.json", lambda header: header["verdict"].update(valid=True, reasons=["none"]))
 
 
 def cheap_training(run: Path) -> Path:

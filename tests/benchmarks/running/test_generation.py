@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.planning.plan import Plan
 from benchmarks.records import store
-from benchmarks.running import runner
-from benchmarks.running.generation import token_entropy
+from benchmarks.running import runner, seating
+from benchmarks.running.sample_records import token_entropy
 from benchmarks.timing.protocol import Protocol
 
 Make = Callable[..., Plan]
@@ -105,6 +105,8 @@ def test_every_size_of_batch_is_warmed_up_before_it_is_timed(planned: Make, quie
         assert seen == {10, 3, 1}
         warm = [timing.seconds for timing in record.timings if timing.kind == "warmup"]
         assert record.header.verdict["warm_up_seconds"] == pytest.approx(sum(warm))
+        assert record.header.cold_start["first_call"] == pytest.approx(warm[0])
+        assert set(record.header.cold_start) == {"load", "first_call", "warm_up"}
 
 
 def test_other_batch_sizes_are_timed_and_change_no_text(
@@ -112,27 +114,69 @@ def test_other_batch_sizes_are_timed_and_change_no_text(
 ) -> None:
     runner.run(planned("batch_size=10", out=str(tmp_path / "plain")), quiet, ("fit", "generate"))
     plan = planned("batch_size=10", "sweep=3,12,1000")
-    out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 12)
+    asked = out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 12)
     assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
-    assert any("1000 texts at once do not fit" in line for line in quiet.lines)
+    assert sum("1000 texts at once do not fit" in line for line in quiet.lines) == len(plan.cells)
+    assert asked.count(1000) == 1  # the other settings of the system do not try again
     for made, plain in zip(plan.cells, planned("batch_size=10", out=str(tmp_path / "plain")).cells, strict=True):
         folder = tmp_path / "run" / "cells" / made.cell.id
         sizes = [len(timing.ids) for timing in store.read_timings(folder) if timing.kind == "sweep"]
-        assert set(sizes) == {3, 12} and sizes == sorted(sizes) and 3 <= sizes.count(3) <= 10
+        assert set(sizes) == {3, 10, 12} and 3 <= sizes.count(3) <= 10
         header = store.read_header(folder)
-        assert header is not None and header.verdict["sweep_differing"] == 0
+        assert header is not None and header.verdict["too_many"] == 1000
+        assert {"throughput@3", "throughput@10", "throughput@12", "latency"} == set(header.verdict["quantities"])
         assert store.read_samples(folder) == store.read_samples(tmp_path / "plain" / "cells" / plain.cell.id)
 
 
-def test_a_rehearsal_makes_everything_once_before_it_is_timed(
+def test_the_best_batch_size_is_searched(
     planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner.protocols, "Protocol", lambda **_: Protocol(rehearse=True))
-    assert runner.run(planned("batch_size=10"), quiet, ("fit", "generate")).exit_code == 0
-    for made in planned("batch_size=10").cells:
-        timings = store.read_timings(tmp_path / "run" / "cells" / made.cell.id)
-        warmed = {timing.ids for timing in timings if timing.kind == "warmup"}
-        assert {timing.ids for timing in timings if timing.kind in ("batch", "latency")} <= warmed
+    plan = planned("batch_size=10", "sweep=best", setting="default")
+    asked = out_of_memory_above(monkeypatch, plan.cells[0].contestant.system, lambda: 64)
+    assert runner.run(plan, quiet, ("fit", "generate")).exit_code == 0
+    header = store.read_header(store.cell_folder(tmp_path / "run", plan.cells[0].cell.id))
+    assert header is not None and header.cell.sweep == "best"
+    assert (header.verdict["best_size"], header.verdict["too_many"]) == (60, 80)
+    assert asked.count(80) == 1
+    assert header.verdict["quantities"]["throughput@60"]["calls"] >= 3
+    assert "--set sweep=best" in header.command
+
+
+def test_what_is_rehearsed_is_not_what_is_timed(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that was timed on CUDA had been made before with the same requests and seeds."""
+    monkeypatch.setattr(seating, "Protocol", lambda **_: Protocol(rehearse=True))
+    plan = planned("batch_size=10", setting="default")
+    generate, asked = plan.cells[0].contestant.system.generate, []
+
+    def remember(self: Any, requests: Any, setting: Any) -> Any:
+        asked.append(tuple(requests))
+        return generate(self, requests, setting)
+
+    monkeypatch.setattr(plan.cells[0].contestant.system, "generate", remember)
+    assert runner.run(plan, quiet).exit_code == 0
+    timings = store.read_timings(store.cell_folder(tmp_path / "run", plan.cells[0].cell.id))
+    warm = sum(timing.kind == "warmup" for timing in timings)
+    before = {request for requests in asked[:warm] for request in requests}
+    after = {request for requests in asked[warm:] for request in requests}
+    assert not {(r.source, r.seed) for r in before} & {(r.source, r.seed) for r in after}
+    assert not {r.source for r in before} & {r.source for r in after}
+    assert {len(requests) for requests in asked[:warm]} == {10, 3, 1}
+
+
+def test_systems_and_settings_take_turns(planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned("batch_size=4", "data.test=16")
+    generate, order = plan.cells[0].contestant.system.generate, []
+
+    def remember(self: Any, requests: Any, setting: Any) -> Any:
+        if len(requests) == 4 and requests[0].id.startswith("test"):
+            order.append(setting.steps)
+        return generate(self, requests, setting)
+
+    monkeypatch.setattr(plan.cells[0].contestant.system, "generate", remember)
+    assert runner.run(plan, quiet).exit_code == 0
+    assert order[:8] == [3, 1, 1, 3, 3, 1, 1, 3]
 
 
 def write_own_tokens(

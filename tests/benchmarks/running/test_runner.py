@@ -57,7 +57,8 @@ def test_a_run_leaves_texts_timings_scores_and_a_full_header(planned: Make, quie
     assert kinds.count("latency") == 10
     assert kinds.count("warmup") >= 2
     assert record.header.verdict["singles_equal"] == 10
-    assert "too few repeats: 1 batch timings" in record.header.verdict["reasons"][0]
+    assert kinds.count("sweep") == 5  # the one batch lent its texts to be made alone, so it counts in no throughput
+    assert record.header.verdict["valid"], record.header.verdict["reasons"]
     assert all(s.text == f"word test {n}" for n, s in enumerate(cells["knowing", "default", 0].samples))
 
 
@@ -229,7 +230,7 @@ def test_a_text_that_depends_on_its_batch_mates_makes_the_timing_invalid(
     runner.run(planned(system="moody"), quiet)
     verdict = cells_of(tmp_path / "run")["moody", "default", 0].header.verdict
     assert not verdict["valid"]
-    assert "audit: 10 of 10 texts differ when generated alone" in verdict["reasons"]
+    assert "latency: audit: 10 of 10 texts differ when generated alone" in verdict["reasons"]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_an_interrupt_leaves_a_run_that_can_go_on(
 
     def interrupted(self: Any, requests: Any, setting: Any) -> Any:
         calls.append(1)
-        if len(calls) == 9:  # at most seven calls warm up
+        if len(calls) == 18:  # in the second turn
             raise KeyboardInterrupt
         return generate(self, requests, setting)
 

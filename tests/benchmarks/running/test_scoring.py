@@ -21,6 +21,7 @@ from benchmarks.planning.plan import Plan
 from benchmarks.records import run_texts, store
 from benchmarks.records.schema import Score
 from benchmarks.running import runner, scoring
+from benchmarks.running.generation import CellGeneration
 
 ROOT = Path(__file__).parents[3]
 Make = Callable[..., Plan]
@@ -247,17 +248,17 @@ def test_nothing_is_scored_before_everything_is_timed(
     planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    generate, score = runner.generate, scoring.score
+    finish, score = CellGeneration.finish, scoring.score
 
-    def generated(*args: Any, **kwargs: Any) -> Any:
+    def finished(cell: CellGeneration) -> Any:
         order.append("generate")
-        return generate(*args, **kwargs)
+        return finish(cell)
 
     def scored(*args: Any) -> None:
         order.append("score")
         score(*args)
 
-    monkeypatch.setattr(runner, "generate", generated)
+    monkeypatch.setattr(CellGeneration, "finish", finished)
     monkeypatch.setattr(scoring, "score", scored)
     runner.run(planned(seeds="2"), quiet)
     assert order == ["generate"] * 4 + ["score"] * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from torch.nn import functional
 from baselines.contract import UserError
 from benchmarks.cli.main import main
 from benchmarks.planning.run_config import gather
-from benchmarks.speed import ceilings, lines, schema, training_steps, work
+from benchmarks.speed import lines, profiles, schema, timed_steps, work
 from benchmarks.speed import measure_all as runs
+from benchmarks.timing import ceilings
 from cosmos.recipes import RECIPES
 from cosmos.runtime.call_count import add_calls
 
@@ -218,6 +220,25 @@ def test_a_run_measures_every_system_and_says_that_weights_are_random(
         assert "random weights" in (folder / name).read_text().replace("{}", "")
 
 
+def test_a_profile_tells_the_operations_of_a_generation_and_of_its_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--system", "cosmos,gpt2", "--setting", "cosmos:release-200,gpt2:generate-greedy", "--batch", "2")
+    assert speed(tmp_path, *words, "--profile") == 0
+    said = capsys.readouterr()
+    assert f"kernels: {tmp_path / profiles.FILE}" in said.out
+    found = json.loads((tmp_path / profiles.FILE).read_text())
+    cosmos, gpt2 = (next(found[name] for name in found if name.startswith(system)) for system in ("cosmos", "gpt2"))
+    assert set(cosmos) == {"generation", "denoiser", "decompressor"}
+    assert list(gpt2) == ["generation"]  # its call is handed an object that cannot be given twice
+    for kernels in (*cosmos.values(), *gpt2.values()):
+        seconds = [kernel["seconds"] for kernel in kernels]
+        assert seconds == sorted(seconds, reverse=True) and all(value > 0 for value in seconds)
+        assert sum(kernel["share"] for kernel in kernels) == pytest.approx(1, abs=0.35)  # the longest of all
+        assert any("mm" in kernel["name"] for kernel in kernels)
+    assert "decompressor: " in said.err and not (tmp_path / schema.FILE).exists()
+
+
 def test_what_is_on_disk_is_not_measured_again(measured: tuple[Path, schema.Speed]) -> None:
     folder, found = measured
     lines_before = (folder / schema.FILE).read_bytes().splitlines(keepends=True)
@@ -306,27 +327,33 @@ def test_a_system_that_cannot_be_built_fails_in_all_its_entries(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stage", ["autoencoder", "diffusion"])
-def test_training_steps_are_those_of_the_projects_own_loop(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_steps, "WARM_STEPS", 2)
-    monkeypatch.setattr(training_steps, "BLOCKS", 3)
-    monkeypatch.setattr(training_steps, "BLOCK_STEPS", 1)
+def test_training_steps_are_those_of_the_projects_own_loop(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_steps, "SHORT", timed_steps.StepCounts(2, 3, 1))
+    monkeypatch.setattr(runs, "BATCHES_OF_ROWS", 1)
     asked = replace(options_of(system="cosmos", preset="nano"), training=True)
     monkeypatch.setattr(lines, "TRAINING", (("cosmos", stage),))
     entry = next(e for e in lines.entries(asked, "cpu", "float32") if e.subject.kind == "training")
-    options: dict[str, Any] = {"length": 16, "vocabulary": 200, "device": "cpu"}
-    many, few = (
-        training_steps.measure(entry.system, shallow(entry.recipe, latents), training_steps.STAGES[stage], **options)
-        for latents in (12, 4)
-    )
-    assert len(many.seconds) == 3 and min(many.seconds) > 0
-    assert many.flops > few.flops > 0
+    assert entry.subject.batch == getattr(entry.recipe, f"{stage}_training").batch_size
+    entries = [
+        replace(entry, subject=replace(entry.subject, batch=batch), recipe=shallow(entry.recipe, batch, stage))
+        for batch in (8, 4)
+    ]
+    many, few = run(tmp_path, entries, asked)[0].measured
+    assert (many.status, few.status) == ("done", "done")
+    assert 0 < len(many.seconds) <= 3 and min(many.seconds) > 0
+    assert many.flops is not None and few.flops is not None and many.flops > few.flops > 0
+    assert many.tokens == 8 * 16
 
 
-def shallow(recipe: Any, latents: int) -> Any:
-    """The recipe with as few layers as can be, and a number of latents."""
+def shallow(recipe: Any, batch: int, stage: str) -> Any:
+    """The recipe with as few layers as can be, and a batch size."""
     model = recipe.model
-    autoencoder = replace(model.autoencoder, layers=1, latents=latents)
-    return replace(recipe, model=replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, layers=2)))
+    autoencoder = replace(model.autoencoder, layers=1)
+    smaller = replace(model, autoencoder=autoencoder, denoiser=replace(model.denoiser, layers=2))
+    training = f"{stage}_training"
+    return replace(recipe, model=smaller, **{training: replace(getattr(recipe, training), batch_size=batch)})
 
 
 def test_ceilings_count_a_copy_twice_and_a_product_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from baselines.contract import RandomTraining, UserError
 from benchmarks.cli.main import main
-from benchmarks.speed import ceilings, step_lines, step_records, step_table
-from benchmarks.speed.step_lines import LINES, OTHERS, StepLine, lines_named, train_steps
+from benchmarks.speed import step_lines, step_records, step_table, timed_steps
+from benchmarks.speed.step_lines import LINES, OTHERS, StepLine, lines_named, system_of
 from benchmarks.speed.step_records import FILE, StepRecords
 from benchmarks.speed.step_table import MODES, TableOptions, table
+from benchmarks.speed.timed_steps import StepCounts, train
+from benchmarks.timing import ceilings
 
 COSMOS = {
     f"model.{part}.{field}": value
@@ -23,15 +25,15 @@ COSMOS = {
 }
 TRUNK = {"layers": 1, "heads": 2, "width": 16, "inner": 24}
 CHANGES: dict[str, dict[str, Any]] = {"autoencoder-16": COSMOS, "denoiser-16": COSMOS, "gpt2": TRUNK}
-OPTIONS = TableOptions("cpu", 24, 100, changes=CHANGES, training={"batch_size": 4})
+OPTIONS = TableOptions(
+    "cpu", 24, 100, changes=CHANGES, training={"batch_size": 4}, counts=StepCounts(2, 3, 1), profiled_steps=2
+)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceilings, "MATRIX", {"cpu": 64})
     monkeypatch.setattr(ceilings, "COPY_BYTES", {"cpu": 1 << 16})
-    for name, value in (("WARM_STEPS", 2), ("BLOCKS", 3), ("BLOCK_STEPS", 1), ("PROFILED_STEPS", 2)):
-        monkeypatch.setattr(step_table, name, value)
     short = tuple(replace(line, length=16) for line in LINES)
     monkeypatch.setattr(step_lines, "LINES", short)
 
@@ -55,12 +57,12 @@ def test_steps_are_those_of_the_loop_with_their_operations_and_kernels() -> None
 
 
 def test_a_line_that_fails_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short_of_memory(line: StepLine, *rest: Any) -> Any:
-        if line.name == "gpt2":
+    def short_of_memory(system: Any, *rest: Any) -> Any:
+        if system.name == "gpt2":
             raise RuntimeError("CUDA out of memory.\nmore")
-        return train_steps(line, *rest)
+        return train(system, *rest)
 
-    monkeypatch.setattr(step_table, "train_steps", short_of_memory)
+    monkeypatch.setattr(timed_steps, "train", short_of_memory)
     said: list[str] = []
     found = table(lines_named(("gpt2", "denoiser-16")), OPTIONS, said.append)
     assert [part["reason"] for part in found["steps"]] == ["RuntimeError: CUDA out of memory.", ""]
@@ -78,13 +80,13 @@ def test_lines_have_the_sizes_that_bars_name() -> None:
 
 
 @pytest.mark.parametrize("line", [*LINES, *OTHERS], ids=lambda line: line.name)
-def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine, tmp_path: Path) -> None:
+def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine) -> None:
     small = {"width": 16, "heads": 2, "layers": 2}
     trunk = {f"trunk.{field}": value for field, value in {**small, "inner": 16}.items()}
     one_stage = TRUNK if line.system == "gpt2" else trunk
     changes = {**COSMOS} if line.stage else one_stage
     asked = RandomTraining(line.stage, 1, 12, 80, {"length_buckets": 2, "batch_size": 6})
-    trained, batch = train_steps(replace(line, length=20), asked, changes, tmp_path, "cpu", lambda step: None)
+    trained, batch = train(system_of(replace(line, length=20), changes), asked, "cpu", lambda step: None)
     assert (trained.steps, batch) == (1, 6) and trained.flops > 0
     assert len(trained.notes["preparation"]["lengths"]) == (2 if line.ragged else 1)
 
@@ -94,7 +96,7 @@ def test_every_line_trains_with_the_batch_of_its_preset(line: StepLine, tmp_path
     [
         (("--training-steps", "gtp2"), "gpt2"),
         (("--training-steps", "gpt2", "--vocabulary", "3"), "--vocabulary must lie between"),
-        (("--profile",), "--training-steps"),
+        (("--profile", "--training"), "--training-steps"),
         *(
             (("--training-steps", "gpt2", *idle), f"{idle[0].replace('--no-', '--')} has no effect on --training-steps")
             for idle in (
@@ -139,13 +141,13 @@ def test_an_interrupted_command_goes_on_with_the_next_line(
 ) -> None:
     trained: list[str] = []
 
-    def interrupted(line: StepLine, *rest: Any) -> Any:
-        if line.name == "gpt2" and not trained.count("again"):
+    def interrupted(system: Any, *rest: Any) -> Any:
+        if system.name == "gpt2" and not trained.count("again"):
             raise KeyboardInterrupt
-        trained.append(line.name)
-        return train_steps(line, *rest)
+        trained.append(system.name)
+        return train(system, *rest)
 
-    monkeypatch.setattr(step_table, "train_steps", interrupted)
+    monkeypatch.setattr(timed_steps, "train", interrupted)
     monkeypatch.setattr(step_table, "TableOptions", lambda device, **given: replace(OPTIONS, **given))
     step_table.TableOptions.vocabulary = 100
     words = ["speed", "--device", "cpu", "--training-steps", "denoiser-16,gpt2", "--profile", "--out", str(tmp_path)]
@@ -185,9 +187,9 @@ def test_what_failed_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def short_of_memory(*given: Any) -> Any:
         if short.pop():
             raise RuntimeError("CUDA out of memory.")
-        return train_steps(*given)
+        return train(*given)
 
-    monkeypatch.setattr(step_table, "train_steps", short_of_memory)
+    monkeypatch.setattr(timed_steps, "train", short_of_memory)
     reasons = []
     for _ in range(3):
         found = table(lines_named(("gpt2",)), OPTIONS, lambda _: None, kept)

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from baselines.contract import Request, Sample
+from benchmarks.records import seals
 from benchmarks.records.schema import SampleRecord, TimingRecord
+from benchmarks.records.validity import LATENCY, throughput
 from benchmarks.timing import probes
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad, counting, measure
-from benchmarks.timing.protocol import Call, Protocol, batches, single, timed, warm_up
-from benchmarks.timing.verdict import Rules, judge, spread
+from benchmarks.timing.protocol import Call, Protocol, batches, shares, timed, wanted, warm_up
+from benchmarks.timing.verdict import Evidence, Rules, Surroundings, doubted, judge, spread
 
 
 def test_calls_of_modules_are_counted_and_hooks_removed() -> None:
@@ -51,10 +53,6 @@ class Timed:
         self.clock.now = lambda: self.time  # type: ignore[method-assign]
         self.time = 100.0
 
-    def networks(self) -> dict[str, Any]:
-        self.time += 7.0  # what happens before and after a call does not count
-        return {}
-
     def generate(self, requests: Any, setting: Any) -> list[Sample]:
         self.time += self.seconds
         samples = [Sample(r.id, "text", 1, True) for r in requests]
@@ -66,7 +64,7 @@ REQUESTS = [Request(str(n), "source", n, 8) for n in range(7)]
 
 def test_a_call_takes_what_the_system_takes() -> None:
     system = Timed(0.02)
-    assert timed(system, REQUESTS, None, system.clock).seconds == pytest.approx(0.02)  # type: ignore[arg-type]
+    assert timed(system, {}, REQUESTS, None, system.clock).seconds == pytest.approx(0.02)  # type: ignore[arg-type]
 
 
 def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +79,7 @@ def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
 def test_answers_out_of_order_are_a_broken_promise() -> None:
     system = Timed(shuffled=True)
     with pytest.raises(AssertionError, match="in order"):
-        timed(system, REQUESTS, None, system.clock)  # type: ignore[arg-type]
+        timed(system, {}, REQUESTS, None, system.clock)  # type: ignore[arg-type]
 
 
 def test_batches_keep_the_order() -> None:
@@ -105,65 +103,106 @@ def test_warm_up_ends_when_durations_agree(durations: list[float], calls: int) -
     assert len(made) == calls
 
 
-@pytest.mark.parametrize(("seconds", "calls"), [(0.1, 7), (4.0, 5), (3.9, 6), (100.0, 5)])
-def test_single_texts_are_bounded_by_time_but_five_at_least(seconds: float, calls: int) -> None:
-    made = list(single(lambda request: Call((), seconds, {}), REQUESTS, Protocol()))
-    assert len(made) == calls
+@pytest.mark.parametrize(
+    ("count", "spent", "more"), [(2, 99.0, True), (3, 99.0, False), (3, 1.0, True), (9, 0.0, False)]
+)
+def test_calls_are_bounded_by_count_and_by_time(count: int, spent: float, more: bool) -> None:
+    assert wanted(count, spent, (3, 9), 5.0) == more
 
 
-def timings(kind: Any, seconds: list[float], texts: int = 2) -> list[TimingRecord]:
+def test_places_are_dealt_in_order_and_evenly() -> None:
+    assert [list(part) for part in shares(7, 3)] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [list(part) for part in shares(2, 9)] == [[0], [1]]
+
+
+def timings(kind: Any, seconds: list[float], texts: int = 2, calls: list[int] | None = None) -> list[TimingRecord]:
     ids = tuple(str(n) for n in range(texts))
-    return [TimingRecord(kind, n, ids, s, {}) for n, s in enumerate(seconds)]
+    made = calls or [1] * len(seconds)
+    texts_of = seals.texts_sha256(["text 0"]) if kind == "latency" else ""
+    return [
+        TimingRecord(kind, n, ids, s, {"network": count}, cpu_seconds=s, texts=texts_of)
+        for n, (s, count) in enumerate(zip(seconds, made, strict=True))
+    ]
 
 
 GOOD = [*timings("batch", [1.0] * 5), *timings("latency", [0.5] * 5, 1)]
 SAMPLES = [SampleRecord(str(n), f"text {n}", 2, True, n, {}) for n in range(2)]
+BATCHES = throughput(2)
+
+
+def judged(rows: list[TimingRecord], **more: Any) -> dict[str, Any]:
+    rules = more.pop("rules", Rules())
+    return judge(Evidence(SAMPLES, rows, 2, ("network",), **more), rules)
 
 
 def test_texts_of_unequal_length_are_not_unsteady() -> None:
     """An autoregressive system takes a call per token: 10 ms each here, 8 to 19 of them."""
     calls = [8, 14, 19, 9, 8, 15, 10, 19]
-    steady = [
-        TimingRecord(kind, n, ("0",), 0.010 * count, {"network": count, "encoder": 1})
-        for kind in ("batch", "latency")
-        for n, count in enumerate(calls)
-    ]
-    assert spread([timing.seconds for timing in steady]) > Rules().spread
-    verdict = judge(SAMPLES, steady, {"0": "text 0"}, 0, 0.0, Rules())
-    assert verdict["valid"], verdict["reasons"]
-    assert verdict["latency_spread"] == pytest.approx(0.0)
-    shaken = [replace(t, seconds=t.seconds * (1 + t.index % 2)) for t in steady]
-    assert not judge(SAMPLES, shaken, {"0": "text 0"}, 0, 0.0, Rules())["valid"]
+    seconds = [0.010 * count for count in calls]
+    assert spread(seconds) > Rules().spread
+    steady = [*timings("batch", seconds, calls=calls), *timings("latency", seconds, 1, calls)]
+    assert judged(steady)["valid"]
+    assert judged(steady)["quantities"][LATENCY]["spread"] == pytest.approx(0.0)
+    shaken = [replace(t, seconds=t.seconds * (1 + t.index % 2), cpu_seconds=None) for t in steady]
+    assert not judged(shaken)["valid"]
 
 
 def test_steady_timings_of_the_same_texts_are_valid() -> None:
-    verdict = judge(SAMPLES, GOOD, {"0": "text 0", "1": "text 1"}, 0, 0.0, Rules())
+    verdict = judged(GOOD)
     assert verdict["valid"]
-    assert (verdict["singles"], verdict["singles_equal"], verdict["batches"]) == (2, 2, 5)
+    assert (verdict["singles"], verdict["singles_equal"], verdict["batches"]) == (5, 5, 5)
+
+
+ALL = "all quantities"
 
 
 @pytest.mark.parametrize(
-    ("rows", "singles", "changed", "load", "said"),
+    ("rows", "more", "quantity", "said"),
     [
-        (GOOD[1:], {}, 0, None, "too few repeats: 4 batch timings"),
-        (GOOD[:-1], {}, 0, None, "too few repeats: 4 latency timings"),
-        ([*timings("batch", [1, 1, 1, 2, 2]), *GOOD[5:]], {}, 0, None, "unsteady: batch timings spread by 100%"),
-        (GOOD, {"0": "other", "1": "text 1"}, 0, None, "audit: 1 of 2 texts differ"),
-        (GOOD, {}, 3, None, "audit: 3 texts differed"),
-        (GOOD, {}, 0, 0.5, "not alone: other processes used 50%"),
+        (GOOD[1:], {}, BATCHES, "too few rounds: 4 timed calls, 5 are needed"),
+        (GOOD[:-1], {}, LATENCY, "too few rounds: 4 timed calls, 5 are needed"),
+        ([*timings("batch", [1, 1, 1.5, 1.6, 1.9]), *GOOD[5:]], {}, BATCHES, "unsteady: timings spread by 40%"),
+        ([replace(t, texts="0") for t in GOOD], {}, LATENCY, "audit: 5 of 5 texts differ when generated alone"),
+        (GOOD, {"changed": 3}, BATCHES, "audit: 3 texts differed when an interrupted batch was made again"),
+        (GOOD, {"busy_outside": (0.0, 0.9, 0.8)}, ALL, "audit: 0.8 cores were busy"),
+        (GOOD, {"unnamed": ("Linear",)}, ALL, "audit: modules ran that its networks do not contain: Linear"),
+        (GOOD, {"surroundings": {"batch": Surroundings(0.5)}}, BATCHES, "not alone: other processes used 50%"),
+        (GOOD, {"surroundings": {"latency": Surroundings(0.5)}}, LATENCY, "not alone: other processes used 50%"),
+        (
+            GOOD,
+            {"surroundings": {"batch": Surroundings(None, 2)}},
+            BATCHES,
+            "not alone: 2 other processes were at work",
+        ),
+        (GOOD, {"surroundings": {"batch": Surroundings(slowed_by=("power cap",))}}, BATCHES, "slowed: power cap"),
+        ([replace(t, calls={"network": 0}) for t in GOOD], {}, ALL, "audit: no call of a network was counted"),
+        (GOOD, {"rules": Rules(processes=4)}, ALL, "too few processes: 1 timed it, 4 are needed"),
     ],
 )
-def test_each_reason_is_said(rows: Any, singles: dict[str, str], changed: int, load: float | None, said: str) -> None:
-    verdict = judge(SAMPLES, rows, singles, changed, load, Rules())
+def test_each_reason_is_said_of_what_it_concerns(
+    rows: list[TimingRecord], more: dict[str, Any], quantity: str, said: str
+) -> None:
+    verdict = judged(rows, **more)
     assert not verdict["valid"]
-    assert len(verdict["reasons"]) == 1
-    assert verdict["reasons"][0].startswith(said)
+    for name in (BATCHES, LATENCY):
+        found = verdict["quantities"][name]
+        if quantity in (name, ALL):
+            assert not found["valid"] and len(found["reasons"]) == 1 and found["reasons"][0].startswith(said)
+            assert f"{name}: {found['reasons'][0]}" in verdict["reasons"]
+        else:
+            assert found["valid"] and found["reasons"] == []
+
+
+def test_another_reason_doubts_everything() -> None:
+    verdict = doubted(judged(GOOD), "another machine")
+    assert verdict["reasons"] == ["another machine"]
+    assert all(not q["valid"] and q["reasons"] == ["another machine"] for q in verdict["quantities"].values())
 
 
 def test_a_smaller_last_batch_does_not_count_as_a_repeat() -> None:
-    verdict = judge(SAMPLES, [*GOOD, *timings("batch", [0.1], 1)], {}, 0, None, Rules())
+    verdict = judged([*timings("batch", [0.1], 1), *GOOD])
     assert verdict["valid"]
-    assert verdict["batches"] == 5
+    assert (verdict["batches"], verdict["quantities"][BATCHES]["calls"]) == (6, 6)
 
 
 def test_spread_is_the_interquartile_range_over_the_median() -> None:

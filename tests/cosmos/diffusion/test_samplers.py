@@ -169,7 +169,7 @@ def test_the_decompressor_does_not_wait_either():
         text_width=5, latent_width=4, width=8, latents=3, layers=2, heads=2, max_tokens=7, vocabulary=11
     )
     with torch.device("meta"):
-        assert Decompressor(config).eval()(torch.empty(2, 3, 4))[1].argmax(-1).shape == (2, 7)
+        assert Decompressor(config).eval()(torch.empty(2, 3, 4), vocabulary=9).shape == (2, 6)
 
 
 def test_only_stochastic_solvers_use_the_generator():
@@ -191,7 +191,7 @@ def test_a_network_gets_time_estimate_and_condition():
     condition, x = source(denoiser), noise()
     with torch.no_grad():
         found = with_network(denoiser, condition)(x, 0.3, x.flip(1))
-        assert torch.equal(found, denoiser(x, torch.tensor([0.3, 0.3]), x.flip(1), condition))
+        torch.testing.assert_close(found, denoiser(x, torch.tensor([0.3, 0.3]), x.flip(1), condition))
         assert not torch.allclose(found, with_network(denoiser, condition)(x, 0.3, None), atol=1e-4)
 
 
@@ -200,7 +200,7 @@ def test_a_network_that_knows_no_estimates_is_given_none():
     condition = source(denoiser)
     with torch.no_grad():
         found = with_network(denoiser, condition, self_conditioned=False)(x, 0.3, x.flip(1))
-        assert torch.equal(found, with_network(denoiser, condition)(x, 0.3, None))
+        torch.testing.assert_close(found, with_network(denoiser, condition)(x, 0.3, None))
 
 
 def test_a_torch_generator_serves_as_well():

@@ -10,6 +10,7 @@ from torch import nn
 
 from cosmos.config import LADDER, PRESETS, AutoencoderConfig
 from cosmos.io.errors import UserError
+from cosmos.models import token_head
 from cosmos.models.autoencoder import (
     Autoencoder,
     LatentNormaliser,
@@ -145,6 +146,37 @@ def test_dropout_is_drawn_for_each_position_in_training():
     network.decompressor.positions.weight.data.zero_()
     hidden = network.decompressor.hidden(latents)
     assert len(torch.unique(hidden.flatten(0, 1), dim=0)) == 2 * 13
+
+
+def test_what_enters_the_layers_is_mapped_once_up_to_its_dropout():
+    """With the values, the dropout and the gradients of a map of every position."""
+    decompressor = model().double().decompressor.train()
+
+    def each_position() -> torch.Tensor:
+        start = decompressor.from_text(decompressor.mask_embedding).expand(3, 7, -1)
+        return decompressor.embedding_gate(decompressor.embedding_feed_forward(start)) + decompressor.positions(7)
+
+    found = []
+    parts = (decompressor.from_text, decompressor.embedding_feed_forward, decompressor.positions)
+    parameters = [value for part in parts for value in part.parameters()]
+    for start in (lambda: decompressor.start(3, 7), each_position):
+        torch.manual_seed(5)
+        value = start()
+        found.append([value, *torch.autograd.grad(value.square().sum(), parameters)])
+    assert len(torch.unique(found[0][0].flatten(0, 1), dim=0)) == 3 * 7
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 22])
+def test_tokens_are_the_most_probable_of_the_positions_asked_for(chunk: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(token_head.CHUNK_LOGITS, "cpu", chunk)
+    decompressor, latents = model().decompressor, torch.randn(40, 3, 6, generator=torch.Generator().manual_seed(3))
+    logits = decompressor.logits(latents)
+    assert logits.shape == (40, 13, 29)
+    assert torch.equal(decompressor(latents), logits[:, 1:].argmax(-1))
+    assert torch.equal(decompressor(latents, 6, 20), logits[:, 1:6, :20].argmax(-1))
+    assert torch.equal(decompressor(latents, 99, 29), logits[:, 1:].argmax(-1))  # no more than there are
 
 
 def test_it_learns_to_reconstruct():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
+from cosmos.models import blocks
 from cosmos.models.blocks import (
     CrossAttention,
     PerceiverAttention,
@@ -12,7 +15,9 @@ from cosmos.models.blocks import (
     Rotary,
     SelfAttention,
     SwiGLU,
+    attend_packed,
     merge_heads,
+    packed_texts,
     project,
     sinusoid,
     split_heads,
@@ -73,6 +78,50 @@ def test_self_attention_is_the_formula():
     mask = torch.tensor([[True, True, False, True, False]])
     expected = merge_heads(attend(query, key, value, mask)) @ layer.out.weight.T
     assert torch.allclose(layer(x, mask=mask[:, None, None]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("texts", "length", "count"), [(6, 16, 3), (8, 5, 8), (4, 64, 2), (3, 16, 1)])
+def test_packed_texts_see_themselves_alone(texts: int, length: int, count: int) -> None:
+    layer, x = SelfAttention(16, 2), torch.randn(texts, length, 16, generator=generator()).double()
+    parts = [split_heads(part, 2).requires_grad_() for part in layer.double().to_qkv(x).detach().chunk(3, -1)]
+    expected = functional.scaled_dot_product_attention(*parts)
+    found = attend_packed(*parts, count)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    weights = torch.randn(expected.shape, generator=generator(1), dtype=torch.float64)
+    gradients = [torch.autograd.grad((out * weights).sum(), parts) for out in (found, expected)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_short_texts_fill_a_tile_of_a_gpu_as_far_as_their_number_can_be_divided() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert packed_texts(512, 16, gpu) == 8 and packed_texts(256, 8, gpu) == 16 and packed_texts(512, 32, gpu) == 4
+    assert packed_texts(12, 16, gpu) == 6 and packed_texts(7, 16, gpu) == 7 and packed_texts(11, 16, gpu) == 1
+    assert packed_texts(1, 16, gpu) == packed_texts(512, 33, gpu) == packed_texts(512, 128, gpu) == 1
+    assert packed_texts(512, 16, cpu) == 1
+
+
+def test_self_attention_packs_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x, rotary = SelfAttention(16, 2), torch.randn(6, 5, 16, generator=generator()), Rotary(8, 5)
+    expected, asked = layer(x, rotary), list[int]()
+
+    def packed(texts: int, length: int, device: torch.device) -> int:
+        asked.append(texts)
+        return 3
+
+    monkeypatch.setattr(blocks, "packed_texts", packed)
+    assert torch.allclose(layer(x, rotary), expected, atol=1e-6) and asked == [6]
+    mask = torch.ones(6, 1, 1, 5, dtype=torch.bool)
+    assert torch.allclose(layer(x, rotary, mask), expected, atol=1e-6)
+    assert not torch.allclose(layer(x, rotary, causal=True), expected, atol=1e-3)
+    assert asked == [6], "what has a mask of its own is not packed"
+
+
+def test_a_stream_that_all_texts_share_may_come_once() -> None:
+    layer, memory = PerceiverAttention(8, 2), torch.randn(3, 4, 8, generator=generator())
+    stream = torch.randn(1, 5, 8, generator=generator(1))
+    expected = layer(stream.expand(3, -1, -1), memory)
+    assert torch.allclose(layer(stream, memory), expected, atol=1e-6)
 
 
 def test_causal_attention_does_not_see_the_future():

@@ -57,6 +57,17 @@ def test_rows_keep_their_place_in_the_stream() -> None:
     assert torch.equal(part.uniform(2), seeds.uniform(2)[[0, 2]])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_draws_at_once_are_the_draws_one_by_one(dtype: torch.dtype) -> None:
+    one_by_one, at_once = streams(5), streams(5)
+    expected = [one_by_one.normal(3, 7, dtype=dtype) for _ in range(4)]
+    assert torch.equal(at_once.normals(4, 3, 7, dtype=dtype), torch.stack(expected))
+    assert torch.equal(at_once.uniforms(3, 2), torch.stack([one_by_one.uniform(2) for _ in range(3)]))
+    assert torch.equal(at_once.normal(6), one_by_one.normal(6)) and at_once.draws == one_by_one.draws == 8
+    alone = CounterRNG(torch.tensor([2]))
+    assert torch.equal(alone.normals(4, 3, 7, dtype=dtype)[:, 0], torch.stack(expected)[:, 2])
+
+
 def test_normal_like_follows_shape_and_dtype_for_both_generators() -> None:
     x = torch.empty(3, 2, 4, dtype=torch.float64)
     for generator in (CounterRNG(torch.arange(3)), torch.Generator().manual_seed(0)):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cosmos.io.errors import UserError
-from cosmos.text.detokenise import detokenise, words
+from cosmos.text.detokenise import detokenise, separated, words
 from cosmos.text.tokenizer import default_encoder, find_encoder, load_tokenizer
 from cosmos.text.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
@@ -146,6 +146,44 @@ def test_places_agree_with_the_whole_tokenizer(vocabulary: Vocabulary) -> None:
 
 
 def test_pieces_are_joined_to_words() -> None:
-    assert words(["un", "##believ", "##ably", "good"]) == ["unbelievably", "good"]
+    assert words("".join(map(separated, ["un", "##believ", "##ably", "good"]))) == ["unbelievably", "good"]
     assert detokenise([]) == "" and detokenise(["##s", "."]) == "s."
     assert detokenise(["##", "a"]) == "## a"
+
+
+def piece_by_piece(pieces: list[str]) -> list[str]:
+    """The words of pieces, put together one after the other."""
+    found: list[str] = []
+    for piece in pieces:
+        continues = piece.startswith("##") and len(piece) > 2
+        if continues and found:
+            found[-1] += piece[2:]
+        else:
+            found.append(piece[2:] if continues else piece)
+    return found
+
+
+def test_words_are_those_of_the_pieces_one_after_the_other() -> None:
+    draw = random.Random(0)
+    some = ["cat", "##s", "##", "###", "##.", ".", "'", "a", "##'", "-", "1"]
+    for _ in range(3000):
+        pieces = draw.choices(some, k=draw.randint(0, 6))
+        assert words("".join(map(separated, pieces))) == piece_by_piece(pieces)
+
+
+def test_rows_are_read_as_their_pieces_whatever_is_among_them() -> None:
+    """Words alone are read in another way than words and marks; ids that no piece has say nothing."""
+    tokenizer = load_tokenizer(Path(default_encoder()))
+    pieces = ("the", "cat", "##s", "sat", ".", ",", "'", "s", '"', "##.", "-", "12")
+    small, draw = Vocabulary(tokenizer, [*SPECIALS, *pieces]), random.Random(1)
+    seen = set()
+    for _ in range(2000):
+        among = draw.choice([range(5, 9), range(5, len(small)), range(-2, len(small) + 3)])
+        row = draw.choices(among, k=draw.randint(0, 7))
+        decoded = small.decode([row])[0]
+        before_end = row[: row.index(SEP)] if SEP in row else row
+        own = [small.pieces[i] for i in before_end if len(SPECIALS) <= i < len(small)]
+        assert decoded.text == detokenise(own)
+        assert decoded.finished == (SEP in row) and decoded.tokens == len(before_end) + decoded.finished
+        seen.add((decoded.finished, "." in own, bool({-1, len(small)} & set(before_end))))
+    assert len(seen) == 8, "every way is taken"

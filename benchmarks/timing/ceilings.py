@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.records.ceilings import Ceilings
 from benchmarks.records.environment import made_with
-from benchmarks.speed.schema import Ceilings
 from benchmarks.timing.clock import Clock
 
 # Large enough to fill a GPU and to be several times its cache; on a CPU, to outlast the start of its threads.
@@ -26,16 +26,21 @@ def measure(device: str, dtype: str) -> Ceilings:
     """
     kind = torch.device(device).type
     size, length = MATRIX[kind], COPY_BYTES[kind]
-    number = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    rate = matrix_flops_per_second(device, dtype)
+    random = torch.Generator(device).manual_seed(0)
+    source = torch.randint(-128, 128, (length,), generator=random, device=device, dtype=torch.int8)
+    target = torch.empty_like(source)
+    copy = _seconds(lambda: target.copy_(source), Clock(device))
+    return Ceilings(rate, 2.0 * length / copy, size, length, dtype, made_with(device))
+
+
+def matrix_flops_per_second(device: str, dtype: str) -> float:
+    """FLOPs per second of a square matrix product in `dtype`, "float32" or "bfloat16"."""
+    size, number = MATRIX[torch.device(device).type], {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
     random = torch.Generator(device).manual_seed(0)
     left, right = (torch.randn(size, size, generator=random, device=device).to(number) for _ in range(2))
     product = torch.empty_like(left)
-    source = torch.randint(-128, 128, (length,), generator=random, device=device, dtype=torch.int8)
-    target = torch.empty_like(source)
-    clock = Clock(device)
-    matrix = _seconds(lambda: torch.mm(left, right, out=product), clock)
-    copy = _seconds(lambda: target.copy_(source), clock)
-    return Ceilings(2.0 * size**3 / matrix, 2.0 * length / copy, size, length, dtype, made_with(device))
+    return 2.0 * size**3 / _seconds(lambda: torch.mm(left, right, out=product), Clock(device))
 
 
 def _seconds(run: Callable[[], object], clock: Clock) -> float:

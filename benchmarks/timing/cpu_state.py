@@ -1,0 +1,47 @@
+"""What slows a CPU down: a used up share of a container, and heat. Read from Linux; nothing where it does not tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_CGROUPS = (("sys/fs/cgroup/cpu.stat", "throttled_usec", 1e-6), ("sys/fs/cgroup/cpu/cpu.stat", "throttled_time", 1e-9))
+_HEAT = "sys/devices/system/cpu"
+
+
+@dataclass(frozen=True)
+class CpuState:
+    """One reading; None is what the machine does not tell.
+
+    Attributes:
+        throttled_seconds: how long this container was kept from running, as its share was used up.
+        hot: how often cores were slowed by heat.
+    """
+
+    throttled_seconds: float | None = None
+    hot: int | None = None
+
+
+def read(root: Path = Path("/")) -> CpuState:
+    """All that the machine tells now."""
+    return CpuState(_throttled(root), _hot(root / _HEAT))
+
+
+def _throttled(root: Path) -> float | None:
+    for name, key, unit in _CGROUPS:
+        try:
+            told = dict(line.split(maxsplit=1) for line in (root / name).read_text().splitlines())
+            return float(told[key]) * unit
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def _hot(folder: Path) -> int | None:
+    counts = []
+    for path in folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
+        try:
+            counts.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return sum(counts) if counts else None

@@ -1,0 +1,61 @@
+"""The commands that find the one commit of a change: `git bisect run` with the gate as its judge.
+
+At each commit the entry is made again by the code that is checked out and gated against the last run before the change,
+with half of the change as the margin. The gate's exit codes are those of `git bisect` but for one: what cannot be
+judged (2), as at a commit that has no such verb or does not run, is a commit to be skipped (125). Where the change was
+for the better, old and new are the other way round: the gate asks whether the code is worse than it became.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
+
+_SKIP = "*) exit 125"
+_CODES = {
+    False: f"case $? in 0) exit 0;; 1) exit 1;; {_SKIP};; esac",
+    True: f"case $? in 0) exit 1;; 1) exit 0;; {_SKIP};; esac",
+}
+FOLDER = "runs/bisect"
+
+
+def commands(
+    line: HistoryLine, points: Sequence[HistoryPoint], first: int, last: int, before: float, after: float
+) -> tuple[tuple[str, ...], str]:
+    """The commands, in order, and why there are none where there are none.
+
+    Args:
+        points: of the series; the change is at one of `first` to `last`.
+        before, after: values of the metric on either side.
+    """
+    good, bad = points[first - 1], points[last]
+    if line.kind == "micro":
+        return (), "a micro-benchmark has no gate; time the test at the commits between"
+    if line.direction == "none":
+        return (), "neither more nor less of it is better, so no gate can judge it"
+    if good.commit is None or bad.commit is None:
+        return (), "the commit on one side is unknown"
+    if good.commit == bad.commit:
+        return (), "both sides are of one commit; the change is in what was not committed, or in the machine"
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return (), "the size of the change is not known"
+    better = (after > before) == (line.direction == "higher")
+    # A baseline has to be the better side, since a gate looks for what is worse.
+    against = bad.run if better else good.run
+    words = ["python", "-m", "benchmarks", "gate", "--against", against, "--system", line.system]
+    words += ["--set", "gate.others=false", "--set", "gate.calls=false"]
+    if line.kind == "quality":
+        words += ["--set", f"gate.{line.metric}={_half(before, after)}", "--no-speed"]
+    else:
+        fast, slow = sorted((before, after), reverse=line.metric != LATENCY)
+        seconds = abs(math.log(fast / slow))  # of a text, the slow side against the fast one
+        words += ["--set", f"gate.speed={100 * math.expm1(seconds / 2):.3g}%"]
+    gate = f'{shlex.join(words)} --out "{FOLDER}/$(git rev-parse HEAD)"; {_CODES[better]}'
+    return (f"git bisect start {bad.commit} {good.commit}", f"git bisect run sh -c {shlex.quote(gate)}"), ""
+
+
+def _half(before: float, after: float) -> str:
+    return f"{abs(after - before) / 2:.6g}"

@@ -1,0 +1,1 @@
+"""What generating takes besides time."""

@@ -1,0 +1,68 @@
+"""A history as files: one page that needs nothing else, its Markdown, and a figure for each metric."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from benchmarks.tracking.history.schema import History
+from reports.history import figure, text
+from reports.templating import printable, save
+
+MOST_FIGURES = 60  # of metrics; those with changes first
+SPEED = "speed-micro-and-macro"
+
+
+def write(history: History, folder: Path) -> dict[str, Path]:
+    """Write `history.html`, `history.md`, and `METRIC.svg` for each metric.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    pictures = pictures_of(history)
+    written = {
+        "markdown": save(folder / "history.md", text.write(history) + "\n"),
+        "html": save(folder / "history.html", html(history, pictures)),
+    }
+    for name, picture in pictures.items():
+        save(folder / f"{file_name(name)}.svg", picture.svg)
+    if pictures:
+        written["figures"] = folder / "*.svg"
+    return written
+
+
+def pictures_of(history: History) -> dict[str, figure.HistoryFigure]:
+    """The figures by metric, those of metrics that changed first; and micro beside macro speed before all."""
+    changed = {series.line.metric for series, _ in history.changed}
+    metrics = sorted({each.line.metric for each in history.series}, key=lambda name: (name not in changed, name))
+    speed = figure.of_speed(history)
+    found = {} if speed is None else {SPEED: speed}
+    return found | {metric: figure.of_metric(history, metric) for metric in metrics[:MOST_FIGURES]}
+
+
+def file_name(metric: str) -> str:
+    """A metric's name as that of a file."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", metric).strip(".") or "metric"
+
+
+def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
+    """The page of all."""
+    templates = Environment(
+        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    templates.filters["shown"] = printable
+    metrics = {each.line.metric for each in history.series}
+    return templates.get_template("history.html").render(
+        history=history,
+        sentence=text.sentence(history),
+        columns=text.COLUMNS,
+        changes=[(text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed],
+        p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
+        breaks=[text.break_sentence(each) for each in history.breaks],
+        figures=[(name, Markup(picture.themed), picture.caption) for name, picture in pictures.items()],
+        more=max(0, len(metrics) - MOST_FIGURES),
+    )

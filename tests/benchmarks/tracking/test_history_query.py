@@ -1,0 +1,128 @@
+"""Questions in SQL change nothing and read nothing else; exports hold what the views do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from baselines.contract import UserError
+from benchmarks.cli.main import main
+from benchmarks.tracking.history import query, tables
+
+sys.path.insert(0, str(Path(__file__).parent))
+from history_trees import commit_of, record
+
+DOCS = Path(__file__).parents[3] / "docs/tracking.md"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for number in range(3):
+        record(
+            tmp_path / f"tree/run{number}", commit=commit_of(number), day=number, seed=number,
+            scores={"exact_j": number / 4, "bleu": None}, seconds=[1.0, 2.0],
+        )  # fmt: skip
+    return tmp_path / "tree"
+
+
+def answer(tree: Path, sql: str) -> list[tuple[object, ...]]:
+    base = tables.connected()
+    query.opened(base, tree, sql)
+    return [tuple(row.values()) for row in query.asked(base, sql).to_pylist()]
+
+
+def test_every_view_answers(tree: Path) -> None:
+    assert answer(tree, "SELECT seed, value, signature, device FROM scores WHERE metric = 'exact_j' ORDER BY seed") == [
+        (n, n / 4, "exact_j|v1|world grammar 1|form:round trip 1", "Abacus 9") for n in range(3)
+    ]
+    assert answer(tree, "SELECT count(*), sum(texts), sum(seconds) FROM timings WHERE kind = 'batch'") == [(6, 12, 9.0)]
+    assert answer(tree, "FROM Samples SELECT document, text, tokens LIMIT 1") == [("t0", "a", 1)]
+    assert answer(tree, "SELECT count(*) FROM training") == [(0,)]
+    assert answer(tree, "SELECT count(*) FROM micro") == [(0,)]
+    assert answer(tree, "SELECT reason FROM scores WHERE value IS NULL LIMIT 1") == [("not run",)]
+
+
+def test_the_columns_are_those_that_are_documented(tree: Path) -> None:
+    said = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", DOCS.read_text().partition("## History")[2], re.MULTILINE))
+    assert set(said) == set(query.VIEWS)
+    for view in query.VIEWS:
+        base = tables.connected()
+        query.opened(base, tree, view)
+        names = query.asked(base, f"SELECT * FROM {view}").column_names
+        assert said[view].strip() == ", ".join(names)
+        assert re.sub(r"\s+", " ", query.__doc__ or "").count(f"{view} {', '.join(names)}") == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY scores TO '{}'", "CREATE TABLE a AS SELECT 1", "DROP VIEW scores", "SELECT 1; SELECT 2", "",
+        "SET threads=1",
+        "ATTACH '{}' AS other", "DELETE FROM score_lines", "INSTALL httpfs", "PRAGMA version", "SELEC 1",
+        "SELECT * FROM nowhere", "SELECT * FROM read_text('{}')", "SELECT * FROM '{}'", "SELECT * FROM glob('/*')",
+        "SELECT * FROM read_csv('{}')", "SELECT * FROM tables",
+    ],
+)  # fmt: skip
+def test_a_query_changes_nothing_and_reads_no_other_file(tree: Path, tmp_path: Path, sql: str) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError) as refused:
+        answer(tree, sql.format(secret))
+    assert "\n" not in str(refused.value) and "scores, timings, samples" in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before and secret.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_exports_hold_the_scores(tree: Path, tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / f"out/history{ending}"
+    assert main(["history", str(tree), "--export", str(file)]) == 0
+    assert "6 rows" in capsys.readouterr().out
+    frame = pd.read_csv(file) if ending == ".csv" else pd.read_parquet(file)
+    assert frame.value.dropna().tolist() == [0.0, 0.25, 0.5]
+    assert list(frame.columns[:14]) == [
+        "task", "source", "system", "preset", "setting", "seed", "metric", "value", "low", "high", "n", "signature",
+        "commit", "device",
+    ]  # fmt: skip
+
+
+def test_the_answer_is_a_table_on_the_terminal(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT seed, value AS \"a|b\", NULL AS none FROM scores WHERE metric = 'exact_j' ORDER BY seed LIMIT 1"
+    assert main(["history", str(tree), "--sql", sql]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| seed | a\\|b | none |",
+        "| ---- | ---- | ---- |",
+        "| 0    | 0    |      |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--export", "a.xlsx"], ".parquet"),
+        (["--sql", "SELECT 1", "--metric", "exact_j"], "--metric has no effect"),
+        (["--metric", "exactj"], "exact_j"),
+        (["--sql", "SELECT [1] AS a", "--export", "a.csv"], "a.csv"),
+        (["--sql", "SELECT nothing FROM scores"], "nothing"),
+        (["--frm"], "--"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: list[str], sentence: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["history", str(tree), *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "with\0null", "~nobody-of-that-name/runs"])
+def test_a_folder_that_is_none_is_one_sentence(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", folder]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
