@@ -63,7 +63,7 @@ def _run(words: Sequence[str]) -> int:
         say(f"{SCRIPT} {__version__}")
         return 0
     if verb == "--constraints":
-        from benchmarks.cli.installed_files import constraints
+        from benchmarks.tested_versions import constraints
 
         say(str(constraints()))
         return 0

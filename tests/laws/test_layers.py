@@ -25,8 +25,8 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning", "running", "speed",
-        "tuning", "tracking", "cli", "__main__",
+        "tested_versions", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning",
+        "running", "speed", "tuning", "tracking", "cli", "__main__",
     ),
     "reports": (
         "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",

@@ -1,4 +1,4 @@
-"""Where files lie that come with this package and are not code."""
+"""Where the file of tested versions lies, which comes with this package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def constraints() -> Path:
     """
     from importlib import metadata
 
-    checkout = Path(__file__).parents[2]
+    checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file() and (checkout / _NAME).is_file():
         return checkout / _NAME
     try:

@@ -1,9 +1,4 @@
-"""Print a script by which a shell completes verbs, flags and names after `cosmos-bench`.
-
-examples:
-  python -m benchmarks completion bash > ~/.local/share/bash-completion/completions/cosmos-bench
-  python -m benchmarks completion zsh > DIRECTORY_OF_FPATH/_cosmos-bench
-"""
+"""One parser of all verbs, for what completes them."""
 
 from __future__ import annotations
 
@@ -11,31 +6,16 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import SCRIPT, BenchmarksParser
 
-SHELLS = ("bash", "zsh", "tcsh")
 _FOLDERS = ("out", "from")
 _FILES = ("config",)
 
 
-def add_arguments(parser: BenchmarksParser) -> None:
-    parser.add_argument("shell", metavar="SHELL", help=" | ".join(SHELLS))
-
-
-def main(arguments: argparse.Namespace) -> int:
-    if arguments.shell not in SHELLS:
-        raise unknown("shell", arguments.shell, SHELLS)
-    try:
-        import shtab
-    except ImportError as error:
-        raise UserError("Completion needs the package shtab; add it with: pip install shtab.") from error
-    print(shtab.complete(_whole_parser(), arguments.shell))
-    return 0
-
-
-def _whole_parser() -> argparse.ArgumentParser:
+def whole_parser(shells: Sequence[str]) -> argparse.ArgumentParser:
     """All verbs in one parser, which knows what may stand behind each flag."""
+    import shtab
+
     from benchmarks.cli.main import VERBS
 
     parser = argparse.ArgumentParser(prog=SCRIPT)
@@ -51,13 +31,14 @@ def _whole_parser() -> argparse.ArgumentParser:
         summary = (module.__doc__ or "").split("\n", 1)[0]
         inner = verbs.add_parser(verb, help=summary, parents=[flags], conflict_handler="resolve")
         for action in inner._actions:
-            if action.dest in _FOLDERS or action.dest in _FILES:
-                kind = "DIRECTORY" if action.dest in _FOLDERS else "FILE"
-                action.complete = getattr(importlib.import_module("shtab"), kind)
+            if action.dest in _FOLDERS:
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined] # where shtab looks for it
+            elif action.dest in _FILES:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif (verb, action.dest) == ("list", "what"):
                 action.choices = list(importlib.import_module("benchmarks.cli.list").WHAT)
             elif (verb, action.dest) == ("completion", "shell"):
-                action.choices = SHELLS
+                action.choices = shells
             elif action.dest in names and action.option_strings:
                 action.choices = names[action.dest]
     return parser
