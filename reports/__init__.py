@@ -19,8 +19,9 @@ def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
         out: where the report goes; `run_folder / "report"` if None.
 
     Returns:
-        The paths of "markdown", "latex", "html" and "figure", and of "study", a figure of a method that was run with
-        latents of several numbers or widths. Beside them lie `tables.tex` (the tables alone) and the figures as PDF.
+        The paths of "markdown", "latex", "html" and "figure"; of "study", a figure of a method that was run with
+        latents of several numbers or widths; and of "curves", a CSV of the points of each system that ran at several
+        values of one knob. Beside them lie `tables.tex` (the tables alone) and the figures as PDF.
 
     Raises:
         UserError: there is no run, none of its cells is done, a record is damaged, or `out` cannot be written to.
@@ -49,6 +50,7 @@ def publish(run_folder: Path) -> tuple[str, dict[str, Path]]:
 def _write(report: Report, folder: Path) -> dict[str, Path]:
     """Write a report in every form."""
     from reports import figures, html, latex, markdown
+    from reports.curves import table as curves
     from reports.study import figure
     from reports.templating import save
 
@@ -64,6 +66,9 @@ def _write(report: Report, folder: Path) -> dict[str, Path]:
     if study is not None:
         save(folder / "study.pdf", study.pdf)
         written["study"] = save(folder / "study.svg", study.svg)
+    points = curves.figure_data([(section.title, section.panel) for section in report.sections])
+    if points is not None:
+        written["curves"] = save(folder / "curves.csv", points)
     said = "" if study is None else study.caption
     return {
         **written,

@@ -15,7 +15,7 @@ from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, ove
 from reports.quantities import LEVEL, Quantity
 
 Row = Mapping[str, Any]
-"""A score of one cell (`reports.dataframes.scores`)."""
+"""A score of one cell (`benchmarks.records.dataframes.scores`)."""
 
 
 @dataclass(frozen=True)

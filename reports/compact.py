@@ -59,6 +59,7 @@ def _panel(section: Section, line_width: int) -> str:
         foot.append(f"{left} more columns are in the report.")
     if any(cell.value is None for block in glance.blocks for row in block.rows for cell in row.cells):
         foot.append(f"{NOTHING}: no number; the report says why.")
+    foot += section.curves_said
     if section.missing:
         foot.append(f"{len(section.missing)} cells without a result: {', '.join(m.name for m in section.missing)}.")
     if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.contract import UserError
+from benchmarks.records.dataframes import Run, documents_hash, read_run
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
 from reports import tables as overview
-from reports.costs import generating
-from reports.dataframes import Run, documents_hash, read_run
+from reports.costs import detail, generating
+from reports.curves import table as curves
+from reports.curves.equal import on_equal_terms
 from reports.findings import summarise
 from reports.front import shares_on_front
 from reports.legend import legend
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
-from reports.speed import detail
 from reports.study import sizes
 from reports.table import Table
 
@@ -40,6 +41,8 @@ class Section:
     seeds: Table | None  # what training seeds move, where entries have several
     costs: Table | None  # memory, energy and operations, where they were measured
     sizes: Table | None  # by number and width of latents, where a method was run with several
+    curves: Table | None  # quality at equal time and speed at equal quality, where a system ran at several values
+    curves_said: tuple[str, ...]  # the same in sentences
     front: Mapping[str, float]  # how sure it is that an entry is on the front of quality and speed
     tokenizer: Table | None  # what it takes from the references, where it takes anything
     legend: tuple[str, ...]
@@ -49,7 +52,7 @@ class Section:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All its tables, in order."""
-        more = (self.sizes, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
+        more = (self.sizes, self.curves, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
         return (self.glance, *(table for table in more if table is not None))
 
 
@@ -105,12 +108,14 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
     judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
     headline, front = panel.headline, shares_on_front(panel)
     cell = panel.cell
+    terms = on_equal_terms(panel)
+    curves_said = curves.sentences(panel, terms)
     documents = run.documents.get(documents_hash(panel.entries[0].records[0]), {}) if panel.entries else {}
     return Section(
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=summarise(panel, judgements[headline.title] if headline else ColumnMarks(), front),
+        reading=(*summarise(panel, judgements[headline.title] if headline else ColumnMarks(), front), *curves_said),
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
@@ -118,6 +123,8 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         seeds=overview.by_seed(panel, suffix),
         costs=generating.table(panel, suffix),
         sizes=sizes.table(panel, judgements, suffix),
+        curves=curves.table(panel, terms, suffix),
+        curves_said=curves_said,
         front=front,
         tokenizer=overview.before_and_after(panel, suffix),
         legend=legend(panel, judgements),

@@ -31,12 +31,12 @@ def shares_on_front(panel: Panel) -> Mapping[str, float]:
         return {}
     shares: dict[str, float] = {}
     for entries in panel.tracks.values():
-        placed = [entry for entry in entries if _placed(column, entry)]
+        placed = [entry for entry in entries if is_placed(column, entry)]
         if len(placed) > 1:
             generator = np.random.default_rng(0)
             scores = [column.scores[entry.key] for entry in placed]
-            qualities = _qualities(scores, generator) * (1 if column.direction == "higher" else -1)
-            speeds = np.stack([_speeds(entry, generator) for entry in placed], axis=1)
+            qualities = quality_draws(scores, generator) * (1 if column.direction == "higher" else -1)
+            speeds = np.stack([speed_draws(entry, generator) for entry in placed], axis=1)
             drawn = front_shares(qualities, speeds)
             shares |= {entry.key: float(share) for entry, share in zip(placed, drawn, strict=True)}
     return shares
@@ -47,7 +47,8 @@ def _is_drawn(score: EntryScore) -> bool:
     return bool(score.per_text) or score.quantity.low is not None
 
 
-def _placed(column: ScoreColumn, entry: Entry) -> bool:
+def is_placed(column: ScoreColumn, entry: Entry) -> bool:
+    """Whether an entry has both: a score, and a throughput to be trusted."""
     score = column.scores.get(entry.key)
     return (
         score is not None
@@ -57,7 +58,7 @@ def _placed(column: ScoreColumn, entry: Entry) -> bool:
     )
 
 
-def _qualities(scores: Sequence[EntryScore], generator: np.random.Generator) -> Array:
+def quality_draws(scores: Sequence[EntryScore], generator: np.random.Generator) -> Array:
     """Draws of the scores of entries, shape (draws, entries)."""
     texts = sorted({key for score in scores for key in score.per_text})
     counts = resampled_counts(len(texts), DRAWS, generator) if texts else np.empty((DRAWS, 0))  # (draws, texts)
@@ -97,7 +98,7 @@ def _around(score: EntryScore, generator: np.random.Generator) -> Array:
     return quantity.value + np.where(normal < 0, quantity.value - quantity.low, quantity.high - quantity.value) * normal
 
 
-def _speeds(entry: Entry, generator: np.random.Generator) -> Array:
+def speed_draws(entry: Entry, generator: np.random.Generator) -> Array:
     """Texts per second over drawn batches, shape (draws,)."""
     timed = [
         timing

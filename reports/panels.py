@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.records import validity
+from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
-from reports import dataframes
 from reports.columns import ScoreColumn, score_columns
 from reports.quantities import Quantity, latency, mean, throughput
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 
+from benchmarks.records.dataframes import Run, documents_hash
 from benchmarks.records.schema import Header, Json, Record
-from reports.dataframes import Run, documents_hash
 from reports.numbers import counted
 from reports.panels import TRIVIAL, Entry, Panel
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -112,6 +113,15 @@ def finish(folder: Path, arguments: Mapping[str, Any], fitted: TrainingResult) -
     """Mark a checkpoint as whole, once all else is there."""
     files = seals.tree_hashes(folder, without=TRAINING)
     seals.write_sealed(folder / FIT, {"inputs": dict(arguments), "fitted": asdict(fitted), "files": files})
+
+
+def keep_logs(folder: Path) -> None:
+    """Delete what training has left in a folder but its logs, as far as it can be deleted."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix != ".jsonl":
+            path.unlink(missing_ok=True)
 
 
 def notes(folder: Path) -> Mapping[str, Any]:

@@ -19,7 +19,6 @@ Axis legend in `cosmos.models.blocks`.
 from __future__ import annotations
 
 import copy
-import shutil
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -180,8 +179,9 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
         fitted = super().fit(corpus, budget, workdir, seed=seed, device=device, progress=progress)
-        # Caches and logs: large, and never read again. What a kill has left behind a finished checkpoint goes too.
-        shutil.rmtree(workdir / checkpoint.TRAINING, ignore_errors=True)
+        # Caches are large, and never read again: only logs stay. What a kill has left behind a finished checkpoint goes
+        # too.
+        checkpoint.keep_logs(workdir / checkpoint.TRAINING)
         return fitted
 
     def read_files(self) -> Sequence[Any]:

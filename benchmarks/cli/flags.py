@@ -117,6 +117,15 @@ def add_fresh(parser: BenchmarksParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="delete what this command makes, and make it again")
 
 
+def add_track(parser: BenchmarksParser) -> None:
+    """`--track`, of the verbs that make something to be looked at."""
+    parser.add_argument(
+        "--track",
+        metavar="TRACKER",
+        help="tell tensorboard, trackio, mlflow or wandb too: training curves meanwhile, scores and timings at the end",
+    )
+
+
 def add_settings(parser: BenchmarksParser) -> None:
     """`--set`, `--config` and `--offline`."""
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change one option; repeatable")

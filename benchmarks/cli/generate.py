@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags
+from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track
 from benchmarks.cli.run import execute
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
     add_fresh(parser)
+    add_track(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from cosmos.io.terminal import answer, say
 
 VERBS = (
     "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
-    "history", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
+    "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
 _START = """\

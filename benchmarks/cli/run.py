@@ -13,20 +13,24 @@ examples:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from benchmarks.planning.run_config import Choices
     from benchmarks.running.runner import Stage
+    from benchmarks.trackers.tracking import Tracking
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
     add_fresh(parser)
+    add_track(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -35,12 +39,16 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    return carry_out(choices_of(arguments), stages, fresh=arguments.fresh)
+    return carry_out(choices_of(arguments), stages, fresh=arguments.fresh, track=arguments.track)
 
 
-def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool) -> int:
+def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track: str | None = None) -> int:
     """The same for choices that were made."""
     from benchmarks.planning import plan
+    from benchmarks.trackers import names
+
+    if track is not None:
+        names.check(track)
 
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
@@ -50,12 +58,27 @@ def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool) -> in
     from benchmarks.running import runner
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
-    outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh)
+    with tracked(track, run_plan.folder, choices) as tracking:
+        outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking)
     if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         tell(sentence)
     return outcome.exit_code
+
+
+@contextmanager
+def tracked(tracker: str | None, folder: Path, choices: Choices) -> Iterator[Tracking | None]:
+    """A tracker that is told what a run holds when this ends; None where none is asked for."""
+    if tracker is None:
+        yield None
+        return
+    from benchmarks.trackers.outcomes import tell_outcomes
+    from benchmarks.trackers.tracking import Tracking
+
+    with Tracking(tracker, folder, tell, offline=choices.offline) as tracking:
+        yield tracking
+        tell_outcomes(tracking, folder)
 
 
 def show_report(folder: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_flags, add_track, choices_of
 from cosmos.io.terminal import tell
 
 
@@ -37,19 +37,23 @@ def add_arguments(parser: BenchmarksParser) -> None:
         default=None,
         help="never touch the network (default: on; --no-offline lets evaluate:NAME load its script)",
     )
+    add_track(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import UserError
-    from benchmarks.cli.run import show_report
+    from benchmarks.cli.run import show_report, tracked
     from benchmarks.metrics.core import selection
     from benchmarks.planning.plan import default_folder
     from benchmarks.records import environment, store
     from benchmarks.records.files import locked
     from benchmarks.running import scoring
     from benchmarks.running.cell_status import label
+    from benchmarks.trackers import names
 
     choices = choices_of(arguments)
+    if arguments.track is not None:
+        names.check(arguments.track)
     evaluator_models = selection.chosen_evaluators(choices.changes)
     for key in choices.changes:
         if not key.startswith(f"{selection.PREFIX}."):
@@ -62,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     evaluators = {**plan.get("evaluators", {}), **evaluator_models}
     asked = selection.select(choices.metric, plan["task"].get("metrics", ()), evaluators, device)
     scoring.check_cache()
-    with locked(folder):
+    with locked(folder), tracked(arguments.track, folder, choices):
         store.write_plan(folder, {**plan, "evaluators": evaluators})
         for header in headers:
             cell = header.cell

@@ -22,6 +22,7 @@ from typing import Any
 from baselines.contract import UserError
 from benchmarks.records import links, seals
 from benchmarks.records.files import StoreError, parsed_lines, write_json
+from benchmarks.records.older_cells import as_identified
 from benchmarks.records.parts import StoredPlan
 from benchmarks.records.schema import (
     SCHEMA,
@@ -134,7 +135,7 @@ def read_header(folder: Path) -> Header | None:
     stored, remedy = read_json(path, _ANEW), _RESTORE.format(folder)
     check_schema(stored.get("schema"), str(path))
     rest = seals.opened(stored, str(path), remedy, wanted=stored["schema"] >= seals.SINCE)
-    header = header_from_json(rest, str(path))
+    header = as_identified(header_from_json(rest, str(path)), rest)
     if header.cell.id != folder.name:
         raise UserError(f"{folder} holds the record of another cell, {header.cell.id}; {remedy}.")
     return header

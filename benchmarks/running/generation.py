@@ -7,11 +7,11 @@ before it, which then counts in no throughput.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from benchmarks.records import seals, store
 from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
+from benchmarks.running.auditing import in_a_run
 from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_timing import Kind, TokenCounts, narrow, record_of
 from benchmarks.running.sample_records import check_answers, differ, sample_records, stays
@@ -123,7 +124,7 @@ class CellGeneration:
         self.clock, self._alone = Clock(conditions.device), True
         self.stand_ins = StandIns(requests, conditions.others)
         self._opened = False
-        self._unnamed: tuple[str, ...] = ()
+        self._unnamed, self._found = tuple[str, ...](), tuple[str, ...]()
         self._names: tuple[str, ...] = ()
         self.cold_start: Mapping[str, float] = {}
         check_answers(store.read_samples(folder), requests, folder)
@@ -150,11 +151,13 @@ class CellGeneration:
 
     def take_turn(self, turn: int) -> None:
         """Make the next share of the batches, and of what else is timed; then, what lacks."""
-        self._within_memory(partial(self._turn, turn))
+        self._within_memory(functools.partial(self._turn, turn))
 
     def look(self) -> None:
         """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
         self._unnamed = self._look_at_phases()
+        asked = self.stand_ins.again(self._last, 1)
+        self._found = in_a_run(self.system, self.setting, self.networks, asked, self._single_seconds)
 
     def release(self) -> None:
         """Let go of the system."""
@@ -185,12 +188,10 @@ class CellGeneration:
             self._unnamed,
             self._watch.surroundings(),
         )
-        said = verdict.judge(evidence, self.conditions.rules)
-        if self.conditions.sweep == "best":
-            said["best_size"] = max(self._sizes, default=self.size)
-        if self.too_many.size is not None:
-            said["too_many"] = self.too_many.size
-        return {**said, "batch_size": self.size, "warm_up_seconds": self.cold_start["warm_up"]}
+        said = functools.reduce(verdict.doubted, self._found, verdict.judge(evidence, self.conditions.rules))
+        best = {"best_size": max(self._sizes, default=self.size)} if self.conditions.sweep == "best" else {}
+        full = {} if self.too_many.size is None else {"too_many": self.too_many.size}
+        return {**said, **best, **full, "batch_size": self.size, "warm_up_seconds": self.cold_start["warm_up"]}
 
     # -- memory -------------------------------------------------------------------------------------------------------
 

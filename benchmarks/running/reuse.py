@@ -11,6 +11,7 @@ from benchmarks.planning.plan import PlannedCell
 from benchmarks.records import run_texts, store
 from benchmarks.records.files import StoreError
 from benchmarks.records.schema import Header, Json
+from benchmarks.trackers.sent import forget
 from cosmos.io.files import saving
 
 _SHOWN = 10  # digits of a commit
@@ -113,6 +114,7 @@ def remove(run: Path, cells: Iterable[PlannedCell], *, checkpoints: bool) -> Non
         files = [store.cell_folder(run, planned.cell.id) / store.HEADER]
         folders = [store.cell_folder(run, planned.cell.id)]
         if checkpoints:
+            forget(run, planned.cell.checkpoint_id)
             files.append(store.fit_file(run, planned.cell.checkpoint_id))
             folders.append(store.checkpoint_folder(run, planned.cell.checkpoint_id))
         for path in files:

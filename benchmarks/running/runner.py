@@ -27,6 +27,7 @@ from benchmarks.running import fitting, probing, reuse, scoring, seating, sittin
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
 from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
+from benchmarks.trackers.tracking import Tracking, followed
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -41,12 +42,18 @@ and on ten thousand long documents it would cost more than a training at nano.""
 
 
 def run(
-    plan: Plan, voice: ProgressReporter, stages: Sequence[Stage] = ("fit", "generate", "score"), *, fresh: bool = False
+    plan: Plan,
+    voice: ProgressReporter,
+    stages: Sequence[Stage] = ("fit", "generate", "score"),
+    *,
+    fresh: bool = False,
+    tracking: Tracking | None = None,
 ) -> CellStatus:
     """Carry out some stages of a plan.
 
     Args:
         fresh: make again what these stages make, also where it is there.
+        tracking: who is told of training curves while they are made.
 
     Raises:
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
@@ -58,7 +65,7 @@ def run(
     with locked(plan.folder):
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
         asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _RunExecution(plan, voice, stages, asked, fresh)
+        sweep = _RunExecution(plan, voice, stages, asked, fresh, tracking)
         sweep.check()
         sweep.remove()
         store.write_plan(plan.folder, described)
@@ -73,10 +80,16 @@ class _RunExecution:
     """The state of one command at work."""
 
     def __init__(
-        self, plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], asked: Selection, fresh: bool
+        self,
+        plan: Plan,
+        voice: ProgressReporter,
+        stages: Sequence[Stage],
+        asked: Selection,
+        fresh: bool,
+        tracking: Tracking | None,
     ) -> None:
         self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
-        self.run_folder = plan.folder
+        self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
         self.to_generate: list[Sequence[PlannedCell]] = []
 
@@ -224,7 +237,7 @@ class _RunExecution:
         if self.to_generate:
             others = seating.other_documents(self.plan, self.tests)
             sitting.hold(
-                sitting.Table(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
+                sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
                 self.to_generate,
                 self.finish,
             )
@@ -281,9 +294,11 @@ class _RunExecution:
                 name = stage if stage.startswith(cell.system) else f"{cell.system} {stage}"
                 self.voice.progress(name, share, loss)
 
-            training = fitting.fit(
-                self.run_folder, planned, self.plan.task, corpus, progress, lambda: [*corpus.validation, *self.tests]
-            )
+            with followed(self.tracking if planned.contestant.system.trained else None, self.run_folder, cell):
+                training = fitting.fit(
+                    self.run_folder, planned, self.plan.task, corpus, progress,
+                    lambda: [*corpus.validation, *self.tests],
+                )  # fmt: skip
             if planned.contestant.system.trained:
                 self.voice.say(
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"

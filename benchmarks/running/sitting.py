@@ -69,7 +69,7 @@ class Seat:
 
 
 @dataclass(frozen=True)
-class Table:
+class Occasion:
     """What all sittings of a command share.
 
     Attributes:
@@ -85,7 +85,7 @@ class Table:
     outcome: CellStatus
 
 
-def hold(table: Table, groups: Sequence[Sequence[PlannedCell]], finish: Callable[[Seat], None]) -> None:
+def hold(occasion: Occasion, groups: Sequence[Sequence[PlannedCell]], finish: Callable[[Seat], None]) -> None:
     """Make the texts of cells, by the checkpoints they share: systems that fit into memory together take turns.
 
     Args:
@@ -96,53 +96,53 @@ def hold(table: Table, groups: Sequence[Sequence[PlannedCell]], finish: Callable
         seats: list[Seat] = []
         systems = 0
         while waiting and (not systems or has_room(waiting[0][0].cell.device, systems)):
-            seated = _seat(table, waiting[0], alone=not systems)
+            seated = _seat(occasion, waiting[0], alone=not systems)
             if seated is None:  # memory ran out beside the others
                 break
             waiting.popleft()
             systems, seats = systems + 1, seats + seated
-        take_turns(seats, table.outcome.guarded)
+        take_turns(seats, occasion.outcome.guarded)
         for seat in seats:
             if not seat.failed:
-                with table.outcome.guarded([seat.planned]):
-                    seat.close(store.cell_folder(table.plan.folder, seat.planned.cell.id))
+                with occasion.outcome.guarded([seat.planned]):
+                    seat.close(store.cell_folder(occasion.plan.folder, seat.planned.cell.id))
         memory.free()
         closed = [seat for seat in seats if seat.closed]
-        if closed and table.plan.choices.timing == "fresh":
-            _time_again(table, closed)
+        if closed and occasion.plan.choices.timing == "fresh":
+            _time_again(occasion, closed)
         for seat in closed:
-            with table.outcome.guarded([seat.planned]):
+            with occasion.outcome.guarded([seat.planned]):
                 finish(seat)
 
 
-def _time_again(table: Table, seats: Sequence[Seat]) -> None:
+def _time_again(occasion: Occasion, seats: Sequence[Seat]) -> None:
     """Add what processes of their own time."""
     sizes = {seat.planned.cell.id: seat.generation.sizes for seat in seats}
-    plan, device = table.plan, seats[0].planned.cell.device
-    table.voice.say(f"timing again in {seating.PROCESSES} processes of their own")
-    found = fresh_processes.measured(plan.choices, device, sizes, plan.folder, table.voice.say)
+    plan, device = occasion.plan, seats[0].planned.cell.device
+    occasion.voice.say(f"timing again in {seating.PROCESSES} processes of their own")
+    found = fresh_processes.measured(plan.choices, device, sizes, plan.folder, occasion.voice.say)
     for seat in seats:
-        with table.outcome.guarded([seat.planned]):
+        with occasion.outcome.guarded([seat.planned]):
             seat.generation.add(found.get(seat.planned.cell.id, []))
 
 
-def _seat(table: Table, group: Sequence[PlannedCell], *, alone: bool) -> list[Seat] | None:
+def _seat(occasion: Occasion, group: Sequence[PlannedCell], *, alone: bool) -> list[Seat] | None:
     """Load a system, and warm its cells up; those that cannot are left out. None if memory ran out beside others."""
     seats: list[Seat] = []
     crowded = False
-    with table.outcome.guarded(group):
-        system, seconds = seating.load(table.plan, group[0], [*table.others, *table.tests])
+    with occasion.outcome.guarded(group):
+        system, seconds = seating.load(occasion.plan, group[0], [*occasion.others, *occasion.tests])
         networks, cell, too_many = system.networks(), group[0].cell, TooMany()
         likelihoods = TargetLikelihoods(
             system,
-            table.tests,
+            occasion.tests,
             cell.seed,
-            table.tokenizer.token_counts,
-            lambda share: table.voice.progress(f"{cell.system} likelihoods", share, None),
+            occasion.tokenizer.token_counts,
+            lambda share: occasion.voice.progress(f"{cell.system} likelihoods", share, None),
         )
         for planned in group:
-            with table.outcome.guarded([planned]):
-                generation = _generation(table, system, networks, planned, too_many)
+            with occasion.outcome.guarded([planned]):
+                generation = _generation(occasion, system, networks, planned, too_many)
                 try:
                     generation.prepare(alone=alone)
                 except Exception as error:
@@ -159,16 +159,16 @@ def _seat(table: Table, group: Sequence[PlannedCell], *, alone: bool) -> list[Se
 
 
 def _generation(
-    table: Table, system: System, networks: Mapping[str, Any], planned: PlannedCell, too_many: TooMany
+    occasion: Occasion, system: System, networks: Mapping[str, Any], planned: PlannedCell, too_many: TooMany
 ) -> CellGeneration:
-    cell, voice = planned.cell, table.voice
+    cell, voice = planned.cell, occasion.voice
     return CellGeneration(
         system,
         networks,
         planned.setting,
-        seating.requests_for(table.plan, cell, table.tests),
-        store.cell_folder(table.plan.folder, cell.id),
-        seating.conditions(table.plan, cell, table.others),
+        seating.requests_for(occasion.plan, cell, occasion.tests),
+        store.cell_folder(occasion.plan.folder, cell.id),
+        seating.conditions(occasion.plan, cell, occasion.others),
         progress=lambda share: voice.progress(f"{cell.system} {cell.setting} generating", share, None),
         say=lambda text: voice.say(f"{label(cell)}: {text}"),
         too_many=too_many,

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Durations:
+class CallDurations:
     """What a call took.
 
     Attributes:
@@ -57,12 +57,12 @@ class Clock:
         wall = self.now()
         return Started(wall, cpu, self._event())
 
-    def stop(self, started: Started) -> Durations:
+    def stop(self, started: Started) -> CallDurations:
         """End it; the wall is read when the device has finished, and first."""
         event = self._event()
         seconds = self.now() - started.wall
         device = None if event is None else started.event.elapsed_time(event) / 1e3
-        return Durations(seconds, device, max(0.0, self.cpu() - started.cpu))
+        return CallDurations(seconds, device, max(0.0, self.cpu() - started.cpu))
 
     def _event(self) -> Any:
         """An event that the device passes when it has done what it was given so far."""

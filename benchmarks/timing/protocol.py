@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.contract import Request, Sample, System
-from benchmarks.timing.clock import Clock, Durations
+from benchmarks.timing.clock import CallDurations, Clock
 from benchmarks.timing.plain import plain_samples
 from benchmarks.timing.probes import counting
 
@@ -82,7 +82,7 @@ def timed(system: System, networks: Mapping[str, Any], requests: Sequence[Reques
     with counting(networks) as calls:
         started = clock.start()
         samples = plain_samples(system.generate(requests, setting))
-        took: Durations = clock.stop(started)
+        took: CallDurations = clock.stop(started)
     asked, answered = [request.id for request in requests], [sample.id for sample in samples]
     assert asked == answered, (
         f"the system must answer every request in order: asked {asked[:3]}..., got {answered[:3]}..."

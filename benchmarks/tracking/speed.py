@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.records import validity
 from benchmarks.records.machine_class import machine_class, unlike
-from benchmarks.records.schema import Header, TimingRecord
+from benchmarks.records.schema import TimingRecord
 from benchmarks.stats.evidence import StudentEvidence
 from benchmarks.stats.intervals import Array
 from benchmarks.tracking.pairs import EntryPair, SideEntry
@@ -71,22 +72,12 @@ def speed_rows(pair: EntryPair) -> tuple[list[ComparedQuantity], list[str]]:
     return rows, refused
 
 
-def quantity_doubts(header: Header, quantity: str) -> tuple[str, ...]:
-    """Why a speed of a cell may not be believed: by its own verdict, or by that on all that was timed."""
-    verdict = header.verdict
-    by_quantity = verdict.get("quantities")
-    said = verdict if by_quantity is None else by_quantity.get(quantity, {})
-    if said.get("valid") is True:
-        return ()
-    return tuple(map(str, said.get("reasons") or ["no verdict was given"]))
-
-
 def _doubts(pair: EntryPair, quantity: str) -> str:
     told = [
         f"side {side}: {', '.join(doubts)}"
         for side, entry in (("A", pair.a), ("B", pair.b))
         for cell in entry.cells
-        if (doubts := quantity_doubts(cell.header, quantity))
+        if (doubts := validity.validity(cell.header, quantity).reasons)
     ]
     return "; ".join(dict.fromkeys(told))
 
@@ -101,14 +92,15 @@ def _calls(entry: SideEntry) -> dict[tuple[str, int], list[PlacedCall]]:
     for cell in entry.cells:
         if not cell.header.networks:
             continue  # floors run no network, and have no speed worth giving
-        stalled = {(call["kind"], call["index"]) for call in cell.header.verdict.get("stalled", ())}
+        made = cell.header.batch_size
         whole = max((len(t.ids) for t in cell.record.timings if t.kind == "batch"), default=0)
-        for timing in cell.record.timings:
-            counts = timing.kind in ("latency", "sweep") or (timing.kind == "batch" and len(timing.ids) == whole)
-            if counts and timing.seconds > 0 and (timing.kind, timing.index) not in stalled:
-                size = cell.header.batch_size if timing.kind == "batch" else len(timing.ids)
-                title = (LATENCY, 1) if timing.kind == "latency" else (THROUGHPUT, size)
-                found.setdefault(title, []).append(_call(cell, timing))
+        sizes = (made, *validity.swept(cell.record))
+        titles = [(LATENCY, 1), *((THROUGHPUT, size) for size in sizes)]
+        names = [validity.LATENCY, *map(validity.throughput, sizes)]
+        for title, name in zip(titles, names, strict=True):
+            for timing in validity.calls_of(cell.record, name):
+                if timing.seconds > 0 and (timing.kind != "batch" or len(timing.ids) == whole):
+                    found.setdefault(title, []).append(_call(cell, timing))
     return dict(sorted(found.items()))
 
 

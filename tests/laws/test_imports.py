@@ -126,6 +126,7 @@ def test_what_the_harness_knows_of_systems_loads_no_framework() -> None:
 def test_reports_know_records_and_statistics(path: Path) -> None:
     allowed = (
         "reports",
+        "benchmarks.records.dataframes",
         "benchmarks.records.schema",
         "benchmarks.records.probe_results",
         "benchmarks.records.run_texts",

@@ -26,11 +26,11 @@ LAYERS = {
     ),
     "benchmarks": (
         "tested_versions", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning",
-        "running", "speed", "tuning", "tracking", "cli", "__main__",
+        "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "dataframes", "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "costs", "content", "html",
+        "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
+        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
         "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip

@@ -5,9 +5,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.records.dataframes import read_run
 from benchmarks.records.validity import throughput
 from reports import content
-from reports.dataframes import read_run
 from reports.panels import panels
 
 sys.path.insert(0, str(Path(__file__).parent))

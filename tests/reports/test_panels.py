@@ -9,9 +9,9 @@ import pytest
 
 import reports
 from baselines.contract import UserError
+from benchmarks.records.dataframes import read_run
 from benchmarks.records.schema import Network, Record, Training
 from reports import content
-from reports.dataframes import read_run
 from reports.panels import panels
 
 

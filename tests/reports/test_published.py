@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from baselines.contract import UserError
+from benchmarks.records.dataframes import read_run, scores
 from reports import content
-from reports.dataframes import read_run, scores
 
 
 def test_findings_need_no_texts(fake_run, tmp_path):

@@ -13,11 +13,11 @@ from baselines.contract import UserError
 from benchmarks.records.schema import TimingRecord
 from reports import compact, content
 
-FILES = ("figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables.tex")
+FILES = ("curves.csv", "figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables.tex")
 
 
 def test_files(run_report, run_folder):
-    assert set(run_report) == {"markdown", "latex", "html", "figure"}
+    assert set(run_report) == {"markdown", "latex", "html", "figure", "curves"}
     assert sorted(path.name for path in (run_folder / "report").iterdir()) == list(FILES)
 
 

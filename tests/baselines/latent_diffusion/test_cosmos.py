@@ -95,8 +95,11 @@ def test_its_networks_and_what_it_leaves(trained: Callable[[str], Trained]) -> N
     assert list(system.settings)[:2] == ["dpmpp_2m-20", "release-200"]
     assert list(system.networks()) == ["denoiser", "decompressor", "condition_encoder", "text_encoder"]
     assert not any(value.requires_grad for value in system.networks()["text_encoder"].parameters())
-    left = {"config.json", "fit.json", "grids.json", "model", "students"}
-    assert {path.name for path in folder.iterdir()} == left  # no caches are left
+    left = {"config.json", "fit.json", "grids.json", "model", "students", "training"}
+    assert {path.name for path in folder.iterdir()} == left
+    logs = {"autoencoder.jsonl", "diffusion.jsonl"}
+    assert {path.name for path in (folder / "training").iterdir()} >= logs  # and no caches
+    assert {path.suffix for path in (folder / "training").rglob("*")} == {".jsonl"}
 
 
 def test_the_recipes_have_the_releases_settings() -> None:

@@ -12,7 +12,7 @@ from simulated import HONEST, SIZE, Honest, Machine, result
 from baselines.contract import Request
 from benchmarks.records.validity import LATENCY, throughput
 from benchmarks.timing import probes
-from benchmarks.timing.clock import Clock, Durations
+from benchmarks.timing.clock import CallDurations, Clock
 
 AT = throughput(SIZE)
 CLOSE = pytest.approx(HONEST, rel=0.01)
@@ -112,9 +112,9 @@ def test_events_on_the_device_and_the_wall_must_agree(
 ) -> None:
     stop = Clock.stop
 
-    def with_events(clock: Clock, started: Any) -> Durations:
+    def with_events(clock: Clock, started: Any) -> CallDurations:
         took = stop(clock, started)
-        return Durations(took.seconds, took.seconds * share, took.cpu_seconds)
+        return CallDurations(took.seconds, took.seconds * share, took.cpu_seconds)
 
     monkeypatch.setattr(Clock, "stop", with_events)
     reasons = result(Honest(machine), tmp_path).reasons(AT)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.records.dataframes import read_run
 from benchmarks.records.schema import TimingRecord
 from reports import content
-from reports.dataframes import read_run
+from reports.costs import detail
 from reports.panels import panels
-from reports.speed import detail
 
 
 def told(fake_run, verdict=None, processes=(0,)):

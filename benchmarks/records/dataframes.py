@@ -1,13 +1,15 @@
 """From the files of a run to tidy pandas frames: one row per cell, score, timing and sample.
 
-Everything is read through `benchmarks.records.store`, and nothing is written.
+Everything is read through `benchmarks.records.store`, and nothing is written. Reports and `benchmarks.load` stand on
+what is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +22,12 @@ SCORE_COLUMNS = (
     *("id", "entry", "seed", "training", "position", "metric", "signature", "value", "low", "high"),
     *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
 )
+_ANY_TEXT = ("text", "reason")
+_TAKEN = (
+    *("id", "document", "text", "tokens", "finished", "calls", "entropy", "task", "source", "system", "preset"),
+    *("setting", "seed", "commit", "device", "valid", "run", "cell"),
+)
+SAMPLE_COLUMNS = ("id", "document", "text", "tokens", "finished", "calls", "entropy")
 
 
 @dataclass(frozen=True)
@@ -152,8 +160,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "companions": score.companions,
                 }
             )
-    frame = pd.DataFrame(rows, columns=SCORE_COLUMNS)
-    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
+    return _frame(rows, SCORE_COLUMNS).astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 TIMING_COLUMNS = ("id", "entry", "kind", "texts", "seconds", "process", "words", "tokens")
@@ -177,6 +184,13 @@ def timings(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TIMING_COLUMNS).astype({"words": "float64", "tokens": "float64"})
 
 
+def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows as a frame. What anybody may have written stays Python's: pandas' own strings hold no half of a pair of
+    surrogates."""
+    kinds = {name: object if name in _ANY_TEXT else None for name in columns}
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=kinds[name]) for name in columns})
+
+
 def calls(records: Iterable[Record]) -> pd.DataFrame:
     """One row per text and network: entry, network, calls, and whether the text was made "alone" or "together" with
     others, whose calls it then shares."""
@@ -188,3 +202,58 @@ def calls(records: Iterable[Record]) -> pd.DataFrame:
         for how, counts in (*alone, *together):
             rows += [{"entry": entry, "how": how, "network": name, "calls": count} for name, count in counts.items()]
     return pd.DataFrame(rows, columns=["entry", "how", "network", "calls"])
+
+
+def samples(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per text, with a column for each metric that scored texts one by one ("metric NAME" where a frame has
+    another column of that name); `text` is missing where texts were not published."""
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        per_text = {score.metric: score.values for score in record.scores if score.values is not None}
+        written = {sample.id: sample for sample in record.samples}
+        ids = text_ids(record)
+        for place, key in enumerate(ids):
+            sample = written.get(key)
+            rows.append(
+                {
+                    "id": record.header.cell.id,
+                    "document": key,
+                    "text": None if sample is None else sample.text,
+                    "tokens": None if sample is None else sample.tokens,
+                    "finished": None if sample is None else sample.finished,
+                    "calls": None if sample is None else next(iter(sample.calls.values()), 0),
+                    "entropy": None if sample is None else sample.entropy,
+                    **{
+                        f"metric {name}" if name in _TAKEN else name: values[place]
+                        for name, values in per_text.items()
+                        if len(values) == len(ids)
+                    },
+                }
+            )
+    frame = _frame(rows, tuple(dict.fromkeys([*SAMPLE_COLUMNS, *(name for row in rows for name in row)])))
+    metrics = dict.fromkeys(frame.columns[len(SAMPLE_COLUMNS) :], "float64")
+    kinds = {"tokens": "Int64", "finished": "boolean", "calls": "Int64", "entropy": "float64"}
+    return frame.astype({**kinds, **metrics})
+
+
+def curves(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per validation loss that was measured while training, of each training once: `stage` is the system where
+    it trains one network, and the name of what is trained where it trains several."""
+    rows = []
+    for record in {record.header.cell.checkpoint_id: record for record in records}.values():
+        cell, training = record.header.cell, record.header.training
+        for stage, losses in _losses(cell.system, {} if training is None else training.notes):
+            about = {"system": cell.system, "preset": cell.preset, "seed": cell.seed, "checkpoint": cell.checkpoint_id}
+            rows += [{**about, "stage": stage, "step": step, "validation_loss": loss} for step, loss in losses]
+    columns = ("system", "preset", "seed", "checkpoint", "stage", "step", "validation_loss")
+    return pd.DataFrame(rows, columns=columns).astype({"seed": "int64", "step": "int64", "validation_loss": "float64"})
+
+
+def _losses(stage: str, notes: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
+    """The validation losses that notes of a training hold, and those of its stages within them."""
+    own = notes.get("validation_losses")
+    if isinstance(own, list):
+        yield stage, own
+    for name, part in notes.items():
+        if isinstance(part, Mapping) and isinstance(part.get("notes"), Mapping):
+            yield from _losses(name, part["notes"])

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
-from reports import dataframes
 from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, latency, throughput

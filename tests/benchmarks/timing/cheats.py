@@ -1,0 +1,232 @@
+"""Systems that seem faster than they are, each in its own way, and an honest one; by a clock that only they move.
+
+A call of a network takes ten milliseconds and one for each text; nothing else takes time but what a system says does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines.contract import Request, Sample
+from benchmarks.timing.clock import Clock
+
+STEPS, WIDTH = 10, 16
+WORDS = tuple(f"word{number}" for number in range(50))
+
+
+class Time:
+    """What time it is."""
+
+    now = 100.0
+    cpu = 50.0
+
+    @classmethod
+    def work(cls, seconds: float) -> None:
+        cls.now += seconds
+        cls.cpu += seconds
+
+
+class FakeClock(Clock):
+    """Reads `Time`."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__("cpu")
+
+    def now(self) -> float:
+        return Time.now
+
+    def cpu(self) -> float:
+        return Time.cpu
+
+
+class Network(nn.Module):
+    """Two layers, whose calls take time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.first, self.second = (
+            nn.Parameter(torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64) / WIDTH) for _ in range(2)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        Time.work(0.01 + 0.001 * len(x))
+        return torch.tanh(x @ self.first) @ self.second + x
+
+
+@dataclass(frozen=True)
+class Setting:
+    steps: int = STEPS
+
+
+class Honest:
+    """Ten calls of its network for each batch; a text follows from its request's seed."""
+
+    steps = STEPS
+
+    def __init__(self) -> None:
+        self.network = Network()
+
+    def networks(self) -> Mapping[str, Any]:
+        return {"network": self.network}
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        return self.make(requests)
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        x = torch.tensor([[((r.seed >> place) % 7) / 7 for place in range(WIDTH)] for r in requests]).double()
+        with torch.inference_mode():
+            for _ in range(self.steps):
+                x = self.call(x)
+        return [self.sample(request, row) for request, row in zip(requests, x.tolist(), strict=True)]
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.network(x)
+        return made
+
+    def sample(self, request: Request, row: list[float]) -> Sample:
+        count = 6 + request.seed % 6
+        words = [WORDS[(request.seed + int(abs(round(value, 3)) * 100)) % len(WORDS)] for value in row[:count]]
+        return Sample(request.id, " ".join(words), count, True)
+
+    def close(self) -> None:
+        """End what lives on."""
+
+
+class CachesRequests(Honest):
+    """Keeps what it made, by request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str | None, int], Sample] = {}
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        new = [request for request in requests if (request.source, request.seed) not in self.kept]
+        made = zip(new, self.make(new) if new else (), strict=True)
+        self.kept.update(((request.source, request.seed), sample) for request, sample in made)
+        return [self.kept[request.source, request.seed] for request in requests]
+
+
+class WorksAhead(CachesRequests):
+    """A thread makes the texts that will be asked for, which it can guess; it waits for more when they are made."""
+
+    def __init__(self, guessed: Sequence[Request]) -> None:
+        super().__init__()
+        self.done, self.stop = threading.Event(), threading.Event()
+        threading.Thread(target=self.work, args=(guessed,), name="ahead", daemon=True).start()
+        self.done.wait()
+
+    def work(self, guessed: Sequence[Request]) -> None:
+        before = Time.now, Time.cpu
+        super().generate(guessed, Setting())
+        Time.now, Time.cpu = before  # while nobody looked at the clock
+        self.done.set()
+        self.stop.wait()
+
+    def close(self) -> None:
+        self.stop.set()
+
+
+class WorksWhenAskedForNetworks(CachesRequests):
+    """Makes the texts that will be asked for when its networks are asked for, before the clock starts."""
+
+    def __init__(self, guessed: Sequence[Request]) -> None:
+        super().__init__()
+        self.guessed = guessed
+
+    def networks(self) -> Mapping[str, Any]:
+        self.kept.clear()
+        super().generate(self.guessed, Setting())
+        return super().networks()
+
+
+class LaterSample:
+    """A sample whose text is made when it is looked at."""
+
+    sequence = None
+
+    def __init__(self, system: Honest, request: Request) -> None:
+        self.id, self.tokens, self.finished = request.id, 6 + request.seed % 6, True
+        self._system, self._request = system, request
+
+    @property
+    def text(self) -> str:
+        return self._system.make([self._request])[0].text
+
+
+class Lazy(Honest):
+    """Hands out samples at once, whose texts are made later."""
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Any]:
+        return [LaterSample(self, request) for request in requests]
+
+
+class CallsForward(Honest):
+    """Calls its network's `forward`, which hooks do not see."""
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network.forward(x)
+
+
+class ShowsDecoy(Honest):
+    """Shows a small network that it calls once, and works with another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoy = nn.Linear(2, 2)
+
+    def networks(self) -> Mapping[str, Any]:
+        return {"network": self.decoy}
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        self.decoy(torch.zeros(1, 2))
+        return super().generate(requests, setting)
+
+
+class CutsWhenTimed(Honest):
+    """Cuts its work, and its texts, short while somebody counts its calls."""
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        counted = bool(self.network._forward_hooks)
+        self.steps = STEPS // 2 if counted else STEPS
+        return [cut(sample) if counted else sample for sample in super().generate(requests, setting)]
+
+
+def cut(sample: Sample) -> Sample:
+    """The first three words, and no more claimed."""
+    return Sample(sample.id, " ".join(sample.text.split()[:3]), 3, True)
+
+
+class ClaimsWholeTexts(Honest):
+    """Cuts its texts short, and claims the tokens they would have had."""
+
+    def sample(self, request: Request, row: list[float]) -> Sample:
+        whole = super().sample(request, row)
+        return Sample(whole.id, " ".join(whole.text.split()[:2]), whole.tokens, True)
+
+
+class Stalls(Honest):
+    """Stands still for twenty seconds in one of eight batches, as a machine does that sleeps."""
+
+    batches = 0
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        if len(requests) > 1:
+            self.batches += 1
+            Time.now += 20.0 if self.batches % 8 == 6 else 0.0
+        return super().generate(requests, setting)
+
+
+class QuickAlone(Honest):
+    """Makes less of a text when it is asked for one alone."""
+
+    def generate(self, requests: Sequence[Request], setting: Setting) -> list[Sample]:
+        alone = len(requests) == 1
+        self.steps = STEPS // 2 if alone else STEPS
+        return [cut(sample) if alone else sample for sample in super().generate(requests, setting)]

@@ -1,0 +1,84 @@
+"""How often networks really worked is seen on their weights, however called; strange weights are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.timing.weights_used import watched
+
+
+class Block(nn.Module):
+    """Two products, a table that is looked up, and attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.up, self.down = nn.Embedding(5, 8), nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.table(torch.zeros(len(x), dtype=torch.long))
+        x = functional.scaled_dot_product_attention(x[None, None], x[None, None], x[None, None])[0, 0]
+        made: torch.Tensor = self.down(torch.relu(self.up(x)))
+        return made
+
+
+def often(call: Callable[[torch.Tensor], torch.Tensor], times: int) -> Callable[[], None]:
+    def work() -> None:
+        x = torch.ones(3, 8)
+        for _ in range(times):
+            x = call(x)
+
+    return work
+
+
+MODES = {
+    "plain": lambda work: work,
+    "no grad": lambda work: torch.no_grad()(work),
+    "inference": lambda work: torch.inference_mode()(work),
+    "autocast": lambda work: torch.autocast("cpu", dtype=torch.bfloat16)(work),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_weights_are_read_once_a_call(mode: str) -> None:
+    block = Block()
+    for call in (block, block.forward):
+        seen = watched({"block": block}, MODES[mode](often(call, 7)))
+        assert seen.calls == {"block": 7.0}
+        assert seen.flops > 0
+        assert seen.strange_flops == 0
+
+
+def test_an_idle_network_and_one_within_another() -> None:
+    """Whose weights belong to one within it is told by the rest of its weights."""
+    inner, idle = Block(), Block()
+    outer = nn.Sequential(inner, nn.Linear(8, 8))
+    shown = {"outer": outer, "inner": inner, "idle": idle}
+    assert watched(shown, often(inner, 4)).calls == {"outer": 0.0, "inner": 4.0, "idle": 0.0}
+    assert watched(shown, often(outer, 2)).calls == {"outer": 2.0, "inner": 2.0, "idle": 0.0}
+
+
+@pytest.mark.parametrize("cast", [lambda w: w, lambda w: w.double().float(), lambda w: w.clone().t().contiguous().t()])
+def test_products_with_hidden_weights_are_strange(cast: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    shown, hidden = Block(), nn.Parameter(torch.ones(8, 8))
+    seen = watched({"shown": shown}, torch.no_grad()(lambda: torch.ones(3, 8) @ cast(hidden)))
+    assert seen.strange_flops == seen.flops == 2 * 3 * 8 * 8
+    assert seen.calls == {"shown": 0.0}
+
+
+def test_what_is_made_meanwhile_is_not_strange() -> None:
+    """Nor is a cache that was there before and is written first."""
+    shown, cache = Block(), torch.zeros(8, 8)
+
+    def work() -> None:
+        cache[:] = torch.ones(8, 8)
+        x = torch.ones(3, 8)
+        shown(x @ cache @ (torch.ones(8, 8) * 2))
+
+    seen = watched({"shown": shown}, torch.inference_mode()(work))
+    assert seen.strange_flops == 0
+    assert seen.operations > 0
