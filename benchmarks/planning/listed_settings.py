@@ -15,10 +15,6 @@ from pathlib import Path
 
 from baselines import registry
 from baselines.contract import System
-from benchmarks.planning.generation_settings import available
-from benchmarks.planning.ignored_keys import keys_of
-from benchmarks.planning.overrides import covered, plain
-from benchmarks.planning.plan_file import leaves
 
 FILE = Path(__file__).with_suffix(".json")
 
@@ -40,6 +36,11 @@ class ListedSystem:
 
 def describe(system: type[System]) -> ListedSystem:
     """What a system says of itself."""
+    from benchmarks.planning.generation_settings import available
+    from benchmarks.planning.ignored_keys import keys_of
+    from benchmarks.planning.overrides import covered, plain
+    from benchmarks.planning.plan_file import leaves
+
     presets = {name: str(recipe.budget) if system.trained else "" for name, recipe in system.presets.items()}
     settings = {}
     for name, values in available(system).items():
