@@ -78,7 +78,8 @@ def test_the_script_works_beside_another_package_of_that_name(script: Command) -
 def test_a_mistake_of_the_script_is_one_sentence(script: Command) -> None:
     done = script("run", "--taks", "detox")
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "Unknown flag of cosmos-bench run '--taks'; did you mean --task or --set or --out?\n"
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("Unknown flag of cosmos-bench run '--taks'; did you mean --task")
 
 
 def test_a_folder_that_is_no_package_does_not_hide_the_module(tmp_path: Path) -> None:
