@@ -137,7 +137,7 @@ class DuoSystem(BoundsLikelihood):
         (480, 1792, 3584),
         1_050_000,
         source_layers=(0, 6, 12),
-        nano_training=replace(NANO, learning_rate=2e-3),
+        nano_training=replace(NANO, learning_rate=2e-3, batch_size=8),
         distillation=(  # their shares, rounds, parts and trainings
             Distillation(0.15, 3, 32, replace(DISTILLATION, batch_size=32, learning_rate=5e-4, ema_decay=0.9)),
             Distillation(

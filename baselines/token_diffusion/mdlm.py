@@ -6,7 +6,7 @@ samplers: `baselines.token_diffusion.masked` and `baselines.token_diffusion.mask
 
 Departures, and why: the sequence ends in [SEP]s that are part of the loss (as LLaDA does: left out, the network would
 never learn to stop), and the source, which the paper has none of, is never masked; the trunk (RMS norm, SwiGLU, tied
-embeddings, learned positions besides rotary ones; no dropout at nano) is the one rivals share, without the adaLN layers
+embeddings, learned positions besides rotary ones) is the one rivals share, without the adaLN layers
 of DDiT that a constant time would feed; sizes, tokenizer and schedule of the rate are those of the comparison; a text
 is cut at its first end token; t is stratified with one uniform number per row, not one per batch, since every row has
 its own stream; the last step of ancestral sampling draws what is left, where theirs takes the most probable token at t
@@ -40,6 +40,7 @@ from baselines.token_diffusion.system import (
     target_tokens,
 )
 from cosmos.models.token_head import chunked_loss, take, widened
+from cosmos.recipes import NANO
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
@@ -87,8 +88,9 @@ class MDLMSystem(BoundsLikelihood):
     name = "mdlm"
     takes_time = False
     presets = presets_of(
-        TokenDiffusionRecipe, (480, 1856, 3712), 1_000_000, time_width=(0, 0, 0), source_layers=(0, 6, 12)
-    )
+        TokenDiffusionRecipe, (480, 1856, 3712), 1_000_000, time_width=(0, 0, 0), source_layers=(0, 6, 12),
+        nano_training=replace(NANO, learning_rate=2e-3, batch_size=8), nano_dropout=0.1,
+    )  # fmt: skip
     settings = MappingProxyType({"confidence-24": Unmasking("confidence", 24), "cached-32": Unmasking("cached", 32)})
     other_settings = MappingProxyType(
         {

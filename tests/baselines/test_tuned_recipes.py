@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 
 from baselines import registry
 from benchmarks.planning.overrides import flatten, plain
-from benchmarks.tuning.protocol import AS_IT_STANDS
+from benchmarks.tuning.protocol import AS_IT_STANDS, stored
 from benchmarks.tuning.space import AXES
 
-TUNING = Path(__file__).parents[2] / "reports" / "published" / "2026-11-30-tuning" / "tuning.json"
-SYSTEMS = json.loads(TUNING.read_text())["systems"]
+PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "2026-11-30-tuning"
+SYSTEMS = json.loads((PUBLISHED / "tuning.json").read_text())["systems"]
+SECOND = json.loads((PUBLISHED / "second-round.json").read_text())["systems"]
 
 
 def tuned(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,15 +29,45 @@ def tuned(recipe: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen(system: str) -> Mapping[str, Any]:
-    one = SYSTEMS[system]
+def chosen(one: Mapping[str, Any]) -> Mapping[str, Any]:
     return next(candidate for candidate in one["candidates"] if candidate["name"] == one["chosen"])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_preset_is_what_was_chosen(system: str) -> None:
+    """By the second round, with three seeds, where it was run; else by the first."""
     preset = plain(registry.find(system).presets["nano"])
-    assert tuned(preset) == tuned(chosen(system)["recipe"])
+    assert tuned(preset) == tuned(chosen(SECOND.get(system, SYSTEMS[system]))["recipe"])
+
+
+@pytest.mark.parametrize("system", SECOND)
+def test_the_second_round_is_that_of_the_best_of_the_first(system: str) -> None:
+    """Three recipes of three seeds each: the one that the first round chose, and those that came next to it."""
+    first = sorted(SYSTEMS[system]["candidates"], key=lambda c: c["trials"]["0"]["value"], reverse=True)
+    best = [_point(c["recipe"]) for c in first if c["name"] != AS_IT_STANDS or _point(c["recipe"]) == _best(system)][:3]
+    tried = SECOND[system]["candidates"]
+    assert sorted(_point(c["recipe"]) for c in tried) == sorted(best)
+    assert all(set(c["trials"]) == {"0", "1", "2"} for c in tried)
+
+
+@pytest.mark.parametrize("system", SECOND)
+def test_the_best_mean_was_chosen(system: str) -> None:
+    means = {
+        c["name"]: statistics.fmean(t["value"] for t in c["trials"].values()) for c in SECOND[system]["candidates"]
+    }
+    assert means[SECOND[system]["chosen"]] == max(means.values())
+
+
+def test_the_second_round_is_of_the_trials_that_are_kept() -> None:
+    """Every score of it stands in a sealed trial."""
+    found = {(t.system, c.name): c.values for t in stored(PUBLISHED / "trials") for c in t.candidates}
+    for system, one in SECOND.items():
+        for c in one["candidates"]:
+            assert found[system, c["name"]] == [trial["value"] for _, trial in sorted(c["trials"].items())]
+
+
+def _best(system: str) -> tuple[Any, ...]:
+    return _point(chosen(SYSTEMS[system])["recipe"])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
