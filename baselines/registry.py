@@ -53,6 +53,7 @@ class Registry:
     Attributes:
         fault: what is wrong with something from outside, as the end of a sentence; None where it can be used.
         families: names that are found without being listed.
+        summaries: what each of the built-in ones is, in a line.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Registry:
     built_in: Mapping[str, str]
     fault: Callable[[Any], str | None]
     families: tuple[Family, ...] = field(default=())
+    summaries: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> tuple[str, ...]:
         """All names, built-in ones first, then those of outside packages in alphabetical order.
@@ -72,6 +74,11 @@ class Registry:
     def has(self, name: str) -> bool:
         """Whether `find` knows the name; errors as in `names`."""
         return name in self._places() or self._family(name) is not None
+
+    def summary(self, name: str) -> str:
+        """What a listed name is, or which package offers it; imports nothing. Errors as in `names`."""
+        _, package = self._places()[name]
+        return self.summaries.get(name, "") if package is None else f"offered by the package {package}"
 
     def find(self, name: str) -> Any:
         """Import what the name stands for.
@@ -199,6 +206,31 @@ SYSTEMS = Registry(
             "baselines.latent_diffusion.cosmos_sizes:sized",
         ),
     ),
+    {
+        "cosmos": "latent diffusion in a compressed, smooth space: a text becomes a few latents, one pass decodes them",
+        "cosmos-8": "cosmos with 8 latents",
+        "cosmos-16": "cosmos with 16 latents",
+        "cosmos-32": "cosmos with 32 latents",
+        "cosmos-64": "cosmos with 64 latents",
+        "cosmos-128": "cosmos with 128 latents",
+        "cosmos-full": "cosmos without compression: a latent for every position",
+        "cosmos-joint": "the networks of cosmos trained in one stage, after LDLM",
+        "gpt2": "an autoregressive transformer of the GPT-2 architecture, with a key-value cache; may be pretrained",
+        "mdlm": "masked diffusion over tokens (MDLM)",
+        "sedd": "diffusion over tokens by ratios of probabilities (SEDD)",
+        "duo": "diffusion over tokens from uniform noise, distilled at the end (Duo)",
+        "tencdm": "diffusion of token states of a frozen encoder, without compression (TEncDM)",
+        "ld4lg": "diffusion of latents that an autoregressive decoder reads (LD4LG)",
+        "diffuseq": "diffusion of word embeddings (DiffuSeq)",
+        "copy": "trivial baseline: the source, unchanged",
+        "delete": "trivial baseline: the source without its rude words",
+        "lead": "trivial baseline: the first sentence of the source",
+        "unigram": "trivial baseline: words drawn one by one from all training targets",
+        "retrieval": "trivial baseline: the target of the nearest training source",
+        "reference": "for scale: the right answer itself",
+        "oracle": "for scale: a draw from the built-in source's own distribution",
+        "null": "nothing, at once: measures the harness",
+    },
 )
 names = SYSTEMS.names
 has = SYSTEMS.has

@@ -1,4 +1,6 @@
-"""Finds the verb, and imports nothing else. From its first line on an interrupt gives one sentence."""
+"""Finds the verb, and imports nothing else. From its first line on an interrupt gives one sentence.
+
+The console script `cosmos-bench` calls `command`; `python -m benchmarks` is the same."""
 
 try:
     from cosmos.io import interrupts
@@ -14,4 +16,11 @@ import sys
 
 from benchmarks.cli.main import main
 
-sys.exit(main(sys.argv[1:]))
+
+def command() -> int:
+    """Run the command that the words of this process say, and return its exit code."""
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(command())

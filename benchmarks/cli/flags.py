@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -52,13 +53,22 @@ SETTING_HELP = """keys of --set and of the tables in --config:
   SYSTEM.settings.NAME.KEY     in one of them"""
 
 
+MODULE = "python -m benchmarks"
+SCRIPT = "cosmos-bench"
+
+
+def program() -> str:
+    """The words this process was started with: the console script's name, or the module's."""
+    return SCRIPT if os.path.basename(sys.argv[0]).removesuffix(".exe") == SCRIPT else MODULE
+
+
 class BenchmarksParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one sentence."""
 
     def __init__(self, verb: str, doc: str) -> None:
         super().__init__(
-            prog=f"python -m benchmarks {verb}",
-            description=doc.strip(),
+            prog=f"{program()} {verb}",
+            description=doc.strip().replace(MODULE, program()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

@@ -6,13 +6,25 @@ import importlib
 from collections.abc import Sequence
 
 from baselines.contract import unknown
-from benchmarks.cli.flags import BenchmarksParser, parse
-from cosmos.io.terminal import answer
+from benchmarks.cli.flags import MODULE, SCRIPT, BenchmarksParser, parse, program
+from cosmos.io.terminal import answer, say
 
 VERBS = (
     "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
-    "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch",
+    "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
+
+_START = """\
+Trains or loads every contestant under one budget, generates, times what it generates, scores exactly those texts, and
+writes a report.
+
+where to start:
+  python -m benchmarks doctor               what works on this machine, and the command that adds what is missing
+  python -m benchmarks plan --task detox    what the next line would do, and about how long it would take
+  python -m benchmarks run --task detox     Cosmos, GPT-2 and MDLM, trained here and compared, in minutes, without a GPU
+  python -m benchmarks list                 the tasks, systems, settings, metrics and sources there are
+
+python -m benchmarks --help names all verbs, python -m benchmarks VERB --help the flags of one."""
 
 _HELP = """usage: python -m benchmarks VERB [flags]
 
@@ -20,6 +32,10 @@ Trains or loads every contestant under one budget, generates, times what it gene
 writes a report.
 
 {verbs}
+
+without a verb:
+  --version       the version of this package
+  --constraints   the file of tested versions, for pip install -c
 
 examples:
   python -m benchmarks run --task detox                 everything, on this machine, about five minutes
@@ -33,10 +49,24 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    if not words or words[0] in ("-h", "--help"):
-        print(_HELP.format(verbs="\n".join(f"  {verb:14}{_summary(verb)}" for verb in VERBS)))
+    if not words:
+        say(_START.replace(MODULE, program()))
         return 0
     verb = words[0]
+    if verb in ("-h", "--help"):
+        verbs = "\n".join(f"  {verb:14}{_summary(verb)}" for verb in VERBS)
+        say(_HELP.format(verbs=verbs).replace(MODULE, program()))
+        return 0
+    if verb in ("-V", "--version"):
+        from cosmos import __version__
+
+        say(f"{SCRIPT} {__version__}")
+        return 0
+    if verb == "--constraints":
+        from benchmarks.tested_versions import constraints
+
+        say(str(constraints()))
+        return 0
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
     module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")

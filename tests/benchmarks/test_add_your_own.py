@@ -1,11 +1,11 @@
-"""What README.md says under "Add your own", done as it stands: an outside package of its examples, and its commands."""
+"""The outside package of `examples/`, which README.md shows under "Add your own": installed, and its commands done."""
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -20,21 +20,25 @@ from benchmarks.records.schema import Record, Score
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("\n## Add your own\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```\n", SECTION, flags=re.DOTALL)
-EXAMPLES = {match[1]: code for kind, code in BLOCKS if (match := re.match(r"# (my_package/\w+\.py)", code))}
+SHOWN = {match[1]: code for kind, code in BLOCKS if (match := re.match(r"# (my_package/\w+\.py)", code))}
 COMMANDS = [shlex.split(line) for line in re.findall(r"^    (python -m benchmarks .*)$", SECTION, flags=re.MULTILINE)]
+PACKAGE = ROOT / "examples" / "own_package"
+EXAMPLES = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in sorted(PACKAGE.glob("my_package/*.py"))}
 GROUPS = ("systems", "tasks", "metrics", "sources")
 QUICK = ("--device", "cpu", "--set", "budget=20steps", "--limit", "6")
+
+
+def entry_points(project: str) -> dict[str, dict[str, str]]:
+    groups: dict[str, dict[str, str]] = tomllib.loads(project)["project"]["entry-points"]
+    return groups
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The examples, installed: the modules, and the entry points of the pyproject.toml."""
     folder = tmp_path_factory.mktemp("installed")
-    for path, code in EXAMPLES.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(code)
-    (project,) = (code for kind, code in BLOCKS if kind == "toml")
-    groups = tomllib.loads(project)["project"]["entry-points"]
+    shutil.copytree(PACKAGE / "my_package", folder / "my_package")
+    groups = entry_points((PACKAGE / "pyproject.toml").read_text())
     assert set(groups) == {f"cosmos_bench.{group}" for group in GROUPS}
     info = folder / "my_package-1.0.dist-info"
     info.mkdir()
@@ -64,17 +68,6 @@ def call(
         del sys.modules[name]
 
 
-def messages(folder: Path) -> None:
-    """The table that the examples read: 40 messages and their headlines."""
-    with (folder / "messages.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "split", "source", "target"])
-        for n in range(40):
-            thing = ("lamp", "chair", "book", "kite")[n % 4]
-            split = "train" if n < 24 else "validation" if n < 32 else "test"
-            table.writerow([n, split, f"Dear all, number {n} left a {thing} here.", f"found: a {thing}"])
-
-
 def score(records: list[Record], system: str, metric: str) -> Score:
     (found,) = (s for r in records if r.header.cell.system == system for s in r.scores if s.metric == metric)
     return found
@@ -85,8 +78,14 @@ def test_each_example_is_whole_and_short() -> None:
     assert all(len(code.splitlines()) <= 30 for code in EXAMPLES.values())
 
 
+def test_the_readme_shows_the_examples_as_they_are() -> None:
+    assert SHOWN == EXAMPLES
+    (project,) = (code for kind, code in BLOCKS if kind == "toml")
+    assert entry_points(project) == entry_points((PACKAGE / "pyproject.toml").read_text())
+
+
 def test_the_examples_work_from_outside(call: Callable[[list[str]], str], tmp_path: Path) -> None:
-    messages(tmp_path)
+    shutil.copy(PACKAGE / "messages.csv", tmp_path)
     listed = {group: call(["python", "-m", "benchmarks", "list", group]) for group in GROUPS}
     assert "one_shot" in listed["systems"]
     assert "Headlines: a line for a message" in listed["tasks"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -145,14 +146,14 @@ def test_a_run_in_which_nothing_comes_to_its_end_says_why(command: Command, proc
 
 
 def test_listings_and_the_doctor(command: Command, tmp_path: Path) -> None:
-    assert "toy\n" in command("list", "systems").stdout
+    assert re.search(r"^toy +offered by the package toy-contestants$", command("list", "systems").stdout, re.MULTILINE)
     assert (
         "nano (10steps), small (10steps); settings: default, fast"
         in command("list", "presets", "--system", "toy").stdout
     )
     settings = command("list", "settings", "--system", "toy").stdout
-    assert "toy:fast        steps=1, pause_seconds=0.0\n" in settings
-    assert "toy:slow-9      steps=9, pause_seconds=0.0; run when named with --setting\n" in settings
+    assert re.search(r"^  setting +steps\n\* default +\d+\n\* fast +1\n(.+\n)*  slow-9 +9$", settings, re.MULTILINE)
+    assert "toy; pause_seconds=0\n" in settings
     assert "data.train=4000" in command("list", "sources").stdout
     assert "Mean number of words; a blank text has 0. [cosmos-bench]\n" in command("list", "metrics").stdout
     doctor = command("doctor", "--out", str(tmp_path))

@@ -25,8 +25,8 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning", "trackers", "running",
-        "speed", "tuning", "tracking", "__init__", "cli", "__main__",
+        "tested_versions", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning",
+        "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
         "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
