@@ -147,7 +147,7 @@ DISTILLATION = {
     ),
 }
 
-NANO_COSMOS = replace(NANO, learning_rate=4e-3, batch_size=8)
+NANO_COSMOS = replace(NANO, learning_rate=4e-3)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
