@@ -22,6 +22,7 @@ from benchmarks.stats.ratios import LEAST_ROUNDS, Spread, detectable_ratio, spre
 from benchmarks.timing.noise_floor import LEAST_PROCESSES
 from benchmarks.tracking.pairs import SideEntry
 from benchmarks.tracking.quality import per_text
+from benchmarks.tracking.speed import PROCESS_DEVIATION
 
 POWER = 0.9
 SLOWDOWN = 0.05
@@ -132,13 +133,14 @@ def spread_between(processes: Sequence[Sequence[float]]) -> tuple[Spread | None,
     """
     whole = [each for each in processes if len(each) >= LEAST_ROUNDS]
     if not whole:
-        return None, "nothing: the baseline was timed too few times, and `doctor --timing` was not run here"
+        return None, "the baseline was timed too few times, and `doctor --timing` was not run here"
     if len(whole) >= LEAST_PROCESSES:
         one = spread_of(whole)
         return replace(one, between=2 * one.between, within=2 * one.within), f"{len(whole)} processes of the baseline"
-    one = spread_of([whole[0], whole[0]])
-    alone = Spread(0.0, 2 * one.within, 1, one.rounds)
-    return alone, "one process of the baseline, at least: how processes differ is not recorded"
+    one = spread_of([*whole, whole[0]])
+    assumed = Spread(2 * PROCESS_DEVIATION**2, 2 * one.within, len(whole), one.rounds)
+    timed = "one process" if len(whole) == 1 else f"{len(whole)} processes"
+    return assumed, f"{timed} of the baseline, and {PROCESS_DEVIATION:.0%} assumed for how processes differ"
 
 
 def told(texts: Sequence[NeededTexts], processes: Sequence[NeededProcesses]) -> Iterator[str]:

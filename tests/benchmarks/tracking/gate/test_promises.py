@@ -4,6 +4,7 @@ sizes that `gate --plan` names, and what is no regression is claimed to be one i
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
 from benchmarks.tracking.gate.side_process import TimedSide, TimingJob
 from benchmarks.tracking.gate.speed import SpeedRules, timed
 from benchmarks.tracking.schema import ComparedEntry
+from benchmarks.tracking.speed import PROCESS_DEVIATION
 
 GATES = 200
 POINTS = 0.02
@@ -119,6 +121,19 @@ def test_the_processes_that_are_planned_show_five_per_cent(between: float) -> No
     assert slower["regression"] >= 0.9 * GATES, (needed, slower)
     alike = gates(0.0, spread, Design(needed, 10), GATES, 5)
     assert alike["regression"] <= 0.05 * GATES and alike["pass"] >= 0.8 * GATES, (needed, alike)
+
+
+@pytest.mark.parametrize("recorded", [1, 2])
+def test_the_processes_that_ordinary_records_plan_show_five_per_cent(recorded: int) -> None:
+    """A run is timed in one process, which says nothing of others; they differ here as `compare` assumes they do."""
+    truth, draw = Spread(2 * PROCESS_DEVIATION**2, 2 * 0.01**2, 5, 10), random.Random(8)
+    processes = [SimulatedSide(1.0, truth, draw) for _ in range(recorded)]
+    spread, basis = sizes.spread_between([[math.log(each.seconds(25)) for _ in range(20)] for each in processes])
+    assert spread is not None and "2% assumed for how processes differ" in basis
+    needed = sizes.processes_for(spread, 10, 1)
+    assert needed is not None
+    slower = gates(0.05, truth, Design(needed, 10), GATES, 9)
+    assert slower["regression"] >= 0.9 * GATES, (needed, slower)
 
 
 def test_a_loud_machine_passes_no_slowdown_unsaid() -> None:
