@@ -26,6 +26,7 @@ from benchmarks.tracking.gate.interleaving import Design
 from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
 from benchmarks.tracking.gate.side_process import TimedSide, TimingJob
 from benchmarks.tracking.gate.speed import SpeedRules, timed
+from benchmarks.tracking.gate.verdict import GateFinding
 from benchmarks.tracking.schema import ComparedEntry
 from benchmarks.tracking.speed import PROCESS_DEVIATION
 
@@ -98,17 +99,24 @@ def simulated(slowdown: float, spread: Spread, draw: random.Random) -> Callable[
 
 def gates(slowdown: float, spread: Spread, design: Design, count: int, seed: int) -> Counter[str]:
     """The outcomes of so many gates of one quantity."""
+    margin = Margin(0.05, relative=True)
+    return Counter(found.outcome for found in findings(slowdown, spread, design, count, seed, margin))
+
+
+def findings(
+    slowdown: float, spread: Spread, design: Design, count: int, seed: int, margin: Margin
+) -> Iterator[GateFinding]:
+    """What so many gates of one quantity find."""
     cell = Cell(
         "task", "1", "source", {}, "system", "nano", {}, "none", "default", {}, None, 25, "cpu", "float32", seed=0
     )
     old, new = (TimingJob(CodeTree(Path(name), name), cell, Path(), {}, (), (25,)) for name in ("old", "new"))
     entry = ComparedEntry("system", "task", "source", "", (), (), (0,), (0,), (), (), ())
-    draw, outcomes = random.Random(seed), Counter[str]()
+    draw = random.Random(seed)
     for _ in range(count):
         start = simulated(slowdown, spread, draw)
-        rules = SpeedRules(Margin(0.05, relative=True), design, 1, "", start, itertools.count().__next__)
-        outcomes.update(found.outcome for found in timed(entry, old, new, rules))
-    return outcomes
+        rules = SpeedRules(margin, design, 1, "", start, itertools.count().__next__)
+        yield from timed(entry, old, new, rules)
 
 
 @pytest.mark.parametrize("between", [0.004, 0.012])
@@ -142,3 +150,14 @@ def test_a_loud_machine_passes_no_slowdown_unsaid() -> None:
     assert sizes.visible(spread, 5, 10, 1) > 0.05
     assert gates(0.0, spread, Design(5, 10), 100, 6)["regression"] <= 5
     assert gates(0.5, spread, Design(5, 10), 100, 7)["regression"] >= 90
+
+
+def test_a_margin_that_was_widened_is_said_to_be() -> None:
+    loud, quiet = Spread(0.05**2, 0.05**2, 5, 10), Spread(0.002**2, 0.002**2, 5, 10)
+    default, stated = Margin(0.05, relative=True), Margin(0.05, relative=True, stated=True)
+    (found,) = findings(0.0, loud, Design(5, 10), 1, 6, default)
+    assert found.margin is not None and found.margin > 1.05
+    assert f"the margin was widened from 5.0% to {found.margin - 1:.1%}, this machine's A/A noise floor" in found.why
+    for spread, margin in ((quiet, default), (loud, stated)):
+        (found,) = findings(0.0, spread, Design(5, 10), 1, 6, margin)
+        assert found.margin == 1.05 and "widened" not in found.why
