@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from made_runs import COMMITS, MadeRun, per_text
 
+from baselines.contract import UserError
 from benchmarks.records import store
+from benchmarks.tracking.gate import remaking
 from benchmarks.tracking.gate.remaking import narrowed
+from benchmarks.tracking.sides import read_side
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 GOOD = [1.0] * 50 + [0.0] * 10
@@ -108,3 +111,27 @@ def test_the_gate_makes_one_system_alone(command: Command, process: Command, ste
     assert done.returncode == 0, done.stdout + done.stderr
     plan = store.read_plan(out)
     assert plan is not None and "toy" in plan["systems"] and "knowing" not in plan["systems"]
+
+
+@pytest.mark.parametrize("rewritten", [True, False])
+def test_what_an_earlier_run_left_is_not_judged_after_a_crash(
+    sides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewritten: bool
+) -> None:
+    """Exit code 1 is that of a run with a failed cell, and of Python itself."""
+    plan = store.read_plan(Path(sides[0]))
+    assert plan is not None
+    for folder in sides:
+        store.write_plan(Path(folder), {**plan, "commands": ["python -m benchmarks run --task detox"]})
+
+    def ended(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if rewritten:
+            store.write_plan(Path(sides[1]), plan)
+        return subprocess.CompletedProcess(words, 1)
+
+    baseline = read_side(sides[0])
+    monkeypatch.setattr(remaking.subprocess, "run", ended)
+    if rewritten:
+        assert remaking.make_again(baseline, Path(sides[1])) == sides[1]
+    else:
+        with pytest.raises(UserError, match="was ended by exit code 1"):
+            remaking.make_again(baseline, Path(sides[1]))
