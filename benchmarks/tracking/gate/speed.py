@@ -70,9 +70,21 @@ def floor_name(title: str) -> str:
 
 
 def stored_floors(device: str) -> Mapping[str, QuantityFloor]:
-    """The A/A floors of this machine by quantity; none where it was not measured (`doctor --timing`)."""
+    """The A/A floors of this machine by quantity; none where they were not measured (`doctor --timing`), or where the
+    device, that of a record perhaps, is not there."""
+    if not is_here(device):
+        return {}
     kept = noise_floor.here(device)
     return {} if kept is None else kept.quantities
+
+
+def is_here(device: str) -> bool:
+    """Whether this machine has a device."""
+    try:
+        environment.find_device(device)
+    except UserError:
+        return False
+    return True
 
 
 def findings(pair: EntryPair, entry: ComparedEntry, rules: SpeedRules) -> Iterator[GateFinding]:
@@ -81,11 +93,19 @@ def findings(pair: EntryPair, entry: ComparedEntry, rules: SpeedRules) -> Iterat
         yield GateFinding(entry.name, entry.cells_b, "speed", "speed", "pass", "both runs were made by the same code")
         return
     try:
+        _check_device(pair)
         with jobs(pair) as (a, b):
             found = list(timed(entry, a, b, rules))
     except UserError as error:
         found = list(_from_records(pair, entry, str(error), rules))
     yield from found
+
+
+def _check_device(pair: EntryPair) -> None:
+    """Raise `UserError` for a device that this machine does not have."""
+    for device in (side.header.cell.device for side in (pair.a, pair.b)):
+        if not is_here(device):
+            raise UserError(f"This machine does not have the device {device} of the records.")
 
 
 def timed(entry: ComparedEntry, a: TimingJob, b: TimingJob, rules: SpeedRules) -> Iterator[GateFinding]:
@@ -210,6 +230,7 @@ def recorded_floor(pair: EntryPair, row: ComparedQuantity) -> float:
 def _again(pair: EntryPair, row: ComparedQuantity, rules: SpeedRules) -> tuple[bool, str]:
     """Whether what is slower by its records is slower than the baseline's in fresh processes too, and what to say."""
     try:
+        _check_device(pair)
         with jobs(pair, "b") as (job,):
             again = retiming.against_records(pair.a.cells[0], job, row.size or 1, rules.design, rules.start)
     except UserError as error:
