@@ -138,6 +138,14 @@ def margin_of(stated: Margin, floor: float) -> float:
     return stated.amount if stated.stated else max(stated.amount, floor)
 
 
+def widened(stated: Margin, floor: float) -> str:
+    """That the margin is more than it would be on a quieter machine, where it is."""
+    margin = margin_of(stated, floor)
+    if margin <= stated.amount:
+        return ""
+    return f"; the margin was widened from {stated.amount:.1%} to {margin:.1%}, this machine's A/A noise floor"
+
+
 def _judged(
     entry: ComparedEntry, turns: Turns, size: int, rules: SpeedRules, confirmed: bool, floor: float, slower: str
 ) -> GateFinding:
@@ -152,6 +160,7 @@ def _judged(
         "cannot judge": f"{how}, which do not rule out a slowdown of {_told(loss)}; {noise}; time more --processes",
     }[outcome]
     before, now = (value_of(size, turns.seconds(side, size)) for side in (A, B))
+    why += widened(rules.margin, floor)
     found = GateFinding(entry.name, entry.cells_b, "speed", quantity(size), outcome, why, before, now)
     return _sized(found, ratio, margin, rules)
 
@@ -196,7 +205,8 @@ def _recorded(
     found = GateFinding(entry.name, entry.cells_b, "speed", row.title, "cannot judge", row.reason or "", row.a, row.b)
     if not isinstance(row.evidence, StudentEvidence):
         return replace(found, why=f"{found.why or 'nothing is known of the spread'}, and {why_not}")
-    ratio, margin = in_seconds(row, row.evidence), margin_of(rules.margin, recorded_floor(pair, row))
+    ratio, floor = in_seconds(row, row.evidence), recorded_floor(pair, row)
+    margin = margin_of(rules.margin, floor)
     loss = loss_of(ratio, "up")
     suspected = loss.most >= margin and shown(ratio, "up", float(rules.tests))
     confirmed, more = _again(pair, row, rules) if suspected else (False, "")
@@ -206,7 +216,8 @@ def _recorded(
         "regression": "slower by the records, and in fresh processes too",
         "cannot judge": f"the records do not rule out a slowdown of {_told(loss)}{more}",
     }[outcome]
-    return _sized(replace(found, outcome=outcome, why=f"{why} ({why_not})"), ratio, margin, rules)
+    why = f"{why} ({why_not}){widened(rules.margin, floor)}"
+    return _sized(replace(found, outcome=outcome, why=why), ratio, margin, rules)
 
 
 def recorded_floor(pair: EntryPair, row: ComparedQuantity) -> float:
