@@ -330,8 +330,16 @@ def test_a_damaged_header_does_not_cost_others_of_its_cell(tmp_path: Path) -> No
     assert len(only(history).points) + len(left) == 4 and len(left) <= spoilt
 
 
-def test_published_records_of_every_schema_are_read() -> None:
+def test_published_records_are_read() -> None:
     history = read(Path(__file__).parents[3] / "reports/published")
     assert history.counts.cells >= 33 and history.counts.scores >= 532
+    assert not any("left out" in note.lower() for note in history.notes), history.notes
+    assert {each.line.kind for each in history.series} == {"quality", "speed"}
+
+
+@pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
+def test_records_of_every_schema_are_read(schema: int) -> None:
+    history = read(Path(__file__).parents[2] / f"historic/schema-{schema}")
+    assert history.counts.cells >= 6 and history.counts.scores >= 60
     assert not any("left out" in note.lower() for note in history.notes), history.notes
     assert {each.line.kind for each in history.series} == {"quality", "speed"}
