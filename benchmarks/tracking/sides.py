@@ -14,7 +14,7 @@ from pathlib import Path
 
 from baselines.contract import UserError, unknown
 from benchmarks.records import store
-from benchmarks.records.archive import found_runs
+from benchmarks.records.archive import FoundRun, found_runs
 from benchmarks.records.machine_class import machine_class
 from benchmarks.records.schema import Header, Record
 from benchmarks.tracking.schema import ComparedSide
@@ -25,10 +25,15 @@ _HASH = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class StoredCell:
-    """A cell that is done, and the folder of the run that holds it."""
+    """A cell that is done, and the folder of the run that holds it.
+
+    Attributes:
+        name: of the run, as `FoundRun.name`; "" where it is that of the folder.
+    """
 
     run: Path
     record: Record
+    name: str = ""
 
     @property
     def header(self) -> Header:
@@ -55,7 +60,7 @@ class Side:
         headers = [cell.header for cell in self.cells]
         return ComparedSide(
             text=self.text,
-            folders=tuple(dict.fromkeys(str(cell.run) for cell in self.cells)),
+            folders=tuple(dict.fromkeys(cell.name or str(cell.run) for cell in self.cells)),
             commits=tuple(dict.fromkeys(header.commit or "unknown" for header in headers)),
             dirty=any(bool(header.dirty) for header in headers),
             machines=tuple(dict.fromkeys(str(machine_class(header)) for header in headers)),
@@ -79,7 +84,7 @@ def read_side(text: str, below: Path = Path(BELOW)) -> Side:
         return _narrowed(read_side(base, below), text, narrow)
     path = Path(text)
     if path.exists():
-        cells, notes = _done([run.folder for run in found_runs(path)], text)
+        cells, notes = _done(found_runs(path), text)
     else:
         cells, notes = _of_commit(text, below)
     kept = _latest(cells)
@@ -88,9 +93,9 @@ def read_side(text: str, below: Path = Path(BELOW)) -> Side:
     return Side(text, kept, notes=(*notes, *said))
 
 
-def _done(runs: Iterable[Path], text: str) -> tuple[list[StoredCell], tuple[str, ...]]:
+def _done(runs: Iterable[FoundRun], text: str) -> tuple[list[StoredCell], tuple[str, ...]]:
     """The cells of runs that are done, and a note on those that are not."""
-    cells = [StoredCell(run, record) for run in runs for record in store.read_run(run)]
+    cells = [StoredCell(run.folder, record, run.name) for run in runs for record in store.read_run(run.folder)]
     done = [cell for cell in cells if cell.header.status == "done"]
     if not done:
         raise UserError(f"No cell of {text} is done; finish the run first.")
@@ -106,7 +111,7 @@ def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...
         raise UserError(f"{text} is neither a folder nor a git commit; name a run's folder, a commit, or RUN:SYSTEM.")
     if not below.is_dir():
         raise UserError(f"{below} is no folder, and the runs of the commit {text} are looked for below it.")
-    headers = [(run.folder, header) for run in found_runs(below) for header in store.read_headers(run.folder)]
+    headers = [(run, header) for run in found_runs(below) for header in store.read_headers(run.folder)]
     ours = [(run, header) for run, header in headers if (header.commit or "").startswith(commit)]
     if not ours:
         known = sorted({header.commit[:10] for _, header in headers if header.commit})
@@ -118,7 +123,10 @@ def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...
     if not done:
         raise UserError(f"No cell that the commit {text} made below {below} is done.")
     clean = [(run, header) for run, header in done if not header.dirty]
-    read = [StoredCell(run, store.read_cell(store.cell_folder(run, each.cell.id))) for run, each in clean or done]
+    read = [
+        StoredCell(run.folder, store.read_cell(store.cell_folder(run.folder, each.cell.id)), run.name)
+        for run, each in clean or done
+    ]
     notes = []
     if len(done) < len(ours):
         notes.append(f"{len(ours) - len(done)} cells of {text} are not done, and are left out.")

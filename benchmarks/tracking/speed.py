@@ -2,8 +2,8 @@
 
 What is repeated decides what an interval is about. Where both sides were timed in several processes, each process is
 one observation; else each training seed's timing is, where both sides have three or more; else each round, likewise;
-else, as in records before rounds, each timed call, paired by the texts it made. Two processes of one program differ by more than their rounds do, so the answer says
-which of these it covers.
+else, as in records before rounds, each timed call, paired by the texts it made. Two processes of one program differ by
+more than their rounds do, so the answer says which of these it covers.
 """
 
 from __future__ import annotations

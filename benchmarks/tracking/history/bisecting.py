@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
+from benchmarks.records.archive import RECORDS
 from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
 
 _SKIP = "*) exit 125"
@@ -44,7 +46,7 @@ def commands(
         return (), "the size of the change is not known"
     better = (after > before) == (line.direction == "higher")
     # A baseline has to be the better side, since a gate looks for what is worse.
-    against = bad.run if better else good.run
+    against = _readable(bad.run if better else good.run)
     words = ["python", "-m", "benchmarks", "gate", "--against", against, "--system", line.system]
     words += ["--set", "gate.others=false", "--set", "gate.calls=false"]
     if line.kind == "quality":
@@ -55,6 +57,12 @@ def commands(
         words += ["--set", f"gate.speed={100 * math.expm1(seconds / 2):.3g}%"]
     gate = f'{shlex.join(words)} --out "{FOLDER}/$(git rev-parse HEAD)"; {_CODES[better]}'
     return (f"git bisect start {bad.commit} {good.commit}", f"git bisect run sh -c {shlex.quote(gate)}"), ""
+
+
+def _readable(run: str) -> str:
+    """The run's folder; of a run that is packed with others, the folder of their archive."""
+    place = Path(run)
+    return str(next((each for each in place.parents if (each / RECORDS).exists()), run)) if not place.exists() else run
 
 
 def _half(before: float, after: float) -> str:
