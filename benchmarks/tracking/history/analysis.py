@@ -26,16 +26,23 @@ if TYPE_CHECKING:
     from benchmarks.stats.changes import Change
 
 LEVEL = 0.05
+KINDS = ("scores", "timings", "micro")  # what is read besides headers
 _MOST_SHUFFLES = 100_000
 
 
-def read(base: duckdb.DuckDBPyConnection, folder: Path) -> tuple[Files, dict[int, About], list[str]]:
+def read(
+    base: duckdb.DuckDBPyConnection, folder: Path, kinds: Collection[str] = KINDS
+) -> tuple[Files, dict[int, About], list[str]]:
     """Load headers, scores, timings and micro-benchmarks of a tree; what they are about, and what was left out.
+
+    Args:
+        kinds: those of `KINDS` whose files are read; the tables of others are empty.
 
     Raises:
         UserError: there is nothing, or it cannot be read.
     """
     files = files_under(folder)
+    files = replace(files, **{kind: [] for kind in KINDS if kind not in kinds})
     abouts, notes = tables.load_headers(base, files)
     notes += tables.load_scores(base, files)
     notes += tables.load_timings(base, files)

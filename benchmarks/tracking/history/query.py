@@ -77,14 +77,14 @@ _DEFINITIONS = {
 
 
 def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]:
-    """Make the views of a tree; the samples, which may be large, only where `sql` has that word.
+    """Make the views of a tree that `sql` has the names of; files of the others, which may be large, are not read.
 
     Returns:
         What was left out, in sentences.
     """
-    files, abouts, notes = read(base, folder)
-    samples = re.search(r"\bsamples\b", sql, re.IGNORECASE) is not None
-    notes += map(files.named, tables.load_samples(base, files) if samples else [])
+    wanted = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)]
+    files, abouts, notes = read(base, folder, wanted)
+    notes += map(files.named, tables.load_samples(base, files) if "samples" in wanted else [])
     # Readers know an archive by where it lies, not by where it lies unpacked.
     paths = base.execute("select distinct folder from headers union select distinct path from micro_rows").fetchall()
     places = [(path, files.named(path)) for (path,) in paths]
@@ -114,9 +114,8 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
     told = base.execute("select distinct machine_info::varchar from micro_rows").fetchall()
     machines = [(text, micro_machine(json.loads(text))[0]) for (text,) in told]
     tables.put(base, "micro_machines", {"json": "VARCHAR", "machine": "VARCHAR"}, machines)
-    for name, definition in _DEFINITIONS.items():
-        if name != "samples" or samples:
-            base.execute(f"create view {name} as {definition}")
+    for name in wanted:
+        base.execute(f"create view {name} as {_DEFINITIONS[name]}")
     return notes
 
 

@@ -150,3 +150,23 @@ def test_what_is_packed_is_named_by_where_the_archive_lies(tmp_path: Path) -> No
     [(series, change)] = found.changed
     assert series.points[0].run == f"{tmp_path / 'packed'}/run00" and note in found.notes
     assert f"--against {tmp_path / 'packed'} " in change.bisect[1]
+
+
+@pytest.mark.parametrize("view", query.VIEWS)
+def test_only_files_of_what_is_asked_for_are_read(tree: Path, view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a view is the same whether another is asked for beside it or not."""
+    read: list[str] = []
+    known = tables._read
+
+    def noted(base: object, table: str, paths: list[str], **how: bool) -> None:
+        read.extend(Path(path).name for path in paths)
+        known(base, table, paths, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tables, "_read", noted)
+    alone, beside = tables.connected(), tables.connected()
+    query.opened(alone, tree, f"select * from {view.upper()}")
+    files = {"scores": "scores.jsonl", "timings": "timings.jsonl", "samples": "samples.jsonl"}
+    assert {name for name in read if name.endswith(".jsonl")} == {files[view] for _ in range(view in files)}
+    query.opened(beside, tree, " ".join(query.VIEWS))
+    answers = [base.sql(f"select * from {view}").fetchall() for base in (alone, beside)]
+    assert answers[0] == answers[1]
