@@ -42,7 +42,8 @@ def read(
         UserError: there is nothing, or it cannot be read.
     """
     files = files_under(folder)
-    files = replace(files, **{kind: [] for kind in KINDS if kind not in kinds})
+    for kind in (kind for kind in KINDS if kind not in kinds):
+        getattr(files, kind).clear()
     abouts, notes = tables.load_headers(base, files)
     notes += tables.load_scores(base, files)
     notes += tables.load_timings(base, files)
