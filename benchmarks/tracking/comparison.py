@@ -78,7 +78,7 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
         if not trained and not metrics and all(row.a == row.b for row in rows):
             rows = []  # a floor that is what it was: no test is spent on it unasked
     if rows and trained and not seeds.covered(pair):
-        notes.append(training_noise.not_covered(pair.b.header.cell))
+        notes.append(training_noise.not_covered(pair.b.header.cell, {row.quantity for row in rows}))
     cell = pair.b.header.cell
     return ComparedEntry(
         name=pair.name,

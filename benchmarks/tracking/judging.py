@@ -44,7 +44,7 @@ class Judge:
         if key not in self.batches:
             asked = str(cell.header.documents.get("test", {}).get("sha256", ""))
             if not cell.record.samples or not run_texts.has_documents(cell.run, asked):
-                raise NotJudged(f"its texts or the test documents are not in the records of {cell.run}")
+                raise NotJudged(f"its texts or the test documents are not in the records of {cell.name or cell.run}")
             try:
                 folder = store.cell_folder(cell.run, cell.header.cell.id)
                 self.batches[key] = scoring.batch_of(cell.run, folder, cell.header, self.device)

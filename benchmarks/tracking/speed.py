@@ -1,9 +1,9 @@
 """Speeds of two entries as ratios B / A, over rounds and processes.
 
 What is repeated decides what an interval is about. Where both sides were timed in several processes, each process is
-one observation; else each training seed's timing is; else each round; else, as in records before rounds, each timed
-call, paired by the texts it made. Two processes of one program differ by more than their rounds do, so the answer says
-which of these it covers.
+one observation; else each training seed's timing is, where both sides have three or more; else each round, likewise;
+else, as in records before rounds, each timed call, paired by the texts it made. Two processes of one program differ by
+more than their rounds do, so the answer says which of these it covers.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _row(title: tuple[str, int], ours: Sequence[PlacedCall], theirs: Sequence[Pl
     sign = 1 if kind == LATENCY else -1  # of seconds, or of texts per second
     n = min(len(a), len(b))
     evidence, reason = None, None
-    if n < FEWEST and level != "processes":
+    if level == "calls" and n < FEWEST:
         reason = f"too few: {n} {level} on a side, and {FEWEST} are needed to know how they differ"
     else:
         measured = _variance(a, b, paired)
@@ -167,7 +167,7 @@ def _units(ours: Sequence[PlacedCall], theirs: Sequence[PlacedCall]) -> tuple[st
     sides = [[call for call in side if not shared or call.ids in shared] for side in (ours, theirs)]
     for level in LEVELS:
         units = [_grouped(side, level) for side in sides]
-        if min(map(len, units)) > 1:
+        if min(map(len, units)) >= (2 if level == "processes" else FEWEST):  # of processes nothing is assumed then
             return level, _means(units[0]), _means(units[1]), False
     by_ids: list[dict[tuple[str, ...], list[float]]] = [{}, {}]
     for side, groups in zip(sides, by_ids, strict=True):

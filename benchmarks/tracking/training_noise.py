@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from benchmarks.records.schema import Cell
@@ -20,6 +21,7 @@ class MeasuredNoise:
 
 PROVENANCE = "in the default run of detox, preset nano, three training seeds"
 """`python -m benchmarks run --task detox --seeds 3`; README, "Reading the result", has some of these numbers."""
+_RUN = {"task": "detox", "source": "world", "preset": "nano", "budget": "3e+12flops"}
 
 MEASURED = (
     MeasuredNoise("gpt2", "greedy", 0.009),
@@ -32,18 +34,23 @@ MEASURED = (
 )
 
 
-def not_covered(cell: Cell) -> str:
-    """The sentence for an entry with one training seed on a side: what is not covered, and how large it can be."""
-    own = [noise for noise in MEASURED if (noise.system, noise.setting) == (cell.system, cell.setting)]
+def not_covered(cell: Cell, quantities: Collection[str]) -> str:
+    """The sentence for an entry with one training seed on a side: what is not covered, and how large it can be.
+
+    Args:
+        quantities: what is compared of it; without `METRIC` there is nothing to be said of its size.
+    """
+    more = "Several seeds on both sides (--seeds 3) make it a part of the level."
+    if METRIC not in quantities:
+        return f"One training seed on a side: how another training would end is not covered. {more}"
+    same_run = all(getattr(cell, name) == value for name, value in _RUN.items())
+    own = [noise for noise in MEASURED if same_run and (noise.system, noise.setting) == (cell.system, cell.setting)]
     if own:
         size = f"{METRIC} of this entry had a standard deviation of {own[0].deviation:.3f} between trainings"
     else:
         deviations = [noise.deviation for noise in MEASURED]
         size = (
-            f"{METRIC} of {len(MEASURED)} entries had standard deviations of {min(deviations):.3f} to "
-            f"{max(deviations):.3f} between trainings"
+            f"{METRIC} of {len(MEASURED)} entries, of which this is none, had standard deviations of "
+            f"{min(deviations):.3f} to {max(deviations):.3f} between trainings"
         )
-    return (
-        f"One training seed on a side: how another training would end is not covered; {PROVENANCE}, {size}. Several "
-        "seeds on both sides (--seeds 3) make it a part of the level."
-    )
+    return f"One training seed on a side: how another training would end is not covered; {PROVENANCE}, {size}. {more}"

@@ -60,7 +60,8 @@ def _caption(metric: str, drawn: int, every: int) -> str:
         f"{metric} over the states of the code, in the order of the commits; a plus marks changes that are in no "
         "commit. Points that are joined may be compared; machines stand beside each other and are not compared. A "
         "vertical line is a significant change, in the middle of the two points it lies between, and the band all "
-        f"places where it may be, at 95 %. Hollow points have timings that are not valid.{left}"
+        f"places where it may be, at 95 %. Hollow points have timings that are not valid, and "
+        f"are left out of the search for changes.{left}"
     )
 
 
@@ -81,14 +82,14 @@ def of_speed(history: History) -> HistoryFigure | None:
             axes.set_yscale("log")
             axes.axhline(1.0, color=QUIET, linewidth=0.8)
             for group, style in ((macro, "-"), (micro, "--")):
-                here = [each for each in group if each.line.device == device][: MOST_LINES // 2]
+                here = [each for each in group if each.line.device == device and each.judged][: MOST_LINES // 2]
                 for number, each in enumerate(here):
                     sign = 1 if each.line.direction == "higher" else -1
-                    first = each.points[0].value
-                    values = [math.exp(sign * math.log(point.value / first)) for point in each.points]
+                    first = each.judged[0].value
+                    values = [math.exp(sign * math.log(point.value / first)) for point in each.judged]
                     colour = COLOURS[(number + (0 if style == "-" else MOST_LINES // 2)) % len(COLOURS)]
                     axes.plot(
-                        [point.place for point in each.points], values, color=colour, linestyle=style, marker="o",
+                        [point.place for point in each.judged], values, color=colour, linestyle=style, marker="o",
                         markersize=3.5, linewidth=1.1, label=printable(_short(each)),
                     )  # fmt: skip
             _legend(axes, device, 3)
@@ -117,7 +118,7 @@ def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str],
     for each in drawn:
         number = names.index(_short(each))
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        places, values = [p.place for p in each.points], [p.value for p in each.points]
+        places, values = [p.place for p in each.judged], [p.value for p in each.judged]
         first = each is next(other for other in drawn if _short(other) == names[number])
         label = printable(textwrap.shorten(names[number], 28, placeholder=" …")) if first else "_"
         axes.plot(places, values, color=colour, marker=marker, markersize=4, linewidth=1.0, label=label)

@@ -1,4 +1,4 @@
-"""A history as Markdown, which a terminal shows well too."""
+"""A history as Markdown, and its sentences, which the page and the terminal have too."""
 
 from __future__ import annotations
 
@@ -79,13 +79,11 @@ def size(series: Series, change: FoundChange) -> str:
 
 def between(series: Series, change: FoundChange) -> str:
     """The commits on both sides, and those of all places that it may be at."""
-    points = series.points
-    said = f"{points[change.index - 1].code} and {points[change.index].code}"
+    points = series.judged
+    told = f"{points[change.index - 1].code} and {points[change.index].code}"
     if (change.first, change.last) != (change.index, change.index):
-        said += f" (95 %: {points[change.first - 1].code} to {points[change.last].code})"
-    if change.doubtful:
-        said += f"; {change.doubtful} of {len(points)} points have timings that are not valid"
-    return said
+        told += f" (95 %: {points[change.first - 1].code} to {points[change.last].code})"
+    return told
 
 
 def commands(change: FoundChange) -> str:
@@ -102,13 +100,14 @@ def break_sentence(each: Break) -> str:
 
 def rows(columns: Sequence[str], values: Sequence[Sequence[object]]) -> str:
     """A Markdown table with its columns aligned."""
-    table = [[escape(name) for name in columns], *([_said(value) for value in row] for row in values)]
+    table = [[escape(name) for name in columns], *([escape(said(value)) for value in row] for row in values)]
     widths = [max(3, *(len(row[i]) for row in table)) for i in range(len(columns))]
     lines = [f"| {' | '.join(text.ljust(width) for text, width in zip(row, widths, strict=True))} |" for row in table]
     return "\n".join([lines[0], f"| {' | '.join('-' * width for width in widths)} |", *lines[1:]])
 
 
-def _said(value: object) -> str:
+def said(value: object) -> str:
+    """A value of a table; nothing where there is none."""
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -56,6 +56,8 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def test_every_schema_has_a_record() -> None:
     """Whoever raises SCHEMA adds a folder with a small run of the new code; README.md beside this says how."""
     assert {schema_of(folder) for folder in FOLDERS} == set(range(1, SCHEMA + 1))
+    told = re.findall(r"^\| `([\w-]+)` \|", (HERE / "README.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted([*FOLDERS, *(path.parent.name for path in HERE.glob("*/speed.jsonl"))])
 
 
 def test_the_records_are_of_the_schema_that_the_folder_says(folder: str, run: Path) -> None:

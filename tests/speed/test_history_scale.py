@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tracking.history import analysis, tables
+from benchmarks.tracking.history import analysis, query, tables
 from benchmarks.tracking.history.series import numbers, series_of
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,6 +56,11 @@ def test_a_hundred_thousand_scores_are_read_and_put_into_series(tmp_path: Path) 
     seconds, by_the_clock = min(spent)
     print(f"{RUNS * ENTRIES * METRICS:,} scores: {seconds:.2f} s of processors, {by_the_clock:.2f} s by the clock")
     assert seconds < UNITS * beside
+    started, base = time.process_time(), tables.connected()
+    query.opened(base, tmp_path, "SELECT count(*) FROM scores")
+    [[count]] = base.sql("SELECT count(*) FROM scores").fetchall()
+    assert count == RUNS * ENTRIES * METRICS
+    assert time.process_time() - started < UNITS * beside
 
 
 def test_ten_thousand_different_cells_are_right(tmp_path: Path) -> None:

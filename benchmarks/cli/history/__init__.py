@@ -66,9 +66,9 @@ def main(arguments: argparse.Namespace) -> int:
         say(f"{answer.num_rows} rows: {export}")
         return 0
 
-    from reports.history import text
+    from reports.history import terminal
 
-    say(text.rows(answer.column_names, [list(row.values()) for row in answer.to_pylist()]))
+    say(terminal.rows(answer.column_names, [list(row.values()) for row in answer.to_pylist()]))
     return 0
 
 
@@ -81,10 +81,10 @@ def _page(base: object, folder: Path, arguments: argparse.Namespace) -> int:
     )
     found = analysis.history(base, folder, systems=systems, metrics=metrics)  # type: ignore[arg-type]
 
-    from reports.history import page, text
+    from reports.history import page, terminal
 
     written = page.write(found, Path(arguments.out) if arguments.out else folder / "history")
-    say(text.write(found))
+    say(terminal.write(found))
     for kind, path in written.items():
         say(f"{kind}: {path}")
     return 0

@@ -17,6 +17,7 @@ from benchmarks.stats.evidence import TextEvidence
 from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
 from benchmarks.tracking.gate.verdict import GateFinding
 from benchmarks.tracking.pairs import EntryPair, SideEntry
+from benchmarks.tracking.quality import same_texts
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity
 
 _SAME = "the texts are the same, byte for byte"
@@ -127,12 +128,6 @@ def is_unchanged(row: ComparedQuantity) -> bool:
     if isinstance(row.evidence, TextEvidence):
         return not row.evidence.differences.any()
     return row.a == row.b
-
-
-def same_texts(pair: EntryPair) -> bool:
-    """Whether both sides kept their texts, and they are the same for every seed."""
-    sides = [[[(s.id, s.text) for s in cell.record.samples] for cell in entry.cells] for entry in (pair.a, pair.b)]
-    return all(map(all, sides)) and sides[0] == sides[1]
 
 
 def _sameness(pair: EntryPair) -> str:

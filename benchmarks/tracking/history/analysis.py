@@ -26,23 +26,31 @@ if TYPE_CHECKING:
     from benchmarks.stats.changes import Change
 
 LEVEL = 0.05
+KINDS = ("scores", "timings", "micro")  # what is read besides headers
 _MOST_SHUFFLES = 100_000
 
 
-def read(base: duckdb.DuckDBPyConnection, folder: Path) -> tuple[Files, dict[int, About], list[str]]:
+def read(
+    base: duckdb.DuckDBPyConnection, folder: Path, kinds: Collection[str] = KINDS
+) -> tuple[Files, dict[int, About], list[str]]:
     """Load headers, scores, timings and micro-benchmarks of a tree; what they are about, and what was left out.
+
+    Args:
+        kinds: those of `KINDS` whose files are read; the tables of others are empty.
 
     Raises:
         UserError: there is nothing, or it cannot be read.
     """
     files = files_under(folder)
+    for kind in (kind for kind in KINDS if kind not in kinds):
+        getattr(files, kind).clear()
     abouts, notes = tables.load_headers(base, files)
     notes += tables.load_scores(base, files)
     notes += tables.load_timings(base, files)
     tables.load_micro(base, files)
     if files.links:
         notes.append(f"{files.links} symbolic links were not followed.")
-    return files, abouts, notes
+    return files, abouts, [files.named(note) for note in notes]
 
 
 def history(
@@ -59,18 +67,19 @@ def history(
     """
     with _kept():
         files, abouts, notes = read(base, folder)
-        found = _narrowed(numbers(base, abouts), folder, systems, metrics)
+        found = _narrowed(numbers(base, abouts, named=files.named), folder, systems, metrics)
         every, breaks, codes, clocks = series_of(found)
     judged, short = _judged(every)
     if short:
         notes.append(
             f"{short} of {len(every)} series have fewer than {_fewest()} points, too few for any change to be told; "
-            "`python -m benchmarks compare A B` compares two runs."
+            "two runs are compared by: python -m benchmarks compare A B."
         )
     doubtful = {(p.run, p.place) for s in every if s.line.kind == "speed" for p in s.points if p.doubtful}
     if doubtful:
         notes.append(
-            f"Timings of {len(doubtful)} points are not valid by their verdict; they are drawn hollow, and count."
+            f"Timings of {len(doubtful)} points are not valid by their verdict; they are drawn hollow, and no "
+            "change is looked for among them."
         )
     if any(each.line.kind == "micro" for each in every):
         notes.append(
@@ -130,7 +139,7 @@ def _judged(every: tuple[Series, ...]) -> tuple[tuple[Series, ...], int]:
     from benchmarks.stats.changes import FEWEST, SHUFFLES, changes, unordered_p
 
     values = [_values(each) for each in every]
-    long = [number for number, each in enumerate(every) if len(each.points) >= FEWEST]
+    long = [number for number, each in enumerate(every) if len(each.judged) >= FEWEST]
     shuffles = min(_MOST_SHUFFLES, max(SHUFFLES, int(len(long) / LEVEL)))
     p_values = {number: unordered_p(values[number], shuffles=shuffles) for number in long}
     adjusted = dict(zip(long, benjamini_hochberg([p_values[number] for number in long]), strict=True))
@@ -146,12 +155,12 @@ def _judged(every: tuple[Series, ...]) -> tuple[tuple[Series, ...], int]:
 
 
 def _values(series: Series) -> np.ndarray:
-    values = np.array([point.value for point in series.points])
+    values = np.array([point.value for point in series.judged])
     return values if series.line.kind == "quality" else np.log(values)
 
 
 def _found(series: Series, change: Change) -> FoundChange:
-    line, points = series.line, series.points
+    line, points = series.line, series.judged
     before, after = change.before, change.after
     said = change.difference, change.low, change.high
     if line.kind != "quality":
@@ -160,7 +169,6 @@ def _found(series: Series, change: Change) -> FoundChange:
     better = (after > before) == (line.direction == "higher")
     outcome: Outcome = "changed" if line.direction == "none" else "better" if better else "worse"
     bisect, why_none = bisecting.commands(line, points, change.first, change.last, before, after)
-    doubtful = sum(point.doubtful > 0 for point in points)
     return FoundChange(
-        change.index, change.first, change.last, change.p, before, after, *said, outcome, doubtful, bisect, why_none
+        change.index, change.first, change.last, change.p, before, after, *said, outcome, bisect, why_none
     )

@@ -14,7 +14,9 @@ import math
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
+from benchmarks.records.archive import RECORDS
 from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
 
 _CODES = {False: (0, 1), True: (1, 0)}  # for git: where the gate passes, and where it finds the regression
@@ -44,7 +46,7 @@ def commands(
         return (), "the size of the change is not known"
     better = (after > before) == (line.direction == "higher")
     # A baseline has to be the better side, since a gate looks for what is worse.
-    against = bad.run if better else good.run
+    against = _readable(bad.run if better else good.run)
     words = ["python", "-m", "benchmarks", "gate", "--against", against, "--system", line.system]
     words += ["--set", "gate.others=false", "--set", "gate.calls=false"]
     if line.kind == "quality":
@@ -69,6 +71,12 @@ def _regression(line: HistoryLine) -> str:
         metric = "throughput@[0-9]*"  # as gates name it, of so many texts at once
     entry = line.system if line.setting in ("", "default") else f"{line.system} {line.setting}"
     return f"^regression: {metric} of {re.sub(_SPECIAL, _ESCAPED, entry)}: "
+
+
+def _readable(run: str) -> str:
+    """The run's folder; of a run that is packed with others, the folder of their archive."""
+    place = Path(run)
+    return str(next((each for each in place.parents if (each / RECORDS).exists()), run)) if not place.exists() else run
 
 
 def _half(before: float, after: float) -> str:

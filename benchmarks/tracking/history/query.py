@@ -69,7 +69,7 @@ _DEFINITIONS = {
         "b.stats.min as min, b.stats.max as max, b.stats.stddev as stddev, b.stats.iqr as iqr, b.stats.rounds as "
         "rounds, code.id as commit, machine_info->'cpu'->>'brand_raw' as device, "
         "coalesce(code.dirty, false) as dirty, made as created, "
-        "m.machine as machine, path as file from micro_rows left join micro_machines m "
+        "m.machine as machine, place as file from micro_rows join places using (path) left join micro_machines m "
         "on m.json = machine_info::varchar "
         "order by made, name"
     ),
@@ -77,14 +77,18 @@ _DEFINITIONS = {
 
 
 def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]:
-    """Make the views of a tree; the samples, which may be large, only where `sql` has that word.
+    """Make the views of a tree that `sql` has the names of; files of the others, which may be large, are not read.
 
     Returns:
         What was left out, in sentences.
     """
-    files, abouts, notes = read(base, folder)
-    samples = re.search(r"\bsamples\b", sql, re.IGNORECASE) is not None
-    notes += tables.load_samples(base, files) if samples else []
+    wanted = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)]
+    files, abouts, notes = read(base, folder, wanted)
+    notes += map(files.named, tables.load_samples(base, files) if "samples" in wanted else [])
+    # Readers know an archive by where it lies, not by where it lies unpacked.
+    paths = base.execute("select distinct folder from headers union select distinct path from micro_rows").fetchall()
+    places = [(path, files.named(path)) for (path,) in paths]
+    tables.put(base, "places", {"path": "VARCHAR", "place": "VARCHAR"}, places)
     rows = [(number, *said.names, said.seed, said.machine) for number, said in abouts.items()]
     columns = {"number": "BIGINT", **dict.fromkeys(_CELL.split(", "), "VARCHAR"), "seed": "BIGINT"}
     tables.put(base, "named", {**columns, "machine": "VARCHAR"}, rows)
@@ -99,8 +103,8 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
         "create table cells as select named.*, h.j.device->>'name' as device, h.j.commit as commit, "
         "coalesce(h.j.dirty, false) as dirty, "
         "try_cast(h.j.created as timestamptz) as created, size, throughput_valid, latency_valid, "
-        "parse_filename(h.folder) as cell, h.folder[:-length(parse_filename(h.folder)) - 8] as run "
-        "from named join headers h using (number) join verdicts using (number)"
+        "parse_filename(place) as cell, place[:-length(parse_filename(place)) - 8] as run "
+        "from named join headers h using (number) join verdicts using (number) join places on places.path = h.folder"
     )
     told = base.execute(
         "select distinct j.signature::varchar from score_lines where j.signature is not null"
@@ -110,9 +114,8 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
     told = base.execute("select distinct machine_info::varchar from micro_rows").fetchall()
     machines = [(text, micro_machine(json.loads(text))[0]) for (text,) in told]
     tables.put(base, "micro_machines", {"json": "VARCHAR", "machine": "VARCHAR"}, machines)
-    for name, definition in _DEFINITIONS.items():
-        if name != "samples" or samples:
-            base.execute(f"create view {name} as {definition}")
+    for name in wanted:
+        base.execute(f"create view {name} as {_DEFINITIONS[name]}")
     return notes
 
 

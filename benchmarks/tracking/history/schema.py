@@ -57,7 +57,8 @@ class HistoryPoint(NamedTuple):
         created: when the first of its records was begun, as that says.
         value: the mean over its seeds, of a speed the geometric mean.
         records: how many it is made of.
-        doubtful: how many of them have a timing that its verdict calls not valid.
+        doubtful: how many of them have a timing that its verdict calls not valid; none where the same code has a
+            valid one of the seed.
         run: the folder of the run of its first record, or the file of a micro-benchmark.
     """
 
@@ -87,7 +88,6 @@ class FoundChange:
         before, after: means of the stretches on either side, in the units of the metric.
         change, low, high: after - before, of speeds after / before - 1.
         outcome: by the direction of the metric; "changed" where neither is good.
-        doubtful: points on either side with a timing that is not valid.
         bisect: commands, one after the other; none where there are none, and `no_bisect` says why.
     """
 
@@ -101,7 +101,6 @@ class FoundChange:
     low: float
     high: float
     outcome: Outcome
-    doubtful: int
     bisect: tuple[str, ...] = ()
     no_bisect: str = ""
 
@@ -120,6 +119,11 @@ class Series:
     asked: Mapping[str, str] = field(repr=False)
     p: float | None = None
     changes: tuple[FoundChange, ...] = ()
+
+    @property
+    def judged(self) -> tuple[HistoryPoint, ...]:
+        """The points that are asked for changes: all without a timing that is not valid. Changes count these."""
+        return tuple(point for point in self.points if not point.doubtful)
 
 
 @dataclass(frozen=True)

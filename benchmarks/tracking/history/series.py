@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,11 +57,17 @@ class Numbers:
     times: list[tuple[str | None, str, str | None]] = field(default_factory=list)
 
 
-def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metrics: Collection[str] = ()) -> Numbers:
+def numbers(
+    base: duckdb.DuckDBPyConnection,
+    abouts: Mapping[int, About],
+    metrics: Collection[str] = (),
+    named: Callable[[str], str] = str,
+) -> Numbers:
     """Every number in the tables `score_lines`, `timing_lines` and `micro_rows`.
 
     Args:
         metrics: those that are wanted; all if none.
+        named: makes of a path on disk the one that readers know.
     """
     headers = base.execute(
         "select number, folder, j.commit, j.dirty, coalesce(j.created, ''), j.finished, j.verdict.valid, "
@@ -79,7 +85,7 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
     for number, folder, commit, dirty, created, _, *verdict in headers:
         code = Code(commit, bool(dirty), number if dirty or commit is None else None)
         about = abouts[number]
-        run = folder.rpartition("/cells/")[0]
+        run = named(folder.rpartition("/cells/")[0])
         origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), doubtful(*verdict), run)
     lines: dict[tuple[int, str, str], HistoryLine] = {}
     interned: dict[HistoryLine, HistoryLine] = {}
@@ -104,7 +110,7 @@ def numbers(base: duckdb.DuckDBPyConnection, abouts: Mapping[int, About], metric
             if speed is not None and 0 < speed < math.inf and (not metrics or metric in metrics):
                 add(number, "speed", metric, speed, _SPEEDS[metric][0], "")
     if not metrics or MICRO in metrics:
-        micro = list(_micro(base, len(found.asked)))
+        micro = list(_micro(base, len(found.asked), named))
         found.asked.append({})
         found.rows.extend(micro)
         found.times.extend((each.code.commit, each.made, None) for each in micro)
@@ -145,7 +151,7 @@ def _speeds(base: duckdb.DuckDBPyConnection) -> list[tuple[int, float | None, fl
     ).fetchall()
 
 
-def _micro(base: duckdb.DuckDBPyConnection, asked: int) -> Iterator[MeasuredNumber]:
+def _micro(base: duckdb.DuckDBPyConnection, asked: int, named: Callable[[str], str]) -> Iterator[MeasuredNumber]:
     rows = base.execute(
         "select path, machine_info, code.id, code.dirty, coalesce(made, code.time, ''), b.fullname, b.stats.median "
         "from micro_rows where b.stats.median > 0 order by path, b.fullname"
@@ -160,7 +166,7 @@ def _micro(base: duckdb.DuckDBPyConnection, asked: int) -> Iterator[MeasuredNumb
         line = HistoryLine("micro", MICRO, "", "", "", name, "", machine, device, "lower", "s")
         code = Code(commit, bool(dirty), -1 - files[path] if dirty or commit is None else None)
         line = lines.setdefault(line, line)
-        yield MeasuredNumber(line, (asked, ""), code, made, seconds_of(made), 0, median, False, path)
+        yield MeasuredNumber(line, (asked, ""), code, made, seconds_of(made), 0, median, False, named(path))
 
 
 def series_of(found: Numbers) -> tuple[tuple[Series, ...], tuple[Break, ...], tuple[str, ...], list[str]]:
@@ -212,7 +218,8 @@ def _point(place: int, measured: Sequence[MeasuredNumber], seeds: frozenset[int]
             place, first.code.commit, first.code.dirty, first.made, first.value, (first.seed,), 1, first.doubtful,
             first.run,
         )  # fmt: skip
-    rows = [row for row in measured if row.seed in seeds]
+    valid = {row.seed for row in measured if not row.doubtful}
+    rows = [row for row in measured if row.seed in seeds and not (row.doubtful and row.seed in valid)]
     first = min(rows, key=lambda row: (row.begun, row.run))
     logarithms = first.line.kind != "quality"
     by_seed: dict[int, list[float]] = defaultdict(list)

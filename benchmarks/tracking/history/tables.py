@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from baselines.contract import UserError
 from benchmarks.records import seals, store
+from benchmarks.records.older_cells import as_identified
 from benchmarks.records.schema import SCHEMA, Header, Json, header_from_json
 from benchmarks.tracking.history.identity import About, about
 from benchmarks.tracking.history.tree import Files
@@ -135,7 +136,7 @@ def _abouts(base: duckdb.DuckDBPyConnection) -> tuple[dict[int, About], list[str
 def _header(stored: Json, folder: Path) -> Header:
     where = str(folder / store.HEADER)
     rest = seals.opened(stored, where, f"restore it from a copy, or delete the folder {folder}", wanted=_sealed(stored))
-    header = header_from_json(rest, where)
+    header = as_identified(header_from_json(rest, where), rest)
     if header.cell.id != folder.name:
         raise UserError(f"{folder} holds the record of another cell, {header.cell.id}.")
     return header

@@ -22,6 +22,7 @@ class Files:
     Attributes:
         micro: JSON files that may be pytest-benchmark's; what is in them says.
         links: how many symbolic links were not followed.
+        places: folder of what was unpacked from an archive -> where the archive lies.
     """
 
     runs: int = 0
@@ -31,6 +32,13 @@ class Files:
     samples: list[str] = field(default_factory=list)
     micro: list[str] = field(default_factory=list)
     links: int = 0
+    places: dict[str, str] = field(default_factory=dict)
+
+    def named(self, text: str) -> str:
+        """A sentence, or a path, by the names that a reader knows: not where an archive lies unpacked, but itself."""
+        for unpacked_at, place in self.places.items():
+            text = text.replace(unpacked_at, place)
+        return text
 
 
 def files_under(folder: Path) -> Files:
@@ -60,7 +68,9 @@ def files_under(folder: Path) -> Files:
                 if not entry.name.startswith(_HIDDEN) or entry.name == MICRO_FOLDER:
                     pending.append(entry.path)
             elif entry.name == RECORDS:
-                pending.append(str(unpacked(Path(entry.path))))
+                home = str(unpacked(Path(entry.path)))
+                found.places[home] = here
+                pending.append(home)
             elif entry.name.endswith(".json"):
                 found.micro.append(entry.path)
     if not found.headers and not found.micro:

@@ -232,7 +232,7 @@ def test_one_seed_says_what_training_noise_was_and_several_seeds_cover_it(made: 
     alone, together = compared(*one, tmp_path / "one"), compared(*several, tmp_path / "several")
     assert (row(alone, "quality").outcome, row(alone, "quality").covers) == ("worse", "texts")
     [note] = alone.entries[0].notes
-    assert "not covered" in note and "0.009" in note and "three training seeds" in note
+    assert "not covered" in note and "--seeds 3" in note and "exact_j" not in note
     assert (row(together, "quality").outcome, row(together, "quality").covers) == ("cannot tell", "texts and seeds")
     assert together.entries[0].notes == ()
     assert together.entries[0].seeds_a == together.entries[0].seeds_b == (0, 1, 2)
@@ -250,14 +250,35 @@ def test_settings_of_the_same_trainings_share_their_luck(made: MadeRun, tmp_path
     assert found.entries[0].name == "gpt2 sample against gpt2 greedy"
 
 
-def test_noise_of_a_system_that_was_not_measured_is_given_as_a_range(made: MadeRun, tmp_path: Path) -> None:
+DEFAULT = {"budget": "3e+12flops"}
+
+
+@pytest.mark.parametrize(
+    ("system", "setting", "cell", "said"),
+    [
+        ("gpt2", "greedy", DEFAULT, "exact_j of this entry had a standard deviation of 0.009"),
+        ("gpt2", "greedy", {"budget": "2steps"}, "of 7 entries, of which this is none"),
+        ("gpt2", "greedy", {**DEFAULT, "preset": "small"}, "of 7 entries, of which this is none"),
+        ("gpt2", "greedy", {**DEFAULT, "source": "local"}, "of 7 entries, of which this is none"),
+        ("gpt2", "greedy", {**DEFAULT, "task": "story"}, "of 7 entries, of which this is none"),
+        ("sedd", "steps-8", DEFAULT, "standard deviations of 0.003 to 0.051"),
+    ],
+)
+def test_training_noise_is_that_of_the_very_entry_or_given_as_a_range(
+    made: MadeRun, tmp_path: Path, system: str, setting: str, cell: dict[str, str], said: str
+) -> None:
     a, b = pair(made)
-    found = compared(
-        a.add("sedd", "steps-8", per_text("quality", scores(1))),
-        b.add("sedd", "steps-8", per_text("quality", scores(2))),
-        tmp_path,
-    )
-    assert "0.003 to 0.051" in found.entries[0].notes[0]
+    for seed, run in enumerate((a, b)):
+        run.add(system, setting, per_text("exact_j", scores(seed)), cell=cell)
+    [note] = compared(a, b, tmp_path).entries[0].notes
+    assert said in note and "three training seeds" in note
+
+
+def test_training_noise_was_measured_by_the_default_run() -> None:
+    from baselines import registry
+
+    measured = {noise.system for noise in training_noise.MEASURED}
+    assert {str(registry.find(name).presets["nano"].budget) for name in measured} == {DEFAULT["budget"]}
     assert {(n.system, n.setting): n.deviation for n in training_noise.MEASURED}["mdlm", "cached-32"] == 0.003
 
 

@@ -48,19 +48,54 @@ def test_a_change_is_told_with_both_commits_and_the_command(tmp_path: Path) -> N
     assert float(run.partition("gate.exact_j=")[2].split()[0]) == pytest.approx(0.05, abs=0.001)
 
 
-def test_speed_is_followed_by_ratios_and_doubtful_timings_are_told(tmp_path: Path) -> None:
+def test_speed_is_followed_by_ratios(tmp_path: Path) -> None:
+    for number, value in enumerate(STEP):
+        record(
+            tmp_path / f"run{number:02d}", commit=commit_of(number), day=number, seconds=[1 / value] * 3, latency=[0.1]
+        )
+    [(series, change)] = read(tmp_path).changed
+    assert series.line.metric == "texts_per_second" and series.line.unit == "texts/s"
+    assert (change.before, change.after) == pytest.approx((1.0, 0.8), abs=0.01)
+    assert change.change == pytest.approx(-0.2, abs=0.01)
+    assert "--set gate.speed=11.8% " in change.bisect[1] and "--no-speed" not in change.bisect[1]
+
+
+def test_timings_that_are_not_valid_make_no_change(tmp_path: Path) -> None:
+    """A machine that is busy from some commit on looks like code that is slower from there on."""
     for number, value in enumerate(STEP):
         record(
             tmp_path / f"run{number:02d}", commit=commit_of(number), day=number, seconds=[1 / value] * 3,
-            latency=[0.1], valid=number % 2 == 0,
+            valid=number < 10,
         )  # fmt: skip
     history = read(tmp_path)
-    [(series, change)] = history.changed
-    assert series.line.metric == "texts_per_second" and series.line.unit == "texts/s"
-    assert (change.before, change.after) == pytest.approx((1.0, 0.8), abs=0.01)
-    assert change.change == pytest.approx(-0.2, abs=0.01) and change.doubtful == 9
-    assert "--set gate.speed=11.8% " in change.bisect[1] and "--no-speed" not in change.bisect[1]
-    assert said(history, "Timings of 9 points are not valid")
+    assert not history.changed
+    assert said(history, "Timings of 8 points are not valid by their verdict; they are drawn hollow, and no change")
+    assert len(only(history, "texts_per_second").points) == len(STEP)
+
+
+def test_a_change_lies_between_valid_timings(tmp_path: Path) -> None:
+    """Every third timing is of a busy machine: the commits that are named, and gated against, are valid ones."""
+    values = [0.5 + 0.001 * (n % 3) if n < 20 else 0.4 + 0.001 * (n % 3) for n in range(40)]
+    for number, value in enumerate(values):
+        busy = number % 3 == 1
+        record(
+            tmp_path / f"run{number:02d}", commit=commit_of(number), day=number,
+            seconds=[(4 if busy else 1) / value] * 3, valid=not busy,
+        )  # fmt: skip
+    [(series, change)] = read(tmp_path).changed
+    sides = series.judged[change.index - 1], series.judged[change.index]
+    assert [point.commit for point in sides] == [commit_of(18), commit_of(20)]
+    good, bad = series.judged[change.first - 1], series.judged[change.last]
+    assert change.bisect[0] == f"git bisect start {bad.commit} {good.commit}" and good.doubtful == bad.doubtful == 0
+    assert f"--against {good.run} " in change.bisect[1]
+    assert change.change == pytest.approx(-0.2, abs=0.01)
+
+
+def test_a_valid_timing_of_the_same_code_and_seed_is_taken_alone(tmp_path: Path) -> None:
+    for number, (seconds, valid) in enumerate([(1.0, True), (9.0, False)]):
+        record(tmp_path / f"run{number}", commit=commit_of(0), day=number, seconds=[seconds], valid=valid)
+    [point] = only(read(tmp_path), "texts_per_second").points
+    assert (point.value, point.doubtful, point.records) == (pytest.approx(2.0), 0, 1)
 
 
 def test_commits_have_the_order_of_git_when_clocks_go_backwards(
@@ -330,8 +365,16 @@ def test_a_damaged_header_does_not_cost_others_of_its_cell(tmp_path: Path) -> No
     assert len(only(history).points) + len(left) == 4 and len(left) <= spoilt
 
 
-def test_published_records_of_every_schema_are_read() -> None:
+def test_published_records_are_read() -> None:
     history = read(Path(__file__).parents[3] / "reports/published")
     assert history.counts.cells >= 33 and history.counts.scores >= 532
+    assert not any("left out" in note.lower() for note in history.notes), history.notes
+    assert {each.line.kind for each in history.series} == {"quality", "speed"}
+
+
+@pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
+def test_records_of_every_schema_are_read(schema: int) -> None:
+    history = read(Path(__file__).parents[2] / f"historic/schema-{schema}")
+    assert history.counts.cells >= 6 and history.counts.scores >= 60
     assert not any("left out" in note.lower() for note in history.notes), history.notes
     assert {each.line.kind for each in history.series} == {"quality", "speed"}

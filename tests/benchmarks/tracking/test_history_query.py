@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tarfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.cli.main import main
-from benchmarks.tracking.history import query, tables
+from benchmarks.tracking.history import analysis, query, tables
 
 sys.path.insert(0, str(Path(__file__).parent))
 from history_trees import commit_of, record
@@ -47,7 +48,8 @@ def test_every_view_answers(tree: Path) -> None:
 
 
 def test_the_columns_are_those_that_are_documented(tree: Path) -> None:
-    said = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", DOCS.read_text().partition("## History")[2], re.MULTILINE))
+    section = DOCS.read_text().partition("## History")[2].partition("\n## ")[0]
+    said = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE))
     assert set(said) == set(query.VIEWS)
     for view in query.VIEWS:
         base = tables.connected()
@@ -94,9 +96,8 @@ def test_the_answer_is_a_table_on_the_terminal(tree: Path, capsys: pytest.Captur
     sql = "SELECT seed, value AS \"a|b\", NULL AS none FROM scores WHERE metric = 'exact_j' ORDER BY seed LIMIT 1"
     assert main(["history", str(tree), "--sql", sql]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "| seed | a\\|b | none |",
-        "| ---- | ---- | ---- |",
-        "| 0    | 0    |      |",
+        "seed  a|b  none",
+        "   0    0",
     ]
 
 
@@ -126,3 +127,46 @@ def test_mistakes_are_one_sentence(
 def test_a_folder_that_is_none_is_one_sentence(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", folder]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_is_packed_is_named_by_where_the_archive_lies(tmp_path: Path) -> None:
+    """Not by the cache, in which it lies unpacked: in answers to SQL, points, commands and notes."""
+    for number in range(20):
+        value = 0.5 if number < 10 else 0.1
+        record(tmp_path / f"made/run{number:02d}", commit=commit_of(number), day=number, scores={"exact_j": value})
+    damaged = record(tmp_path / "made/run99", commit=commit_of(99), day=99, scores={"exact_j": 0.1})
+    (damaged / "header.json").write_text("{")
+    (tmp_path / "packed").mkdir()
+    with tarfile.open(tmp_path / "packed/records.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "made", arcname=".")
+    base = tables.connected()
+    sql = "SELECT run FROM scores ORDER BY run"
+    [note] = query.opened(base, tmp_path / "packed", sql)
+    assert query.asked(base, sql).column("run").to_pylist() == [
+        f"{tmp_path / 'packed'}/run{number:02d}" for number in range(20)
+    ]
+    assert note.startswith(f"{tmp_path / 'packed'}/run99/cells/") and "damaged and left out" in note
+    found = analysis.history(tables.connected(), tmp_path / "packed")
+    [(series, change)] = found.changed
+    assert series.points[0].run == f"{tmp_path / 'packed'}/run00" and note in found.notes
+    assert f"--against {tmp_path / 'packed'} " in change.bisect[1]
+
+
+@pytest.mark.parametrize("view", query.VIEWS)
+def test_only_files_of_what_is_asked_for_are_read(tree: Path, view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a view is the same whether another is asked for beside it or not."""
+    read: list[str] = []
+    known = tables._read
+
+    def noted(base: object, table: str, paths: list[str], **how: bool) -> None:
+        read.extend(Path(path).name for path in paths)
+        known(base, table, paths, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tables, "_read", noted)
+    alone, beside = tables.connected(), tables.connected()
+    query.opened(alone, tree, f"select * from {view.upper()}")
+    files = {"scores": "scores.jsonl", "timings": "timings.jsonl", "samples": "samples.jsonl"}
+    assert {name for name in read if name.endswith(".jsonl")} == {files[view] for _ in range(view in files)}
+    query.opened(beside, tree, " ".join(query.VIEWS))
+    answers = [base.sql(f"select * from {view}").fetchall() for base in (alone, beside)]
+    assert answers[0] == answers[1]

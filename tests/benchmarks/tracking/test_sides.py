@@ -218,3 +218,9 @@ def test_documents_that_no_record_names_are_compared_with_none(tmp_path: Path) -
     nameless = dataclasses.replace(side, cells=(dataclasses.replace(cell, record=bare),))
     pairs, refused = match(nameless, nameless)
     assert pairs == () and "does not say which test documents" in refused[0]
+
+
+def test_what_is_packed_is_named_by_where_the_archive_lies() -> None:
+    place = Path(__file__).parents[2] / "historic/schema-6"
+    assert read_side(str(place)).about.folders == (str(place),)
+    assert read_side(str(place / "records.tar.xz")).about.folders == (str(place),)

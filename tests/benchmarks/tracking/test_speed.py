@@ -3,6 +3,7 @@ not valid, or of another machine, is refused."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +90,21 @@ def test_calls_of_the_same_texts_are_pairs_where_there_were_no_rounds() -> None:
     assert found.p_raw < 0.05  # though texts differ sixfold among themselves
     few = speed._row(("latency", 1), a[:2], b[:2])
     assert few.evidence is None and "too few: 2 calls" in few.reason
+
+
+def test_two_seeds_are_too_few_and_the_rounds_within_them_tell() -> None:
+    """A side of two seeds of six rounds each is not blind: what is repeated often enough is what counts."""
+    generator = np.random.default_rng(5)
+    sides = [
+        [replace(call, process=("run", 0), seed=seed) for seed in range(2) for call in timed(generator, mean, 1, 6)]
+        for mean in (0.01, 0.02)
+    ]
+    found = speed._row(("latency", 1), *sides)
+    assert (found.covers, found.n, found.reason) == ("rounds", 6, None)
+    assert found.p_raw < 0.05
+    in_one_round = [[replace(call, round=0) for call in side] for side in sides]
+    found = speed._row(("latency", 1), *in_one_round)
+    assert (found.covers, found.n, found.reason) == ("calls", 3, None)
 
 
 # From here on records on disk.

@@ -16,14 +16,14 @@ from benchmarks.tracking.history.schema import (
     HistoryPoint,
     Series,
 )
-from reports.history import figure, page, text
+from reports.history import figure, page, terminal, text
 
 NASTY = '<script>alert("1")</script> | $x$ `é` \\'
 
 
 def history(name: str = "gpt2", series: int = 2, changed: bool = True, machines: int = 2) -> History:
     points = tuple(
-        HistoryPoint(n, f"{n:02x}" * 20, n == 3, f"2026-01-{n + 1:02d}", 0.5 - 0.1 * (n > 9), (0,), 1, n % 2, "runs/a")
+        HistoryPoint(n, f"{n:02x}" * 20, n == 3, f"2026-01-{n + 1:02d}", 0.5 - 0.1 * (n > 9), (0,), 1, 0, "runs/a")
         for n in range(20)
     )
     change = FoundChange(
@@ -37,7 +37,6 @@ def history(name: str = "gpt2", series: int = 2, changed: bool = True, machines:
         -0.12,
         -0.08,
         "worse",
-        4,
         ("git bisect start B A", "git bisect run sh -c 'x <y>'"),
     )
     every = tuple(
@@ -60,7 +59,7 @@ def test_markdown_tells_changes_commands_breaks_and_notes() -> None:
     assert "20 runs, 40 cells, 80 scores, 100 timed calls and 3 micro-benchmarks" in told and "Changes: 1 worse" in told
     row = next(line for line in told.splitlines() if line.startswith("| worse"))
     assert "metric 0 of gpt2 fast, detox, world, nano, on machine 0" in row and "0.500" in row and "0.400" in row
-    assert "0909090909 and 0a0a0a0a0a (95 %: 0808080808 to 0b0b0b0b0b)" in row and "4 of 20 points" in row
+    assert "0909090909 and 0a0a0a0a0a (95 %: 0808080808 to 0b0b0b0b0b)" in row
     assert "\ngit bisect start B A\ngit bisect run sh -c 'x <y>'\n" in told
     assert "limit 20 → 200" in told and "left out: gpt2" in told
 
@@ -108,3 +107,37 @@ def test_there_is_no_figure_of_micro_and_macro_without_both() -> None:
 )
 def test_file_names_are_harmless(metric: str, file: str) -> None:
     assert page.file_name(metric) == file
+
+
+def test_timings_that_are_not_valid_are_hollow_and_joined_to_nothing() -> None:
+    """As many marks as points, and a line through the valid ones alone."""
+    from dataclasses import replace
+
+    [one] = history(series=1, machines=1, changed=False).series
+    points = tuple(point._replace(doubtful=point.place % 4 == 1) for point in one.points)
+    drawn = figure.of_metric(replace(history(), series=(replace(one, points=points),)), one.line.metric).svg
+    paths = re.findall(r'<path d="(M [^"]*)"[^>]*stroke-linejoin|<path d="(M [^"]*)" clip-path', drawn)
+    assert max((a or b).count("L ") for a, b in paths) == 14
+    assert "left out of the search" in figure.of_metric(history(), "metric 0").caption
+
+
+def test_the_terminal_has_plain_text_that_fits_and_commands_that_can_be_copied() -> None:
+    name = "exact_j*[x] \\ " + "long " * 30
+    told = terminal.write(history(name), width=80)
+    command = "   git bisect run sh -c 'x <y>'"
+    assert command in told.splitlines() and "   git bisect start B A" in told.splitlines()
+    assert max(len(line) for line in told.splitlines()) <= 80
+    assert "exact_j*[x] \\ long" in told and "|" not in told and "#" not in told
+    assert "-0.1 [-0.12, -0.08], p = 0.001" in told and "0.500 before, 0.400 after" in told
+    assert "between 0909090909 and 0a0a0a0a0a" in told and "limit 20" in told
+    assert told.splitlines()[-1].endswith("Changes: 1 worse.")
+
+
+def test_a_terminal_is_not_steered_by_names() -> None:
+    assert "\x1b" not in terminal.write(history("a\x1b[2Jb")) + terminal.rows(["x\x1b"], [["\x1b[2J"]])
+
+
+def test_an_answer_is_columns_with_numbers_to_the_right() -> None:
+    assert terminal.rows(["metric", "n"], [["exact_j", 2], [None, 10], ["a\nb", None]]).splitlines() == [
+        "metric    n", "exact_j   2", "         10", "a b",
+    ]  # fmt: skip
