@@ -124,7 +124,8 @@ def _checks(
         lambda: [generated.compiled_and_eager(system, setting, asked, texts, audited.capture)],
     )
     yield "repeats", lambda: generated.repeats(system, setting, groups, known, clock, bounds.seconds / 2)
-    yield "network calls", lambda: generated.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
+    watched = asked.requests[: bounds.watched]
+    yield "network calls", lambda: generated.weights_used(system, setting, fresh.like(watched), fresh.like(watched))
     yield "outside the clock", lambda: [generated.outside_the_clock(audited.before, look(device))]
 
 
@@ -137,16 +138,16 @@ def in_a_run(
     It is left out where it would take more than some seconds.
 
     Args:
-        asked: a request, or some, that nobody asked before.
+        asked: two requests that nobody asked before: one is made, the other only where the first is suspect.
         seconds: how long texts took alone.
 
     Returns:
         what was found, a sentence each.
     """
-    if not networks or not seconds or LOOKING * len(asked) * statistics.median(seconds) > MOST_SECONDS:
+    if not networks or not seconds or LOOKING * statistics.median(seconds) > MOST_SECONDS:
         return ()
     try:
-        found = generated.weights_used(system, setting, asked, networks, twice=False)
+        found = generated.weights_used(system, setting, asked[:1], asked[1:], networks, twice=False)
     except Exception as error:
         if not memory.is_exhausted(error):
             raise

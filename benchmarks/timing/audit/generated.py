@@ -213,6 +213,7 @@ def weights_used(
     system: System,
     setting: Any,
     requests: Sequence[Request],
+    others: Sequence[Request],
     networks: Mapping[str, Any] | None = None,
     *,
     twice: bool = True,
@@ -223,6 +224,8 @@ def weights_used(
 
     Args:
         requests: which nobody asked before.
+        others: likewise, with other sources and seeds; asked only where products seem to be with weights of no shown
+            network, for such weights are the same whatever is asked.
         networks: what `System.networks` gave, where it was asked already.
         twice: whether they are asked again.
     """
@@ -245,8 +248,11 @@ def weights_used(
             return [Checked("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
         return [Checked("network calls", "found", "texts came without any work in the thread that was asked for them")]
     past = {name: calls - hooks[name].calls for name, calls in counted.items()}
+    strange = first.strange_flops
+    if strange > STRANGE * first.flops:
+        strange = first.strange_again(watched(networks, lambda: system.generate(others, eager)))
     checks = [
-        _network_calls(counted, first.calls, first.flops, first.strange_flops),
+        _network_calls(counted, first.calls, first.flops, strange),
         _direct_calls({name: calls for name, calls in past.items() if calls > 0}),
     ]
     if twice:
