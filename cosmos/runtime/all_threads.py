@@ -16,7 +16,7 @@ def in_all_threads(mode: TorchDispatchMode) -> Iterator[None]:
     """Have a mode look at this thread, and at each thread of Python that is begun before the block ends.
 
     A thread calls its profile function before it does anything else, whoever wrote its `run`; there the mode is
-    entered. A thread that was there before is not seen. One that outlives the block keeps the mode, which must bear that.
+    entered. A thread that was there before is not seen; one that outlives the block keeps the mode.
     """
     before = threading.getprofile()
 

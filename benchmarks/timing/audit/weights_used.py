@@ -3,8 +3,8 @@
 Hooks of modules see calls of the modules that have them. They do not see a `forward` that is called directly, nor a
 network that was not shown. Operations hide from nobody: a network's weight matrices are read once at each call, so how
 often they were read is how often it really was called; and products with matrices that no shown network has are work
-of a network that was not shown. What this thread does is seen, and every thread that is begun meanwhile, but nothing that
-a recorded graph replays, so what is looked at is not captured.
+of a network that was not shown. What this thread does is seen, and every thread that is begun meanwhile, but nothing
+that a recorded graph replays, so what is looked at is not captured.
 
 A matrix that was there before is told from one that was made meanwhile by the operations that made it. Some makers are
 no operations (`torch.from_numpy`, a buffer), and what they make looks as if it had been there. So a product with a

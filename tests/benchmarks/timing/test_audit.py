@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cheats
 import pytest
@@ -25,7 +27,7 @@ from benchmarks.timing.protocol import Protocol
 from benchmarks.timing.verdict import Rules
 
 DOCS = Path(__file__).parents[3] / "docs" / "timing.md"
-SIZE = 8
+SIZE, LARGE = 8, 32
 REQUESTS = tuple(Request(f"test-{n}", f"source {n}", 7919 * n + 5, 16) for n in range(8 * SIZE))
 GAIN = 1.1  # times as many texts a second as the honest system, below which nothing was gained
 
@@ -83,7 +85,9 @@ def look(build: Callable[[], Honest], folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(generation, "Clock", FakeClock)
     monkeypatch.setattr(cheats.Time, "now", 100.0)
     folder.mkdir()
-    conditions = generation.Conditions("cpu", SIZE, (), Protocol(), Rules(load=2.0))  # whoever else is at work here
+    conditions = generation.Conditions(
+        "cpu", SIZE, (LARGE,), Protocol(), Rules(load=2.0)
+    )  # whoever else is at work here
     system = build()
     verdict = generation.generate(
         system,  # type: ignore[arg-type]
@@ -96,13 +100,15 @@ def look(build: Callable[[], Honest], folder: Path, monkeypatch: pytest.MonkeyPa
     )
     system.close()
     samples, timings = store.read_samples(folder), store.read_timings(folder)
+    header: Any = SimpleNamespace(networks={"network": None}, batch_size=SIZE)
     before = Bystanders()
     again = build()
     asked = Asked(REQUESTS[:SIZE], [sample.text for sample in samples[:SIZE]], exact=True)
-    audited = Audited(again, Setting(), asked, "cpu", SIZE, "off", words, before)  # type: ignore[arg-type]
+    audited = Audited(again, Setting(), asked, "cpu", LARGE, "off", words, before)  # type: ignore[arg-type]
     findings = [
         *recorded.timed_texts(samples, timings, exact=True),
         recorded.timed_lengths(samples, timings),
+        recorded.timed_work(header, timings),
         *of_system(audited, Bounds(texts=SIZE), FakeClock(), lambda device: Idle(0.0)),
     ]
     again.close()
@@ -134,6 +140,9 @@ def test_honest_systems_pass(seen: Callable[[str], Seen], name: str) -> None:
         ("shows a decoy network", {"network calls"}),
         ("shows a decoy, and a thread works", {"network calls"}),
         ("has weights of numpy besides", {"network calls"}),
+        ("makes less for seeds that are not scored", {"timed work", "equal work"}),
+        ("makes less in larger batches", {"timed work", "largest batch"}),
+        ("makes a part while it is loaded", {"timed work", "equal work"}),
         ("cuts texts short while it is timed", {"untimed texts"}),
         ("claims the tokens of texts it cut", {"lengths"}),
         ("makes less when asked for one text", {"batch sizes"}),
