@@ -9,7 +9,6 @@ alone.
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 from baselines.contract import CallCount, Request, Sample, System
 from benchmarks.timing.audit.checked import Checked, Outcome, differing
 from benchmarks.timing.audit.idle import Bystanders, Idle
-from benchmarks.timing.audit.work import CHANCES, lower
+from benchmarks.timing.audit.work import CHANCES, chances, lower
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import counting
 
@@ -220,7 +219,7 @@ def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequ
     from cosmos.runtime.flops import measure_flops
 
     eager = recaptured(setting, "off") or setting
-    sides: list[list[tuple[int, float]]] = []
+    sides: list[list[tuple[float, float]]] = []
     for requests in pair:
         side = []
         for request in requests:
@@ -233,7 +232,7 @@ def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequ
         if lower(known, other) or lower(other, known):
             usual, others = statistics.median(known), statistics.median(other)
             return Checked(check, "found", f"{usual:.3g} {what} for a text of the run, {others:.3g} for others")
-    if math.comb(sum(map(len, sides)), len(sides[0])) < CHANCES:
+    if chances(*sides) < CHANCES:
         return Checked(check, "does not apply", f"only {len(sides[0])} texts, too few to compare their work")
     return Checked(check, "holds", "texts of the run take as many network calls and FLOPs as others")
 

@@ -15,14 +15,30 @@ from benchmarks.records.schema import TimingRecord
 from benchmarks.records.validity import LATENCY, calls_in, size_of, throughput
 
 LESS = 0.1  # share by which the most of some must be below the least of others
-CHANCES = 100  # of as many ways to deal the calls to two sides, one is that all of the smaller are on one side
+APART = 3.0  # times as far as either side spreads they are apart, where counts hardly depend on the text
+CHANCES, CHANCES_OF_ONE, CHANCES_OF_SPREAD = 100, 1_000, 100_000
 
 
 def lower(some: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether all of some are below all of others, by more than a share and than chance."""
-    if math.comb(len(some) + len(others), len(some)) < CHANCES:
+    """Whether all of some are below all of others, by more than a share and than chance.
+
+    Of as many ways to deal the counts to the two sides as `chances` says, one puts all that are smaller on one side.
+    Many such ways are wanted where counts spread, or where a single call makes the difference.
+    """
+    if not some or not others or not max(some) < (1 - LESS) * min(others):
         return False
-    return max(some) < (1 - LESS) * min(others)
+    gap, spread = min(others) - max(some), max(max(side) - min(side) for side in (some, others))
+    wanted = CHANCES_OF_SPREAD
+    if gap > max(1, APART * spread):
+        wanted = CHANCES
+    elif not spread:
+        wanted = CHANCES_OF_ONE
+    return chances(some, others) >= wanted
+
+
+def chances(some: Sequence[object], others: Sequence[object]) -> int:
+    """In how many ways these counts could be dealt to two sides as large as they are."""
+    return math.comb(len(some) + len(others), len(some))
 
 
 def less_work(name: str, timings: Sequence[TimingRecord], size: int) -> tuple[str, ...]:
