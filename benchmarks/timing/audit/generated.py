@@ -221,7 +221,7 @@ def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequ
     eager = recaptured(setting, "off") or setting
     sides: list[list[tuple[float, float]]] = []
     for requests in pair:
-        side = []
+        side: list[tuple[float, float]] = []
         for request in requests:
             with counting(networks) as calls:
                 flops = measure_flops(lambda one=request: system.generate([one], eager))  # type: ignore[misc]

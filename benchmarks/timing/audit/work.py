@@ -19,15 +19,18 @@ APART = 3.0  # times as far as either side spreads they are apart, where counts 
 CHANCES, CHANCES_OF_ONE, CHANCES_OF_SPREAD = 100, 1_000, 100_000
 
 
-def lower(some: Sequence[float], others: Sequence[float]) -> bool:
+def lower(some: Sequence[float], others: Sequence[float], *beside: Sequence[float]) -> bool:
     """Whether all of some are below all of others, by more than a share and than chance.
 
     Of as many ways to deal the counts to the two sides as `chances` says, one puts all that are smaller on one side.
     Many such ways are wanted where counts spread, or where a single call makes the difference.
+
+    Args:
+        beside: counts that show too how far they spread: of batches all may reach a limit that few texts reach.
     """
     if not some or not others or not max(some) < (1 - LESS) * min(others):
         return False
-    gap, spread = min(others) - max(some), max(max(side) - min(side) for side in (some, others))
+    gap, spread = min(others) - max(some), max(max(side) - min(side) for side in (some, others, *beside) if side)
     wanted = CHANCES_OF_SPREAD
     if gap > max(1, APART * spread):
         wanted = CHANCES
@@ -53,16 +56,16 @@ def less_work(name: str, timings: Sequence[TimingRecord], size: int) -> tuple[st
     every = [*calls_in(timings, size, LATENCY), *calls_in(timings, size, throughput(size))]
     scored = [timing for timing in every if _is_scored(timing)]
     only_timed = [timing for timing in calls if not _is_scored(timing)]
+    single = [timing for timing in every if timing.kind == "latency"]
+    sides = [[t for t in single if _is_scored(t)], [t for t in single if not _is_scored(t)]]
     alike = [timing for timing in scored if len(timing.ids) == at_once]
     no_more = [timing for timing in scored if len(timing.ids) <= at_once]
-    for beside in (alike, no_more):
-        if found := _fewer(only_timed, beside):
+    for others in (alike, no_more):
+        if found := _fewer(only_timed, others, sides):
             return (_said(found, "what is only timed", "what is scored"),)
-    alone = [timing for timing in every if timing.kind == "latency"]
-    others = [timing for timing in alone if not _is_scored(timing)]
-    if len(others) == len(alone) or not any(_is_scored(timing) for timing in calls):
+    if not sides[0] or not any(_is_scored(timing) for timing in calls):
         return ()
-    found = _fewer(scored, others)
+    found = _fewer(scored, sides[1], sides)
     return () if found is None else (_said(found, "what is scored", "what is only timed"),)
 
 
@@ -74,12 +77,14 @@ def _is_scored(timing: TimingRecord) -> bool:
     return timing.kind == "batch" or (timing.kind == "latency" and bool(timing.texts))
 
 
-def _fewer(some: Sequence[TimingRecord], others: Sequence[TimingRecord]) -> tuple[float, float] | None:
+def _fewer(
+    some: Sequence[TimingRecord], others: Sequence[TimingRecord], beside: Sequence[Sequence[TimingRecord]]
+) -> tuple[float, float] | None:
     """Where some calls took fewer network calls than others, the most of the first and the least of those; of the first
     network, by which durations are divided, or of all together."""
     for number in (_of_first, _of_all):
-        mine, theirs = [number(timing) for timing in some], [number(timing) for timing in others]
-        if lower(mine, theirs):
+        mine, theirs, *more = ([number(timing) for timing in side] for side in (some, others, *beside))
+        if lower(mine, theirs, *more):
             return max(mine), min(theirs)
     return None
 
