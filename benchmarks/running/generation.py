@@ -156,7 +156,7 @@ class CellGeneration:
     def look(self) -> None:
         """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
         self._unnamed = self._look_at_phases()
-        asked = self.stand_ins.again(self._last, 1)
+        asked = self.stand_ins.again(self._last, 2)
         self._found = in_a_run(self.system, self.setting, self.networks, asked, self._single_seconds)
 
     def release(self) -> None:

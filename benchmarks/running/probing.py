@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from baselines.contract import Request
+from benchmarks.records import store
 from benchmarks.records.schema import Cell, Json
 from benchmarks.running.generation import CellGeneration
 from benchmarks.timing import noise_floor
@@ -14,6 +16,8 @@ from benchmarks.timing.phases import can_look
 
 if TYPE_CHECKING:
     from benchmarks.timing.passes import Probed
+
+APART = 0.1  # share of network calls by which a pass may differ from what was timed
 
 
 def probe(made: CellGeneration, cell: Cell) -> Probed | None:
@@ -29,7 +33,37 @@ def probe(made: CellGeneration, cell: Cell) -> Probed | None:
     batch = passes.ProbedBatch(
         made.system, made.networks, made.setting, made.requests[: made.size], renewed, cell.device
     )
-    return passes.probe(batch, matrix_flops_per_second(cell.device, cell.dtype))
+    found = passes.probe(batch, matrix_flops_per_second(cell.device, cell.dtype))
+    if passes.capture_of(made.setting) != "off":  # a captured loop may look more seldom whether all texts are done
+        return found
+    asked = tuple(request.id for request in batch.requests)
+    timings = store.read_timings(made.folder)
+    return doubted(found, next((t.calls for t in timings if t.kind == "batch" and t.ids == asked), None))
+
+
+def doubted(probed: Probed, timed: Mapping[str, int] | None) -> Probed:
+    """Figures of passes that made more or fewer network calls than the timed batch of the same texts are not believed.
+
+    Args:
+        timed: network calls of that batch; None where it was not timed.
+    """
+    counted = probed.results.calls
+    if timed is None or not counted or all(abs(timed.get(n, 0) - c) <= APART * c for n, c in counted.items()):
+        return probed
+    said = f"audit: {_listed(counted)} network calls in the passes, {_listed(timed)} when the same texts were timed"
+    verdicts = {
+        name: {**verdict, "valid": False, "reasons": [*verdict["reasons"], said]}
+        for name, verdict in probed.verdicts.items()
+    }
+    return replace(
+        probed,
+        results=replace(probed.results, flops_per_text=None, reasons={**probed.results.reasons, "flops": said}),
+        verdicts=verdicts,
+    )
+
+
+def _listed(calls: Mapping[str, int]) -> str:
+    return " + ".join(map(str, calls.values()))
 
 
 def joined(verdict: Json, probed: Probed | None) -> Json:

@@ -32,15 +32,16 @@ class StandIns:
         for request in others or [*requests[middle:], *requests[:middle]]:
             self._pool.setdefault(_length(request), deque()).append(request)
         self._lengths = sorted(self._pool)
-        self._drawn, self._stream = count(), stream
+        self._drawn, self._stream, self._turn = count(), stream, 0
 
     def like(self, requests: Sequence[Request]) -> list[Request]:
         """As many requests, each with a source about as long, and with a seed that is new."""
         return [self._new(self._near(_length(request))) for request in requests]
 
     def again(self, requests: Sequence[Request], size: int) -> list[Request]:
-        """`size` requests with the sources of these, in turn, and with seeds that are new."""
-        return [self._new(requests[place % len(requests)]) for place in range(size)]
+        """`size` requests with the sources of these, in turn from call to call, and with seeds that are new."""
+        first, self._turn = self._turn, self._turn + size
+        return [self._new(requests[(first + place) % len(requests)]) for place in range(size)]
 
     def _near(self, length: int) -> Request:
         """Of the sources whose length is nearest, each in its turn."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from benchmarks.records import seals
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, calls_in, size_of, throughput
+from benchmarks.timing.audit.work import less_work
 from benchmarks.timing.protocol import per_network_call
 from benchmarks.timing.stalls import stalled
 from benchmarks.timing.surroundings import Surroundings as Surroundings
@@ -96,7 +97,7 @@ def judge(evidence: Evidence, rules: Rules) -> Json:
     for name in names:
         every = calls_in(timings, size, name)
         others = _other_texts(name, evidence, alone) if rules.exact else []
-        reasons = [*_of_one(name, every, still, evidence, rules), *others, *whole]
+        reasons = [*_of_one(name, every, still, evidence, rules), *others, *less_work(name, timings, size), *whole]
         counted = [timing for timing in every if (timing.kind, timing.index) not in still]
         quantities[name] = {
             "valid": not reasons,

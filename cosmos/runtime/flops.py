@@ -10,6 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count, shape_wrapper
 
+from cosmos.runtime.all_threads import in_all_threads
+
 
 def _forward(query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object) -> int:
     return sdpa_flop_count(query, key, value)
@@ -55,8 +57,9 @@ class _Total(TorchDispatchMode):
 def measure_flops(run: Callable[[], object]) -> float:
     """FLOPs of matrix products, convolutions and attention in `run()` (a multiply and an add count as two).
 
-    `run` is called once, as it is. Element-wise work is not counted, as usual.
+    `run` is called once, as it is; threads that it begins count too. Element-wise work is not counted, as usual.
     """
-    with _Total() as total:
+    total = _Total()
+    with in_all_threads(total):
         run()
     return float(total.flops)

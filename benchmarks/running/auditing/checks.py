@@ -30,8 +30,9 @@ class Bounds:
     """How much an audit does.
 
     Attributes:
-        texts: made again at once, at most.
+        texts: scored ones that are made again at once, at most; the largest batch of the run is filled up with others.
         singles: of them made alone.
+        compared: of them, and of others, whose work is counted, each alone.
         repeated: batches that are asked twice.
         watched: texts that are made while every operation is looked at.
         seconds: no further check of a cell is begun after so long.
@@ -39,6 +40,7 @@ class Bounds:
 
     texts: int = 64
     singles: int = 4
+    compared: int = 6
     repeated: int = 3
     watched: int = 2
     seconds: float = 120.0
@@ -72,6 +74,7 @@ def of_records(record: Record) -> list[Checked]:
         *recorded.timed_texts(record.samples, record.timings, exact=exact),
         recorded.counted_calls(record.header, record.timings),
         recorded.timed_lengths(record.samples, record.timings),
+        recorded.timed_work(record.header, record.timings),
         recorded.believed(record.header),
     ]
 
@@ -85,8 +88,18 @@ def of_system(audited: Audited, bounds: Bounds, clock: Clock, look: Callable[[st
             said = f"no time was left after {bounds.seconds:g} s; give more with --seconds"
             findings.append(Checked(name, "cannot tell", said))
         else:
-            findings += check()
+            findings += _within_memory(name, check)
     return findings
+
+
+def _within_memory(name: str, check: Callable[[], list[Checked]]) -> list[Checked]:
+    try:
+        return check()
+    except Exception as error:
+        if not memory.is_exhausted(error):
+            raise
+    memory.free()  # outside of the handler, whose error holds on to what was being computed
+    return [Checked(name, "cannot tell", "the device's memory did not suffice")]
 
 
 def _checks(
@@ -115,16 +128,20 @@ def _checks(
             generated.lengths(made, asked.requests, audited.token_counts),
         ]
 
-    sizes = (1, min(audited.largest, bounds.texts))
+    company = fresh.again(asked.requests, max(0, audited.largest - len(asked.requests)))
+    some = asked.requests[: bounds.compared]
+    pair = (some, fresh.again(some, bounds.compared))
     groups = [fresh.like(asked.requests) for _ in range(bounds.repeated)]
     yield "untimed texts", untimed
-    yield "batch sizes", lambda: [generated.alone_and_together(system, setting, asked, sizes, bounds.singles)]
+    yield "batch sizes", lambda: generated.alone_and_together(system, setting, asked, company, bounds.singles)
     yield (
         "compiled and eager",
         lambda: [generated.compiled_and_eager(system, setting, asked, texts, audited.capture)],
     )
     yield "repeats", lambda: generated.repeats(system, setting, groups, known, clock, bounds.seconds / 2)
-    yield "network calls", lambda: generated.weights_used(system, setting, fresh.like(asked.requests[: bounds.watched]))
+    yield "equal work", lambda: [generated.equal_work(system, setting, pair)]
+    watched = asked.requests[: bounds.watched]
+    yield "network calls", lambda: generated.weights_used(system, setting, fresh.like(watched), fresh.like(watched))
     yield "outside the clock", lambda: [generated.outside_the_clock(audited.before, look(device))]
 
 
@@ -137,16 +154,16 @@ def in_a_run(
     It is left out where it would take more than some seconds.
 
     Args:
-        asked: a request, or some, that nobody asked before.
+        asked: two requests that nobody asked before: one is made, the other only where the first is suspect.
         seconds: how long texts took alone.
 
     Returns:
         what was found, a sentence each.
     """
-    if not networks or not seconds or LOOKING * len(asked) * statistics.median(seconds) > MOST_SECONDS:
+    if not networks or not seconds or LOOKING * statistics.median(seconds) > MOST_SECONDS:
         return ()
     try:
-        found = generated.weights_used(system, setting, asked, networks, twice=False)
+        found = generated.weights_used(system, setting, asked[:1], asked[1:], networks, twice=False)
     except Exception as error:
         if not memory.is_exhausted(error):
             raise

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from baselines.contract import CallCount, Request, Sample, System
 from benchmarks.timing.audit.checked import Checked, Outcome, differing
 from benchmarks.timing.audit.idle import Bystanders, Idle
+from benchmarks.timing.audit.work import CHANCES, chances, lower
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import counting
 
@@ -98,20 +99,27 @@ def _odd_length(sample: Sample, request: Request, counted: int) -> str | None:
     return None
 
 
-def alone_and_together(system: System, setting: Any, asked: Asked, sizes: Sequence[int], singles: int) -> Checked:
-    """Whether texts are the same at batch 1 and at the largest size, and the share that is not.
+def alone_and_together(
+    system: System, setting: Any, asked: Asked, company: Sequence[Request], singles: int
+) -> list[Checked]:
+    """Whether texts are the same at batch 1, as they were scored, and in the largest batch that was timed; and the
+    share that is not.
 
     Args:
-        sizes: how many at once, besides; those beyond the requests there are come as those there are.
+        company: other requests, as many as fill that batch.
         singles: how many are made alone.
     """
-    large = asked.requests[: max(sizes)]
-    together = {sample.id: str(sample.text) for sample in system.generate(large, setting)}
-    pairs = [(together[request.id], str(system.generate([request], setting)[0].text)) for request in large[:singles]]
-    what = f"at batch 1 from those at {len(large)}"
-    if len(large) < 2:
-        return Checked("batch sizes", "cannot tell", "only one text was asked for, which has no company")
-    return differing("batch sizes", what, pairs, exact=asked.exact)
+    count, size = len(asked.requests), len(asked.requests) + len(company)
+    if size < 2:
+        return [Checked("batch sizes", "cannot tell", "only one text was asked for, which has no company")]
+    together = [str(sample.text) for sample in system.generate([*asked.requests, *company], setting)][:count]
+    alone = [str(system.generate([request], setting)[0].text) for request in asked.requests[:singles]]
+    pairs = zip(together, alone, strict=False)
+    scored = zip(together, asked.texts, strict=True)
+    return [
+        differing("batch sizes", f"at batch 1 from those at {size}", pairs, exact=asked.exact),
+        differing("largest batch", f"from the scored ones when {size} are made at once", scored, exact=asked.exact),
+    ]
 
 
 def compiled_and_eager(system: System, setting: Any, asked: Asked, texts: Sequence[str], capture: str) -> Checked:
@@ -199,6 +207,36 @@ def repeats(
     return findings
 
 
+def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequence[Request]]) -> Checked:
+    """Whether requests of the run take as many network calls and products as those with other seeds.
+
+    Args:
+        pair: requests of the run, and others with their sources; each is asked alone.
+    """
+    check, networks = "equal work", system.networks()
+    if not networks:
+        return Checked(check, "does not apply", "the system has no networks")
+    from cosmos.runtime.flops import measure_flops
+
+    eager = recaptured(setting, "off") or setting
+    sides: list[list[tuple[float, float]]] = []
+    for requests in pair:
+        side: list[tuple[float, float]] = []
+        for request in requests:
+            with counting(networks) as calls:
+                flops = measure_flops(lambda one=request: system.generate([one], eager))  # type: ignore[misc]
+            side.append((sum(calls.values()), flops))
+        sides.append(side)
+    for place, what in enumerate(("network calls", "FLOPs")):
+        known, other = ([taken[place] for taken in side] for side in sides)
+        if lower(known, other) or lower(other, known):
+            usual, others = statistics.median(known), statistics.median(other)
+            return Checked(check, "found", f"{usual:.3g} {what} for a text of the run, {others:.3g} for others")
+    if chances(*sides) < CHANCES:
+        return Checked(check, "does not apply", f"only {len(sides[0])} texts, too few to compare their work")
+    return Checked(check, "holds", "texts of the run take as many network calls and FLOPs as others")
+
+
 def networks_asked(asking: Took, generation: Took) -> Checked:
     """Whether the networks are named at once, without work that belongs to texts."""
     check, seconds, usual = "networks asked", asking.wall, generation.wall
@@ -213,6 +251,7 @@ def weights_used(
     system: System,
     setting: Any,
     requests: Sequence[Request],
+    others: Sequence[Request],
     networks: Mapping[str, Any] | None = None,
     *,
     twice: bool = True,
@@ -223,6 +262,8 @@ def weights_used(
 
     Args:
         requests: which nobody asked before.
+        others: likewise, with other sources and seeds; asked only where products seem to be with weights of no shown
+            network, for such weights are the same whatever is asked.
         networks: what `System.networks` gave, where it was asked already.
         twice: whether they are asked again.
     """
@@ -245,8 +286,11 @@ def weights_used(
             return [Checked("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
         return [Checked("network calls", "found", "texts came without any work in the thread that was asked for them")]
     past = {name: calls - hooks[name].calls for name, calls in counted.items()}
+    strange = first.strange_flops
+    if strange > STRANGE * first.flops:
+        strange = first.strange_again(watched(networks, lambda: system.generate(others, eager)))
     checks = [
-        _network_calls(counted, first.calls, first.flops, first.strange_flops),
+        _network_calls(counted, first.calls, first.flops, strange),
         _direct_calls({name: calls for name, calls in past.items() if calls > 0}),
     ]
     if twice:

@@ -9,6 +9,7 @@ from benchmarks.records import seals
 from benchmarks.records.schema import Header, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, throughput, validity
 from benchmarks.timing.audit.checked import Checked
+from benchmarks.timing.audit.work import less_work
 
 SHORTER = 0.9  # share of the words of scored texts that texts which are only timed may have at least
 FEWEST_TEXTS = 20  # on either side, below which lengths are not compared
@@ -67,8 +68,23 @@ def counted_calls(header: Header, timings: Sequence[TimingRecord]) -> Checked:
     return Checked("counted calls", "found" if without else "holds", said)
 
 
+def timed_work(header: Header, timings: Sequence[TimingRecord]) -> Checked:
+    """Whether as much was done for texts that were only timed as for those that are scored, and no more."""
+    check = "timed work"
+    if not header.networks:
+        return Checked(check, "does not apply", "the system has no networks")
+    sizes = sorted({len(timing.ids) for timing in timings if timing.kind == "sweep"} | {header.batch_size})
+    found = []
+    for name in (LATENCY, *map(throughput, sizes)):
+        said = less_work(name, timings, header.batch_size)
+        found += [f"{name}: {reason.removeprefix('audit: less work: ')}" for reason in said]
+    return Checked(check, "found" if found else "holds", "; ".join(found) or "network calls are as many, scored or not")
+
+
 def believed(header: Header) -> Checked:
-    """What the verdict of the run said of its speeds."""
+    """What the verdict of the run said of its speeds; of a system without networks no speed is told."""
+    if not header.networks:
+        return Checked("verdict", "does not apply", "the system has no networks")
     names = (throughput(header.batch_size), LATENCY)
     reasons = {name: validity(header, name).reasons for name in names}
     doubtful = [f"{name}: {'; '.join(why)}" for name, why in reasons.items() if why]

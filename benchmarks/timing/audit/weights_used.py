@@ -3,16 +3,21 @@
 Hooks of modules see calls of the modules that have them. They do not see a `forward` that is called directly, nor a
 network that was not shown. Operations hide from nobody: a network's weight matrices are read once at each call, so how
 often they were read is how often it really was called; and products with matrices that no shown network has are work
-of a network that was not shown. Only what this thread does is seen, and nothing that a recorded graph replays, so what
-is looked at is not captured.
+of a network that was not shown. What this thread does is seen, and every thread that is begun meanwhile, but nothing
+that a recorded graph replays, so what is looked at is not captured.
+
+A matrix that was there before is told from one that was made meanwhile by the operations that made it. Some makers are
+no operations (`torch.from_numpy`, a buffer), and what they make looks as if it had been there. So a product with a
+weight of a shown network is that network's work, whatever goes in; and whoever looks a second time, at other requests,
+takes for weights only what has the same numbers both times.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -21,8 +26,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from cosmos.runtime.all_threads import in_all_threads
+
 _SAME = {"_to_copy", "clone", "detach", "lift_fresh", "copy_", "contiguous"}  # of these the outcome is what went in
 _LOOKED_UP = {"embedding"}
+_ADDED_FIRST = {"addmm", "baddbmm"}  # whose first tensor is added to the product
+_NUMBERS = 64  # of a matrix, by which it is known again
+
+Numbers = tuple[tuple[int, ...], tuple[float, ...]]  # a matrix's shape and some of its numbers
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,22 @@ class WeightsUsed:
         calls: network -> how often its own matrices were read, by the median of those that were; 0 if none was. A
             network whose matrices all belong to another one within it is left out.
         flops: of products and attention.
-        strange_flops: of products with matrices that were there before and belong to no shown network.
+        strange_flops: of products of which one matrix was there before and none belongs to a shown network.
         operations: all of them.
+        strange: numbers of such matrices -> FLOPs of their products.
     """
 
     calls: Mapping[str, float]
     flops: float
     strange_flops: float
     operations: int
+    strange: Mapping[frozenset[Numbers], float] = field(default_factory=dict)
+
+    def strange_again(self, other: WeightsUsed) -> float:
+        """FLOPs of products with matrices of no shown network that had the same numbers when other requests were
+        answered, as weights have and noise has not."""
+        seen = frozenset[Numbers]().union(*other.strange)
+        return sum(flops for matrices, flops in self.strange.items() if matrices & seen)
 
 
 class _Kind(NamedTuple):
@@ -50,6 +69,7 @@ class _Kind(NamedTuple):
     flops: Callable[..., int] | None  # of products and attention
     reads: bool  # whether what it reads counts
     same: bool  # whether what comes out is what went in
+    factors: slice  # which arguments are multiplied
 
 
 class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -64,6 +84,7 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.strange: set[int] = set()  # copies of matrices that no network has
         self.reads: Counter[tuple[int, int]] = Counter()
         self.flops = self.strange_flops = 0.0
+        self.strange_products: dict[frozenset[Numbers], float] = defaultdict(float)
         self.operations = 0
         self._kinds: dict[Any, _Kind] = {}
 
@@ -76,7 +97,8 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 parts = NotImplemented if packet in flop_registry else func.decompose(*args, **given)
             name, composite = packet.__name__, parts is not NotImplemented
             flops = flop_registry.get(packet)
-            self._kinds[func] = kind = _Kind(composite, flops, flops is not None or name in _LOOKED_UP, name in _SAME)
+            reads = flops is not None or name in _LOOKED_UP
+            self._kinds[func] = kind = _Kind(composite, flops, reads, name in _SAME, _factors(name))
             if composite:
                 return parts
         out = func(*args, **given)
@@ -85,7 +107,8 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             read = [leaf for leaf in tree_leaves((args, given)) if isinstance(leaf, Tensor)]
             self.reads.update(self._names(read))
             if kind.flops is not None:
-                self._product(float(kind.flops(*args, **given, out_val=out)), read)
+                factors = [factor for factor in args[kind.factors] if isinstance(factor, Tensor)]
+                self._product(float(kind.flops(*args, **given, out_val=out)), factors)
         if not func.is_view:
             origin = self._origin(func, args) if kind.same else None
             for tensor in (out,) if isinstance(out, Tensor) else tree_leaves(out):
@@ -93,10 +116,19 @@ class _WeightWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._remember(tensor, origin)
         return out
 
-    def _product(self, flops: float, read: list[Tensor]) -> None:
+    def _product(self, flops: float, factors: list[Tensor]) -> None:
         self.flops += flops
-        if any(self._is_strange(tensor) for tensor in read):
+        if any(self._is_shown(tensor) for tensor in factors):
+            return
+        strange = [tensor for tensor in factors if self._is_strange(tensor)]
+        if strange:
             self.strange_flops += flops
+            self.strange_products[frozenset(map(_numbers, strange))] += flops
+
+    def _is_shown(self, tensor: Tensor) -> bool:
+        """Whether it belongs to a shown network, in part or as a copy."""
+        place = _place(tensor)
+        return self.copies.get(place, place)[0] in self.known
 
     def _names(self, read: list[Tensor]) -> set[tuple[int, int]]:
         places = (_place(tensor) for tensor in read)
@@ -137,7 +169,7 @@ def watched(networks: Mapping[str, Any], work: Callable[[], object]) -> WeightsU
     """
     modules = {name: network for name, network in networks.items() if isinstance(network, torch.nn.Module)}
     watch = _WeightWatch(modules)
-    with watch:
+    with in_all_threads(watch):
         work()
     own: dict[str, list[tuple[int, int]]] = {}
     for place, name in watch.owners.items():
@@ -146,13 +178,27 @@ def watched(networks: Mapping[str, Any], work: Callable[[], object]) -> WeightsU
     for name, places in own.items():
         reads = [watch.reads[place] for place in places if watch.reads[place]]
         calls[name] = float(statistics.median(reads)) if reads else 0.0
-    return WeightsUsed(calls, watch.flops, watch.strange_flops, watch.operations)
+    return WeightsUsed(calls, watch.flops, watch.strange_flops, watch.operations, dict(watch.strange_products))
 
 
 def _owners(networks: Mapping[str, torch.nn.Module]) -> dict[tuple[int, int], str]:
     """Where each matrix lies -> the smallest network that has it, as one may have another within."""
     by_size = sorted(networks.items(), key=lambda item: -sum(p.numel() for p in item[1].parameters()))
     return {_place(p): name for name, network in by_size for p in network.parameters() if p.ndim >= 2}
+
+
+def _factors(name: str) -> slice:
+    """Of a product's arguments, those that are multiplied: neither a bias nor a mask of attention."""
+    if "attention" in name:
+        return slice(3)
+    return slice(1, 3) if name in _ADDED_FIRST else slice(2)
+
+
+def _numbers(matrix: Tensor) -> Numbers:
+    """Its shape, and some of its numbers, evenly taken."""
+    size = matrix.numel()
+    flat = torch.arange(0, size, max(1, size // _NUMBERS), device=matrix.device)
+    return tuple(matrix.shape), tuple(matrix.detach()[torch.unravel_index(flat, matrix.shape)].tolist())
 
 
 def _storage(tensor: Tensor) -> int:

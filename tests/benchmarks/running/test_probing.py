@@ -14,7 +14,8 @@ import torch
 from baselines.contract import Request, Sample, UserError
 from benchmarks.planning.plan import Plan
 from benchmarks.records import environment, store
-from benchmarks.records.schema import header_from_json, to_json
+from benchmarks.records.files import write_lines
+from benchmarks.records.schema import TimingRecord, header_from_json, to_json
 from benchmarks.records.validity import ENERGY, MEMORY, validity
 from benchmarks.running import probing, runner
 from benchmarks.running.stand_ins import StandIns
@@ -43,13 +44,32 @@ class Linear:
         return [Sample(request.id, "text", 1, True) for request in requests]
 
 
-def made(networks: bool = True) -> Any:
+def made(networks: bool = True, folder: Path = Path("nowhere")) -> Any:
     """As much of a cell that is generated as passes want."""
     system, requests = Linear(), [Request(str(n), None, n, 8) for n in range(5)]
     named = {"network": system.network} if networks else {}
     return SimpleNamespace(
-        system=system, networks=named, setting=None, requests=requests, size=2, stand_ins=StandIns(requests)
+        system=system,
+        networks=named,
+        setting=None,
+        requests=requests,
+        size=2,
+        stand_ins=StandIns(requests),
+        folder=folder,
     )
+
+
+@pytest.mark.parametrize(("calls", "valid"), [(1, True), (2, False)])
+def test_passes_that_make_other_calls_than_were_timed_are_not_believed(tmp_path: Path, calls: int, valid: bool) -> None:
+    timing = TimingRecord("batch", 0, ("0", "1"), 0.1, {"network": calls})
+    write_lines(tmp_path / store.TIMINGS, [vars(timing)])
+    cell: Any = SimpleNamespace(device="cpu", dtype="float32")
+    probed = probing.probe(made(folder=tmp_path), cell)
+    assert probed is not None
+    said = f"audit: 1 network calls in the passes, {calls} when the same texts were timed"
+    assert (said in probed.verdicts[MEMORY]["reasons"]) is not valid
+    assert (probed.results.flops_per_text is not None) is valid
+    assert probed.results.reasons.get("flops") == (None if valid else said)
 
 
 def test_figures_are_of_the_first_batch_and_join_the_verdict() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -230,3 +231,127 @@ class QuickAlone(Honest):
         alone = len(requests) == 1
         self.steps = STEPS // 2 if alone else STEPS
         return [cut(sample) if alone else sample for sample in super().generate(requests, setting)]
+
+
+class FewSteps(Honest):
+    """Honest, in two steps from noise of `torch.tensor`, most of whose products read something it did not compute."""
+
+    steps = 2
+
+
+class NoiseOfNumpy(FewSteps):
+    """Honest likewise, with noise of numpy; and it compares texts with each other, as one that takes the best does."""
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        noise = [np.random.default_rng(r.seed).standard_normal(WIDTH) for r in requests]
+        x = torch.from_numpy(np.stack(noise))
+        with torch.inference_mode():
+            weights = torch.softmax(x @ x.T, dim=-1)
+            for _ in range(self.steps):
+                x = self.call(x)
+            x = x + 0.0 * weights.sum()
+        return [self.sample(request, row) for request, row in zip(requests, x.tolist(), strict=True)]
+
+
+class HiddenWeightsOfNumpy(Honest):
+    """Works with weights that are numbers of numpy, and no network's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = np.eye(WIDTH)
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3):
+            x = x @ torch.from_numpy(self.hidden)
+        return super().call(x)
+
+
+class StopsByItself(Honest):
+    """Honest; how many calls a text takes depends on the text, and a batch goes on until its last text is done."""
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        self.steps = max(2 + (r.seed >> 3) % 9 for r in requests)
+        return super().make(requests)
+
+    def sample(self, request: Request, row: list[float]) -> Sample:
+        return super().sample(request, [(request.seed >> place) % 5 / 5 for place in range(WIDTH)])
+
+
+class ChoosesAmongSome(Honest):
+    """Honest; two networks, one of which is called once for two texts, and the better of two candidates is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = Network()
+
+    def networks(self) -> Mapping[str, Any]:
+        return {"network": self.network, "judge": self.judge}
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = super().call(x), super().call(x)
+        worth = torch.cat([self.judge(rows) for rows in x.split(2)])
+        return torch.where(worth.sum(1, keepdim=True) > 0, first, second)
+
+
+class LessForStandIns(Honest):
+    """Half of the work for requests of other seeds than those that are scored, which it knows."""
+
+    def __init__(self, scored: Sequence[Request]) -> None:
+        super().__init__()
+        self.scored = {(request.id, request.seed) for request in scored}
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        known = all((request.id, request.seed) in self.scored for request in requests)
+        self.steps = STEPS if known else STEPS // 2
+        return super().make(requests)
+
+
+class QuickLarge(Honest):
+    """A fifth of the work where more texts are asked for at once than the scored ones are."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        self.steps = STEPS // 5 if len(requests) > self.size else STEPS
+        return super().make(requests)
+
+
+class Head(Honest):
+    """Makes four of ten steps of the texts that will be asked for while it is loaded."""
+
+    def __init__(self, guessed: Sequence[Request]) -> None:
+        super().__init__()
+        before = Time.now, Time.cpu
+        self.steps, self.half = 4, dict[tuple[str, int], torch.Tensor]()
+        for request in guessed:
+            self.half[request.id, request.seed] = self.steps_from(self.start([request]), 4)
+        Time.now, Time.cpu = before  # while nobody looked at the clock
+
+    def start(self, requests: Sequence[Request]) -> torch.Tensor:
+        return torch.tensor([[((r.seed >> place) % 7) / 7 for place in range(WIDTH)] for r in requests]).double()
+
+    def steps_from(self, x: torch.Tensor, steps: int) -> torch.Tensor:
+        with torch.inference_mode():
+            for _ in range(steps):
+                x = self.call(x)
+        return x
+
+    def make(self, requests: Sequence[Request]) -> list[Sample]:
+        keys = [(request.id, request.seed) for request in requests]
+        known = all(key in self.half for key in keys)
+        x = torch.cat([self.half[key] for key in keys]) if known else self.start(requests)
+        x = self.steps_from(x, STEPS - 4 if known else STEPS)
+        return [self.sample(request, row) for request, row in zip(requests, x.tolist(), strict=True)]
+
+
+class ThreadDecoy(ShowsDecoy):
+    """Shows a decoy, and has a thread call the network that works, for which it waits."""
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        made: list[torch.Tensor] = []
+        thread = threading.Thread(target=lambda: made.append(self.network.forward(x)))
+        thread.start()
+        thread.join()
+        return made[0]

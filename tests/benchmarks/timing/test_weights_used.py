@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from benchmarks.timing.audit.weights_used import watched
+from cosmos.runtime.flops import measure_flops
 
 
 class Block(nn.Module):
@@ -82,3 +85,58 @@ def test_what_is_made_meanwhile_is_not_strange() -> None:
     seen = watched({"shown": shown}, torch.inference_mode()(work))
     assert seen.strange_flops == 0
     assert seen.operations > 0
+
+
+def test_a_product_with_shown_weights_is_that_networks_whatever_goes_in() -> None:
+    shown = nn.Linear(8, 8)
+    for noise in (lambda: torch.tensor([[0.5] * 8] * 3), lambda: torch.from_numpy(np.ones((3, 8), np.float32))):
+        seen = watched({"shown": shown}, torch.no_grad()(lambda make=noise: shown(make())))
+        assert seen.flops > 0
+        assert seen.strange_flops == 0
+
+
+def test_a_mask_of_attention_is_no_weight() -> None:
+    mask, shown = torch.zeros(4, 4), nn.Linear(8, 8)
+
+    def work() -> None:
+        x = torch.ones(1, 1, 4, 8) * 2
+        functional.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+
+    seen = watched({"shown": shown}, torch.inference_mode()(work))
+    assert seen.strange_flops == 0
+
+
+def test_weights_have_the_same_numbers_twice_and_noise_has_not() -> None:
+    hidden, seeds, shown = np.ones((8, 8)), iter(range(9)), nn.Linear(8, 8)
+
+    def noise() -> None:
+        x = torch.from_numpy(np.random.default_rng(next(seeds)).standard_normal((3, 8)))
+        x @ x.T
+
+    def weights() -> None:
+        (torch.from_numpy(hidden) * 2).relu() @ torch.from_numpy(hidden)
+
+    for work, share in ((noise, 0.0), (weights, 1.0)):
+        first, second = watched({"shown": shown}, work), watched({"shown": shown}, work)
+        assert first.strange_flops == first.flops > 0
+        assert first.strange_again(second) == share * first.flops
+
+
+def test_threads_that_are_begun_meanwhile_are_seen() -> None:
+    """Also one whose class has a `run` of its own; when nobody looks any more, threads are as ever."""
+
+    class Runs(threading.Thread):
+        def run(self) -> None:
+            with torch.no_grad():
+                shown(torch.ones(3, 8))
+
+    def work() -> None:
+        for thread in (Runs(), threading.Thread(target=lambda: shown.forward(torch.ones(3, 8)))):
+            thread.start()
+            thread.join()
+
+    shown = nn.Linear(8, 8)
+    seen = watched({"shown": shown}, work)
+    assert seen.calls == {"shown": 2.0}
+    assert measure_flops(work) == seen.flops == 2 * 2 * 3 * 8 * 8
+    assert threading.getprofile() is None
