@@ -25,6 +25,7 @@ class TimingRecord:
         phases: seconds by part of the work: of each network by its name, and `rest` (sampling, detokenising).
         kept: what the texts come to: `words`, and `tokens` of the tokenizer that the run's systems share.
         texts: SHA-256 of the texts (`benchmarks.records.seals.texts_sha256`).
+        asked_before: whether one of the requests of a batch had been asked before, as a single text: it might be known.
     """
 
     kind: Literal["warmup", "batch", "latency", "sweep", "phases"]
@@ -40,3 +41,4 @@ class TimingRecord:
     phases: Mapping[str, Amount] = field(default_factory=dict)
     kept: Mapping[str, Count] = field(default_factory=dict)
     texts: str = ""
+    asked_before: bool = False

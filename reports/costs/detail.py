@@ -93,8 +93,10 @@ def _remarks(records: Sequence[Record]) -> tuple[str, ...]:
         said.append(f"Timed in {len(processes)} processes; intervals of throughput are over the choice of these.")
     if stalled:
         which = "call" if stalled == 1 else "calls"
+        of_these, count = ("its", "It counts") if stalled == 1 else ("their", "They count")
         said.append(
-            f"{stalled} {which} stood still, with next to no work done, and count for nothing; others replaced them."
+            f"{stalled} {which} stood still: more than half of the time beyond that of {of_these} like was no work of "
+            f"the system. {count} for nothing; others were made instead."
         )
     best = {r.header.cell.system: r.header.verdict["best_size"] for r in records if "best_size" in r.header.verdict}
     if best:
