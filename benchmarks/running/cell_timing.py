@@ -45,6 +45,8 @@ def record_of(
         kept=kept(call.samples, token_counts),
         texts=seals.texts_sha256(texts) if scored else "",
         asked_before=asked_before,
+        beside=dict(call.beside),
+        slowed=dict(call.slowed),
     )
 
 

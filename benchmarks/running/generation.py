@@ -183,9 +183,7 @@ class CellGeneration:
             self.size,
             self._names or tuple(self.networks),
             self._changed,
-            tuple(self._busy),
             self._unnamed,
-            self._watch.surroundings(),
         )
         said = functools.reduce(verdict.doubted, self._found, verdict.judge(evidence, self.conditions.rules))
         best = {"best_size": max(self._sizes, default=self.size)} if self.conditions.sweep == "best" else {}
@@ -219,7 +217,7 @@ class CellGeneration:
 
     def _open(self) -> None:
         """See what is there, and warm up for what lacks; before what is on disk is touched, as memory may run out."""
-        size, protocol = self.size, self.conditions.protocol
+        size, protocol, self._watch = self.size, self.conditions.protocol, Watch(open_gpu(self.conditions.device))
         stored_samples, stored = store.read_samples(self.folder), store.read_timings(self.folder)
         self._groups = batches(self.requests, size)
         ids = [tuple(request.id for request in group) for group in self._groups]
@@ -244,7 +242,7 @@ class CellGeneration:
             write_lines(self.folder / store.TIMINGS, map(vars, timings))
         self._stored, self._records, self._timings = stored_samples, list(stored_samples), timings
         self._indices = Counter(timing.kind for timing in timings)
-        self._changed, self._busy, self._watch = 0, list[float](), Watch(open_gpu(self.conditions.device))
+        self._changed = 0
         self._repeats = defaultdict[int, list[float]](list)
         self._asked_alone |= {timing.ids[0] for timing in stored if timing.kind == "latency" and timing.texts}
         parts = shares(len(todo), protocol.rounds) if todo else [range(0)]
@@ -264,7 +262,7 @@ class CellGeneration:
         return [(index, r) for index in range(first, last + 1) if index in todo for r in self._groups[index]]
 
     def _call(self, requests: Sequence[Request]) -> Call:
-        return timed(self.system, self.networks, requests, self.setting, self.clock)
+        return self._watch.over(lambda: timed(self.system, self.networks, requests, self.setting, self.clock))
 
     def _warm_up(self, todo: Sequence[int]) -> list[Call]:
         """Make everything ready that is to be timed."""
@@ -289,15 +287,12 @@ class CellGeneration:
     def _turn(self, turn: int) -> None:
         again = not self._shares
         with Appender(self.folder / store.SAMPLES) as samples, Appender(self.folder / store.TIMINGS) as times:
-            self._busy.append(self.clock.busy_outside())
-            with self._watch.over("latency"):
-                self._time_singles(times, turn, again=again)
-            with self._watch.over("sweep"):
-                self._time_sizes(times, turn, again=again)
+            self._watch.busy_cores = self.clock.busy_outside()
+            self._time_singles(times, turn, again=again)
+            self._time_sizes(times, turn, again=again)
             if self._shares:
-                with self._watch.over("batch"):
-                    for index in self._shares[0]:
-                        self._make(index, samples, times, turn)
+                for index in self._shares[0]:
+                    self._make(index, samples, times, turn)
                 self._shares.popleft()
 
     def _make(self, index: int, samples: Appender, times: Appender, turn: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from baselines.contract import Request, Sample, System
@@ -50,13 +50,15 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Call:
-    """One timed call of `System.generate`."""
+    """One timed call of `System.generate`; what was seen beside it is as its record has it."""
 
     samples: tuple[Sample, ...]
     seconds: float
     calls: Mapping[str, int]
     device_seconds: float | None = None
     cpu_seconds: float | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
+    slowed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds_per_call(self) -> float:

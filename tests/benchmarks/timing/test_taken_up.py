@@ -118,3 +118,23 @@ def test_a_machine_that_stands_still_again_and_again_is_not_waited_for(machine: 
     said = to_its_end(begun(system, tmp_path / "cell", SIZE))
     assert said["quantities"][LATENCY]["reasons"][0].startswith("stalls: ")
     assert system.singles < 20
+
+
+def test_load_beside_batches_that_are_kept_is_not_forgotten(machine: Machine, tmp_path: Path) -> None:
+    machine.others = 1.0
+    first = begun(Honest(machine), tmp_path / "cell", 4 * SIZE)
+    for turn in range(3):
+        first.take_turn(turn)
+    machine.others = 0.0
+    said = to_its_end(begun(Honest(machine), tmp_path / "cell", 4 * SIZE))
+    assert said["quantities"][throughput(SIZE)]["other_load"] > 0.2
+    assert said["quantities"][throughput(SIZE)]["reasons"][0].startswith("not alone: ")
+    assert said["quantities"][LATENCY]["valid"]  # made anew, alone
+
+
+def test_load_beside_what_replaces_batches_is_seen(machine: Machine, tmp_path: Path) -> None:
+    made = begun(Honest(machine), tmp_path / "cell", 1)
+    made.take_turn(0)  # the only batch, whose text was asked alone
+    machine.others = 1.0
+    said = to_its_end(made, 1)
+    assert said["quantities"][throughput(1)]["reasons"][0].startswith("not alone: ")
