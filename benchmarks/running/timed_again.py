@@ -19,7 +19,7 @@ from benchmarks.running.stand_ins import StandIns
 from benchmarks.running.warming import warmed
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.gpu_state import open_gpu
-from benchmarks.timing.protocol import Call, timed, warm_up
+from benchmarks.timing.protocol import Call, timed, wanted, warm_up
 from benchmarks.timing.surroundings import Watch
 
 
@@ -63,8 +63,12 @@ class TimedAgain:
                 call = self._again(size)
                 self._spent[size] += call.seconds
                 yield self._record("sweep", call, turn)
-        for _ in range(math.ceil(protocol.latency_texts[0] / turns)):
-            yield self._record("latency", self._again(1), turn)
+        least, most = (math.ceil(texts / turns) for texts in (protocol.latency_texts[0], protocol.tail_texts))
+        made, spent, seconds = 0, 0.0, protocol.tail_seconds / turns if self.networks else 0.0
+        while wanted(made, spent, (least, most), seconds):
+            call = self._again(1)
+            made, spent = made + 1, spent + call.seconds
+            yield self._record("latency", call, turn)
 
     def _again(self, size: int) -> Call:
         return self._call(self.stand_ins.again(self.requests, size))

@@ -10,7 +10,7 @@ from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
 from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
-from reports.quantities import Quantity, latency, throughput
+from reports.quantities import Quantity, tail_latency, throughput
 from reports.table import Column, Table, TableCell
 from reports.tables import FOR_SCALE, grouped, speed_cells
 
@@ -45,7 +45,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
 
     for title, share in SHARES.items():
         column = Column(title, "ms", "lower", "Latency of one text")
-        quantity = partial(of, kind="latency", measure=latency, how=share)
+        quantity = partial(of, kind="latency", measure=tail_latency, how=share)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_doubts))
     for unit, title in (("words", "Words kept"), ("tokens", "Tokens kept")):
         column = Column(title, f"{unit}/s", "higher", "Throughput")
