@@ -135,7 +135,7 @@ def _of_one(
     least = rules.sweep_repeats if size not in (None, evidence.size) else rules.repeats
     reasons = []
     if len(calls) < least:
-        reasons.append(f"too few rounds: {len(calls)} timed calls, {least} are needed")
+        reasons.append(f"too few rounds: {len(calls)} timed call{'' if len(calls) == 1 else 's'}, {least} are needed")
     if (processes := len({timing.process for timing in calls})) < rules.processes:
         reasons.append(f"too few processes: {processes} timed it, {rules.processes} are needed")
     if (stood := len(every) - sum((t.kind, t.index) not in still for t in every)) > rules.stalled * len(every):

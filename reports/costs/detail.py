@@ -8,6 +8,7 @@ from functools import partial
 
 from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
+from benchmarks.stats.order_statistics import fewest
 from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, tail_latency, throughput
@@ -88,6 +89,9 @@ def _remarks(records: Sequence[Record]) -> tuple[str, ...]:
         "Tokens are those of the tokenizer that the systems of the run share, whatever a system writes with; words and "
         "tokens count up to the end of a text. Where the time goes was looked at in a batch of its own, without "
         "compiling or recording, which looking slows; it does not count in any speed. A cold start counts in none.",
+        "A latency is told with its interval or not at all: "
+        + ", ".join(f"“{title}” takes {fewest(share)} texts" for title, share in SHARES.items())
+        + ", timed alone.",
     ]
     if len(processes) > 1:
         said.append(f"Timed in {len(processes)} processes; intervals of throughput are over the choice of these.")
