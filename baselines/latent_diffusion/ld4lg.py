@@ -70,7 +70,7 @@ from cosmos.training.config import TrainingRun
 from cosmos.training.loop import TrainingStage
 
 COSINE = Tangent(1.0)
-TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)  # with a dropout of 0.1
+TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)
 GUIDANCE = 2.0  # the authors', for tasks with a source
 
 
@@ -193,13 +193,7 @@ class LD4LGSystem(LatentDiffusionSystem):
         # `d` is one over the authors' `scale` of the schedule: 1 is the cosine, more is noisier.
         for name, d, layers, share in (("nano", 5.0, 2, 0.4), ("small", 1.0, 6, 0.3), ("base", 1.0, 12, 0.3))
     }  # fmt: skip
-    presets["nano"] = replace(
-        presets["nano"],
-        autoencoder=replace(presets["nano"].autoencoder, dropout=0.1),
-        denoiser=replace(presets["nano"].denoiser, dropout=0.1),
-        decoder_training=TUNED,
-        denoiser_training=TUNED,
-    )
+    presets["nano"] = replace(presets["nano"], decoder_training=TUNED, denoiser_training=TUNED)
     settings: ClassVar[Mapping[str, Any]] = {
         "dpmpp_2m-20": LatentSamplingSetting(**DPM_SOLVER),
         "ddpm-250": LatentSamplingSetting(**ANCESTRAL),

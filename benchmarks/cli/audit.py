@@ -53,7 +53,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import unknown
     from benchmarks.records import store
-    from benchmarks.running.auditing.cells import RunToAudit, chosen
+    from benchmarks.running.audited_cells import RunToAudit, chosen
     from benchmarks.running.auditing.checks import Bounds
     from benchmarks.running.cell_status import label
     from benchmarks.timing.audit.checked import exit_code

@@ -1,1 +1,1 @@
-"""An audit of a run: its cells, and what is checked of each."""
+"""What an audit, and every run, checks of a system in memory."""
