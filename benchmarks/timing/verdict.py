@@ -212,9 +212,8 @@ def _other_texts(name: str, evidence: Evidence, alone: Sequence[bool]) -> list[s
     if name == LATENCY and (differing := len(alone) - sum(alone)):
         reasons.append(f"audit: {differing} of {len(alone)} texts differ when generated alone")
     if name == throughput(evidence.size) and evidence.changed:
-        reasons.append(
-            f"audit: {evidence.changed} {'text' if evidence.changed == 1 else 'texts'} differed when an interrupted batch was made again"
-        )
+        texts = "1 text" if evidence.changed == 1 else f"{evidence.changed} texts"
+        reasons.append(f"audit: {texts} differed when an interrupted batch was made again")
     return reasons
 
 
