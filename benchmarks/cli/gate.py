@@ -18,6 +18,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ from cosmos.io.terminal import say, tell
 if TYPE_CHECKING:
     from benchmarks.planning.gate_margins import Margins
     from benchmarks.tracking.gate.interleaving import Design
+    from benchmarks.tracking.gate.verdict import GateResult
+
+PROCESSES, ROUNDS = "5", "10"
+_RUN = "runs/gate"
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
@@ -41,11 +46,15 @@ def add_arguments(parser: BenchmarksParser) -> None:
     )
     add_flags(parser, "system", "out")
     parser.set_help("system", "only these systems; may be repeated (default: all of the baseline)")
-    parser.set_help("out", "where the run is made if none is named (default: runs/gate)")
+    parser.set_help("out", f"where the run is made if none is named (default: {_RUN})")
     parser.add_argument("--plan", action="store_true", help="only say how many texts and rounds show a regression")
     parser.add_argument("--no-speed", action="store_true", help="judge scores and network calls alone")
-    parser.add_argument("--processes", metavar="N", default="5", help="of each side that is timed (default: 5)")
-    parser.add_argument("--rounds", metavar="N", default="10", help="in each of the processes, at most (default: 10)")
+    parser.add_argument(
+        "--processes", metavar="N", default=PROCESSES, help=f"of each side that is timed (default: {PROCESSES})"
+    )
+    parser.add_argument(
+        "--rounds", metavar="N", default=ROUNDS, help=f"in each of the processes, at most (default: {ROUNDS})"
+    )
     parser.add_argument("--minutes", metavar="N", help="that rounds may take, all entries together (default: no limit)")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
     parser.add_argument(
@@ -62,39 +71,78 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.offline is not False:
         go_offline()
 
-    from benchmarks.tracking.gate import outputs, planning
-    from benchmarks.tracking.gate.gating import GateRequest, gate
     from benchmarks.tracking.sides import read_side
 
-    baseline = read_side(arguments.against)
     systems = tuple(name for word in arguments.system or () for name in word.split(","))
     if arguments.plan:
+        from benchmarks.tracking.gate import planning
+
+        baseline = read_side(arguments.against)
         run = None if arguments.run is None else read_side(arguments.run)
         for line in planning.plan(baseline, run, margins, design, minutes, systems):
             say(line)
         return 0
-    if arguments.run is None:
+
+    from baselines.contract import UserError
+    from benchmarks.tracking.gate import outputs, verdict
+
+    try:
+        result = _judged(arguments, margins, design, minutes, systems)
+    except UserError as error:  # is said on stderr; those who read the other outputs learn it from them
+        judged = arguments.run or arguments.out or _RUN
+        _write(verdict.not_judged(arguments.against, judged, str(error)), arguments)
+        raise
+    say(outputs.terminal(result))
+    _write(result, arguments)
+    return result.exit_code
+
+
+def _judged(
+    arguments: argparse.Namespace, margins: Margins, design: Design, minutes: float | None, systems: tuple[str, ...]
+) -> GateResult:
+    """The run by its baseline, made first if none is named."""
+    from benchmarks.tracking.gate.gating import GateRequest, gate
+    from benchmarks.tracking.sides import read_side
+
+    baseline = read_side(arguments.against)
+    run = arguments.run
+    if run is None:
         from benchmarks.tracking.gate import remaking
 
-        arguments.run = remaking.make_again(baseline, Path(arguments.out or "runs/gate"), systems)
-    asked = GateRequest(
-        margins,
-        systems,
-        not arguments.no_speed,
-        design,
-        minutes,
-        ("python", "-m", "benchmarks", "gate", arguments.run, "--against", arguments.against),
-        say=tell,
+        run = remaking.make_again(baseline, Path(arguments.out or _RUN), systems)
+    again = ("python", "-m", "benchmarks", "gate", run, "--against", arguments.against, *_given(arguments))
+    speed = not arguments.no_speed
+    return gate(
+        baseline,
+        read_side(run, none_done=True),
+        GateRequest(margins, systems, speed, design, minutes, again, say=tell),
     )
-    result = gate(baseline, read_side(arguments.run), asked)
-    say(outputs.terminal(result))
+
+
+def _given(arguments: argparse.Namespace) -> Iterator[str]:
+    """The flags of a command that decide how is judged, as far as they were given."""
+    for name, usual in (("config", None), ("processes", PROCESSES), ("rounds", ROUNDS), ("minutes", None)):
+        value = getattr(arguments, name)
+        if value != usual:
+            yield from (f"--{name}", value)
+    for assignment in arguments.set:
+        yield from ("--set", assignment)
+    if arguments.no_speed:
+        yield "--no-speed"
+    if arguments.offline is not None:
+        yield "--offline" if arguments.offline else "--no-offline"
+
+
+def _write(result: GateResult, arguments: argparse.Namespace) -> None:
+    """The outputs that were asked for besides the terminal's."""
+    from benchmarks.tracking.gate import outputs
+
     if arguments.github:
         for line in outputs.github_lines(result):
             say(line)
         outputs.add_summary(result)
     if arguments.junit is not None:
         outputs.write_junit(result, Path(arguments.junit))
-    return result.exit_code
 
 
 def _margins(arguments: argparse.Namespace) -> Margins:

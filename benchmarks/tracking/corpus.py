@@ -49,10 +49,10 @@ def corpus_row(pair: EntryPair, metric: str, judge: Judge) -> ComparedQuantity:
     a, b = (math.fsum(side) / len(side) for side in values)
     direction, n = ours[0].direction, min(score.n for score in (*ours, *theirs))
     try:
-        variation = _variation(pair, metric, judge)
+        found = variation(pair, metric, judge)
     except NotJudged as why:
         return row(metric, "quality", direction, (a, b), None, n=n, reason=f"it has no score for each text, and {why}")
-    if a == b and variation.variance == 0:
+    if a == b and found.variance == 0:
         reason = "it is the same on both sides, whichever documents are chosen"
         return row(metric, "quality", direction, (a, b), None, n=n, reason=reason)
     variance: SeedVariance | None = seeds.of_difference(pair, (values[0], values[1]), ((), ()))
@@ -61,32 +61,63 @@ def corpus_row(pair: EntryPair, metric: str, judge: Judge) -> ComparedQuantity:
         "quality",
         direction,
         (a, b),
-        StudentEvidence(b - a, variation.variance, variation.freedom, seeds=variance),
+        StudentEvidence(b - a, found.variance, found.freedom, seeds=variance),
         n=n,
         covers="texts" if variance is None else "texts and seeds",
     )
 
 
-def _variation(pair: EntryPair, metric: str, judge: Judge) -> Variation:
+def variation(pair: EntryPair, metric: str, judge: Judge) -> Variation:
     """How the difference of the means over seeds of both sides varies over documents.
 
     Raises:
         NotJudged: that cannot be known.
     """
-    sides = [_judged(entry, metric, judge) for entry in (pair.a, pair.b)]
-    every = [measured for side in sides for measured in side]
-    batches = [judge.batch(cell) for entry in (pair.a, pair.b) for cell in entry.cells]
+    return _of_sides((pair.a, pair.b), metric, judge)
+
+
+def variation_alone(entry: SideEntry, metric: str, judge: Judge) -> Variation:
+    """How the mean over seeds of one entry varies over documents: its difference from what does not vary.
+
+    Raises:
+        NotJudged: that cannot be known.
+    """
+    return _of_sides((entry,), metric, judge)
+
+
+def _of_sides(sides: Sequence[SideEntry], metric: str, judge: Judge) -> Variation:
+    found = [_judged(entry, metric, judge) for entry in sides]
+    every = [measured for side in found for measured in side]
+    batches = [judge.batch(cell) for entry in sides for cell in entry.cells]
     ids = [document.id for document in batches[0].documents]
     assert all([d.id for d in batch.documents] == ids for batch in batches), "documents of one hash have one order"
     if len(ids) < FEWEST:
         raise NotJudged(f"{len(ids)} documents are too few to resample; {FEWEST} are needed")
     if all(measured.rows is not None and measured.statistic is not None for measured in every):
-        return drawn(sides[0], sides[1], len(ids))
+        return drawn(*_two(found), len(ids))
     if all(measured.left_out is not None for measured in every):
-        return jackknifed(sides[0], sides[1])
-    if all(len(measured.groups) > 1 for measured in every):
-        return grouped(sides[0], sides[1])
-    return grouped(*(_in_groups(entry, metric, judge) for entry in (pair.a, pair.b)))
+        return jackknifed(*_two(found))
+    if not all(len(measured.groups) > 1 for measured in every):
+        found = [_in_groups(entry, metric, judge) for entry in sides]
+    return grouped(*_two(found))
+
+
+def _two(sides: Sequence[Sequence[Measured]]) -> tuple[Sequence[Measured], Sequence[Measured]]:
+    """Two sides; one alone beside a score of 0 whichever documents are chosen."""
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    return [_still(measured) for measured in sides[0]], sides[0]
+
+
+def _still(measured: Measured) -> Measured:
+    """What an evaluator would have found in the same texts, were the score 0 of any of them."""
+    return replace(
+        measured,
+        statistic=None if measured.statistic is None else lambda sums: np.zeros(len(sums)),
+        left_out=None if measured.left_out is None else tuple(None if v is None else 0.0 for v in measured.left_out),
+        groups=(0.0,) * len(measured.groups),
+        repeats=(0.0,) * len(measured.repeats),
+    )
 
 
 def _judged(entry: SideEntry, metric: str, judge: Judge) -> list[Measured]:

@@ -42,12 +42,14 @@ class Side:
     Attributes:
         systems: those that the user named; none if all are meant.
         notes: what was left out, a sentence each.
+        undone: the headers of cells that were begun and are not done.
     """
 
     text: str
     cells: tuple[StoredCell, ...]
     systems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    undone: tuple[Header, ...] = ()
 
     @property
     def about(self) -> ComparedSide:
@@ -63,11 +65,12 @@ class Side:
         )
 
 
-def read_side(text: str, below: Path = Path(BELOW)) -> Side:
+def read_side(text: str, below: Path = Path(BELOW), *, none_done: bool = False) -> Side:
     """The side that a user's words mean.
 
     Args:
         below: where the runs of a commit are looked for, at any depth.
+        none_done: whether runs of which no cell is done are a side too, one without cells.
 
     Raises:
         UserError: nothing is there, it is damaged, no cell of it is done, or the words mean nothing.
@@ -76,30 +79,38 @@ def read_side(text: str, below: Path = Path(BELOW)) -> Side:
         raise UserError("A side of a comparison is empty; name a run's folder, a git commit, or RUN:SYSTEM.")
     if not Path(text).exists() and ":" in text:
         base, _, narrow = text.rpartition(":")
-        return _narrowed(read_side(base, below), text, narrow)
+        return _some(_narrowed(read_side(base, below, none_done=none_done), text, narrow), none_done)
     path = Path(text)
     if path.exists():
-        cells, notes = _done([run.folder for run in found_runs(path)], text)
+        cells, undone, notes = _done([run.folder for run in found_runs(path)], text)
     else:
-        cells, notes = _of_commit(text, below)
+        cells, undone, notes = _of_commit(text, below)
     kept = _latest(cells)
     older = len(cells) - len(kept)
     said = (f"{older} older records of the same cells are left out.",) if older else ()
-    return Side(text, kept, notes=(*notes, *said))
+    return _some(Side(text, kept, notes=(*notes, *said), undone=undone), none_done)
 
 
-def _done(runs: Iterable[Path], text: str) -> tuple[list[StoredCell], tuple[str, ...]]:
-    """The cells of runs that are done, and a note on those that are not."""
+def _some(side: Side, none_done: bool) -> Side:
+    """A side that has cells, unless none is wanted."""
+    if not side.cells and not none_done:
+        raise UserError(f"No cell of {side.text} is done; finish the run first.")
+    return side
+
+
+_Read = tuple[list[StoredCell], tuple[Header, ...], tuple[str, ...]]
+
+
+def _done(runs: Iterable[Path], text: str) -> _Read:
+    """The cells of runs that are done, the headers of those that are not, and a note on these."""
     cells = [StoredCell(run, record) for run in runs for record in store.read_run(run)]
     done = [cell for cell in cells if cell.header.status == "done"]
-    if not done:
-        raise UserError(f"No cell of {text} is done; finish the run first.")
-    others = len(cells) - len(done)
-    notes = (f"{others} cells of {text} are not done, and are left out.",) if others else ()
-    return done, notes
+    undone = tuple(cell.header for cell in cells if cell.header.status != "done")
+    notes = (f"{len(undone)} cells of {text} are not done, and are left out.",) if undone else ()
+    return done, undone, notes
 
 
-def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...]]:
+def _of_commit(text: str, below: Path) -> _Read:
     """The cells that were made by the code of a commit, from all runs below a folder."""
     commit = _resolved(text)
     if commit is None:
@@ -115,18 +126,17 @@ def _of_commit(text: str, below: Path) -> tuple[list[StoredCell], tuple[str, ...
     if len({header.commit for _, header in ours}) > 1:
         raise UserError(f"Several commits of runs below {below} begin with {text}; give more of it.")
     done = [(run, header) for run, header in ours if header.status == "done"]
-    if not done:
-        raise UserError(f"No cell that the commit {text} made below {below} is done.")
     clean = [(run, header) for run, header in done if not header.dirty]
     read = [StoredCell(run, store.read_cell(store.cell_folder(run, each.cell.id))) for run, each in clean or done]
     notes = []
-    if len(done) < len(ours):
-        notes.append(f"{len(ours) - len(done)} cells of {text} are not done, and are left out.")
+    undone = tuple(header for _, header in ours if header.status != "done")
+    if undone:
+        notes.append(f"{len(undone)} cells of {text} are not done, and are left out.")
     if clean and len(clean) < len(done):
         notes.append(f"{len(done) - len(clean)} cells of {text} with uncommitted changes are left out.")
-    elif not clean:
+    elif done and not clean:
         notes.append(f"All cells of {text} were made with uncommitted changes, which its hash does not tell of.")
-    return read, tuple(notes)
+    return read, undone, tuple(notes)
 
 
 def _resolved(text: str) -> str | None:
@@ -156,13 +166,17 @@ def _latest(cells: Sequence[StoredCell]) -> tuple[StoredCell, ...]:
 def _narrowed(side: Side, text: str, narrow: str) -> Side:
     """One system of a side, or one setting of it."""
     system, slash, setting = narrow.partition("/")
-    systems = {cell.header.cell.system for cell in side.cells}
+    begun = [*(cell.header for cell in side.cells), *side.undone]
+    systems = {header.cell.system for header in begun}
     if system not in systems:
         raise unknown(f"system of {side.text}", system, systems)
-    cells = [cell for cell in side.cells if cell.header.cell.system == system]
-    if slash:
-        settings = {cell.header.cell.setting for cell in cells}
-        if setting not in settings:
-            raise unknown(f"setting of {system} in {side.text}", setting, settings)
-        cells = [cell for cell in cells if cell.header.cell.setting == setting]
-    return replace(side, text=text, cells=tuple(cells), systems=(system,))
+    settings = {header.cell.setting for header in begun if header.cell.system == system}
+    if slash and setting not in settings:
+        raise unknown(f"setting of {system} in {side.text}", setting, settings)
+
+    def meant(header: Header) -> bool:
+        return header.cell.system == system and (not slash or header.cell.setting == setting)
+
+    cells = tuple(cell for cell in side.cells if meant(cell.header))
+    undone = tuple(header for header in side.undone if meant(header))
+    return replace(side, text=text, cells=cells, systems=(system,), undone=undone)

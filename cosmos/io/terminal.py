@@ -1,7 +1,8 @@
 """What a command says, to whom, and how it ends: the one road from an error to a sentence and an exit code.
 
 Exit codes: 0 all went well; 1 a part failed; 2 the user can mend it, one sentence on stderr says how; 130 or 143
-interrupted by SIGINT or SIGTERM. Standard library only.
+interrupted by SIGINT or SIGTERM. A fault of ours is a traceback, and exit code 1 unless that means something else to a
+command. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
@@ -48,15 +50,19 @@ def json_line(row: Mapping[str, Any], encoding: str = "utf-8") -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
-def answer(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code, with one sentence on stderr where the user can mend what went wrong."""
+def answer(command: Callable[[], int], fault: int | None = None) -> int:
+    """Run a command and return its exit code, with one sentence on stderr where the user can mend what went wrong.
+
+    Args:
+        fault: the exit code of a fault of ours, whose traceback is printed; None lets it pass.
+    """
     try:
-        return _answer(command)
+        return _answer(command, fault)
     except KeyboardInterrupt:  # while something else was being said
         return _interrupted()
 
 
-def _answer(command: Callable[[], int]) -> int:
+def _answer(command: Callable[[], int], fault: int | None) -> int:
     try:
         begin_work()
         _write_anything(sys.stdout)
@@ -76,7 +82,10 @@ def _answer(command: Callable[[], int]) -> int:
             return 1
         sentence = _sentence(error)
         if sentence is None:
-            raise
+            if fault is None or not isinstance(error, Exception):
+                raise
+            tell(traceback.format_exc().rstrip())
+            return fault
         line = " ".join(sentence.split())
         tell(line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}...")
         return 2

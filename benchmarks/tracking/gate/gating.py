@@ -6,10 +6,11 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from baselines.contract import UserError, unknown
 from benchmarks.planning.gate_margins import Margins
-from benchmarks.records import store
+from benchmarks.records.schema import Cell
 from benchmarks.tracking import comparison
 from benchmarks.tracking import quality as compared_quality
 from benchmarks.tracking import speed as recorded_speed
@@ -67,16 +68,20 @@ def gate(baseline: Side, run: Side, asked: GateRequest) -> GateResult:
     baseline = narrowed(baseline, asked.systems)
     pairs, unpaired = match(baseline, run)
     refused = summed_up(unpaired)
-    found = list(_missing(baseline, run, refused))
+    found = list(_missing(baseline, run, refused, asked.again))
     notes = [*run.notes, *(note for note in baseline.notes if note not in run.notes)]
     notes += [sentence for sentence in refused if _only_in(run, sentence)]
-    command = ("python", "-m", "benchmarks", "compare", baseline.text, run.text)
+    metrics, sides = _shared_metrics(pairs, asked.margins), _compared_sides(baseline, run, asked.systems)
+    plain = ("python", "-m", "benchmarks", "compare", *sides)
+    named = [*metrics, *([] if asked.margins.calls is None else ["calls"])]
+    command = (*plain, "--metric", ",".join(named)) if named else plain
     try:
         compared = _compared(baseline, run, pairs, asked.margins) if pairs else []
     except UserError as error:
         found.append(GateFinding("", (), "cell", "comparison", "cannot judge", str(error), command=shlex.join(command)))
         compared = []
-    found += quality.findings(compared, asked.margins, command)
+    judged = quality.findings(compared, asked.margins, command)
+    found += [one if one.quantity in named else dataclasses.replace(one, command=shlex.join(plain)) for one in judged]
     if asked.speed and asked.margins.speed is not None:
         found += _speeds(compared, asked)
     notes += _differences([entry for _, entry in compared])
@@ -87,11 +92,23 @@ def _compared(
     baseline: Side, run: Side, pairs: Sequence[EntryPair], margins: Margins
 ) -> list[tuple[EntryPair, ComparedEntry]]:
     """Each pair with what is said of it; corpus scores that are not gated are not drawn again."""
-    both = {name for pair in pairs for name in compared_quality.metric_names(pair)}
-    metrics = [name for name in quality.gated_metrics(pairs, margins) if name in both]
     speeds = (recorded_speed.LATENCY, recorded_speed.THROUGHPUT)
-    said = comparison.compare(baseline, run, metrics=[*metrics, "calls", *speeds])
+    said = comparison.compare(baseline, run, metrics=[*_shared_metrics(pairs, margins), "calls", *speeds])
     return list(zip(pairs, said.entries, strict=True))
+
+
+def _compared_sides(baseline: Side, run: Side, systems: Sequence[str]) -> list[str]:
+    """The two sides in the words of `compare`, which takes one system or all."""
+    sides = [baseline.text, run.text]
+    if len(systems) != 1:
+        return sides
+    return [text if ":" in text and not Path(text).exists() else f"{text}:{systems[0]}" for text in sides]
+
+
+def _shared_metrics(pairs: Sequence[EntryPair], margins: Margins) -> list[str]:
+    """The gated metrics that both sides have."""
+    both = {name for pair in pairs for name in compared_quality.metric_names(pair)}
+    return [name for name in quality.gated_metrics(pairs, margins) if name in both]
 
 
 def _only_in(side: Side, sentence: str) -> bool:
@@ -99,35 +116,42 @@ def _only_in(side: Side, sentence: str) -> bool:
     return sentence.startswith(f"Only {side.text} has ")
 
 
-def _missing(baseline: Side, run: Side, refused: Sequence[str]) -> Iterator[GateFinding]:
-    """Entries of the baseline that cannot be judged: another test set, another tokenizer, or not there any more; one
-    that failed is worse."""
+def _missing(baseline: Side, run: Side, refused: Sequence[str], again: Sequence[str]) -> Iterator[GateFinding]:
+    """What of the baseline cannot be judged: another test set, another tokenizer, or cells that are not there any more;
+    one that failed is worse, whatever became of the other seeds of its entry."""
     for sentence in refused:
         if not _only_in(run, sentence) and not _only_in(baseline, sentence):
             yield GateFinding("", (), "cell", "comparison", "cannot judge", sentence)
-    there = {_asked(entry) for entry in entries(run)}
-    for entry in (entry for entry in entries(baseline) if _asked(entry) not in there):
-        status, reason = _ended(entry, run)
-        if status == "failed":
-            yield GateFinding(entry.name, (), "cell", "cell", "regression", f"it fails now: {reason}")
-        else:
-            yield GateFinding(entry.name, (), "cell", "cell", "cannot judge", reason or f"it is not in {run.text}")
+    there = {_asked(cell.header.cell) for cell in run.cells}
+    ended = {_asked(header.cell): header for header in run.undone}
+    for entry in entries(baseline):
+        command = shlex.join([*again, "--system", entry.header.cell.system])
+        lost = [cell.header.cell for cell in entry.cells if _asked(cell.header.cell) not in there]
+        failed = [cell for cell in lost if _asked(cell) in ended and ended[_asked(cell)].status == "failed"]
+        if failed:
+            reason = ended[_asked(failed[0])].reason or "it does not say why"
+            why = f"it fails now{_of_seeds(failed, entry)}: {reason}"
+            yield GateFinding(entry.name, (), "cell", "cell", "regression", why, command=command)
+        others = [cell for cell in lost if cell not in failed]
+        if others:
+            header = ended.get(_asked(others[0]))
+            if header is None:
+                why = f"it is not in {run.text}"
+            else:
+                why = header.reason or ("it is unfinished" if header.status == "started" else f"it was {header.status}")
+            why += _of_seeds(others, entry)
+            yield GateFinding(entry.name, (), "cell", "cell", "cannot judge", why, command=command)
 
 
-def _asked(entry: SideEntry) -> tuple[str, str, str, str]:
-    cell = entry.header.cell
-    return cell.task, cell.source, cell.system, cell.setting
+def _of_seeds(cells: Sequence[Cell], entry: SideEntry) -> str:
+    """Which seeds some cells of an entry are of, "" where they are all of its."""
+    if len(cells) == len(entry.cells):
+        return ""
+    return f" (seed{'s' if len(cells) > 1 else ''} {', '.join(str(cell.seed) for cell in cells)})"
 
 
-def _ended(entry: SideEntry, run: Side) -> tuple[str, str]:
-    """How the cell of an entry came to its end in a run where it is not done, and why."""
-    for folder in dict.fromkeys(cell.run for cell in run.cells):
-        for header in store.read_headers(folder):
-            same = (header.cell.system, header.cell.setting) == (entry.header.cell.system, entry.header.cell.setting)
-            if same and header.status != "done":
-                unfinished = "it is unfinished" if header.status == "started" else f"it was {header.status}"
-                return header.status, header.reason or unfinished
-    return "", ""
+def _asked(cell: Cell) -> tuple[str, str, str, str, int]:
+    return cell.task, cell.source, cell.system, cell.setting, cell.seed
 
 
 def _speeds(compared: Sequence[tuple[EntryPair, ComparedEntry]], asked: GateRequest) -> Iterator[GateFinding]:

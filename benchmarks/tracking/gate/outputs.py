@@ -19,16 +19,12 @@ _LEVELS = {"regression": "error", "cannot judge": "warning"}
 
 
 def terminal(result: GateResult) -> str:
-    """What did not pass, each with the command that shows it; what passed in a line for each entry; the result last."""
+    """What did not pass, each with the command that shows it; then what passed, each with its size, its margin and the
+    loss that is ruled out; the result last."""
     lines = []
     for finding in in_order(result.findings):
-        if finding.outcome != "pass":
-            lines.append(f"{finding.outcome}: {finding.sentence}")
-            lines += [f"    {finding.command}"] if finding.command else []
-    passed: dict[str, list[str]] = {}
-    for finding in result.of("pass"):
-        passed.setdefault(finding.entry, []).append(finding.quantity)
-    lines += [f"pass: {entry or 'the run'}: {', '.join(names)}" for entry, names in passed.items()]
+        lines.append(f"{finding.outcome}: {finding.sentence}")
+        lines += [f"    {finding.command}"] if finding.command and finding.outcome != "pass" else []
     lines += [f"note: {note}" for note in result.notes]
     return "\n".join([*lines, result.headline])
 

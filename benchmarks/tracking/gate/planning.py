@@ -13,7 +13,9 @@ from benchmarks.tracking import comparison
 from benchmarks.tracking.gate import quality, sizes, speed
 from benchmarks.tracking.gate.gating import narrowed
 from benchmarks.tracking.gate.interleaving import Design
+from benchmarks.tracking.judging import Judge
 from benchmarks.tracking.pairs import SideEntry, entries, match
+from benchmarks.tracking.quality import scores_of
 from benchmarks.tracking.sides import Side
 
 _SIDES = 3  # that take turns: the baseline, the run, and the baseline again
@@ -32,16 +34,16 @@ def plan(
     baseline = narrowed(baseline, systems)
     known = _differences(baseline, run, margins) if run is not None else {}
     gated = [
-        (entry, score)
+        (entry, scores_of(entry, metric)[0])
         for entry in entries(baseline)
         if not run_is_trivial(entry)
-        for score in entry.cells[0].record.scores
-        if score.value is not None and margins.of(score) is not None
+        for metric in quality.margins_of(entry, margins)
     ]
+    judge = Judge()
     tests = max(1, len(gated))
     texts = []
     for entry, score in gated:
-        evidence, basis = known.get((entry.name, score.metric)) or sizes.alone(entry, score)
+        evidence, basis = known.get((entry.name, score.metric)) or sizes.alone(entry, score, judge)
         texts.append(sizes.texts_for(entry.name, score.metric, sizes.points(score), score.n, evidence, tests, basis))
     timed = [entry for entry in entries(baseline) if entry.header.networks]
     processes = [] if margins.speed is None else list(_processes(timed, design, minutes))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from benchmarks.planning.gate_margins import Margin, Margins
-from benchmarks.records.schema import Direction, Score
+from benchmarks.records.schema import Direction
 from benchmarks.stats import holm_factors
 from benchmarks.stats.evidence import TextEvidence
 from benchmarks.tracking.gate.noninferiority import judge, loss_of, shown
@@ -20,6 +20,7 @@ from benchmarks.tracking.pairs import EntryPair, SideEntry
 from benchmarks.tracking.schema import ComparedEntry, ComparedQuantity
 
 _SAME = "the texts are the same, byte for byte"
+_FLOOR = "the score is the same, and a floor's texts follow from the documents, so that nothing is left to chance"
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,22 @@ class GatedRow:
     exact: str = ""
 
 
-def gated_metrics(pairs: Sequence[EntryPair], margins: Margins) -> dict[str, Margin]:
-    """The metrics that a gate looks at, each with its margin: those the baseline has a value of."""
-    found: dict[str, Margin] = {}
-    for score in baseline_scores(pairs):
+def margins_of(entry: SideEntry, margins: Margins) -> dict[str, Margin]:
+    """The metrics that a gate looks at in an entry of the baseline, each with its margin: those it has a value of.
+
+    Where the scale is only known from the scores of texts, all seeds count, and other entries do not.
+    """
+    found: dict[str, list[Margin]] = {}
+    for score in (score for cell in entry.cells for score in cell.record.scores):
         margin = margins.of(score)
         if margin is not None and score.value is not None:
-            found.setdefault(score.metric, margin)
-    return found
+            found.setdefault(score.metric, []).append(margin)
+    return {metric: next((one for one in those if one.relative), those[0]) for metric, those in found.items()}
 
 
-def baseline_scores(pairs: Sequence[EntryPair]) -> Iterator[Score]:
-    """All scores of the baseline's cells."""
-    for pair in pairs:
-        for cell in pair.a.cells:
-            yield from cell.record.scores
+def gated_metrics(pairs: Sequence[EntryPair], margins: Margins) -> list[str]:
+    """The metrics that a gate looks at in any entry of the baseline."""
+    return list(dict.fromkeys(metric for pair in pairs for metric in margins_of(pair.a, margins)))
 
 
 def findings(
@@ -65,27 +67,27 @@ def findings(
         compared: each pair of entries, the baseline's first, with what their comparison says.
         command: the words of the command that shows the comparison.
     """
-    metrics = gated_metrics([pair for pair, _ in compared], margins)
     told = shlex.join(command)
-    rows = [row for pair, entry in compared for row in _gated(pair, entry, metrics, margins)]
+    rows = [row for pair, entry in compared for row in _gated(pair, entry, margins)]
     tested = [row for row in rows if not row.exact and row.row.evidence is not None]
     p_values = [row.row.evidence.p for row in tested if row.row.evidence is not None]
     factors = dict(zip(map(id, tested), holm_factors(p_values), strict=True))
     found = [_finding(row, factors.get(id(row), 1.0), told) for row in rows]
-    return (*found, *(one for pair, entry in compared for one in _lost(pair, entry, metrics, told)))
+    return (*found, *(one for pair, entry in compared for one in _lost(pair, entry, margins, told)))
 
 
-def _gated(
-    pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], margins: Margins
-) -> Iterator[GatedRow]:
-    same = same_texts(pair)
+def _gated(pair: EntryPair, entry: ComparedEntry, margins: Margins) -> Iterator[GatedRow]:
+    metrics, same = margins_of(pair.a, margins), _sameness(pair)
     for row in entry.quantities:
         if row.kind == "quality" and row.quantity in metrics and row.direction != "none":
             margin, worse = metrics[row.quantity].of(row.a or 0.0), worse_of(row.direction)
-            yield GatedRow(entry, row, margin, worse, _SAME if same and is_unchanged(row) else "")
+            yield GatedRow(entry, row, margin, worse, same if is_unchanged(row) else "")
         elif row.kind == "calls" and margins.calls is not None:
             constant = isinstance(row.evidence, TextEvidence) and np.ptp(row.evidence.differences) == 0
-            exact = "calls are counted, and every text took so many more or fewer" if constant else ""
+            exact = ""
+            if constant:
+                many = "so many more" if (row.change or 0.0) > 0 else "so many fewer" if row.change else "as many"
+                exact = f"calls are counted, and every text took {many}"
             row = row if constant else by_batch(pair, row)
             yield GatedRow(entry, row, margins.calls.of(row.a or 0.0), "up", exact)
 
@@ -133,6 +135,14 @@ def same_texts(pair: EntryPair) -> bool:
     return all(map(all, sides)) and sides[0] == sides[1]
 
 
+def _sameness(pair: EntryPair) -> str:
+    """Why a score that is the same on both sides is not so by chance; "" where it may be."""
+    if same_texts(pair):
+        return _SAME
+    floors = not any(cell.header.networks for side in (pair.a, pair.b) for cell in side.cells)
+    return _FLOOR if floors else ""
+
+
 def _finding(gated: GatedRow, factor: float, command: str) -> GateFinding:
     row, sign = gated.row, 1.0 if gated.worse == "up" else -1.0
 
@@ -174,14 +184,11 @@ def _told(loss: float) -> str:
     return f"{max(0.0, loss):.3g}"
 
 
-def _lost(pair: EntryPair, entry: ComparedEntry, metrics: Mapping[str, Margin], command: str) -> Iterator[GateFinding]:
+def _lost(pair: EntryPair, entry: ComparedEntry, margins: Margins, command: str) -> Iterator[GateFinding]:
     """Metrics of the baseline that are not compared: each with the reason, where there is one."""
     compared = {row.quantity for row in entry.quantities}
     reasons = {name: rest for name, _, rest in (refusal.partition(": ") for refusal in entry.refused)}
-    had = dict.fromkeys(
-        score.metric for cell in pair.a.cells for score in cell.record.scores if score.value is not None
-    )
-    for metric in had:
-        if metric in metrics and metric not in compared:
+    for metric in margins_of(pair.a, margins):
+        if metric not in compared:
             why = reasons.get(metric, "the baseline has it, and this run was not scored by it")
             yield GateFinding(entry.name, entry.cells_b, "quality", metric, "cannot judge", why, command=command)

@@ -20,14 +20,18 @@ from benchmarks.stats.evidence import ChangeEvidence, StudentEvidence, TextEvide
 from benchmarks.stats.intervals import LEVEL
 from benchmarks.stats.ratios import LEAST_ROUNDS, Spread, detectable_ratio, spread_of
 from benchmarks.timing.noise_floor import LEAST_PROCESSES
-from benchmarks.tracking.pairs import SideEntry
+from benchmarks.tracking import corpus
+from benchmarks.tracking.judging import Judge, NotJudged
+from benchmarks.tracking.pairs import EntryPair, SideEntry
 from benchmarks.tracking.quality import per_text
+from benchmarks.tracking.speed import PROCESS_DEVIATION
 
 POWER = 0.9
 SLOWDOWN = 0.05
 POINTS = 2  # of a hundred; of a score of another scale as many per cent
 _AIMED = 0.97  # what sizes are worked out for: spreads are estimates, and what is promised is to be kept with them
 MOST_PROCESSES = 40
+_TRAININGS = "two trainings of the baseline"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class NeededTexts:
         loss: in the units of the score.
         needed: None where no number of texts does, and `visible` where nothing is known of the spread.
         visible: the smallest loss that as many texts as there are show with 90 % power.
-        basis: what the spread is taken from.
+        basis: what the spread is taken from; why nothing is known of it, where `visible` is None.
     """
 
     entry: str
@@ -56,7 +60,8 @@ def texts_for(
     """The texts that show `loss` in one of so many tests, where n texts left this evidence."""
     visible = None if evidence is None else evidence.detectable(tests, _AIMED)
     if evidence is None or visible is None:
-        return NeededTexts(entry, metric, loss, n, None, None, basis)
+        why = basis if evidence is None else f"in {n:,} texts no difference was seen, and more are needed to see one"
+        return NeededTexts(entry, metric, loss, n, None, None, why)
     alone = visible
     if isinstance(evidence, TextEvidence | StudentEvidence) and evidence.seeds is not None:
         alone = replace(evidence, seeds=None).detectable(tests, _AIMED) or 0.0
@@ -65,25 +70,48 @@ def texts_for(
     return NeededTexts(entry, metric, loss, n, math.ceil(n * alone**2 / left) if left > 0 else None, visible, basis)
 
 
-def alone(entry: SideEntry, score: Score) -> tuple[ChangeEvidence | None, str]:
-    """What the spread of a difference from a baseline will be, as far as the baseline alone says."""
+def alone(entry: SideEntry, score: Score, judge: Judge) -> tuple[ChangeEvidence | None, str]:
+    """What the spread of a difference from a baseline will be, as far as the baseline alone says; and what says it, or
+    why nothing does."""
     by_seed = per_text(entry, score.metric)
+    if not by_seed:
+        return _of_corpus(entry, score, judge)
     if len(by_seed) > 1:
         shared = sorted(set(by_seed[0]) & set(by_seed[1]))
         apart = np.array([by_seed[1][key] - by_seed[0][key] for key in shared])
         if len(apart) > 1 and np.ptp(apart) > 0:
-            return TextEvidence(apart), "two trainings of the baseline"
-    if by_seed and len(by_seed[0]) > 1:
-        values = np.array(list(by_seed[0].values()))
-        return _twice(float(np.var(values, ddof=1)) / len(values), len(values)), "the baseline's texts, at most"
-    if score.low is not None and score.high is not None and score.n > 1:
+            return TextEvidence(apart), _TRAININGS
+    values = np.array(list(by_seed[0].values()))
+    if len(values) < 2:
+        return None, "the baseline has a score of fewer than two texts"
+    if not np.ptp(values) > 0:
+        return None, "all texts of the baseline have the same score, which does not say how far others differ"
+    return _twice(float(np.var(values, ddof=1)) / len(values), len(values) - 1.0), "the baseline's texts, at most"
+
+
+def _of_corpus(entry: SideEntry, score: Score, judge: Judge) -> tuple[ChangeEvidence | None, str]:
+    """Of a score of the corpus: its documents drawn again, as comparisons do; or else the interval it came with."""
+    try:
+        if len(entry.cells) > 1:
+            first, second = (replace(entry, cells=(cell,)) for cell in entry.cells[:2])
+            variation = corpus.variation(EntryPair(first, second, ()), score.metric, judge)
+            if variation.variance > 0:
+                return StudentEvidence(0.0, variation.variance, variation.freedom), _TRAININGS
+        variation = corpus.variation_alone(replace(entry, cells=entry.cells[:1]), score.metric, judge)
+        if variation.variance > 0:
+            return _twice(variation.variance, variation.freedom), "the baseline's documents drawn again, at most"
+        why = "it is the same whichever documents are chosen"
+    except NotJudged as reason:
+        why = f"it has no score for each text, and {reason}"
+    if score.low is not None and score.high is not None and score.n > 1 and score.high > score.low:
         error = (score.high - score.low) / (2 * float(ndtri((1 + (score.level or LEVEL)) / 2)))
-        return _twice(error**2, score.n), "the baseline's interval, at most"
-    return None, "nothing: the baseline does not say how texts differ"
+        return _twice(error**2, score.n - 1.0), "the baseline's interval, at most"
+    return None, why
 
 
-def _twice(variance: float, n: int) -> ChangeEvidence | None:
-    return StudentEvidence(0.0, 2 * variance, n - 1.0) if variance > 0 else None
+def _twice(variance: float, freedom: float) -> ChangeEvidence:
+    """Of two scores that have nothing in common."""
+    return StudentEvidence(0.0, 2 * variance, freedom)
 
 
 def points(score: Score) -> float:
@@ -132,13 +160,14 @@ def spread_between(processes: Sequence[Sequence[float]]) -> tuple[Spread | None,
     """
     whole = [each for each in processes if len(each) >= LEAST_ROUNDS]
     if not whole:
-        return None, "nothing: the baseline was timed too few times, and `doctor --timing` was not run here"
+        return None, "the baseline was timed too few times, and `doctor --timing` was not run here"
     if len(whole) >= LEAST_PROCESSES:
         one = spread_of(whole)
         return replace(one, between=2 * one.between, within=2 * one.within), f"{len(whole)} processes of the baseline"
-    one = spread_of([whole[0], whole[0]])
-    alone = Spread(0.0, 2 * one.within, 1, one.rounds)
-    return alone, "one process of the baseline, at least: how processes differ is not recorded"
+    one = spread_of([*whole, whole[0]])
+    assumed = Spread(2 * PROCESS_DEVIATION**2, 2 * one.within, len(whole), one.rounds)
+    timed = "one process" if len(whole) == 1 else f"{len(whole)} processes"
+    return assumed, f"{timed} of the baseline, and {PROCESS_DEVIATION:.0%} assumed for how processes differ"
 
 
 def told(texts: Sequence[NeededTexts], processes: Sequence[NeededProcesses]) -> Iterator[str]:
@@ -147,16 +176,17 @@ def told(texts: Sequence[NeededTexts], processes: Sequence[NeededProcesses]) -> 
     for one in texts:
         there = f"there are {one.texts:,}" + ("" if one.visible is None else f", which show {one.visible:.3g}")
         if one.visible is None:
-            yield f"  {one.metric} of {one.entry}: cannot be told from {one.basis}"
+            yield f"  {one.metric} of {one.entry}: not known, for {one.basis}"
         elif one.needed is None:
-            yield f"  {one.metric} of {one.entry}: no number of texts: trainings differ by more; add seeds ({there})"
+            more = "no number of texts, for trainings differ by more; add seeds"
+            yield f"  {one.metric} of {one.entry}: {more} ({there})"
         else:
             small = "; too small to see now" if one.needed > one.texts else ""
             yield f"  {one.metric} of {one.entry}: {one.needed:,} for {one.loss:.3g} ({there}{small}; by {one.basis})"
     yield f"processes and rounds for a slowdown of {SLOWDOWN:.0%}, with {POWER:.0%} power:"
     for each in processes:
         if each.visible is None and each.given > 1:
-            yield f"  {each.quantity} of {each.entry}: cannot be told from {each.basis}"
+            yield f"  {each.quantity} of {each.entry}: not known, for {each.basis}"
             continue
         if each.visible is None:
             there, small = f"{each.given} processes fit into the time given: nothing can be seen", ""

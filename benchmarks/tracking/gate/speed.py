@@ -70,9 +70,21 @@ def floor_name(title: str) -> str:
 
 
 def stored_floors(device: str) -> Mapping[str, QuantityFloor]:
-    """The A/A floors of this machine by quantity; none where it was not measured (`doctor --timing`)."""
+    """The A/A floors of this machine by quantity; none where they were not measured (`doctor --timing`), or where the
+    device, that of a record perhaps, is not there."""
+    if not is_here(device):
+        return {}
     kept = noise_floor.here(device)
     return {} if kept is None else kept.quantities
+
+
+def is_here(device: str) -> bool:
+    """Whether this machine has a device."""
+    try:
+        environment.find_device(device)
+    except UserError:
+        return False
+    return True
 
 
 def findings(pair: EntryPair, entry: ComparedEntry, rules: SpeedRules) -> Iterator[GateFinding]:
@@ -81,11 +93,19 @@ def findings(pair: EntryPair, entry: ComparedEntry, rules: SpeedRules) -> Iterat
         yield GateFinding(entry.name, entry.cells_b, "speed", "speed", "pass", "both runs were made by the same code")
         return
     try:
+        _check_device(pair)
         with jobs(pair) as (a, b):
             found = list(timed(entry, a, b, rules))
     except UserError as error:
         found = list(_from_records(pair, entry, str(error), rules))
     yield from found
+
+
+def _check_device(pair: EntryPair) -> None:
+    """Raise `UserError` for a device that this machine does not have."""
+    for device in (side.header.cell.device for side in (pair.a, pair.b)):
+        if not is_here(device):
+            raise UserError(f"This machine does not have the device {device} of the records.")
 
 
 def timed(entry: ComparedEntry, a: TimingJob, b: TimingJob, rules: SpeedRules) -> Iterator[GateFinding]:
@@ -118,6 +138,14 @@ def margin_of(stated: Margin, floor: float) -> float:
     return stated.amount if stated.stated else max(stated.amount, floor)
 
 
+def widened(stated: Margin, floor: float) -> str:
+    """That the margin is more than it would be on a quieter machine, where it is."""
+    margin = margin_of(stated, floor)
+    if margin <= stated.amount:
+        return ""
+    return f"; the margin was widened from {stated.amount:.1%} to {margin:.1%}, this machine's A/A noise floor"
+
+
 def _judged(
     entry: ComparedEntry, turns: Turns, size: int, rules: SpeedRules, confirmed: bool, floor: float, slower: str
 ) -> GateFinding:
@@ -132,6 +160,7 @@ def _judged(
         "cannot judge": f"{how}, which do not rule out a slowdown of {_told(loss)}; {noise}; time more --processes",
     }[outcome]
     before, now = (value_of(size, turns.seconds(side, size)) for side in (A, B))
+    why += widened(rules.margin, floor)
     found = GateFinding(entry.name, entry.cells_b, "speed", quantity(size), outcome, why, before, now)
     return _sized(found, ratio, margin, rules)
 
@@ -176,7 +205,8 @@ def _recorded(
     found = GateFinding(entry.name, entry.cells_b, "speed", row.title, "cannot judge", row.reason or "", row.a, row.b)
     if not isinstance(row.evidence, StudentEvidence):
         return replace(found, why=f"{found.why or 'nothing is known of the spread'}, and {why_not}")
-    ratio, margin = in_seconds(row, row.evidence), margin_of(rules.margin, recorded_floor(pair, row))
+    ratio, floor = in_seconds(row, row.evidence), recorded_floor(pair, row)
+    margin = margin_of(rules.margin, floor)
     loss = loss_of(ratio, "up")
     suspected = loss.most >= margin and shown(ratio, "up", float(rules.tests))
     confirmed, more = _again(pair, row, rules) if suspected else (False, "")
@@ -186,7 +216,8 @@ def _recorded(
         "regression": "slower by the records, and in fresh processes too",
         "cannot judge": f"the records do not rule out a slowdown of {_told(loss)}{more}",
     }[outcome]
-    return _sized(replace(found, outcome=outcome, why=f"{why} ({why_not})"), ratio, margin, rules)
+    why = f"{why} ({why_not}){widened(rules.margin, floor)}"
+    return _sized(replace(found, outcome=outcome, why=why), ratio, margin, rules)
 
 
 def recorded_floor(pair: EntryPair, row: ComparedQuantity) -> float:
@@ -199,6 +230,7 @@ def recorded_floor(pair: EntryPair, row: ComparedQuantity) -> float:
 def _again(pair: EntryPair, row: ComparedQuantity, rules: SpeedRules) -> tuple[bool, str]:
     """Whether what is slower by its records is slower than the baseline's in fresh processes too, and what to say."""
     try:
+        _check_device(pair)
         with jobs(pair, "b") as (job,):
             again = retiming.against_records(pair.a.cells[0], job, row.size or 1, rules.design, rules.start)
     except UserError as error:

@@ -114,6 +114,11 @@ class GateResult:
         return f"gate: {word} ({', '.join(counts) or 'nothing was compared'}): {self.judged} against {self.against}"
 
 
+def not_judged(against: str, judged: str, why: str) -> GateResult:
+    """What is said where nothing of a run could be looked at."""
+    return GateResult(against, judged, (GateFinding("", (), "cell", "comparison", "cannot judge", why),))
+
+
 def number(value: float) -> str:
     """A value in four digits."""
     return f"{value:.4g}"

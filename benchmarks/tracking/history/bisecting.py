@@ -1,25 +1,25 @@
 """The commands that find the one commit of a change: `git bisect run` with the gate as its judge.
 
 At each commit the entry is made again by the code that is checked out and gated against the last run before the change,
-with half of the change as the margin. The gate's exit codes are those of `git bisect` but for one: what cannot be
-judged (2), as at a commit that has no such verb or does not run, is a commit to be skipped (125). Where the change was
-for the better, old and new are the other way round: the gate asks whether the code is worse than it became.
+with half of the change as the margin. It is worse where the gate says so of this very metric and entry. What it cannot
+judge (2), as at a commit that has no such verb, and what ends otherwise, as where Python cannot even begin or the entry
+itself fails, is a commit to be skipped (125): Python ends with the code of a regression when it meets a syntax error.
+Where the change was for the better, old and new are the other way round: the gate asks whether the code is worse than
+it became.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
 
 from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
 
-_SKIP = "*) exit 125"
-_CODES = {
-    False: f"case $? in 0) exit 0;; 1) exit 1;; {_SKIP};; esac",
-    True: f"case $? in 0) exit 1;; 1) exit 0;; {_SKIP};; esac",
-}
+_CODES = {False: (0, 1), True: (1, 0)}  # for git: where the gate passes, and where it finds the regression
 FOLDER = "runs/bisect"
+_SPECIAL, _ESCAPED = r"[][.*^$\\]", r"\\\g<0>"  # characters of a basic regular expression
 
 
 def commands(
@@ -53,8 +53,22 @@ def commands(
         fast, slow = sorted((before, after), reverse=line.metric != LATENCY)
         seconds = abs(math.log(fast / slow))  # of a text, the slow side against the fast one
         words += ["--set", f"gate.speed={100 * math.expm1(seconds / 2):.3g}%"]
-    gate = f'{shlex.join(words)} --out "{FOLDER}/$(git rev-parse HEAD)"; {_CODES[better]}'
+    passed, worse = _CODES[better]
+    gate = (
+        f'said=$({shlex.join(words)} --out "{FOLDER}/$(git rev-parse HEAD)"); code=$?; printf "%s\\n" "$said"; '
+        f"test $code = 0 && exit {passed}; test $code = 1 && "
+        f'printf "%s\\n" "$said" | grep -q {shlex.quote(_regression(line))} && exit {worse}; exit 125'
+    )
     return (f"git bisect start {bad.commit} {good.commit}", f"git bisect run sh -c {shlex.quote(gate)}"), ""
+
+
+def _regression(line: HistoryLine) -> str:
+    """The beginning of the sentence by which a gate tells the regression of a line, as a pattern of `grep`."""
+    metric = re.sub(_SPECIAL, _ESCAPED, line.metric)
+    if line.kind == "speed" and line.metric != LATENCY:
+        metric = "throughput@[0-9]*"  # as gates name it, of so many texts at once
+    entry = line.system if line.setting in ("", "default") else f"{line.system} {line.setting}"
+    return f"^regression: {metric} of {re.sub(_SPECIAL, _ESCAPED, entry)}: "
 
 
 def _half(before: float, after: float) -> str:

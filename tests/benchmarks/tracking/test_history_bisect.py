@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tracking.gate import speed
 from benchmarks.tracking.history import bisecting
 from benchmarks.tracking.history.schema import HistoryLine, HistoryPoint
 
@@ -16,14 +19,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 from history_trees import commit_of, record, repository
 
 # Stands in for `python -m benchmarks gate`: at a commit whose number is below CHANGED the metric has its old value, at
-# those in SKIPPED the program does not run. It is asked as the line asks, and answers by the gate's exit codes.
+# those in SKIPPED the program does not run, and in CRASHED Python itself ends it. It is asked as the line asks, and
+# answers by the gate's exit codes.
 GATE = """#!/bin/sh
 echo "$@" >> "{log}"
 number=$(cat value.txt)
 case " {skipped} " in *" $number "*) exit 2;; esac
+case " {crashed} " in *" $number "*) echo "SyntaxError: invalid syntax" >&2; exit 1;; esac
+case " {failing} " in *" $number "*) echo "regression: cell of my system greedy: it fails now: no"; exit 1;; esac
 if [ "$number" -lt {changed} ]; then state={before}; else state={after}; fi
-[ $state = worse ] && exit 1
-exit 0
+echo "gate: said at the end"
+[ $state = worse ] || exit 0
+echo "regression: {quantity} of my system greedy: 1 -> 2: it is worse"
+exit 1
 """
 
 
@@ -36,14 +44,19 @@ def point(commit: str | None, place: int) -> HistoryPoint:
 
 
 @pytest.mark.parametrize("better", [False, True])
-@pytest.mark.parametrize("skipped", ["", "3", "7 8"])
-def test_git_finds_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better: bool, skipped: str) -> None:
+@pytest.mark.parametrize(
+    ("skipped", "crashed", "failing"), [("", "", ""), ("3", "", ""), ("7 8", "", ""), ("", "3 4", "8"), ("4", "8", "3")]
+)
+def test_git_finds_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better: bool, skipped: str, crashed: str, failing: str
+) -> None:
     commits = repository(tmp_path / "clone", 12)
     program = tmp_path / "bin/python"
     program.parent.mkdir()
     log = tmp_path / "log"
     before, after = ("worse", "same") if better else ("same", "worse")
-    program.write_text(GATE.format(log=log, skipped=skipped, changed=6, before=before, after=after))
+    numbers = {"skipped": skipped, "crashed": crashed, "failing": failing, "changed": 6}
+    program.write_text(GATE.format(log=log, quantity="exact_j", before=before, after=after, **numbers))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     points = [point(commit, place) for place, commit in enumerate(commits)]
@@ -58,6 +71,37 @@ def test_git_finds_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, b
     against = "runs/it's 11" if better else "runs/it's 1"
     assert asked.startswith(f"-m benchmarks gate --against {against} --system my system --set gate.others=false")
     assert "--set gate.exact_j=0.05 --no-speed --out runs/bisect/" in asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "quantity", "code"),
+    [
+        ("speed", "latency", speed.quantity(1), 1),
+        ("speed", "texts_per_second", speed.quantity(25), 1),
+        ("speed", "latency", speed.quantity(25), 125),
+        ("quality", "exact_j", "exact_j", 1),
+        ("quality", "exact_j", "exact_jj", 125),
+        ("quality", "exact_j", "cell", 125),
+    ],
+)
+def test_only_a_regression_of_the_metric_itself_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, metric: str, quantity: str, code: int
+) -> None:
+    commits = repository(tmp_path / "clone", 2)
+    program = tmp_path / "bin/python"
+    program.parent.mkdir()
+    none = {"skipped": "", "crashed": "", "failing": "", "changed": 0}
+    text = GATE.format(log=tmp_path / "log", quantity=quantity, before="same", after="worse", **none)
+    program.write_text(text)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    direction = "lower" if metric == "latency" else "higher"
+    values = (1.0, 2.0) if direction == "lower" else (2.0, 1.0)
+    points = [point(commit, place) for place, commit in enumerate(commits)]
+    told, _ = bisecting.commands(line(kind, metric, direction), points, 1, 1, *values)
+    command = shlex.split(told[1])[3:]
+    assert command[:2] == ["sh", "-c"]
+    assert subprocess.run(command, cwd=tmp_path / "clone", capture_output=True).returncode == code
 
 
 def test_the_margin_of_a_speed_is_half_of_its_seconds(tmp_path: Path) -> None:
@@ -87,14 +131,12 @@ def test_where_there_is_no_line_it_is_said_why(
 
 def test_the_gate_knows_the_words_of_the_line() -> None:
     """The flags and keys that the line gives are those of the gate."""
-    import shlex
-
     from benchmarks.cli import gate
     from benchmarks.cli.flags import BenchmarksParser, parse
     from benchmarks.planning import gate_margins
 
     told, _ = bisecting.commands(line(), [point("a" * 40, 0), point("b" * 40, 1)], 1, 1, 0.5, 0.4)
-    words = shlex.split(shlex.split(told[1])[-1].partition(";")[0])
+    words = shlex.split(re.findall(r"said=\$\((.*?) --out", shlex.split(told[1])[-1])[0])
     assert words[:4] == ["python", "-m", "benchmarks", "gate"]
     parser = BenchmarksParser("gate", gate.__doc__ or "")
     gate.add_arguments(parser)

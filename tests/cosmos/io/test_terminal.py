@@ -52,6 +52,21 @@ def test_a_fault_of_ours_is_no_sentence() -> None:
         answer(command)
 
 
+def test_a_fault_of_ours_has_the_exit_code_that_a_command_gives_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise ZeroDivisionError("by none")
+
+    assert answer(command, fault=2) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback ") and said.endswith("ZeroDivisionError: by none\n")
+
+    def ended() -> int:
+        raise SystemExit(0)
+
+    with pytest.raises(SystemExit):
+        answer(ended, fault=2)
+
+
 def test_an_interrupt_is_answered_whatever_a_library_makes_of_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,8 @@ def test_a_slower_sampler_is_a_regression_of_the_cells_that_use_it(drilled: Repo
     line = next(line for line in done.stdout.splitlines() if line.startswith("regression: latency"))
     assert "seconds +10." in line or "seconds +9." in line
     assert f"commit {slow[:10]} is slower than commit" in line and "+5.0 % is allowed" in line
-    assert "    python -m benchmarks gate runs/slow --against runs/baseline --system drill" in done.stdout.splitlines()
+    again = "python -m benchmarks gate runs/slow --against runs/baseline --processes 4 --rounds 5 --system drill"
+    assert f"    {again}" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1].startswith("gate: regression (2 worse, ")
     assert drilled.git("worktree", "list").count("\n") == 0, "the worktree was removed"
 
@@ -79,7 +80,10 @@ def test_a_shifted_decoder_is_a_regression_of_the_cells_that_use_it(drilled: Rep
     assert done.returncode == 1, done.stdout + done.stderr
     assert ("regression", "rouge_l of drill corrected") in what_failed(done)
     assert {title.rpartition(" of ")[2] for _, title in what_failed(done)} == {"drill corrected"}
-    assert "    python -m benchmarks compare runs/baseline runs/shift" in done.stdout.splitlines()
+    assert any(
+        line.startswith("    python -m benchmarks compare runs/baseline runs/shift --metric ")
+        for line in done.stdout.splitlines()
+    )
 
 
 def test_an_innocent_refactor_passes(drilled: Repository) -> None:

@@ -27,6 +27,9 @@ WORSE = GateFinding(
     command="python -m benchmarks compare runs/a runs/b",
 )
 UNKNOWN = GateFinding("gpt2 | 100 %", (), "speed", "latency", "cannot judge", "a\nb, <c> & “d” \x1b[31m \udc80 \x00")
+NEAR = GateFinding(
+    "gpt2", (), "quality", "bleu", "pass", "a loss of 1.1 or more is ruled out", 20.0, 19.8, -0.2, -1.2, 0.8, -2.0
+)
 GOOD = GateFinding("gpt2", (), "calls", "calls", "pass", "counted", 8.0, 8.0, 0.0, margin=0.08)
 RESULT = GateResult("runs/a", "runs/b", (GOOD, UNKNOWN, WORSE), ("the training set changed",))
 
@@ -50,10 +53,16 @@ def test_the_terminal_has_the_worst_first_with_size_interval_and_command_and_the
         "    python -m benchmarks compare runs/a runs/b",
     ]
     assert lines[-3:] == [
-        "pass: gpt2: calls",
+        "pass: calls of gpt2: 8 -> 8, +0, +0.08 is allowed: counted",
         "note: the training set changed",
         "gate: regression (1 worse, 1 cannot be judged, 1 passed): runs/b against runs/a",
     ]
+
+
+def test_what_passed_says_its_margin_and_the_loss_that_is_ruled_out() -> None:
+    assert outputs.terminal(result(NEAR)).splitlines()[0] == (
+        "pass: bleu of gpt2: 20 -> 19.8, -0.2 [-1.2, +0.8], -2 is allowed: a loss of 1.1 or more is ruled out"
+    )
 
 
 def test_junit_has_a_case_for_each_finding_and_can_be_read() -> None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.planning.gate_margins import Margin, Margins
 from benchmarks.records import seals, store
 from benchmarks.records.files import Appender
+from benchmarks.tracking.gate import quality
 from benchmarks.tracking.gate.gating import GateRequest, gate
 from benchmarks.tracking.gate.verdict import GateFinding
+from benchmarks.tracking.pairs import entries
 from benchmarks.tracking.sides import read_side
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from made_runs import MadeRun, documents, per_text
+
+PUBLISHED = Path(__file__).parents[4] / "reports" / "published" / "2026-11-28-h200"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -88,3 +96,49 @@ def test_a_metric_that_the_run_was_not_scored_by_cannot_be_judged(runs: tuple[Pa
     found = judged(runs)["copy_rate"]
     assert found.outcome == "cannot judge"
     assert found.why == "the baseline has it, and this run was not scored by it"
+
+
+@pytest.mark.parametrize("order", [("gpt2", "mdlm"), ("mdlm", "gpt2")])
+def test_the_margin_of_an_entry_is_its_own(order: tuple[str, str], tmp_path: Path) -> None:
+    """No summary says the scale, so that the scores of an entry's texts do, whichever entry comes first."""
+    scales = {"gpt2": 1.0, "mdlm": 40.0}
+    values = np.random.default_rng(3).random(60)
+    sides = []
+    for name, less in (("a", 0.0), ("b", 0.001)):
+        made = MadeRun(documents(60))
+        for system in order:
+            setting = f"s{order.index(system)}"  # the order of what is read
+            made.add(system, setting, per_text("quality", [scales[system] * (value - less) for value in values]))
+        sides.append(read_side(str(made.write(tmp_path / name))))
+    result = gate(*sides, GateRequest(speed=False))
+    margins = {one.entry.split()[0]: one.margin for one in result.findings if one.quantity == "quality"}
+    assert margins == {"gpt2": -0.02, "mdlm": pytest.approx(-0.02 * 40 * float(values.mean()))}
+
+
+def test_one_seed_beyond_the_scale_makes_the_margin_relative(tmp_path: Path) -> None:
+    made = MadeRun(documents(60))
+    for seed, scale in ((0, 1.0), (1, 2.0)):
+        made.add("gpt2", "greedy", per_text("quality", [scale] * 59 + [0.5]), seed=seed)
+    (entry,) = entries(read_side(str(made.write(tmp_path / "a"))))
+    assert quality.margins_of(entry, Margins()) == {"quality": Margin(0.02, relative=True)}
+
+
+def test_a_published_run_passes_against_itself() -> None:
+    """Its floors' texts are not in the archive, and their corpus scores are what they were."""
+    side = read_side(str(PUBLISHED))
+    result = gate(side, side, GateRequest(speed=False))
+    assert result.exit_code == 0, [one.sentence for one in result.findings if one.outcome != "pass"]
+    (bleu,) = (one for one in result.findings if one.title == "bleu of retrieval")
+    assert "a floor's texts follow from the documents" in bleu.why
+
+
+def test_a_floor_that_changed_does_not_pass_unseen(tmp_path: Path) -> None:
+    """A corpus score, of texts that nobody kept."""
+    sides = []
+    for name, value in (("a", 30.0), ("b", 20.0)):
+        score = dataclasses.replace(per_text("bleu", [value] * 60), values=None)
+        run = MadeRun(documents(60)).add("copy", "default", score).write(tmp_path / name)
+        shutil.rmtree(run / "documents")
+        sides.append(read_side(str(run)))
+    result = gate(*sides, GateRequest(speed=False))
+    assert [(one.quantity, one.outcome) for one in result.findings] == [("bleu", "cannot judge")]
