@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from benchmarks.stats import ratio_interval
-from benchmarks.stats.order_statistics import quantile, quantile_limits
+from benchmarks.stats.order_statistics import fewest, quantile, quantile_limits
 
 LEVEL = 0.95
 FEWEST_PROCESSES = 3  # fewer say too little of how processes differ
@@ -30,13 +31,29 @@ class Quantity:
 
 def latency(timed: pd.DataFrame, share: float = 0.5) -> Quantity:
     """The milliseconds within which a share of single texts is made, the median unless it is said, with the
-    distribution-free interval of a quantile (`benchmarks.stats.order_statistics`); none where texts are too few."""
+    distribution-free interval of a quantile (`benchmarks.stats.order_statistics`); none where texts are too few. Where
+    several processes timed, the interval is over their choice, as calls within one share its luck."""
     milliseconds = sorted(1000.0 * timed["seconds"])
     if not milliseconds:
         return Quantity(None, reason="not run: no single text was timed")
     limits = quantile_limits(milliseconds, share, LEVEL)
     low, high = limits or (None, None)
-    return Quantity(quantile(milliseconds, share), low, high, len(milliseconds))
+    value = quantile(milliseconds, share)
+    if limits and "process" in timed and timed["process"].nunique() >= FEWEST_PROCESSES:
+        own = [quantile(sorted(1000.0 * rows), share) for _, rows in timed.groupby("process")["seconds"]]
+        if min(own) > 0:
+            low, high = _around(value, own)
+    return Quantity(value, low, high, len(milliseconds))
+
+
+def tail_latency(timed: pd.DataFrame, share: float) -> Quantity:
+    """`latency` where its interval is known; else how many texts that would take."""
+    found = latency(timed, share)
+    if found.value is None or found.low is not None:
+        return found
+    wanted = f"{fewest(share, LEVEL)} are needed for an interval"
+    said = "1 text was timed" if found.n == 1 else f"{found.n} texts were timed"
+    return Quantity(None, n=found.n, reason=f"too few: {said} alone, {wanted}")
 
 
 def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
@@ -61,9 +78,14 @@ def _over_processes(timed: pd.DataFrame, unit: str, value: float) -> Quantity:
     sums = timed.groupby("process")[[unit, "seconds"]].sum()
     if not (sums[unit] > 0).all():
         return Quantity(value, n=len(timed))
-    logs = np.log((sums[unit] / sums["seconds"]).to_numpy(float))
+    return Quantity(value, *_around(value, (sums[unit] / sums["seconds"]).tolist()), len(timed))
+
+
+def _around(value: float, of_processes: Sequence[float]) -> tuple[float, float]:
+    """Limits by Student's interval of the mean of logarithms."""
+    logs = np.log(np.asarray(of_processes, dtype=float))
     half = float(stdtrit(len(logs) - 1, (1 + LEVEL) / 2) * logs.std(ddof=1) / math.sqrt(len(logs)))
-    return Quantity(value, value * math.exp(-half), value * math.exp(half), len(timed))
+    return value * math.exp(-half), value * math.exp(half)
 
 
 def mean(values: pd.Series[float]) -> Quantity:

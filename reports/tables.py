@@ -313,7 +313,8 @@ def speed_cells(
         notes = [quantity.reason] if quantity.reason else []
         doubted = bool(doubtful[entry.key]) and quantity.value is not None
         if doubted:
-            notes.append(f"{column.title.lower()} not valid: {'; '.join(doubtful[entry.key])}")
+            # Without the column's name: a reason that voids several speeds is one note of them all.
+            notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
 

@@ -61,7 +61,8 @@ def _line(record: Record) -> str:
     cell, header = record.header.cell, record.header
     return (
         f"{cell.id}  {cell.system:12}{cell.preset:8}{cell.setting:18}seed {cell.seed:<4}{header.status:9}"
-        f"{len(record.samples)} texts" + (f"  {header.reason}" if header.reason else "")
+        f"{len(record.samples)} {'text' if len(record.samples) == 1 else 'texts'}"
+        + (f"  {header.reason}" if header.reason else "")
     )
 
 

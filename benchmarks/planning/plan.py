@@ -184,7 +184,10 @@ def _sweep_sizes(choices: Choices) -> tuple[int, ...] | Literal["best"]:
     """The further batch sizes whose speed is measured."""
     if choices.changes.get("sweep") == BEST:
         return BEST
-    sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
+    try:
+        sizes = convert(choices.changes.get("sweep", ()), tuple[int, ...], "sweep")
+    except UserError as error:
+        raise UserError(f"{str(error).removesuffix('.')}; or {BEST!r}, to search the fastest number.") from None
     if any(size < 1 for size in sizes):
         raise UserError(f"sweep must hold numbers of texts of at least 1, not {min(sizes)}.")
     if len(sizes) > MOST_SIZES:

@@ -25,7 +25,18 @@ from cosmos.io.seals import sealed as sealed
 from cosmos.io.seals import tree_hashes as tree_hashes
 
 _LINE_SEAL = f',"{KEY}":"'
-_SINCE_SCHEMA_6 = ("round", "process", "device_seconds", "cpu_seconds", "phases", "kept", "texts")
+_SINCE_SCHEMA_6 = (
+    "round",
+    "process",
+    "device_seconds",
+    "cpu_seconds",
+    "phases",
+    "kept",
+    "texts",
+    "asked_before",
+    "beside",
+    "slowed",
+)
 _OLDER = TimingRecord("batch", 0, (), 0.0, {})  # says none of these, as older lines, whose seals do not know them
 SINCE = 4  # the first schema whose records are sealed
 

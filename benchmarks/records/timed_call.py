@@ -25,6 +25,11 @@ class TimingRecord:
         phases: seconds by part of the work: of each network by its name, and `rest` (sampling, detokenising).
         kept: what the texts come to: `words`, and `tokens` of the tokenizer that the run's systems share.
         texts: SHA-256 of the texts (`benchmarks.records.seals.texts_sha256`).
+        asked_before: whether one of the requests of a batch had been asked before, as a single text: it might be known.
+        beside: what else went on meanwhile, as far as the machine tells: seconds that were `watched`, CPU seconds that
+            `others` used and that were `available` on all cores, other `gpu_processes`, and `busy_cores` of this
+            process while nothing was asked of the system, seen shortly before.
+        slowed: what slowed the machine meanwhile, in words -> seconds.
     """
 
     kind: Literal["warmup", "batch", "latency", "sweep", "phases"]
@@ -40,3 +45,6 @@ class TimingRecord:
     phases: Mapping[str, Amount] = field(default_factory=dict)
     kept: Mapping[str, Count] = field(default_factory=dict)
     texts: str = ""
+    asked_before: bool = False
+    beside: Mapping[str, float] = field(default_factory=dict)
+    slowed: Mapping[str, Amount] = field(default_factory=dict)

@@ -68,7 +68,7 @@ def calls_in(timings: Iterable[TimingRecord], made: int, quantity: str) -> tuple
             if quantity == LATENCY:
                 found.append(timing)
         elif timing.kind == "batch":
-            if size == made and alone.isdisjoint(timing.ids):
+            if size == made and not timing.asked_before and alone.isdisjoint(timing.ids):
                 found.append(timing)
         elif timing.kind == "sweep" and len(timing.ids) == size:
             found.append(timing)

@@ -11,6 +11,8 @@ from benchmarks.timing.protocol import Call
 GAIN = 1.05  # of texts a second, which twice as many at once must bring
 LARGEST = 8192
 SECONDS = 30.0  # no further size is tried after so long
+CALLS = 3  # of each size, of which the fastest tells: the first prepares, and one may stand still
+BEYOND = 1  # sizes without gain, beyond which the search goes on once more
 
 
 @dataclass
@@ -34,14 +36,15 @@ class TooMany:
 def best_size(call: Callable[[int], Call], start: int, too_many: TooMany, made: list[Call], *, alone: bool) -> int:
     """Double the number of texts at once as long as that brings more texts a second, fits, and there is time.
 
-    Between the last that fitted and the first that did not, the middle is tried too.
+    One size that brings no more ends nothing: a second in a row does. Between the last that fitted and the first that
+    did not, the middle is tried too.
 
     Args:
         call: makes so many texts.
         made: takes the calls that were made.
         alone: whether memory that runs out is the fault of the size; else that is raised.
     """
-    best, rate, spent, size = start, 0.0, 0.0, start
+    best, rate, spent, size, without = start, 0.0, 0.0, start, 0
     while size <= LARGEST and spent < SECONDS:
         found = None if too_many.at(size) else _rate(call, size, made, alone=alone)
         if found is None:
@@ -52,9 +55,11 @@ def best_size(call: Callable[[int], Call], start: int, too_many: TooMany, made: 
             size = middle
             continue
         spent += found[1]
-        if found[0] <= rate * GAIN:
-            return best if found[0] < rate else size
-        best, rate = size, found[0]
+        without = 0 if found[0] > rate * GAIN else without + 1
+        if found[0] > rate:
+            best, rate = size, found[0]
+        if without > BEYOND:
+            return best
         if too_many.at(2 * size) and too_many.size is not None and too_many.size - size <= size // 4:
             return best
         size = 2 * size
@@ -62,14 +67,14 @@ def best_size(call: Callable[[int], Call], start: int, too_many: TooMany, made: 
 
 
 def _rate(call: Callable[[int], Call], size: int, made: list[Call], *, alone: bool) -> tuple[float, float] | None:
-    """Texts a second of a second call, for the first prepares, and the seconds of both; None where they do not fit."""
+    """Texts a second of the fastest of some calls, and the seconds of all; None where they do not fit."""
     try:
-        both = [call(size), call(size)]
+        calls = [call(size) for _ in range(CALLS)]
     except Exception as error:
         if not alone or not memory.is_exhausted(error):
             raise
     else:
-        made += both
-        return size / max(both[1].seconds, 1e-9), sum(done.seconds for done in both)
+        made += calls
+        return size / max(min(done.seconds for done in calls), 1e-9), sum(done.seconds for done in calls)
     memory.free()
     return None

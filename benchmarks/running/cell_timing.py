@@ -27,6 +27,7 @@ def record_of(
     process: int = 0,
     phases: Mapping[str, float] = MappingProxyType({}),
     scored: bool = True,
+    asked_before: bool = False,
 ) -> TimingRecord:
     """The line of a timed call, without its seal; with a hash of its texts only where these are scored too."""
     texts = [sample.text for sample in call.samples]
@@ -43,6 +44,9 @@ def record_of(
         phases=dict(phases),
         kept=kept(call.samples, token_counts),
         texts=seals.texts_sha256(texts) if scored else "",
+        asked_before=asked_before,
+        beside=dict(call.beside),
+        slowed=dict(call.slowed),
     )
 
 

@@ -8,7 +8,6 @@ before it, which then counts in no throughput.
 from __future__ import annotations
 
 import functools
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +21,9 @@ from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
 from benchmarks.running.auditing.checks import in_a_run
 from benchmarks.running.batch_size import TooMany
-from benchmarks.running.cell_timing import Kind, TokenCounts, narrow, record_of
+from benchmarks.running.cell_timing import Kind, TokenCounts, record_of
 from benchmarks.running.sample_records import check_answers, differ, sample_records, stays
+from benchmarks.running.single_texts import SingleTexts
 from benchmarks.running.stand_ins import StandIns
 from benchmarks.running.warming import sizes_that_fit, warmed
 from benchmarks.timing import memory, verdict
@@ -126,6 +126,7 @@ class CellGeneration:
         self._opened = False
         self._unnamed, self._found = tuple[str, ...](), tuple[str, ...]()
         self._names: tuple[str, ...] = ()
+        self._asked_alone = set[str]()  # ids, also of what was made before memory ran out or the run was interrupted
         self.cold_start: Mapping[str, float] = {}
         check_answers(store.read_samples(folder), requests, folder)
 
@@ -145,9 +146,7 @@ class CellGeneration:
     @property
     def unfinished(self) -> bool:
         """Whether another turn is wanted."""
-        return (
-            bool(self._shares) or any(self._lacks(size) for size in (self.size, *self._sizes)) or self._lacks_singles()
-        )
+        return bool(self._shares) or any(map(self._lacks, self.sizes)) or self._singles.lack
 
     def take_turn(self, turn: int) -> None:
         """Make the next share of the batches, and of what else is timed; then, what lacks."""
@@ -157,7 +156,7 @@ class CellGeneration:
         """See where the time of a batch goes, and which modules do the work, by a call that does not count."""
         self._unnamed = self._look_at_phases()
         asked = self.stand_ins.again(self._last, 2)
-        self._found = in_a_run(self.system, self.setting, self.networks, asked, self._single_seconds)
+        self._found = in_a_run(self.system, self.setting, self.networks, asked, self._singles.seconds)
 
     def release(self) -> None:
         """Let go of the system."""
@@ -184,9 +183,7 @@ class CellGeneration:
             self.size,
             self._names or tuple(self.networks),
             self._changed,
-            tuple(self._busy),
             self._unnamed,
-            self._watch.surroundings(),
         )
         said = functools.reduce(verdict.doubted, self._found, verdict.judge(evidence, self.conditions.rules))
         best = {"best_size": max(self._sizes, default=self.size)} if self.conditions.sweep == "best" else {}
@@ -220,7 +217,7 @@ class CellGeneration:
 
     def _open(self) -> None:
         """See what is there, and warm up for what lacks; before what is on disk is touched, as memory may run out."""
-        size, protocol = self.size, self.conditions.protocol
+        size, protocol, self._watch = self.size, self.conditions.protocol, Watch(open_gpu(self.conditions.device))
         stored_samples, stored = store.read_samples(self.folder), store.read_timings(self.folder)
         self._groups = batches(self.requests, size)
         ids = [tuple(request.id for request in group) for group in self._groups]
@@ -245,27 +242,27 @@ class CellGeneration:
             write_lines(self.folder / store.TIMINGS, map(vars, timings))
         self._stored, self._records, self._timings = stored_samples, list(stored_samples), timings
         self._indices = Counter(timing.kind for timing in timings)
-        self._changed, self._busy, self._watch = 0, list[float](), Watch(open_gpu(self.conditions.device))
-        self._single_seconds, self._repeats = list[float](), defaultdict[int, list[float]](list)
+        self._changed = 0
+        self._repeats = defaultdict[int, list[float]](list)
+        self._asked_alone |= {timing.ids[0] for timing in stored if timing.kind == "latency" and timing.texts}
         parts = shares(len(todo), protocol.rounds) if todo else [range(0)]
         self._shares = deque([todo[place] for place in part] for part in parts)
-        self._turns = len(parts)
-        self._singles = self._to_make_alone(todo)
+        self._singles = SingleTexts(self._to_make_alone(todo), protocol, len(parts), judged=bool(self.networks))
         with Appender(self.folder / store.TIMINGS) as times:
             for call in warm_ups:
                 self._keep(times, "warmup", call, 0)
         self._opened = True
 
-    def _to_make_alone(self, todo: Sequence[int]) -> deque[tuple[int, Request]]:
+    def _to_make_alone(self, todo: Sequence[int]) -> list[tuple[int, Request]]:
         """Requests of the last batch, and of the one before where that is small, as far as they are not made yet; with
         the places of their batches."""
         last = len(self._groups) - 1
         first = last - 1 if last and 2 * len(self._groups[last]) < self.size else last
         self._last = [request for group in self._groups[first:] for request in group]
-        return deque((index, r) for index in range(first, last + 1) if index in todo for r in self._groups[index])
+        return [(index, r) for index in range(first, last + 1) if index in todo for r in self._groups[index]]
 
     def _call(self, requests: Sequence[Request]) -> Call:
-        return timed(self.system, self.networks, requests, self.setting, self.clock)
+        return self._watch.over(lambda: timed(self.system, self.networks, requests, self.setting, self.clock))
 
     def _warm_up(self, todo: Sequence[int]) -> list[Call]:
         """Make everything ready that is to be timed."""
@@ -288,17 +285,14 @@ class CellGeneration:
     # -- one turn -----------------------------------------------------------------------------------------------------
 
     def _turn(self, turn: int) -> None:
-        left = max(1, len(self._shares))
+        again = not self._shares
         with Appender(self.folder / store.SAMPLES) as samples, Appender(self.folder / store.TIMINGS) as times:
-            self._busy.append(self.clock.busy_outside())
-            with self._watch.over("latency"):
-                self._time_singles(times, turn, left)
-            with self._watch.over("sweep"):
-                self._time_sizes(times, turn, again=not self._shares)
+            self._watch.busy_cores = self.clock.busy_outside()
+            self._time_singles(times, turn, again=again)
+            self._time_sizes(times, turn, again=again)
             if self._shares:
-                with self._watch.over("batch"):
-                    for index in self._shares[0]:
-                        self._make(index, samples, times, turn)
+                for index in self._shares[0]:
+                    self._make(index, samples, times, turn)
                 self._shares.popleft()
 
     def _make(self, index: int, samples: Appender, times: Appender, turn: int) -> None:
@@ -311,22 +305,15 @@ class CellGeneration:
         samples.append(map(seals.sample_row, rows[len(had) :]))
         self._records += rows[len(had) :]
         self._keep(times, "batch", call, turn, index=index, made=[*had, *rows[len(had) :]])
-        while self._singles and self._singles[0][0] <= index:  # what was made is not asked alone
-            self._singles.popleft()
+        self._singles.batch_made(index)
         self.progress((index + 1) / (len(self._groups) + 1))
 
-    def _time_singles(self, times: Appender, turn: int, left: int) -> None:
-        """This turn's part of the single texts: more where the median is not known well, as far as there is time."""
-        protocol, made, spent = self.conditions.protocol, 0, 0.0
-        least, most = (math.ceil((bound - len(self._single_seconds)) / left) for bound in protocol.latency_texts)
-        seconds = protocol.latency_seconds / self._turns if self.networks else 0.0  # nothing is said of a floor's speed
-        width = protocol.latency_width
-        while made < most and (made < least or (spent < seconds and not narrow(self._single_seconds, width))):
-            scored = bool(self._singles)
-            requests = [self._singles.popleft()[1]] if scored else self.stand_ins.again(self._last, 1)
-            call = self._call(requests)
-            self._keep(times, "latency", call, turn, scored=scored)
-            made, spent = made + 1, spent + call.seconds
+    def _time_singles(self, times: Appender, turn: int, *, again: bool) -> None:
+        """This turn's part of the single texts; where all batches are made, others in place of those that lack."""
+        for request in self._singles.due_again() if again else self._singles.due(len(self._shares)):
+            call = self._call([request] if request else self.stand_ins.again(self._last, 1))
+            self._asked_alone |= {request.id} if request else set()
+            self._singles.note(self._keep(times, "latency", call, turn, scored=request is not None), again=again)
 
     def _time_sizes(self, times: Appender, turn: int, *, again: bool) -> None:
         """A call of every other size; where all batches are made, also of theirs, in place of those that lack."""
@@ -348,9 +335,6 @@ class CellGeneration:
         stood, repeats = len(stalled(whole)), self._repeats[size]
         return (len(whole) - stood < least or len(repeats) < stood) and sum(repeats) < protocol.again_seconds
 
-    def _lacks_singles(self) -> bool:
-        return len(self._single_seconds) < self.conditions.protocol.latency_texts[0]
-
     def _keep(
         self,
         times: Appender,
@@ -362,13 +346,14 @@ class CellGeneration:
         made: Sequence[SampleRecord] = (),
         scored: bool = True,
         phases: Mapping[str, float] | None = None,
-    ) -> None:
+    ) -> TimingRecord:
         """Write the line of a call; what is on disk is in memory too, so that it is not read again."""
         place = self._next(kind) if index is None else index
         counts = self.conditions.token_counts
-        self._append(times, record_of(kind, place, call, turn, counts, phases=phases or {}, scored=scored), made)
-        if kind == "latency":
-            self._single_seconds.append(call.seconds)
+        known = kind == "batch" and not self._asked_alone.isdisjoint(sample.id for sample in made)
+        timing = record_of(kind, place, call, turn, counts, phases=phases or {}, scored=scored, asked_before=known)
+        self._append(times, timing, made)
+        return timing
 
     def _next(self, kind: Kind) -> int:
         self._indices[kind] += 1

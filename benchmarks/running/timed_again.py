@@ -18,7 +18,9 @@ from benchmarks.running.generation import Conditions
 from benchmarks.running.stand_ins import StandIns
 from benchmarks.running.warming import warmed
 from benchmarks.timing.clock import Clock
-from benchmarks.timing.protocol import Call, timed, warm_up
+from benchmarks.timing.gpu_state import open_gpu
+from benchmarks.timing.protocol import Call, timed, wanted, warm_up
+from benchmarks.timing.surroundings import Watch
 
 
 @dataclass
@@ -41,7 +43,7 @@ class TimedAgain:
     _made: Counter[Kind] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.clock = Clock(self.conditions.device)
+        self.clock, self._watch = Clock(self.conditions.device), Watch(open_gpu(self.conditions.device))
         self.stand_ins = StandIns(self.requests, self.conditions.others, stream=f"process {self.process}")
 
     def warm_up(self) -> None:
@@ -55,19 +57,24 @@ class TimedAgain:
     def take_turn(self, turn: int, turns: int) -> Iterator[TimingRecord]:
         """A call of every size, as far as there is time, and single texts."""
         protocol = self.conditions.protocol
+        self._watch.busy_cores = self.clock.busy_outside()
         for size in self.sizes:
             if turn == 0 or self._spent[size] < protocol.again_seconds:
                 call = self._again(size)
                 self._spent[size] += call.seconds
                 yield self._record("sweep", call, turn)
-        for _ in range(math.ceil(protocol.latency_texts[0] / turns)):
-            yield self._record("latency", self._again(1), turn)
+        least, most = (math.ceil(texts / turns) for texts in (protocol.latency_texts[0], protocol.tail_texts))
+        made, spent, seconds = 0, 0.0, protocol.tail_seconds / turns if self.networks else 0.0
+        while wanted(made, spent, (least, most), seconds):
+            call = self._again(1)
+            made, spent = made + 1, spent + call.seconds
+            yield self._record("latency", call, turn)
 
     def _again(self, size: int) -> Call:
         return self._call(self.stand_ins.again(self.requests, size))
 
     def _call(self, requests: Sequence[Request]) -> Call:
-        return timed(self.system, self.networks, requests, self.setting, self.clock)
+        return self._watch.over(lambda: timed(self.system, self.networks, requests, self.setting, self.clock))
 
     def _record(self, kind: Kind, call: Call, turn: int) -> TimingRecord:
         self._made[kind] += 1

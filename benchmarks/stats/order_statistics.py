@@ -26,6 +26,14 @@ def quantile_limits(values: Sequence[float], share: float, level: float = LEVEL)
     return (values[low - 1], values[high - 1]) if low >= 1 and high <= n else None
 
 
+def fewest(share: float, level: float = LEVEL) -> int:
+    """How many values a quantile's limits take: so many that the chance that all lie on one side of it is small enough.
+
+    `share` is neither 0 nor 1.
+    """
+    return math.ceil(math.log((1 - level) / 2) / math.log(max(share, 1 - share)) - 1e-9)
+
+
 def _rank(n: int, share: float, tail: float) -> int:
     """The largest rank of which the chance that fewer than it lie below the quantile is at most `tail`; 0 for none."""
     below, rank = 0.0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +31,22 @@ def read(root: Path = Path("/")) -> CpuState:
 def _throttled(root: Path) -> float | None:
     for name, key, unit in _CGROUPS:
         try:
-            told = dict(line.split(maxsplit=1) for line in (root / name).read_text().splitlines())
-            return float(told[key]) * unit
-        except (OSError, ValueError, KeyError):
+            told = (root / name).read_text().partition(f"{key} ")[2]
+            return float(told.partition("\n")[0]) * unit
+        except (OSError, ValueError):
             continue
     return None
 
 
+@functools.cache
+def _heat_counts(folder: Path) -> tuple[Path, ...]:
+    """Looked for once, as it is read beside every timed call."""
+    return tuple(folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
+
+
 def _hot(folder: Path) -> int | None:
     counts = []
-    for path in folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
+    for path in _heat_counts(folder):
         try:
             counts.append(int(path.read_text()))
         except (OSError, ValueError):

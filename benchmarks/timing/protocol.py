@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from baselines.contract import Request, Sample, System
@@ -31,6 +31,7 @@ class Protocol:
         sweep_seconds: no further such call beyond the least is begun after so long.
         again_seconds: no further call in place of one that lacks or stalled is begun after so long.
         processes: processes of their own in which everything is timed besides.
+        tail_texts: single texts that each of those times at most; beyond the least none after `tail_seconds`.
     """
 
     warmups: tuple[int, int] = (1, 5)
@@ -46,17 +47,21 @@ class Protocol:
     sweep_seconds: float = 5.0
     again_seconds: float = 5.0
     processes: int = 0
+    tail_texts: int = 130  # with those of three processes, enough for the 99th percentile, and some to spare
+    tail_seconds: float = 20.0
 
 
 @dataclass(frozen=True)
 class Call:
-    """One timed call of `System.generate`."""
+    """One timed call of `System.generate`; what was seen beside it is as its record has it."""
 
     samples: tuple[Sample, ...]
     seconds: float
     calls: Mapping[str, int]
     device_seconds: float | None = None
     cpu_seconds: float | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
+    slowed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds_per_call(self) -> float:

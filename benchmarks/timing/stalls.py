@@ -1,7 +1,9 @@
 """Calls that stood still: a sleeping laptop, a throttled container, a machine that moved.
 
 Their excess on the wall is not explained by work of the process, so it is the machine's and not the system's. A system
-that is slow by its own work is never taken for one: that counts, and its spread is judged.
+that is slow by its own work is never taken for one: that counts, and its spread is judged. Waiting for a GPU is work
+here, for torch waits by spinning; the time between events on the device tells nothing, as a pause of the CPU between
+them makes it longer too.
 """
 
 from __future__ import annotations

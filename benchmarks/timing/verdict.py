@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from benchmarks.records import seals
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
@@ -13,7 +13,9 @@ from benchmarks.records.validity import LATENCY, calls_in, size_of, throughput
 from benchmarks.timing.audit.work import less_work
 from benchmarks.timing.protocol import per_network_call
 from benchmarks.timing.stalls import stalled
-from benchmarks.timing.surroundings import Surroundings as Surroundings
+from benchmarks.timing.surroundings import around, busy_outside
+
+OTHERS = "what other processes used"  # may not be known: where nobody tells, or of a time too short to tell
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,7 @@ class Evidence:
         size: how many texts the scored ones were made at once.
         networks: names of the system's networks; none: a floor.
         changed: texts that came out differently when an interrupted batch was made again.
-        busy_outside: cores that the process kept busy while nothing was asked of it, looked at now and then.
         unnamed: modules that ran though the system's networks do not contain them, by class.
-        surroundings: by kind of call ("latency", "batch", "sweep").
     """
 
     samples: Sequence[SampleRecord]
@@ -73,9 +73,7 @@ class Evidence:
     size: int
     networks: tuple[str, ...] = ()
     changed: int = 0
-    busy_outside: tuple[float, ...] = ()
     unnamed: tuple[str, ...] = ()
-    surroundings: Mapping[str, Surroundings] = field(default_factory=dict)
 
 
 def judge(evidence: Evidence, rules: Rules) -> Json:
@@ -98,16 +96,18 @@ def judge(evidence: Evidence, rules: Rules) -> Json:
         every = calls_in(timings, size, name)
         others = _other_texts(name, evidence, alone) if rules.exact else []
         reasons = [*_of_one(name, every, still, evidence, rules), *others, *less_work(name, timings, size), *whole]
+        beside = around([t for t in every if (t.kind, t.index) not in still], timings)
         counted = [timing for timing in every if (timing.kind, timing.index) not in still]
         quantities[name] = {
             "valid": not reasons,
             "reasons": reasons,
             "calls": len(counted),
             "spread": spread([_each(timing) for timing in _like(counted, size)]),
-            "other_load": _around(name, evidence, size).other_cpu,
+            "other_load": beside.other_cpu,
+            "unknown": [] if beside.everywhere else [OTHERS],
         }
     said = [f"{name}: {reason}" for name, found in quantities.items() for reason in found["reasons"]]
-    every_load = [s.other_cpu for s in evidence.surroundings.values() if s.other_cpu is not None]
+    every_load = [load for found in quantities.values() if (load := found["other_load"]) is not None]
     return {
         "valid": not said,
         "reasons": said,
@@ -136,7 +136,7 @@ def _of_one(
     least = rules.sweep_repeats if size not in (None, evidence.size) else rules.repeats
     reasons = []
     if len(calls) < least:
-        reasons.append(f"too few rounds: {len(calls)} timed calls, {least} are needed")
+        reasons.append(f"too few rounds: {len(calls)} timed call{'' if len(calls) == 1 else 's'}, {least} are needed")
     if (processes := len({timing.process for timing in calls})) < rules.processes:
         reasons.append(f"too few processes: {processes} timed it, {rules.processes} are needed")
     if (stood := len(every) - sum((t.kind, t.index) not in still for t in every)) > rules.stalled * len(every):
@@ -157,15 +157,15 @@ def _of_one(
             f"{rules.clocks:.0%} is allowed"
         )
     reasons += _warm(calls, middle, evidence, rules)
-    around = _around(name, evidence, evidence.size)
-    if around.other_cpu is not None and around.other_cpu > rules.load:
+    beside = around([t for t in every if (t.kind, t.index) not in still], evidence.timings)
+    if beside.other_cpu is not None and beside.other_cpu > rules.load:
         reasons.append(
-            f"not alone: other processes used {around.other_cpu:.0%} of the machine, {rules.load:.0%} is allowed"
+            f"not alone: other processes used {beside.other_cpu:.0%} of the machine, {rules.load:.0%} is allowed"
         )
-    if around.other_gpu_processes:
-        reasons.append(f"not alone: {around.other_gpu_processes} other processes were at work on the GPU")
-    if around.slowed_by:
-        reasons.append(f"slowed: {', '.join(around.slowed_by)}")
+    if beside.other_gpu_processes:
+        reasons.append(f"not alone: {beside.other_gpu_processes} other processes were at work on the GPU")
+    if beside.slowed_by:
+        reasons.append(f"slowed: {', '.join(beside.slowed_by)}")
     if evidence.networks and any(not sum(timing.calls.values()) for timing in calls):
         reasons.append("audit: no call of a network was counted, though the system has networks")
     if size is not None and (quicker := _faster_again(calls, rules)):
@@ -213,14 +213,16 @@ def _other_texts(name: str, evidence: Evidence, alone: Sequence[bool]) -> list[s
     if name == LATENCY and (differing := len(alone) - sum(alone)):
         reasons.append(f"audit: {differing} of {len(alone)} texts differ when generated alone")
     if name == throughput(evidence.size) and evidence.changed:
-        reasons.append(f"audit: {evidence.changed} texts differed when an interrupted batch was made again")
+        texts = "1 text" if evidence.changed == 1 else f"{evidence.changed} texts"
+        reasons.append(f"audit: {texts} differed when an interrupted batch was made again")
     return reasons
 
 
 def _of_the_whole(evidence: Evidence, rules: Rules) -> list[str]:
     """What speaks against every quantity."""
     reasons = []
-    busy = statistics.median(evidence.busy_outside) if evidence.busy_outside else 0.0
+    outside = busy_outside(evidence.timings)
+    busy = statistics.median(outside) if outside else 0.0
     if busy > rules.cores:
         reasons.append(f"audit: {busy:.1f} cores were busy while nothing was asked of the system")
     if evidence.unnamed:
@@ -232,11 +234,6 @@ def _made_alone(timings: Sequence[TimingRecord], texts: Mapping[str, str]) -> li
     """Of every single text that is scored too, whether it came out the same."""
     rows = [t for t in timings if t.kind == "latency" and t.ids[0] in texts and t.texts]
     return [t.texts == seals.texts_sha256([texts[t.ids[0]]]) for t in rows]
-
-
-def _around(name: str, evidence: Evidence, size: int) -> Surroundings:
-    kind = "latency" if name == LATENCY else "batch" if name == throughput(size) else "sweep"
-    return evidence.surroundings.get(kind, Surroundings())
 
 
 def _each(timing: TimingRecord) -> float:

@@ -8,9 +8,10 @@ from functools import partial
 
 from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
+from benchmarks.stats.order_statistics import fewest
 from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
-from reports.quantities import Quantity, latency, throughput
+from reports.quantities import Quantity, tail_latency, throughput
 from reports.table import Column, Table, TableCell
 from reports.tables import FOR_SCALE, grouped, speed_cells
 
@@ -45,7 +46,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
 
     for title, share in SHARES.items():
         column = Column(title, "ms", "lower", "Latency of one text")
-        quantity = partial(of, kind="latency", measure=latency, how=share)
+        quantity = partial(of, kind="latency", measure=tail_latency, how=share)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_doubts))
     for unit, title in (("words", "Words kept"), ("tokens", "Tokens kept")):
         column = Column(title, f"{unit}/s", "higher", "Throughput")
@@ -88,13 +89,18 @@ def _remarks(records: Sequence[Record]) -> tuple[str, ...]:
         "Tokens are those of the tokenizer that the systems of the run share, whatever a system writes with; words and "
         "tokens count up to the end of a text. Where the time goes was looked at in a batch of its own, without "
         "compiling or recording, which looking slows; it does not count in any speed. A cold start counts in none.",
+        "A latency is told with its interval or not at all: "
+        + ", ".join(f"“{title}” takes {fewest(share)} texts" for title, share in SHARES.items())
+        + ", timed alone.",
     ]
     if len(processes) > 1:
         said.append(f"Timed in {len(processes)} processes; intervals of throughput are over the choice of these.")
     if stalled:
         which = "call" if stalled == 1 else "calls"
+        of_these, count = ("its", "It counts") if stalled == 1 else ("their", "They count")
         said.append(
-            f"{stalled} {which} stood still, with next to no work done, and count for nothing; others replaced them."
+            f"{stalled} {which} stood still: more than half of the time beyond that of {of_these} like was no work of "
+            f"the system. {count} for nothing; others were made instead."
         )
     best = {r.header.cell.system: r.header.verdict["best_size"] for r in records if "best_size" in r.header.verdict}
     if best:

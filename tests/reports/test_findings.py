@@ -100,7 +100,7 @@ def test_a_doubtful_latency_does_not_void_a_good_throughput(fake_run, tmp_path):
     section = content.build(folder, folder / "report").sections[0]
     assert any(sentence.startswith("mdlm (steps-8) makes the most texts per second") for sentence in section.reading)
     latency, rate = next(row for row in section.glance.blocks[0].rows if row.title == "mdlm").cells[1:3]
-    assert latency.doubtful and "latency of one text not valid: stalls: 3 of 5 calls" in latency.notes
+    assert latency.doubtful and "not valid: stalls: 3 of 5 calls" in latency.notes
     assert not rate.doubtful and rate.mark == "best"
 
 

@@ -252,7 +252,11 @@ def test_dtype_capture_and_sweep_are_for_all(planned: Make) -> None:
     cell = planned("sweep=8,512,8").cells[0].cell
     assert (cell.sweep, cell.dtype) == ((8, 512), "float32")
     assert planned("dtype=bfloat16").cells[0].cell.dtype == "bfloat16"
-    for given, said in (("sweep=0", "at least 1"), ("dtype=float16", "bfloat16"), ("sweep=x", "sweep")):
+    for given, said in (
+        ("sweep=0", "at least 1"),
+        ("dtype=float16", "bfloat16"),
+        ("sweep=bst", "or 'best', to search"),
+    ):
         with pytest.raises(UserError, match=said):
             planned(given)
     detox = gather({"task": "detox", "system": "cosmos,gpt2"}, ["capture=compile"])

@@ -73,6 +73,9 @@ def test_what_a_line_says_since_schema_6_is_sealed_and_older_lines_keep_their_se
         ("phases", {"network": 0.5}),
         ("kept", {"words": 7}),
         ("texts", seals.texts_sha256(["a text"])),
+        ("asked_before", True),
+        ("beside", {"watched": 1.5}),
+        ("slowed", {"power cap": 0.5}),
     ):
         changed = dataclasses.replace(plain, **{name: value})
         assert seals.timing_seal(changed, []) != seals.timing_seal(plain, []), name

@@ -31,6 +31,7 @@ def test_three_processes_time_again_and_score_nothing(planned: Make, quiet: Any,
             assert {timing.kind for timing in own} == {"sweep", "latency"}
             assert {len(timing.ids) for timing in own} == {1, 4, 10}
             assert {timing.round for timing in own} == set(range(5))
+            assert all({"watched", "busy_cores"} <= set(timing.beside) for timing in own)
         indices = [(timing.kind, timing.index) for timing in record.timings]
         assert len(indices) == len(set(indices))
         reasons = record.header.verdict["quantities"][throughput(10)]["reasons"]

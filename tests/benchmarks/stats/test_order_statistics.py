@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.stats.order_statistics import quantile, quantile_limits
+from benchmarks.stats.order_statistics import fewest, quantile, quantile_limits
 
 
 def test_quantiles_lie_between_neighbours() -> None:
@@ -27,6 +27,13 @@ def test_high_quantiles_need_many() -> None:
     assert quantile_limits([float(n) for n in range(35)], 0.9) is None
     assert quantile_limits([float(n) for n in range(100)], 0.99) is None
     assert quantile_limits([float(n) for n in range(400)], 0.99) is not None
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.5, 6), (0.9, 36), (0.1, 36), (0.99, 368)])
+def test_so_many_and_no_fewer_have_limits(share: float, count: int) -> None:
+    values = [float(n) for n in range(count)]
+    assert fewest(share) == count
+    assert quantile_limits(values, share) is not None and quantile_limits(values[1:], share) is None
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.5, 25), (0.9, 60), (0.9, 200)])

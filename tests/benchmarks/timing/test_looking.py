@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +13,15 @@ import torch
 from fake_nvml import FakeNvml
 from simulated import Machine
 
+from benchmarks.records.schema import TimingRecord
+from benchmarks.running.cell_timing import record_of
 from benchmarks.timing import cpu_state, preparation, surroundings
 from benchmarks.timing.cpu_state import CpuState
 from benchmarks.timing.gpu_state import open_gpu
 from benchmarks.timing.phases import can_look, looking, uncaptured
 from benchmarks.timing.preparation import preparation as watched
-from benchmarks.timing.surroundings import Surroundings, Watch
+from benchmarks.timing.protocol import Call
+from benchmarks.timing.surroundings import Surroundings, Watch, around
 
 
 class Takes(torch.nn.Module):
@@ -148,27 +152,37 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
 
 
+def recorded(watch: Watch, work: Callable[[], None], kind: Any = "batch", index: int = 0) -> TimingRecord:
+    """The record of a call that does something."""
+
+    def make() -> Call:
+        work()
+        return Call((), 1.0, {})
+
+    return record_of(kind, index, watch.over(make), 0, None)
+
+
 def test_what_slows_a_machine_is_told_of_the_calls_it_slowed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     states = iter([CpuState(0.0, 1), CpuState(0.01, 1), CpuState(1.0, 1), CpuState(2.0, 2)])
     monkeypatch.setattr(surroundings.cpu_state, "read", lambda: next(states))
     watch = Watch()
-    with watch.over("latency"):
-        machine.work(10.0)
+    quiet = recorded(watch, lambda: machine.work(10.0), "latency")
     machine.others = 0.5
-    with watch.over("batch"):
-        machine.work(10.0)
-    assert watch.surroundings() == {
-        "latency": Surroundings(0.0, None, ()),
-        "batch": Surroundings(0.25, None, ("heat of the CPU", "the container's share of the CPU")),
-    }
+    slowed = recorded(watch, lambda: machine.work(10.0))
+    every = [quiet, slowed]
+    assert around([quiet], every) == Surroundings(0.0, None, ())
+    assert around([slowed], every) == Surroundings(0.25, None, ("heat of the CPU", "the container's share of the CPU"))
+    assert around(every, every).other_cpu == 0.125
 
 
 def test_of_a_short_time_nothing_is_said_of_others(machine: Machine) -> None:
     machine.others = 1.0
-    watch = Watch()
-    with watch.over("latency"):
-        machine.work(0.2)
-    assert watch.surroundings()["latency"].other_cpu is None
+    short = recorded(Watch(), lambda: machine.work(0.2))
+    assert around([short], [short]) == Surroundings(None, None, (), everywhere=False)
+    many = [recorded(Watch(), lambda: machine.work(0.002), index=n) for n in range(200)]
+    assert around(many, many).other_cpu is None  # 0.4 s, but each of 200 counts may be off
+    longer = [recorded(Watch(), lambda: machine.work(0.02), index=n) for n in range(200)]
+    assert around(longer, longer).other_cpu == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +200,11 @@ def test_a_gpu_that_is_slowed_or_shared_is_told(
     monkeypatch.setitem(surroundings.os.environ, "CUDA_VISIBLE_DEVICES", "0")
     nvml: Any = FakeNvml(reasons=reasons, processes=(11, 12))
     watch = Watch(open_gpu("cuda", nvml))
-    with watch.over("batch"):
+
+    def work() -> None:
         machine.work(10.0)
         nvml.violations = {0: 2_000_000_000 + throttled, 1: 0}
-    found = watch.surroundings()["batch"]
+
+    call = recorded(watch, work)
+    found = around([call], [call])
     assert (found.other_gpu_processes, found.slowed_by) == (2, told)

@@ -16,7 +16,7 @@ from benchmarks.timing import probes
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad, counting, measure
 from benchmarks.timing.protocol import Call, Protocol, batches, shares, timed, wanted, warm_up
-from benchmarks.timing.verdict import Evidence, Rules, Surroundings, doubted, judge, spread
+from benchmarks.timing.verdict import OTHERS, Evidence, Rules, doubted, judge, spread
 
 
 def test_calls_of_modules_are_counted_and_hooks_removed() -> None:
@@ -156,6 +156,24 @@ def test_steady_timings_of_the_same_texts_are_valid() -> None:
 ALL = "all quantities"
 
 
+def beside(kind: str, *cores: float, slowed: dict[str, float] | None = None, **seen: float) -> list[TimingRecord]:
+    """The good timings with what was seen beside the calls of a kind, in one turn for each number of busy cores."""
+    return [
+        replace(
+            t,
+            round=t.index,
+            beside={"watched": 1.0, **seen, **({"busy_cores": cores[t.index % len(cores)]} if cores else {})},
+            slowed=slowed or {},
+        )
+        if t.kind == kind
+        else t
+        for t in GOOD
+    ]
+
+
+HALF = {"others": 50.0, "available": 100.0}
+
+
 @pytest.mark.parametrize(
     ("rows", "more", "quantity", "said"),
     [
@@ -164,17 +182,11 @@ ALL = "all quantities"
         ([*timings("batch", [1, 1, 1.5, 1.6, 1.9]), *GOOD[5:]], {}, BATCHES, "unsteady: timings spread by 40%"),
         ([replace(t, texts="0") for t in GOOD], {}, LATENCY, "audit: 5 of 5 texts differ when generated alone"),
         (GOOD, {"changed": 3}, BATCHES, "audit: 3 texts differed when an interrupted batch was made again"),
-        (GOOD, {"busy_outside": (0.0, 0.9, 0.8)}, ALL, "audit: 0.8 cores were busy"),
+        (beside("batch", 0.0, 0.9, 0.8, 0.8, 0.9), {}, ALL, "audit: 0.8 cores were busy"),
         (GOOD, {"unnamed": ("Linear",)}, ALL, "audit: modules ran that its networks do not contain: Linear"),
-        (GOOD, {"surroundings": {"batch": Surroundings(0.5)}}, BATCHES, "not alone: other processes used 50%"),
-        (GOOD, {"surroundings": {"latency": Surroundings(0.5)}}, LATENCY, "not alone: other processes used 50%"),
-        (
-            GOOD,
-            {"surroundings": {"batch": Surroundings(None, 2)}},
-            BATCHES,
-            "not alone: 2 other processes were at work",
-        ),
-        (GOOD, {"surroundings": {"batch": Surroundings(slowed_by=("power cap",))}}, BATCHES, "slowed: power cap"),
+        (beside("batch", **HALF), {}, ALL, "not alone: other processes used 50%"),  # all that is known of the process
+        (beside("batch", gpu_processes=2.0), {}, BATCHES, "not alone: 2 other processes were at work"),
+        (beside("batch", slowed={"power cap": 0.06}), {}, BATCHES, "slowed: power cap"),
         ([replace(t, calls={"network": 0}) for t in GOOD], {}, ALL, "audit: no call of a network was counted"),
         (GOOD, {"rules": Rules(processes=4)}, ALL, "too few processes: 1 timed it, 4 are needed"),
     ],
@@ -191,6 +203,42 @@ def test_each_reason_is_said_of_what_it_concerns(
             assert f"{name}: {found['reasons'][0]}" in verdict["reasons"]
         else:
             assert found["valid"] and found["reasons"] == []
+
+
+def seen(timing: TimingRecord, others: float, **more: Any) -> TimingRecord:
+    return replace(timing, beside={"watched": 10.0, "others": others, "available": 100.0}, **more)
+
+
+def test_what_was_seen_beside_a_quantity_is_of_its_own_calls() -> None:
+    """Whatever kind of call they are: a batch that was asked alone has others of another kind in its place."""
+    rows = [seen(t, 50.0 if t.kind == "sweep" else 0.0) for t in [*timings("sweep", [1.0] * 5), *GOOD[5:]]]
+    verdict = judged(rows)
+    assert verdict["quantities"][BATCHES]["reasons"] == [
+        "not alone: other processes used 50% of the machine, 20% is allowed"
+    ]
+    assert verdict["quantities"][LATENCY]["valid"]
+    assert (verdict["quantities"][BATCHES]["other_load"], verdict["quantities"][LATENCY]["other_load"]) == (0.5, 0.0)
+
+
+def test_one_busy_process_of_four_is_not_averaged_away() -> None:
+    rows = [seen(t, 40.0 if p == 2 else 0.0, process=p, index=t.index + 5 * p) for t in GOOD for p in range(4)]
+    assert sum(t.beside["others"] for t in rows) < Rules().load * sum(t.beside["available"] for t in rows)
+    assert judged(rows)["quantities"][BATCHES]["other_load"] == 0.4
+    assert not judged(rows)["valid"]
+
+
+def test_a_stalled_call_says_nothing_of_those_that_count() -> None:
+    stood = seen(replace(GOOD[4], seconds=20.0, cpu_seconds=1.0), 90.0)
+    rows = [*(seen(t, 0.0) for t in [*GOOD[:4], *timings("sweep", [1.0])]), stood, *(seen(t, 0.0) for t in GOOD[5:])]
+    assert judged(rows)["quantities"][BATCHES]["other_load"] == 0.0
+
+
+def test_what_is_not_known_is_said() -> None:
+    assert judged(GOOD)["quantities"][BATCHES]["unknown"] == [OTHERS]
+    known = [seen(t, 0.0) for t in GOOD]
+    assert judged(known)["quantities"][BATCHES]["unknown"] == []
+    of_one = [replace(t, process=1, index=t.index + 5) for t in GOOD]
+    assert judged(sorted([*known, *of_one], key=lambda t: t.kind))["quantities"][BATCHES]["unknown"] == [OTHERS]
 
 
 def test_another_reason_doubts_everything() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from benchmarks.records.dataframes import read_run
@@ -11,6 +12,7 @@ from benchmarks.records.schema import TimingRecord
 from reports import content
 from reports.costs import detail
 from reports.panels import panels
+from reports.quantities import latency, tail_latency
 
 
 def told(fake_run, verdict=None, processes=(0,)):
@@ -49,8 +51,9 @@ def test_a_new_record_tells_more_of_its_speed(fake_run, tmp_path):
     shown = cells(section.speed)
     [entry, *_] = panels(read_run(folder).records)[0].trained
     assert shown["Half of texts within"].value == pytest.approx(entry.latency.value)
-    assert shown["90 %"].value >= shown["Half of texts within"].value
-    assert shown["99 %"].interval == ""  # too few texts for one
+    assert shown["Half of texts within"].interval
+    assert not {"90 %", "99 %"} & set(shown)  # too few texts for an interval
+    assert "“99 %” takes 368 texts" in " ".join(section.speed.remarks)
     assert shown["Words kept"].value == pytest.approx(8 * entry.throughput.value)
     assert shown["Tokens kept"].value == pytest.approx(10 * entry.throughput.value)
     assert (shown["Calls"].text, shown["Decoder"].text, shown["Load"].text) == ("75", "25", "1.50")
@@ -72,7 +75,7 @@ def test_a_doubted_latency_is_doubted_here_too_and_rates_are_not(fake_run, tmp_p
     verdict = {"valid": False, "reasons": ["latency: stalls"], "quantities": {"latency": doubt, "throughput@10": good}}
     records = read_run(told(fake_run, verdict).write(tmp_path / "run")).records
     shown = cells(detail.table(panels(records)[0]))
-    assert shown["90 %"].doubtful and not shown["Words kept"].doubtful
+    assert shown["Half of texts within"].doubtful and not shown["Words kept"].doubtful
 
 
 def test_stalls_the_best_size_and_processes_are_said(fake_run, tmp_path):
@@ -93,3 +96,21 @@ def test_stalls_the_best_size_and_processes_are_said(fake_run, tmp_path):
     rates = [texts / seconds for texts, seconds in sums.values()]
     speed = panel.entries[0].throughput
     assert len(rates) == 3 and speed.low < min(rates) and speed.high > max(rates)  # Student's t with two degrees
+
+
+def test_a_latency_of_few_texts_says_how_many_it_takes():
+    timed = pd.DataFrame({"seconds": [0.1] * 35})
+    found = tail_latency(timed, 0.9)
+    assert found.value is None
+    assert found.reason == "too few: 35 texts were timed alone, 36 are needed for an interval"
+    assert tail_latency(timed[:1], 0.99).reason.startswith("too few: 1 text was timed alone, 368 are")
+    assert tail_latency(pd.DataFrame({"seconds": [0.1] * 36}), 0.9).low == pytest.approx(100.0)
+
+
+def test_calls_of_one_process_share_its_luck():
+    rows = [(process, 0.1 * (1 + 0.2 * process)) for process in range(4) for _ in range(100)]
+    timed = pd.DataFrame(rows, columns=["process", "seconds"])
+    found, alone = latency(timed), latency(timed[["seconds"]])
+    assert found.value == alone.value
+    assert found.low < alone.low and found.high > alone.high  # four observations, not 400
+    assert found.low < 100 and found.high > 160
