@@ -60,7 +60,7 @@ from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.loop import Loss, TrainingConfig, TrainingStage
 
-TUNED = replace(NANO, learning_rate=2e-3, batch_size=8)
+TUNED = replace(NANO, learning_rate=4e-3)
 DECODER_TIMES = 0.15  # the decoder is trained on states noised up to this t
 END_TIME = 0.01  # where the authors' sampling stops; Cosmos's stops at 0.05, with less noise for its smaller d
 
