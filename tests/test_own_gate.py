@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from benchmarks.metrics.core import selection
 from benchmarks.planning import gate_margins
 from benchmarks.planning.run_config import read_config
 from benchmarks.records import seals, store
+from benchmarks.records.archive import unpacked
 from benchmarks.records.files import Appender
 from benchmarks.records.schema import SampleRecord
 from benchmarks.running import scoring
@@ -80,8 +81,7 @@ def one_call_more(sample: SampleRecord) -> SampleRecord:
 
 def judged(folder: Path, system: str, damage: Damage) -> GateResult:
     """The baseline with the samples of one system damaged and scored again, against the baseline."""
-    with tarfile.open(ARCHIVE) as packed:
-        packed.extractall(folder, filter="data")
+    shutil.copytree(unpacked(ARCHIVE), folder, dirs_exist_ok=True)
     run = folder / "baseline"
     for header in store.read_headers(run):
         if header.cell.system == system:

@@ -69,7 +69,7 @@ def unpacked(archive: Path) -> Path:
     make_folder(partial, StoreError)
     try:
         with tarfile.open(archive) as packed:
-            packed.extractall(partial, filter="data")  # nothing outside the folder, no devices, no odd permissions
+            _extract(packed, partial)
         partial.rename(home)
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -77,6 +77,21 @@ def unpacked(archive: Path) -> Path:
             return home
         raise UserError(refused) from error
     return home
+
+
+def _extract(packed: tarfile.TarFile, folder: Path) -> None:
+    """Write nothing outside the folder, no devices, no odd permissions.
+
+    The first releases of Python 3.11 have no filters: there, whatever is neither a file nor a folder is refused.
+    """
+    if hasattr(tarfile, "data_filter"):
+        packed.extractall(folder, filter="data")
+        return
+    for member in packed.getmembers():
+        inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} is not a file or folder of the archive's own")
+    packed.extractall(folder)
 
 
 def _below(place: Path) -> tuple[list[Path], list[Path]]:

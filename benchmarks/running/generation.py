@@ -20,12 +20,12 @@ from benchmarks.records.files import Appender, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord
 from benchmarks.records.validity import calls_in, throughput
 from benchmarks.running.auditing.checks import in_a_run
-from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_timing import Kind, TokenCounts, record_of
 from benchmarks.running.sample_records import check_answers, differ, sample_records, stays
 from benchmarks.running.single_texts import SingleTexts
+from benchmarks.running.sizes.batch_size import TooMany
+from benchmarks.running.sizes.warming import sizes_that_fit, warmed
 from benchmarks.running.stand_ins import StandIns
-from benchmarks.running.warming import sizes_that_fit, warmed
 from benchmarks.timing import memory, verdict
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.gpu_state import open_gpu

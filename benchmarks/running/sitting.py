@@ -16,10 +16,10 @@ from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
 from benchmarks.records.schema import Network
 from benchmarks.running import fresh_processes, probing, seating
-from benchmarks.running.batch_size import TooMany
 from benchmarks.running.cell_status import CellStatus, ProgressReporter, label
 from benchmarks.running.generation import CellGeneration
 from benchmarks.running.likelihoods import TargetLikelihoods
+from benchmarks.running.sizes.batch_size import TooMany
 from benchmarks.timing import memory, probes
 from cosmos.text.round_trip import RoundTrip
 

@@ -15,8 +15,8 @@ from benchmarks.records.schema import TimingRecord
 from benchmarks.running import seating
 from benchmarks.running.cell_timing import Kind, record_of
 from benchmarks.running.generation import Conditions
+from benchmarks.running.sizes.warming import warmed
 from benchmarks.running.stand_ins import StandIns
-from benchmarks.running.warming import warmed
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.gpu_state import open_gpu
 from benchmarks.timing.protocol import Call, timed, wanted, warm_up

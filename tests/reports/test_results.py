@@ -37,7 +37,7 @@ def test_the_frames_beside_it(fake_run, tmp_path):
     means = frame.samples.groupby("cell")["J"].mean()
     values = frame[frame["metric"] == "J"].set_index("cell")["value"]
     pd.testing.assert_series_equal(means, values.loc[means.index], check_names=False)
-    assert set(frame.timings["kind"]) == {"warmup", "batch", "latency"}
+    assert set(frame.timings["kind"]) == {"batch", "latency"}
     assert frame.timings[frame.timings["kind"] == "batch"].groupby("cell")["texts"].sum().eq(60).all()
     assert len(frame.training) == 6, "settings share a training, seeds and systems do not"
     assert set(frame.training["seconds"]) == {61.25, 62.25}

@@ -6,6 +6,7 @@ What is scaled here is scaled by factors of a hundred, so that no load of the ma
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,8 @@ def folder(tmp_path: Path) -> Path:
 
 def measured(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder), "--benchmark-only", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder.parents[1])
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder.parents[1], env=environment)
 
 
 def changed(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:

@@ -109,6 +109,6 @@ def test_the_verb_carries_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert study_verb.main(arguments) == 0
     [((choices, stages), more)] = seen
     assert choices.system == ("cosmos-8x32", "cosmos-fullx32") and choices.seeds == 2
-    assert stages == ("fit", "generate", "score") and more == {"fresh": True}
+    assert stages == ("fit", "generate", "score") and more == {"fresh": True, "track": None}
     with pytest.raises(UserError, match="The following arguments are required: --latents"):
         parse(parser, ["--task", "story"])

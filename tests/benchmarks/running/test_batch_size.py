@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.running.batch_size import CALLS, TooMany, best_size
+from benchmarks.running.sizes.batch_size import CALLS, TooMany, best_size
 from benchmarks.timing.protocol import Call
 
 

@@ -15,7 +15,7 @@ from benchmarks.tuning.space import Point, TrialGrid
 
 TEXT = """
 [every]
-points = [{learning_rate = 2e-3, batch_size = 8, dropout = 0.1}]
+points = [{learning_rate = 5e-3, batch_size = 8, dropout = 0.1}]
 
 [gpt2]
 "more decay" = {"training.weight_decay" = 0.1}
@@ -33,7 +33,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_a_file_gives_points_for_all_and_for_one(tmp_path: Path) -> None:
     points = further_points.read(written(tmp_path, TEXT))
-    assert points.every == (Point(2e-3, 8, 0.1),)
+    assert points.every == (Point(5e-3, 8, 0.1),)
     assert points.own["mdlm"] == {"slow EMA": {"training.ema_decay": 0.995}}
 
 
@@ -42,7 +42,7 @@ def test_candidates_are_the_grid_and_what_is_beside_it(tmp_path: Path) -> None:
     choices = trial.judged_data(Choices(task="detox", device="cpu", changes={"budget": "2steps"}), 4)
     search = protocol._Search(choices, GRID, "exact_j", 4, tmp_path, lambda _: None, points)
     assert [candidate.name for candidate in search.candidates("gpt2")] == [
-        protocol.AS_IT_STANDS, "lr0.001-batch8-dropout0", "lr0.002-batch8-dropout0.1", "more decay",
+        protocol.AS_IT_STANDS, "lr0.001-batch8-dropout0", "lr0.005-batch8-dropout0.1", "more decay",
     ]  # fmt: skip
     decayed = search.cell("gpt2", search.candidates("gpt2")[-1]).cell.recipe
     assert decayed["training"]["weight_decay"] == 0.1

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from baselines.contract import Request
-from benchmarks.running.batch_size import TooMany, best_size
+from benchmarks.running.sizes.batch_size import TooMany, best_size
 from benchmarks.timing import memory
 from benchmarks.timing.protocol import Call, Protocol, warm_up
 
