@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +41,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "no:xdist",
         "--benchmark-json=out.json",
     ]
+    # A worker of xdist measures nothing, and tells its children by the environment.
+    alone = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
     subprocess.run(
-        [*words, "-c", "/dev/null", "--rootdir=.", "test_small.py"], cwd=folder, check=True, capture_output=True
-    )
+        [*words, "-c", "/dev/null", "--rootdir=.", "test_small.py"],
+        cwd=folder, check=True, capture_output=True, env=alone,
+    )  # fmt: skip
     return json.loads((folder / "out.json").read_text())
 
 
