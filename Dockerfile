@@ -14,7 +14,7 @@ ARG CPU_INDEX
 RUN test -n "$CPU_INDEX" || { echo "Name the index of the CPU wheels: --build-arg CPU_INDEX=URL."; exit 2; }
 RUN pip install -c constraints.txt --index-url "$CPU_INDEX" torch \
     && pip install -c constraints.txt .
-WORKDIR /work
+WORKDIR /bench
 ENTRYPOINT ["cosmos-bench"]
 
 FROM base AS cuda
@@ -23,5 +23,5 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 RUN pip install -c constraints.txt .
-WORKDIR /work
+WORKDIR /bench
 ENTRYPOINT ["cosmos-bench"]

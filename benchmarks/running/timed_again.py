@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from baselines.contract import Request, System
@@ -51,7 +52,7 @@ class TimedAgain:
         groups, protocol = [self.requests[: self.sizes[0]]], self.conditions.protocol
         warmed(lambda group: self._call(self.stand_ins.like(group)), groups, self.requests, protocol)
         for size in self.sizes[1:]:
-            for _ in warm_up(lambda size=size: self._again(size), protocol):  # type: ignore[misc]
+            for _ in warm_up(partial(self._again, size), protocol):
                 pass
 
     def take_turn(self, turn: int, turns: int) -> Iterator[TimingRecord]:

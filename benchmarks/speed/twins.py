@@ -6,27 +6,22 @@ Both time the same number of calls right after each other, and who is first chan
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from baselines.contract import UserError
 from benchmarks.records import environment
 from benchmarks.records.schema import Json
 from benchmarks.records.validity import LATENCY, throughput
 from benchmarks.stats.ratios import log_ratios
-from benchmarks.timing import noise_floor
+from benchmarks.timing import line_process, noise_floor
+from benchmarks.timing.line_process import LineProcess
 from benchmarks.timing.noise_floor import NoiseFloor
 
 TWIN = (sys.executable, "-m", "benchmarks.speed.twin_process")
-_SHOWN = 300  # characters of what went wrong
 
 
 @dataclass(frozen=True)
@@ -77,52 +72,26 @@ class TwinPair:
 class Twin:
     """A process that waits to be asked."""
 
-    def __init__(self, process: subprocess.Popen[str], said: Any) -> None:
-        self._process, self._said = process, said
+    def __init__(self, process: LineProcess) -> None:
+        self._process = process
 
     def begin(self, job: Json) -> None:
         """Tell it what to build; `wait` is over when it has."""
-        self._send(job)
+        self._process.tell(job)
 
     def wait(self) -> None:
-        assert self._receive() == {"ready": True}
+        assert self._process.answer() == {"ready": True}
 
     def seconds(self, size: int, calls: int) -> float:
         """How long so many calls for so many texts took."""
-        self._send({"size": size, "calls": calls})
-        return float(self._receive()["seconds"])
-
-    def _send(self, row: Json) -> None:
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # what it said before it ended is told when it should answer
-            self._process.stdin.write(json.dumps(row) + "\n")
-            self._process.stdin.flush()
-
-    def _receive(self) -> Json:
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            self._said.seek(0)
-            lines = self._said.read().decode(errors="replace").strip().splitlines()
-            why = lines[-1][:_SHOWN] if lines else f"exit code {self._process.wait()}"
-            raise UserError(f"What is timed against itself did not run ({why}).")
-        found: Json = json.loads(answer)
-        return found
+        return float(self._process.ask({"size": size, "calls": calls})["seconds"])
 
 
 @contextmanager
 def started(command: Sequence[str] = TWIN) -> Iterator[Twin]:
     """A process of its own, which ends with the block."""
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(
-            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
-        ) as process,
-    ):
-        try:
-            yield Twin(process, said)
-        finally:
-            process.kill()
+    with line_process.started(command, "What is timed against itself did not run") as process:
+        yield Twin(process)
 
 
 def pairs(

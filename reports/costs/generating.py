@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.schema import Json
@@ -35,7 +36,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
         (Column("Operations of a text", "FLOP", "lower", "Compute"), _flops, "flops", lambda e: ()),
         (Column("Share of the ceiling", "%", "higher", "Compute"), _share, "ceiling", _share_doubts),
     ):
-        headed, plain = plain_cells(panel, column, lambda entry, figure=figure: _mean(figure(entry)))  # type: ignore[misc]
+        headed, plain = plain_cells(panel, column, partial(_mean, figure))
         columns.append(headed)
         cells.append({e.key: _cell(e, plain[e.key], name, column.title, doubts(e)) for e in panel.trained})
     tracks = (
@@ -97,7 +98,9 @@ def _share_doubts(entry: Entry) -> tuple[str, ...]:
     return (*entry.throughput_doubts, *((_BEYOND,) if more else ()))
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(figure: Figure, entry: Entry) -> float | None:
+    """Over the entry's seeds."""
+    values = figure(entry)
     return statistics.fmean(values) if values else None
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from baselines.contract import CallCount, Request, Sample, System
@@ -191,7 +192,7 @@ def repeats(
         if first and clock.now() - began > most:
             break
         for took in (first, again):
-            took.append(clocked(clock, lambda group=group: system.generate(group, setting))[1])  # type: ignore[misc]
+            took.append(clocked(clock, partial(system.generate, group, setting))[1])
     findings = []
     for check, some, said in (
         ("repeats", again, "asked again, requests take {:.0%} of the time they took first"),
@@ -224,7 +225,7 @@ def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequ
         side: list[tuple[float, float]] = []
         for request in requests:
             with counting(networks) as calls:
-                flops = measure_flops(lambda one=request: system.generate([one], eager))  # type: ignore[misc]
+                flops = measure_flops(partial(system.generate, [request], eager))
             side.append((sum(calls.values()), flops))
         sides.append(side)
     for place, what in enumerate(("network calls", "FLOPs")):

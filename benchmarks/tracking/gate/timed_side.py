@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def prepared(job: Mapping[str, Any]) -> tuple[Callable[..., float], str]:
         return took
 
     for size in job["sizes"]:
-        warm_up(lambda size=size: seconds(size))  # type: ignore[misc]
+        warm_up(partial(seconds, size))
     return seconds, str(Path(benchmarks.__file__).resolve().parents[1])
 
 
