@@ -42,10 +42,11 @@ def of_metric(history: History, metric: str) -> HistoryFigure:
         grid = figure.subplots(len(asked), len(machines), squeeze=False, sharex=True, sharey="row")
         drawn = 0
         for row, task in zip(grid, asked, strict=True):
+            names = _names([each for each in every if each.line.asked == task and each.line.machine in machines])
             for axes, machine in zip(row, machines, strict=True):
                 here = [each for each in every if (each.line.asked, each.line.machine) == (task, machine)]
                 title = " · ".join(part for part in (task, machine) if part)
-                drawn += _draw(axes, title, here, history.codes, 3 if len(machines) == 1 else 2)
+                drawn += _draw(axes, title, here, names, history.codes, 3 if len(machines) == 1 else 2)
             line = every[0].line
             better = f" ({line.direction} is better)" if line.direction != "none" else ""
             row[0].set_ylabel(printable(f"{metric}{f', {line.unit}' if line.unit else ''}{better}"))
@@ -109,15 +110,28 @@ def _first(counted: Counter[str], most: int) -> list[str]:
     return sorted(name for name, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:most])
 
 
-def _draw(axes: Axes, title: str, every: Sequence[Series], codes: Sequence[str], columns: int) -> int:
+def _in_order(every: Sequence[Series]) -> list[Series]:
+    """Those that changed first."""
+    return sorted(every, key=lambda each: (not each.changes, -len(each.points), each.line, each.points[0].place))
+
+
+def _names(every: Sequence[Series]) -> list[str]:
+    """The entries of a row, whose places decide their colours and marks on all machines."""
+    return list(dict.fromkeys(_short(each) for each in _in_order(every)))
+
+
+def _draw(
+    axes: Axes, title: str, every: Sequence[Series], names: Sequence[str], codes: Sequence[str], columns: int
+) -> int:
     """Draw the series of one machine, those that changed first, under `columns` of names. Returns how many."""
     _ticks(axes, codes)
-    order = sorted(every, key=lambda each: (not each.changes, -len(each.points), each.line, each.points[0].place))
-    names = list(dict.fromkeys(_short(each) for each in order))[:MOST_LINES]
-    drawn = [each for each in order if _short(each) in names]
+    order = _in_order(every)
+    shown = _names(every)[:MOST_LINES]
+    drawn = [each for each in order if _short(each) in shown]
     for each in drawn:
         number = names.index(_short(each))
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        colour = COLOURS[number % len(COLOURS)]
+        marker = MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
         places, values = [p.place for p in each.judged], [p.value for p in each.judged]
         first = each is next(other for other in drawn if _short(other) == names[number])
         label = printable(textwrap.shorten(names[number], 28, placeholder=" …")) if first else "_"
