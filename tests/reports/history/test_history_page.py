@@ -141,3 +141,16 @@ def test_an_answer_is_columns_with_numbers_to_the_right() -> None:
     assert terminal.rows(["metric", "n"], [["exact_j", 2], [None, 10], ["a\nb", None]]).splitlines() == [
         "metric    n", "exact_j   2", "         10", "a b",
     ]  # fmt: skip
+
+
+def test_an_entry_has_one_colour_on_all_machines() -> None:
+    """Also where another machine has entries besides, which come first."""
+    from dataclasses import replace
+
+    first, second = (each for each in history(series=1, changed=False).series)
+    besides = replace(second, line=replace(second.line, system="a"), points=second.points[:12])
+    both = replace(history(), series=(first, besides, replace(second, points=second.points[:3])))
+    drawn = figure.of_metric(both, "metric 0").svg
+    lines = re.findall(r'<path d="M [^"]*(?:L [^"]*)+" clip-path="[^"]*" style="fill: none; stroke: (#\w{6})', drawn)
+    series = [colour for colour in lines if colour in figure.COLOURS]
+    assert series == [figure.COLOURS[0], figure.COLOURS[1], figure.COLOURS[0]]
