@@ -29,8 +29,8 @@ LAYERS = {
         "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
-        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
+        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
         "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip

@@ -226,7 +226,12 @@ def test_records_are_what_the_fake_wrote(fake_run, tmp_path):
     header, samples, timings, scores = fake_run.cells[0]
     read = read_run(fake_run.write(tmp_path / "run")).records[0]
     assert set(read.header.files) == {"samples.jsonl", "timings.jsonl"}
-    assert read == Record(replace(header, files=read.header.files), tuple(samples), tuple(timings), tuple(scores))
+    assert read == Record(
+        replace(header, files=read.header.files, titles=read.header.titles),
+        tuple(samples),
+        tuple(timings),
+        tuple(scores),
+    )
 
 
 def cell_of(table, system, title):
