@@ -56,6 +56,7 @@ def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
     )  # fmt: skip
     templates.filters["shown"] = printable
     metrics = {each.line.metric for each in history.series}
+    titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}
     return templates.get_template("history.html").render(
         history=history,
         sentence=text.sentence(history),
@@ -63,6 +64,8 @@ def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
         changes=[(text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed],
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
-        figures=[(name, Markup(picture.themed), picture.caption) for name, picture in pictures.items()],
+        figures=[
+            (titles.get(name, name), Markup(picture.themed), picture.caption) for name, picture in pictures.items()
+        ],
         more=max(0, len(metrics) - MOST_FIGURES),
     )

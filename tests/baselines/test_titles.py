@@ -57,6 +57,7 @@ def test_records_that_say_nothing_of_the_recipe_are_called_by_the_identifier():
     assert system_title("cosmos-12", {}) == "Cosmos, 12 latents"
     assert system_title("cosmos", {}) == "Cosmos"
     assert system_title("one_shot", {}) == "one shot"
+    assert system_title("small-7b", {}) == "small-7b"
     assert system_title("Their model, v2", {}) == "Their model, v2"
 
 
@@ -74,6 +75,9 @@ def test_records_that_say_nothing_of_the_recipe_are_called_by_the_identifier():
         ("mine", "fast_path-3", {}, "fast path 3"),
         ("mine", "twice-16", {"steps": 16}, "twice, 16 steps"),
         ("mine", "default", {}, ""),
+        ("cosmos", "dpmpp_2m-20", {}, "20 steps"),  # where the name is all that is known
+        ("gpt2", "nucleus-0.9", {}, "nucleus 0.9"),
+        ("gpt2", "beam-4", {}, "beam 4"),
         ("cosmos", "guided-20", {"steps": 20}, "guided, 20 steps"),  # a value that the words need is not there
     ],
 )
