@@ -6,6 +6,7 @@ rule (`baselines.titles`, `benchmarks.metrics.core.metric_titles`). No system's 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,16 @@ from benchmarks.records.titles import display_system as display_system
 def display_metric(name: str, title: str = "") -> str:
     """For example "J (exact)"; `title` is what a record says, if it does."""
     return metric_title(name, title)
+
+
+def display_budget(budget: str) -> str:
+    """A training budget of a record, such as "480 s", "3e12 FLOP" or "300,000 steps"; another text as it is."""
+    found = re.fullmatch(r"([\d.]+(?:e\+?\d+)?)(seconds|flops|steps)", budget)
+    if found is None:
+        return budget
+    amount, unit = float(found[1]), {"seconds": "s", "flops": "FLOP", "steps": "steps"}[found[2]]
+    text = f"{amount:.3g}".replace("e+", "e") if unit == "FLOP" else f"{amount:,.10g}"
+    return f"{text} {unit}"
 
 
 def short_names(parts: Mapping[str, Sequence[str]]) -> dict[str, str]:

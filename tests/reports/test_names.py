@@ -5,13 +5,18 @@ from dataclasses import replace
 import pytest
 
 from reports.content import build
-from reports.names import display_metric, display_setting, display_system, entry_name, short_names
+from reports.names import display_budget, display_metric, display_setting, display_system, entry_name, short_names
 
 
 def test_an_entry_is_named_in_a_sentence_without_loose_commas():
     assert entry_name("Cosmos, 16 latents", "20 steps") == "Cosmos (16 latents, 20 steps)"
     assert entry_name("GPT-2", "greedy", "cuda") == "GPT-2 (greedy, cuda)"
     assert entry_name("Retrieval", "") == "Retrieval"
+
+
+def test_budgets_have_their_units_apart():
+    budgets = ("480seconds", "3e+12flops", "300000steps", "none")
+    assert [display_budget(budget) for budget in budgets] == ["480 s", "3e12 FLOP", "300,000 steps", "none"]
 
 
 def test_short_names_leave_out_what_all_share_and_nothing_else():
