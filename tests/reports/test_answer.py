@@ -28,7 +28,7 @@ def test_it_asks_answers_with_a_size_explains_and_says_what_it_holds_for(three, 
     section = answered(three, tmp_path)
     question, quality, meaning, speed, scope = section.answer
     assert question == "Is cosmos better or faster than gpt2 and mdlm at detox?"
-    pair = tested(section)
+    pair = pair_of(section)
     assert pair.outcome == "worse" and pair.low <= pair.difference <= pair.high < 0
     assert re.fullmatch(
         r"cosmos \(best\) has J 0\.\d+ \[.*\], significantly worse than the best rival, gpt2 \(greedy\), with 0\.\d+ "
@@ -44,7 +44,7 @@ def test_it_asks_answers_with_a_size_explains_and_says_what_it_holds_for(three, 
     )
 
 
-def tested(section):
+def pair_of(section):
     """Cosmos's best against the best rival, as the tables have it."""
     panel = section.panel
     keys = {entry.name: entry.key for entry in panel.entries}
