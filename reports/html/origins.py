@@ -29,7 +29,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Extreme:
-    """A text at one end of the headline score."""
+    """A text at one end of a score: of the headline, where that is one of single texts."""
 
     kind: str  # "best" or "worst"
     id: str
@@ -76,7 +76,7 @@ def _origin(panel: Panel, entry: Entry, sources: Mapping[str, CellOrigin]) -> Or
         configuration=_configuration(entry),
         recipe=tuple((name, str(value)) for name, value in leaves("", entry.cell.recipe)),
         judged=(*_scores(panel, entry), *_speeds(entry)),
-        extremes=_extremes(entry, panel.headline),
+        extremes=_extremes(entry, next(iter(sorting_columns(panel)), None)),
     )
 
 
@@ -131,11 +131,10 @@ def _speeds(entry: Entry) -> tuple[Judged, ...]:
 
 
 def _extremes(entry: Entry, column: ScoreColumn | None) -> tuple[Extreme, ...]:
-    """The best and the worst texts of the first seed, by the headline."""
-    score = column.scores.get(entry.key) if column else None
+    """The best and the worst texts of the first seed, by a score."""
     samples: Mapping[str, SampleRecord] = {sample.id: sample for sample in entry.records[0].samples}
     scores = first_seed(entry, column)
-    if column is None or score is None or not samples or not scores:
+    if column is None or not samples or not scores:
         return ()
     sign = 1 if column.direction == "lower" else -1
     ordered = sorted((sign * value, key) for key, value in scores.items() if key in samples)
@@ -145,6 +144,13 @@ def _extremes(entry: Entry, column: ScoreColumn | None) -> tuple[Extreme, ...]:
         for kind, those in (("best", best), ("worst", worst))
         for value, key in those
     )
+
+
+def sorting_columns(panel: Panel) -> list[ScoreColumn]:
+    """The columns by which texts can be sorted, the headline first if it is one, and those that rank before others."""
+    headline = panel.headline
+    columns = [column for column in panel.columns if any(first_seed(entry, column) for entry in panel.entries)]
+    return sorted(columns, key=lambda c: (headline is None or c.title != headline.title, c.direction == "none"))
 
 
 def first_seed(entry: Entry, column: ScoreColumn | None) -> Mapping[str, float]:

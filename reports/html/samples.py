@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from baselines.contract import Document
 from benchmarks.records.schema import identity
-from reports.html.origins import first_seed
+from reports.html.origins import first_seed, sorting_columns
 from reports.panels import Panel
 from reports.templating import printable
 
@@ -23,7 +23,7 @@ class SampleData:
     Attributes:
         data: JSON without a "<", so that it can stand in a page.
         entries: key and name of those that have texts.
-        metrics: titles of those that score single texts, the headline first.
+        metrics: titles of those that score single texts.
         documents, of: how many documents are here, and how many there are.
         samples: how many texts are here.
         conditional: whether documents have a source.
@@ -49,9 +49,7 @@ def sample_data(panel: Panel, documents: Mapping[str, Document], most_bytes: int
     ids = [key for key in documents if any(key in of for of in texts)]
     if not ids:
         return None
-    headline = panel.headline
-    columns = sorted(panel.columns, key=lambda column: headline is None or column.title != headline.title)
-    columns = [column for column in columns if any(first_seed(entry, column) for entry in entries)]
+    columns = sorting_columns(panel)
     scores = [[first_seed(entry, column) for column in columns] for entry in entries]
 
     def row(key: str) -> list[Any]:

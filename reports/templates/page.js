@@ -104,9 +104,15 @@
     const link = event.target.closest("a[data-score]");
     if (!link) return;
     const target = document.getElementById(link.hash.slice(1));
-    all("tr.asked").forEach((row) => row.classList.remove("asked"));
+    all("tr.here").forEach((row) => row.classList.remove("here"));
     const row = all("tr[data-score]", target).find((one) => one.dataset.score === link.dataset.score);
-    if (row) row.classList.add("asked");
+    const said = target.querySelector(".this");
+    said.hidden = !row;
+    if (row) {
+      row.classList.add("here");
+      const [name, value, over, evaluator] = [...row.cells].map((cell) => cell.innerText.replace(/\s+/g, " ").trim());
+      said.replaceChildren(make("b", {}, `${name} ${value}`), `, ${over}; judged by `, make("code", {}, evaluator));
+    }
     if (location.hash === link.hash) unfold();
   });
   addEventListener("hashchange", unfold);
