@@ -110,8 +110,9 @@
     said.hidden = !row;
     if (row) {
       row.classList.add("here");
-      const [name, value, over, evaluator] = [...row.cells].map((cell) => cell.innerText.replace(/\s+/g, " ").trim());
-      said.replaceChildren(make("b", {}, `${name} ${value}`), `, ${over}; judged by `, make("code", {}, evaluator));
+      const [, value, over, evaluator] = [...row.cells].map((cell) =>
+        [...cell.childNodes].map((node) => node.textContent).join(" ").trim());
+      said.replaceChildren(make("b", {}, `${link.dataset.score} ${value}`), over ? `, ${over}; judged by ` : "; judged by ", make("code", {}, evaluator));
     }
     if (location.hash === link.hash) unfold();
   });
