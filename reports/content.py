@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.contract import UserError
+from baselines.contract import Document, UserError
 from benchmarks.records.dataframes import Run, documents_hash, read_run
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
@@ -51,6 +51,7 @@ class Section:
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
+    documents: Mapping[str, Document]  # what was asked, by id; empty where it was not kept
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -135,6 +136,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents) if documents else (),
+        documents=documents,
     )
 
 

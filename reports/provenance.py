@@ -240,14 +240,14 @@ def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _flat(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in _leaves("", values))
+    return ", ".join(f"{key} {value}" for key, value in leaves("", values))
 
 
-def _leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """The leaves of nested mappings under dotted keys, lists as text."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(f"{prefix}{key}.", value)
+            yield from leaves(f"{prefix}{key}.", value)
         else:
             yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 

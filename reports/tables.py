@@ -129,7 +129,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
     return replace(
         table,
-        blocks=tuple(block for block in table.blocks if block.title != FOR_SCALE),
+        blocks=tuple(block for block in table.blocks if not block.for_scale),
         remarks=(f"Intervals (95 %): {SPEED_COVERED}.",),
     )
 
@@ -243,7 +243,7 @@ def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[Row
         )
 
     tracks = tuple(RowGroup(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
-    return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale)),) if panel.for_scale else ()))
+    return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale), for_scale=True),) if panel.for_scale else ()))
 
 
 def _power(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
