@@ -61,7 +61,7 @@ def at_a_glance(
         columns.append(column)
         cells.append(speed_cells(panel, column, of, doubts))
     columns.append(Column("Network calls", "per text", "none", "Speed"))
-    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    cells.append(calls_cells(panel))
     if front:
         columns.append(Column("On the front", "% of draws", "none", "Both"))
         cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
@@ -329,6 +329,16 @@ def speed_cells(
             notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
+
+
+def calls_cells(panel: Panel) -> dict[str, TableCell]:
+    """Calls of the first network for one text, by entry."""
+    cells = {entry.key: _calls_cell(entry) for entry in panel.entries}
+    whole = all(cell.value is None or cell.value == int(cell.value) for cell in cells.values())
+    return {
+        key: cell if whole or cell.value is None else replace(cell, text=fixed(cell.value, 1))
+        for key, cell in cells.items()
+    }
 
 
 def _calls_cell(entry: Entry) -> TableCell:
