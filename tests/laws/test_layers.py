@@ -31,7 +31,7 @@ LAYERS = {
     "reports": (
         "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
         "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "markdown", "csv_files", "latex", "paper", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

@@ -1,0 +1,139 @@
+"""Tables cut into parts that fit: as few as can be, of about equal width, and not higher than a page."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from reports.latex.layouts import Layout
+from reports.latex.notes import how_to_read
+from reports.latex.widths import width
+from reports.table import Column, RowGroup, Table, TableCell
+
+NAMES = 0.4  # of the width, that names of rows may take; longer ones are set in several lines
+GAP = 6.0  # points between columns
+_LINE = 11  # characters of a column's head that stand side by side
+_WORD = 16  # characters of one word of it
+_LEADING = 1.2
+_RULES = 75.0  # points for rules, heads, caption and the space around them
+
+
+def fitted(content: Table, layout: Layout) -> list[Table]:
+    """The table in parts; a table that fits is the only one."""
+    parts = []
+    for columns in _cut_columns(content, layout):
+        parts += _cut_rows(columns, layout)
+    return parts
+
+
+def names_width(content: Table, layout: Layout) -> float:
+    """Points of the column of names."""
+    rows = [row for block in content.blocks for row in block.rows]
+    longest = max(
+        [
+            width(content.head, layout.size),
+            *(width(row.title, layout.size) for row in rows),
+            *(width(row.detail, layout.small) for row in rows),
+        ]
+    )
+    return min(longest, NAMES * layout.width)
+
+
+def widths(content: Table, layout: Layout) -> list[float]:
+    """Points of each column of numbers."""
+    rows = [row.cells for block in content.blocks for row in block.rows]
+    return [
+        max([_head_width(column, layout), *(_cell_width(cells[place], layout) for cells in rows)])
+        for place, column in enumerate(content.columns)
+    ]
+
+
+def second_line(cell: TableCell, layout: Layout) -> str:
+    """What stands below a value: both ends of its interval, or how far the farther one is."""
+    if layout.brackets or cell.value is None or cell.low is None or cell.high is None:
+        return cell.interval
+    places = len(re.search(r"(?:\.(\d+))?$", cell.text).group(1) or "")  # type: ignore[union-attr]
+    farther = max(cell.value - cell.low, cell.high - cell.value)
+    return f"±{math.ceil(farther * 10**places - 1e-6) / 10**places:,.{places}f}" if cell.interval else ""
+
+
+def head_lines(column: Column) -> list[str]:
+    """The title in as many short lines as it has words that do not fit side by side."""
+    lines: list[str] = []
+    words = [word[at : at + _WORD] for word in column.title.split() for at in range(0, len(word), _WORD)]
+    for word in words:
+        if lines and len(lines[-1]) + len(word) < _LINE:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _head_width(column: Column, layout: Layout) -> float:
+    lines = head_lines(column) or [""]
+    arrow = " ↑" if column.direction != "none" else ""
+    return max(
+        [*(width(line, layout.size) for line in (*lines[:-1], lines[-1] + arrow)), width(column.unit, layout.small)]
+    )
+
+
+def _cell_width(cell: TableCell, layout: Layout) -> float:
+    text = f"({cell.text})" if cell.doubtful else cell.text
+    # Numbers of notes are set at about two thirds; how many there will be is known once the parts are.
+    notes = width("00," * len(cell.notes), layout.small)
+    return max(
+        width(text, layout.size, bold=cell.mark == "best") + notes, width(second_line(cell, layout), layout.small)
+    )
+
+
+def _cut_columns(content: Table, layout: Layout) -> list[Table]:
+    room = layout.width - names_width(content, layout)
+    sizes = [GAP + one for one in widths(content, layout)]
+    fewest = len(_filled(sizes, room))
+    # The narrowest room in which the parts are as few leaves them about equal.
+    narrow = next(
+        r for r in range(math.ceil(max(sizes)), math.ceil(max(room, *sizes)) + 1) if len(_filled(sizes, r)) <= fewest
+    )
+    cuts = [0, *_filled(sizes, narrow)]
+    return [content.part(start, stop) for start, stop in pairwise(cuts)]
+
+
+def _filled(sizes: Sequence[float], room: float) -> list[int]:
+    """Where each part ends if each takes as many columns as there is room for, one at least."""
+    ends, used = [], 0.0
+    for place, size in enumerate(sizes):
+        if used and used + size > room:
+            ends.append(place)
+            used = 0.0
+        used += size
+    return [*ends, len(sizes)]
+
+
+def _cut_rows(content: Table, layout: Layout) -> list[Table]:
+    """The rows in parts of about equal height, where one part would be higher than a page."""
+    line = _LEADING * (layout.size + layout.small)
+    below = sum(
+        math.ceil(width(text, layout.notes) / layout.width) * _LEADING * layout.notes
+        for text in (*content.notes(), *how_to_read(content, layout), *content.brief)
+    )
+    every = [(block.title, row) for block in content.blocks for row in block.rows]
+    high = [
+        line * max(1, math.ceil(width(row.detail, layout.small) / names_width(content, layout))) for _, row in every
+    ]
+    room = max(layout.height - _RULES - min(below, layout.height / 3) - line * len(content.blocks), 10 * line)
+    count = math.ceil(sum(high) / room)
+    if count <= 1:
+        return [content]
+    cuts = [round(part * len(every) / count) for part in range(count + 1)]
+    parts = []
+    for start, stop in pairwise(cuts):
+        blocks: list[RowGroup] = []
+        for title in dict.fromkeys(title for title, _ in every[start:stop]):
+            rows = tuple(row for of, row in every[start:stop] if of == title)
+            begun = any(of == title for of, _ in every[:start])
+            blocks.append(RowGroup(f"{title} (continued)" if begun else title, rows))
+        parts.append(replace(content, blocks=tuple(blocks)))
+    return parts
