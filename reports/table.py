@@ -53,7 +53,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from.
+    """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from; `short` is both
+    where there is little room.
 
     `key` is what it is called on a command line: `SYSTEM/SETTING`, "" where it cannot be chosen there.
     """
@@ -62,6 +63,7 @@ class Row:
     detail: str
     cell_id: str
     cells: tuple[TableCell, ...]
+    short: str = ""
     key: str = ""
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.paper.published import STORY, SUMMARY, PublishedBlock
-from reports.table import Column
 
 HEADLINE = "headline"  # in place of a metric's name: what sums the run up
 
@@ -92,9 +91,3 @@ PAPER_TABLES: Mapping[str, PaperTable] = {
         ),
     ),
 }
-
-
-def headed(column: PaperColumn, found: Column) -> Column:
-    """The column of the report under the paper's head."""
-    unit = "" if found.unit == column.head.lower() else found.unit
-    return Column(column.head or found.title, unit, found.direction, "", found.key, found.scale)

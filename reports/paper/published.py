@@ -6,8 +6,11 @@ question generation and detoxification could not, and it gives no seconds. So th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from reports.numbers import NOTHING
+from reports.table import Row, TableCell
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,17 @@ class PublishedBlock:
     @property
     def title(self) -> str:
         return f"Published, on {self.data}: {self.source}"
+
+
+def rows_under(heads: Sequence[str], block: PublishedBlock) -> tuple[Row, ...]:
+    """The rows of a block under the columns of a table."""
+
+    def cell(text: str | None) -> TableCell:
+        return TableCell(None, NOTHING) if text is None else TableCell(float(text), text)
+
+    return tuple(
+        Row(row.name, row.detail, "", tuple(cell(row.values.get(head)) for head in heads)) for row in block.rows
+    )
 
 
 def _rows(heads: str, *lines: tuple[str, str, str]) -> tuple[PublishedRow, ...]:
