@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reports.content import Report
     from reports.latex.layouts import Layout
-    from reports.paper.choice import Choice
+    from reports.paper.choice import TableChoice
 
 __all__ = ["publish", "terminal", "write", "write_table"]
 
@@ -44,7 +44,7 @@ def write(
 
 def write_table(
     run_folder: Path,
-    choice: Choice,
+    choice: TableChoice,
     out: Path | None = None,
     *,
     layout: str = "paper",

@@ -57,9 +57,9 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning.plan import default_folder
     from benchmarks.records.store import read_headers
     from reports.latex.layouts import checked_prefix, layout_named
-    from reports.paper.choice import Choice, parse_digits
+    from reports.paper.choice import TableChoice, parse_digits
 
-    choice = Choice(
+    choice = TableChoice(
         arguments.table,
         _listed(arguments.columns),
         _listed(arguments.rows),

@@ -5,41 +5,55 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from reports.latex.layouts import Layout
 from reports.latex.notes import how_to_read
 from reports.latex.widths import width
-from reports.table import Column, RowGroup, Table, TableCell
+from reports.table import Column, Row, RowGroup, Table, TableCell
 
-NAMES = 0.4  # of the width, that names of rows may take; longer ones are set in several lines
-GAP = 6.0  # points between columns
+NAMES = (0.4, 0.34, 0.29, 0.25, 0.21)  # shares of the width that names of rows may take, the best first
 _LINE = 11  # characters of a column's head that stand side by side
 _WORD = 16  # characters of one word of it
 _LEADING = 1.2
 _RULES = 75.0  # points for rules, heads, caption and the space around them
 
 
-def fitted(content: Table, layout: Layout) -> list[Table]:
-    """The table in parts; a table that fits is the only one."""
-    parts = []
-    for columns in _cut_columns(content, layout):
-        parts += _cut_rows(columns, layout)
-    return parts
+@dataclass(frozen=True)
+class FittedPart:
+    """A part of a table, and how many points its column of names takes."""
+
+    table: Table
+    names: float
 
 
-def names_width(content: Table, layout: Layout) -> float:
-    """Points of the column of names."""
+def fitted(content: Table, layout: Layout) -> list[FittedPart]:
+    """The table in parts; a table that fits is the only one.
+
+    Names are set in several lines where that makes parts fewer, or they would take much of the width.
+    """
+    longest = _names_width(content, layout)
+    rooms = [min(longest, share * layout.width) for share in NAMES]
+    sizes = [layout.gap + one for one in widths(content, layout)]
+    cuts = {room: _filled(sizes, layout.width - room) for room in rooms}
+    fewest = min(map(len, cuts.values()))
+    names = next(room for room in rooms if len(cuts[room]) == fewest)
+    first, *others = [
+        part for columns in _cut_columns(content, layout, names) for part in _cut_rows(columns, layout, names)
+    ]
+    return [FittedPart(part, names) for part in (first, *(replace(other, brief=()) for other in others))]
+
+
+def _names_width(content: Table, layout: Layout) -> float:
     rows = [row for block in content.blocks for row in block.rows]
-    longest = max(
+    return max(
         [
             width(content.head, layout.size),
             *(width(row.title, layout.size) for row in rows),
             *(width(row.detail, layout.small) for row in rows),
         ]
     )
-    return min(longest, NAMES * layout.width)
 
 
 def widths(content: Table, layout: Layout) -> list[float]:
@@ -89,9 +103,9 @@ def _cell_width(cell: TableCell, layout: Layout) -> float:
     )
 
 
-def _cut_columns(content: Table, layout: Layout) -> list[Table]:
-    room = layout.width - names_width(content, layout)
-    sizes = [GAP + one for one in widths(content, layout)]
+def _cut_columns(content: Table, layout: Layout, names: float) -> list[Table]:
+    room = layout.width - names
+    sizes = [layout.gap + one for one in widths(content, layout)]
     fewest = len(_filled(sizes, room))
     # The narrowest room in which the parts are as few leaves them about equal.
     narrow = next(
@@ -112,7 +126,7 @@ def _filled(sizes: Sequence[float], room: float) -> list[int]:
     return [*ends, len(sizes)]
 
 
-def _cut_rows(content: Table, layout: Layout) -> list[Table]:
+def _cut_rows(content: Table, layout: Layout, names: float) -> list[Table]:
     """The rows in parts of about equal height, where one part would be higher than a page."""
     line = _LEADING * (layout.size + layout.small)
     below = sum(
@@ -120,14 +134,14 @@ def _cut_rows(content: Table, layout: Layout) -> list[Table]:
         for text in (*content.notes(), *how_to_read(content, layout), *content.brief)
     )
     every = [(block.title, row) for block in content.blocks for row in block.rows]
-    high = [
-        line * max(1, math.ceil(width(row.detail, layout.small) / names_width(content, layout))) for _, row in every
-    ]
+    high = [_row_height(row, layout, names) for _, row in every]
     room = max(layout.height - _RULES - min(below, layout.height / 3) - line * len(content.blocks), 10 * line)
     count = math.ceil(sum(high) / room)
     if count <= 1:
         return [content]
-    cuts = [round(part * len(every) / count) for part in range(count + 1)]
+    starts = [place for place in range(1, len(every)) if every[place][0] != every[place - 1][0]]
+    inner = (_near(round(part * len(every) / count), starts, len(every) // (5 * count)) for part in range(1, count))
+    cuts = sorted({0, *inner, len(every)})
     parts = []
     for start, stop in pairwise(cuts):
         blocks: list[RowGroup] = []
@@ -137,3 +151,18 @@ def _cut_rows(content: Table, layout: Layout) -> list[Table]:
             blocks.append(RowGroup(f"{title} (continued)" if begun else title, rows))
         parts.append(replace(content, blocks=tuple(blocks)))
     return parts
+
+
+def _row_height(row: Row, layout: Layout, names: float) -> float:
+    """Points of a row, whose names may take several lines, with what stands below."""
+
+    def lines(text: str, size: int) -> float:
+        return max(1, math.ceil(1.15 * width(text, size) / names)) * _LEADING * size
+
+    below = bool(row.detail) or any(second_line(cell, layout) for cell in row.cells)
+    return lines(row.title, layout.size) + (lines(row.detail, layout.small) if below else 0.0)
+
+
+def _near(cut: int, starts: Sequence[int], most: int) -> int:
+    """The beginning of a block in place of a cut that is as near."""
+    return min((start for start in starts if abs(start - cut) <= most), key=lambda s: abs(s - cut), default=cut)

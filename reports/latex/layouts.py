@@ -20,6 +20,7 @@ class Layout:
         environment: `table*` spans both columns where there are two, and is `table` where there is one.
         width: of the narrowest of the pages it is for.
         size: of type, in points; `small` that of intervals and details, `notes` that of what stands below.
+        gap: points between columns.
         brackets: whether both ends of an interval are shown; if not, how far the farther one is.
     """
 
@@ -30,15 +31,16 @@ class Layout:
     size: int
     small: int
     notes: int
+    gap: float
     brackets: bool
     where: str
 
 
 PAPER = Layout(
-    "paper", "table*", 345.0, 530.0, 9, 6, 8, True, "the text of any article: 345 pt, over both columns of two"
+    "paper", "table*", 345.0, 530.0, 9, 6, 8, 6.0, True, "the text of any article: 345 pt, over both columns of two"
 )
-COLUMN = Layout("column", "table", 219.0, 530.0, 8, 6, 7, False, "one column of two: 219 pt, as of ACL, or wider")
-WIDE = Layout("wide", "table*", 455.0, 530.0, 9, 6, 8, True, "both columns of a page: 455 pt, as of ACL, or wider")
+COLUMN = Layout("column", "table", 219.0, 530.0, 8, 6, 7, 5.0, False, "one column of two: 219 pt, as of ACL, or wider")
+WIDE = Layout("wide", "table*", 455.0, 530.0, 9, 6, 8, 6.0, True, "both columns of a page: 455 pt, as of ACL, or wider")
 
 LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (PAPER, COLUMN, WIDE)}
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
 from reports.latex.escaping import broken, escape
-from reports.latex.fitting import GAP, fitted, head_lines, names_width, second_line, widths
+from reports.latex.fitting import FittedPart, fitted, head_lines, second_line, widths
 from reports.latex.layouts import PAPER, Layout
 from reports.latex.notes import how_to_read, shortened
 from reports.latex.widths import width
 from reports.table import Column, Row, RowGroup, Table, TableCell
 from reports.templating import Raw
 
+_ASCII = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "±": "+-", "×": "x", "≤": "<=", "†": "dagger", "“": '"', "”": '"', "’": "'"}
+)
+_NEARLY = 0.7
 _ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "none": ""}
+
+
+class _Line(NamedTuple):
+    """The cells of a line of a table, and how it ends."""
+
+    cells: tuple[str, ...]
+    end: str = r"\\"
 
 
 def table(content: Table, layout: Layout = PAPER, prefix: str = "") -> Raw:
@@ -24,7 +39,7 @@ def table(content: Table, layout: Layout = PAPER, prefix: str = "") -> Raw:
     label = f"tab:{prefix}-{content.name}" if prefix else f"tab:{content.name}"
     told = [f"% {_plain(remark)}" for remark in content.remarks]
     floats = (
-        _float(part, layout, _caption(content, index, len(parts)), label + (f"-{index}" if len(parts) > 1 else ""))
+        _float(part, layout, _caption(content, index, len(parts)), label + (f"-part-{index}" if len(parts) > 1 else ""))
         for index, part in enumerate(parts, start=1)
     )
     return Raw("\n".join([*told, *floats]))
@@ -32,30 +47,29 @@ def table(content: Table, layout: Layout = PAPER, prefix: str = "") -> Raw:
 
 def _plain(text: str) -> str:
     """Text for a comment: one line of ASCII."""
-    return escape(text).replace("{}", "")
+    return " ".join(text.translate(_ASCII).encode("ascii", "replace").decode().split())
 
 
 def _caption(content: Table, index: int, count: int) -> str:
     return content.caption + (f" (part {index} of {count})" if count > 1 else "")
 
 
-def _float(content: Table, layout: Layout, caption: str, label: str) -> str:
-    names, columns = names_width(content, layout), widths(content, layout)
-    whole = names + sum(GAP + one for one in columns)
+def _float(part: FittedPart, layout: Layout, caption: str, label: str) -> str:
+    content, names = part.table, part.names
+    columns = widths(content, layout)
+    whole = names + sum(layout.gap + one for one in columns)
     numbered = {note: number for number, note in enumerate(content.notes(), start=1)}
-    head = [escape(content.head), *(_head(column, layout) for column in content.columns)]
-    rows: list[list[str] | str] = [head]
-    for block in content.blocks:
-        rows += _block(block, layout, numbered, names, whole)
+    head = _Line((escape(content.head), *(_head(column, layout) for column in content.columns)))
+    body = [line for block in content.blocks for line in _block(block, layout, numbered, names, whole)]
     lines = [
         rf"\begin{{{layout.environment}}}[tbp]",
-        rf"\centering\fontsize{{{layout.size}}}{{{_leading(layout.size)}}}\selectfont\setlength{{\tabcolsep}}{{3pt}}",
+        rf"\centering{_type(layout.size)}\setlength{{\tabcolsep}}{{{layout.gap / 2:g}pt}}",
         r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}",
-        rf"\def\fine#1{{{{\fontsize{{{layout.small}}}{{{_leading(layout.small)}}}\selectfont #1}}}}",
+        rf"\def\fine#1{{{{{_type(layout.small)} #1}}}}",
         rf"\caption{{{escape(caption)}}}\label{{{label}}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(content.columns)}@{{}}}}",
         r"\toprule",
-        *_aligned(rows),
+        *_aligned([head, *body]),
         r"\bottomrule",
         r"\end{tabular}",
         *_notes(content, layout, numbered),
@@ -63,45 +77,55 @@ def _float(content: Table, layout: Layout, caption: str, label: str) -> str:
     return "\n".join([*lines, rf"\end{{{layout.environment}}}", ""])
 
 
-def _leading(size: int) -> str:
-    return f"{1.2 * size:.3g}"
+def _type(size: int) -> str:
+    return rf"\fontsize{{{size}}}{{{1.2 * size:.3g}}}\selectfont"
 
 
-def _aligned(rows: list[list[str] | str]) -> list[str]:
-    """The rows as lines, their cells below each other; a line that is one already stays."""
-    cells = [row for row in rows[1:] if isinstance(row, list)]
-    places = range(len(rows[0]))
-    sizes = [max((len(row[place]) for row in cells), default=0) for place in places]
-    lines = []
-    for row in rows:
-        if isinstance(row, str):
-            lines.append(row)
+def _aligned(lines: Sequence[_Line | str]) -> list[str]:
+    """The lines as source, cells below each other; one that is source already stays."""
+    every = [line.cells for line in lines if isinstance(line, _Line)]
+    sizes = [max(len(cells[place]) for cells in every[1:]) for place in range(len(every[0]))] if every[1:] else []
+    out = []
+    for line in lines:
+        if isinstance(line, _Line):
+            first, *others = line.cells
+            padded = (cell.rjust(size) for cell, size in zip(others, sizes[1:], strict=True))
+            out.append(f"{' & '.join([first.ljust(sizes[0]), *padded])} {line.end}")
         else:
-            end = row[len(places)] if len(row) > len(places) else r"\\"
-            first, *others = row[: len(places)]
-            text = " & ".join([first.ljust(sizes[0]), *(o.rjust(s) for o, s in zip(others, sizes[1:], strict=True))])
-            lines.append(f"{text} {end}")
-    return lines
+            out.append(line)
+    return out
 
 
 def _block(
     block: RowGroup, layout: Layout, numbered: dict[str, int], names: float, whole: float
-) -> list[list[str] | str]:
-    span = len(block.rows[0].cells) + 1 if block.rows else 1
-    title = rf"\itshape {escape(block.title)}"
-    if width(block.title, layout.size) > whole:
-        title = (
-            rf"\parbox[t]{{{whole:.0f}pt}}{{\raggedright\itshape {_wrapping(block.title, whole, layout.size)}\strut}}"
-        )
-    lines: list[list[str] | str] = [r"\midrule", rf"\multicolumn{{{span}}}{{@{{}}l}}{{{title}}} \\"]
+) -> Iterator[_Line | str]:
+    span = len(block.rows[0].cells) + 1
+    yield r"\midrule"
+    for line in _lines(block.title, whole, layout.size):
+        title = rf"\itshape {escape(line)}"
+        # A line that is nearly as wide as the table would make it wider, in another font than is counted with here.
+        title = rf"\rlap{{{title}}}" if width(line, layout.size) > _NEARLY * whole else title
+        yield rf"\multicolumn{{{span}}}{{@{{}}l}}{{{title}}} \\"
     for row in block.rows:
-        below = [_fine(second_line(cell, layout)) for cell in row.cells]
-        more = bool(row.detail) or any(below)
-        lines.append([_name(row, layout, names), *(_value(cell, numbered) for cell in row.cells), r"\\[-1.5pt]" * more])
-        if not more:
-            lines[-1] = list(lines[-1][:-1])
+        cells = (_name(row, layout, names), *(_value(cell, numbered) for cell in row.cells))
+        below = tuple(_fine(second_line(cell, layout)) for cell in row.cells)
+        if row.detail or any(below):
+            yield _Line(cells, r"\\[-1.5pt]")
+            yield _Line((_detail(row, layout, names), *below), r"\\[1.5pt]")
         else:
-            lines.append([_detail(row, layout, names), *below, r"\\[1.5pt]"])
+            yield _Line(cells)
+
+
+def _lines(text: str, room: float, size: int) -> list[str]:
+    """The text in lines that are no wider than so many points, as far as its words allow."""
+    lines = [""]
+    words = (broken(word) if width(word, size) > room else [word] for word in text.split())
+    for word in chain.from_iterable(words):
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
     return lines
 
 
@@ -162,8 +186,7 @@ def _notes(content: Table, layout: Layout, numbered: dict[str, int]) -> list[str
         return []
     return [
         r"\par\smallskip",
-        rf"\begin{{minipage}}{{{layout.width:.0f}pt}}\raggedright"
-        rf"\fontsize{{{layout.notes}}}{{{_leading(layout.notes)}}}\selectfont",
+        rf"\begin{{minipage}}{{{layout.width:.0f}pt}}\raggedright{_type(layout.notes)}",
         *told,
         r"\end{minipage}",
     ]

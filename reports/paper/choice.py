@@ -19,7 +19,7 @@ CHOSEN = "chosen"  # the name of a table that is none of the papers'
 
 
 @dataclass(frozen=True)
-class Choice:
+class TableChoice:
     """What a table holds.
 
     Attributes:
@@ -68,7 +68,7 @@ def parse_digits(typed: str) -> dict[str, int]:
     return found
 
 
-def chosen(report: Report, choice: Choice) -> tuple[Table, ...]:
+def chosen(report: Report, choice: TableChoice) -> tuple[Table, ...]:
     """The table of each section of a report.
 
     Raises:
@@ -81,21 +81,24 @@ def chosen(report: Report, choice: Choice) -> tuple[Table, ...]:
     )
 
 
-def _of_section(section: Section, choice: Choice, suffix: str) -> Table:
+def _of_section(section: Section, choice: TableChoice, suffix: str) -> Table:
     pool, asked = pool_of(section), _asked(section, choice)
     shown = _with_digits(_shown(section, choice, asked, pool), choice)
-    columns = tuple(column.head(pool) for column in shown)
+    of_task = section.panel.cell.task == choice.table
+    published = asked.published if of_task else ()
+    told = [column for column in shown if column.key or any(block.gives(column.asked.head) for block in published)]
+    columns = tuple(column.head(pool) for column in told)
     known = [row for block in section.glance.blocks for row in block.rows]
     patterns = _patterns(choice, known)
     blocks = []
     for block in section.glance.blocks:
         rows = _ordered(block.rows, patterns)
-        told = (replace(row, cells=tuple(column.cell(row, pool) for column in shown)) for row in rows)
-        blocks += [RowGroup(block.title, tuple(told))] if rows else []
+        cells = (tuple(column.cell(row, pool) for column in told) for row in rows)
+        measured = tuple(replace(row, cells=of) for row, of in zip(rows, cells, strict=True))
+        blocks += [RowGroup(block.title, measured)] if rows else []
     count = sum(len(block.rows) for block in blocks)
-    if section.panel.cell.task == choice.table:
-        heads = [column.title for column in columns]
-        blocks += [RowGroup(block.title, rows_under(heads, block)) for block in asked.published]
+    heads = [column.title for column in columns]
+    blocks += [RowGroup(block.title, rows_under(heads, block)) for block in published]
     caption = choice.caption or (f"{asked.caption}: {section.title}" if suffix else asked.caption)
     hidden = f"Marks are among all {counted(len(known), 'row')} of the run, of which {count} are shown."
     return Table(
@@ -108,7 +111,7 @@ def _of_section(section: Section, choice: Choice, suffix: str) -> Table:
     )
 
 
-def _asked(section: Section, choice: Choice) -> PaperTable:
+def _asked(section: Section, choice: TableChoice) -> PaperTable:
     """The columns of the named table, those that were typed, or those of "at a glance"."""
     if choice.table:
         return PAPER_TABLES[choice.table]
@@ -116,7 +119,7 @@ def _asked(section: Section, choice: Choice) -> PaperTable:
     return PaperTable(section.glance.caption, tuple(PaperColumn("", (key,)) for key in keys))
 
 
-def _shown(section: Section, choice: Choice, asked: PaperTable, pool: Pool) -> list[ShownColumn]:
+def _shown(section: Section, choice: TableChoice, asked: PaperTable, pool: Pool) -> list[ShownColumn]:
     found = {column: keys_for(column, pool, section) for column in asked.columns}
     if not choice.table:
         for column, keys in found.items():
@@ -130,7 +133,7 @@ def _shown(section: Section, choice: Choice, asked: PaperTable, pool: Pool) -> l
     return [ShownColumn(column, next(iter(keys), ""), column.digits) for column, keys in found.items()]
 
 
-def _with_digits(shown: Sequence[ShownColumn], choice: Choice) -> list[ShownColumn]:
+def _with_digits(shown: Sequence[ShownColumn], choice: TableChoice) -> list[ShownColumn]:
     """The decimals that were typed in place of those of the table."""
     for name in filter(None, choice.digits):
         if not any(name in column.names for column in shown):
@@ -144,7 +147,7 @@ def _with_digits(shown: Sequence[ShownColumn], choice: Choice) -> list[ShownColu
     return out
 
 
-def _patterns(choice: Choice, known: Sequence[Row]) -> tuple[str, ...]:
+def _patterns(choice: TableChoice, known: Sequence[Row]) -> tuple[str, ...]:
     """The patterns of rows, each of which some row answers to."""
     for pattern in choice.rows:
         if not any(_answers(row, pattern) for row in known):
@@ -174,7 +177,7 @@ def _signatures(section: Section, shown: Sequence[ShownColumn]) -> tuple[str, ..
     return tuple(f"{head or score.title}: {score.signature}" for head, score in told)
 
 
-def _brief(section: Section, choice: Choice, asked: PaperTable, shown: Sequence[ShownColumn]) -> tuple[str, ...]:
+def _brief(section: Section, choice: TableChoice, asked: PaperTable, shown: Sequence[ShownColumn]) -> tuple[str, ...]:
     """Over how many texts, what stands under a paper's head, and what the published values are."""
     said = list(section.glance.brief)
     by_key = {score.key: score for score in section.panel.columns}

@@ -35,6 +35,10 @@ class PublishedBlock:
     def title(self) -> str:
         return f"Published, on {self.data}: {self.source}"
 
+    def gives(self, head: str) -> bool:
+        """Whether it has a value for a column."""
+        return any(head in row.values for row in self.rows)
+
 
 def rows_under(heads: Sequence[str], block: PublishedBlock) -> tuple[Row, ...]:
     """The rows of a block under the columns of a table."""
