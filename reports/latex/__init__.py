@@ -5,7 +5,7 @@ Needs booktabs and what every LaTeX has (graphicx). All output is ASCII, so no i
 
 from reports.latex.document import tables, write
 from reports.latex.escaping import breakable, escape
-from reports.latex.layouts import LAYOUTS, PAPER, Layout, layout_named
+from reports.latex.layouts import COLUMN, LAYOUTS, PAPER, Layout, layout_named
 from reports.latex.tables import table
 
-__all__ = ["LAYOUTS", "PAPER", "Layout", "breakable", "escape", "layout_named", "table", "tables", "write"]
+__all__ = ["COLUMN", "LAYOUTS", "PAPER", "Layout", "breakable", "escape", "layout_named", "table", "tables", "write"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from reports.latex.layouts import Layout
 from reports.latex.notes import how_to_read
@@ -133,22 +134,22 @@ def _cut_rows(content: Table, layout: Layout, names: float) -> list[Table]:
         math.ceil(width(text, layout.notes) / layout.width) * _LEADING * layout.notes
         for text in (*content.notes(), *how_to_read(content, layout), *content.brief)
     )
-    every = [(block.title, row) for block in content.blocks for row in block.rows]
-    high = [_row_height(row, layout, names) for _, row in every]
+    every = [(place, row) for place, block in enumerate(content.blocks) for row in block.rows]
+    reached = list(accumulate(_row_height(row, layout, names) for _, row in every))
     room = max(layout.height - _RULES - min(below, layout.height / 3) - line * len(content.blocks), 10 * line)
-    count = math.ceil(sum(high) / room)
+    count = math.ceil(reached[-1] / room)
     if count <= 1:
         return [content]
     starts = [place for place in range(1, len(every)) if every[place][0] != every[place - 1][0]]
-    inner = (_near(round(part * len(every) / count), starts, len(every) // (5 * count)) for part in range(1, count))
-    cuts = sorted({0, *inner, len(every)})
+    equal = (bisect(reached, reached[-1] * part / count) for part in range(1, count))
+    cuts = sorted({0, *(_near(cut, starts, len(every) // (5 * count)) for cut in equal), len(every)})
     parts = []
     for start, stop in pairwise(cuts):
-        blocks: list[RowGroup] = []
-        for title in dict.fromkeys(title for title, _ in every[start:stop]):
-            rows = tuple(row for of, row in every[start:stop] if of == title)
-            begun = any(of == title for of, _ in every[:start])
-            blocks.append(RowGroup(f"{title} (continued)" if begun else title, rows))
+        blocks = []
+        for place, block in enumerate(content.blocks):
+            rows = tuple(row for of, row in every[start:stop] if of == place)
+            begun = any(of == place for of, _ in every[:start])
+            blocks += [RowGroup(f"{block.title} (continued)" if begun else block.title, rows)] if rows else []
         parts.append(replace(content, blocks=tuple(blocks)))
     return parts
 

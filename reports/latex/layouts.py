@@ -40,7 +40,18 @@ PAPER = Layout(
     "paper", "table*", 345.0, 530.0, 9, 6, 8, 6.0, True, "the text of any article: 345 pt, over both columns of two"
 )
 COLUMN = Layout("column", "table", 219.0, 530.0, 8, 6, 7, 5.0, False, "one column of two: 219 pt, as of ACL, or wider")
-WIDE = Layout("wide", "table*", 455.0, 530.0, 9, 6, 8, 6.0, True, "both columns of a page: 455 pt, as of ACL, or wider")
+WIDE = Layout(
+    "wide",
+    "table*",
+    450.0,
+    530.0,
+    9,
+    6,
+    8,
+    6.0,
+    True,
+    "both columns of a page: 450 pt, as of article and ACL, or wider",
+)
 
 LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (PAPER, COLUMN, WIDE)}
 

@@ -65,7 +65,7 @@ def _float(part: FittedPart, layout: Layout, caption: str, label: str) -> str:
         rf"\begin{{{layout.environment}}}[tbp]",
         rf"\centering{_type(layout.size)}\setlength{{\tabcolsep}}{{{layout.gap / 2:g}pt}}",
         r"\setlength{\abovecaptionskip}{0pt}\setlength{\belowcaptionskip}{5pt}",
-        rf"\def\fine#1{{{{{_type(layout.small)} #1}}}}",
+        rf"\long\def\fine#1{{{{{_type(layout.small)} #1}}}}",
         rf"\caption{{{escape(caption)}}}\label{{{label}}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(content.columns)}@{{}}}}",
         r"\toprule",
