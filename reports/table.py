@@ -73,6 +73,7 @@ class RowGroup:
 
     title: str
     rows: tuple[Row, ...]
+    for_scale: bool = False  # of what takes no part: floors, the reference
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Table:
     def part(self, start: int, stop: int) -> Table:
         """The same rows with the columns from `start` up to `stop`."""
         blocks = tuple(
-            RowGroup(block.title, tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
+            replace(block, rows=tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
             for block in self.blocks
         )
         return replace(self, columns=self.columns[start:stop], blocks=blocks)

@@ -14,7 +14,7 @@ from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, tail_latency, throughput
 from reports.table import Column, Table, TableCell
-from reports.tables import FOR_SCALE, grouped, speed_cells
+from reports.tables import grouped, speed_cells
 
 SHARES = {"Half of texts within": 0.5, "90 %": 0.9, "99 %": 0.99}
 PHASES = {
@@ -64,7 +64,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
             {entry.key: _cold(entry, name) for entry in panel.entries},
         )
     found = Table(f"speed{suffix}", "Speed in detail", tuple(columns), grouped(panel, cells))
-    blocks = tuple(block for block in found.blocks if block.title != FOR_SCALE)
+    blocks = tuple(block for block in found.blocks if not block.for_scale)
     return replace(found, blocks=blocks, remarks=_remarks(records))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baselines.contract import UserError
+from baselines.titles import setting_title, system_title
 from benchmarks.records.schema import identity
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
 from reports.numbers import NOTHING, counted, listed, significant
@@ -84,7 +85,8 @@ def _conditions(records: Sequence[SpeedRecord]) -> str:
 
 def _generation(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
     subject = record.subject
-    detail = f"{subject.what}, {subject.capture}" if subject.capture != "off" else subject.what
+    called = setting_title(subject.system, subject.what, subject.values)
+    detail = ", ".join(part for part in (called, subject.capture if subject.capture != "off" else "") if part)
     if record.status != "done":
         return _missing(record, detail, len(GENERATION))
     beyond, share = excess(record), shares(record, ceilings)
@@ -101,7 +103,7 @@ def _generation(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
         _cell(None if share is None else 100 * share[0]),
         _cell(None if share is None else 100 * share[1]),
     )
-    return Row(subject.system, detail, "", cells)
+    return Row(system_title(subject.system, subject.recipe), detail, "", cells)
 
 
 def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
@@ -118,7 +120,7 @@ def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
         _memory(record),
         _cell(None if share is None else 100 * share[0]),
     )
-    return Row(subject.system, detail, "", cells)
+    return Row(system_title(subject.system, subject.recipe), detail, "", cells)
 
 
 def _times(record: SpeedRecord) -> TableCell:
@@ -148,7 +150,12 @@ def _cell(value: float | None, why: str = "") -> TableCell:
 
 def _missing(record: SpeedRecord, detail: str, count: int) -> Row:
     first = TableCell(None, NOTHING, notes=(f"failed: {record.reason}",))
-    return Row(record.subject.system, detail, "", (first, *(TableCell(None, NOTHING) for _ in range(count - 1))))
+    return Row(
+        system_title(record.subject.system, record.subject.recipe),
+        detail,
+        "",
+        (first, *(TableCell(None, NOTHING) for _ in range(count - 1))),
+    )
 
 
 def facts(speed: Speed) -> tuple[str, ...]:
@@ -201,7 +208,7 @@ def terminal(folder: Path) -> str:
     lines: list[str] = []
     for table in tables(speed):
         columns = [i for i, column in enumerate(table.columns) if column.title in _SHOWN]
-        names = [f"{row.title} {row.detail}" for block in table.blocks for row in block.rows]
+        names = [f"{row.title}, {row.detail}" for block in table.blocks for row in block.rows]
         width = max(map(len, names))
         lines += ["", table.caption, _aligned("", [_head(table.columns[i]) for i in columns], width)]
         for block in table.blocks:
@@ -209,7 +216,7 @@ def terminal(folder: Path) -> str:
             for row in block.rows:
                 cells = [row.cells[i] for i in columns]
                 why = next((f"  {note}" for note in row.cells[0].notes if row.cells[0].value is None), "")
-                name = f"{row.title} {row.detail}"
+                name = f"{row.title}, {row.detail}"
                 lines.append(name.ljust(width) + why if why else _aligned(name, [c.text for c in cells], width))
     return "\n".join([*lines, "", REMARKS[0], REMARKS[2], "", *(bar.sentence for bar in bars(speed))])
 

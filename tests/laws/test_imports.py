@@ -133,6 +133,7 @@ def test_reports_know_records_and_statistics(path: Path) -> None:
         "benchmarks.records.probe_results",
         "benchmarks.records.run_texts",
         "benchmarks.records.store",
+        "benchmarks.records.titles",
         "benchmarks.records.validity",
         "benchmarks.stats",
         "benchmarks.speed.schema",

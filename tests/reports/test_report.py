@@ -71,32 +71,6 @@ def test_out_that_cannot_be_written(run_folder, tmp_path):
         reports.write(run_folder, tmp_path / "file")
 
 
-def test_the_page_needs_nothing_else(run_report):
-    page = run_report["html"].read_text()
-    assert "<script" not in page
-    assert "<link" not in page
-    assert "@import" not in page
-    assert "src=" not in page
-    assert not re.search(r"url\((?!#)", page)
-    targets = re.findall(r'(?:xlink:)?href="([^"]*)"', page)
-    assert targets
-    assert all(target.startswith(("#", "../cells/")) for target in targets)
-    anchors = set(re.findall(r'id="([^"]*)"', page))
-    assert all(target[1:] in anchors for target in targets if target.startswith("#"))
-    ids = re.findall(r'\bid="([^"]*)"', page)
-    assert len(ids) == len(set(ids))
-
-
-def test_the_page_can_be_heard(run_report):
-    page = run_report["html"].read_text()
-    assert page.count("<caption") == page.count("<table")
-    assert '<html lang="en">' in page
-    assert 'role="img" aria-label="Quality against speed' in page
-    assert not re.findall(r"<th(?![^>]*scope)[\s>]", page)
-    assert "prefers-color-scheme: dark" in page
-    assert "@media print" in page
-
-
 def test_the_figure_follows_the_theme(run_report):
     page, figure = run_report["html"].read_text(), run_report["figure"].read_text()
     drawn = page[page.index("<svg") : page.index("</svg>")]
@@ -154,7 +128,7 @@ def test_the_terminal_table_fits(run_folder):
     for width in (40, 60, 80, 100, 200):
         text = compact.render(sections, width)
         assert max(map(len, text.splitlines())) <= width
-        assert "gpt2 greedy" in text
+        assert "gpt2, greedy" in text
     assert text == reports.terminal(run_folder, 200)
     assert "0.845* [0.821, 0.867]" in text
     assert "TFLOP" in text
