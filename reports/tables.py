@@ -61,7 +61,7 @@ def at_a_glance(
         columns.append(column)
         cells.append(speed_cells(panel, column, of, doubts))
     columns.append(Column("Network calls", "per text", "none", "Speed", "calls"))
-    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    cells.append(calls_cells(panel))
     if front:
         columns.append(Column("On the front", "% of draws", "none", "Both", "front"))
         cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
@@ -341,6 +341,16 @@ def speed_cells(
         ends = (quantity.low, quantity.high) if interval else (None, None)
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), mark, doubted, *ends)
     return out
+
+
+def calls_cells(panel: Panel) -> dict[str, TableCell]:
+    """Calls of the first network for one text, by entry."""
+    cells = {entry.key: _calls_cell(entry) for entry in panel.entries}
+    whole = all(cell.value is None or cell.value == int(cell.value) for cell in cells.values())
+    return {
+        key: cell if whole or cell.value is None else replace(cell, text=fixed(cell.value, 1))
+        for key, cell in cells.items()
+    }
 
 
 def _calls_cell(entry: Entry) -> TableCell:

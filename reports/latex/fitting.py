@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from reports.latex.layouts import Layout
 from reports.latex.notes import how_to_read
 from reports.latex.widths import width
-from reports.table import Column, Row, RowGroup, Table, TableCell
+from reports.table import Column, Row, Table, TableCell
 
 NAMES = (0.4, 0.34, 0.29, 0.25, 0.21)  # shares of the width that names of rows may take, the best first
 _LINE = 11  # characters of a column's head that stand side by side
@@ -149,7 +149,7 @@ def _cut_rows(content: Table, layout: Layout, names: float) -> list[Table]:
         for place, block in enumerate(content.blocks):
             rows = tuple(row for of, row in every[start:stop] if of == place)
             begun = any(of == place for of, _ in every[:start])
-            blocks += [RowGroup(f"{block.title} (continued)" if begun else block.title, rows)] if rows else []
+            blocks += [replace(block, title=block.title + " (continued)" * begun, rows=rows)] if rows else []
         parts.append(replace(content, blocks=tuple(blocks)))
     return parts
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from reports.latex.layouts import Layout
-from reports.table import RowGroup, Table, TableCell
+from reports.table import Table, TableCell
 
 _COMMAND = re.compile(r"\b(?:pip install|python -m|cosmos-bench \w|git \w+|--[a-z]\w+)|\badd it with\b|\bdelete its\b")
 _MOST = 110  # characters of a note
@@ -15,7 +15,7 @@ _MOST = 110  # characters of a note
 def shortened(content: Table) -> Table:
     """The table with short notes."""
     blocks = tuple(
-        RowGroup(block.title, tuple(replace(row, cells=tuple(map(_shortened, row.cells))) for row in block.rows))
+        replace(block, rows=tuple(replace(row, cells=tuple(map(_shortened, row.cells))) for row in block.rows))
         for block in content.blocks
     )
     return replace(content, blocks=blocks)

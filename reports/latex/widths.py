@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 OPTICAL = {5: 1.36, 6: 1.22, 7: 1.14, 8: 1.06, 9: 1.03, 10: 1.0}  # small sizes of it are wider in proportion
@@ -12,6 +12,7 @@ _SIGNS = {"–": 0.5, "—": 1.0, "−": 0.78, "±": 0.78, "×": 0.78, "≤": 0.
 _OTHERS = set('<>_|"\\{}')  # stand for something else in that font
 
 
+@lru_cache(maxsize=8192)
 def width(text: str, size: int, *, bold: bool = False) -> float:
     """Points that a text takes on one line, in a size of `OPTICAL`."""
     return sum(map(_em, text)) * size * OPTICAL[size] * (BOLD if bold else 1.0)

@@ -95,7 +95,7 @@ def _of_section(section: Section, choice: TableChoice, suffix: str) -> Table:
         rows = _ordered(block.rows, patterns)
         cells = (tuple(column.cell(row, pool) for column in told) for row in rows)
         measured = tuple(replace(row, cells=of) for row, of in zip(rows, cells, strict=True))
-        blocks += [RowGroup(block.title, measured)] if rows else []
+        blocks += [replace(block, rows=measured)] if rows else []
     count = sum(len(block.rows) for block in blocks)
     heads = [column.title for column in columns]
     blocks += [RowGroup(block.title, rows_under(heads, block)) for block in published]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from baselines.contract import UserError
 from baselines.titles import setting_title, system_title
 from benchmarks.records.schema import identity
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
-from reports.numbers import NOTHING, counted, listed, significant
+from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, significant
 from reports.speed.bars import bars, excess, per_second, quantile, shares
 from reports.table import Bar, Column, Row, RowGroup, Table, TableCell
 
@@ -60,12 +61,14 @@ def tables(speed: Speed) -> tuple[Table, ...]:
     generated = [record for record in speed.measured if record.subject.kind == "generation"]
     if generated:
         sizes = sorted({record.subject.batch for record in generated})
-        blocks = tuple(
-            RowGroup(
-                f"batch of {counted(size, 'text')}",
-                tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
-            )
-            for size in sizes
+        blocks = _even(
+            [
+                RowGroup(
+                    f"batch of {counted(size, 'text')}",
+                    tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
+                )
+                for size in sizes
+            ]
         )
         caption = f"Generating with {WEIGHTS}, {_conditions(generated)}"
         tables.append(Table("speed", caption, GENERATION, blocks, REMARKS, brief=REMARKS[:1], brackets=REPEATS))
@@ -73,8 +76,34 @@ def tables(speed: Speed) -> tuple[Table, ...]:
     if trained:
         block = RowGroup("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
         caption = f"Training with {WEIGHTS} and made-up texts, {_conditions(trained)}"
-        tables.append(Table("speed-training", caption, TRAINING, (block,), brackets=REPEATS))
+        tables.append(Table("speed-training", caption, TRAINING, _even([block]), brackets=REPEATS))
     return tuple(tables)
+
+
+def _even(blocks: Sequence[RowGroup]) -> tuple[RowGroup, ...]:
+    """The same with one number of decimals a column in each block, for times of one batch and of another are of other
+    sizes; intervals and sums of several networks stay as they are."""
+
+    def even(block: RowGroup) -> RowGroup:
+        columns = []
+        for cells in zip(*(row.cells for row in block.rows), strict=True):
+            alone = [cell.value for cell in cells if cell.value is not None and " + " not in cell.text]
+            places = column_decimals((value, None, None) for value in alone) or 0
+            whole = all(value == int(value) for value in alone)  # counts, and what is none
+            columns.append([cell if whole or not _single(cell) else _with(cell, places) for cell in cells])
+        rows = (replace(row, cells=cells) for row, cells in zip(block.rows, zip(*columns, strict=True), strict=True))
+        return replace(block, rows=tuple(rows))
+
+    return tuple(map(even, blocks))
+
+
+def _single(cell: TableCell) -> bool:
+    return cell.value is not None and " + " not in cell.text
+
+
+def _with(cell: TableCell, places: int) -> TableCell:
+    assert cell.value is not None
+    return replace(cell, text=fixed(cell.value, places))
 
 
 def _conditions(records: Sequence[SpeedRecord]) -> str:

@@ -60,7 +60,7 @@ def made_up(rng: random.Random) -> Table:
 def test_parts_fit_and_lose_nothing(name):
     rng, layout = random.Random(17), LAYOUTS[name]
     several = 0
-    for _ in range(40):
+    for _ in range(12):
         table = made_up(rng)
         parts = fitted(table, layout)
         several += len(parts) > 1
@@ -73,7 +73,7 @@ def test_parts_fit_and_lose_nothing(name):
                     seen += [(row.cell_id, id(cell)) for cell in row.cells]
         every = [(row.cell_id, id(cell)) for block in table.blocks for row in block.rows for cell in row.cells]
         assert sorted(seen) == sorted(every)
-    assert several > 10
+    assert several > 4
 
 
 def test_a_table_that_fits_is_whole():
