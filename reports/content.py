@@ -70,6 +70,12 @@ class Report:
     facts: tuple[provenance.Fact, ...]
     sources: tuple[provenance.CellOrigin, ...]
     note: str  # licence of the task's texts and what harm they may do, "" if none is known
+    label: str = ""  # what labels of its tables begin with, which no other report's do
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables of all sections, in order."""
+        return tuple(table for section in self.sections for table in section.tables)
 
 
 def build(run_folder: Path, out: Path) -> Report:
@@ -96,6 +102,7 @@ def build(run_folder: Path, out: Path) -> Report:
         provenance.facts(run, sections_of),
         provenance.sources(run, sections_of, out),
         str(task.get("note") or ""),
+        provenance.label(run),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from benchmarks.records.dataframes import Run, documents_hash
-from benchmarks.records.schema import Header, Json, Record
+from benchmarks.records.schema import Header, Json, Record, identity
 from reports.names import display_budget, display_setting, display_system, entry_name
 from reports.numbers import counted
 from reports.panels import TRIVIAL, Entry, Panel
@@ -78,6 +79,14 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),
     )
     return tuple(fact for fact in lines if any(fact.values))
+
+
+def label(run: Run) -> str:
+    """What labels of the tables of a run begin with: what it is of, and a hash of which records these are."""
+    done = [record.header for record in run.records if record.header.status == "done"]
+    asked = "-".join((done[0].cell.task, done[0].cell.source, done[0].cell.preset)).lower()
+    made = identity(sorted([header.cell.id, header.created] for header in done))
+    return f"{re.sub(r'[^a-z0-9]+', '-', asked).strip('-')}-{made[:6]}"
 
 
 def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, ...]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
-from reports.legend import SPEED_COVERED, covered, first_stage_note, scores_covered
+from reports.legend import SPEED_COVERED, covered, first_stage_note, over, scores_covered
 from reports.names import display_metric
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, percent, significant, written
 from reports.panels import Entry, Panel
@@ -44,32 +44,32 @@ def at_a_glance(
     columns: list[Column] = []
     cells: list[dict[str, TableCell]] = []
     for score in at_first(panel):
-        columns.append(Column(score.title, "", score.direction, QUALITY))
+        columns.append(Column(score.title, "", score.direction, QUALITY, score.key))
         cells.append(score_cells(panel, score, judgements[score.title]))
     for column, of, doubts in (
         (
-            Column("Latency of one text", "ms, median", "lower", "Speed"),
+            Column("Latency of one text", "ms, median", "lower", "Speed", "latency"),
             lambda entry: entry.latency,
             lambda entry: entry.latency_doubts,
         ),
         (
-            Column("Throughput", "texts/s", "higher", "Speed"),
+            Column("Throughput", "texts/s", "higher", "Speed", "throughput"),
             lambda entry: entry.throughput,
             lambda entry: entry.throughput_doubts,
         ),
     ):
         columns.append(column)
         cells.append(speed_cells(panel, column, of, doubts))
-    columns.append(Column("Network calls", "per text", "none", "Speed"))
+    columns.append(Column("Network calls", "per text", "none", "Speed", "calls"))
     cells.append(calls_cells(panel))
     if front:
-        columns.append(Column("On the front", "% of draws", "none", "Both"))
+        columns.append(Column("On the front", "% of draws", "none", "Both", "front"))
         cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
     for column, values in (
-        (Column("Trained parameters", "", "none", "Size"), lambda entry: entry.trainable.value),
-        (Column("Frozen parameters", "", "none", "Size"), lambda entry: entry.frozen.value),
-        (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
-        (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
+        (Column("Trained parameters", "", "none", "Size", "parameters"), lambda entry: entry.trainable.value),
+        (Column("Frozen parameters", "", "none", "Size", "frozen"), lambda entry: entry.frozen.value),
+        (Column("Training time", "s", "none", "Training", "train_seconds"), lambda entry: entry.train_seconds.value),
+        (Column("Training compute", "FLOP", "none", "Training", "train_flops"), lambda entry: entry.train_flops.value),
     ):
         headed, column_cells = plain_cells(panel, column, values)
         columns.append(headed)
@@ -88,6 +88,7 @@ def at_a_glance(
             *_power(panel, judgements),
             *_gaps(len(panel.missing), unbegun),
         ),
+        brief=(over(panel),),
     )
 
 
@@ -121,7 +122,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     if not sizes:
         return None
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
-    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
+    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once", f"throughput-{size}") for size in sizes)
     cells = [
         speed_cells(panel, column, partial(_speed_at, size=size), partial(Entry.doubts_at, size=size))
         for column, size in zip(columns, sizes, strict=True)
@@ -147,13 +148,13 @@ def _speed_at(entry: Entry, size: int) -> Quantity:
 def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "") -> Table:
     """Every score of every entry, and what each metric says."""
     told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
-    columns = tuple(Column(column.title, "", column.direction, "") for column in told)
+    columns = tuple(Column(column.title, "", column.direction, "", column.key) for column in told)
     cells = [score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
     first = at_first(panel)  # explained where they stand first, in the table before this one
     explained = meanings([column for column in told if column not in first])
     remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *explained)
-    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
+    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks, brief=(over(panel),))
 
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:
@@ -174,7 +175,8 @@ def by_seed(panel: Panel, suffix: str = "") -> Table | None:
         "± half the width of the 95 % interval that its texts leave open, all seeds together. Where the first is more "
         "than half of the second, another training moves the score by as much as other texts do."
     )
-    return Table(f"seeds{suffix}", "What training seeds alone move", columns, blocks, (remark,))
+    brief = ("Standard deviations between trainings; ± is half of the 95 % interval over texts.",)
+    return Table(f"seeds{suffix}", "What training seeds alone move", columns, blocks, (remark,), brief=brief)
 
 
 def _seed_cell(score: EntryScore | None) -> TableCell:
@@ -238,7 +240,14 @@ def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[Row
 
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
-            Row(entry.title, entry.detail, entry.cell.id, tuple(column[entry.key] for column in cells), entry.short)
+            Row(
+                entry.title,
+                entry.detail,
+                entry.cell.id,
+                tuple(column[entry.key] for column in cells),
+                entry.short,
+                f"{entry.system}/{entry.setting}",
+            )
             for entry in entries
         )
 
@@ -293,7 +302,8 @@ def score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> di
         if score.quantity.value is not None and column.signature.options.get("kind") == "bound":
             value = f"≤ {value}"
         mark = judgement.marks.get(entry.key, "")
-        out[entry.key] = TableCell(score.quantity.value, value, interval, _score_notes(column, score), mark)
+        notes, quantity = _score_notes(column, score), score.quantity
+        out[entry.key] = TableCell(quantity.value, value, interval, notes, mark, low=quantity.low, high=quantity.high)
     return out
 
 
@@ -327,7 +337,9 @@ def speed_cells(
         if doubted:
             # Without the column's name: a reason that voids several speeds is one note of them all.
             notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
-        out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
+        mark = marks.get(entry.key, "")
+        ends = (quantity.low, quantity.high) if interval else (None, None)
+        out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), mark, doubted, *ends)
     return out
 
 
@@ -370,7 +382,7 @@ def plain_cells(
     present = sorted(value for value in values.values() if value)
     middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
-    headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
+    headed = replace(column, unit=f"{prefix}{column.unit}" or "count", scale=scale)
     places = column_decimals((value and value / scale, None, None) for value in values.values()) or 0
     untold = TableCell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {

@@ -46,20 +46,20 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
         return measure(rows, how)
 
     for title, share in SHARES.items():
-        column = Column(title, "ms", "lower", "Latency of one text")
+        column = Column(title, "ms", "lower", "Latency of one text", f"latency-{100 * share:.0f}")
         quantity = partial(of, kind="latency", measure=tail_latency, how=share)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_doubts))
     for unit, title in (("words", "Words kept"), ("tokens", "Tokens kept")):
-        column = Column(title, f"{unit}/s", "higher", "Throughput")
+        column = Column(title, f"{unit}/s", "higher", "Throughput", unit)
         quantity = partial(of, kind="batch", measure=throughput, how=unit)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.throughput_doubts))
     for name, title in PHASES.items():
         add(
-            Column(title, "% of a batch", "none", "Where the time goes"),
+            Column(title, "% of a batch", "none", "Where the time goes", f"share-{name}"),
             {entry.key: _phase(entry, name) for entry in panel.entries},
         )
     for name, title in COLD.items():
-        add(Column(title, "s", "none", "Cold start"), _cold(panel, name))
+        add(Column(title, "s", "none", "Cold start", f"cold-{name}"), _cold(panel, name))
     found = Table(f"speed{suffix}", "Speed in detail", tuple(columns), grouped(panel, cells))
     blocks = tuple(block for block in found.blocks if not block.for_scale)
     return replace(found, blocks=blocks, remarks=_remarks(records))

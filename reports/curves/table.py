@@ -66,7 +66,7 @@ def _cell(quantity: Quantity, places: int | None) -> TableCell:
     if quantity.value is None:
         return TableCell(None, NOTHING, notes=(quantity.reason or "",))
     text, interval = written(quantity.value, quantity.low, quantity.high, places)
-    return TableCell(quantity.value, text, interval)
+    return TableCell(quantity.value, text, interval, low=quantity.low, high=quantity.high)
 
 
 def sentences(panel: Panel, terms: Sequence[EqualTerms]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from baselines.titles import setting_title, system_title
+from benchmarks.records.schema import identity
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, significant
 from reports.speed.bars import bars, excess, per_second, quantile, shares
@@ -28,6 +29,8 @@ REMARKS = (
     "Shares of the ceilings: operations over time over the rate of a large matrix product; bytes of weights, and of "
     "attended keys and values, over time over the rate of a large copy. Both rates were measured in this run.",
 )
+
+REPEATS = "10 to 90 % of the repeats"  # what its intervals are
 
 GENERATION = (
     Column("Time", "ms", "lower", "one batch"),
@@ -68,12 +71,12 @@ def tables(speed: Speed) -> tuple[Table, ...]:
             ]
         )
         caption = f"Generating with {WEIGHTS}, {_conditions(generated)}"
-        tables.append(Table("speed", caption, GENERATION, blocks, REMARKS))
+        tables.append(Table("speed", caption, GENERATION, blocks, REMARKS, brief=REMARKS[:1], brackets=REPEATS))
     trained = [record for record in speed.measured if record.subject.kind == "training"]
     if trained:
         block = RowGroup("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
         caption = f"Training with {WEIGHTS} and made-up texts, {_conditions(trained)}"
-        tables.append(Table("speed-training", caption, TRAINING, _even([block])))
+        tables.append(Table("speed-training", caption, TRAINING, _even([block]), brackets=REPEATS))
     return tuple(tables)
 
 
@@ -221,10 +224,9 @@ def write(folder: Path) -> dict[str, Path]:
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
-    head = "% Needs \\usepackage{booktabs}.\n"
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
-        "latex": save(folder / "speed.tex", head + "\n".join(latex.table(table) for table in every)),
+        "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
         "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every)),
     }
 
