@@ -15,18 +15,31 @@ from reports.table import Bar, Column, Table
 from reports.templating import printable
 
 
-def write(report: Report, picture: Picture, study: Picture | None = None) -> str:
-    """The page, with the picture drawn inline, and that of a study where there is one."""
+def write(report: Report, picture: Picture, study: Picture | None = None, more: Sequence[Picture] = ()) -> str:
+    """The page, with the picture drawn inline, that of a study where there is one, and more."""
     page = _template("report.html")
     drawn = None if study is None else Markup(study.themed)
     said = "" if study is None else study.caption
     figure = Markup(picture.themed)
-    return page.render(report=report, figure=figure, caption=picture.caption, study=drawn, study_caption=said)
+    others = [(one.name, one.title, Markup(one.themed), one.caption) for one in more]
+    return page.render(
+        report=report, figure=figure, caption=picture.caption, study=drawn, study_caption=said, more=others
+    )
 
 
-def write_speed(title: str, facts: Sequence[str], bars: Sequence[Bar], tables: Sequence[Table]) -> str:
+def write_speed(
+    title: str,
+    facts: Sequence[str],
+    bars: Sequence[Bar],
+    tables: Sequence[Table],
+    picture: Picture | None = None,
+) -> str:
     """The page of a measurement of speed."""
-    return _template("speed.html").render(title=title, facts=facts, bars=bars, tables=tables)
+    drawn = None if picture is None else Markup(picture.themed)
+    said = "" if picture is None else picture.caption
+    return _template("speed.html").render(
+        title=title, facts=facts, bars=bars, tables=tables, figure=drawn, caption=said
+    )
 
 
 def write_comparison(

@@ -1,7 +1,11 @@
 """Write the report of a run again, from its records.
 
-example:
+With --size its figures are made for a column or a page of a paper or for a slide, each as SVG, PDF and PNG; placed
+unscaled, their type is 7 to 9 points.
+
+examples:
   python -m benchmarks report --out runs/detox-world-nano
+  python -m benchmarks report --out runs/detox-world-nano --size column
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out")
+    parser.add_argument("--size", metavar="NAME", help="of figures: column, page or slide (default: page, without PNG)")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -22,5 +27,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     folder = default_folder(choices_of(arguments))
     read_headers(folder)  # says what is wrong before pandas is loaded
-    show_report(folder)
+    if arguments.size is not None:
+        from reports.pictures import size_named
+
+        size_named(arguments.size)
+    show_report(folder, size=arguments.size)
     return 0

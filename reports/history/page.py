@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.tracking.history.schema import History
+from reports.figures import Picture
 from reports.history import figure, text
 from reports.templating import printable, save
 
@@ -34,7 +35,7 @@ def write(history: History, folder: Path) -> dict[str, Path]:
     return written
 
 
-def pictures_of(history: History) -> dict[str, figure.HistoryFigure]:
+def pictures_of(history: History) -> dict[str, Picture]:
     """The figures by metric, those of metrics that changed first; and micro beside macro speed before all."""
     changed = {series.line.metric for series, _ in history.changed}
     metrics = sorted({each.line.metric for each in history.series}, key=lambda name: (name not in changed, name))
@@ -48,7 +49,7 @@ def file_name(metric: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", metric).strip(".") or "metric"
 
 
-def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
+def html(history: History, pictures: dict[str, Picture]) -> str:
     """The page of all."""
     templates = Environment(
         loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

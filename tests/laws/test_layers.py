@@ -29,9 +29,9 @@ LAYERS = {
         "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
-        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "provenance", "legend", "findings", "tables", "templating", "curves", "figures", "study", "costs", "content",
+        "pictures", "html", "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
