@@ -14,7 +14,12 @@ __all__ = ["publish", "terminal", "write", "write_table"]
 
 
 def write(
-    run_folder: Path, out: Path | None = None, *, layout: str = "paper", label_prefix: str | None = None
+    run_folder: Path,
+    out: Path | None = None,
+    *,
+    layout: str = "paper",
+    label_prefix: str | None = None,
+    size: str | None = None,
 ) -> dict[str, Path]:
     """Write the report of a run; the same records give the same bytes.
 
@@ -23,12 +28,14 @@ def write(
         out: where the report goes; `run_folder / "report"` if None.
         layout: of the tables for papers, a name of `reports.latex.LAYOUTS`.
         label_prefix: what their labels begin with; if None something that no other report has.
+        size: of the figures: column, page or slide, each then as SVG, PDF and PNG; if None that of a page, as SVG, and
+            as PDF what `report.tex` places. Those within the page of all are always as wide as a page.
 
     Returns:
-        The paths of "markdown", "latex", "html" and "figure"; of "study", a figure of a method that was run with
-        latents of several numbers or widths; of "curves", a CSV of the points of each system that ran at several
-        values of one knob; and of "tables", a folder with a CSV of each table. Beside them lie `tables.tex` (the tables
-        alone, for papers) and the figures as PDF.
+        The paths of "markdown", "latex", "html" and "figure"; of the other figures that the records have something for,
+        by name (`reports.pictures`); of "curves", a CSV of the points of each system that ran at several values of one
+        knob; and of "tables", a folder with a CSV of each table. Beside them lie `tables.tex` (the tables alone, for
+        papers) and figures in other forms.
 
     Raises:
         UserError: there is no run, none of its cells is done, a record is damaged, there is no such layout, or `out`
@@ -39,7 +46,7 @@ def write(
 
     chosen, prefix = layout_named(layout), checked_prefix(label_prefix)
     folder = run_folder / "report" if out is None else out
-    return _write(build(run_folder, folder), folder, chosen, prefix)
+    return _write(build(run_folder, folder), folder, chosen, prefix, size)
 
 
 def write_table(
@@ -76,7 +83,9 @@ def write_table(
     }
 
 
-def publish(run_folder: Path, *, layout: str = "paper", label_prefix: str | None = None) -> tuple[str, dict[str, Path]]:
+def publish(
+    run_folder: Path, *, layout: str = "paper", label_prefix: str | None = None, size: str | None = None
+) -> tuple[str, dict[str, Path]]:
     """The table of a run for this terminal, and its report, written: both of one reading of the records.
 
     Raises:
@@ -89,40 +98,34 @@ def publish(run_folder: Path, *, layout: str = "paper", label_prefix: str | None
     chosen, prefix = layout_named(layout), checked_prefix(label_prefix)
     folder = run_folder / "report"
     report = build(run_folder, folder)
-    written = _write(report, folder, chosen, prefix)
+    written = _write(report, folder, chosen, prefix, size)
     return render(report.sections), written
 
 
-def _write(report: Report, folder: Path, layout: Layout, prefix: str | None) -> dict[str, Path]:
+def _write(report: Report, folder: Path, layout: Layout, prefix: str | None, size: str | None) -> dict[str, Path]:
     """Write a report in every form."""
-    from reports import csv_files, figures, html, latex, markdown
+    from reports import csv_files, html, latex, markdown, pictures
     from reports.curves import table as curves
-    from reports.study import figure
+    from reports.figures.sizes import PAGE, size_named
     from reports.templating import save
 
-    picture = figures.draw(
-        [section.title for section in report.sections],
-        [section.panel for section in report.sections],
-        [section.front for section in report.sections],
-    )
-    save(folder / "figure.pdf", picture.pdf)
+    shown = pictures.of_report(report)
+    chosen = PAGE if size is None else size_named(size)
+    placed = shown if chosen is PAGE else pictures.of_report(report, chosen)
+    written = pictures.write(placed, folder, size is not None)
     save(folder / "tables.tex", latex.tables(report.tables, layout, report.label if prefix is None else prefix))
     for name, text in csv_files.named(report.tables).items():
         save(folder / "tables" / name, text)
-    written = {"figure": save(folder / "figure.svg", picture.svg)}
-    study = figure.draw([section.panel for section in report.sections])
-    if study is not None:
-        save(folder / "study.pdf", study.pdf)
-        written["study"] = save(folder / "study.svg", study.svg)
     points = curves.figure_data([(section.title, section.panel) for section in report.sections])
     if points is not None:
         written["curves"] = save(folder / "curves.csv", points)
-    said = "" if study is None else study.caption
+    captions = {name: picture.caption for name, picture in shown.items()}
+    more = [picture for name, picture in shown.items() if name not in ("figure", "study")]
     return {
         **written,
-        "markdown": save(folder / "report.md", markdown.write(report, picture.caption, said)),
-        "latex": save(folder / "report.tex", latex.write(report, picture.caption, said)),
-        "html": save(folder / "report.html", html.write(report, picture, study)),
+        "markdown": save(folder / "report.md", markdown.write(report, shown)),
+        "latex": save(folder / "report.tex", latex.write(report, captions["figure"], captions.get("study", ""))),
+        "html": save(folder / "report.html", html.write(report, shown["figure"], shown.get("study"), more)),
         "tables": folder / "tables",
     }
 

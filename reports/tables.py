@@ -124,7 +124,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
     columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once", f"throughput-{size}") for size in sizes)
     cells = [
-        speed_cells(panel, column, partial(_speed_at, size=size), partial(Entry.doubts_at, size=size))
+        speed_cells(panel, column, partial(speed_at, size=size), partial(Entry.doubts_at, size=size))
         for column, size in zip(columns, sizes, strict=True)
     ]
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
@@ -135,7 +135,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     )
 
 
-def _speed_at(entry: Entry, size: int) -> Quantity:
+def speed_at(entry: Entry, size: int) -> Quantity:
     """Texts per second of an entry with so many texts at once."""
     if size in entry.sweep:
         return entry.sweep[size]

@@ -4,9 +4,12 @@ Tables for papers are LaTeX (booktabs) in `report/tables.tex`: layout `paper` fi
 column of two, `wide` both. With --table, --columns, --rows, --digits or --caption one table is written into a file of
 its own, and as CSV, with the numbers of the report.
 
+With --size figures are made for a column or a page of a paper or for a slide, each as SVG, PDF and PNG; placed
+unscaled, their type is 7 to 9 points.
+
 examples:
   python -m benchmarks report --out runs/detox-world-nano
-  python -m benchmarks report --out runs/detox-world-nano --layout column --label-prefix detox
+  python -m benchmarks report --out runs/detox-world-nano --layout column --label-prefix detox --size column
   python -m benchmarks report --out runs/story --table story --layout column
   python -m benchmarks report --out runs/detox --columns bleu,latency,calls --rows cosmos,gpt2/greedy --digits bleu=2
 """
@@ -51,12 +54,14 @@ def add_arguments(parser: BenchmarksParser) -> None:
         "--digits", metavar="N", default="", help="decimals of all columns, or COLUMN=N of some, with commas"
     )
     parser.add_argument("--caption", metavar="TEXT", default="", help="of the table")
+    parser.add_argument("--size", metavar="NAME", help="of figures: column, page or slide (default: page, without PNG)")
 
 
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning.plan import default_folder
     from benchmarks.records.store import read_headers
     from reports.latex.layouts import checked_prefix, layout_named
+    from reports.figures.sizes import size_named
     from reports.paper.choice import TableChoice, parse_digits
 
     choice = TableChoice(
@@ -68,6 +73,8 @@ def main(arguments: argparse.Namespace) -> int:
     )
     layout_named(arguments.layout)
     checked_prefix(arguments.label_prefix)
+    if arguments.size is not None:
+        size_named(arguments.size)
     folder = default_folder(choices_of(arguments))
     read_headers(folder)  # says what is wrong before pandas is loaded
 
@@ -75,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.cli.run import show_report
 
     if not choice:
-        show_report(folder, layout=arguments.layout, label_prefix=arguments.label_prefix)
+        show_report(folder, layout=arguments.layout, label_prefix=arguments.label_prefix, size=arguments.size)
         return 0
     written = reports.write_table(folder, choice, layout=arguments.layout, label_prefix=arguments.label_prefix)
     for kind, path in written.items():

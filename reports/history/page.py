@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from benchmarks.tracking.history.schema import History
+from reports.figures import Picture
 from reports.history import figure, text
 from reports.html import inline, render
 from reports.templating import save
@@ -32,7 +33,7 @@ def write(history: History, folder: Path) -> dict[str, Path]:
     return written
 
 
-def pictures_of(history: History) -> dict[str, figure.HistoryFigure]:
+def pictures_of(history: History) -> dict[str, Picture]:
     """The figures by metric, those of metrics that changed first; and micro beside macro speed before all."""
     changed = {series.line.metric for series, _ in history.changed}
     metrics = sorted({each.line.metric for each in history.series}, key=lambda name: (name not in changed, name))
@@ -46,7 +47,7 @@ def file_name(metric: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", metric).strip(".") or "metric"
 
 
-def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
+def html(history: History, pictures: dict[str, Picture]) -> str:
     """The page of all."""
     metrics = {each.line.metric for each in history.series}
     titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}

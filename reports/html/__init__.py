@@ -1,4 +1,4 @@
-"""Reports as HTML pages that need nothing else: no fonts, no other files, and a script only for what is more than reading.
+"""Reports as HTML pages that need nothing else: no fonts, no other files, a script only for what is more than reading.
 
 A page says by a policy of its own that it loads nothing and that no other script may run, whatever the texts hold that
 are shown.
@@ -31,8 +31,8 @@ SAMPLE_BYTES = 7_000_000
 """The most that the samples of all panels take of a page, which with all else stays below 10 MB."""
 
 
-def write(report: Report, picture: Picture, study: Picture | None = None) -> str:
-    """The page, with the picture drawn inline, and that of a study where there is one."""
+def write(report: Report, picture: Picture, study: Picture | None = None, more: Sequence[Picture] = ()) -> str:
+    """The page, with the picture drawn inline, that of a study where there is one, and more."""
     share = SAMPLE_BYTES // max(1, len(report.sections))
     data: list[SampleData | None] = [sample_data(s.panel, s.documents, share) for s in report.sections]
     behind: list[tuple[Origin, ...]] = [origins(section.panel, report.sources) for section in report.sections]
@@ -45,12 +45,27 @@ def write(report: Report, picture: Picture, study: Picture | None = None) -> str
         caption=picture.caption,
         study=None if study is None else inline(study.themed, "study-"),
         study_caption="" if study is None else study.caption,
+        more=[(one.name, one.title, inline(one.themed, f"{one.name}-"), one.caption) for one in more],
     )
 
 
-def write_speed(title: str, facts: Sequence[str], bars: Sequence[Bar], tables: Sequence[Table]) -> str:
+def write_speed(
+    title: str,
+    facts: Sequence[str],
+    bars: Sequence[Bar],
+    tables: Sequence[Table],
+    picture: Picture | None = None,
+) -> str:
     """The page of a measurement of speed."""
-    return render("speed.html", title=title, facts=facts, bars=bars, tables=tables)
+    return render(
+        "speed.html",
+        title=title,
+        facts=facts,
+        bars=bars,
+        tables=tables,
+        figure=None if picture is None else inline(picture.themed, "speed-"),
+        caption="" if picture is None else picture.caption,
+    )
 
 
 def write_comparison(

@@ -209,13 +209,15 @@ def facts(speed: Speed) -> tuple[str, ...]:
 
 
 def write(folder: Path) -> dict[str, Path]:
-    """Write `speed.md`, `speed.tex` (tables to be \\input) and `speed.html` beside the records.
+    """Write `speed.md`, `speed.tex` (tables to be \\input) and `speed.html` beside the records, and where settings were
+    measured with several batch sizes `speed.svg` and `speed.pdf`.
 
     Raises:
         UserError: there are no records, one is damaged, or the folder cannot be written to.
     """
     # Here, since jinja2 takes time that `--help` need not wait for.
     from reports import html, latex, markdown
+    from reports.speed import figure
     from reports.templating import save
 
     speed = _read(folder)
@@ -224,10 +226,19 @@ def write(folder: Path) -> dict[str, Path]:
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
+    picture = figure.draw(speed)
+    if picture is not None:
+        save(folder / "speed.svg", picture.svg)
+        save(folder / "speed.pdf", picture.pdf)
+        text += [
+            f"## {markdown.escape(picture.title)}",
+            f"![{picture.title}](speed.svg)",
+            markdown.escape(picture.caption),
+        ]
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
         "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
-        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every)),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture)),
     }
 
 

@@ -302,7 +302,7 @@ def test_one_text_makes_a_report(fake_run, tmp_path):
     section = content.build(folder, folder / "report").sections[0]
     assert "What difference in J these texts could have shown cannot be told from them." in section.glance.remarks
     assert "can show one of about" not in " ".join(section.reading)
-    assert set(reports.write(folder)) == {"markdown", "latex", "html", "figure", "tables"}
+    assert set(reports.write(folder)) == {"markdown", "latex", "html", "figure", "calls", "tables"}
 
 
 def test_the_stored_commands_are_the_ones_to_give_again(fake_run, tmp_path):

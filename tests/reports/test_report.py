@@ -13,11 +13,14 @@ from baselines.contract import UserError
 from benchmarks.records.schema import TimingRecord
 from reports import compact, content
 
-FILES = ("curves.csv", "figure.pdf", "figure.svg", "report.html", "report.md", "report.tex", "tables", "tables.tex")
+FILES = (
+    *("calls.svg", "curves.csv", "figure.pdf", "figure.svg", "latency.svg", "report.html", "report.md", "report.tex"),
+    *("tables", "tables.tex"),
+)
 
 
 def test_files(run_report, run_folder):
-    assert set(run_report) == {"markdown", "latex", "html", "figure", "curves", "tables"}
+    assert set(run_report) == {"markdown", "latex", "html", "figure", "calls", "latency", "curves", "tables"}
     assert sorted(path.name for path in (run_folder / "report").iterdir()) == list(FILES)
 
 
@@ -42,7 +45,7 @@ def test_two_panels_in_one_report(fake_run, tmp_path):
     page = written["html"].read_text()
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 3  # quality against speed and calls, and latency
     labels = re.findall(r"\\label\{(.*?)\}", (written["latex"].parent / "tables.tex").read_text())
     assert len(labels) == len(set(labels))
     assert len({re.sub(r"-part-\d$", "", label) for label in labels}) == 4
