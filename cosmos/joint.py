@@ -159,8 +159,8 @@ def streams_again(seeds: CounterRNG, draws: int) -> CounterRNG:
         whole.draws = seeds.draws
         whole = streams_again(whole, draws)
     numbers = (seeds.uniform(draws) * 2.0**53).long()  # [B, draws]
-    again = CounterRNG(numbers.T.flatten(), seeds.compiled, seeds.fused)
-    again.start, again.whole = seeds.start, whole
+    again = seeds.again(numbers.T.flatten())
+    again.whole = whole
     return again
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
+from cosmos.io import launched
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track
     from benchmarks.running import runner
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    track = track if launched.is_first() else None
     with tracked(track, run_plan.folder, choices) as tracking:
         outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking)
     if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):

@@ -6,10 +6,14 @@ accelerate's.
 
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
 (seed, epoch), or of these sorted in pools (`cosmos.training.buckets`); noise is one `CounterRNG` stream per row from
-(seed, step, place in the global batch); dropout is seeded from (seed, step, process), where the seed is the run's, or
+(seed, step, place in the global batch); dropout is seeded from (seed, step), where the seed is the run's, or
 is made of it and the stage's stream (`cosmos.training.stage.TrainingStage.stream`). Nothing else is random, so a run
 that was killed and called again ends with the same bytes on the CPU when its budget is in steps or FLOPs; on one type
-of processor, with one number of threads and the same packages, for sums round otherwise on another.
+of processor, with one number of threads and processes and the same packages, for sums round otherwise on another.
+
+However many processes share a batch, its rows, their noise and what dropout takes of them are those of one, and a loss
+is a sum and a weight over all rows, so curves differ by rounding alone; but where blocks are compiled, as compiled code
+draws dropout in a way of its own. One process writes, and what it leaves is gone on with by any other number.
 
 Axis legend: B rows of the global batch.
 """
@@ -53,7 +57,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
 
     Killed and called again with the same arguments (and a network initialised the same way) it continues from its last
     resume point in the run's folder; called after it has finished, it loads the weights it kept and returns at once.
-    Under `accelerate launch` the processes share each batch.
+    Under `torchrun` or `accelerate launch` the processes share each batch.
 
     Raises:
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
@@ -64,10 +68,10 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
         stage = replace(stage, validation=None)
-    make_folder(run.workdir)
     processes = find_processes(run.device)
+    processes.once(lambda: make_folder(run.workdir))
     arguments = _arguments(stage, replace(config, precision=processes.precision(config.precision)), budget, run)
-    done = resume.finished(run.workdir, stage.name, arguments)
+    done = processes.told(resume.finished(run.workdir, stage.name, arguments) if processes.rank == 0 else None)
     if done is not None:
         resume.load_finished(run.workdir, stage.name, stage.network.to(processes.device).eval())
         return done
@@ -79,7 +83,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     with on_device, forked, trainer.ahead:
         _loop(trainer)
     trained = trainer.finish()
-    processes.accelerator.wait_for_everyone()
+    processes.wait()
     del trainer
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
@@ -106,8 +110,7 @@ def _loop(trainer: _Trainer) -> None:
     rate = 0.0
     while True:
         share = trainer.share()
-        if trainer.processes.rank == 0:
-            trainer.run.progress(trainer.stage.name, share, counters.loss)
+        trainer.run.progress(trainer.stage.name, share, counters.loss)
         if counters.step and (share >= 1.0 or counters.step % LOG_EVERY == 0):
             trainer.interval(share, rate)
         if trainer.validations_due(share) > counters.validations:
@@ -157,8 +160,11 @@ class _Trainer:
         processes: Processes,
         arguments: dict[str, Any],
     ) -> None:
-        if config.batch_size % processes.count:
-            raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
+        if config.batch_size < processes.count:
+            raise UserError(
+                f"{processes.count} processes cannot share a batch of {config.batch_size} in the training "
+                f"'{stage.name}'; launch no more processes than it has rows, or give it a larger batch_size."
+            )
         self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.seed = stage.seed(run.seed)
@@ -172,15 +178,25 @@ class _Trainer:
         self.batches = self._prepare()
         if self.counters.flops_per_step == 0:
             epoch = -(-len(stage.data) // config.batch_size)
-            self.counters.flops_per_step = flops_per_step(self.step, stage.loss, self._rows, budget, epoch)
+            whole = self._batches(self.counters.prepared.sizes, self.step.static_shapes, whole=True)
+            self.counters.flops_per_step = flops_per_step(self.step, stage.loss, whole, budget, epoch)
         self.steps = total_steps(budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(stage.loss, self.counters.step, self.counters.running)
         self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0, THREADS)
-        processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
+        self._same_everywhere()
         log = run.workdir / f"{stage.name}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
         self.started = began - self.counters.seconds
         self.next_save = self.counters.seconds + config.checkpoint_seconds
+
+    def _same_everywhere(self) -> None:
+        """See that all processes go on from one step, and that nobody writes before everyone has read."""
+        if self.processes.told(self.counters.step) != self.counters.step:
+            raise UserError(
+                f"Processes of this launch do not see the same files in {self.run.workdir}; use a folder that all "
+                "machines share."
+            )
+        self.processes.wait()
 
     def seconds(self) -> float:
         return time.perf_counter() - self.started
@@ -208,14 +224,14 @@ class _Trainer:
         step.prepare(prepared, stage.frozen)
         return self._batches(prepared.sizes, step.static_shapes)
 
-    def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
+    def _batches(self, sizes: Sequence[int], static_shapes: bool, *, whole: bool = False) -> Batches:
         data, scored, size = self.stage.data, self.stage.scored, self.config.batch_size
-        return Batches(data, self.order, sizes, size, self.step.part, self.seed, scored, static_shapes)
+        part = None if whole else self.step.part
+        return Batches(data, self.order, sizes, size, part, self.seed, scored, static_shapes)
 
     def _price_of_one(self) -> float:
         """FLOPs of one step, about; the same in each process."""
-        rows = self._batches((), static_shapes=False)(0)
-        return self.processes.agreed(step_flops(self.step, self.stage.loss, rows, 0) * self.processes.count)
+        return step_flops(self.step, self.stage.loss, self._batches((), static_shapes=False, whole=True)(0), 0)
 
     def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, in memory that a GPU can read by itself."""

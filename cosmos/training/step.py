@@ -1,6 +1,7 @@
 """One optimiser step: loss, gradients, AdamW, and the exponential moving average of the weights.
 
-On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
+On a GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed; where processes share a batch it
+is two, of the gradients and of what they move, and between them gradients are exchanged. Launched kernel by kernel, a
 small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
 equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
 still not fused, which costs the same systems most, but less; where the budget pays for it they are compiled besides,
@@ -26,12 +27,14 @@ from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, Rows, hashed
+from cosmos.training.batches import Batch, Dataset, Rows, hashed, rows_of
 from cosmos.training.buckets import RaggedDataset
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import Objective, Processes
 from cosmos.training.preparation import Preparation, prepare
+from cosmos.training.shared_dropout import dropout_of_whole
+from cosmos.training.shared_gradients import SharedGradients
 
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
@@ -67,9 +70,10 @@ class OptimiserStep:
         self.parameters = resume.trainable(model)
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
-        self.recorded = config.cuda_graph and device.type == "cuda" and processes.count == 1
+        self.recorded = config.cuda_graph and device.type == "cuda"
         self.compiled: compilation.Compiled | None = None
         self.static_shapes, self.preparation = self.recorded, 0.0
+        self.shared: SharedGradients | None = None  # where processes record steps
         self._made: Counter[Hashable] = Counter()  # steps made of each shape
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
@@ -80,9 +84,10 @@ class OptimiserStep:
             fused=True,
             capturable=self.recorded,
         )
-        part = config.batch_size // processes.count
-        self.part = slice(processes.rank * part, (processes.rank + 1) * part)  # of the rows of the global batch
-        self.rows = torch.arange(self.part.start, self.part.stop, device=device)
+        self.numbers = rows_of(config.batch_size, processes.rank, processes.count)
+        self.part = torch.tensor(self.numbers) if processes.count > 1 else None  # of the rows of the global batch
+        self.rows = torch.arange(config.batch_size, device=device)
+        self.places = torch.tensor(self.numbers, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
         self.progress = torch.zeros((), device=device)  # the share of the budget used
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
@@ -110,7 +115,8 @@ class OptimiserStep:
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
         objective = Objective(self.model, loss)
-        self.objective = self.processes.accelerator.prepare(objective) if self.processes.count > 1 else objective
+        wrapped = self.processes.count > 1 and not self.recorded
+        self.objective = self.processes.accelerator.prepare(objective) if wrapped else objective
         self.steps.fill_(step)
         self.running.fill_(running)
 
@@ -135,7 +141,7 @@ class OptimiserStep:
 
     def _step(self, rows: Rows, step: int, rate: float) -> None:
         self.noise.fill_(hashed(self.seed, "noise", step))
-        dropout = hashed(self.seed, "dropout", step, self.processes.rank)
+        dropout = hashed(self.seed, "dropout", step, 0 if self.compiled is None else self.processes.rank)
         torch.default_generator.manual_seed(dropout)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(dropout)
@@ -144,7 +150,12 @@ class OptimiserStep:
             group["lr"].fill_(rate)
             self.gain.fill_(1.0 - self._decay(step))
             names = tuple(rows)
-            self.graphs(names, lambda *tensors: self._run(dict(zip(names, tensors, strict=True))), *rows.values())
+            work = self._run if self.processes.count == 1 else self._make_gradients
+            self.graphs(names, lambda *tensors: work(dict(zip(names, tensors, strict=True))), *rows.values())
+            if self.processes.count > 1:
+                assert self.shared is not None
+                self.shared.exchange()
+                self.graphs("update", self._take_gradients)
             return
         group["lr"] = rate
         self._run(rows)
@@ -168,8 +179,7 @@ class OptimiserStep:
     def _gradients(self, rows: Rows) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters; returns sum and weight of that loss [2]."""
         batch = Batch(rows, self.static_shapes or self.recorded, self.progress).to(self.device)
-        compiled = self.compiled is not None
-        seeds = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
+        seeds = self._seeds()
         if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
             with self.autocast():
                 total, weight = self.objective(dict(batch), batch.static_shapes, batch.progress, seeds)
@@ -185,6 +195,12 @@ class OptimiserStep:
             torch._foreach_mul_(gradients, self.processes.count / weights)
         return torch.stack((sums[0], weights))
 
+    def _seeds(self) -> CounterRNG:
+        """The streams of this process's rows."""
+        compiled = self.compiled is not None
+        whole = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
+        return whole if self.processes.count == 1 else whole.share(self.numbers, self.places)
+
     def _part_gradients(self) -> None:
         """Give every parameter a gradient of its own. Compiled code hands out one tensor as that of two, such as the
         weight and the bias of a gate; what scales gradients in place, or adds to them, would do so twice."""
@@ -198,14 +214,40 @@ class OptimiserStep:
                 seen.add(parameter.grad.data_ptr())
 
     def _run(self, rows: Rows) -> None:
-        with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
-            self._update(rows)
+        with self._networks_as_they_run():
+            total, weight = self._gradients(rows)
+        self._move(total, weight)
+        self.optimizer.zero_grad(set_to_none=True)
 
-    def _update(self, rows: Rows) -> None:
-        total, weight = self._gradients(rows)
+    def _networks_as_they_run(self) -> AbstractContextManager[Any]:
+        if self.compiled is not None:
+            return compilation.compiled(self.compiled)
+        if self.processes.count == 1:
+            return nullcontext()
+        return dropout_of_whole(self.model, self.places, self.config.batch_size)
+
+    def _make_gradients(self, rows: Rows) -> None:
+        """Leave the gradients of the summed loss of this process's rows, with its sum and weight, to be exchanged."""
+        if self.shared is not None:
+            self.shared.buffer.zero_()
+        batch = Batch(rows, True, self.progress).to(self.device)
+        with self._networks_as_they_run():
+            sums = self._accumulate(list(self.parts(batch, self._seeds())), shared=self.shared is not None)
+        if self.shared is None:
+            self.shared = SharedGradients(self.parameters, self.processes)
+        self.shared.sums.copy_(sums)
+
+    def _take_gradients(self) -> None:
+        """Move the weights by exchanged gradients."""
+        assert self.shared is not None
+        weight = self.shared.sums[1].clamp(min=1e-12)
+        torch._foreach_mul_(self.shared.gradients, 1.0 / weight)
+        self._move(self.shared.sums[0], weight)
+
+    def _move(self, total: Tensor, weight: Tensor) -> None:
+        """What the gradients of a batch do, and its loss as a sum and a weight."""
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         if self.recorded and self.average is not None:
             difference = torch._foreach_sub(self.live, self.average)
             torch._foreach_mul_(difference, self.gain)
@@ -217,18 +259,20 @@ class OptimiserStep:
         self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
         self.running += value
 
-    def _accumulate(self, parts: Sequence[tuple[Batch, CounterRNG]]) -> Tensor:
+    def _accumulate(self, parts: Sequence[tuple[Batch, CounterRNG]], shared: bool = False) -> Tensor:
         """Add up the gradients of summed losses, part by part; the sums of losses and of weights [2]. What a part
         weighs is not known before all have been worked on, so gradients are divided by the sum of weights afterwards.
+        With `shared` they are added to what each parameter has already, in its place.
         """
         sums = torch.zeros(2, device=self.device)
         for number, (part, seeds) in enumerate(parts, 1):
             # Processes exchange gradients with the last part, when all are added up.
-            waits = self.processes.count > 1 and number < len(parts)
+            waits = self.processes.count > 1 and not self.recorded and number < len(parts)
             with self.objective.no_sync() if waits else nullcontext():
                 with self.autocast():
                     total, weight = self.objective(dict(part), part.static_shapes, part.progress, seeds)
                 total.backward()
-            self._part_gradients()
+            if not shared:
+                self._part_gradients()
             sums += torch.stack((total.detach(), weight))
         return sums
