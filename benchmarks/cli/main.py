@@ -75,8 +75,8 @@ def _run(words: Sequence[str]) -> int:
         raise unknown("verb", verb, VERBS)
     if verb not in _LAUNCHED and launched.launch() is not None:
         raise UserError(
-            f"Only {' and '.join(_LAUNCHED)} share their work among launched processes; give {verb} without a launcher, "
-            "where generating takes --devices."
+            f"Launched processes share the work of {' and '.join(_LAUNCHED)} alone; give {verb} without a launcher, "
+            "and --devices where texts are made."
         )
     module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
     parser = BenchmarksParser(verb, module.__doc__ or "")

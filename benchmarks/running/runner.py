@@ -25,7 +25,8 @@ from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.devices import launched_fits
+from benchmarks.running.devices import generating, launched_fits
+from benchmarks.running.devices.generating import ShardedSeat
 from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
@@ -254,11 +255,11 @@ class _RunExecution:
         """Make the texts of what was fitted, systems and settings by turns."""
         if self.to_generate:
             others = seating.other_documents(self.plan, self.tests)
-            sitting.hold(
-                sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
-                self.to_generate,
-                self.finish,
-            )
+            occasion = sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome)
+            if self.plan.choices.devices:
+                generating.hold(occasion, self.to_generate, self.finish)
+            else:
+                sitting.hold(occasion, self.to_generate, self.finish)
 
     def begin(self, planned: PlannedCell) -> None:
         """Leave a header that says what is being made."""
@@ -322,7 +323,7 @@ class _RunExecution:
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
                 )
 
-    def finish(self, seat: Seat) -> None:
+    def finish(self, seat: Seat | ShardedSeat) -> None:
         """Judge what was timed, and write the header that says that the cell is done."""
         cell, folder = seat.planned.cell, self.folder(seat.planned.cell)
         verdict = seat.generation.finish()
