@@ -5,8 +5,8 @@
     python timed_on_devices.py generate OUT cuda:0,cuda:1 [--texts 4096] [--preset small]   trained once, briefly
 
 Training is that of the denoiser of `cosmos-full` on random rows, the batch that of its preset whoever shares it; its
-speed is that of the last half of the steps. Texts are those of MDLM, of an untrained quality, as their time is no matter
-of that; their speed is that of the whole, from the first device's begin to the last one's end.
+speed is that of the last half of the steps. Texts are those of MDLM, hardly trained, which is no matter of their time;
+their speed is that of the whole, from the first device's begin to the last one's end.
 """
 
 from __future__ import annotations
