@@ -69,6 +69,7 @@ class JointModel(nn.Module):
     """
 
     share: Tensor
+    undivided = True  # every process has all of it, as what it remembers is of the whole (`cosmos.training.sharding`)
 
     def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, config: JointConfig) -> None:
         super().__init__()

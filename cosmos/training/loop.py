@@ -23,8 +23,8 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -42,8 +42,9 @@ from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step, step_flops
+from cosmos.training.sharding import step_of
 from cosmos.training.stage import Loss, Prepare, TrainingStage
-from cosmos.training.step import OptimiserStep, Preparation, prepared_for
+from cosmos.training.step import Preparation, prepared_for
 
 __all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "train"]
 
@@ -118,7 +119,7 @@ def _loop(trainer: _Trainer) -> None:
             counters.validations = trainer.validations_due(share)
         if share >= 1.0:
             return
-        if counters.step and trainer.seconds() >= trainer.next_save:
+        if counters.step and trainer.save_due():
             trainer.save()
         rate = trainer.advance(share)
 
@@ -168,8 +169,9 @@ class _Trainer:
         self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.seed = stage.seed(run.seed)
-        self.step = OptimiserStep(self.model, config, processes, self.seed)
+        self.step = step_of(self.model, config, processes, self.seed)
         self.best: list[Tensor] | None = None
+        self.stored_best: Mapping[str, Tensor] | None = None
         brings = isinstance(stage.data, BringsOrder)
         self.order = stage.data.order(self.seed) if brings else EpochSampler(len(stage.data), self.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
@@ -182,6 +184,8 @@ class _Trainer:
             self.counters.flops_per_step = flops_per_step(self.step, stage.loss, whole, budget, epoch)
         self.steps = total_steps(budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(stage.loss, self.counters.step, self.counters.running)
+        if self.stored_best:
+            self.best = self.step.parts_of(self.stored_best)
         self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0, THREADS)
         self._same_everywhere()
         log = run.workdir / f"{stage.name}.jsonl"
@@ -282,25 +286,13 @@ class _Trainer:
             seconds = round(self.seconds(), 3)
             self.log.write(step=self.counters.step, share=round(share, 6), **values, seconds=seconds)
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The model with the averaged weights, in evaluation mode; afterwards as it was."""
-        mine = [value.clone() for value in self.step.live]
-        torch._foreach_copy_(self.step.live, self.step.average or mine)
-        self.model.eval()
-        try:
-            yield
-        finally:
-            torch._foreach_copy_(self.step.live, mine)
-            self.model.train()
-
     def validate(self, share: float) -> None:
         """Measure the validation loss of the averaged weights; remember them where they are the best so far."""
         data, size = self.stage.validation, self.config.batch_size
         assert data is not None
         loss_of = self.stage.validation_loss or self.stage.loss
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        with self.averaged(), torch.no_grad(), self.step.autocast():
+        with self.step.shown(self.step.average or self.step.live), torch.no_grad(), self.step.autocast():
             for start in range(0, len(data), size)[self.processes.rank :: self.processes.count]:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
@@ -322,26 +314,25 @@ class _Trainer:
                 self.best = [value.clone() for value in self.step.average or self.step.live]
         self._write(share, validation_loss=loss / weight, **also)
 
+    def save_due(self) -> bool:
+        """Whether it is time for a resume point; who holds a part of the weights writes it with all others."""
+        due = self.seconds() >= self.next_save
+        return self.processes.told(due) if self.step.is_dealt_out else due
+
     def save(self) -> None:
         """Write a resume point, and put the next off so far that they cost no more than their share of the time."""
         begun = self.seconds()
         self.check()
+        if self.log is not None or self.step.is_dealt_out:
+            groups = {**self.step.state(), "best": self.step.whole_of(self.best or [])}
         if self.log is not None:
-            names = list(self.step.parameters)
-            running, log_bytes = float(self.step.running), self.log.length()
             counters = replace(
                 self.counters,
                 seconds=begun,
-                running=running,
-                log_bytes=log_bytes,
+                running=float(self.step.running),
+                log_bytes=self.log.length(),
                 preparation_seconds=self.step.preparation,
             )
-            groups = {
-                "model": resume.weights(self.model),
-                "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
-                "average": dict(zip(names, self.step.average or [], strict=False)),
-                "best": dict(zip(names, self.best or [], strict=False)),
-            }
             self.points.save(groups, {"arguments": self.arguments, "counters": asdict(counters)})
         now = self.seconds()
         self.next_save = now + max(self.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
@@ -356,21 +347,16 @@ class _Trainer:
             tell(f"{said}; going on from the point before, {self.points.previous.name}.")
         stored = read_as(_StoredPoint, header, str(self.points.current), "delete its folder, and run again")
         resume.check_arguments(self.stage.name, self.run.workdir, stored["arguments"], self.arguments)
-        names = list(self.step.parameters)
         resume.load_weights(self.model, groups["model"])
-        resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
-        if self.step.average is not None:
-            self.step.average = [groups["average"][name].to(self.device) for name in names]
-        if groups.get("best"):
-            self.best = [groups["best"][name].to(self.device) for name in names]
+        self.step.restore(groups)
+        self.stored_best = groups.get("best")
         return stored["counters"]
 
     def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.config.keep, self.counters
         weights = (self.best if keep == "best" else None) or self.step.average or self.step.live
-        torch._foreach_copy_(self.step.live, weights)
-        self.model.eval()
+        self.step.keep(weights)
         losses = [loss for _, loss in counters.history]
         kept_loss = (min(losses) if keep == "best" else losses[-1]) if losses else None
         notes: dict[str, Any] = {

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -36,6 +36,9 @@ from cosmos.training.preparation import Preparation, prepare
 from cosmos.training.shared_dropout import dropout_of_whole
 from cosmos.training.shared_gradients import SharedGradients
 
+Groups = dict[str, dict[str, Tensor]]
+"""What a resume point holds: groups of named tensors."""
+
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
 
@@ -54,6 +57,7 @@ class OptimiserStep:
     Attributes:
         parameters: what is trained, by name. live: the same without their graph.
         average: the moving average of each, if there is one.
+        is_dealt_out: whether this process has but a part of them (`cosmos.training.sharding`).
         optimizer: AdamW.
         recorded: whether steps are CUDA graphs.
         compiled: what of the model is compiled (`cosmos.runtime.compilation`), and noise and losses are with it; None:
@@ -64,26 +68,23 @@ class OptimiserStep:
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
     """
 
+    is_dealt_out = False
+
     def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> None:
         self.model, self.config, self.processes, self.seed = model, config, processes, seed
         self.device = device = processes.device
+        if processes.count > 1:
+            for value in resume.weights(model).values():
+                torch.distributed.broadcast(value, 0)
         self.parameters = resume.trainable(model)
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
-        self.recorded = config.cuda_graph and device.type == "cuda"
+        self.recorded = config.cuda_graph and device.type == "cuda" and self.can_record()
         self.compiled: compilation.Compiled | None = None
         self.static_shapes, self.preparation = self.recorded, 0.0
         self.shared: SharedGradients | None = None  # where processes record steps
         self._made: Counter[Hashable] = Counter()  # steps made of each shape
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
-            lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
-            betas=config.betas,
-            eps=config.eps,
-            weight_decay=config.weight_decay,
-            fused=True,
-            capturable=self.recorded,
-        )
+        self.optimizer = self.make_optimizer()
         self.numbers = rows_of(config.batch_size, processes.rank, processes.count)
         self.part = torch.tensor(self.numbers) if processes.count > 1 else None  # of the rows of the global batch
         self.rows = torch.arange(config.batch_size, device=device)
@@ -97,11 +98,77 @@ class OptimiserStep:
         # Threads that pin the memory of coming batches while a step is recorded do no harm.
         self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
 
+    def make_optimizer(self) -> torch.optim.AdamW:
+        config, rate = self.config, self.config.learning_rate
+        return torch.optim.AdamW(
+            self.parameters.values(),
+            lr=torch.tensor(rate, device=self.device) if self.recorded else rate,
+            betas=config.betas,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=self.recorded,
+        )
+
+    def can_record(self) -> bool:
+        return True
+
+    def restore(self, groups: Groups) -> None:
+        """Take what a resume point holds beside the weights."""
+        resume.restore_optimizer(self.optimizer, list(self.parameters), groups["optimizer"])
+        if self.average is not None:
+            self.average = self.parts_of(groups["average"])
+
+    def state(self) -> Groups:
+        """What a resume point holds of weights, averages and optimiser; every process asks at once."""
+        return {
+            "model": resume.weights(self.model),
+            "optimizer": resume.flatten_optimizer(self.optimizer, list(self.parameters)),
+            "average": self.whole_of(self.average or []),
+        }
+
+    def whole_of(self, values: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Tensors that lie as `live` does, by name and as a file holds them; every process asks at once."""
+        return dict(zip(self.parameters, values, strict=False))
+
+    def parts_of(self, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """The same the other way round."""
+        return [values[name].to(self.device) for name in self.parameters]
+
+    def keep(self, values: Sequence[Tensor]) -> None:
+        """Put values of `live` into the network, to be used from now on."""
+        torch._foreach_copy_(self.live, list(values))
+        self.model.eval()
+
+    @contextmanager
+    def shown(self, values: Sequence[Tensor]) -> Iterator[None]:
+        """The network with these values of `live`, in evaluation mode; afterwards as it was."""
+        mine = [value.clone() for value in self.live]
+        self.keep(values)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self.live, mine)
+            self.model.train()
+
+    def norm(self) -> Tensor:
+        """Clip gradients; the norm they had."""
+        return nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
+
+    def gradients(self) -> list[Tensor]:
+        return [value.grad for value in self.parameters.values() if value.grad is not None]
+
+    def exchanging(self, now: bool) -> AbstractContextManager[Any]:
+        """Whether the next backward pass sums gradients over processes."""
+        waits = self.processes.count > 1 and not self.recorded and not now
+        return self.objective.no_sync() if waits else nullcontext()
+
     def can_compile(self) -> bool:
         return self.config.compile is not False and self.device.type == "cuda" and compilation.has_compiler()
 
     def prepare(self, prepared: Preparation, frozen: Sequence[nn.Module]) -> None:
         """Make ready for steps that run so, as far as this machine can; `frozen` are networks besides the model."""
+        self.frozen = tuple(frozen)
         if prepared.compiled and self.can_compile():
             networks = {str(number): network for number, network in enumerate((self.model, *frozen))}
             self.compiled = compilation.compile_blocks(networks, training=True)
@@ -191,8 +258,7 @@ class OptimiserStep:
         else:
             sums = self.processes.total(self._accumulate(list(self.parts(batch, seeds))))
             weights = sums[1].clamp(min=1e-12)
-            gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
-            torch._foreach_mul_(gradients, self.processes.count / weights)
+            torch._foreach_mul_(self.gradients(), self.processes.count / weights)
         return torch.stack((sums[0], weights))
 
     def _seeds(self) -> CounterRNG:
@@ -246,7 +312,7 @@ class OptimiserStep:
 
     def _move(self, total: Tensor, weight: Tensor) -> None:
         """What the gradients of a batch do, and its loss as a sum and a weight."""
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
+        norm = self.norm()
         self.optimizer.step()
         if self.recorded and self.average is not None:
             difference = torch._foreach_sub(self.live, self.average)
@@ -267,8 +333,7 @@ class OptimiserStep:
         sums = torch.zeros(2, device=self.device)
         for number, (part, seeds) in enumerate(parts, 1):
             # Processes exchange gradients with the last part, when all are added up.
-            waits = self.processes.count > 1 and not self.recorded and number < len(parts)
-            with self.objective.no_sync() if waits else nullcontext():
+            with self.exchanging(number == len(parts)):
                 with self.autocast():
                     total, weight = self.objective(dict(part), part.static_shapes, part.progress, seeds)
                 total.backward()

@@ -20,12 +20,17 @@ from tiny_systems import SYSTEMS
 
 PROGRAM = Path(__file__).with_name("launched_systems.py")
 CLOSE = 1e-5
+# A student begins as its teacher and its loss near nothing, which AdamW at a rate of 0.01 makes steps of full size of:
+# rounding grows a hundredfold in a few steps. Its first loss is as close as any.
+STUDENTS, STUDENTS_CLOSE = ("distilled", "duo-distillation"), 2e-2
 
 
-def train(folder: Path, encoder: Path, names: Sequence[str], *words: object) -> str:
+def train(folder: Path, encoder: Path, names: Sequence[str], *words: object, parts: bool = False) -> str:
+    """Run the program; `parts`: each process holds a part of the weights."""
     environment = {
         **os.environ, "PYTHONPATH": str(Path(cosmos.__file__).parent.parent), "OMP_NUM_THREADS": "1",
         "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "ACCELERATE_USE_FSDP": str(parts).lower(),
     }  # fmt: skip
     command = [sys.executable, str(PROGRAM), str(folder), str(encoder), *names, *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -50,7 +55,8 @@ def held_together(one: Path, other: Path, names: Sequence[str]) -> None:
         for stage, lines in alone.items():
             assert len(lines) == len(shared[stage]) > 2, (name, stage)
             for before, after in zip(lines, shared[stage], strict=True):
-                assert after == pytest.approx(before, rel=CLOSE), (name, stage, before["step"])
+                close = STUDENTS_CLOSE if stage.startswith(STUDENTS) and before["step"] > 1 else CLOSE
+                assert after == pytest.approx(before, rel=close), (name, stage, before["step"])
         costs = [json.loads((folder / name / "fit.json").read_text())["fitted"] for folder in (one, other)]
         assert costs[0]["flops"] == costs[1]["flops"] and costs[0]["steps"] == costs[1]["steps"]
 
@@ -80,13 +86,24 @@ def test_what_some_processes_leave_another_number_goes_on_with(
 
 
 @pytest.mark.slow
+def test_parts_of_weights_that_two_processes_leave_one_goes_on_with(encoder_folder: Path, tmp_path: Path) -> None:
+    words = ("--steps", 12)
+    train(tmp_path / "whole", encoder_folder, ("gpt2",), *words)
+    for first, then in ((2, 1), (1, 2)):
+        folder = tmp_path / str(first)
+        train(folder, encoder_folder, ("gpt2",), *words, "--processes", first, "--stop", 7, parts=True)
+        train(folder, encoder_folder, ("gpt2",), *words, "--processes", then, parts=True)
+        held_together(tmp_path / "whole", folder, ("gpt2",))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SYSTEMS))
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize(("processes", "parts"), [(2, False), (3, False), (2, True)], ids=["2", "3", "2-parts"])
 def test_every_system_trains_to_the_curve_of_one(
-    name: str, processes: int, encoder_folder: Path, tmp_path: Path
+    name: str, processes: int, parts: bool, encoder_folder: Path, tmp_path: Path
 ) -> None:
     train(tmp_path / "one", encoder_folder, (name,))
-    train(tmp_path / "more", encoder_folder, (name,), "--processes", processes)
+    train(tmp_path / "more", encoder_folder, (name,), "--processes", processes, parts=parts)
     held_together(tmp_path / "one", tmp_path / "more", (name,))
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.safetensors"))
     assert files == sorted(path.relative_to(tmp_path / "more") for path in (tmp_path / "more").rglob("*.safetensors"))

@@ -51,7 +51,7 @@ def curve(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     result, rows, lines = trained(options, {})
     if launched.is_first():
-        first, last = lines[len(lines) // 2], lines[-1]
+        first, last = lines[(len(lines) - 1) // 2], lines[-1]
         seconds = (last["seconds"] - first["seconds"]) / (last["step"] - first["step"])
         said = {"seconds_per_step": seconds, "rows_per_second": rows / seconds, "rows": rows, "loss": last["loss"]}
         print(json.dumps({**said, "preparation": result.notes.get("preparation")}), flush=True)

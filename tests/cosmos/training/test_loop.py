@@ -65,10 +65,13 @@ def test_killed_and_resumed_gives_the_same_bytes_and_no_line_twice(tmp_path: Pat
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_processes_give_the_curve_of_one(count: int, tmp_path: Path) -> None:
-    """With dropout, and with parts of unequal size: three cannot share eight rows evenly."""
+@pytest.mark.parametrize(("count", "parts"), [(3, False), (2, True)])
+def test_processes_give_the_curve_of_one(
+    count: int, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout; where three cannot share eight rows evenly, and where two hold parts of the weights."""
     run(tmp_path / "one", 40)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", str(parts).lower())
     output = launch(tmp_path / "two", 40, "--processes", count)
     assert output.count(f"processes {count}") == count
     for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):

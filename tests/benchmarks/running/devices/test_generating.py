@@ -60,9 +60,9 @@ def test_what_was_made_is_dealt_to_nobody_again_and_not_trusted_when_it_was_chan
     with pytest.raises(UserError, match=r"0\.jsonl"):
         shards.read_made(tmp_path, GROUPS)
     path.unlink()
+    with shards.keeping(tmp_path, 0) as kept:
+        kept.append([made(4, 0).as_json()])
     with pytest.raises(UserError, match="answers other requests"):
-        with shards.keeping(tmp_path, 0) as kept:
-            kept.append([made(4, 0).as_json()])
         shards.read_made(tmp_path, GROUPS[:4])
 
 
