@@ -10,6 +10,7 @@ any method of a model, and resume points are read by any number of processes; so
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -60,7 +61,7 @@ class ShardedStep(OptimiserStep):
         super().__init__(model, config, processes, seed)
         self.network, self.stored = model, Groups()
         micro, rows, count = config.micro_batch_size or config.batch_size, config.batch_size, processes.count
-        if -(-(rows // count) // micro) != -(-(-(-rows // count)) // micro):
+        if math.ceil(rows // count / micro) != math.ceil(math.ceil(rows / count) / micro):
             raise UserError(
                 f"{count} processes that hold a network together cannot work on {rows} rows, {micro} at a time, in "
                 "equally many turns; choose another micro_batch_size."
