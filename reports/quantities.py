@@ -73,6 +73,14 @@ def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
     return Quantity(value, limits.low, limits.high, n)
 
 
+def together(timed: pd.DataFrame, devices: Sequence[str]) -> Quantity:
+    """No throughput, as several devices made the texts at once; what they made together is said."""
+    whole = timed[timed["kind"] == "whole"]
+    seconds = float(whole["seconds"].sum())
+    rate = f", {float(whole['texts'].sum()) / seconds:.3g} texts/s together" if seconds > 0 else ""
+    return Quantity(None, reason=f"not run: {len(devices)} devices made them at once{rate}")
+
+
 def _over_processes(timed: pd.DataFrame, unit: str, value: float) -> Quantity:
     """The rate with Student's interval of the mean of log rates of processes: calls within one share its luck."""
     sums = timed.groupby("process")[[unit, "seconds"]].sum()
