@@ -17,7 +17,7 @@ from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports.columns import ScoreColumn, score_columns
 from reports.names import display_setting, display_system, entry_name, short_names
-from reports.quantities import Quantity, latency, mean, throughput
+from reports.quantities import Quantity, latency, made_together, mean, throughput
 
 TRIVIAL = (
     "copy",
@@ -249,7 +249,7 @@ def _entry(
         trained=bool(own["networks"].max() > 0),
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
-        throughput=together(timed, cell.devices) if cell.devices else throughput(timed[timed["kind"] == "batch"]),
+        throughput=made_together(ordered) if cell.devices else throughput(timed[timed["kind"] == "batch"]),
         sweep=_sweep(timed[timed["kind"] == "sweep"]),
         calls=Quantity(alone.get(first), n=len(ordered)),
         calls_together=together.get(first),

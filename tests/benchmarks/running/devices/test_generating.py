@@ -18,6 +18,7 @@ from benchmarks.records.machine_class import machine_class
 from benchmarks.records.schema import SampleRecord, TimingRecord
 from benchmarks.running import runner
 from benchmarks.running.devices import shards, worker
+from reports.panels import panels
 
 Make = Callable[..., Plan]
 GROUPS = [[Request(f"{n}{place}", None, n, 8) for place in range(3)] for n in range(5)]
@@ -130,3 +131,21 @@ def test_a_process_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         worker.see_only(device)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
+
+
+def test_a_report_ranks_no_speed_of_several_devices(planned: Make, quiet: Any, tmp_path: Path) -> None:
+    flags = {"system": "toy", "setting": "fast", "out": str(tmp_path / "run")}
+    assert runner.run(planned("batch_size=4", **flags), quiet, ("fit", "generate")).exit_code == 0
+    folder = tmp_path / "run"
+    (record,) = [record for record in store.read_run(folder) if record.header.cell.system == "toy"]
+    whole = TimingRecord("whole", 0, tuple(s.id for s in record.samples), 2.0, {}, device="cpu:0,cpu:1")
+    cell = dataclasses.replace(record.header.cell, devices=("cpu:0", "cpu:1"))
+    shared = dataclasses.replace(record, header=dataclasses.replace(record.header, cell=cell), timings=(whole,))
+    (panel,) = panels([record, shared])
+    speeds = {entry.cell.devices: entry.throughput for entry in panel.entries}
+    assert speeds[()].value is not None and speeds["cpu:0", "cpu:1"].value is None
+    assert speeds["cpu:0", "cpu:1"].reason == "not run: 2 devices made them at once, 11.5 texts/s together"
+    assert {entry.cell.devices: entry.tags for entry in panel.entries} == {
+        (): ("on 1",),
+        ("cpu:0", "cpu:1"): ("on 2",),
+    }
