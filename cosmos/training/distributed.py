@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +111,11 @@ class Objective(nn.Module):
         return total.float(), weight.detach().float()
 
 
+def launched_here() -> int:
+    """How many processes a launcher has started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def find_processes(device: str) -> Processes:
     """The processes of this run, this one on `device` where it is alone.
 
@@ -122,13 +128,14 @@ def find_processes(device: str) -> Processes:
 
     asked = torch.device(device)
     if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
-        launched = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        if launched > 1 and torch.cuda.is_available():
+        if launched_here() > 1 and torch.cuda.is_available():
             raise UserError(
-                f"{launched} processes were launched where there are {torch.cuda.device_count()} GPUs; launch one for "
+                f"{launched_here()} processes were launched where there are {torch.cuda.device_count()} GPUs; launch one for "
                 "each GPU, or name --device cpu."
             )
         raise UserError(f"The device '{device}' is not there; use cpu.")
+    if sys.platform == "linux" and 1 < launched_here() == int(os.environ.get("WORLD_SIZE", "1")):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a machine without a network may not know its own name
     accelerator = Accelerator(
         # Only where processes must be told to meet over gloo: accelerate allows one choice in a process's life.
         cpu=asked.type == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1,
