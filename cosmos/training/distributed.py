@@ -128,10 +128,11 @@ def find_processes(device: str) -> Processes:
 
     asked = torch.device(device)
     if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
-        if launched_here() > 1 and torch.cuda.is_available():
+        there = torch.cuda.device_count()
+        if launched_here() > 1 and there:
             raise UserError(
-                f"{launched_here()} processes were launched where there are {torch.cuda.device_count()} GPUs; launch one for "
-                "each GPU, or name --device cpu."
+                f"{launched_here()} processes were launched where there are {there} GPUs; launch one for each GPU, or "
+                "name --device cpu."
             )
         raise UserError(f"The device '{device}' is not there; use cpu.")
     if sys.platform == "linux" and 1 < launched_here() == int(os.environ.get("WORLD_SIZE", "1")):
