@@ -60,8 +60,8 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning.plan import default_folder
     from benchmarks.records.store import read_headers
-    from reports.latex.layouts import checked_prefix, layout_named
     from reports.figures.sizes import size_named
+    from reports.latex.layouts import checked_prefix, layout_named
     from reports.paper.choice import TableChoice, parse_digits
 
     choice = TableChoice(

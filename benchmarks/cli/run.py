@@ -13,12 +13,14 @@ examples:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
+from cosmos.io import launched
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track
     from benchmarks.records import environment, store
     from benchmarks.running import runner
 
-    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    device, devices = environment.find_devices(choices.device, choices.devices)
+    run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
+    track = track if launched.is_first() else None
     with tracked(track, run_plan.folder, choices) as tracking:
         outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking)
     if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):

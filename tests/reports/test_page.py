@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def page(request, every_page) -> tuple[str, Element]:
 
 
 def test_a_page_needs_nothing_else(page):
-    text, tree = page
+    _text, tree = page
     assert not tree.all("link", "img", "iframe", "object", "embed", "base", "video", "audio", "source")
     for element in tree.all():
         assert "src" not in element.attributes and not any(name.startswith("on") for name in element.attributes)
@@ -105,7 +106,7 @@ def test_a_page_can_be_heard_and_reached_by_keyboard(page):
     for control in tree.all("input", "select"):
         assert control.within("label")
     levels = [int(heading.tag[1]) for heading in tree.all("h1", "h2", "h3", "h4")]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_no_block_but_what_is_for_scale_is_grey(every_page):
