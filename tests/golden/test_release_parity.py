@@ -32,47 +32,13 @@ from cosmos.runtime.rng import CounterRNG, normal_like
 
 sys.path.insert(0, str(Path(__file__).parent))
 import authors_networks as authors
-from authors_files import part, release_encoder, save_autoencoder, save_denoiser
+from authors_files import made_unequal, part, release_encoder, save_autoencoder, save_denoiser
 
 NAMED = os.environ.get("COSMOS_GOLDEN")
 GOLDEN = Path(NAMED or Path(__file__).resolve().parents[3] / "shared" / "golden" / "cosmos_release_tiny.safetensors")
 needs_golden = pytest.mark.skipif(
     not NAMED and not GOLDEN.is_file(), reason=f"no recording at {GOLDEN}; set COSMOS_GOLDEN to the path of one"
 )
-UNEQUAL = {
-    "text_dim": 24, "latent_dim": 20, "heads": 2, "head_size": 16, "autoencoder_layers": 2, "denoiser_layers": 4,
-    "num_latents": 5, "max_length": 11, "vocab_size": 40, "ff_mult": 3, "mask_token_id": 7, "tan_d": 5,
-    "cond_length": 7, "batch": 3,
-}  # fmt: skip
-
-
-def made_unequal(path: Path) -> Path:
-    """A file like the recording, of random weights with unequal widths."""
-    draws, sizes = torch.Generator().manual_seed(0), UNEQUAL
-    tensors = {
-        name: torch.randn(shape, generator=draws) * (shape[-1] ** -0.5 if len(shape) > 1 else 0.3)
-        + (1.0 if "gamma" in name else 0.0)
-        for name, shape in authors.shapes(sizes).items()
-    }
-    batch, latents = sizes["batch"], (sizes["batch"], sizes["num_latents"], sizes["latent_dim"])
-    states = torch.randn(batch, sizes["max_length"], sizes["text_dim"], generator=draws)
-    mask = (torch.arange(sizes["max_length"]) < torch.tensor([[11], [6], [1]])).long()
-    tensors |= {"case.encoder.token_embeddings": states, "case.encoder.mask": mask}
-    tensors["case.encoder.latents"] = authors.compress(tensors, sizes, states, mask.bool())
-    logits, hidden = authors.decompress(tensors, sizes, tensors["case.encoder.latents"])
-    tensors |= {"case.decoder.logits": logits, "case.decoder.last_hidden": hidden}
-    for prefix in ("denoiser", "denoiser_cond"):
-        x, estimate = torch.randn(latents, generator=draws), torch.randn(latents, generator=draws)
-        t, source = torch.tensor([0.1, 0.5, 0.95]), None
-        case = {"x_t": x, "t": t, "self_cond": estimate}
-        if prefix == "denoiser_cond":
-            cond = torch.randn(batch, sizes["cond_length"], sizes["latent_dim"], generator=draws)
-            cond_mask = (torch.arange(sizes["cond_length"]) < torch.tensor([[7], [3], [1]])).long()
-            source, case = (cond, cond_mask.bool()), {**case, "cond": cond, "cond_mask": cond_mask}
-        case["x_0"] = authors.denoise(part(tensors, f"{prefix}."), sizes, x, t, estimate, source)
-        tensors |= {f"case.{prefix}.{name}": tensor for name, tensor in case.items()}
-    save_file(tensors, path, {"config": json.dumps(sizes)})
-    return path
 
 
 @pytest.fixture(scope="module", params=[pytest.param("recorded", marks=needs_golden), "unequal"])
