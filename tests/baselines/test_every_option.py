@@ -66,6 +66,7 @@ NOT_COMPARED = {
     "model": "the same; autoregressive/test_hf.py",
     "prompt": "a template that must fit the task; the same",
     "tuned": "whether anything is trained; the same",
+    "stop": "how a text ends that is not trained; the same",
     "released": "the same; latent_diffusion/test_released.py, token_diffusion/test_released.py",
     "loss_decay": "which times later batches get; cosmos/diffusion/test_timestep_sampling.py",
     "refresh_steps": "the same",
