@@ -32,10 +32,15 @@ from tiny_language_models import ENCODES, KINDS, save_model
 from tiny_systems import CORPUS, DOCUMENTS, REQUESTS
 
 TEXTS = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
-TRAINING = TrainingConfig(batch_size=8, learning_rate=3e-3, ema_decay=0.9, validations=4, keep="best")
-LIMITS, BUDGET = Limits(30, 30), Budget(24, "steps")
+TRAINING = TrainingConfig(batch_size=4, learning_rate=5e-3, ema_decay=0.8, validations=2, keep="best")
+LIMITS, BUDGET = Limits(30, 30), Budget(14, "steps")
 SETTINGS = (Decoding(greedy=True), Decoding(temperature=0.8, top_p=0.9), Beam(3))
+FEW = ("gpt2", "t5")  # one of each sort; what differs less between architectures is slow for the others
 each = pytest.mark.parametrize("kind", KINDS)
+few = pytest.mark.parametrize(
+    "kind", [kind if kind in FEW else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
+ASKED = [dataclasses.replace(request, max_tokens=9) for request in REQUESTS]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,7 @@ def test_it_is_fine_tuned_and_its_checkpoint_stands_by_itself(
     assert isinstance(system, System) and registry.find("hf") is HFSystem
     assert fitted.steps == BUDGET.amount
     losses = [loss for _, loss in fitted.notes["validation_losses"]]
-    assert fitted.validation_loss == min(losses) < 0.9 * losses[0]
+    assert fitted.validation_loss == min(losses) < 0.95 * losses[0]
     parameters = sum(value.numel() for value in system.model.parameters())
     assert fitted.notes["parameters"] == parameters
     moved = folder(kind).with_name(f"{kind}-elsewhere")
@@ -101,25 +106,25 @@ def test_it_is_fine_tuned_and_its_checkpoint_stands_by_itself(
 def test_a_text_does_not_depend_on_its_batch_mates(kind: str, tuned: Callable[[str], Any]) -> None:
     system, _, _ = tuned(kind)
     for setting in SETTINGS:
-        together = system.generate(REQUESTS[:9], setting)
-        assert [sample.id for sample in together] == [request.id for request in REQUESTS[:9]]
-        for request, sample in zip(REQUESTS[:9:4], together[::4], strict=True):
+        together = system.generate(ASKED[:5], setting)
+        assert [sample.id for sample in together] == [request.id for request in ASKED[:5]]
+        for request, sample in zip(ASKED[:5:3], together[::3], strict=True):
             assert system.generate([request], setting) == [sample]
-        short = [dataclasses.replace(request, max_tokens=3) for request in REQUESTS[:4]]
+        short = [dataclasses.replace(request, max_tokens=3) for request in ASKED[:3]]
         assert all(len(sample.sequence) <= 3 for sample in system.generate(short, setting))
         for sample in together:
             assert len(sample.sequence) == sample.tokens + sample.finished
             assert (sample.sequence[-1] == system.tokens.end) == sample.finished
-    others = [dataclasses.replace(request, seed=request.seed + 1000) for request in REQUESTS[:9]]
-    assert system.generate(others, Decoding()) != system.generate(REQUESTS[:9], Decoding())
+    others = [dataclasses.replace(request, seed=request.seed + 1000) for request in ASKED[:5]]
+    assert system.generate(others, Decoding()) != system.generate(ASKED[:5], Decoding())
     assert system.generate([], SETTINGS[0]) == []
 
 
-@each
+@few
 def test_greedy_texts_are_those_of_a_plain_loop_without_a_cache(kind: str, tuned: Callable[[str], Any]) -> None:
     """One text at a time, all of it read anew for every token, without padding: nothing of the library's serving."""
     system, _, _ = tuned(kind)
-    for request, sample in zip(REQUESTS[:3], system.generate(REQUESTS[:3], Decoding(greedy=True)), strict=True):
+    for request, sample in zip(ASKED[:3], system.generate(ASKED[:3], Decoding(greedy=True)), strict=True):
         prompt = torch.tensor(system.tokens.prompts([request.source]).ids)
         text = prompt if system.start is None else torch.tensor([[system.start]])
         first = text.shape[1]
@@ -133,7 +138,7 @@ def test_greedy_texts_are_those_of_a_plain_loop_without_a_cache(kind: str, tuned
         assert tuple(text[0, first:].tolist()) == sample.sequence
 
 
-@each
+@few
 def test_probabilities_of_all_texts_sum_to_one_and_likelihoods_are_theirs(
     kind: str, tuned: Callable[[str], Any]
 ) -> None:
@@ -160,15 +165,15 @@ def test_calls_and_flops_are_counted_as_they_are_made(
     kind: str, folder: Callable[[str], Path], tuned: Callable[[str], Any], tmp_path: Path
 ) -> None:
     system, _, fitted = tuned(kind)
-    longest = max(len(sample.sequence) for sample in system.generate(REQUESTS, Decoding()))
+    longest = max(len(sample.sequence) for sample in system.generate(ASKED[:6], Decoding()))
     with counting(system.networks()) as calls:
-        system.generate(REQUESTS, Decoding())
+        system.generate(ASKED[:6], Decoding())
     assert calls == {"hf": longest} | ({"source_encoder": 1} if kind in ENCODES else {})
     # A budget in FLOPs buys steps at the price of one, forward and backward, as it is measured.
-    budget = Budget(10.5 * fitted.flops / fitted.steps, "flops")
-    assert abs(fit(made(folder(kind)), tmp_path, budget=budget).steps - 10) <= 1
-    rows = hf_rows.training_rows(*hf_rows.pairs(DOCUMENTS[:8], system.tokens), system.pad, kind in ENCODES)
-    batch = rows.batch(torch.arange(8))
+    budget = Budget(4.5 * fitted.flops / fitted.steps, "flops")
+    assert abs(fit(made(folder(kind)), tmp_path, budget=budget).steps - 4) <= 1
+    rows = hf_rows.training_rows(*hf_rows.pairs(DOCUMENTS[:4], system.tokens), system.pad, kind in ENCODES)
+    batch = rows.batch(torch.arange(4))
     with torch.no_grad():
         forward = measure_flops(lambda: hf_rows.target_nll(system.model, batch, system.start))
     assert 0.7 < fitted.flops / fitted.steps / (3 * forward) < 1.3
@@ -186,12 +191,12 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
 
     quick = dataclasses.replace(TRAINING, checkpoint_seconds=0.0)
     whole = tmp_path / "whole"
-    fit(made(folder("llama"), training=quick), whole)
+    fit(made(folder("gpt2"), training=quick), whole, budget=Budget(6, "steps"))
     with pytest.raises(StoppedError):
-        fit(made(folder("llama"), training=quick), tmp_path / "stopped", progress=stop)
+        fit(made(folder("gpt2"), training=quick), tmp_path / "stopped", budget=Budget(6, "steps"), progress=stop)
     with pytest.raises(UserError, match="no finished checkpoint"):
-        made(folder("llama"), training=quick).check(tmp_path / "stopped")
-    fit(made(folder("llama"), training=quick), tmp_path / "stopped")
+        made(folder("gpt2"), training=quick).check(tmp_path / "stopped")
+    fit(made(folder("gpt2"), training=quick), tmp_path / "stopped", budget=Budget(6, "steps"))
     files = [file.relative_to(whole) for file in whole.rglob("*") if file.is_file() and file.name != "fit.json"]
     kept = [file for file in files if file.parts[0] != "training"]
     assert {str(file) for file in kept} > {"config.json", "weights.safetensors", "model/config.json"}
@@ -199,7 +204,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
         assert (whole / file).read_bytes() == (tmp_path / "stopped" / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@few
 def test_as_it_is_it_costs_nothing_and_has_the_weights_of_the_folder(
     kind: str, folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -234,7 +239,7 @@ def test_a_line_break_ends_a_text_by_default_and_what_is_before_it_stays(
     assert system.tokens.prompts(["anna"]).ids == [system.tokens.tokenizer.encode("anna\n")]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "gpt_neox", "t5", "bart"])
+@few
 def test_an_unconditional_task_works(kind: str, folder: Callable[[str], Path], tmp_path: Path) -> None:
     stories = Corpus(
         *([dataclasses.replace(d, source=None) for d in part] for part in (CORPUS.train, CORPUS.validation))
