@@ -28,7 +28,7 @@ from baselines.latent_diffusion.latent_sizes import check_latents, check_name
 from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.random_stages import random_autoencoder_stage, random_diffusion_stage
 from baselines.latent_diffusion.recipe import LatentRecipe
-from baselines.latent_diffusion.released import as_released, described, open_released
+from baselines.latent_diffusion.released import as_released, described, open_released, released_of
 from baselines.latent_diffusion.released import copy as copy_released
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
@@ -87,7 +87,7 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
         super().__init__(recipe, limits)
-        if recipe.released is not None:
+        if released_of(recipe) is not None:
             if self.name != CosmosSystem.name:
                 raise UserError(
                     f"Released weights have a number of latents of their own; name cosmos, not {self.name}."
@@ -99,19 +99,19 @@ class CosmosSystem(LatentDiffusionSystem):
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
-        if recipe.released is not None:
+        if released_of(recipe) is not None:
             return (recipe.released,)
         return (recipe.model.text_encoder, *named(recipe.autoencoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Recipe) -> str | None:
-        if recipe.released is not None:
+        if released_of(recipe) is not None:
             return described(recipe.released)["text_encoder"]
         return encoder_name(recipe.model.text_encoder, MINILM)
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe
-        if recipe.released is not None:
+        if released_of(recipe) is not None:
             others = [field.name for field in fields(recipe) if field.name != "released"]
             return dict.fromkeys(others, "the released weights are used as they are; leave out {}released")
         sizes, start = recipe.model.autoencoder, recipe.start_linear
@@ -122,7 +122,7 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def latent_recipe(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
-        if recipe.released is not None:
+        if released_of(recipe) is not None:
             recipe = as_released(recipe, self.about or described(recipe.released))
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
@@ -143,7 +143,7 @@ class CosmosSystem(LatentDiffusionSystem):
         )
 
     def locate_weights(self) -> None:
-        if self.recipe.released is None:
+        if released_of(self.recipe) is None:
             super().locate_weights()
         else:
             open_released(self.recipe.released, self.limits)
@@ -151,12 +151,12 @@ class CosmosSystem(LatentDiffusionSystem):
                 find_encoder(self.shared_tokenizer(self.recipe))
 
     def read_files(self) -> Sequence[Any]:
-        if self.recipe.released is None:
+        if released_of(self.recipe) is None:
             return super().read_files()
         return (seals.tree_hashes(open_released(self.recipe.released, self.limits).folder),)
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
-        if self.recipe.released is None:
+        if released_of(self.recipe) is None:
             return super().fit_networks(corpus, budget, workdir, run)
         released = open_released(self.recipe.released, self.limits)
         copied = copy_released(released, workdir / MODEL)
@@ -268,7 +268,7 @@ class CosmosSystem(LatentDiffusionSystem):
     def check(self, checkpoint_folder: Path) -> None:
         stored = checkpoint.check_finished(checkpoint_folder, self.configured)
         about = check(checkpoint_folder / MODEL)
-        if self.recipe.released is not None:
+        if released_of(self.recipe) is not None:
             self.about = about
         self.check_few_calls(checkpoint_folder, stored["shape"])
 

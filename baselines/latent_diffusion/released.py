@@ -38,6 +38,12 @@ class Released:
         return {"vocabulary": sizes.vocabulary, "length": sizes.max_tokens, "text_width": sizes.text_width}
 
 
+def released_of(recipe: Any) -> str | None:
+    """The folder that a recipe names; that of `cosmos-joint` has no such field."""
+    named: str | None = getattr(recipe, "released", None)
+    return named
+
+
 def described(name: str) -> StoredPipeline:
     """What a folder says of its model, after a look at every file's header.
 

@@ -21,6 +21,7 @@ from baselines.autoregressive import hf_models, hf_rows
 from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.hf import Decoding, HFRecipe, HFSystem
 from baselines.contract import Budget, Corpus, Limits, System, UserError
+from baselines.titles import system_title
 from benchmarks.evaluators.locate import locate_model
 from benchmarks.timing.probes import counting
 from cosmos.runtime.flops import measure_flops
@@ -318,6 +319,11 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(folder: Callable[[str], 
             made(gpt2, limits, prompt=prompt)
     with pytest.raises(UserError, match="must lie in"):
         made(gpt2, dropout=1.0)
+
+
+def test_it_is_called_by_its_model_not_by_a_path() -> None:
+    assert system_title("hf", {"model": "/somewhere/SmolLM2-135M/", "tuned": True}) == "SmolLM2-135M"
+    assert system_title("hf", {"model": "EleutherAI/pythia-70m", "tuned": False}) == "pythia-70m, not tuned"
 
 
 def test_a_dropout_is_that_of_the_model_unless_it_is_set(folder: Callable[[str], Path]) -> None:

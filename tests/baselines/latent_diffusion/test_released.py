@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from baselines.contract import Budget, Corpus, Document, Limits, Request, UserError
 from baselines.latent_diffusion.cosmos import Cosmos16System, CosmosSystem
 from baselines.latent_diffusion.settings import LatentSamplingSetting
+from baselines.titles import system_title
 from benchmarks.planning.plan import make as make_plan
 from benchmarks.planning.run_config import gather
 from cosmos.config import SamplerSetting
@@ -89,6 +90,7 @@ def test_the_whole_run_takes_its_tokenizer_and_no_key_of_training(folder: Path) 
     cosmos = next(planned for planned in plan.cells if planned.cell.system == "cosmos")
     assert cosmos.contestant.external_weights == (str(folder),)
     assert cosmos.cell.contents["recipe.released"]
+    assert system_title("cosmos", cosmos.cell.recipe) == "Cosmos, released weights"
     for key in ("cosmos.recipe.grid_share=0.1", "cosmos.recipe.model.text_encoder=mine"):
         with pytest.raises(UserError, match=r"used as they are; leave out cosmos\.recipe\.released"):
             make_plan(gather(given, [f"cosmos.recipe.released={folder}", key]), "cpu")
