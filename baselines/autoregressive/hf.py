@@ -83,7 +83,7 @@ class HFRecipe:
 
 
 @dataclass(frozen=True)
-class Decoding(Choice):
+class LibraryDecoding(Choice):
     """Token after token, by the library's `generate`."""
 
 
@@ -96,8 +96,11 @@ class HFSystem(TrainedSystem):
         "small": HFRecipe(_TUNING, Budget(600, "seconds")),
         "base": HFRecipe(_TUNING, Budget(20_000, "steps")),
     }
-    settings: ClassVar[Mapping[str, Any]] = {"greedy": Decoding(greedy=True), "nucleus-0.9": Decoding(top_p=0.9)}
-    other_settings: ClassVar[Mapping[str, Any]] = {"sample": Decoding(), "beam-4": Beam(4)}
+    settings: ClassVar[Mapping[str, Any]] = {
+        "greedy": LibraryDecoding(greedy=True),
+        "nucleus-0.9": LibraryDecoding(top_p=0.9),
+    }
+    other_settings: ClassVar[Mapping[str, Any]] = {"sample": LibraryDecoding(), "beam-4": Beam(4)}
 
     def __init__(self, recipe: HFRecipe, limits: Limits) -> None:
         super().__init__(recipe, limits)

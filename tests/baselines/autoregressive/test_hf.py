@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BertConfig
 from baselines import registry
 from baselines.autoregressive import hf_models, hf_rows
 from baselines.autoregressive.beam import Beam
-from baselines.autoregressive.hf import Decoding, HFRecipe, HFSystem
+from baselines.autoregressive.hf import HFRecipe, HFSystem, LibraryDecoding
 from baselines.contract import Budget, Corpus, Limits, System, UserError
 from baselines.titles import system_title
 from benchmarks.evaluators.locate import locate_model
@@ -35,7 +35,7 @@ from tiny_systems import CORPUS, DOCUMENTS, REQUESTS
 TEXTS = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
 TRAINING = TrainingConfig(batch_size=4, learning_rate=5e-3, ema_decay=0.8, validations=2, keep="best")
 LIMITS, BUDGET = Limits(30, 30), Budget(14, "steps")
-SETTINGS = (Decoding(greedy=True), Decoding(temperature=0.8, top_p=0.9), Beam(3))
+SETTINGS = (LibraryDecoding(greedy=True), LibraryDecoding(temperature=0.8, top_p=0.9), Beam(3))
 FEW = ("gpt2", "t5")  # one of each sort; what differs less between architectures is slow for the others
 each = pytest.mark.parametrize("kind", KINDS)
 few = pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_text_does_not_depend_on_its_batch_mates(kind: str, tuned: Callable[[s
             assert len(sample.sequence) == sample.tokens + sample.finished
             assert (sample.sequence[-1] == system.tokens.end) == sample.finished
     others = [dataclasses.replace(request, seed=request.seed + 1000) for request in ASKED[:5]]
-    assert system.generate(others, Decoding()) != system.generate(ASKED[:5], Decoding())
+    assert system.generate(others, LibraryDecoding()) != system.generate(ASKED[:5], LibraryDecoding())
     assert system.generate([], SETTINGS[0]) == []
 
 
@@ -125,7 +125,7 @@ def test_a_text_does_not_depend_on_its_batch_mates(kind: str, tuned: Callable[[s
 def test_greedy_texts_are_those_of_a_plain_loop_without_a_cache(kind: str, tuned: Callable[[str], Any]) -> None:
     """One text at a time, all of it read anew for every token, without padding: nothing of the library's serving."""
     system, _, _ = tuned(kind)
-    for request, sample in zip(ASKED[:3], system.generate(ASKED[:3], Decoding(greedy=True)), strict=True):
+    for request, sample in zip(ASKED[:3], system.generate(ASKED[:3], LibraryDecoding(greedy=True)), strict=True):
         prompt = torch.tensor(system.tokens.prompts([request.source]).ids)
         text = prompt if system.start is None else torch.tensor([[system.start]])
         first = text.shape[1]
@@ -166,9 +166,9 @@ def test_calls_and_flops_are_counted_as_they_are_made(
     kind: str, folder: Callable[[str], Path], tuned: Callable[[str], Any], tmp_path: Path
 ) -> None:
     system, _, fitted = tuned(kind)
-    longest = max(len(sample.sequence) for sample in system.generate(ASKED[:6], Decoding()))
+    longest = max(len(sample.sequence) for sample in system.generate(ASKED[:6], LibraryDecoding()))
     with counting(system.networks()) as calls:
-        system.generate(ASKED[:6], Decoding())
+        system.generate(ASKED[:6], LibraryDecoding())
     assert calls == {"hf": longest} | ({"source_encoder": 1} if kind in ENCODES else {})
     # A budget in FLOPs buys steps at the price of one, forward and backward, as it is measured.
     budget = Budget(4.5 * fitted.flops / fitted.steps, "flops")
@@ -219,7 +219,7 @@ def test_as_it_is_it_costs_nothing_and_has_the_weights_of_the_folder(
     assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
     [prompt] = system.tokens.prompts([DOCUMENTS[0].source]).ids
     assert system.tokens.decode(prompt) == f"rude: {DOCUMENTS[0].source} polite:"
-    for sample in system.generate(REQUESTS[:6], Decoding()):
+    for sample in system.generate(REQUESTS[:6], LibraryDecoding()):
         assert " " not in sample.text
         assert not sample.finished or sample.sequence[-1] in system.ends
 
@@ -249,10 +249,10 @@ def test_an_unconditional_task_works(kind: str, folder: Callable[[str], Path], t
     fit(system, tmp_path, corpus=stories, budget=Budget(4, "steps"))
     system.load(tmp_path, device="cpu", dtype="float32")
     requests = [dataclasses.replace(request, source=None) for request in REQUESTS]
-    assert len({sample.text for sample in system.generate(requests, Decoding())}) > 5
+    assert len({sample.text for sample in system.generate(requests, LibraryDecoding())}) > 5
     with pytest.raises(UserError, match="one text for all"):
         system.check_setting(Beam(4))
-    system.check_setting(Decoding(top_p=0.9))
+    system.check_setting(LibraryDecoding(top_p=0.9))
 
 
 def test_sources_and_targets_are_cut_and_counted_in_own_tokens(folder: Callable[[str], Path]) -> None:
@@ -348,8 +348,8 @@ def test_smollm2_rewrites_real_sentences_as_it_is(tmp_path: Path) -> None:
     fit(system, tmp_path)
     system.load(tmp_path, device="cpu", dtype="float32")
     requests = [dataclasses.replace(request, max_tokens=40) for request in REQUESTS[:4]]
-    samples = system.generate(requests, Decoding(greedy=True))
-    assert [system.generate([request], Decoding(greedy=True))[0].text for request in requests] == [
+    samples = system.generate(requests, LibraryDecoding(greedy=True))
+    assert [system.generate([request], LibraryDecoding(greedy=True))[0].text for request in requests] == [
         s.text for s in samples
     ]
     assert all(sample.text for sample in samples)
