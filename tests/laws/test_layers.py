@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {
     "cosmos": (
         "io", "config", "runtime", "text", "models", "pretrained", "training", "recipes", "joint_recipes",
-        "diffusion", "data", "stages", "adaptation", "joint", "pipeline", "converted", "release", "train", "probes", "__init__", "cli",
-        "__main__",
+        "diffusion", "data", "stages", "adaptation", "joint", "pipeline", "converted", "release", "train", "probes",
+        "__init__", "cli", "__main__",
     ),
     "baselines": (
         "contract", "titles", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",
