@@ -20,6 +20,7 @@ SYSTEMS = {
     "cosmos": "Cosmos",
     "cosmos-joint": "Cosmos, trained in one stage",
     "gpt2": "GPT-2",
+    "hf": "Hugging Face",
     "mdlm": "MDLM",
     "sedd": "SEDD",
     "duo": "Duo",
@@ -90,6 +91,10 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
     """
     if declared:
         return _filled(declared, recipe) or name.replace("_", " ")
+    if recipe.get("released"):  # its sizes are not the recipe's
+        return f"{SYSTEMS.get(name, name.replace('_', ' '))}, released weights"
+    if name == "hf" and (model := str(recipe.get("model", "")).rstrip("/").rpartition("/")[2]):
+        return model if recipe.get("tuned", True) else f"{model}, not tuned"
     sized = _SIZED.fullmatch(name)
     if sized is None and name != "cosmos-joint":
         return SYSTEMS.get(name, name.replace("_", " "))

@@ -193,13 +193,9 @@ class Pipeline:
         if self.adapted is not None:
             safetensors.save(folder / ADAPTED, self.adapted.state_dict())
         place = None if self.encoder is None else str(self.encoder.folder)
-        about = {
-            "version": 1 if self.adapted is None else VERSION,
-            "text_encoder": None if place is None or place == default_encoder() else place,
-            "fingerprint": None if self.encoder is None else self.encoder.fingerprint,
-            "diffusion": None if self.diffusion is None else asdict(self.diffusion),
-        }
-        write_json(folder / ABOUT, about)
+        fingerprint = None if self.encoder is None else self.encoder.fingerprint
+        known = None if place is None or place == default_encoder() else place
+        write_about(folder, 1 if self.adapted is None else VERSION, known, fingerprint, self.diffusion)
 
     @classmethod
     @torch.random.fork_rng(devices=[])  # networks are built with random weights before theirs are read
@@ -251,6 +247,15 @@ class Pipeline:
             diffusion=about["diffusion"],
             adapted=adapted,
         )
+
+
+def write_about(
+    folder: Path, version: int, text_encoder: str | None, fingerprint: str | None, diffusion: DiffusionConfig | None
+) -> None:
+    """Write `pipeline.json`, once all else is there; fields as in `StoredPipeline`."""
+    described = None if diffusion is None else asdict(diffusion)
+    about = {"version": version, "text_encoder": text_encoder, "fingerprint": fingerprint, "diffusion": described}
+    write_json(folder / ABOUT, about)
 
 
 class StoredPipeline(TypedDict):

@@ -113,6 +113,7 @@ class Recipe:
     autoencoder: str | None = None  # the folder of a first stage that was trained once (`cosmos.io.artifact`)
     distillation: DistillationConfig = NO_DISTILLATION
     grid_share: float = 0.0  # of what encoding leaves, the most that choosing time grids may cost; 0: none are
+    released: str | None = None  # the folder of a whole model (`cosmos.pipeline`), used as it is; all else is then its
 
     def __post_init__(self) -> None:
         check_places(self.states, self.clean_latents)

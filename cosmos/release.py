@@ -15,15 +15,20 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from cosmos import converted
 from cosmos.config import AutoencoderConfig, DenoiserConfig, ReleaseAutoencoderConfig, ReleaseDenoiserConfig
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
-from cosmos.pretrained import save_pretrained
+from cosmos.models.standardiser import Standardiser
+from cosmos.text.encoder import Statistics
+from cosmos.text.tokenizer import find_encoder
+from cosmos.text.vocabulary import MASK
 
 Model = TypeVar("Model", bound=nn.Module)
 _PAIR = ("weight", "bias")
+RELEASE_ENCODER = "bert-base-cased"
 
 
 def read_authors(path: Path) -> dict[str, Tensor]:
@@ -220,47 +225,78 @@ def convert_denoiser(
 
 
 def convert(
-    path: Path, folder: Path, *, latents: int | None = None, head_size: int = 64, mask_token: int = 103, d: float = 5.0,
+    path: Path, folder: Path, *, text_encoder: str | None = RELEASE_ENCODER, head_size: int = 64, d: float = 5.0,
     release_condition: bool = True,
 ) -> list[Path]:  # fmt: skip
     """Convert an authors' checkpoint of either stage into `folder`/autoencoder or `folder`/denoiser, the result.
 
-    Of a diffusion checkpoint the moving average is taken, with which the authors sample, and the latents' statistics.
-    Those of the text encoder's states go into the autoencoder's `text_statistics.safetensors` (`mean`, `std`, each
-    [T]).
+    Once the first stage is there, the folder is a whole `cosmos.pipeline.Pipeline`, as training leaves one: with the
+    vocabulary (all of the tokenizer's tokens, by which the rows of the token head are put in our order) and the
+    statistics of the text encoder's states. Once the second is there too, texts can be drawn from it. Either may come
+    first. Of a diffusion checkpoint the moving average is taken, with which the authors sample, and the latents'
+    statistics.
 
     Args:
-        latents: number of latents, needed only for a diffusion checkpoint without latent statistics.
+        text_encoder: the frozen encoder of the first stage, as in `cosmos.text.tokenizer.find_encoder`. Only its
+            tokenizer is read, and what its files hash to.
         d: of the tangent schedule the model was trained with, which no checkpoint records.
 
     Raises:
-        UserError: unreadable, unsafe, or not an authors' checkpoint.
+        UserError: unreadable, unsafe, or not an authors' checkpoint; of another text encoder; or two stages that do not
+            belong together. Nothing is written then.
     """
     tensors = read_authors(path)
-    written = []
-    if any(name.startswith("decoder.") for name in tensors):
-        target = folder / "autoencoder"
-        save_pretrained(convert_autoencoder(tensors, mask_token), target)
-        if "encodings_mean" in tensors:
-            statistics = {kind: tensors[f"encodings_{kind}"].float().flatten() for kind in ("mean", "std")}
-            safetensors.save(target / "text_statistics.safetensors", statistics)
-        written.append(target)
+    first = any(name.startswith("decoder.") for name in tensors)
     estimator = _averaged(tensors)
-    if estimator:
-        present = [kind for kind in ("mean", "std") if f"latent_{kind}" in tensors]
-        statistics = {kind: tensors[f"latent_{kind}"].float() for kind in present}
-        count = statistics["mean"].shape[-2] if statistics else latents
-        if count is None:
-            raise UserError(f"{path} has no latent statistics; say how many latents it was trained with.")
-        denoiser = convert_denoiser(estimator, count, head_size, release_condition)
-        for kind, value in statistics.items():
-            getattr(denoiser.normaliser, kind).copy_(value.view(count, -1))
-        target = folder / "denoiser"
-        save_pretrained(denoiser, target, {"schedule": {"name": "tan", "d": d}})
-        written.append(target)
-    if not written:
+    if not first and not estimator:
         raise UserError(f"{path} holds neither an autoencoder nor a score estimator of the authors.")
+    autoencoder = _first_stage(path, tensors, text_encoder) if first else None
+    denoiser = _second_stage(path, tensors, estimator, head_size, release_condition) if estimator else None
+    first_sizes = None if autoencoder is None else autoencoder.model.config
+    converted.check_stages(folder, first_sizes, None if denoiser is None else denoiser.config)
+    written = []
+    if autoencoder is not None:
+        converted.save_first_stage(folder, autoencoder)
+        written.append(folder / converted.AUTOENCODER)
+    if denoiser is not None:
+        converted.save_second_stage(folder, denoiser, d)
+        written.append(folder / converted.DENOISER)
+    converted.describe(folder, None if autoencoder is None else str(find_encoder(text_encoder)))
     return written
+
+
+def _first_stage(path: Path, tensors: Mapping[str, Tensor], text_encoder: str | None) -> converted.FirstStage:
+    _Names(_with_prefix(tensors, "encoder.")).take("latents")  # whatever else is wrong, it is one of the authors'
+    vocabulary = converted.whole_vocabulary(text_encoder)
+    model = convert_autoencoder(tensors, int(vocabulary.to_full[MASK]))
+    if model.config.vocabulary != len(vocabulary):
+        raise UserError(
+            f"{path} writes {model.config.vocabulary} tokens and the tokenizer of the text encoder has "
+            f"{len(vocabulary)}; name the encoder it was trained on with --text-encoder."
+        )
+    missing = [name for name in ("encodings_mean", "encodings_std") if name not in tensors]
+    if missing:
+        raise UserError(f"{path} has no '{missing[0]}', the statistics of its text encoder's states.")
+    statistics = Statistics(*(tensors[f"encodings_{kind}"].float().flatten() for kind in ("mean", "std")))
+    if statistics.mean.shape != statistics.std.shape or len(statistics.mean) != model.config.text_width:
+        raise UserError(f"The statistics in {path} are not of {model.config.text_width} numbers, the text's width.")
+    with torch.no_grad():
+        head = model.decompressor.head.weight
+        head.copy_(head[vocabulary.to_full])
+    return converted.FirstStage(model, vocabulary, Standardiser.of(statistics))
+
+
+def _second_stage(
+    path: Path, tensors: Mapping[str, Tensor], estimator: Mapping[str, Tensor], head_size: int, release_condition: bool
+) -> Denoiser:
+    missing = [name for name in ("latent_mean", "latent_std") if name not in tensors]
+    if missing:
+        raise UserError(f"{path} has no '{missing[0]}', the statistics of its latents, without which none can be read.")
+    count = tensors["latent_mean"].shape[-2]
+    denoiser = convert_denoiser(estimator, count, head_size, release_condition)
+    for kind in ("mean", "std"):
+        getattr(denoiser.normaliser, kind).copy_(tensors[f"latent_{kind}"].float().view(count, -1))
+    return denoiser
 
 
 def _averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,8 +22,11 @@ class PlainGenerate(Choice):
     """Token after token by `generate`, its cache growing with the text."""
 
 
-class _SampledToken(LogitsProcessor):
-    """Leaves the token that is drawn, so that the most probable one is that."""
+class SampledToken(LogitsProcessor):
+    """Leaves the token that is drawn, so that the most probable one is that.
+
+    `uniform` is float64 in (0, 1), [B, steps], and `start` the number of tokens before the first that is drawn.
+    """
 
     def __init__(self, setting: Choice, uniform: Tensor, start: int) -> None:
         self.setting, self.uniform, self.start = setting, uniform, start
@@ -38,7 +41,7 @@ def generate(model: GPT2LMHeadModel, prompts: Tensor, steps: int, setting: Choic
     """Continue prompts int64 [B, S], padded on the right: int64 [B, at most `steps`], [PAD] after each end token."""
     tokens = left_pad(prompts)
     start = tokens.shape[1]
-    processors = [] if setting.greedy else [_SampledToken(setting, seeds.uniform(steps), start)]
+    processors = [] if setting.greedy else [SampledToken(setting, seeds.uniform(steps), start)]
     written = model.generate(
         tokens,
         attention_mask=(tokens != PAD).long(),

@@ -14,7 +14,7 @@ are contestants too, without a line of their own (`baselines.latent_diffusion.co
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,23 +22,25 @@ from torch import Tensor, nn
 
 from baselines.common import checkpoint
 from baselines.common.random_rows import train_on
-from baselines.contract import Corpus, Limits, Progress, RandomTraining, TrainingResult, UserError, silent
+from baselines.contract import Budget, Corpus, Limits, Progress, RandomTraining, TrainingResult, UserError, silent
 from baselines.latent_diffusion.ignored_keys import ignored_keys
 from baselines.latent_diffusion.latent_sizes import check_latents, check_name
 from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.random_stages import random_autoencoder_stage, random_diffusion_stage
 from baselines.latent_diffusion.recipe import LatentRecipe
+from baselines.latent_diffusion.released import as_released, described, open_released, released_of
+from baselines.latent_diffusion.released import copy as copy_released
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
-from cosmos.io import artifact
+from cosmos.io import artifact, seals
 from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start, tokens_per_latent
-from cosmos.pipeline import Pipeline, check
+from cosmos.pipeline import Pipeline, StoredPipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
 from cosmos.stages import (
@@ -52,6 +54,7 @@ from cosmos.stages import (
 )
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
+from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training.budget import Cost
@@ -70,6 +73,7 @@ class CosmosSystem(LatentDiffusionSystem):
     name: ClassVar[str] = "cosmos"
     method: ClassVar[str] = "cosmos"  # whatever the number of latents
     decoder_name: ClassVar[str] = "decompressor"
+    about: StoredPipeline | None = None  # of released weights, once they are loaded
     presets: ClassVar[Mapping[str, Any]] = RECIPES
     settings: ClassVar[Mapping[str, Any]] = {"dpmpp_2m-20": DPMPP_2M, "release-200": LatentSamplingSetting()}
     other_settings: ClassVar[Mapping[str, Any]] = {
@@ -83,20 +87,33 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def __init__(self, recipe: Recipe, limits: Limits) -> None:
         super().__init__(recipe, limits)
+        if released_of(recipe) is not None:
+            if self.name != CosmosSystem.name:
+                raise UserError(
+                    f"Released weights have a number of latents of their own; name cosmos, not {self.name}."
+                )
+            return
         check_name(self.name, recipe.model.autoencoder)
         if not recipe.full:
             check_latents(self.name, recipe.model.autoencoder.latents, limits)
 
     @staticmethod
     def external_weights(recipe: Recipe) -> Sequence[str]:
+        if released_of(recipe) is not None:
+            return (recipe.released,)
         return (recipe.model.text_encoder, *named(recipe.autoencoder))
 
     @staticmethod
     def shared_tokenizer(recipe: Recipe) -> str | None:
+        if released_of(recipe) is not None:
+            return described(recipe.released)["text_encoder"]
         return encoder_name(recipe.model.text_encoder, MINILM)
 
     def ignored_keys(self) -> dict[str, str]:
         recipe: Recipe = self.recipe
+        if released_of(recipe) is not None:
+            others = [field.name for field in fields(recipe) if field.name != "released"]
+            return dict.fromkeys(others, "the released weights are used as they are; leave out {}released")
         sizes, start = recipe.model.autoencoder, recipe.start_linear
         shared = None if recipe.autoencoder is None else "autoencoder"
         adapting = ("autoencoder_training",) if recipe.adaptation_share > 0 else ()
@@ -105,6 +122,8 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def latent_recipe(self) -> LatentRecipe:
         recipe: Recipe = self.recipe
+        if released_of(recipe) is not None:
+            recipe = as_released(recipe, self.about or described(recipe.released))
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
             denoiser=recipe.model.denoiser,
@@ -122,6 +141,27 @@ class CosmosSystem(LatentDiffusionSystem):
             distillation=recipe.distillation,
             grid_share=recipe.grid_share,
         )
+
+    def locate_weights(self) -> None:
+        if released_of(self.recipe) is None:
+            super().locate_weights()
+        else:
+            open_released(self.recipe.released, self.limits)
+            if self.limits.source_tokens > 0:
+                find_encoder(self.shared_tokenizer(self.recipe))
+
+    def read_files(self) -> Sequence[Any]:
+        if released_of(self.recipe) is None:
+            return super().read_files()
+        return (seals.tree_hashes(open_released(self.recipe.released, self.limits).folder),)
+
+    def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
+        if released_of(self.recipe) is None:
+            return super().fit_networks(corpus, budget, workdir, run)
+        released = open_released(self.recipe.released, self.limits)
+        copied = copy_released(released, workdir / MODEL)
+        checkpoint.save_configuration(workdir, self.configured, released.shape)
+        return copied
 
     def build(self, shape: Mapping[str, int]) -> LatentNetworks:
         model: Preset = self.recipe.model
@@ -227,7 +267,9 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def check(self, checkpoint_folder: Path) -> None:
         stored = checkpoint.check_finished(checkpoint_folder, self.configured)
-        check(checkpoint_folder / MODEL)
+        about = check(checkpoint_folder / MODEL)
+        if released_of(self.recipe) is not None:
+            self.about = about
         self.check_few_calls(checkpoint_folder, stored["shape"])
 
     def read_checkpoint(self, checkpoint_folder: Path) -> tuple[Mapping[str, int], Vocabulary, LatentNetworks]:

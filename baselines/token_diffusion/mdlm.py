@@ -18,9 +18,12 @@ Axis legend: B rows (texts), L sequence positions, V tokens.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +31,12 @@ from torch.nn import functional
 
 from baselines.common.static_shapes import masked_positions
 from baselines.common.transformer import SourceKV
-from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
+from baselines.contract import UserError
+from baselines.token_diffusion.likelihood import Integrand
 from baselines.token_diffusion.masked import LogLinear, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
 from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
+from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.system import (
     TokenDenoiser,
     TokenDiffusionRecipe,
@@ -82,13 +87,18 @@ def masked_integrand(model: TokenDenoiser, source: Tensor) -> Integrand:
     return integrand
 
 
-class MDLMSystem(BoundsLikelihood):
+@dataclass(frozen=True)
+class MDLMRecipe(TokenDiffusionRecipe):
+    released: str | None = None  # the folder of published weights, used as they are; all else is then theirs
+
+
+class MDLMSystem(MayBeReleased):
     """MDLM behind the contract."""
 
     name = "mdlm"
     takes_time = False
     presets = presets_of(
-        TokenDiffusionRecipe, (480, 1856, 3712), 1_000_000, time_width=(0, 0, 0), source_layers=(0, 6, 12),
+        MDLMRecipe, (480, 1856, 3712), 1_000_000, time_width=(0, 0, 0), source_layers=(0, 6, 12),
         nano_training=replace(NANO, learning_rate=2e-3, batch_size=8), nano_dropout=0.1,
     )  # fmt: skip
     settings = MappingProxyType({"confidence-24": Unmasking("confidence", 24), "cached-32": Unmasking("cached", 32)})
@@ -106,6 +116,16 @@ class MDLMSystem(BoundsLikelihood):
             "remdm_loop-64": Remasking("loop", 64, eta=0.02, top_p=0.9),
         }
     )
+
+    @staticmethod
+    def read_published(config: Mapping[str, Any], path: Path) -> Published:
+        """As the authors' models are on the hub."""
+        if config.get("model_type") != "mdlm":
+            raise UserError(f"{path} is of no published MDLM (its model_type is not mdlm); give the folder of one.")
+        if config.get("time_conditioning", False):
+            raise UserError(f"The model in {path.parent} is told the time, and MDLM here is not; give another.")
+        keys = ("vocab_size", "model_length", "hidden_dim", "n_blocks", "n_heads", "cond_dim")
+        return Published(*(number(config, key, path) for key in keys), prefix="backbone.")
 
     def losses(self) -> tuple[Loss, Loss]:
         return at_strata(bound)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -27,8 +28,9 @@ from torch import Tensor, nn
 
 from baselines.common.static_shapes import masked_positions
 from baselines.contract import UserError, unknown
-from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand, Levels, uniform_levels
+from baselines.token_diffusion.likelihood import Integrand, Levels, uniform_levels
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
+from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.score_entropy import (
     Geometric,
     Step,
@@ -64,6 +66,7 @@ SCHEDULES: Mapping[str, TokenSchedule] = MappingProxyType({"absorb": ABSORBING, 
 @dataclass(frozen=True)
 class SEDDRecipe(TokenDiffusionRecipe):
     transition: Transition = "absorb"
+    released: str | None = None  # the folder of published weights, used as they are; all else is then theirs
 
     def __post_init__(self) -> None:
         if self.transition not in get_args(Transition):
@@ -172,7 +175,7 @@ def geometric_levels(v: Tensor) -> tuple[Tensor, Tensor]:
     return -torch.expm1(-sigma), 2.0 * math.log(UNIFORM.high / UNIFORM.low) * sigma
 
 
-class SEDDSystem(BoundsLikelihood):
+class SEDDSystem(MayBeReleased):
     """SEDD behind the contract."""
 
     name = "sedd"
@@ -189,6 +192,24 @@ class SEDDSystem(BoundsLikelihood):
             "euler-128": Scoring("euler", 128),
         }
     )
+
+    counts_tokens = True  # outputs are shifted by log(V - 1)
+
+    @staticmethod
+    def read_published(config: Mapping[str, Any], path: Path) -> Published:
+        """As the authors' models are on the hub, of absorbing transitions under log-linear noise."""
+        kinds = {"graph": "absorb", "noise": "loglinear"}
+        for part, kind in kinds.items():
+            said = config.get(part)
+            if not isinstance(said, Mapping) or said.get("type") != kind:
+                raise UserError(f"{path} is of no published SEDD of {part} {kind}; give the folder of one.")
+        model = config.get("model")
+        if not isinstance(model, Mapping) or model.get("scale_by_sigma") is not True:
+            raise UserError(f"The outputs of the model in {path.parent} are not shifted by its noise; give another.")
+        keys = ("length", "hidden_size", "n_blocks", "n_heads", "cond_dim")
+        return Published(
+            number(config, "tokens", path) + 1, *(number(config, f"model.{key}", path) for key in keys), prefix=""
+        )
 
     def check_setting(self, setting: Scoring) -> None:
         """Refuse Euler steps under absorbing transitions: alpha is linear in t there, so they are the analytic ones."""

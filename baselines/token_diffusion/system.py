@@ -263,7 +263,10 @@ class TokenDiffusionSystem(TokenSystem):
         """All go through the network as one batch."""
         if not requests:
             return []
-        tokens = self.tokens(setting, *self.inputs(requests, setting.capture))
+        return self.samples(requests, self.tokens(setting, *self.inputs(requests, setting.capture)))
+
+    def samples(self, requests: Sequence[Request], tokens: Tensor) -> list[Sample]:
+        """What rows of tokens, int64 [B, L], are as samples."""
         return samples_from_tokens(requests, tokens, self.vocabulary, whole=True)
 
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import time
@@ -52,6 +53,7 @@ class _DirectCalls:
             network.register_forward_hook(self._leave, always_call=True),
         )
 
+        @functools.wraps(forward)  # libraries look at the signature for what a network takes
         def counted(*given: Any, **named: Any) -> Any:
             self.calls += not self._depth
             return forward(*given, **named)

@@ -44,7 +44,7 @@ class Statistics(NamedTuple):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Transformers without its progress bars and advice."""
     from transformers.utils import logging
 
@@ -98,7 +98,7 @@ class TextEncoder:
         if None in numbers:
             raise UserError(f"The encoder {self.folder} has no BERT tokenizer; choose a BERT-like encoder.")
         self._pad, self._cls, self._sep, self._mask = numbers
-        with _quiet():
+        with quiet_transformers():
             from transformers import AutoModel
 
             try:

@@ -30,9 +30,11 @@ from benchmarks.planning.run_config import gather
 from cosmos.training.loop import TrainingConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "autoregressive"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_training
 from tiny_cosmos import tiny_encoder
+from tiny_language_models import save_model
 from tiny_systems import DOCUMENTS
 from watched import Begun, EnoughError, Spy, watch
 
@@ -61,6 +63,11 @@ NOT_COMPARED = {
     "autoencoder": "a first stage from elsewhere; latent_diffusion/test_shared_decoder.py",
     "decoder": "the same",
     "pretrained": "weights from elsewhere; autoregressive/test_pretrained.py",
+    "model": "the same; autoregressive/test_hf.py",
+    "prompt": "a template that must fit the task; the same",
+    "tuned": "whether anything is trained; the same",
+    "stop": "how a text ends that is not trained; the same",
+    "released": "the same; latent_diffusion/test_released.py, token_diffusion/test_released.py",
     "loss_decay": "which times later batches get; cosmos/diffusion/test_timestep_sampling.py",
     "refresh_steps": "the same",
     "uniform_share": "the same",
@@ -88,6 +95,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     first, second = (tmp_path_factory.mktemp("encoders") / name for name in ("first", "second"))
     tiny_encoder(first)
     tiny_encoder(second, seed=1)
+    save_model("gpt2", [text for d in DOCUMENTS for text in (d.source or "", d.target)], first.with_name("gpt2"))
     return first, second
 
 
@@ -104,6 +112,8 @@ def basis(name: str, task: str, encoder: Path) -> dict[str, str]:
     found = {f"{name}.recipe.budget": "5e9flops"}
     found |= {key: str(encoder) for key in keys(recipe, f"{name}.recipe.") if key.endswith("text_encoder")}
     found |= {key: "2" for key in keys(recipe, f"{name}.recipe.") if key.endswith(".layers")}
+    if name == "hf":
+        found["hf.recipe.model"] = str(encoder.with_name("gpt2"))
     # What is off by default is on; the budget pays for it.
     found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("adaptation_share")}
     found |= {key: "0.2" for key in keys(recipe, f"{name}.recipe.") if key.endswith("distillation.share")}

@@ -147,6 +147,8 @@ def test_every_system_says_which_weights_it_uses(name: str) -> None:
         weights = system.external_weights(recipe)
         if name.startswith("cosmos") or name in ("tencdm", "ld4lg"):
             assert weights == ("bert-base-cased" if preset == "base" else MINILM,)
+        elif name == "hf":
+            assert weights == (recipe.model,)
         else:
             assert weights == (("openai-community/gpt2",) if (name, preset) == ("gpt2", "pretrained") else ())
     assert getattr(system, "method", name) == ("cosmos" if name.startswith("cosmos") else name)

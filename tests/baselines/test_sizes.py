@@ -21,7 +21,8 @@ from baselines.latent_diffusion.system import LatentDiffusionSystem
 from cosmos.config import PRESETS
 from cosmos.training.config import TrainingConfig
 
-TRAINED = [name for name in registry.names() if registry.find(name).trained]
+OF_ITS_OWN_SIZE = ("hf",)  # that of the model which is named
+TRAINED = [n for n in registry.names() if registry.find(n).trained and n not in OF_ITS_OWN_SIZE]
 CELLS = [(name, preset) for name in TRAINED for preset in registry.find(name).presets if preset in PRESETS]
 TABLES = ("tokens", "positions", "wte", "wpe", "lm_head", "bias", "null_source")  # `bias` is that of a rounding head
 AROUND_THE_SOURCE = ("source_encoder", "cross_norm", "cross_attention")

@@ -17,56 +17,28 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from cosmos.diffusion.samplers import ddpm_rule, euler_sde_rule, grid_at, solve, with_network
+from cosmos import converted as converting
+from cosmos.cli.main import main
+from cosmos.config import SamplerSetting
+from cosmos.diffusion.samplers import ddpm_rule, euler_sde_rule, grid_at, sample, solve, with_network
 from cosmos.diffusion.schedule import BETA_LIMIT, Tangent
 from cosmos.io.errors import UserError
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser, SourceStates
+from cosmos.pipeline import Pipeline
 from cosmos.pretrained import from_pretrained, read_config
 from cosmos.release import convert, convert_autoencoder, convert_denoiser
+from cosmos.runtime.rng import CounterRNG, normal_like
 
 sys.path.insert(0, str(Path(__file__).parent))
 import authors_networks as authors
+from authors_files import made_unequal, part, release_encoder, save_autoencoder, save_denoiser
 
 NAMED = os.environ.get("COSMOS_GOLDEN")
 GOLDEN = Path(NAMED or Path(__file__).resolve().parents[3] / "shared" / "golden" / "cosmos_release_tiny.safetensors")
 needs_golden = pytest.mark.skipif(
     not NAMED and not GOLDEN.is_file(), reason=f"no recording at {GOLDEN}; set COSMOS_GOLDEN to the path of one"
 )
-UNEQUAL = {
-    "text_dim": 24, "latent_dim": 20, "heads": 2, "head_size": 16, "autoencoder_layers": 2, "denoiser_layers": 4,
-    "num_latents": 5, "max_length": 11, "vocab_size": 40, "ff_mult": 3, "mask_token_id": 7, "tan_d": 5,
-    "cond_length": 7, "batch": 3,
-}  # fmt: skip
-
-
-def made_unequal(path: Path) -> Path:
-    """A file like the recording, of random weights with unequal widths."""
-    draws, sizes = torch.Generator().manual_seed(0), UNEQUAL
-    tensors = {
-        name: torch.randn(shape, generator=draws) * (shape[-1] ** -0.5 if len(shape) > 1 else 0.3)
-        + (1.0 if "gamma" in name else 0.0)
-        for name, shape in authors.shapes(sizes).items()
-    }
-    batch, latents = sizes["batch"], (sizes["batch"], sizes["num_latents"], sizes["latent_dim"])
-    states = torch.randn(batch, sizes["max_length"], sizes["text_dim"], generator=draws)
-    mask = (torch.arange(sizes["max_length"]) < torch.tensor([[11], [6], [1]])).long()
-    tensors |= {"case.encoder.token_embeddings": states, "case.encoder.mask": mask}
-    tensors["case.encoder.latents"] = authors.compress(tensors, sizes, states, mask.bool())
-    logits, hidden = authors.decompress(tensors, sizes, tensors["case.encoder.latents"])
-    tensors |= {"case.decoder.logits": logits, "case.decoder.last_hidden": hidden}
-    for prefix in ("denoiser", "denoiser_cond"):
-        x, estimate = torch.randn(latents, generator=draws), torch.randn(latents, generator=draws)
-        t, source = torch.tensor([0.1, 0.5, 0.95]), None
-        case = {"x_t": x, "t": t, "self_cond": estimate}
-        if prefix == "denoiser_cond":
-            cond = torch.randn(batch, sizes["cond_length"], sizes["latent_dim"], generator=draws)
-            cond_mask = (torch.arange(sizes["cond_length"]) < torch.tensor([[7], [3], [1]])).long()
-            source, case = (cond, cond_mask.bool()), {**case, "cond": cond, "cond_mask": cond_mask}
-        case["x_0"] = authors.denoise(part(tensors, f"{prefix}."), sizes, x, t, estimate, source)
-        tensors |= {f"case.{prefix}.{name}": tensor for name, tensor in case.items()}
-    save_file(tensors, path, {"config": json.dumps(sizes)})
-    return path
 
 
 @pytest.fixture(scope="module", params=[pytest.param("recorded", marks=needs_golden), "unequal"])
@@ -86,43 +58,35 @@ def sizes(either) -> dict[str, int]:
         return json.loads(file.metadata()["config"])
 
 
-def part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+@pytest.fixture(scope="module")
+def encoder(sizes, tmp_path_factory) -> Path:
+    return release_encoder(sizes, tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="module")
-def converted(golden, sizes, tmp_path_factory) -> Path:
-    """Files in the authors' layout, converted: a folder with an autoencoder, a denoiser and a conditional one.
-
-    The plain weights of the estimator are wrong on purpose: its moving average holds the right ones.
-    """
+def converted(golden, sizes, encoder, tmp_path_factory) -> Path:
+    """Files in the authors' layout, converted: one folder with an autoencoder and a denoiser, one with the same
+    autoencoder and a conditional denoiser."""
     folder = tmp_path_factory.mktemp("release")
-    encoder = {**part(golden, "encoder."), "text_encoder.embeddings.word_embeddings.weight": torch.zeros(3, 2)}
-    width, latents = sizes["text_dim"], (sizes["num_latents"], sizes["latent_dim"])
-    states = {"encodings_mean": torch.arange(float(width)), "encodings_std": torch.ones(width)}
-    stage = {"encoder": encoder, "decoder": part(golden, "decoder."), "step": 7, "optimizer": {"state": {}}, **states}
-    torch.save(stage, folder / "autoencoder.pth")
-    given = {"head_size": sizes["head_size"], "mask_token": sizes["mask_token_id"], "d": sizes["tan_d"]}
-    assert convert(folder / "autoencoder.pth", folder, **given) == [folder / "autoencoder"]
+    given = {"text_encoder": str(encoder), "head_size": sizes["head_size"], "d": sizes["tan_d"]}
+    save_autoencoder(golden, sizes, folder / "autoencoder.pth")
     for prefix in ("denoiser", "denoiser_cond"):
-        weights = part(golden, f"{prefix}.")
-        names = [name for name in weights if name != "position_ids"]
-        wrong = {name: weights[name] if name == "position_ids" else weights[name] + 1 for name in weights}
-        statistics = {"latent_mean": torch.full(latents, 2.0), "latent_std": torch.full(latents, 3.0)}
-        ema = {"decay": 0.9999, "num_updates": 9, "shadow_params": [weights[name] for name in names]}
-        torch.save({"score_estimator": wrong, "ema": ema, "step": 9, **statistics}, folder / f"{prefix}.pth")
-        convert(folder / f"{prefix}.pth", folder / f"{prefix}.out", **given)
+        out = folder / prefix
+        save_denoiser(golden, sizes, prefix, folder / f"{prefix}.pth")
+        parts = [(folder / "autoencoder.pth", out / "autoencoder"), (folder / f"{prefix}.pth", out / "denoiser")]
+        for file, written in parts if prefix == "denoiser" else parts[::-1]:  # either may come first
+            assert convert(file, out, **given) == [written]
     return folder
 
 
 @pytest.fixture(scope="module")
 def autoencoder(converted) -> Autoencoder:
-    return from_pretrained(Autoencoder, converted / "autoencoder")
+    return from_pretrained(Autoencoder, converted / "denoiser" / "autoencoder")
 
 
 @pytest.fixture(scope="module")
 def denoiser(converted) -> Denoiser:
-    return from_pretrained(Denoiser, converted / "denoiser.out" / "denoiser")
+    return from_pretrained(Denoiser, converted / "denoiser" / "denoiser")
 
 
 def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -135,11 +99,13 @@ def test_compressor(golden, autoencoder):
     assert difference(autoencoder.compress(case["token_embeddings"], case["mask"].bool()), case["latents"]) < 1e-5
 
 
-def test_decompressor(golden, autoencoder):
+def test_decompressor(golden, autoencoder, encoder):
     hidden = autoencoder.decompressor.hidden(golden["case.encoder.latents"])
     logits = autoencoder.decompress(golden["case.encoder.latents"])
     assert difference(hidden, golden["case.decoder.last_hidden"]) < 1e-5
-    assert difference(logits, golden["case.decoder.logits"]) < 1e-5
+    order = converting.whole_vocabulary(str(encoder)).to_full  # of our tokens among theirs
+    assert sorted(order.tolist()) == list(range(len(order)))
+    assert difference(logits, golden["case.decoder.logits"][..., order]) < 1e-5
 
 
 def test_denoiser(golden, denoiser):
@@ -149,7 +115,7 @@ def test_denoiser(golden, denoiser):
 
 def test_denoiser_with_a_condition(golden, converted):
     network, case = (
-        from_pretrained(Denoiser, converted / "denoiser_cond.out" / "denoiser"),
+        from_pretrained(Denoiser, converted / "denoiser_cond" / "denoiser"),
         part(golden, "case.denoiser_cond."),
     )
     condition = network.encode_condition(SourceStates(case["cond"], case["cond_mask"].bool()))
@@ -223,20 +189,78 @@ def test_the_plain_functions_compute_what_the_authors_code_does(golden, sizes):
 
 def test_statistics_and_extras_are_kept(converted, denoiser, sizes):
     assert denoiser.normaliser.mean.unique() == 2 and denoiser.normaliser.std.unique() == 3
-    assert read_config(converted / "denoiser.out" / "denoiser")[2] == {"schedule": {"name": "tan", "d": 5}}
-    statistics = load_file(converted / "autoencoder" / "text_statistics.safetensors")
+    assert read_config(converted / "denoiser" / "denoiser")[2] == {"schedule": {"name": "tan", "d": sizes["tan_d"]}}
+    statistics = load_file(converted / "denoiser" / "standardiser.safetensors")
     width = sizes["text_dim"]
     assert torch.equal(statistics["mean"], torch.arange(float(width))) and bool((statistics["std"] == 1).all())
 
 
+def test_texts_come_from_the_converted_folder_as_from_the_authors_networks(golden, sizes, converted, encoder):
+    """Whole ways, text in and text out: compared is what their functions give for the same states and noise."""
+    pipeline = Pipeline.load(converted / "denoiser")
+    vocabulary, texts = pipeline.vocabulary, ["w8 w9 w10", "w20 w21 w22 w23"]
+    assert pipeline.encoder.folder == encoder
+    states = pipeline.encoder.encode(texts, sizes["max_length"])
+    raw = states.states - torch.arange(float(sizes["text_dim"]))  # the statistics of the file
+    latents = authors.compress(golden, sizes, raw * states.mask[..., None], states.mask)
+    best = authors.decompress(golden, sizes, latents)[0].argmax(-1)[:, 1:]
+    expected = [decoded.text for decoded in vocabulary.decode(vocabulary.to_compact[best])]
+    assert [written.text for written in pipeline.reconstruct(texts).written] == expected
+    # Sampled: their denoiser and decoder in the same solver, on the same noise.
+    setting = SamplerSetting("euler_ode", 4)
+    weights = part(golden, "denoiser.")
+
+    def theirs(x, t, estimate):
+        t = torch.full((len(x),), float(t))
+        return authors.denoise(weights, sizes, x, t, torch.zeros_like(x) if estimate is None else estimate)
+
+    noise = normal_like(torch.empty(2, sizes["num_latents"], sizes["latent_dim"]), CounterRNG(torch.tensor([3, 4])))
+    with torch.no_grad():
+        drawn = sample(theirs, noise, setting, Tangent(sizes["tan_d"]))
+        logits = authors.decompress(golden, sizes, drawn * 3.0 + 2.0)[0]
+    best = logits.argmax(-1)[:, 1:]
+    expected = [decoded.text for decoded in vocabulary.decode(vocabulary.to_compact[best])]
+    assert [written.text for written in pipeline.sample(None, [3, 4], setting)] == expected
+
+
+def test_the_command_line_samples_from_what_it_converted(golden, sizes, encoder, tmp_path, capsys):
+    save_autoencoder(golden, sizes, tmp_path / "a.pth")
+    save_denoiser(golden, sizes, "denoiser", tmp_path / "d.pth")
+    out, head = str(tmp_path / "model"), str(sizes["head_size"])
+    options = ["--text-encoder", str(encoder), "--head-size", head]
+    for file in ("a.pth", "d.pth"):
+        assert main(["convert", str(tmp_path / file), out, *options]) == 0
+    assert main(["sample", out, "--count", "3", "--solver", "release", "--steps", "4"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [line["seed"] for line in lines] == [0, 1, 2]
+
+
+def test_stages_that_do_not_belong_together_are_refused(golden, sizes, encoder, tmp_path):
+    given = {"text_encoder": str(encoder), "head_size": sizes["head_size"]}
+    save_autoencoder(golden, sizes, tmp_path / "a.pth")
+    convert(tmp_path / "a.pth", tmp_path / "out", **given)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    save_denoiser(golden, sizes, "denoiser", tmp_path / "d.pth", latents=sizes["num_latents"] + 1)
+    with pytest.raises(UserError, match="convert two that belong together"):
+        convert(tmp_path / "d.pth", tmp_path / "out", **given)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    other = release_encoder({**sizes, "vocab_size": sizes["vocab_size"] + 1}, tmp_path / "other")
+    with pytest.raises(UserError, match="name the encoder it was trained on"):
+        convert(tmp_path / "a.pth", tmp_path / "out", text_encoder=str(other), head_size=sizes["head_size"])
+    with pytest.raises(UserError, match="neither a folder nor in the local"):
+        convert(tmp_path / "a.pth", tmp_path / "out", text_encoder="no/such-encoder")
+
+
 def test_safetensors_in_place_of_a_pickle(golden, sizes, tmp_path):
-    save_file(
-        {f"score_estimator.{name}": tensor for name, tensor in part(golden, "denoiser.").items()},
-        tmp_path / "a.safetensors",
-    )
-    with pytest.raises(UserError, match="say how many latents"):
+    tensors = {f"score_estimator.{name}": tensor for name, tensor in part(golden, "denoiser.").items()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match="has no 'latent_mean', the statistics of its latents"):
         convert(tmp_path / "a.safetensors", tmp_path)
-    convert(tmp_path / "a.safetensors", tmp_path, latents=sizes["num_latents"], head_size=sizes["head_size"])
+    latents = (sizes["num_latents"], sizes["latent_dim"])
+    statistics = {"latent_mean": torch.zeros(latents), "latent_std": torch.ones(latents)}
+    save_file({**tensors, **statistics}, tmp_path / "a.safetensors")
+    convert(tmp_path / "a.safetensors", tmp_path, head_size=sizes["head_size"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "denoiser"]
     network, case = from_pretrained(Denoiser, tmp_path / "denoiser"), part(golden, "case.denoiser.")
     assert difference(network(case["x_t"], case["t"], case["self_cond"]), case["x_0"]) < 1e-5
 

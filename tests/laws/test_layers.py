@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 # From the bottom up. A folder stands for all modules in it, a dot for the modules on top of the package.
 LAYERS = {
     "cosmos": (
-        "io", "config", "runtime", "text", "models", "pretrained", "release", "training", "recipes", "joint_recipes",
-        "diffusion", "data", "stages", "adaptation", "joint", "pipeline", "train", "probes", "__init__", "cli",
-        "__main__",
+        "io", "config", "runtime", "text", "models", "pretrained", "training", "recipes", "joint_recipes",
+        "diffusion", "data", "stages", "adaptation", "joint", "pipeline", "converted", "release", "train", "probes",
+        "__init__", "cli", "__main__",
     ),
     "baselines": (
         "contract", "titles", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",

@@ -36,7 +36,7 @@ def fake_run(**changes: Any) -> Any:
 
 
 def write_every_page(folder: Path, report: Path) -> dict[str, Path]:
-    """The report that is there, a report of two panels with two seeds, a comparison, a history and a measurement of speed."""
+    """The report that is there, one of two panels with two seeds, a comparison, a history and a speed page."""
     pages = {"report": report}
     two = fake_run(texts=30)
     for seed in (0, 1):

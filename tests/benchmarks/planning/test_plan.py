@@ -280,7 +280,8 @@ def test_without_a_source_no_default_has_one_text_for_all_seeds() -> None:
         if isinstance(values, DeclaresOneText) and values.one_text
     }
     assert one == {
-        "gpt2:greedy", "gpt2:beam-4", "gpt2:generate-greedy", "mdlm:confidence-24", "mdlm:threshold-24"
+        "gpt2:greedy", "gpt2:beam-4", "gpt2:generate-greedy", "hf:greedy", "hf:beam-4", "mdlm:confidence-24",
+        "mdlm:threshold-24",
     }  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+"""The network of the published MDLM and SEDD weights: a diffusion transformer over tokens (DDiT, of Lou et al., 2024).
+
+Layer norms without bias, whose outputs are scaled and shifted by maps of the noise level (adaLN, of Peebles and Xie,
+2023), rotary positions, and a GELU feed-forward four times as wide; embeddings and the output head are apart. Names of
+the parts are those of the published files. It stands where a `TokenDenoiser` does, takes no source, and knows tokens by
+compact ids.
+
+Axis legend: B rows (texts), L positions, W width, V tokens, C width of the noise level's embedding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.token_diffusion.masked import LogLinear, surest_clean
+from cosmos.models.blocks import Rotary, merge_heads, sinusoid, split_heads
+from cosmos.text.vocabulary import MASK
+
+FREQUENCIES, MAX_PERIOD = 256, 10_000.0  # of the noise level's embedding
+INNER = 4  # widths inside the feed-forward
+SCHEDULE = LogLinear()  # both methods' noise, by which a time becomes a noise level
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """x [B, L, W], scaled by 1 + `scale` and shifted, both [B, 1, W]."""
+    return x * (1.0 + scale) + shift
+
+
+class DDiTBlock(nn.Module):
+    """Attention and feed-forward, each between a modulated norm and a gate."""
+
+    def __init__(self, width: int, heads: int, condition: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
+        self.attn_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.attn_out = nn.Linear(width, width, bias=False)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, INNER * width), nn.GELU(approximate="tanh"), nn.Linear(INNER * width, width)
+        )
+        self.adaLN_modulation = nn.Linear(condition, 6 * width)
+
+    def forward(self, x: Tensor, level: Tensor, rotary: Rotary) -> Tensor:
+        """x [B, L, W] and the embedded noise level [B, C] -> [B, L, W]."""
+        parts = self.adaLN_modulation(level)[:, None].chunk(6, -1)  # each [B, 1, W]
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts
+        mapped = self.attn_qkv(modulated(self.norm1(x), shift, scale))
+        query, key, value = (split_heads(part, self.heads) for part in mapped.chunk(3, -1))
+        attended = functional.scaled_dot_product_attention(rotary(query), rotary(key), value)
+        x = x + gate * self.attn_out(merge_heads(attended))
+        return x + mlp_gate * self.mlp(modulated(self.norm2(x), mlp_shift, mlp_scale))
+
+
+class _Embedding(nn.Module):
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.zeros(vocabulary, width))
+
+
+class _NoiseLevel(nn.Module):
+    def __init__(self, condition: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, condition), nn.SiLU(), nn.Linear(condition, condition))
+
+
+class _Output(nn.Module):
+    def __init__(self, vocabulary: int, width: int, condition: int) -> None:
+        super().__init__()
+        self.norm_final = nn.LayerNorm(width, bias=False)
+        self.linear = nn.Linear(width, vocabulary)
+        self.adaLN_modulation = nn.Linear(condition, 2 * width)
+
+
+class DDiT(nn.Module):
+    """Logits at every position of a noisy sequence."""
+
+    def __init__(self, vocabulary: int, length: int, width: int, blocks: int, heads: int, condition: int) -> None:
+        super().__init__()
+        self.vocab_embed = _Embedding(vocabulary, width)
+        self.sigma_map = _NoiseLevel(condition)
+        self.rotary = Rotary(width // heads, length)
+        self.blocks = nn.ModuleList(DDiTBlock(width, heads, condition) for _ in range(blocks))
+        self.output_layer = _Output(vocabulary, width, condition)
+
+    def encode(self, source: Tensor) -> None:
+        """It takes no source."""
+
+    def forward(
+        self,
+        sequence: Tensor,
+        source_kv: None = None,
+        time: Tensor | None = None,
+        read: str = "logits",
+        compiled: bool = False,
+    ) -> Any:
+        """Arguments and result as of `baselines.token_diffusion.system.TokenDenoiser`; without a time, the network is
+        told that there is no noise, as MDLM's always is."""
+        states = self.states(sequence, time)
+        logits: Tensor = self.output_layer.linear(states)
+        if read == "logits":
+            return logits
+        assert read == "surest", read
+        sure, likely = surest_clean(logits, MASK)
+        masked = sequence == MASK
+        return sure.masked_fill(~masked, -torch.inf), torch.where(masked, likely, sequence)
+
+    def states(self, sequence: Tensor, time: Tensor | None) -> Tensor:
+        """What the output head reads, [B, L, W]."""
+        sigma = sequence.new_zeros(len(sequence), dtype=torch.float32)
+        if time is not None:
+            sigma = -SCHEDULE.alpha(time).log()
+        x = self.vocab_embed.embedding[sequence]  # [B, L, W]
+        level = functional.silu(self.sigma_map.mlp(sinusoid(sigma, FREQUENCIES, MAX_PERIOD).to(x.dtype)))  # [B, C]
+        for block in self.blocks:
+            x = block(x, level, self.rotary)
+        shift, scale = self.output_layer.adaLN_modulation(level)[:, None].chunk(2, -1)
+        return modulated(self.output_layer.norm_final(x), shift, scale)
