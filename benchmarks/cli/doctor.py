@@ -183,7 +183,7 @@ def _noise(name: str, *, measured: bool) -> Iterator[Finding]:
 
 
 def _measured(device: str) -> NoiseFloor:
-    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.progress import ConsoleReporter
     from benchmarks.speed import twins
 
     design, voice = twins.TwinDesign(), ConsoleReporter()

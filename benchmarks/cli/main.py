@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from keyword import iskeyword
+from types import ModuleType
 
 from baselines.contract import unknown
 from benchmarks.cli.flags import MODULE, SCRIPT, BenchmarksParser, parse, program
 from cosmos.io.terminal import answer, say
 
 VERBS = (
-    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
+    "run", "study", "plan", "fit", "generate", "import", "score", "merge", "report", "show", "compare", "gate",
     "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
@@ -71,13 +73,17 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
-    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
+    module = module_of(verb)
     parser = BenchmarksParser(verb, module.__doc__ or "")
     module.add_arguments(parser)
     code: int = module.main(parse(parser, words[1:]))
     return code
 
 
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb, whose name ends with an underscore where Python keeps the word for itself."""
+    return importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}{'_' * iskeyword(verb)}")
+
+
 def _summary(verb: str) -> str:
-    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
-    return (module.__doc__ or "").split("\n", 1)[0].rstrip(".")
+    return (module_of(verb).__doc__ or "").split("\n", 1)[0].rstrip(".")

@@ -16,11 +16,9 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks.cli.run import show_report
+    from benchmarks import api
+    from benchmarks.cli.run import say_report
     from benchmarks.planning.plan import default_folder
-    from benchmarks.records.store import read_headers
 
-    folder = default_folder(choices_of(arguments))
-    read_headers(folder)  # says what is wrong before pandas is loaded
-    show_report(folder)
+    say_report(api.report(default_folder(choices_of(arguments))))
     return 0

@@ -69,7 +69,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import UserError, unknown
-    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.progress import ConsoleReporter
     from benchmarks.records import environment
 
     if arguments.training_steps is not None:

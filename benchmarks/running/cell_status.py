@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from baselines.contract import UserError
 from benchmarks.planning.plan import PlannedCell
+from benchmarks.progress import ProgressReporter as ProgressReporter
 from benchmarks.records import store
 from benchmarks.records.environment import now
 from benchmarks.records.files import StoreError
@@ -19,18 +20,6 @@ from benchmarks.records.schema import Cell
 from cosmos.io.files import WriteError, is_full, write_bytes
 
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
-
-
-class ProgressReporter(Protocol):
-    """Who tells the user what goes on."""
-
-    def say(self, text: str) -> None:
-        """One line that stays."""
-        ...
-
-    def progress(self, stage: str, share: float, loss: float | None) -> None:
-        """How far a stage is; called often."""
-        ...
 
 
 @dataclass
