@@ -64,9 +64,10 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
             "and of the intervals of differences alike."
         )
     if len(panel.tracks) > 1:
+        every = "both" if len(panel.tracks) == 2 else "all"
         lines.append(
-            f"Scores are marked within a track: {_apart(panel)}. Speed is marked over all. What is said of intervals "
-            "below holds within a track for scores."
+            f"Scores are marked within a track: {_apart(panel)}. Speed is marked over {every}. What is said of "
+            "intervals below holds within a track for scores."
         )
     lines.append(
         "Speed"

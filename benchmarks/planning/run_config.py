@@ -112,7 +112,9 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
     return Choices(**values, changes=changes)
 
 
-def choose(*, config: str | os.PathLike[str] | None, options: Mapping[str, Any] | None, **given: Any) -> Choices:
+def choose(
+    *, config: str | os.PathLike[str] | None = None, options: Mapping[str, Any] | None = None, **given: Any
+) -> Choices:
     """Choices from values of Python, as `gather` makes them from words.
 
     Args:
