@@ -13,6 +13,9 @@ from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out")
+    parser.set_help("task", "of the run, which finds its folder where --out does not say it")
+    parser.set_help("source", "of the run, likewise (default: the task's first)")
+    parser.set_help("preset", "of the run, likewise (default: nano)")
 
 
 def main(arguments: argparse.Namespace) -> int:

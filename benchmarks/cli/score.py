@@ -20,6 +20,9 @@ from benchmarks.cli.flags import BenchmarksParser, add_flags, add_track, choices
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out", "metric")
+    parser.set_help("task", "of the run, which finds its folder where --out does not say it")
+    parser.set_help("source", "of the run, likewise (default: the task's first)")
+    parser.set_help("preset", "of the run, likewise (default: nano)")
     parser.add_argument(
         "--device", metavar="DEVICE", help="where models judge: cpu, cuda, cuda:N or auto (default: cpu)"
     )

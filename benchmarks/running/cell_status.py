@@ -64,10 +64,11 @@ class CellStatus:
     def _end(
         self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool
     ) -> None:
-        said = f"{label(planned.cell)}: {status}: {reason}"
+        folder = store.cell_folder(self.run, planned.cell.id)
+        where = f" (traceback: {folder / ERROR})" if trace is not None else ""
+        said = f"{label(planned.cell)}: {status}: {reason}{where}"
         (self.failed if status == "failed" else self.refused).append(said)
         self.voice.say(said)
-        folder = store.cell_folder(self.run, planned.cell.id)
         header = store.read_header(folder)
         if mark and header is not None:
             store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=now()))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from benchmarks.cli.flags import SCRIPT, BenchmarksParser
 
-_FOLDERS = ("out", "from")
+_FOLDERS = ("out", "to", "folder")
 _FILES = ("config", "texts", "requests")
 
 
