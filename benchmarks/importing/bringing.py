@@ -239,6 +239,7 @@ def _write(
         status="started",
         created=environment.now(),
         command=command,
+        titles={"system": cell.system, "setting": ""},
         method=cell.system,
         no_likelihood=_NO_MODEL,
         commit=origin["commit"],

@@ -25,13 +25,14 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "tested_versions", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning",
-        "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
+        "tested_versions", "progress", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics",
+        "planning", "trackers", "running", "importing", "speed", "tuning", "tracking", "api", "__init__", "cli",
+        "__main__",
     ),
     "reports": (
-        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
-        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content",
+        "html", "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
