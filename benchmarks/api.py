@@ -6,6 +6,7 @@ fails ends no run and is named in the result.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from baselines.contract import UserError
 from benchmarks.planning.run_config import Choices, choose, go_offline
 from benchmarks.progress import ConsoleReporter, ProgressReporter, beating
+from cosmos.io import launched
 
 if TYPE_CHECKING:
     from benchmarks.records.results import Results
@@ -142,7 +144,9 @@ def carry_out(
     from benchmarks.running import runner
 
     voice = reporter or ConsoleReporter()
-    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    device, devices = environment.find_devices(choices.device, choices.devices)
+    run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
+    track = track if launched.is_first() else None
     with _tracked(track, run_plan.folder, voice, offline=choices.offline) as tracking:
         outcome = runner.run(run_plan, voice, tuple(stages), fresh=fresh, tracking=tracking)
     result = RunResult(run_plan.folder, tuple(outcome.failed), tuple(outcome.refused))
@@ -207,8 +211,14 @@ def score(
     return _reported(RunResult(folder, refused=tuple(unscored)), voice)
 
 
-def report(place: Place) -> RunResult:
+def report(
+    place: Place, *, layout: str = "paper", label_prefix: str | None = None, size: str | None = None
+) -> RunResult:
     """Write the report of a run again from its records, without torch.
+
+    Args:
+        layout: of its LaTeX tables: paper, column or wide. label_prefix: what their labels begin with.
+        size: of its figures: column, page or slide.
 
     Raises:
         UserError: there is no run, none of its cells is done, or a record is damaged or was changed.
@@ -216,7 +226,7 @@ def report(place: Place) -> RunResult:
     from benchmarks.records.store import read_headers
 
     read_headers(Path(place))  # says what is wrong before pandas is loaded
-    return _reported(RunResult(Path(place)), None)
+    return _reported(RunResult(Path(place)), None, layout=layout, label_prefix=label_prefix, size=size)
 
 
 def compare(a: Place, b: Place, *, metrics: Names = (), below: Place = "runs", device: str = "cpu") -> RunComparison:
@@ -319,12 +329,12 @@ def _words(names: Names) -> tuple[str, ...]:
     return tuple(part.strip() for name in listed for part in name.split(",") if part.strip())
 
 
-def _reported(result: RunResult, voice: ProgressReporter | None) -> RunResult:
+def _reported(result: RunResult, voice: ProgressReporter | None, **how: Any) -> RunResult:
     """The result with its report, written."""
     import reports
 
     with beating(voice or ConsoleReporter(), "writing the report"):
-        table, written = reports.publish(result.folder)
+        table, written = reports.publish(result.folder, **how)
     return RunResult(result.folder, result.failed, result.refused, table, written)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from reports.content import Report
+from reports.figures import Picture
 from reports.table import Column, Row, Table, TableCell
 from reports.templating import Raw, environment, printable
 
@@ -57,15 +59,12 @@ def table(content: Table) -> Raw:
     return Raw("\n".join([*lines, *([""] if notes or remarks else []), *notes, *remarks]))
 
 
-def write(report: Report, caption: str, study_caption: str = "") -> str:
-    """The whole report; `figure.svg` lies beside it, and `study.svg` where there is a caption for it."""
+def write(report: Report, pictures: Mapping[str, Picture]) -> str:
+    """The whole report; the SVG of each picture lies beside it."""
     template = environment("markdown", escape, table=table, code=code, fenced=fenced, link=link).get_template(
         "report.md"
     )
-    return (
-        re.sub(r"\n{3,}", "\n\n", template.render(report=report, caption=caption, study_caption=study_caption)).strip()
-        + "\n"
-    )
+    return re.sub(r"\n{3,}", "\n\n", template.render(report=report, pictures=pictures.values())).strip() + "\n"
 
 
 def _line(parts: list[str]) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from benchmarks.tracking.history.schema import History
+from reports.figures import Picture
 from reports.history import figure, text
-from reports.templating import printable, save
+from reports.html import inline, render
+from reports.templating import save
 
 MOST_FIGURES = 60  # of metrics; those with changes first
 SPEED = "speed-micro-and-macro"
@@ -34,7 +33,7 @@ def write(history: History, folder: Path) -> dict[str, Path]:
     return written
 
 
-def pictures_of(history: History) -> dict[str, figure.HistoryFigure]:
+def pictures_of(history: History) -> dict[str, Picture]:
     """The figures by metric, those of metrics that changed first; and micro beside macro speed before all."""
     changed = {series.line.metric for series, _ in history.changed}
     metrics = sorted({each.line.metric for each in history.series}, key=lambda name: (name not in changed, name))
@@ -48,21 +47,21 @@ def file_name(metric: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", metric).strip(".") or "metric"
 
 
-def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
+def html(history: History, pictures: dict[str, Picture]) -> str:
     """The page of all."""
-    templates = Environment(
-        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    templates.filters["shown"] = printable
     metrics = {each.line.metric for each in history.series}
-    return templates.get_template("history.html").render(
+    titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}
+    return render(
+        "history.html",
         history=history,
         sentence=text.sentence(history),
         columns=text.COLUMNS,
         changes=[(text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed],
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
-        figures=[(name, Markup(picture.themed), picture.caption) for name, picture in pictures.items()],
+        figures=[
+            (titles.get(name, name), inline(picture.themed, f"figure-{place}-"), picture.caption)
+            for place, (name, picture) in enumerate(pictures.items(), 1)
+        ],
         more=max(0, len(metrics) - MOST_FIGURES),
     )

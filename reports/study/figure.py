@@ -1,18 +1,19 @@
-"""Quality by number of latents and by their width, as SVG and PDF: the same bytes for the same records."""
+"""Quality by number of latents and by their width: the same bytes for the same records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from reports.columns import ScoreColumn
-from reports.figures import COLOURS, MARKERS, PAPER, STYLE, Picture, bars, picture_of, plain
+from reports.figures.axis import at_values, linear
+from reports.figures.lines import NamedLine, named_lines
+from reports.figures.looks import LINES, MORE, Look, looks
+from reports.figures.picture import Picture
+from reports.figures.quality import better, sentences
+from reports.figures.sheet import Sheet
+from reports.figures.sizes import PAGE, FigureSize
 from reports.legend import covered
 from reports.panels import Entry, Panel
-from reports.quantities import Quantity
 from reports.study.sizes import LatentSize, Study, equal_compute, study_of
 from reports.templating import printable
 
@@ -21,25 +22,31 @@ Along = Callable[[LatentSize], int]
 Named = Callable[[LatentSize], str]
 
 
-def draw(panels: Sequence[Panel]) -> Picture | None:
+def draw(panels: Sequence[Panel], size: FigureSize = PAGE) -> Picture | None:
     """A row of axes for each panel with a study: the headline by number of latents, a line for each width, and by
     width, a line for each number. None where no panel has one."""
     studies = [(panel, study) for panel in panels if (study := study_of(panel)) and panel.headline is not None]
     if not studies:
         return None
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.6 * len(studies)), layout="constrained", facecolor=PAPER)
-        for row, (panel, study) in zip(figure.subfigures(len(studies), squeeze=False)[:, 0], studies, strict=True):
-            assert panel.headline is not None
-            entries = next(iter(study.settings.values()))
-            placed = [(study.sizes[entry.key], entry) for entry in entries if _has_value(panel.headline, entry)]
-            views = [view for view in _VIEWS if len({view[1](study.sizes[entry.key]) for entry in entries}) > 1]
-            axes = row.subplots(1, len(views), squeeze=False, sharey=True)[0]
-            for place, (title, along, tick, line) in zip(axes, views, strict=True):
-                place.set_xlabel(title)
-                _draw_view(place, panel.headline, placed, along, tick, line)
-            axes[0].set_ylabel(printable(f"{panel.headline.title} ({panel.headline.direction} is better)"))
-        return picture_of(figure, " ".join(dict.fromkeys(map(caption, *zip(*studies, strict=True)))))
+    sheet = Sheet(size)
+    for panel, study in studies:
+        assert panel.headline is not None
+        entries = next(iter(study.settings.values()))
+        placed = [(study.sizes[entry.key], entry) for entry in entries if _has_value(panel.headline, entry)]
+        views = [view for view in _VIEWS if len({view[1](study.sizes[entry.key]) for entry in entries}) > 1]
+        ends = [end for _, entry in placed for end in _ends(panel.headline, entry)]
+        stacked = size.name == "column"  # where two beside each other would be too narrow
+        places = sheet.columns(1 if stacked else len(views))
+        for number, (title, along, tick, line) in enumerate(views):
+            x = at_values(title, [(along(one), tick(one)) for one, _ in placed], 0.08)
+            y = linear(better(panel.headline) if stacked or number == 0 else "", ends)
+            lines = _lines(study.method, panel.headline, placed, along, line)
+            if len(lines) == 1:
+                lines = [_unnamed(lines[0])]
+            place = places[0 if stacked else number]
+            named_lines(sheet, x, y, lines, place=place, beside=number > 0 and not stacked)
+    said = [caption(panel, study) for panel, study in studies]
+    return Picture("study", "Quality by number and width of latents", sheet.finish(), sentences(said), size.dpi)
 
 
 def _has_value(column: ScoreColumn, entry: Entry) -> bool:
@@ -47,12 +54,18 @@ def _has_value(column: ScoreColumn, entry: Entry) -> bool:
     return score is not None and score.quantity.value is not None
 
 
+def _ends(column: ScoreColumn, entry: Entry) -> tuple[float | None, ...]:
+    quantity = column.scores[entry.key].quantity
+    return quantity.low, quantity.value, quantity.high
+
+
 def caption(panel: Panel, study: Study) -> str:
     """What the picture shows, and at which cost."""
-    setting, entries = next(iter(study.settings.items()))
+    _, entries = next(iter(study.settings.items()))
+    setting = f", {entries[0].setting_title}" if entries[0].setting_title else ""
     return (
-        f"Quality of {study.method} by number and by width of latents, setting {setting}. {equal_compute(entries)} "
-        f"Bars are 95 % intervals. {covered(panel)}"
+        f"Quality of {entries[0].title.partition(', ')[0]} by number and by width of latents{setting}. "
+        f"{equal_compute(entries)} Bars are 95 % intervals. {covered(panel)}"
     )
 
 
@@ -62,27 +75,34 @@ _VIEWS: tuple[tuple[str, Along, Named, Named], ...] = (
 )
 
 
-def _draw_view(
-    axes: Axes, column: ScoreColumn, placed: Sequence[tuple[LatentSize, Entry]], along: Along, tick: Named, line: Named
-) -> None:
-    """Points at `along` of their sizes, of which `tick` says the names; those of one `line` are joined."""
-    plain(axes)
-    axes.set_xscale("log", base=2)
-    ticks = {along(size): tick(size) for size, _ in placed}
-    axes.set_xticks(sorted(ticks), labels=[ticks[value] for value in sorted(ticks)])
-    axes.set_xticks([], minor=True)
-    lines: dict[str, list[tuple[int, Quantity]]] = {}
+def _lines(
+    method: str, column: ScoreColumn, placed: Sequence[tuple[LatentSize, Entry]], along: Along, named: Named
+) -> list[NamedLine]:
+    """Points at `along` of their sizes, joined where `named` says the same: all of one colour, for all are of one
+    method, each line with a mark and a style of its own."""
+    groups: dict[str, list[tuple[int, Entry]]] = {}
     for size, entry in placed:
-        lines.setdefault(line(size), []).append((along(size), column.scores[entry.key].quantity))
-    for number, (label, points) in enumerate(lines.items()):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+        groups.setdefault(named(size), []).append((along(size), entry))
+    own = looks([method])[method]
+    marks = (own.marker, *MORE)
+    found = []
+    for number, (label, points) in enumerate(groups.items()):
         points.sort(key=lambda point: point[0])
-        apart = 2.0 ** (APART * (number - (len(lines) - 1) / 2))
-        axes.plot(
-            [x * apart for x, _ in points], [quality.value or 0.0 for _, quality in points], color=colour,
-            marker=marker, markersize=5.5, linewidth=1.1, zorder=3, label=printable(label),
-        )  # fmt: skip
-        for x, quality in points:
-            axes.errorbar(x * apart, quality.value or 0.0, yerr=bars(quality), color=colour, elinewidth=1.1, zorder=2)
-    if len(lines) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, fontsize=8)
+        apart = 2.0 ** (APART * (number - (len(groups) - 1) / 2))
+        limits = [_ends(column, entry) for _, entry in points]
+        found.append(
+            NamedLine(
+                printable(label),
+                [x * apart for x, _ in points],
+                [value or 0.0 for _, value, _ in limits],
+                Look(own.number, marks[number % len(marks)]),
+                LINES[number % len(LINES)],
+                [None if low is None or high is None else (low, high) for low, _, high in limits],
+            )
+        )
+    return found
+
+
+def _unnamed(line: NamedLine) -> NamedLine:
+    """A line that is alone, and needs no name."""
+    return NamedLine("", line.x, line.y, line.look, line.style, line.bars)

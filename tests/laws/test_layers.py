@@ -31,8 +31,9 @@ LAYERS = {
     ),
     "reports": (
         "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content",
-        "html", "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "provenance", "legend", "findings", "tables", "templating", "curves", "figures", "study", "costs", "content",
+        "pictures", "html", "markdown", "csv_files", "latex", "paper", "compact", "__init__", "speed", "comparison",
+        "history", "publishing",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

@@ -60,16 +60,16 @@ def test_the_table_orders_sizes_within_settings(study_run, tmp_path):
 
 def test_every_writer_has_the_table_and_the_figure(study_run, tmp_path):
     written = reports.write(study_run.write(tmp_path / "run"))
-    assert list(written) == ["figure", "study", "curves", "markdown", "latex", "html"]
+    assert list(written) == ["figure", "study", "calls", "latency", "curves", "markdown", "latex", "html", "tables"]
     assert (tmp_path / "run" / "report" / "study.pdf").read_bytes().startswith(b"%PDF")
     svg = written["study"].read_text()
     for text in ("width 32", "width 64", "8 latents", "full (24)", "Latents per text", "Width of a latent"):
         assert f">{text}<" in svg, text
     markdown, latex, html = (written[kind].read_text() for kind in ("markdown", "latex", "html"))
     assert "### cosmos by number and width of latents" in markdown and "(study.svg)" in markdown
-    assert r"\includegraphics[width=0.86\textwidth]{study}" in latex
+    assert r"\includegraphics{study}" in latex
     assert "cosmos by number and width" in (tmp_path / "run" / "report" / "tables.tex").read_text()
-    assert html.count("<svg") == 2 and "cosmos by number and width" in html
+    assert html.count("<svg") == 4 and "cosmos by number and width" in html
     again = reports.write(tmp_path / "run", tmp_path / "again")
     assert all(again[kind].read_bytes() == written[kind].read_bytes() for kind in ("study", "figure"))
 

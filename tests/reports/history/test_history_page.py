@@ -58,7 +58,7 @@ def test_markdown_tells_changes_commands_breaks_and_notes() -> None:
     told = text.write(history())
     assert "20 runs, 40 cells, 80 scores, 100 timed calls and 3 micro-benchmarks" in told and "Changes: 1 worse" in told
     row = next(line for line in told.splitlines() if line.startswith("| worse"))
-    assert "metric 0 of gpt2 fast, detox, world, nano, on machine 0" in row and "0.500" in row and "0.400" in row
+    assert "metric 0 of GPT-2 (fast), detox, world, nano, on machine 0" in row and "0.500" in row and "0.400" in row
     assert "0909090909 and 0a0a0a0a0a (95 %: 0808080808 to 0b0b0b0b0b)" in row
     assert "\ngit bisect start B A\ngit bisect run sh -c 'x <y>'\n" in told
     assert "limit 20 → 200" in told and "left out: gpt2" in told
@@ -86,7 +86,7 @@ def test_the_page_is_whole_safe_and_the_same_each_time(tmp_path: Path, name: str
     for each in written:
         assert (tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes()
     html = (tmp_path / "a/history.html").read_text()
-    assert "<script" not in html and html.count("<svg") == 2 and "sh -c &#39;x &lt;y&gt;&#39;" in html
+    assert html.count("<script>") == 1 and html.count("<svg") == 2 and "sh -c &#39;x &lt;y&gt;&#39;" in html
     assert not re.search(r"(src|href)=[\"']?https?:", html)
     assert html.index("metric 0</h2>") < html.index("metric 1</h2>")
 
@@ -143,14 +143,53 @@ def test_an_answer_is_columns_with_numbers_to_the_right() -> None:
     ]  # fmt: skip
 
 
-def test_an_entry_has_one_colour_on_all_machines() -> None:
+def test_an_entry_has_the_look_of_its_system_on_all_machines() -> None:
     """Also where another machine has entries besides, which come first."""
     from dataclasses import replace
 
     first, second = (each for each in history(series=1, changed=False).series)
-    besides = replace(second, line=replace(second.line, system="a"), points=second.points[:12])
+    besides = replace(second, line=replace(second.line, system="mdlm"), points=second.points[:12])
     both = replace(history(), series=(first, besides, replace(second, points=second.points[:3])))
-    drawn = figure.of_metric(both, "metric 0").svg
-    lines = re.findall(r'<path d="M [^"]*(?:L [^"]*)+" clip-path="[^"]*" style="fill: none; stroke: (#\w{6})', drawn)
-    series = [colour for colour in lines if colour in figure.COLOURS]
-    assert series == [figure.COLOURS[0], figure.COLOURS[1], figure.COLOURS[0]]
+    drawn = figure.of_metric(both, "metric 0").figure
+    lines = [[line for line in axes.lines if line.get_label() in ("gpt2 fast", "mdlm fast")] for axes in drawn.axes]
+    looks = [[(line.get_color(), line.get_marker()) for line in every] for every in lines]
+    gpt2, mdlm = ((look.colour, look.marker) for look in figure.looks(["gpt2", "mdlm"]).values())
+    assert looks == [[gpt2], [mdlm, gpt2]]
+
+
+def test_settings_of_one_system_are_told_apart_by_their_lines() -> None:
+    from dataclasses import replace
+
+    [one] = history(series=1, machines=1, changed=False).series
+    both = replace(history(), series=(one, replace(one, line=replace(one.line, setting="slow"))))
+    [axes] = figure.of_metric(both, "metric 0").figure.axes
+    named = {line.get_label(): line for line in axes.lines if line.get_label().startswith("gpt2")}
+    assert {line.get_color() for line in named.values()} == {figure.looks(["gpt2"])["gpt2"].colour}
+    assert named["gpt2 fast"].get_linestyle() != named["gpt2 slow"].get_linestyle()
+    assert {"gpt2 fast", "gpt2 slow"} <= {text.get_text() for text in axes.texts}
+
+
+def test_a_change_is_a_line_between_its_points_and_a_band_of_all_its_places() -> None:
+    [axes] = figure.of_metric(history(series=1, machines=1), "metric 0").figure.axes
+    assert [
+        line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2
+    ] == [9.5]
+    [band] = axes.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == (8, 11)
+
+
+def test_the_name_of_an_entry_is_whole_however_long() -> None:
+    name = "t5like greedy, nano, budget 3e12flops, and what tells it apart at its very end"
+    drawn = figure.of_metric(history(name, machines=1, series=1), "metric 0").figure
+    texts = " ".join(text.get_text() for text in drawn.axes[0].texts)
+    assert f"{name} fast" in texts and "…" not in texts
+
+
+def test_a_point_that_is_alone_has_an_axis() -> None:
+    from dataclasses import replace
+
+    [one] = history(series=1, machines=1, changed=False).series
+    alone = replace(history(), series=(replace(one, points=one.points[:1]),))
+    [axes] = figure.of_metric(alone, "metric 0").figure.axes
+    low, high = axes.get_ylim()
+    assert low < 0.5 < high and 0.05 < high - low < 0.5 and len(axes.get_yticks()) >= 3
