@@ -117,6 +117,8 @@ class System(Protocol):
             (without a source, all but those that have one text for all seeds: `DeclaresOneText`).
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
+        shares_batches: whether `fit`, called by every process of a launch, shares its batches among them and writes in
+            the first, as `cosmos.training.loop.train` does; left out, the first process fits it alone.
         title: what people call it, in reports and figures; left out, its name made readable (`baselines.titles`).
         setting_titles: the same of settings, by their names.
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.

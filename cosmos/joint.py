@@ -69,6 +69,7 @@ class JointModel(nn.Module):
     """
 
     share: Tensor
+    undivided = True  # every process has all of it, as what it remembers is of the whole (`cosmos.training.sharding`)
 
     def __init__(self, autoencoder: Autoencoder, denoiser: Denoiser, config: JointConfig) -> None:
         super().__init__()
@@ -159,8 +160,8 @@ def streams_again(seeds: CounterRNG, draws: int) -> CounterRNG:
         whole.draws = seeds.draws
         whole = streams_again(whole, draws)
     numbers = (seeds.uniform(draws) * 2.0**53).long()  # [B, draws]
-    again = CounterRNG(numbers.T.flatten(), seeds.compiled, seeds.fused)
-    again.start, again.whole = seeds.start, whole
+    again = seeds.again(numbers.T.flatten())
+    again.whole = whole
     return again
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from cosmos.config import CorruptionConfig, DiffusionConfig, LatentPlace
 from cosmos.data.datasets import JoinedDataset, LatentDataset, TargetDataset, TextDataset, TextStates
-from cosmos.data.encoding import EncodedCorpus, EncodedTexts, first_process_first
+from cosmos.data.encoding import EncodedCorpus, EncodedTexts
 from cosmos.data.latent_cache import Compresses, cache_latents
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.io import seals
@@ -42,6 +42,7 @@ from cosmos.runtime.rng import CounterRNG
 from cosmos.training.batches import Batch, Rows
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
+from cosmos.training.distributed import find_processes, first_process_first
 from cosmos.training.loop import Prepare, TrainingStage
 
 AUTOENCODER, DIFFUSION = "autoencoder", "diffusion"
@@ -174,8 +175,8 @@ def corpus_latents(
     """
 
     def cached(states: TextStates, key: str, name: str) -> tuple[Tensor, Cost]:
-        with first_process_first(run.device):
-            return cache_latents(autoencoder, standardiser, states, key, run.workdir / name, run.encoded)
+        here = find_processes(run.device)
+        return cache_latents(autoencoder, standardiser, states, key, run.workdir / name, run.encoded, here)
 
     def rows(texts: EncodedTexts, name: str) -> tuple[LatentDataset, Cost]:
         latents, cost = cached(texts.targets.states, texts.key, name)

@@ -17,7 +17,7 @@ from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports.columns import ScoreColumn, score_columns
 from reports.names import display_budget, display_setting, display_system, entry_name, short_names
-from reports.quantities import Quantity, latency, mean, throughput
+from reports.quantities import Quantity, latency, made_together, mean, throughput
 
 TRIVIAL = (
     "copy",
@@ -256,7 +256,7 @@ def _entry(
         trained=bool(own["networks"].max() > 0 or ordered[0].header.imported),
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
-        throughput=throughput(timed[timed["kind"] == "batch"]),
+        throughput=made_together(ordered) if cell.devices else throughput(timed[timed["kind"] == "batch"]),
         sweep=_sweep(timed[timed["kind"] == "sweep"]),
         calls=Quantity(alone.get(first), n=len(ordered)),
         calls_together=together.get(first),
@@ -281,13 +281,16 @@ def _means(calls: pd.DataFrame) -> dict[str, float]:
 def _tagged(entries: Sequence[Entry]) -> list[Entry]:
     """Add to each entry what tells it from the others: the parts of its cell that are not the same in all."""
     contestants = [entry for entry in entries if entry.trained and not entry.imported] or list(entries)
-    told = {entry.key: {**to_json(entry.cell), "batch_size": entry.batch_size} for entry in entries}
+    told = {
+        entry.key: {**to_json(entry.cell), "batch_size": entry.batch_size, "devices": max(1, len(entry.cell.devices))}
+        for entry in entries
+    }
     varying = [
         part
-        for part in ("preset", "budget", "device", "dtype", "batch_size")
+        for part in ("preset", "budget", "device", "devices", "dtype", "batch_size")
         if len({told[entry.key][part] for entry in contestants}) > 1
     ]
-    templates = {"batch_size": "batch {}", "budget": "budget {}"}
+    templates = {"batch_size": "batch {}", "budget": "budget {}", "devices": "on {}"}
     budgets = {entry.key: display_budget(entry.cell.budget) for entry in entries}
     told = {key: {**parts, "budget": budgets[key]} for key, parts in told.items()}
     tags = {

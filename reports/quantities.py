@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from benchmarks.records.schema import Record
 from benchmarks.stats import ratio_interval
 from benchmarks.stats.order_statistics import fewest, quantile, quantile_limits
 
@@ -71,6 +72,14 @@ def throughput(timed: pd.DataFrame, unit: str = "texts") -> Quantity:
         return Quantity(value, n=n)
     limits = ratio_interval(timed[unit].to_numpy(float), timed["seconds"].to_numpy(float), level=LEVEL)
     return Quantity(value, limits.low, limits.high, n)
+
+
+def made_together(records: Sequence[Record]) -> Quantity:
+    """No throughput, as several devices made the texts at once; what they made together is said."""
+    whole = [timing for record in records for timing in record.timings if timing.kind == "whole"]
+    texts, seconds = sum(len(timing.ids) for timing in whole), sum(timing.seconds for timing in whole)
+    rate = f", {texts / seconds:.3g} texts/s together" if seconds > 0 else ""
+    return Quantity(None, reason=f"not run: {len(records[0].header.cell.devices)} devices made them at once{rate}")
 
 
 def _over_processes(timed: pd.DataFrame, unit: str, value: float) -> Quantity:

@@ -26,8 +26,7 @@ def masked_positions(masked: Tensor, static_shapes: bool, seeds: CounterRNG) -> 
     chances `seeds` says to be some of the strata, all may be masked.
     """
     if static_shapes:
-        whole = seeds.batch_rows == len(seeds)
-        return first_of(masked.flatten(), most_masked(*masked.shape) if whole else masked.numel())
+        return first_of(masked.flatten(), most_masked(*masked.shape) if seeds.spread else masked.numel())
     positions = masked.flatten().nonzero()[:, 0]
     return choose(masked, positions)
 

@@ -35,6 +35,7 @@ from cosmos.text.vocabulary import SEP, Vocabulary
 from cosmos.training import resume
 from cosmos.training.batches import Rows
 from cosmos.training.config import TrainingRun
+from cosmos.training.distributed import find_processes
 from cosmos.training.loop import Dataset, Loss, TrainingStage, train
 
 
@@ -45,6 +46,7 @@ class TrainedSystem(ABC):
     presets: ClassVar[Mapping[str, Any]]
     settings: ClassVar[Mapping[str, Any]]
     trained: ClassVar[bool] = True
+    shares_batches: ClassVar[bool] = True
 
     def __init__(self, recipe: Any, limits: Limits) -> None:
         self.recipe, self.limits = recipe, limits
@@ -65,13 +67,15 @@ class TrainedSystem(ABC):
 
     @abstractmethod
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
-        """Train on a corpus that has documents, and write all of the checkpoint but what marks it as whole."""
+        """Train on a corpus that has documents, and write all of the checkpoint but what marks it as whole; of several
+        processes the first writes."""
 
     def fit(
         self, corpus: Corpus, budget: Budget, workdir: Path, *, seed: int, device: str, progress: Progress = silent
     ) -> TrainingResult:
-        arguments = checkpoint.inputs(corpus, budget, seed)
-        done = checkpoint.finished(workdir, self.configured, arguments)
+        arguments, processes = checkpoint.inputs(corpus, budget, seed), find_processes(device)
+        first = processes.rank == 0
+        done = processes.told(checkpoint.finished(workdir, self.configured, arguments) if first else None)
         if done is not None:
             return done
         if not corpus.train:
@@ -79,7 +83,7 @@ class TrainedSystem(ABC):
         made_of = seals.seal_of([self.configured, arguments, *self.read_files()])
         run = TrainingRun(workdir / checkpoint.TRAINING, seed, device, progress, made_of)
         fitted = self.fit_networks(corpus, budget, workdir, run)
-        checkpoint.finish(workdir, arguments, fitted)
+        processes.once(lambda: checkpoint.finish(workdir, arguments, fitted))
         return fitted
 
     def read_files(self) -> Sequence[Any]:
@@ -202,6 +206,7 @@ class TokenSystem(TrainedSystem):
         parameters = sum(value.numel() for value in resume.trainable(model).values())
         cut = {"cut_sources": pairs.cut_sources, "cut_targets": pairs.cut_targets}
         fitted = replace(trained, notes={**trained.notes, "parameters": parameters, **cut, **shape})
-        checkpoint.save_configuration(workdir, self.configured, shape)
-        checkpoint.save_networks(workdir, self.name, vocabulary, model)
+        if find_processes(run.device).rank == 0:
+            checkpoint.save_configuration(workdir, self.configured, shape)
+            checkpoint.save_networks(workdir, self.name, vocabulary, model)
         return fitted

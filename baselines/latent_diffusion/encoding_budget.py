@@ -15,13 +15,13 @@ from dataclasses import replace
 
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from cosmos.config import Place, StatePlace
-from cosmos.data.encoding import first_process_first
 from cosmos.io import seals
 from cosmos.io.files import make_folder
 from cosmos.io.typed_json import read_as
 from cosmos.stages import MOST_STORED
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.config import TrainingRun
+from cosmos.training.distributed import first_process_first
 
 VALIDATION_SHARE = 0.1  # of what encoding may cost, for validation documents; FLOPs bound their number, uncharged
 _TRAIN_SHARE = 1.0 - VALIDATION_SHARE

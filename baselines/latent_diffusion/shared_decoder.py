@@ -175,12 +175,18 @@ def train_decoder(
     left = budget.after(cost, "Encoding the texts")
     trained = train(system.first_stage(model, data), recipe.decoder_training, left, run)
     whole = replace(trained, seconds=trained.seconds + cost.seconds, flops=trained.flops + cost.flops)
-    folder = out / artifact.MODEL
-    make_folder(folder)
-    streamed.vocabulary.save(folder / checkpoint.VOCABULARY)
-    safetensors.save(folder / checkpoint.WEIGHTS, resume.weights(first_networks(model)))
-    sizes = {name: value for name, (value, _) in system.decoder_sizes(positions).items()} | {"max_tokens": positions}
-    made_by = {"kind": system.name, "preset": preset, "seed": run.seed}
-    batch_size = recipe.decoder_training.batch_size
-    leave_artifact(out, made_by, encoder, sizes, whole, batch_size, streamed, run.device)
+
+    def leave() -> None:
+        folder = out / artifact.MODEL
+        make_folder(folder)
+        streamed.vocabulary.save(folder / checkpoint.VOCABULARY)
+        safetensors.save(folder / checkpoint.WEIGHTS, resume.weights(first_networks(model)))
+        sizes = {name: value for name, (value, _) in system.decoder_sizes(positions).items()} | {
+            "max_tokens": positions
+        }
+        made_by = {"kind": system.name, "preset": preset, "seed": run.seed}
+        batch_size = recipe.decoder_training.batch_size
+        leave_artifact(out, made_by, encoder, sizes, whole, batch_size, streamed, run.device)
+
+    find_processes(run.device).once(leave)
     return whole

@@ -181,7 +181,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         fitted = super().fit(corpus, budget, workdir, seed=seed, device=device, progress=progress)
         # Caches are large, and never read again: only logs stay. What a kill has left behind a finished checkpoint goes
         # too.
-        checkpoint.keep_logs(workdir / checkpoint.TRAINING)
+        find_processes(device).once(lambda: checkpoint.keep_logs(workdir / checkpoint.TRAINING))
         return fitted
 
     def read_files(self) -> Sequence[Any]:
@@ -252,11 +252,12 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
                 **self.notes(model, data),
             },
         )
-        checkpoint.save_configuration(workdir, self.configured, shape)
-        self.save(workdir, vocabulary, model, encoder, stages.adapted)
-        if stages.grids is not None:
-            time_grids.save(workdir, stages.grids)
-        distillation.save_students(workdir, stages.students)
+        if find_processes(run.device).rank == 0:
+            checkpoint.save_configuration(workdir, self.configured, shape)
+            self.save(workdir, vocabulary, model, encoder, stages.adapted)
+            if stages.grids is not None:
+                time_grids.save(workdir, stages.grids)
+            distillation.save_students(workdir, stages.students)
         return fitted
 
     def _encoded(

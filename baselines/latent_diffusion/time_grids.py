@@ -15,7 +15,6 @@ import torch
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.distillation import Clean
 from cosmos.config import RELEASE_END_NOISE, DiffusionConfig
-from cosmos.data.encoding import first_process_first
 from cosmos.diffusion.grids import MOST_CALLS, Products, fine_noises, joined, optimised_grids, products
 from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, noises_between, with_network
 from cosmos.diffusion.schedule import make_schedule
@@ -27,6 +26,7 @@ from cosmos.runtime.flops import measure_flops
 from cosmos.training.batches import Batch, hashed, row_seeds
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
+from cosmos.training.distributed import first_process_first
 from cosmos.training.loop import TrainingStage
 
 FILE = "grids.json"

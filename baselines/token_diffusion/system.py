@@ -179,8 +179,8 @@ class TokenDenoiser(nn.Module):
 
 def at_strata(bound: Bound) -> tuple[Loss, Loss]:
     """Losses from a bound at given times: for training, one time per row, one from each of B equal strata of
-    [EARLIEST, 1] (B rows of a process, as in the authors' codes); for validation, several per row, one from each of as
-    many strata."""
+    [EARLIEST, 1] (B rows of the whole batch, whoever works on them); for validation, several per row, one from each of
+    as many strata."""
 
     def training(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
         return bound(model, batch, spread(strata(seeds)), seeds)

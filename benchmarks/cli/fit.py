@@ -1,9 +1,11 @@
 """Train the contestants of a run, and nothing else.
 
-For machines that train but do not score. Killed or interrupted, the same command goes on where it stopped.
+For machines that train but do not score. Killed or interrupted, the same command goes on where it stopped. On several
+GPUs launch it with torchrun or accelerate: processes share each batch, and leave what one would (docs/devices.md).
 
-example:
+examples:
   python -m benchmarks fit --task detox --system cosmos --device cuda
+  torchrun --nproc_per_node 2 -m benchmarks fit --task detox --system cosmos
 """
 
 from __future__ import annotations

@@ -20,6 +20,11 @@ _HELP = {
     "source": ("NAME", "where texts come from (default: the task's first)"),
     "limit": ("N", "use only the first N test documents"),
     "device": ("DEVICE", "auto, cpu, cuda or cuda:N (default: auto, CUDA where it is)"),
+    "devices": (
+        "DEVICE[,DEVICE]",
+        "make the texts of each cell on all of these at once, such as cuda:0,cuda:1, or on `all` GPUs; the texts are "
+        "those of one",
+    ),
     "setting": (
         "NAME",
         "a way to generate, or several with commas, SYSTEM:NAME for one system's; may be repeated (default: the usual "

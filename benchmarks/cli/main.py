@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from keyword import iskeyword
 from types import ModuleType
 
-from baselines.contract import unknown
+from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import MODULE, SCRIPT, BenchmarksParser, parse, program
+from cosmos.io import launched
 from cosmos.io.terminal import answer, say
 
 VERBS = (
@@ -16,6 +17,7 @@ VERBS = (
     "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
+_LAUNCHED = ("fit", "train-decoder")  # in which processes that were launched together share the work
 _FAULTS = {"gate": 2}  # exit codes of faults of ours, where 1 means something else: here, a regression
 
 _START = """\
@@ -73,6 +75,11 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if verb not in VERBS:
         raise unknown("verb", verb, VERBS)
+    if verb not in _LAUNCHED and launched.launch() is not None:
+        raise UserError(
+            f"Launched processes share the work of {' and '.join(_LAUNCHED)} alone; give {verb} without a launcher, "
+            "and --devices where texts are made."
+        )
     module = module_of(verb)
     parser = BenchmarksParser(verb, module.__doc__ or "")
     module.add_arguments(parser)

@@ -11,6 +11,7 @@ example:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
 from cosmos.io.terminal import say
@@ -30,7 +31,8 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.progress import ConsoleReporter, beating
     from benchmarks.records import environment, store
 
-    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    device, devices = environment.find_devices(choices.device, choices.devices)
+    run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
     there = next(path for path in (run_plan.folder, *run_plan.folder.absolute().parents) if path.exists())
     if not there.is_dir():
         store.prepare(run_plan.folder)  # says what is wrong

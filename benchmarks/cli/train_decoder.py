@@ -3,7 +3,8 @@
 For systems that diffuse what a frozen encoder makes of texts: `tencdm`, `ld4lg` (the first stage of `cosmos` has a
 command of its own, python -m cosmos train-autoencoder). Corpora are .txt files (one text per line), or .jsonl or
 .parquet with a column `text` or `target`; PATH=2 is seen twice as often as others. Texts are read row by row and
-encoded in the training loop. Killed, the same command goes on where it stopped.
+encoded in the training loop. Killed, the same command goes on where it stopped. Processes that torchrun or accelerate
+launched share each batch (docs/devices.md).
 
 What OUT then holds is used by `run --set SYSTEM.recipe.decoder=OUT`. Its training is in no budget of such runs: their
 reports tell what it cost, and rank those entries among others on weights learnt elsewhere. Keys of the recipe that the
@@ -41,12 +42,13 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines import registry
-    from baselines.contract import Budget, Limits, TrainsSharedDecoder, UserError, unknown
+    from baselines.contract import Budget, Limits, TrainsSharedDecoder, UserError, silent, unknown
     from benchmarks.planning.ignored_keys import change_recipe
     from benchmarks.planning.overrides import CliValue, convert, split_assignment
     from benchmarks.planning.run_config import gather
     from benchmarks.progress import ConsoleReporter
     from benchmarks.records import environment
+    from cosmos.io import launched
 
     names = [name for given in arguments.system or [] for name in given.split(",") if name]
     if len(names) != 1 or not arguments.texts or not arguments.out:
@@ -73,7 +75,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"'{name}' has no first stage of its own; choose tencdm or ld4lg.")
     _refuse_unread(made, system.decoder_keys(), prefix, budget_given=arguments.budget is not None)
     budget = None if arguments.budget is None else Budget.parse(arguments.budget)
-    voice = ConsoleReporter()
+    first, device = launched.is_first(), environment.find_device(arguments.device or "auto")
     trained = system.train_decoder(
         arguments.texts,
         arguments.validation,
@@ -81,9 +83,11 @@ def main(arguments: argparse.Namespace) -> int:
         Path(arguments.out),
         preset=preset,
         seed=seed,
-        device=environment.find_device(arguments.device or "auto"),
-        progress=voice.progress,
+        device=launched.own_device(device),
+        progress=ConsoleReporter().progress if first else silent,
     )
+    if not first:
+        return 0
     print(json.dumps({"decoder": arguments.out, **dataclasses.asdict(trained)}, indent=2))
     return 0
 

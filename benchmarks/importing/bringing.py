@@ -209,6 +209,7 @@ def _cell_of(other: Cell, name: str, seed: int) -> Cell:
         setting_values={},
         seed=seed,
         sweep=(),
+        devices=(),
         contents={key: content for key, content in other.contents.items() if key.startswith("data.")},
     )
 

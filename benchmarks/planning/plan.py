@@ -177,6 +177,7 @@ def make(choices: Choices, device: str, source: Source | None = None) -> Plan:
                     sweep=sweep,
                     contents={**texts_read, **weights_read},
                     tokenizer=tokenizer,
+                    devices=choices.devices,
                 )
                 cells.setdefault(cell.id, PlannedCell(cell, contestant, setting))
     return Plan(task, opened, default_folder(choices), tuple(cells.values()), choices)

@@ -31,6 +31,7 @@ class Choices:
         setting: settings to run, each `SETTING` or `SYSTEM:SETTING`; a system that none of them is of runs its own.
         steps: numbers of generation steps, one cell each; empty for what the settings say.
         metric: metrics to score by, or `usual` and `all` of the task; empty for the usual ones.
+        devices: that make the texts of each cell at once, their documents dealt among them; `all` is those there are.
         timing: `rounds`, systems and settings by turns in one process; `fresh`, besides in processes of their own.
         changes: dotted key -> value, from `--set` and the file's tables.
     """
@@ -41,6 +42,7 @@ class Choices:
     source: str | None = None
     limit: int | None = None
     device: str = "auto"
+    devices: tuple[str, ...] = ()
     setting: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     metric: tuple[str, ...] = ()
@@ -62,6 +64,8 @@ class Choices:
             raise UserError(f"--seed must not be negative, as {self.seed} is.")
         if self.seed + self.seeds > LARGEST:
             raise UserError(f"--seed and --seeds go past the largest seed, {LARGEST - 1}; take smaller ones.")
+        if self.devices and self.timing == "fresh":
+            raise UserError("--timing fresh times one device; leave out --devices, or --timing.")
         if any(steps < 1 for steps in self.steps):
             raise UserError(f"--steps must be at least 1, not {min(self.steps)}.")
 
@@ -96,7 +100,7 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
             elif key in FLAGS:
                 words = (
                     [value]
-                    if key in ("system", "setting", "steps", "metric") and isinstance(value, str | int)
+                    if key in ("system", "setting", "steps", "metric", "devices") and isinstance(value, str | int)
                     else value
                 )
                 values[key] = convert(words, hints[key], f"{key} in {config}")

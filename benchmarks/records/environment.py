@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,34 @@ def find_device(name: str) -> str:
         there = f"{count} CUDA device{'s' if count != 1 else ''}"
         raise UserError(f"The device {name} is not there (found {there}); use --device cpu or --device auto.")
     return ("cuda" if count else "cpu") if kind == "auto" else name
+
+
+def find_devices(device: str, asked: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The device of a run, and those that make its texts at once, where some are asked for: `all` GPUs, or by name. To
+    try how work is dealt out where there is no GPU, cpu:0, cpu:1 and so on are as many processes on the CPU.
+
+    Raises:
+        UserError: one is not there or comes twice, they are not of one kind, or another `device` is named besides.
+    """
+    if not asked:
+        return find_device(device), ()
+    if tuple(asked) == ("all",):
+        count = _cuda_devices()
+        if count == 0:
+            raise UserError("There is no CUDA device for --devices all; leave it out.")
+        asked = [f"cuda:{number}" for number in range(count)]
+    kinds = {name.partition(":")[0] for name in asked}
+    for name in asked:
+        kind, _, index = name.partition(":")
+        if kind not in ("cpu", "cuda") or not index.isdigit() or index != str(int(index)):
+            raise UserError(f"--devices takes all, or names such as cuda:0,cuda:1, not '{name}'.")
+        if kind == "cuda":
+            find_device(name)
+    if len(kinds) > 1 or device not in ("auto", *kinds):
+        raise UserError(f"--devices are all of one kind, and so is --device, not {', '.join([device, *asked])}.")
+    if len(set(asked)) < len(asked):
+        raise UserError(f"A device comes twice in --devices {','.join(asked)}; name each once.")
+    return kinds.pop(), tuple(asked)
 
 
 def _cuda_devices() -> int:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from baselines.contract import UserError
 from benchmarks.records.schema import Json
+from cosmos.io import locks
 from cosmos.io.files import WriteError, saving, write_bytes
 from cosmos.io.typed_json import parse
 
@@ -132,30 +132,9 @@ class Appender:
         self.close()
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: one process writes into a run at a time. It ends with the process, however that ends.
-
-    Raises:
-        UserError: another process holds it; the message names that process.
-    """
-    from filelock import FileLock, Timeout  # a tenth of a second that `--help` need not wait for
-
-    lock, owner = FileLock(folder / ".lock", blocking=False), folder / ".lock.owner"
-    with saving(folder / ".lock", StoreError):
-        try:
-            lock.acquire()
-        except Timeout as error:
-            holder = owner.read_text(errors="replace").strip()[:200] if owner.exists() else "another process"
-            raise UserError(
-                f"{folder} is being written by {holder}; wait until it ends, or choose another folder with --out."
-            ) from error
-    try:
-        write_bytes(owner, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), StoreError)
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a run's folder (`cosmos.io.locks`)."""
+    return locks.locked(folder, StoreError)
 
 
 def _write(handle: int, data: bytes) -> None:

@@ -52,6 +52,7 @@ def machine_class(header: Header) -> MachineClass:
         **{name: device.get(name) for name in of_kind},
         "python": ".".join(python.split(".")[:2]),
         **{name: header.packages.get(name) for name in PACKAGES},
+        **({"devices": len(header.cell.devices)} if header.cell.devices else {}),
     }
     return MachineClass(tuple((name, UNKNOWN if value is None else str(value)) for name, value in parts.items()))
 

@@ -86,6 +86,8 @@ class Cell:
             name in the identity.
         tokenizer: folder or cached name of the text encoder whose tokenizer the run's systems share; None, which no
             identity holds, for the packaged one's.
+        devices: those that make the texts at once; none, which no identity holds, where `device` makes them alone. It
+            is no matter of training, and so of no checkpoint.
     """
 
     task: str
@@ -106,6 +108,7 @@ class Cell:
     sweep: tuple[Count, ...] | Literal["best"] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     tokenizer: str | None = None
+    devices: tuple[str, ...] = ()
 
     _TRAINING: ClassVar[tuple[str, ...]] = (
         "task",
@@ -138,13 +141,15 @@ class Cell:
     @cached_property
     def identified(self) -> Json:
         """The fields as they enter the identity: files and folders by their contents, wherever they lie. A tokenizer
-        that is the packaged one is left out, since identities are older than other tokenizers."""
+        that is the packaged one is left out, and so is a list of devices that is empty, since identities are older."""
         fields = dataclasses.asdict(self)
         for key, content in fields.pop("contents").items():
             *parts, last = key.split(".")
             functools.reduce(operator.getitem, parts, fields)[last] = f"sha256:{content}"
         if self.tokenizer is None:
             del fields["tokenizer"]
+        if not self.devices:
+            del fields["devices"]
         return fields
 
 

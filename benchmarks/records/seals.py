@@ -36,6 +36,7 @@ _SINCE_SCHEMA_6 = (
     "asked_before",
     "beside",
     "slowed",
+    "device",
 )
 _OLDER = TimingRecord("batch", 0, (), 0.0, {})  # says none of these, as older lines, whose seals do not know them
 SINCE = 4  # the first schema whose records are sealed

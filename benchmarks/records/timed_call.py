@@ -15,7 +15,9 @@ class TimingRecord:
 
     Kinds: `batch` made the samples that are scored; `latency` made single texts, which equal the scored ones or the
     verdict says so; `sweep` made texts of other seeds, in any number, that are not scored; `warmup` came before any of
-    these, with other seeds too, and counts for nothing; nor does `phases`, which was slowed by the looking at it.
+    these, with other seeds too, and counts for nothing; nor does `phases`, which was slowed by the looking at it. Where
+    several devices make the texts of one cell at once, a `shard` made some of them on one device while others worked,
+    and `whole` is from the first device's begin to the last one's end; neither is ever held against a `batch`.
 
     Attributes:
         round: systems and settings take turns in rounds; the first is 0.
@@ -30,9 +32,10 @@ class TimingRecord:
             `others` used and that were `available` on all cores, other `gpu_processes`, and `busy_cores` of this
             process while nothing was asked of the system, seen shortly before.
         slowed: what slowed the machine meanwhile, in words -> seconds.
+        device: of a shard, which; of the whole, all of them.
     """
 
-    kind: Literal["warmup", "batch", "latency", "sweep", "phases"]
+    kind: Literal["warmup", "batch", "latency", "sweep", "phases", "shard", "whole"]
     index: Count
     ids: tuple[str, ...]
     seconds: Amount
@@ -48,3 +51,4 @@ class TimingRecord:
     asked_before: bool = False
     beside: Mapping[str, float] = field(default_factory=dict)
     slowed: Mapping[str, Amount] = field(default_factory=dict)
+    device: str = ""

@@ -17,6 +17,7 @@ from benchmarks.records import store
 from benchmarks.records.environment import now
 from benchmarks.records.files import StoreError
 from benchmarks.records.schema import Cell
+from cosmos.io import launched
 from cosmos.io.files import WriteError, is_full, write_bytes
 
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
@@ -37,7 +38,8 @@ class CellStatus:
 
     @contextmanager
     def guarded(self, group: Sequence[PlannedCell], mark: bool = True) -> Iterator[None]:
-        """Let cells fail without ending the run. What cannot be written ends it, and so does an interrupt.
+        """Let cells fail without ending the run. What cannot be written ends it, and so does an interrupt; and whatever
+        one of several launched processes meets.
 
         Args:
             mark: whether the header of a cell shall say so; a cell whose scoring failed still has all its texts.
@@ -46,14 +48,19 @@ class CellStatus:
             yield
         except WriteError:
             raise
-        except UserError as error:
+        except Exception as error:
+            if launched.launch() is not None:  # others may be waiting for this process where they cannot be told
+                raise
+            self._ended(error, group, mark)
+
+    def _ended(self, error: Exception, group: Sequence[PlannedCell], mark: bool) -> None:
+        """Note what a cell came to."""
+        if isinstance(error, UserError):
             for planned in group:
                 self._end(planned, "refused", str(error), None, mark)
-        except OSError as error:
-            if is_full(error):  # while a system writes its checkpoint in its own way
-                raise StoreError.of(self.run, error) from error
-            self._fail(group, error, mark)
-        except Exception as error:  # whatever a contestant raises is its own failure, and is recorded
+        elif isinstance(error, OSError) and is_full(error):  # while a system writes its checkpoint in its own way
+            raise StoreError.of(self.run, error) from error
+        else:  # whatever a contestant raises is its own failure, and is recorded
             self._fail(group, error, mark)
 
     def _fail(self, group: Sequence[PlannedCell], error: Exception, mark: bool) -> None:

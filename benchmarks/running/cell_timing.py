@@ -13,7 +13,7 @@ from benchmarks.records.schema import TimingRecord
 from benchmarks.stats.order_statistics import quantile_limits
 from benchmarks.timing.protocol import Call
 
-Kind = Literal["warmup", "batch", "latency", "sweep", "phases"]
+Kind = Literal["warmup", "batch", "latency", "sweep", "phases", "shard", "whole"]
 TokenCounts = Callable[[Sequence[str]], list[int]]
 
 

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from baselines.contract import Budget, Corpus, Document, Progress, TellsTextsRead, TrainingResult, UserError
+from baselines.contract import (
+    Budget,
+    Corpus,
+    Document,
+    Progress,
+    System,
+    TellsTextsRead,
+    TrainingResult,
+    UserError,
+    silent,
+)
 from benchmarks.data.rows import held_out_texts
 from benchmarks.planning.overrides import plain
 from benchmarks.planning.plan import PlannedCell
@@ -16,8 +26,10 @@ from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import StoreError, write_json
 from benchmarks.records.parts import DocumentsDigest, MadeWith
 from benchmarks.records.schema import SCHEMA, Json, Training, check_schema
+from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.tasks import Task
 from benchmarks.timing import memory
+from cosmos.io import launched
 from cosmos.io.files import make_folder, read_json
 from cosmos.io.typed_json import read_as
 
@@ -88,11 +100,13 @@ def fit(
     corpus: Corpus,
     progress: Progress,
     held_out: Callable[[], Iterable[Document]] = tuple,
+    fits: LaunchedFits | None = None,
 ) -> Training:
     """Train, or take training up where it was interrupted.
 
     Args:
         held_out: the documents that texts are judged by; asked where a system begins from what has read other corpora.
+        fits: by which other processes of a launch are told what to train.
     """
     cell, contestant = planned.cell, planned.contestant
     earlier = training_of(run, cell.checkpoint_id)
@@ -101,9 +115,9 @@ def fit(
     folder = store.checkpoint_folder(run, cell.checkpoint_id)
     make_folder(folder, StoreError)
     system = contestant.system(contestant.recipe, task.limits)
-    fitted = system.fit(
-        corpus, contestant.budget or _NOTHING, folder, seed=cell.seed, device=cell.device, progress=progress
-    )
+    if fits is not None:
+        fits.next(cell.checkpoint_id, system)
+    fitted = train(run, planned, system, corpus, progress)
     training = _training(fitted)
     if isinstance(system, TellsTextsRead):
         texts = list(dict.fromkeys(filter(None, held_out_texts(held_out()))))
@@ -124,6 +138,15 @@ def fit(
     del system
     memory.free()
     return training
+
+
+def train(
+    run: Path, planned: PlannedCell, system: System, corpus: Corpus, progress: Progress = silent
+) -> TrainingResult:
+    """`System.fit` of a planned cell, on this process's own device."""
+    cell, budget = planned.cell, planned.contestant.budget or _NOTHING
+    folder, device = store.checkpoint_folder(run, cell.checkpoint_id), launched.own_device(cell.device)
+    return system.fit(corpus, budget, folder, seed=cell.seed, device=device, progress=progress)
 
 
 def documents_of(run: Path, checkpoint_id: str) -> Mapping[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,9 +25,13 @@ from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
+from benchmarks.running.devices import generating, launched_fits
+from benchmarks.running.devices.generating import ShardedSeat
+from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
 from benchmarks.trackers.tracking import Tracking, followed
+from cosmos.io import launched
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -61,6 +65,9 @@ def run(
     """
     from benchmarks.metrics.core import selection
 
+    if not launched.is_first():
+        launched_fits.follow(plan, lambda: corpus_of(plan), partial(_fit_along, plan))
+        return CellStatus(plan.folder, voice)
     store.prepare(plan.folder)
     with locked(plan.folder):
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
@@ -74,6 +81,20 @@ def run(
                 voice.say(sentence)
         sweep.run()
     return sweep.outcome
+
+
+def corpus_of(plan: Plan) -> Corpus:
+    """What the contestants of a plan learn from."""
+    task, source = plan.task.name, plan.source
+    passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
+    validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
+    return Corpus(source.load(task, "train"), validation, passages, plan.cells[0].cell.tokenizer)
+
+
+def _fit_along(plan: Plan, planned: PlannedCell, corpus: Corpus) -> None:
+    """Train with the first process of a launch, which looks after all else."""
+    contestant = planned.contestant
+    fitting.train(plan.folder, planned, contestant.system(contestant.recipe, plan.task.limits), corpus)
 
 
 class _RunExecution:
@@ -92,6 +113,7 @@ class _RunExecution:
         self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
         self.to_generate: list[Sequence[PlannedCell]] = []
+        self.fits = LaunchedFits()
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -99,11 +121,7 @@ class _RunExecution:
 
     @cached_property
     def corpus(self) -> Corpus:
-        task = self.plan.task.name
-        source = self.plan.source
-        passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
-        validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
-        return Corpus(source.load(task, "train"), validation, passages, self.plan.cells[0].cell.tokenizer)
+        return corpus_of(self.plan)
 
     @cached_property
     def tokenizer(self) -> RoundTrip:
@@ -209,6 +227,7 @@ class _RunExecution:
                     self.voice.say(f"{label(planned.cell)}: generated already{self.other_code(planned.cell)}")
             if pending and self.stages[0] != "score":
                 self.make(pending)
+        self.fits.end()
         self.generate()
         if "score" in self.stages:  # last, so that no judge is in memory while anything is timed
             for planned in self.plan.cells:
@@ -236,11 +255,11 @@ class _RunExecution:
         """Make the texts of what was fitted, systems and settings by turns."""
         if self.to_generate:
             others = seating.other_documents(self.plan, self.tests)
-            sitting.hold(
-                sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome),
-                self.to_generate,
-                self.finish,
-            )
+            occasion = sitting.Occasion(self.plan, self.tests, others, self.tokenizer, self.voice, self.outcome)
+            if self.plan.choices.devices:
+                generating.hold(occasion, self.to_generate, self.finish)
+            else:
+                sitting.hold(occasion, self.to_generate, self.finish)
 
     def begin(self, planned: PlannedCell) -> None:
         """Leave a header that says what is being made."""
@@ -298,14 +317,14 @@ class _RunExecution:
             with followed(self.tracking if planned.contestant.system.trained else None, self.run_folder, cell):
                 training = fitting.fit(
                     self.run_folder, planned, self.plan.task, corpus, progress,
-                    lambda: [*corpus.validation, *self.tests],
+                    lambda: [*corpus.validation, *self.tests], self.fits,
                 )  # fmt: skip
             if planned.contestant.system.trained:
                 self.voice.say(
                     f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
                 )
 
-    def finish(self, seat: Seat) -> None:
+    def finish(self, seat: Seat | ShardedSeat) -> None:
         """Judge what was timed, and write the header that says that the cell is done."""
         cell, folder = seat.planned.cell, self.folder(seat.planned.cell)
         verdict = seat.generation.finish()

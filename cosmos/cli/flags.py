@@ -8,10 +8,11 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cosmos.io import launched
 from cosmos.io.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -84,22 +85,37 @@ def recipe(name: str) -> Recipe:
 def train(
     arguments: argparse.Namespace, where: str, stage: Callable[[TrainingRun], tuple[Pipeline, TrainingResult]]
 ) -> int:
-    """Train a stage under the eyes of its user, save what it has made and print what it cost."""
-    from cosmos.training.config import TrainingRun
+    """Train a stage under the eyes of its user, save what it has made and print what it cost; of several processes that
+    were launched together the first locks the folder, shows, saves and prints."""
+    from cosmos.io.files import make_folder
+    from cosmos.io.locks import locked
+    from cosmos.training.config import TrainingRun, silent
+    from cosmos.training.distributed import find_processes
 
-    with progress_bars() as progress:
-        pipeline, result = stage(TrainingRun(arguments.out / "training", arguments.seed, where, progress))
-    pipeline.save(arguments.out / "model")
+    run = TrainingRun(arguments.out / "training", arguments.seed, where)
+    if not launched.is_first():
+        find_processes(where).wait()  # until the folder is locked
+        stage(replace(run, progress=silent))
+        find_processes(where).wait()  # until all is saved
+        return 0
+    make_folder(arguments.out)
+    with locked(arguments.out):
+        find_processes(where).wait()
+        with progress_bars() as progress:
+            pipeline, result = stage(replace(run, progress=progress))
+        pipeline.save(arguments.out / "model")
+        find_processes(where).wait()
     print(json.dumps({"model": str(arguments.out / "model"), **asdict(result)}, indent=2))
     return 0
 
 
 def device(name: str) -> str:
-    """A device by name; "auto" is CUDA where it is. Raises `UserError` where there is none."""
+    """A device by name, of a launched process its own; "auto" is CUDA where it is. Raises `UserError` where there is
+    none."""
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return launched.own_device("cuda") if torch.cuda.is_available() else "cpu"
     try:
         parsed = torch.device(name)
     except RuntimeError:
@@ -108,7 +124,7 @@ def device(name: str) -> str:
         raise UserError(f"There is no device '{name}'; use auto, cpu, cuda or cuda:N.")
     if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
         raise UserError(f"The device '{name}' is not there; use cpu.")
-    return name
+    return launched.own_device(name)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Sequence
 from typing import NoReturn
 
+from cosmos.io import launched
 from cosmos.io.errors import UserError, unknown
 from cosmos.io.terminal import answer
 
@@ -51,6 +52,8 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if words[0] not in VERBS:
         raise unknown("verb", words[0], VERBS)
+    if not words[0].startswith("train") and launched.launch() is not None:
+        raise UserError(f"Launched processes share a training and nothing else; give {words[0]} without the launcher.")
     module = _module(words[0])
     parser = CosmosParser(words[0], module.__doc__)
     module.add_arguments(parser)

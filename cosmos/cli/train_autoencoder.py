@@ -12,7 +12,7 @@ with the share of validation tokens that come back right. Killed, the same comma
 
 OUT/model then holds the vocabulary and the autoencoder: try `reconstruct OUT/model`, or train the second stage on it.
 Of corpora, OUT as a whole is a first stage for many tasks: `benchmarks run --set cosmos.recipe.autoencoder=OUT`.
-Works under `accelerate launch -m cosmos train-autoencoder ...`, where processes share each batch.
+Under `torchrun --nproc_per_node N -m cosmos train-autoencoder ...`, or `accelerate launch`, processes share each batch.
 
 example:
   python -m cosmos train-autoencoder texts.jsonl ae --validation held_out.jsonl --preset nano --budget 2e12flops
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from cosmos.cli.flags import add_training_options, device, finite_number, recipe, train, whole_number
 from cosmos.config import MOST_WIDE
+from cosmos.io import launched
 from cosmos.io.artifact import AUTOENCODER_KIND, MODEL
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def _on_corpora(
 
     def stage(run: TrainingRun) -> tuple[Pipeline, TrainingResult]:
         pipeline, trained, streamed = train_autoencoder_on(corpora, held_out, encoder, preset, budget, run)
+        if not launched.is_first():
+            return pipeline, trained
         pipeline.save(arguments.out / MODEL)
         made_by = {"kind": AUTOENCODER_KIND, "preset": arguments.preset, "seed": run.seed}
         batch_size = preset.autoencoder_training.batch_size

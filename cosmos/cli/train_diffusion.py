@@ -9,7 +9,8 @@ Killed, the same command goes on where it stopped.
 With --adaptation-share, a part of the budget goes to a third stage, in which a copy of the decompressor learns to read
 what the denoiser makes of the texts' latents; texts that are sampled are read by that one.
 
-OUT/model then holds everything that sampling needs. Works under `accelerate launch -m cosmos train-diffusion ...`.
+OUT/model then holds everything that sampling needs. Under `torchrun --nproc_per_node N -m cosmos train-diffusion ...`,
+or `accelerate launch`, processes share each batch.
 
 example:
   python -m cosmos train-diffusion pairs.jsonl model --autoencoder ae/model --validation held_out.jsonl --preset nano

@@ -6,7 +6,8 @@ NAME.json            key (a hash of all that the rows depend on), what they cost
 NAME.npy.partial     work begun
 NAME.partial.json    how much of it is done, and the SHA-256 of that in the order of computing; sealed
 
-What a process finds that did not compute it is verified before it is used.
+What a process finds that did not compute it is verified before it is used. Processes that train together deal out the
+groups among them, and the first writes what all compute: the bytes are those of one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -30,6 +31,7 @@ from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder, saving
 from cosmos.io.typed_json import read_as
 from cosmos.runtime.flops import measure_flops
+from cosmos.training.distributed import Processes
 
 _AGAIN = "delete its folder and run again"
 _SAVE_SECONDS = 10.0  # longest work that a kill can lose
@@ -87,8 +89,19 @@ def has_array(folder: Path, name: str, key: str) -> bool:
     return True
 
 
+def found_by_first(folder: Path, name: str, key: str, processes: Processes | None) -> bool:
+    """`has_array`, as the first of several processes finds it, which reads the whole file."""
+    if processes is None or processes.count == 1:
+        return has_array(folder, name, key)
+    return processes.told(has_array(folder, name, key) if processes.rank == 0 else False)
+
+
 def _about(folder: Path, name: str) -> dict[str, Any]:
     return seals.read_sealed(folder / f"{name}.json", _AGAIN, wanted=False)
+
+
+Compute = Callable[[Sequence[int]], Sequence[Tensor]]
+"""The rows of each text of a group."""
 
 
 def compute_array(
@@ -97,18 +110,24 @@ def compute_array(
     key: str,
     layout: ArrayLayout,
     groups: Sequence[Sequence[int]],
-    compute: Callable[[Sequence[int]], Sequence[Tensor]],
+    compute: Compute,
     progress: Callable[[float], None],
     notes: Mapping[str, Any],
+    processes: Processes | None = None,
 ) -> None:
     """Compute an array in place of what is there. Killed and called again, it goes on with the groups that are missing.
 
     Args:
-        compute: the rows of each text of a group.
+        processes: that call this together, if there are several.
 
     Raises:
         UserError: the folder cannot be written.
     """
+    if processes is not None and processes.rank > 0:
+        for _ in _computed(groups[processes.told(0) :], compute, processes):
+            pass
+        processes.wait()
+        return
     path, partial = folder / f"{name}.npy", folder / f"{name}.npy.partial"
     about, begun = folder / f"{name}.json", folder / f"{name}.partial.json"
     make_folder(folder)
@@ -130,13 +149,13 @@ def compute_array(
                 raise seals.changed(partial, _AGAIN)
             earlier, flops = done.seconds, done.flops
             started = saved = time.perf_counter()
-            for number, group in enumerate(groups[done.groups :], done.groups + 1):
-                computed: list[Tensor] = []
-                flops += measure_flops(lambda group=group, computed=computed: computed.extend(compute(group)))
+            left = groups[done.groups if processes is None else processes.told(done.groups) :]
+            for number, (group, spent, computed) in enumerate(_computed(left, compute, processes), done.groups + 1):
+                flops += spent
                 for text, rows in zip(group, computed, strict=True):
                     # Written, not mapped: a full disk is then an error and not a signal that ends the process.
                     file.seek(places[text])
-                    content = rows.cpu().numpy().tobytes()
+                    content = rows.tobytes()
                     file.write(content)
                     hashed.update(content)
                 progress(number / len(groups))
@@ -150,3 +169,24 @@ def compute_array(
         partial.replace(path)
         seals.write_sealed(about, {**asdict(done), **notes, "sha256": sha256})
         begun.unlink(missing_ok=True)
+    if processes is not None:
+        processes.wait()
+
+
+def _computed(
+    groups: Sequence[Sequence[int]], compute: Compute, processes: Processes | None
+) -> Iterator[tuple[Sequence[int], float, list[np.ndarray]]]:
+    """Each group with the FLOPs of computing it and its texts' rows, in order; of several processes, to the first."""
+
+    def of(group: Sequence[int]) -> tuple[Sequence[int], float, list[np.ndarray]]:
+        computed: list[Tensor] = []
+        flops = measure_flops(lambda: computed.extend(compute(group)))
+        return group, flops, [rows.cpu().numpy() for rows in computed]
+
+    if processes is None:
+        yield from map(of, groups)
+        return
+    for start in range(0, len(groups), processes.count):
+        own = groups[start : start + processes.count][processes.rank : processes.rank + 1]
+        for found in processes.gathered([of(group) for group in own]):
+            yield from found

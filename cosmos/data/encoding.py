@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,11 +23,6 @@ from cosmos.training.loop import Prepare
 SAMPLE = 2048
 """Texts whose states are stored also where others' are computed in the loop: the first ones, for the statistics of all
 states and for a linear start, and validation texts, which are looked at again and again, if there are no more."""
-
-
-def first_process_first(device: str) -> AbstractContextManager[None]:
-    """A block that the first process of a machine runs before the others, which then find the files it has made."""
-    return find_processes(device).accelerator.local_main_process_first()
 
 
 @dataclass(frozen=True)
@@ -131,5 +125,4 @@ class Encoding:
 
     def _stored(self, texts: Sequence[str], max_tokens: int, key: str) -> CachedStates:
         folder = self.run.workdir / "states" / key[:16]
-        with first_process_first(self.run.device):
-            return cache_states(self.encoder, texts, folder, max_tokens, self.run.encoded)
+        return cache_states(self.encoder, texts, folder, max_tokens, self.run.encoded, find_processes(self.run.device))

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from cosmos.config import AutoencoderConfig
-from cosmos.data.array_cache import ArrayLayout, compute_array, has_array, open_array
+from cosmos.data.array_cache import ArrayLayout, compute_array, found_by_first, open_array
 from cosmos.data.datasets import TextStates
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.standardiser import Standardiser
 from cosmos.training.budget import Cost
+from cosmos.training.distributed import Processes
 
 _TEXTS_PER_BATCH = 512
 
@@ -48,6 +49,7 @@ def cache_latents(
     states_key: str,
     folder: Path,
     progress: Callable[[float], None] = lambda share: None,
+    processes: Processes | None = None,
 ) -> tuple[Tensor, Cost]:
     """Clean raw latents of the texts whose states are given, float32 [n, N, C], memory-mapped from `latents.npy` in
     `folder` (`cosmos.data.array_cache`), and what computing them cost.
@@ -56,6 +58,7 @@ def cache_latents(
 
     Args:
         states_key: what the states are of, a hash.
+        processes: that call this together; each compresses a part.
 
     Raises:
         UserError: the folder cannot be written, or what is there is damaged.
@@ -73,9 +76,9 @@ def cache_latents(
         return latents, Cost(about["seconds"], about["flops"])
 
     key = _key(autoencoder, standardiser, states_key)
-    if not has_array(folder, "latents", key):
+    if not found_by_first(folder, "latents", key, processes):
         config = autoencoder.config
         layout = ArrayLayout([1] * len(states), (config.latents, config.latent_width), "<f4")
         groups = [group.tolist() for group in torch.arange(len(states)).split(_TEXTS_PER_BATCH)]
-        compute_array(folder, "latents", key, layout, groups, compute, progress, {})
+        compute_array(folder, "latents", key, layout, groups, compute, progress, {}, processes)
     return open_array(folder, "latents", build)

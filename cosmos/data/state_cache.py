@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cosmos.data.array_cache import ArrayLayout, compute_array, has_array, open_array
+from cosmos.data.array_cache import ArrayLayout, compute_array, found_by_first, open_array
 from cosmos.io.errors import UserError
 from cosmos.text.encoder import TOKENS_PER_BATCH, Statistics, TextEncoder
 from cosmos.training.batches import Rows
 from cosmos.training.budget import Cost
+from cosmos.training.distributed import Processes
 
 VARIANCE_FLOOR = 1e-4  # MiniLM has dimensions that never change: divided by their deviation, rounding would blow up
 _CHUNK = 1 << 16  # tokens read at once for statistics
@@ -107,6 +108,7 @@ def cache_states(
     folder: Path,
     max_tokens: int,
     progress: Callable[[float], None] = lambda share: None,
+    processes: Processes | None = None,
 ) -> CachedStates:
     """States of `texts`, from `states.npy` in `folder` if they are there already, else computed and left there
     (`cosmos.data.array_cache`), in groups of similar length. Those of other texts, another encoder or other limits in
@@ -115,6 +117,7 @@ def cache_states(
     Args:
         max_tokens: longest text in tokens, specials included; longer texts are cut.
         progress: called with the share done.
+        processes: that call this together; each encodes a part.
 
     Raises:
         UserError: no texts, or the folder cannot be written.
@@ -122,7 +125,7 @@ def cache_states(
     if not texts:
         raise UserError("There are no texts to encode; give at least one.")
     key = states_key(encoder, texts, max_tokens)
-    if not has_array(folder, "states", key):
+    if not found_by_first(folder, "states", key, processes):
         rows, cut = encoder.ids(texts, max_tokens)
         lengths = [len(row) for row in rows]
 
@@ -130,5 +133,5 @@ def cache_states(
             return [states.half() for states in encoder.states([rows[i] for i in group])]
 
         layout, notes = ArrayLayout(lengths, (encoder.width,), "<f2"), {"lengths": lengths, "cut": cut}
-        compute_array(folder, "states", key, layout, encoder.groups(rows), compute, progress, notes)
+        compute_array(folder, "states", key, layout, encoder.groups(rows), compute, progress, notes, processes)
     return open_states(folder)

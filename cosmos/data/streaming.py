@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cosmos.data.datasets import LoopTextDataset, TextDataset
-from cosmos.data.encoding import SAMPLE, EncodedCorpus, EncodedTexts, Encoding, first_process_first
+from cosmos.data.encoding import SAMPLE, EncodedCorpus, EncodedTexts, Encoding
 from cosmos.data.loop_states import LoopStates, with_states
 from cosmos.data.mixture import MixtureOrder
 from cosmos.data.state_cache import CachedStates
@@ -30,6 +30,7 @@ from cosmos.text.files import Texts
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
+from cosmos.training.distributed import find_processes
 
 STREAM_SAMPLE = 512  # texts that are encoded before training, for statistics of states and a linear start
 _FEWEST, _AT_ONCE = 16, 64  # of them at least; encoded together
@@ -117,12 +118,19 @@ def stream(
         UserError: see `check_corpora` and `store_tokens`.
     """
     check_corpora(list(corpora))
-    parts = []
-    with first_process_first(run.device):
-        for number, corpus in enumerate(corpora, 1):
-            folder = run.workdir / "corpora" / hashlib.sha256(str(corpus.path.absolute()).encode()).hexdigest()[:16]
-            parts.append(store_tokens(corpus, encoder, max_tokens, folder))
-            run.progress("read", number / len(corpora), None)
+    processes = find_processes(run.device)
+
+    def stored(corpus: CorpusFile) -> StoredCorpus:
+        folder = run.workdir / "corpora" / hashlib.sha256(str(corpus.path.absolute()).encode()).hexdigest()[:16]
+        return store_tokens(corpus, encoder, max_tokens, folder)
+
+    own: dict[int, StoredCorpus] = {}
+    for number, corpus in enumerate(corpora):  # each read by one process
+        if number % processes.count == processes.rank:
+            own[number] = stored(corpus)
+            run.progress("read", (number + 1) / len(corpora), None)
+    processes.wait()
+    parts = [own[number] if number in own else stored(corpus) for number, corpus in enumerate(corpora)]
     vocabulary = Vocabulary.of_numbers({number for part in parts for number in part.numbers}, str(encoder.folder))
     texts = MixedDataset(JoinedStates([part.states for part in parts]), vocabulary, [c.weight for c in corpora])
     told: list[CorpusRead] = [

@@ -20,7 +20,7 @@ FIRST_TIME = 1e-5  # t is drawn from [FIRST_TIME, 1]
 def sample_times(seeds: CounterRNG, stratified: bool) -> Tensor:
     """float64 t [B] in [FIRST_TIME, 1]: uniform, or one in each of B equal strata, which lowers the loss's variance.
 
-    Strata are those of a process's rows: with several processes each covers [0, 1] with its own share of the batch.
+    Strata are those of the whole batch, whoever works on its rows.
     """
     uniform = seeds.uniform()
     if stratified:
@@ -34,17 +34,17 @@ def diffuse(latents: Tensor, t: Tensor, noise: Tensor, schedule: Schedule) -> Te
     return schedule.alpha(wide).to(latents.dtype) * latents + schedule.sigma(wide).to(latents.dtype) * noise
 
 
-def self_conditioned_rows(rows: int, share: float, device: torch.device, start: int = 0) -> Tensor:
+def self_conditioned_rows(seeds: CounterRNG, share: float) -> Tensor:
     """The rows of a batch that are given an earlier estimate, int64 [about share * rows]: row i where
-    floor((i + 1) * share) > floor(i * share). Of a part of a batch, those of its rows that begin at `start`, from 0.
+    floor((i + 1) * share) > floor(i * share). Of a part of a batch, those of its rows, from 0.
 
     They lie evenly between the others, so with one t from each stratum, in the order of the rows, both kinds cover
-    [0, 1]. How many there are follows from the size of the batch alone, as a recorded step needs it.
+    [0, 1]. How many there are follows from the places of the rows alone, as a recorded step needs it.
     """
-    stop = start + rows
-    due = torch.floor(torch.arange(start + 1, stop + 1, device=device, dtype=torch.float64) * share)  # up to each row
-    numbers = torch.arange(math.floor(start * share) + 1, math.floor(stop * share) + 1, device=device, dtype=due.dtype)
-    return torch.searchsorted(due, numbers)
+    count = sum(math.floor((place + 1) * share) > math.floor(place * share) for place in seeds.numbers)
+    places = seeds.places.double()
+    due = torch.floor((places + 1.0) * share) > torch.floor(places * share)
+    return due.logical_not().to(torch.uint8).argsort(stable=True)[:count]
 
 
 class NoisedExample(NamedTuple):
@@ -70,11 +70,11 @@ def noised_example(
 
     Per text ("sample"), the earlier estimate is computed for a fixed share of the rows, by place
     (`self_conditioned_rows`): data come in a new order every epoch, so which text is given one is random all the same.
-    Where processes share a batch, each takes that share of its own rows; with an even number of them and a share of one
-    half these are the rows that one process would take.
 
-    As the release has it ("batch"), one coin of each process decides for all of its rows. The estimate is computed in
+    As the release has it ("batch"), one coin of the batch decides for all of its rows. The estimate is computed in
     every step, whatever the coin says, so all steps do the same work: they can be recorded and have one price.
+
+    Where processes share a batch, rows and coin are those that one process would take.
     """
     schedule = make_schedule(config.schedule)
     t = sample_times(seeds, config.times == "stratified")
@@ -88,7 +88,7 @@ def noised_example(
     noisy, t = diffuse(latents, t, noise, schedule), t.to(latents.dtype)
     estimate = torch.zeros_like(latents)
     if config.self_conditioned:
-        rows = self_conditioned_rows(len(latents), config.self_condition_share, latents.device, seeds.start)
+        rows = self_conditioned_rows(seeds, config.self_condition_share)
         with torch.no_grad():
             if config.self_conditioning == "batch":
                 estimate = model(noisy, t, estimate, condition) * coin

@@ -53,6 +53,7 @@ def _answer(number: int, frame: FrameType | None) -> None:
 
 def _end() -> NoReturn:
     try:
-        os.write(2, f"{INTERRUPTED}\n".encode())  # not through Python's stream, in which it may have interrupted
+        if os.environ.get("RANK", "0") == "0":  # of several that were launched together, one says it
+            os.write(2, f"{INTERRUPTED}\n".encode())  # not through Python's stream, in which it may have interrupted
     finally:
         os._exit(128 + CAUGHT[0])

@@ -2,7 +2,7 @@
 
 Exit codes: 0 all went well; 1 a part failed; 2 the user can mend it, one sentence on stderr says how; 130 or 143
 interrupted by SIGINT or SIGTERM. A fault of ours is a traceback, and exit code 1 unless that means something else to a
-command. Standard library only.
+command. Of several processes that were launched together one says it. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
+from cosmos.io import launched
 from cosmos.io.errors import UserError
 from cosmos.io.interrupts import CAUGHT as _CAUGHT
 from cosmos.io.interrupts import INTERRUPTED, begin_work, end_work
@@ -56,10 +57,11 @@ def answer(command: Callable[[], int], fault: int | None = None) -> int:
     Args:
         fault: the exit code of a fault of ours, whose traceback is printed; None lets it pass.
     """
+    launched.end_when_asked(INTERRUPTED)
     try:
-        return _answer(command, fault)
+        return launched.end(_answer(command, fault))
     except KeyboardInterrupt:  # while something else was being said
-        return _interrupted()
+        return launched.end(_interrupted())
 
 
 def _answer(command: Callable[[], int], fault: int | None) -> int:
@@ -82,19 +84,23 @@ def _answer(command: Callable[[], int], fault: int | None) -> int:
             return 1
         sentence = _sentence(error)
         if sentence is None:
-            if fault is None or not isinstance(error, Exception):
+            passed = fault is None and launched.launch() is None
+            if passed or not isinstance(error, Exception):
                 raise
-            tell(traceback.format_exc().rstrip())
-            return fault
+            if launched.first_to_say():
+                tell(traceback.format_exc().rstrip())
+            return fault or 1
         line = " ".join(sentence.split())
-        tell(line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}...")
+        if launched.first_to_say():
+            tell(line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}...")
         return 2
     finally:
         end_work()
 
 
 def _interrupted() -> int:
-    tell(INTERRUPTED)
+    if launched.first_to_say():
+        tell(INTERRUPTED)
     return 128 + (_CAUGHT or [signal.SIGINT])[0]
 
 
@@ -102,6 +108,8 @@ def _sentence(error: BaseException) -> str | None:
     """What a user is told of an error; None if it is a fault of ours."""
     if isinstance(error, UserError):
         return str(error)
+    if launched.lost_another(error):
+        return launched.LOST
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, RecursionError):

@@ -11,10 +11,10 @@ Axis legend in `cosmos.models.blocks`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from cosmos.models.autoencoder import LatentNormaliser
 
@@ -39,12 +39,29 @@ def moments(latents: Tensor) -> Moments:
 def standardise_running(normaliser: LatentNormaliser, latents: Tensor) -> Tensor:
     """Raw latents [B, N, C] -> standardised by the running statistics, with the gradient that is described above.
 
-    A batch of one text has no statistics, and gets no gradient.
+    A batch of one text has no statistics, and gets no gradient. Where processes share a batch, its statistics are those
+    of all of its texts, and so are their gradients.
     """
-    mean = latents.mean(0)
-    std = (latents - mean).square().mean(0).clamp_min(LEAST_VARIANCE).sqrt()  # [N, C]
+    if not _shared():
+        mean = latents.mean(0)
+        std = (latents - mean).square().mean(0).clamp_min(LEAST_VARIANCE).sqrt()  # [N, C]
+    else:
+        texts = _summed(latents.new_full((), len(latents)))
+        mean = _summed(latents.sum(0)) / texts
+        std = (_summed((latents - mean).square().sum(0)) / texts).clamp_min(LEAST_VARIANCE).sqrt()
     scale, shift = std.detach() / normaliser.std, (mean.detach() - normaliser.mean) / normaliser.std
     return (latents - mean) / std * scale + shift
+
+
+def _shared() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def _summed(values: Tensor) -> Tensor:
+    """The sum over processes, with a gradient to each of them."""
+    from torch.distributed.nn.functional import all_reduce  # not there where torch was built without it
+
+    return cast(Tensor, all_reduce(values))
 
 
 @torch.no_grad()

@@ -94,7 +94,8 @@ def compiled(methods: Compiled) -> Iterator[None]:
     """
     from torch._dynamo import config  # it takes a second to import
 
-    limits = config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=VARIANTS)
+    # Blocks are no larger than what processes exchange at a time, so none is cut for their sake.
+    limits = config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=VARIANTS, optimize_ddp=False)
     with limits, ExitStack() as stack:
         for module, name, function in methods:
             assert name not in vars(module), "a module's method is changed once at a time"

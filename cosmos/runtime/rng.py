@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -77,6 +77,8 @@ class CounterRNG:
     be worked on in parts.
 
     Attributes:
+        numbers: places of these rows in the whole batch, known without waiting for a device.
+        spread: whether there is one of them in each of as many equal parts of the whole batch, as of it itself.
         compiled: integers are hashed, and uniform numbers made, by compiled code, which gives the same numbers.
         fused: logarithms and cosines are compiled too, so that normals are one pass over memory. A compiler's may
             differ in the last bit of float64 (on a CPU they do): the same normals in float32, but for the last bit of
@@ -87,8 +89,10 @@ class CounterRNG:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
         self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
         self.draws, self.compiled, self.fused = 0, compiled, fused
-        self.start: int = 0
+        self.numbers: Sequence[int] = range(len(seeds))
+        self.spread = True
         self.whole: CounterRNG | None = None
+        self._places: Tensor | None = None  # the numbers on the device, where they are a part's
 
     def __len__(self) -> int:
         return self.keys.shape[0]
@@ -96,14 +100,38 @@ class CounterRNG:
     def rows(self, index: Tensor | slice) -> CounterRNG:
         """The streams of some rows, at the same draw; `index` is a boolean mask [B], positions or a slice."""
         part = copy.copy(self)
-        part.keys, part.start, part.whole = self.keys[index], 0, None
+        part.keys, part.whole, part._places = self.keys[index], None, None
+        part.numbers, part.spread = range(len(part.keys)), True
         return part
 
     def part(self, start: int, stop: int) -> CounterRNG:
-        """The streams of rows start ... stop - 1 of a batch that is worked on in parts, which know their batch."""
+        """The streams of rows start ... stop - 1 of a batch that is worked on in parts, which know their batch; what is
+        divided may itself be a part."""
         part = self.rows(slice(start, stop))
-        part.start, part.whole = start, self
+        part.numbers, part.spread, part._places = self.numbers[start:stop], False, self.places[start:stop]
+        part.whole = self.whole or self
         return part
+
+    def share(self, numbers: Sequence[int], places: Tensor) -> CounterRNG:
+        """The streams of the rows that one of several processes works on, which lie evenly in the batch.
+
+        Args:
+            numbers: their places in it. places: the same, int64 on the device.
+        """
+        part = self.rows(places)
+        part.numbers, part._places, part.whole = numbers, places, self
+        return part
+
+    def again(self, seeds: Tensor) -> CounterRNG:
+        """Streams of `seeds`, for several copies of these rows: each copy of all, one after the other."""
+        copies = len(seeds) // len(self)
+        found = CounterRNG(seeds, self.compiled, self.fused)
+        if self.whole is not None:
+            apart = range(0, copies * self.batch_rows, self.batch_rows)
+            found.numbers = [number + first for first in apart for number in self.numbers]
+            found._places = torch.cat([self.places + first for first in apart])
+        found.spread = self.spread
+        return found
 
     @property
     def batch_rows(self) -> int:
@@ -113,7 +141,7 @@ class CounterRNG:
     @property
     def places(self) -> Tensor:
         """Places of these rows in the whole batch, int64 [B]."""
-        return torch.arange(self.start, self.start + len(self), device=self.keys.device)
+        return torch.arange(len(self), device=self.keys.device) if self._places is None else self._places
 
     def of_batch(self) -> Tensor:
         """One draw for the whole batch: the uniform number of its first row, float64."""

@@ -84,6 +84,14 @@ def row_seeds(base: int, start: int, stop: int, device: torch.device) -> Counter
     return CounterRNG(torch.arange(start, stop, device=device) + base)
 
 
+def rows_of(batch_size: int, rank: int, count: int) -> list[int]:
+    """Which rows of a batch are the work of one of `count` processes: one of each `count` in a row, the last perhaps of
+    none, by turns, so that strata and self-conditioned rows lie as evenly in every part as in the whole."""
+    groups = range(-(-batch_size // count))
+    places = [group * count + (rank + group) % count for group in groups]
+    return [place for place in places if place < batch_size]
+
+
 class EpochSampler:
     """The order of the data: an endless row of permutations of n, one per (seed, epoch)."""
 

@@ -16,7 +16,7 @@ Axis legend: B rows of a batch, n rows of the data.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -130,8 +130,8 @@ class Batches:
     """What each step is given: one process's part of its batch.
 
     Args:
-        sizes: that batches are padded to; none: each to its own longest row.
-        part: of the rows of a global batch, this process's.
+        sizes: that batches are padded to; none: each to its own longest row, whoever works on that one.
+        part: which rows of a global batch are this process's; None: all.
         scored: of rows, which positions the loss reads out, bool [B, L]; rows then have them as "positions".
         static_shapes: as `cosmos.training.batches.Batch` has it.
     """
@@ -142,26 +142,29 @@ class Batches:
         order: EpochSampler,
         sizes: Sequence[int],
         batch_size: int,
-        part: slice,
+        part: Tensor | slice | None,
         seed: int,
         scored: Callable[[Rows], Tensor] | None = None,
         static_shapes: bool = False,
     ) -> None:
-        self.data, self.order, self.batch_size, self.part = data, order, batch_size, part
+        self.data: Any = data
+        self.order, self.batch_size, self.part = order, batch_size, part
         self.scored, self.static_shapes = scored, static_shapes
-        self.ragged: tuple[RaggedDataset, BucketSampler] | None = None
+        self.ragged: BucketSampler | None = None
         if sizes:
             assert isinstance(data, RaggedDataset)
-            self.ragged = data, BucketSampler(order, data.lengths, sizes, batch_size, seed)
+            self.ragged = BucketSampler(order, data.lengths, sizes, batch_size, seed)
 
     def __call__(self, step: int) -> Rows:
-        if self.ragged is None:
-            index = self.order.rows(step * self.batch_size + self.part.start, step * self.batch_size + self.part.stop)
-            rows = self.data.batch(index)
+        if self.ragged is not None:
+            index, length = self.ragged.batch(step)
+            rows = self.data.batch(index if self.part is None else index[self.part], length)
         else:
-            data, buckets = self.ragged
-            index, length = buckets.batch(step)
-            rows = data.batch(index[self.part], length)
+            index = self.order.rows(step * self.batch_size, (step + 1) * self.batch_size)
+            if self.part is None or self.static_shapes:
+                rows = self.data.batch(index if self.part is None else index[self.part])
+            else:  # padded as it is for one process, so that sums, and what dropout draws, are those of one
+                rows = {name: value[self.part] for name, value in self.data.batch(index).items()}
         if self.scored is not None:
             rows["positions"] = positions_to_read(self.scored(rows), self.static_shapes)
         return rows

@@ -6,10 +6,14 @@ accelerate's.
 
 Repeatable by construction: the rows of step s are places s*B ... (s+1)*B - 1 of the permutations of the data, one per
 (seed, epoch), or of these sorted in pools (`cosmos.training.buckets`); noise is one `CounterRNG` stream per row from
-(seed, step, place in the global batch); dropout is seeded from (seed, step, process), where the seed is the run's, or
+(seed, step, place in the global batch); dropout is seeded from (seed, step), where the seed is the run's, or
 is made of it and the stage's stream (`cosmos.training.stage.TrainingStage.stream`). Nothing else is random, so a run
 that was killed and called again ends with the same bytes on the CPU when its budget is in steps or FLOPs; on one type
-of processor, with one number of threads and the same packages, for sums round otherwise on another.
+of processor, with one number of threads and processes and the same packages, for sums round otherwise on another.
+
+However many processes share a batch, its rows, their noise and what dropout takes of them are those of one, and a loss
+is a sum and a weight over all rows, so curves differ by rounding alone; but where blocks are compiled, as compiled code
+draws dropout in a way of its own. One process writes, and what it leaves is gone on with by any other number.
 
 Axis legend: B rows of the global batch.
 """
@@ -19,8 +23,8 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -38,8 +42,9 @@ from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step, step_flops
+from cosmos.training.sharding import step_of
 from cosmos.training.stage import Loss, Prepare, TrainingStage
-from cosmos.training.step import OptimiserStep, Preparation, prepared_for
+from cosmos.training.step import Preparation, prepared_for
 
 __all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "train"]
 
@@ -53,7 +58,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
 
     Killed and called again with the same arguments (and a network initialised the same way) it continues from its last
     resume point in the run's folder; called after it has finished, it loads the weights it kept and returns at once.
-    Under `accelerate launch` the processes share each batch.
+    Under `torchrun` or `accelerate launch` the processes share each batch.
 
     Raises:
         UserError: nothing to train on, a device that is not there, other arguments than the run began with, a loss that
@@ -64,10 +69,10 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
         raise UserError(f"There is nothing to train '{stage.name}' on; give at least one text.")
     if stage.validation is not None and len(stage.validation) == 0:
         stage = replace(stage, validation=None)
-    make_folder(run.workdir)
     processes = find_processes(run.device)
+    processes.once(lambda: make_folder(run.workdir))
     arguments = _arguments(stage, replace(config, precision=processes.precision(config.precision)), budget, run)
-    done = resume.finished(run.workdir, stage.name, arguments)
+    done = processes.told(resume.finished(run.workdir, stage.name, arguments) if processes.rank == 0 else None)
     if done is not None:
         resume.load_finished(run.workdir, stage.name, stage.network.to(processes.device).eval())
         return done
@@ -79,7 +84,7 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     with on_device, forked, trainer.ahead:
         _loop(trainer)
     trained = trainer.finish()
-    processes.accelerator.wait_for_everyone()
+    processes.wait()
     del trainer
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
@@ -106,8 +111,7 @@ def _loop(trainer: _Trainer) -> None:
     rate = 0.0
     while True:
         share = trainer.share()
-        if trainer.processes.rank == 0:
-            trainer.run.progress(trainer.stage.name, share, counters.loss)
+        trainer.run.progress(trainer.stage.name, share, counters.loss)
         if counters.step and (share >= 1.0 or counters.step % LOG_EVERY == 0):
             trainer.interval(share, rate)
         if trainer.validations_due(share) > counters.validations:
@@ -115,7 +119,7 @@ def _loop(trainer: _Trainer) -> None:
             counters.validations = trainer.validations_due(share)
         if share >= 1.0:
             return
-        if counters.step and trainer.seconds() >= trainer.next_save:
+        if counters.step and trainer.save_due():
             trainer.save()
         rate = trainer.advance(share)
 
@@ -157,13 +161,17 @@ class _Trainer:
         processes: Processes,
         arguments: dict[str, Any],
     ) -> None:
-        if config.batch_size % processes.count:
-            raise UserError(f"{processes.count} processes cannot share a batch of {config.batch_size}; use a multiple.")
+        if config.batch_size < processes.count:
+            raise UserError(
+                f"{processes.count} processes cannot share a batch of {config.batch_size} in the training "
+                f"'{stage.name}'; launch no more processes than it has rows, or give it a larger batch_size."
+            )
         self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.seed = stage.seed(run.seed)
-        self.step = OptimiserStep(self.model, config, processes, self.seed)
+        self.step = step_of(self.model, config, processes, self.seed)
         self.best: list[Tensor] | None = None
+        self.stored_best: Mapping[str, Tensor] | None = None
         brings = isinstance(stage.data, BringsOrder)
         self.order = stage.data.order(self.seed) if brings else EpochSampler(len(stage.data), self.seed)
         self.points = resume.ResumePoints(run.workdir, stage.name)
@@ -172,15 +180,27 @@ class _Trainer:
         self.batches = self._prepare()
         if self.counters.flops_per_step == 0:
             epoch = -(-len(stage.data) // config.batch_size)
-            self.counters.flops_per_step = flops_per_step(self.step, stage.loss, self._rows, budget, epoch)
+            whole = self._batches(self.counters.prepared.sizes, self.step.static_shapes, whole=True)
+            self.counters.flops_per_step = flops_per_step(self.step, stage.loss, whole, budget, epoch)
         self.steps = total_steps(budget, self.counters.flops_per_step)  # None where the budget is in seconds
         self.step.begin(stage.loss, self.counters.step, self.counters.running)
+        if self.stored_best:
+            self.best = self.step.parts_of(self.stored_best)
         self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0, THREADS)
-        processes.accelerator.wait_for_everyone()  # nobody writes before everyone has read
+        self._same_everywhere()
         log = run.workdir / f"{stage.name}.jsonl"
         self.log = resume.Log(log, self.counters.log_bytes) if processes.rank == 0 else None
         self.started = began - self.counters.seconds
         self.next_save = self.counters.seconds + config.checkpoint_seconds
+
+    def _same_everywhere(self) -> None:
+        """See that all processes go on from one step, and that nobody writes before everyone has read."""
+        if self.processes.told(self.counters.step) != self.counters.step:
+            raise UserError(
+                f"Processes of this launch do not see the same files in {self.run.workdir}; use a folder that all "
+                "machines share."
+            )
+        self.processes.wait()
 
     def seconds(self) -> float:
         return time.perf_counter() - self.started
@@ -208,14 +228,14 @@ class _Trainer:
         step.prepare(prepared, stage.frozen)
         return self._batches(prepared.sizes, step.static_shapes)
 
-    def _batches(self, sizes: Sequence[int], static_shapes: bool) -> Batches:
+    def _batches(self, sizes: Sequence[int], static_shapes: bool, *, whole: bool = False) -> Batches:
         data, scored, size = self.stage.data, self.stage.scored, self.config.batch_size
-        return Batches(data, self.order, sizes, size, self.step.part, self.seed, scored, static_shapes)
+        part = None if whole else self.step.part
+        return Batches(data, self.order, sizes, size, part, self.seed, scored, static_shapes)
 
     def _price_of_one(self) -> float:
         """FLOPs of one step, about; the same in each process."""
-        rows = self._batches((), static_shapes=False)(0)
-        return self.processes.agreed(step_flops(self.step, self.stage.loss, rows, 0) * self.processes.count)
+        return step_flops(self.step, self.stage.loss, self._batches((), static_shapes=False, whole=True)(0), 0)
 
     def _rows(self, step: int) -> Rows:
         """This process's part of the batch of a step, in memory that a GPU can read by itself."""
@@ -266,25 +286,13 @@ class _Trainer:
             seconds = round(self.seconds(), 3)
             self.log.write(step=self.counters.step, share=round(share, 6), **values, seconds=seconds)
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The model with the averaged weights, in evaluation mode; afterwards as it was."""
-        mine = [value.clone() for value in self.step.live]
-        torch._foreach_copy_(self.step.live, self.step.average or mine)
-        self.model.eval()
-        try:
-            yield
-        finally:
-            torch._foreach_copy_(self.step.live, mine)
-            self.model.train()
-
     def validate(self, share: float) -> None:
         """Measure the validation loss of the averaged weights; remember them where they are the best so far."""
         data, size = self.stage.validation, self.config.batch_size
         assert data is not None
         loss_of = self.stage.validation_loss or self.stage.loss
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        with self.averaged(), torch.no_grad(), self.step.autocast():
+        with self.step.shown(self.step.average or self.step.live), torch.no_grad(), self.step.autocast():
             for start in range(0, len(data), size)[self.processes.rank :: self.processes.count]:
                 stop = min(start + size, len(data))
                 # The same noise at every validation, so that two of them can be compared.
@@ -306,26 +314,25 @@ class _Trainer:
                 self.best = [value.clone() for value in self.step.average or self.step.live]
         self._write(share, validation_loss=loss / weight, **also)
 
+    def save_due(self) -> bool:
+        """Whether it is time for a resume point; who holds a part of the weights writes it with all others."""
+        due = self.seconds() >= self.next_save
+        return self.processes.told(due) if self.step.is_dealt_out else due
+
     def save(self) -> None:
         """Write a resume point, and put the next off so far that they cost no more than their share of the time."""
         begun = self.seconds()
         self.check()
+        if self.log is not None or self.step.is_dealt_out:
+            groups = {**self.step.state(), "best": self.step.whole_of(self.best or [])}
         if self.log is not None:
-            names = list(self.step.parameters)
-            running, log_bytes = float(self.step.running), self.log.length()
             counters = replace(
                 self.counters,
                 seconds=begun,
-                running=running,
-                log_bytes=log_bytes,
+                running=float(self.step.running),
+                log_bytes=self.log.length(),
                 preparation_seconds=self.step.preparation,
             )
-            groups = {
-                "model": resume.weights(self.model),
-                "optimizer": resume.flatten_optimizer(self.step.optimizer, names),
-                "average": dict(zip(names, self.step.average or [], strict=False)),
-                "best": dict(zip(names, self.best or [], strict=False)),
-            }
             self.points.save(groups, {"arguments": self.arguments, "counters": asdict(counters)})
         now = self.seconds()
         self.next_save = now + max(self.config.checkpoint_seconds, (now - begun) / CHECKPOINT_SHARE)
@@ -340,21 +347,16 @@ class _Trainer:
             tell(f"{said}; going on from the point before, {self.points.previous.name}.")
         stored = read_as(_StoredPoint, header, str(self.points.current), "delete its folder, and run again")
         resume.check_arguments(self.stage.name, self.run.workdir, stored["arguments"], self.arguments)
-        names = list(self.step.parameters)
         resume.load_weights(self.model, groups["model"])
-        resume.restore_optimizer(self.step.optimizer, names, groups["optimizer"])
-        if self.step.average is not None:
-            self.step.average = [groups["average"][name].to(self.device) for name in names]
-        if groups.get("best"):
-            self.best = [groups["best"][name].to(self.device) for name in names]
+        self.step.restore(groups)
+        self.stored_best = groups.get("best")
         return stored["counters"]
 
     def finish(self) -> TrainingResult:
         """Put the weights to keep into the model and leave them on disk."""
         keep, counters = self.config.keep, self.counters
         weights = (self.best if keep == "best" else None) or self.step.average or self.step.live
-        torch._foreach_copy_(self.step.live, weights)
-        self.model.eval()
+        self.step.keep(weights)
         losses = [loss for _, loss in counters.history]
         kept_loss = (min(losses) if keep == "best" else losses[-1]) if losses else None
         notes: dict[str, Any] = {

@@ -12,14 +12,14 @@ would be some percent off.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch, Rows, hashed
+from cosmos.training.batches import Batch, Rows, hashed, rows_of
 from cosmos.training.budget import Budget
 from cosmos.training.config import total_steps
 from cosmos.training.step import OptimiserStep
@@ -36,12 +36,14 @@ def flops_per_step(
     budget: Budget,
     epoch: int,
 ) -> float:
-    """Mean FLOPs of a step over all processes: loss and gradients, as `measure_flops` counts; the same in each process.
+    """Mean FLOPs of a step: loss and gradients, as `measure_flops` counts.
 
-    Global generators are left as they were, and the model without gradients.
+    Of several processes each counts the parts of all, as none has memory for more: however many there are, a step has
+    one price, and a budget buys the same steps. Global generators are left as they were, and the model
+    without gradients.
 
     Args:
-        batch: this process's part of the batch of a step, on the CPU.
+        batch: the whole batch of a step, on the CPU.
         epoch: steps until all data have been seen; a budget in seconds does not say how many there will be.
     """
 
@@ -51,21 +53,17 @@ def flops_per_step(
     def size(number: int) -> int:  # which grows with the length of its texts
         return sum(value.numel() for value in batch(number).values())
 
-    def together(flops: float) -> float:  # processes have a part of every batch each
-        return float(step.processes.total(torch.tensor(flops, dtype=torch.float64, device=step.device)))
-
     if budget.unit == "seconds":
-        return together(statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS)))
+        return statistics.fmean(counted(number) for number in _evenly(range(epoch), COUNTED_FOR_SECONDS))
     # Where the budget is in FLOPs, the price says how many steps there will be; that of one, about how many.
     flops = {0: counted(0)}
-    steps = total_steps(budget, together(flops[0]))
+    steps = total_steps(budget, flops[0])
     assert steps is not None
     sizes = {number: size(number) for number in _evenly(range(steps), LOOKED_AT)}
     most = steps if steps <= MOST else min(MOST, max(FEWEST, round(steps * COUNTED_SHARE)))
     counted_steps = _evenly(sorted(sizes, key=lambda number: sizes[number]), most)
     flops |= {number: counted(number) for number in counted_steps if number not in flops}
-    mean = _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
-    return together(mean)
+    return _mean([size(number) for number in flops], list(flops.values()), statistics.fmean(sizes.values()))
 
 
 def step_flops(
@@ -74,21 +72,34 @@ def step_flops(
     rows: Rows,
     number: int,
 ) -> float:
-    """FLOPs of step `number` on this process's rows, which lie on the CPU; what is left is as in `flops_per_step`."""
+    """FLOPs of step `number` on its rows, which lie on the CPU; what is left is as in `flops_per_step`."""
     model, device = step.model.train(), step.device
     moved = Batch(rows, step.static_shapes).to(device)
     seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
 
     def run() -> None:
-        for part, streams in step.parts(moved, seeds):
-            with step.autocast():
-                total, _ = loss(model, part, streams)
-            total.backward()
+        for share, own in _shares(moved, seeds, step.processes.count):
+            for part, streams in step.parts(share, own):
+                with step.autocast():
+                    total, _ = loss(model, part, streams)
+                total.backward()
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # dropout draws
         flops = measure_flops(run)
     model.zero_grad(set_to_none=True)
     return flops
+
+
+def _shares(batch: Batch, seeds: CounterRNG, count: int) -> Iterator[tuple[Batch, CounterRNG]]:
+    """A whole batch as so many processes share it."""
+    if count == 1:
+        yield batch, seeds
+        return
+    for rank in range(count):
+        numbers = rows_of(len(seeds), rank, count)
+        places = torch.tensor(numbers, device=seeds.keys.device)
+        share = {name: value[places] for name, value in batch.items() if name != "positions"}
+        yield batch.having(share), seeds.share(numbers, places)
 
 
 def _mean(sizes: Sequence[int], flops: Sequence[float], mean_size: float) -> float:

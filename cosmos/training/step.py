@@ -1,6 +1,7 @@
 """One optimiser step: loss, gradients, AdamW, and the exponential moving average of the weights.
 
-On one GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed. Launched kernel by kernel, a
+On a GPU a step can be recorded, as a CUDA graph for each shape of batch, and replayed; where processes share a batch it
+is two, of the gradients and of what they move, and between them gradients are exchanged. Launched kernel by kernel, a
 small network's step waits for the processor most of the time, the longer the more and the smaller its kernels are: then
 equal seconds are not equal use of the GPU, and systems of many small kernels are treated worst. (Recorded, kernels are
 still not fused, which costs the same systems most, but less; where the budget pays for it they are compiled besides,
@@ -14,8 +15,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -26,12 +27,17 @@ from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
-from cosmos.training.batches import Batch, Dataset, Rows, hashed
+from cosmos.training.batches import Batch, Dataset, Rows, hashed, rows_of
 from cosmos.training.buckets import RaggedDataset
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import Objective, Processes
 from cosmos.training.preparation import Preparation, prepare
+from cosmos.training.shared_dropout import dropout_of_whole
+from cosmos.training.shared_gradients import SharedGradients
+
+Groups = dict[str, dict[str, Tensor]]
+"""What a resume point holds: groups of named tensors."""
 
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
@@ -51,6 +57,7 @@ class OptimiserStep:
     Attributes:
         parameters: what is trained, by name. live: the same without their graph.
         average: the moving average of each, if there is one.
+        is_dealt_out: whether this process has but a part of them (`cosmos.training.sharding`).
         optimizer: AdamW.
         recorded: whether steps are CUDA graphs.
         compiled: what of the model is compiled (`cosmos.runtime.compilation`), and noise and losses are with it; None:
@@ -61,28 +68,27 @@ class OptimiserStep:
         bad_step: number of the first step, from 1, with a loss or gradient that was not finite; -1 while there is none.
     """
 
+    is_dealt_out = False
+
     def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> None:
         self.model, self.config, self.processes, self.seed = model, config, processes, seed
         self.device = device = processes.device
+        if processes.count > 1:
+            for value in resume.weights(model).values():
+                torch.distributed.broadcast(value, 0)
         self.parameters = resume.trainable(model)
         self.live = [parameter.data for parameter in self.parameters.values()]
         self.average = [value.clone() for value in self.live] if config.ema_decay is not None else None
-        self.recorded = config.cuda_graph and device.type == "cuda" and processes.count == 1
+        self.recorded = config.cuda_graph and device.type == "cuda" and self.can_record()
         self.compiled: compilation.Compiled | None = None
         self.static_shapes, self.preparation = self.recorded, 0.0
+        self.shared: SharedGradients | None = None  # where processes record steps
         self._made: Counter[Hashable] = Counter()  # steps made of each shape
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
-            lr=torch.tensor(config.learning_rate, device=device) if self.recorded else config.learning_rate,
-            betas=config.betas,
-            eps=config.eps,
-            weight_decay=config.weight_decay,
-            fused=True,
-            capturable=self.recorded,
-        )
-        part = config.batch_size // processes.count
-        self.part = slice(processes.rank * part, (processes.rank + 1) * part)  # of the rows of the global batch
-        self.rows = torch.arange(self.part.start, self.part.stop, device=device)
+        self.optimizer = self.make_optimizer()
+        self.numbers = rows_of(config.batch_size, processes.rank, processes.count)
+        self.part = torch.tensor(self.numbers) if processes.count > 1 else None  # of the rows of the global batch
+        self.rows = torch.arange(config.batch_size, device=device)
+        self.places = torch.tensor(self.numbers, device=device)
         self.noise = torch.zeros((), dtype=torch.int64, device=device)  # where this step's streams begin
         self.progress = torch.zeros((), device=device)  # the share of the budget used
         self.gain = torch.zeros((), device=device)  # the share of the average that is made new
@@ -92,11 +98,77 @@ class OptimiserStep:
         # Threads that pin the memory of coming batches while a step is recorded do no harm.
         self.graphs = CudaGraphCache(GRAPHS, device=device, updates_state=True, error_mode="thread_local")
 
+    def make_optimizer(self) -> torch.optim.AdamW:
+        config, rate = self.config, self.config.learning_rate
+        return torch.optim.AdamW(
+            self.parameters.values(),
+            lr=torch.tensor(rate, device=self.device) if self.recorded else rate,
+            betas=config.betas,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=self.recorded,
+        )
+
+    def can_record(self) -> bool:
+        return True
+
+    def restore(self, groups: Groups) -> None:
+        """Take what a resume point holds beside the weights."""
+        resume.restore_optimizer(self.optimizer, list(self.parameters), groups["optimizer"])
+        if self.average is not None:
+            self.average = self.parts_of(groups["average"])
+
+    def state(self) -> Groups:
+        """What a resume point holds of weights, averages and optimiser; every process asks at once."""
+        return {
+            "model": resume.weights(self.model),
+            "optimizer": resume.flatten_optimizer(self.optimizer, list(self.parameters)),
+            "average": self.whole_of(self.average or []),
+        }
+
+    def whole_of(self, values: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Tensors that lie as `live` does, by name and as a file holds them; every process asks at once."""
+        return dict(zip(self.parameters, values, strict=False))
+
+    def parts_of(self, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """The same the other way round."""
+        return [values[name].to(self.device) for name in self.parameters]
+
+    def keep(self, values: Sequence[Tensor]) -> None:
+        """Put values of `live` into the network, to be used from now on."""
+        torch._foreach_copy_(self.live, list(values))
+        self.model.eval()
+
+    @contextmanager
+    def shown(self, values: Sequence[Tensor]) -> Iterator[None]:
+        """The network with these values of `live`, in evaluation mode; afterwards as it was."""
+        mine = [value.clone() for value in self.live]
+        self.keep(values)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self.live, mine)
+            self.model.train()
+
+    def norm(self) -> Tensor:
+        """Clip gradients; the norm they had."""
+        return nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
+
+    def gradients(self) -> list[Tensor]:
+        return [value.grad for value in self.parameters.values() if value.grad is not None]
+
+    def exchanging(self, now: bool) -> AbstractContextManager[Any]:
+        """Whether the next backward pass sums gradients over processes."""
+        waits = self.processes.count > 1 and not self.recorded and not now
+        return self.objective.no_sync() if waits else nullcontext()
+
     def can_compile(self) -> bool:
         return self.config.compile is not False and self.device.type == "cuda" and compilation.has_compiler()
 
     def prepare(self, prepared: Preparation, frozen: Sequence[nn.Module]) -> None:
         """Make ready for steps that run so, as far as this machine can; `frozen` are networks besides the model."""
+        self.frozen = tuple(frozen)
         if prepared.compiled and self.can_compile():
             networks = {str(number): network for number, network in enumerate((self.model, *frozen))}
             self.compiled = compilation.compile_blocks(networks, training=True)
@@ -110,7 +182,8 @@ class OptimiserStep:
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
         """Make ready for step `step` (from 0), when whatever a resume point holds is in place."""
         objective = Objective(self.model, loss)
-        self.objective = self.processes.accelerator.prepare(objective) if self.processes.count > 1 else objective
+        wrapped = self.processes.count > 1 and not self.recorded
+        self.objective = self.processes.accelerator.prepare(objective) if wrapped else objective
         self.steps.fill_(step)
         self.running.fill_(running)
 
@@ -135,7 +208,7 @@ class OptimiserStep:
 
     def _step(self, rows: Rows, step: int, rate: float) -> None:
         self.noise.fill_(hashed(self.seed, "noise", step))
-        dropout = hashed(self.seed, "dropout", step, self.processes.rank)
+        dropout = hashed(self.seed, "dropout", step, 0 if self.compiled is None else self.processes.rank)
         torch.default_generator.manual_seed(dropout)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(dropout)
@@ -144,7 +217,12 @@ class OptimiserStep:
             group["lr"].fill_(rate)
             self.gain.fill_(1.0 - self._decay(step))
             names = tuple(rows)
-            self.graphs(names, lambda *tensors: self._run(dict(zip(names, tensors, strict=True))), *rows.values())
+            work = self._run if self.processes.count == 1 else self._make_gradients
+            self.graphs(names, lambda *tensors: work(dict(zip(names, tensors, strict=True))), *rows.values())
+            if self.processes.count > 1:
+                assert self.shared is not None
+                self.shared.exchange()
+                self.graphs("update", self._take_gradients)
             return
         group["lr"] = rate
         self._run(rows)
@@ -168,8 +246,7 @@ class OptimiserStep:
     def _gradients(self, rows: Rows) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters; returns sum and weight of that loss [2]."""
         batch = Batch(rows, self.static_shapes or self.recorded, self.progress).to(self.device)
-        compiled = self.compiled is not None
-        seeds = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
+        seeds = self._seeds()
         if (self.config.micro_batch_size or len(seeds)) >= len(seeds):
             with self.autocast():
                 total, weight = self.objective(dict(batch), batch.static_shapes, batch.progress, seeds)
@@ -181,9 +258,14 @@ class OptimiserStep:
         else:
             sums = self.processes.total(self._accumulate(list(self.parts(batch, seeds))))
             weights = sums[1].clamp(min=1e-12)
-            gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
-            torch._foreach_mul_(gradients, self.processes.count / weights)
+            torch._foreach_mul_(self.gradients(), self.processes.count / weights)
         return torch.stack((sums[0], weights))
+
+    def _seeds(self) -> CounterRNG:
+        """The streams of this process's rows."""
+        compiled = self.compiled is not None
+        whole = CounterRNG(self.rows + self.noise, compiled, fused=compiled)
+        return whole if self.processes.count == 1 else whole.share(self.numbers, self.places)
 
     def _part_gradients(self) -> None:
         """Give every parameter a gradient of its own. Compiled code hands out one tensor as that of two, such as the
@@ -198,14 +280,40 @@ class OptimiserStep:
                 seen.add(parameter.grad.data_ptr())
 
     def _run(self, rows: Rows) -> None:
-        with nullcontext() if self.compiled is None else compilation.compiled(self.compiled):
-            self._update(rows)
-
-    def _update(self, rows: Rows) -> None:
-        total, weight = self._gradients(rows)
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm, foreach=True)
-        self.optimizer.step()
+        with self._networks_as_they_run():
+            total, weight = self._gradients(rows)
+        self._move(total, weight)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _networks_as_they_run(self) -> AbstractContextManager[Any]:
+        if self.compiled is not None:
+            return compilation.compiled(self.compiled)
+        if self.processes.count == 1:
+            return nullcontext()
+        return dropout_of_whole(self.model, self.places, self.config.batch_size)
+
+    def _make_gradients(self, rows: Rows) -> None:
+        """Leave the gradients of the summed loss of this process's rows, with its sum and weight, to be exchanged."""
+        if self.shared is not None:
+            self.shared.buffer.zero_()
+        batch = Batch(rows, True, self.progress).to(self.device)
+        with self._networks_as_they_run():
+            sums = self._accumulate(list(self.parts(batch, self._seeds())), shared=self.shared is not None)
+        if self.shared is None:
+            self.shared = SharedGradients(self.parameters, self.processes)
+        self.shared.sums.copy_(sums)
+
+    def _take_gradients(self) -> None:
+        """Move the weights by exchanged gradients."""
+        assert self.shared is not None
+        weight = self.shared.sums[1].clamp(min=1e-12)
+        torch._foreach_mul_(self.shared.gradients, 1.0 / weight)
+        self._move(self.shared.sums[0], weight)
+
+    def _move(self, total: Tensor, weight: Tensor) -> None:
+        """What the gradients of a batch do, and its loss as a sum and a weight."""
+        norm = self.norm()
+        self.optimizer.step()
         if self.recorded and self.average is not None:
             difference = torch._foreach_sub(self.live, self.average)
             torch._foreach_mul_(difference, self.gain)
@@ -217,18 +325,19 @@ class OptimiserStep:
         self.bad_step.copy_(torch.where(good, self.bad_step, self.steps))
         self.running += value
 
-    def _accumulate(self, parts: Sequence[tuple[Batch, CounterRNG]]) -> Tensor:
+    def _accumulate(self, parts: Sequence[tuple[Batch, CounterRNG]], shared: bool = False) -> Tensor:
         """Add up the gradients of summed losses, part by part; the sums of losses and of weights [2]. What a part
         weighs is not known before all have been worked on, so gradients are divided by the sum of weights afterwards.
+        With `shared` they are added to what each parameter has already, in its place.
         """
         sums = torch.zeros(2, device=self.device)
         for number, (part, seeds) in enumerate(parts, 1):
             # Processes exchange gradients with the last part, when all are added up.
-            waits = self.processes.count > 1 and number < len(parts)
-            with self.objective.no_sync() if waits else nullcontext():
+            with self.exchanging(number == len(parts)):
                 with self.autocast():
                     total, weight = self.objective(dict(part), part.static_shapes, part.progress, seeds)
                 total.backward()
-            self._part_gradients()
+            if not shared:
+                self._part_gradients()
             sums += torch.stack((total.detach(), weight))
         return sums

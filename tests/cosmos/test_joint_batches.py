@@ -62,7 +62,7 @@ def test_streams_that_are_drawn_again_stay_what_they_were() -> None:
     seeds.uniform()
     again, part = streams_again(seeds.rows(slice(None)), 2), streams_again(seeds.part(2, 5), 2)
     assert again.fused and part.fused
-    assert (len(again), part.start, part.batch_rows) == (12, 2, 12)
+    assert (len(again), part.places.tolist(), part.batch_rows) == (12, [2, 3, 4, 8, 9, 10], 12)
     assert float(again.of_batch()) == float(part.of_batch())  # one number for the whole batch
     own, whole = part.uniform(3), again.uniform(3)
     assert torch.equal(own, torch.cat((whole[2:5], whole[8:11])))

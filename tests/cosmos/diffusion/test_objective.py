@@ -21,6 +21,7 @@ from cosmos.diffusion.schedule import Tangent
 from cosmos.io.errors import UserError
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG
+from cosmos.training.batches import rows_of
 
 CONFIG = DiffusionConfig()
 SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2)
@@ -80,14 +81,25 @@ def test_the_loss_is_the_mean_square_summed_over_texts():
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 2 / 3, 0.7, 1.0])
 def test_a_fixed_share_of_the_rows_is_self_conditioned_evenly(share):
     for count in (1, 2, 7, 16, 60, 512):
-        rows = self_conditioned_rows(count, share, torch.device("cpu")).tolist()
+        rows = self_conditioned_rows(seeds(count), share).tolist()
         assert rows == [i for i in range(count) if math.floor((i + 1) * share) > math.floor(i * share)]
         assert abs(len(rows) - count * share) < 1
 
 
-def test_self_conditioned_rows_are_those_of_one_process_where_two_share_a_batch():
-    whole, half = (self_conditioned_rows(count, 0.5, torch.device("cpu")).tolist() for count in (16, 8))
-    assert whole == half + [8 + row for row in half] == list(range(1, 16, 2))
+@pytest.mark.parametrize("processes", [2, 3])
+def test_times_coins_and_self_conditioned_rows_are_those_of_one_process_where_several_share_a_batch(processes):
+    whole = seeds(16)
+    rows, times, coin = self_conditioned_rows(whole, 0.5), sample_times(seeds(16), True), seeds(16).of_batch()
+    found = torch.zeros(16)
+    for rank in range(processes):
+        numbers = rows_of(16, rank, processes)
+        part = seeds(16).share(numbers, torch.tensor(numbers))
+        assert torch.equal(part.places, torch.tensor(numbers)) and part.batch_rows == 16
+        found[torch.tensor(numbers)[self_conditioned_rows(part, 0.5)]] += 1
+        torch.testing.assert_close(sample_times(part, True), times[numbers], rtol=0, atol=0)
+        assert seeds(16).share(numbers, torch.tensor(numbers)).of_batch() == coin
+        assert len(numbers) in (16 // processes, -(-16 // processes))
+    assert found.nonzero()[:, 0].tolist() == rows.tolist() and found.sum() == len(rows)
 
 
 def test_only_self_conditioned_rows_are_computed_twice():

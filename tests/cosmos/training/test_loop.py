@@ -65,10 +65,15 @@ def test_killed_and_resumed_gives_the_same_bytes_and_no_line_twice(tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
-    run(tmp_path / "one", 40, model=tiny(0.0))
-    output = launch(tmp_path / "two", 40, "--dropout", 0, "--processes", 2)
-    assert output.count("processes 2") == 2
+@pytest.mark.parametrize(("count", "parts"), [(3, False), (2, True)])
+def test_processes_give_the_curve_of_one(
+    count: int, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout; where three cannot share eight rows evenly, and where two hold parts of the weights."""
+    run(tmp_path / "one", 40)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", str(parts).lower())
+    output = launch(tmp_path / "two", 40, "--processes", count)
+    assert output.count(f"processes {count}") == count
     for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
         assert one["step"] == two["step"]
         for key in {"loss", "validation_loss", "lr"} & one.keys():

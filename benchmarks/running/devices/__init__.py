@@ -1,0 +1,1 @@
+"""One training or one generation on several devices."""
