@@ -69,6 +69,7 @@ def run(
     source: str | None = None,
     limit: int | None = None,
     device: str = "auto",
+    devices: Names = (),
     settings: Names = (),
     steps: Sequence[int] = (),
     metrics: Names = (),
@@ -95,6 +96,7 @@ def run(
         source: where texts come from; None for the task's first.
         limit: only so many of the first test documents.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        devices: several that make the texts of each cell at once; `all` is those there are.
         settings: ways to generate, `SETTING` or `SYSTEM:SETTING`; none for the usual ones of each system.
         steps: numbers of generation steps, a cell for each.
         metrics: names, `usual`, `all` or `evaluate:NAME`; none for the usual ones.
@@ -115,8 +117,8 @@ def run(
     """
     choices = choose(
         config=config, options=options, task=task, system=systems, preset=preset, source=source, limit=limit,
-        device=device, setting=settings, steps=steps, metric=metrics, seed=seed, seeds=seeds, timing=timing, out=out,
-        offline=offline,
+        device=device, devices=devices, setting=settings, steps=steps, metric=metrics, seed=seed, seeds=seeds,
+        timing=timing, out=out, offline=offline,
     )  # fmt: skip
     return carry_out(choices, stages, fresh=fresh, track=track, reporter=reporter)
 
