@@ -9,7 +9,7 @@ from benchmarks.stats import FEWEST
 from reports.columns import EntryScore
 from reports.names import display_system, entry_name
 from reports.numbers import NOTHING, counted, listed
-from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
+from reports.panels import Entry, Panel
 from reports.quantities import LEVEL
 from reports.significance import ColumnMarks
 
@@ -78,15 +78,17 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
             "and of the intervals of differences alike."
         )
     if len(panel.tracks) > 1:
+        every = "both" if len(panel.tracks) == 2 else "all"
         lines.append(
-            f"Scores are marked within a track: entries {SCRATCH} are never ranked with those {ELSEWHERE}. Speed is "
-            "marked over both. What is said of intervals below holds within a track for scores."
+            f"Scores are marked within a track: {_apart(panel)}. Speed is marked over {every}. What is said of "
+            "intervals below holds within a track for scores."
         )
     lines.append(
         "Speed"
         + (f" and {listed(untested)} (which have no score per text)" if untested else "")
         + " are bold only where the best interval overlaps no other, and carry no other mark."
     )
+    lines += _imported(panel)
     if panel.trained:
         lines.append(_seeds(panel))
         lines += _tuned(panel)
@@ -111,9 +113,36 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
     return tuple(lines)
 
 
+def _apart(panel: Panel) -> str:
+    """Who is never ranked with whom."""
+    first, *others = panel.tracks
+    return f"entries {first} are never ranked with those {listed(others)}" + (
+        ", nor these with each other" if len(others) > 1 else ""
+    )
+
+
+def _imported(panel: Panel) -> tuple[str, ...]:
+    """Where texts from elsewhere came from, and what nobody here knows of them."""
+    entries = [entry for entry in panel.trained if entry.imported]
+    if not entries:
+        return ()
+    files = [f"{entry.name} ({_files(entry)})" for entry in entries]
+    return (
+        f"Texts from elsewhere: {listed(files)}. What they were trained on, under which budget and on which weights, "
+        "nobody here knows, and so neither whether they saw the test documents. Seconds are those that were said with "
+        "the texts, and rank nothing.",
+    )
+
+
+def _files(entry: Entry) -> str:
+    """The files of an entry's seeds, each with its hash."""
+    imported = [record.header.imported for record in entry.records]
+    return ", ".join(f"{about['file']}, SHA-256 {about['sha256'][:12]}" for about in imported)
+
+
 def _tuned(panel: Panel) -> tuple[str, ...]:
     """Whose learning rate, batch and dropout come from the protocol, and whose do not."""
-    entries = {entry.system: entry.records[0].header for entry in panel.trained}
+    entries = {entry.system: entry.records[0].header for entry in panel.trained if not entry.imported}
     tuned = [
         system
         for system, header in entries.items()

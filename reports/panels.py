@@ -27,7 +27,9 @@ TRIVIAL = (
     "null",
     "delete",
 )  # floors, where the plan of a run does not name them
-SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # two tracks, never in one ranking
+SCRATCH, ELSEWHERE = "trained from scratch", "on weights learnt elsewhere"  # tracks, never in one ranking
+IMPORTED = "with texts from elsewhere"  # the third, of which nobody here knows how it was trained
+TRACKS = (SCRATCH, ELSEWHERE, IMPORTED)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Entry:
     key: str
     system: str
     setting: str
-    trained: bool  # False for floors and the reference, which have no networks
+    trained: bool  # by somebody: False for floors and the reference, which have no networks
     records: tuple[Record, ...]  # one per seed, all done
     latency: Quantity  # milliseconds for one text at batch size 1, median
     throughput: Quantity  # texts per second
@@ -111,6 +113,11 @@ class Entry:
         return tuple(name.rstrip("/").rpartition("/")[2] for name in self.records[0].header.external_weights)
 
     @property
+    def imported(self) -> Mapping[str, Any]:
+        """What is known of the file that its texts came from; nothing of texts that were made here."""
+        return self.records[0].header.imported
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it uses weights that were learnt elsewhere."""
         return bool(self.weights)
@@ -125,7 +132,7 @@ class Entry:
     @property
     def track(self) -> str:
         """What it has in common with those that it is ranked with."""
-        return ELSEWHERE if self.elsewhere else SCRATCH
+        return IMPORTED if self.imported else ELSEWHERE if self.elsewhere else SCRATCH
 
     @property
     def name(self) -> str:
@@ -157,12 +164,12 @@ class Panel:
     @property
     def tracks(self) -> Mapping[str, tuple[Entry, ...]]:
         """The trained entries that are ranked together, by what they have in common."""
-        tracks = {title: tuple(e for e in self.trained if e.track == title) for title in (SCRATCH, ELSEWHERE)}
+        tracks = {title: tuple(e for e in self.trained if e.track == title) for title in TRACKS}
         return {title: entries for title, entries in tracks.items() if entries}
 
     @property
     def for_scale(self) -> tuple[Entry, ...]:
-        """What is not ranked, for it was not trained: floors, the reference, the oracle, texts from elsewhere."""
+        """What is not ranked, for it was not trained: floors, the reference, the oracle."""
         return tuple(entry for entry in self.entries if not entry.trained)
 
     @property
@@ -246,7 +253,7 @@ def _entry(
         title=display_system(ordered[-1].header),
         setting_title=display_setting(ordered[-1].header),
         setting="" if plain else cell.setting,
-        trained=bool(own["networks"].max() > 0),
+        trained=bool(own["networks"].max() > 0 or ordered[0].header.imported),
         records=ordered,
         latency=latency(timed[timed["kind"] == "latency"]),
         throughput=made_together(ordered) if cell.devices else throughput(timed[timed["kind"] == "batch"]),
@@ -273,7 +280,7 @@ def _means(calls: pd.DataFrame) -> dict[str, float]:
 
 def _tagged(entries: Sequence[Entry]) -> list[Entry]:
     """Add to each entry what tells it from the others: the parts of its cell that are not the same in all."""
-    contestants = [entry for entry in entries if entry.trained] or list(entries)
+    contestants = [entry for entry in entries if entry.trained and not entry.imported] or list(entries)
     told = {
         entry.key: {**to_json(entry.cell), "batch_size": entry.batch_size, "devices": max(1, len(entry.cell.devices))}
         for entry in entries
@@ -287,7 +294,9 @@ def _tagged(entries: Sequence[Entry]) -> list[Entry]:
     budgets = {entry.key: display_budget(entry.cell.budget) for entry in entries}
     told = {key: {**parts, "budget": budgets[key]} for key, parts in told.items()}
     tags = {
-        entry.key: [templates.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
+        entry.key: [templates.get(part, "{}").format(told[entry.key][part]) for part in varying]
+        if entry.trained and not entry.imported
+        else []
         for entry in entries
     }
     for told_apart in (_identifiers, _configuration):  # by names, or else by the hash of what is too long for a label

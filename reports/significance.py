@@ -4,7 +4,8 @@ Per-text scores are compared text by text (paired sign-flip test and interval, `
 of trained entries in a column, with Holm's correction over all of that column's pairs, of p-values and of intervals. So
 picking the best afterwards needs no further correction. Where both entries have several seeds, the test is over texts
 and seeds. Quantities without values per text (corpus metrics, speed) get a mark only where intervals
-are disjoint. Scores are marked within a track: who uses weights learnt elsewhere is ranked with its like.
+are disjoint. Scores are marked within a track: who uses weights learnt elsewhere is ranked with its like, and so are
+texts from elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.stats import (
     unadjusted,
 )
 from reports.columns import EntryScore, ScoreColumn
-from reports.panels import Entry
+from reports.panels import TRACKS, Entry
 from reports.quantities import Quantity
 
 Mark = Literal["", "best", "level"]
@@ -100,8 +101,8 @@ def judge(column: ScoreColumn, entries: Sequence[Entry]) -> ColumnMarks:
     per_text = all(scores[key].per_text for key in valued)
     tests = ColumnMarks(pairs=compare_pairs(column, list(combinations(valued, 2))) if per_text else ())
     marks: dict[str, Mark] = {}
-    for elsewhere in (False, True):
-        track = {e.key: valued[e.key] for e in entries if e.elsewhere == elsewhere and e.key in valued}
+    for title in TRACKS:
+        track = {e.key: valued[e.key] for e in entries if e.track == title and e.key in valued}
         if len(track) > 1:
             marks |= _marked(tests, track, column.direction) if per_text else mark_disjoint(track, column.direction)
     return ColumnMarks(marks, tests.pairs)

@@ -121,7 +121,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     sizes = sorted({size for entry in panel.trained for size in entry.sweep})
     if not sizes:
         return None
-    sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
+    sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained if not entry.imported)})
     columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once", f"throughput-{size}") for size in sizes)
     cells = [
         speed_cells(panel, column, partial(speed_at, size=size), partial(Entry.doubts_at, size=size))
@@ -356,6 +356,8 @@ def calls_cells(panel: Panel) -> dict[str, TableCell]:
 def _calls_cell(entry: Entry) -> TableCell:
     if not entry.trained:
         return TableCell(0.0, "0")
+    if entry.imported:
+        return TableCell(None, NOTHING, notes=("not run: nobody counted the calls of texts from elsewhere",))
     if entry.calls.value is None:
         return TableCell(None, NOTHING, notes=("not run: no calls of its network were counted",))
     first = next(iter(entry.records[0].header.networks))

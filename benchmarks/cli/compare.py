@@ -42,14 +42,11 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from benchmarks.records import environment
-    from benchmarks.tracking.comparison import compare
-    from benchmarks.tracking.sides import read_side
+    from benchmarks import api
 
-    device = environment.find_device(arguments.device or "cpu")
-    metrics = [part.strip() for word in arguments.metric for part in word.split(",") if part.strip()]
-    below = Path(arguments.below)
-    comparison = compare(read_side(arguments.a, below), read_side(arguments.b, below), metrics=metrics, device=device)
+    comparison = api.compare(
+        arguments.a, arguments.b, metrics=arguments.metric, below=arguments.below, device=arguments.device or "cpu"
+    )
 
     from reports.comparison import report
 

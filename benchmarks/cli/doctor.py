@@ -76,6 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
         *_machine(Path(choices.out or ".")),
         _device(choices.device),
         _compilations(),
+        *_stored(),
         *_evaluators(source),
         *_noise(choices.device, measured=arguments.noise),
     ]
@@ -154,6 +155,23 @@ def _compilations() -> Finding:
     return Finding("compilations", True, False, f"kept in {folder}")
 
 
+def _stored() -> Iterator[Finding]:
+    """What lies outside of run folders, how large it is, and what is lost with it."""
+    from benchmarks.evaluators.cache_paths import hub_cache
+
+    try:
+        folders = {
+            "cache": (cache_folder(), "scores, evaluators, compilations, unpacked records and noise floors"),
+            "hub cache": (hub_cache(), "models and data sets of the hub, which other programs share"),
+        }
+    except UserError as error:
+        yield Finding("cache", False, False, str(error))
+        return
+    for name, (folder, what) in folders.items():
+        size = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+        yield Finding(name, True, False, f"{size / 1e6:.0f} MB in {folder}: {what}; made or brought again if deleted")
+
+
 def _noise(name: str, *, measured: bool) -> Iterator[Finding]:
     """The noise floor of the machine with a device: that which was measured last, or is now."""
     from importlib.util import find_spec
@@ -183,7 +201,7 @@ def _noise(name: str, *, measured: bool) -> Iterator[Finding]:
 
 
 def _measured(device: str) -> NoiseFloor:
-    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.progress import ConsoleReporter
     from benchmarks.speed import twins
 
     design, voice = twins.TwinDesign(), ConsoleReporter()

@@ -161,16 +161,10 @@ def source_of(typed: str | None) -> str:
 
 def choices_of(arguments: argparse.Namespace) -> Choices:
     """The choices of a command, and its offline switch thrown before any library can look for a network."""
-    from benchmarks.planning.run_config import FLAGS, gather
+    from benchmarks.planning.run_config import FLAGS, gather, go_offline
 
     flags = {name: getattr(arguments, name, None) for name in FLAGS}
     choices = gather(flags, getattr(arguments, "set", ()), getattr(arguments, "config", None))
     if choices.offline:
         go_offline()
     return choices
-
-
-def go_offline() -> None:
-    """Keep every library, also of processes that are started, from looking for a network."""
-    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
-        os.environ[variable] = "1"

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings, go_offline
+from benchmarks.cli.flags import BenchmarksParser, add_flags, add_settings
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def main(arguments: argparse.Namespace) -> int:
     margins, design, minutes = _margins(arguments), _design(arguments), _minutes(arguments.minutes)
     if arguments.junit is not None:
         _check_file(arguments.junit)
+    from benchmarks.planning.run_config import go_offline
+
     if arguments.offline is not False:
         go_offline()
 

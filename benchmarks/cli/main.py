@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from keyword import iskeyword
+from types import ModuleType
 
 from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import MODULE, SCRIPT, BenchmarksParser, parse, program
@@ -11,7 +13,7 @@ from cosmos.io import launched
 from cosmos.io.terminal import answer, say
 
 VERBS = (
-    "run", "study", "plan", "fit", "generate", "score", "merge", "report", "show", "compare", "gate",
+    "run", "study", "plan", "fit", "generate", "import", "score", "merge", "report", "show", "compare", "gate",
     "history", "audit", "speed", "tune", "train-decoder", "list", "doctor", "fetch", "completion",
 )  # fmt: skip
 
@@ -78,13 +80,17 @@ def _run(words: Sequence[str]) -> int:
             f"Launched processes share the work of {' and '.join(_LAUNCHED)} alone; give {verb} without a launcher, "
             "and --devices where texts are made."
         )
-    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
+    module = module_of(verb)
     parser = BenchmarksParser(verb, module.__doc__ or "")
     module.add_arguments(parser)
     code: int = module.main(parse(parser, words[1:]))
     return code
 
 
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb, whose name ends with an underscore where Python keeps the word for itself."""
+    return importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}{'_' * iskeyword(verb)}")
+
+
 def _summary(verb: str) -> str:
-    module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
-    return (module.__doc__ or "").split("\n", 1)[0].rstrip(".")
+    return (module_of(verb).__doc__ or "").split("\n", 1)[0].rstrip(".")

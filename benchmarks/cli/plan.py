@@ -1,7 +1,8 @@
 """Show the cells a run would make, what is done already, and an estimate of time and disk.
 
 Takes the same flags as run, checks all of them, the texts of the source and the weights that training begins from, and
-writes nothing.
+writes nothing. The estimate is from earlier records of the run, or else from the budgets: for those in FLOPs a small
+matrix product is timed, for those in steps a few training steps of each system, on random rows.
 
 example:
   python -m benchmarks plan --task detox --steps 8,32 --seeds 3
@@ -27,6 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
     source = plan.open_source(choices, train=True)
 
     from benchmarks.planning import estimate, located_weights, plan_file
+    from benchmarks.progress import ConsoleReporter, beating
     from benchmarks.records import environment, store
 
     device, devices = environment.find_devices(choices.device, choices.devices)
@@ -47,6 +49,8 @@ def main(arguments: argparse.Namespace) -> int:
         named = f"{cell.id[:6]:8}{cell.system:{width}}{cell.preset:8}{cell.setting:18}"
         say(f"{named}{cell.seed:>5}  {cell.budget:16}{state}")
     say()
-    for sentence in filter(None, (*estimate.sentences(run_plan), plan.unequal_budgets(run_plan))):
+    with beating(ConsoleReporter(), "estimating"):
+        sentences = [*estimate.sentences(run_plan), plan.unequal_budgets(run_plan)]
+    for sentence in filter(None, sentences):
         say(sentence[0].upper() + sentence[1:])
     return 0

@@ -24,6 +24,9 @@ from cosmos.io.terminal import say
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out")
+    parser.set_help("task", "of the run, which finds its folder where --out does not say it")
+    parser.set_help("source", "of the run, likewise (default: the task's first)")
+    parser.set_help("preset", "of the run, likewise (default: nano)")
     parser.add_argument(
         "--layout", metavar="NAME", default="paper", help="of tables for papers: paper, column or wide (default: paper)"
     )
@@ -58,6 +61,8 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from benchmarks import api
+    from benchmarks.cli.run import say_report
     from benchmarks.planning.plan import default_folder
     from benchmarks.records.store import read_headers
     from reports.figures.sizes import size_named
@@ -76,14 +81,15 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.size is not None:
         size_named(arguments.size)
     folder = default_folder(choices_of(arguments))
+    if not choice:
+        say_report(
+            api.report(folder, layout=arguments.layout, label_prefix=arguments.label_prefix, size=arguments.size)
+        )
+        return 0
     read_headers(folder)  # says what is wrong before pandas is loaded
 
     import reports
-    from benchmarks.cli.run import show_report
 
-    if not choice:
-        show_report(folder, layout=arguments.layout, label_prefix=arguments.label_prefix, size=arguments.size)
-        return 0
     written = reports.write_table(folder, choice, layout=arguments.layout, label_prefix=arguments.label_prefix)
     for kind, path in written.items():
         say(f"{kind}: {path}")

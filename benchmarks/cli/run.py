@@ -13,20 +13,15 @@ examples:
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
-from cosmos.io import launched
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
+    from benchmarks.api import RunResult
     from benchmarks.planning.run_config import Choices
     from benchmarks.running.runner import Stage
-    from benchmarks.trackers.tracking import Tracking
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
@@ -46,52 +41,18 @@ def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
 
 def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track: str | None = None) -> int:
     """The same for choices that were made."""
-    from benchmarks.planning import plan
-    from benchmarks.trackers import names
+    from benchmarks import api
 
-    if track is not None:
-        names.check(track)
-
-    # What is wrong with the texts is said before frameworks take their seconds.
-    source = plan.open_source(choices, train="fit" in stages)
-
-    from benchmarks.cli.progress import ConsoleReporter
-    from benchmarks.records import environment, store
-    from benchmarks.running import runner
-
-    device, devices = environment.find_devices(choices.device, choices.devices)
-    run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
-    track = track if launched.is_first() else None
-    with tracked(track, run_plan.folder, choices) as tracking:
-        outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking)
-    if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
-        show_report(run_plan.folder)
-    for sentence in (*outcome.failed, *outcome.refused):
+    result = api.carry_out(choices, stages, fresh=fresh, track=track)
+    say_report(result)
+    for sentence in (*result.failed, *result.refused):
         tell(sentence)
-    return outcome.exit_code
+    return result.exit_code
 
 
-@contextmanager
-def tracked(tracker: str | None, folder: Path, choices: Choices) -> Iterator[Tracking | None]:
-    """A tracker that is told what a run holds when this ends; None where none is asked for."""
-    if tracker is None:
-        yield None
-        return
-    from benchmarks.trackers.outcomes import tell_outcomes
-    from benchmarks.trackers.tracking import Tracking
-
-    with Tracking(tracker, folder, tell, offline=choices.offline) as tracking:
-        yield tracking
-        tell_outcomes(tracking, folder)
-
-
-def show_report(
-    folder: Path, *, layout: str = "paper", label_prefix: str | None = None, size: str | None = None
-) -> None:
-    """Write the report of a run, with figures of a size, print its table, and say where the report is."""
-    import reports
-
-    table, written = reports.publish(folder, layout=layout, label_prefix=label_prefix, size=size)
-    say(table)
-    for kind, path in written.items():
+def say_report(result: RunResult) -> None:
+    """Print the table of a run, if a report was written, and say where that is."""
+    if result.report:
+        say(result.table)
+    for kind, path in result.report.items():
         say(f"{kind}: {path}")

@@ -16,11 +16,13 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, add_track, choices_of
-from cosmos.io.terminal import tell
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "task", "source", "preset", "out", "metric")
+    parser.set_help("task", "of the run, which finds its folder where --out does not say it")
+    parser.set_help("source", "of the run, likewise (default: the task's first)")
+    parser.set_help("preset", "of the run, likewise (default: nano)")
     parser.add_argument(
         "--device", metavar="DEVICE", help="where models judge: cpu, cuda, cuda:N or auto (default: cpu)"
     )
@@ -42,38 +44,24 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import UserError
-    from benchmarks.cli.run import show_report, tracked
+    from benchmarks import api
+    from benchmarks.cli.run import say_report
     from benchmarks.metrics.core import selection
     from benchmarks.planning.plan import default_folder
-    from benchmarks.records import environment, store
-    from benchmarks.records.files import locked
-    from benchmarks.running import scoring
-    from benchmarks.running.cell_status import label
-    from benchmarks.trackers import names
 
     choices = choices_of(arguments)
-    if arguments.track is not None:
-        names.check(arguments.track)
-    evaluator_models = selection.chosen_evaluators(choices.changes)
+    evaluators = selection.chosen_evaluators(choices.changes)
     for key in choices.changes:
         if not key.startswith(f"{selection.PREFIX}."):
             raise UserError(f"Scoring has no {key}; only {selection.PREFIX}.ROLE can be set here.")
-    device = environment.find_device(arguments.device or "cpu")
-    folder = default_folder(choices)
-    headers = store.read_headers(folder)
-    plan = store.read_plan(folder)
-    assert plan is not None, "a run that can be read has a plan"
-    evaluators = {**plan.get("evaluators", {}), **evaluator_models}
-    asked = selection.select(choices.metric, plan["task"].get("metrics", ()), evaluators, device)
-    scoring.check_cache()
-    with locked(folder), tracked(arguments.track, folder, choices):
-        store.write_plan(folder, {**plan, "evaluators": evaluators})
-        for header in headers:
-            cell = header.cell
-            if not store.is_generated(store.cell_folder(folder, cell.id)):
-                tell(f"{label(cell)}: not scored, its texts are not all there")
-                continue
-            scoring.score(folder, store.cell_folder(folder, cell.id), header, asked)
-            tell(f"{label(cell)}: scored")
-    show_report(folder)
+    say_report(
+        api.score(
+            default_folder(choices),
+            metrics=choices.metric,
+            evaluators=evaluators,
+            device=arguments.device or "cpu",
+            track=arguments.track,
+            offline=choices.offline,
+        )
+    )
     return 0

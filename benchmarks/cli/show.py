@@ -28,6 +28,10 @@ _SAMPLES = 5
 def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument("cell", metavar="CELL", nargs="?", help="the beginning of a cell's id, or a system")
     add_flags(parser, "task", "source", "preset", "out", "limit")
+    parser.set_help("task", "of the run, which finds its folder where --out does not say it")
+    parser.set_help("source", "of the run, likewise (default: the task's first)")
+    parser.set_help("preset", "of the run, likewise (default: nano)")
+    parser.set_help("limit", f"show N samples of each cell (default: {_SAMPLES})")
 
 
 def main(arguments: argparse.Namespace) -> int:

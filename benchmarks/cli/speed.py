@@ -34,8 +34,22 @@ _FLAGS = {  # field of `benchmarks.speed.lines.SpeedOptions` -> flag, what it ta
 }
 
 
+_DTYPES = ("float32", "bfloat16")
+_DEFAULT = (
+    "gpt2,cosmos-16,cosmos-full,mdlm,tencdm,duo,sedd,ld4lg,diffuseq"  # as `benchmarks.speed.lines.LINES` has them
+)
+
+
 def add_arguments(parser: BenchmarksParser) -> None:
     add_flags(parser, "system", "preset", "setting", "steps", "device")
+    parser.set_help("system", f"whose speed is measured, or several with commas; may be repeated (default: {_DEFAULT})")
+    parser.set_help("preset", "size of the networks, which have random weights: nano, small or base (default: nano)")
+    parser.set_help(
+        "setting",
+        "a way to generate, or several with commas, SYSTEM:NAME for one system's; may be repeated (default: of a "
+        "system that is named the usual ones, and else those that docs/speed.md compares)",
+    )
+    parser.set_help("steps", "numbers of generation steps, a line of the table for each")
     for flag, meta, text in _FLAGS.values():
         parser.add_argument(f"--{flag}", metavar=meta, help=text)
     parser.add_argument(
@@ -69,7 +83,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from baselines.contract import UserError, unknown
-    from benchmarks.cli.progress import ConsoleReporter
+    from benchmarks.progress import ConsoleReporter
     from benchmarks.records import environment
 
     if arguments.training_steps is not None:
@@ -106,7 +120,6 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if any(record.status == "failed" for record in speed.measured) else 0
 
 
-_DTYPES = ("float32", "bfloat16")
 _IDLE = ("system", "preset", "setting", "steps", "batch", "length", "capture", "seconds", "training", "dtype", "set")
 
 

@@ -43,10 +43,10 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from baselines import registry
     from baselines.contract import Budget, Limits, TrainsSharedDecoder, UserError, silent, unknown
-    from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.planning.ignored_keys import change_recipe
     from benchmarks.planning.overrides import CliValue, convert, split_assignment
     from benchmarks.planning.run_config import gather
+    from benchmarks.progress import ConsoleReporter
     from benchmarks.records import environment
     from cosmos.io import launched
 

@@ -3,6 +3,7 @@
 Standard library only until something is fetched.
 """
 
+from benchmarks.evaluators.carrying import pack, unpack
 from benchmarks.evaluators.catalogue import MODELS, ROLES, Model, Role
 from benchmarks.evaluators.fetching import fetch
 from benchmarks.evaluators.locate import Located, check, command, find, locate_model, model_for
@@ -23,5 +24,7 @@ __all__ = [
     "find",
     "locate_model",
     "model_for",
+    "pack",
     "status",
+    "unpack",
 ]

@@ -32,10 +32,19 @@ def own_folder(name: str) -> Path:
     return cache_folder() / "evaluators" / name
 
 
+def hub_cache() -> Path:
+    """The local Hugging Face cache of what comes from the hub."""
+    return Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub"))
+
+
+def hub_root(repository: str) -> Path:
+    """Where that cache has a repository, if it has it."""
+    return hub_cache() / f"models--{repository.replace('/', '--')}"
+
+
 def hub_folder(repository: str) -> Path | None:
     """The newest snapshot of a repository in the local Hugging Face cache, or None; asks no hub."""
-    hub = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or hugging_face_home() / "hub"))
-    root = hub / f"models--{repository.replace('/', '--')}"
+    root = hub_root(repository)
     try:
         snapshot = root / "snapshots" / (root / "refs" / "main").read_text().strip()
     except OSError:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from baselines.contract import Budget, HasLikelihood
-from benchmarks.planning.plan import Plan
+from baselines.contract import HasLikelihood, Limits
+from benchmarks.planning import step_times
+from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
-from benchmarks.records.schema import LikelihoodRecord, Record, TimingRecord
+from benchmarks.records.schema import LikelihoodRecord, Record, TimingRecord, identity
 from benchmarks.timing.clock import Clock
 
 
@@ -55,9 +56,9 @@ def sentences(plan: Plan) -> Iterator[str]:
             seconds, size = seconds + cost.fit_seconds, size + cost.checkpoint_bytes
             bases.add(_RECORDS)
         elif planned.contestant.budget is not None:
-            guess, basis = _from_budget(planned.contestant.budget, planned.cell.device)
+            guess, basis = _from_budget(planned, plan.task.limits)
             seconds += guess or 0.0
-            bases.add(basis)
+            bases |= set() if guess is None else {basis}
             unknown |= {f"training {planned.cell.system}"} if guess is None else set()
     for planned in cells:
         cost = costs.get(planned.cell.system)
@@ -82,17 +83,26 @@ def sentences(plan: Plan) -> Iterator[str]:
 _RECORDS = "earlier records of this run"
 
 
-def _from_budget(budget: Budget, device: str) -> tuple[float | None, str]:
+def _from_budget(planned: PlannedCell, limits: Limits) -> tuple[float | None, str]:
     """Seconds of training, as far as the budget says, and what that rests on."""
+    budget, cell = planned.contestant.budget, planned.cell
+    assert budget is not None
     if budget.unit == "seconds":
         return budget.amount, "budgets in seconds"
     if budget.unit == "flops":
-        rate = _flops_per_second(device)
+        rate = _flops_per_second(cell.device)
         return (
             budget.amount / rate,
             f"budgets in FLOPs at {rate / 1e9:.0f} GFLOP/s, which a small matrix product reaches",
         )
-    return None, "budgets in steps, which do not say how long"
+    key = identity([cell.system, cell.recipe, cell.device, limits.source_tokens, limits.target_tokens])
+    if key not in _STEP_SECONDS:
+        _STEP_SECONDS[key] = step_times.of(planned.contestant, limits, cell.device)
+    seconds = _STEP_SECONDS[key]
+    return None if seconds is None else budget.amount * seconds, "budgets in steps, a few of which were timed"
+
+
+_STEP_SECONDS: dict[str, float | None] = {}  # by all that decides it, so that seeds and settings share it
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import tomllib
 import typing
@@ -113,6 +114,42 @@ def gather(flags: Mapping[str, Any], assignments: Sequence[str] = (), config: st
             values[key] = convert(CliValue(text) if isinstance(text, str) else text, hints[key], f"--{key}")
     changes.update(split_assignment(text) for text in assignments)
     return Choices(**values, changes=changes)
+
+
+def choose(
+    *, config: str | os.PathLike[str] | None = None, options: Mapping[str, Any] | None = None, **given: Any
+) -> Choices:
+    """Choices from values of Python, as `gather` makes them from words.
+
+    Args:
+        config: a TOML file, over whose values go those given, as far as they are not the default.
+        options: what `--set` sets, by dotted keys or nested.
+        given: field of `Choices` -> value; names may come in one text with commas.
+
+    Raises:
+        UserError: as `gather`.
+    """
+    hints, plain = typing.get_type_hints(Choices), Choices()
+    start = plain if config is None else gather({}, config=os.fspath(config))
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        elif isinstance(value, str) and typing.get_origin(hints[name]) is tuple:
+            value = CliValue(value)
+        elif typing.get_origin(hints[name]) is tuple and isinstance(value, int):
+            value = [value]
+        read = convert(value, hints[name], name)
+        if read != getattr(plain, name):
+            values[name] = read
+    changes = {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in flatten(options or {})}
+    return dataclasses.replace(start, **values, changes={**start.changes, **changes})
+
+
+def go_offline() -> None:
+    """Keep every library of this process, and of those that it starts, from looking for a network."""
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ[variable] = "1"
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -50,6 +50,14 @@ class NotMade(TypedDict):
     """An empty object: nothing was made yet."""
 
 
+class ImportedTexts(TypedDict):
+    """The file that texts from elsewhere were read from, and how many seconds all of them took, as was said."""
+
+    file: AnyText
+    sha256: str
+    seconds: Amount | None
+
+
 class QuantityVerdict(TypedDict, total=False):
     """Whether one quantity may be believed, and how many calls it rests on."""
 

@@ -33,6 +33,7 @@ from baselines.contract import UserError
 from benchmarks.records.parts import (
     DeclaredHeader,
     DocumentsDigest,
+    ImportedTexts,
     MachineDescription,
     MadeWith,
     NoiseFloorSummary,
@@ -189,6 +190,7 @@ class Header:
     dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     device: Annotated[Json, MachineDescription] = field(default_factory=dict)  # driver and clocks too where known
+    imported: Annotated[Json, ImportedTexts | NotMade] = field(default_factory=dict)  # of texts from elsewhere
     content: Json = field(default_factory=dict)  # what the source read: names, revision, hashes, where it says them
     documents: Mapping[str, Annotated[Json, DocumentsDigest]] = field(default_factory=dict)  # by split
     tokenizer: Annotated[Json, TokenizerDescription | NotMade] = field(

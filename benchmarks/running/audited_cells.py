@@ -34,7 +34,8 @@ def chosen(records: Sequence[Record], asked: str | None, run: Path) -> list[Reco
     Raises:
         UserError: none of the cells is done, or none is of that name.
     """
-    done = [record for record in records if record.header.status == "done"]
+    # Of texts from elsewhere nothing was timed here, and nothing could be made again.
+    done = [record for record in records if record.header.status == "done" and not record.header.imported]
     if not done:
         raise UserError(f"No cell of {run} is done, so there is nothing to audit.")
     if asked is not None:

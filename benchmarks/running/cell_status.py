@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from baselines.contract import UserError
 from benchmarks.planning.plan import PlannedCell
+from benchmarks.progress import ProgressReporter as ProgressReporter
 from benchmarks.records import store
 from benchmarks.records.environment import now
 from benchmarks.records.files import StoreError
@@ -20,18 +21,6 @@ from cosmos.io import launched
 from cosmos.io.files import WriteError, is_full, write_bytes
 
 ERROR = "error.txt"  # in a failed cell's folder: where it failed
-
-
-class ProgressReporter(Protocol):
-    """Who tells the user what goes on."""
-
-    def say(self, text: str) -> None:
-        """One line that stays."""
-        ...
-
-    def progress(self, stage: str, share: float, loss: float | None) -> None:
-        """How far a stage is; called often."""
-        ...
 
 
 @dataclass
@@ -82,10 +71,11 @@ class CellStatus:
     def _end(
         self, planned: PlannedCell, status: Literal["failed", "refused"], reason: str, trace: str | None, mark: bool
     ) -> None:
-        said = f"{label(planned.cell)}: {status}: {reason}"
+        folder = store.cell_folder(self.run, planned.cell.id)
+        where = f" (traceback: {folder / ERROR})" if trace is not None else ""
+        said = f"{label(planned.cell)}: {status}: {reason}{where}"
         (self.failed if status == "failed" else self.refused).append(said)
         self.voice.say(said)
-        folder = store.cell_folder(self.run, planned.cell.id)
         header = store.read_header(folder)
         if mark and header is not None:
             store.write_header(folder, dataclasses.replace(header, status=status, reason=reason, finished=now()))

@@ -128,7 +128,8 @@ def _shared(record: Record) -> dict[str, str]:
     tokenizer = (
         {"texts go through a tokenizer with the SHA-256": sha} if (sha := header.tokenizer.get("sha256")) else {}
     )
-    return {**documents, **tokenizer, "texts were timed on": str(header.device.get("name"))}
+    machine = {} if header.imported else {"texts were timed on": str(header.device.get("name"))}
+    return {**documents, **tokenizer, **machine}
 
 
 def _clash(one: StoredRun, ours: Record, other: StoredRun, theirs: Record) -> str | None:

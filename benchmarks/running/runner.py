@@ -364,10 +364,8 @@ class _RunExecution:
         if not todo:
             return
         self.remember(header)
-        self.voice.progress(f"{planned.cell.system} scoring", 0.0, None)
         with self.outcome.guarded([planned], mark=False):
-            scoring.score(self.run_folder, folder, header, self.asked, todo)
-        self.voice.progress(f"{planned.cell.system} scoring", 1.0, None)
+            scoring.score(self.run_folder, folder, header, self.asked, todo, voice=self.voice)
 
     def remember(self, header: Header) -> None:
         """Keep the texts learnt from where an earlier version of this project did not."""

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
+from benchmarks.progress import ProgressReporter, Silent, beating
 from benchmarks.records import run_texts, store
 from benchmarks.records.schema import FORM, Header, Score
+from benchmarks.running.cell_status import label
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -85,11 +87,20 @@ def _on_this_machine(name: str | None) -> RoundTrip | None:
         return None
 
 
-def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Sequence[str] | None = None) -> None:
+def score(
+    run: Path,
+    folder: Path,
+    header: Header,
+    asked: Selection,
+    metrics: Sequence[str] | None = None,
+    *,
+    voice: ProgressReporter | None = None,
+) -> None:
     """Score a cell and keep the scores by other metrics.
 
     Args:
         metrics: some of those asked for; all of them if None.
+        voice: who hears by which metric it is scored, and how far that is; nobody if None.
 
     Raises:
         UserError: samples or documents are missing or were changed, or the cache cannot be used.
@@ -100,10 +111,31 @@ def score(run: Path, folder: Path, header: Header, asked: Selection, metrics: Se
     batch = batch_of(run, folder, header, asked.device)
     names = asked.metrics if metrics is None else metrics
 
+    stage = f"scoring {label(header.cell)}"
+
     def judged(those: MetricInput) -> list[Score]:
         cache = judges.cache_folder() / _CACHE
-        return judgement.score(those, names, cache=cache, evaluators=asked.evaluators, sparing=asked.sparing)
+        return judgement.score(
+            those,
+            names,
+            cache=cache,
+            evaluators=asked.evaluators,
+            sparing=asked.sparing,
+            progress=lambda metric, share: beat.at(f"{stage} by {metric}", share),
+        )
 
+    with beating(voice or Silent(), stage) as beat:
+        _keep(folder, batch, asked, names, judged)
+
+
+def _keep(
+    folder: Path,
+    batch: MetricInput,
+    asked: Selection,
+    names: Sequence[str],
+    judged: Callable[[MetricInput], list[Score]],
+) -> None:
+    """Judge the texts of a cell, and write the scores beside those by other metrics."""
     fresh = judged(batch)
     old = {score.metric: score for score in store.read_scores(folder)}
     merged = old | {new.metric: new for new in fresh if not _spared(new, old.get(new.metric))}

@@ -14,7 +14,7 @@ from reports.columns import ScoreColumn
 from reports.legend import covered
 from reports.names import display_budget, display_metric
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
-from reports.panels import Entry, Panel
+from reports.panels import TRACKS, Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
 
 NEARLY_ONE = 0.1  # the share of distinct texts below which an entry's texts are nearly all the same
@@ -112,7 +112,7 @@ def _sameness(panel: Panel) -> list[str]:
 def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """Those of the entries that may be ranked together; the track is "" where all of the panel are of one."""
     by_track: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.elsewhere):
+    for entry in sorted(entries, key=lambda entry: TRACKS.index(entry.track)):
         by_track.setdefault(entry.track if len(panel.tracks) > 1 else "", []).append(entry)
     return by_track
 
@@ -363,13 +363,13 @@ def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapp
 
 def _scope(panel: Panel) -> str:
     """What the numbers hold for, and no further."""
-    entries = panel.trained or panel.entries
+    entries = [entry for entry in panel.trained if not entry.imported] or panel.for_scale or panel.entries
     cells = [entry.cell for entry in entries] or [panel.cell]
     devices = dict.fromkeys(_device(entry) for entry in entries)
     texts = max((len(record.samples) for entry in panel.entries for record in entry.records), default=0)
     seeds = len({record.header.cell.seed for entry in entries for record in entry.records})
     presets = listed(dict.fromkeys(cell.preset for cell in cells))
-    trained = f"preset {presets}, {counted(seeds, 'training seed')}, on " if panel.trained else "on "
+    trained = f"preset {presets}, {counted(seeds, 'training seed')}, on " if entries[0].trained else "on "
     scope = (
         f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, {trained}"
         f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."

@@ -26,6 +26,7 @@ moody = toy_contestants:Moody
 knowing = toy_contestants:Knowing
 [cosmos_bench.tasks]
 echo = toy_contestants:TASK
+parrot = toy_contestants:PARROT
 [cosmos_bench.sources]
 lines = toy_contestants:Lines
 """

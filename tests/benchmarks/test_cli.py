@@ -140,7 +140,10 @@ def test_a_run_ends_with_a_table_and_the_paths_of_the_report(command: Command, t
 def test_a_run_in_which_nothing_comes_to_its_end_says_why(command: Command, process: Command, tmp_path: Path) -> None:
     done = process(*RUN, "--system", "broken", "--out", "run", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith("failed: RuntimeError: no memory left")
+    last = done.stderr.splitlines()[-1]
+    said, _, where = last.partition(" (traceback: ")
+    assert said.endswith("failed: RuntimeError: no memory left")
+    assert (tmp_path / where.removesuffix(")")).read_text().rstrip().endswith("on this device")
     assert "Traceback" not in done.stderr
     assert command(*RUN, "--system", "fussy", "--out", "run", cwd=tmp_path).returncode == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -151,3 +152,20 @@ def test_other_shells_have_a_script(command: Command, shell: str) -> None:
 def test_an_unknown_shell_is_refused(command: Command) -> None:
     done = command("completion", "bsh")
     assert done.returncode == 2 and "did you mean bash" in done.stderr
+
+
+def test_help_says_what_holds_for_the_verb(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {}
+    for verb in ("show", "speed", "score"):
+        with pytest.raises(SystemExit):
+            command(verb, "--help")
+        said[verb] = " ".join(capsys.readouterr().out.split())
+    assert "show N samples of each cell (default: 5)" in said["show"] and "test documents" not in said["show"]
+    assert "cell for each" not in said["speed"] and "those the task names" not in said["speed"]
+    assert "of the run, likewise (default: nano)" in said["score"]
+
+
+def test_the_doctor_says_where_things_are_stored(command: Command, tmp_path: Path) -> None:
+    lines = command("doctor", "--out", str(tmp_path)).stdout.splitlines()
+    assert any(re.match(r"ok +cache +\d+ MB in .+: scores, evaluators", line) for line in lines)
+    assert any(re.match(r"ok +hub cache +\d+ MB in ", line) for line in lines)

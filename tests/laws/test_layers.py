@@ -25,8 +25,9 @@ LAYERS = {
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
-        "tested_versions", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics", "planning",
-        "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
+        "tested_versions", "progress", "records", "evaluators", "tasks", "stats", "timing", "data", "metrics",
+        "planning", "trackers", "running", "importing", "speed", "tuning", "tracking", "api", "__init__", "cli",
+        "__main__",
     ),
     "reports": (
         "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",

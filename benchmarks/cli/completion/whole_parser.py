@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from benchmarks.cli.flags import SCRIPT, BenchmarksParser
 
-_FOLDERS = ("out", "from")
-_FILES = ("config",)
+_FOLDERS = ("out", "to", "folder")
+_FILES = ("config", "texts", "requests")
 
 
 def whole_parser(shells: Sequence[str]) -> argparse.ArgumentParser:
     """All verbs in one parser, which knows what may stand behind each flag."""
     import shtab
 
-    from benchmarks.cli.main import VERBS
+    from benchmarks.cli.main import VERBS, module_of
 
     parser = argparse.ArgumentParser(prog=SCRIPT)
     parser.add_argument("--version", action="store_true", help="the version of this package")
@@ -24,7 +24,7 @@ def whole_parser(shells: Sequence[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb")
     names = _names()
     for verb in VERBS:
-        module = importlib.import_module(f"benchmarks.cli.{verb.replace('-', '_')}")
+        module = module_of(verb)
         flags = BenchmarksParser(verb, module.__doc__ or "")
         flags.add_help = False
         module.add_arguments(flags)

@@ -29,10 +29,13 @@ _WAIT_SECONDS = 60.0  # for another process that writes
 
 
 class Vectors:
-    """Vectors of texts, float32, by what made them: on disk in a folder, or in this process's memory."""
+    """Vectors of texts, float32, by what made them: on disk in a folder, or in this process's memory.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
+    `progress` hears which share of the missing ones is made.
+    """
+
+    def __init__(self, folder: Path | None = None, progress: Callable[[float], None] | None = None) -> None:
+        self._folder, self._progress = folder, progress or (lambda share: None)
 
     def of(
         self, maker: str, texts: Sequence[str], make: Callable[[list[str]], Iterable[tuple[list[str], Array]]]
@@ -50,12 +53,15 @@ class Vectors:
         if self._folder is None:
             _make_room(connection, len(keys))
         missing = sorted(set(keys) - set(_stored_vectors(connection, keys)))
+        made = 0
         for some, vectors in make(missing) if missing else ():
             rows = [
                 (keys[text], np.asarray(vector, dtype=np.float32).tobytes())
                 for text, vector in zip(some, vectors, strict=True)
             ]
             _write(connection, "insert or replace into vectors values (?, ?)", rows, self._folder)
+            made += len(some)
+            self._progress(made / len(missing))
         stored = _stored_vectors(connection, keys)
         assert len(stored) == len(keys), f"{maker} gave no vector for {len(keys) - len(stored)} texts"
         return np.stack([np.frombuffer(stored[text], dtype=np.float32) for text in texts]).astype(np.float64)

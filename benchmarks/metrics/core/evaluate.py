@@ -38,6 +38,7 @@ def score(
     cache: Path | None = None,
     evaluators: Mapping[str, str] | None = None,
     sparing: Collection[str] = (),
+    progress: Callable[[str, float], None] | None = None,
 ) -> list[Score]:
     """Score the texts of a batch, one `Score` per metric, in order. No generator is loaded.
 
@@ -46,6 +47,7 @@ def score(
             scoring that was cut short goes on and a second one is done at once; None keeps nothing.
         evaluators: role -> name or folder of the model that takes it (`benchmarks.evaluators.ROLES`).
         sparing: metrics that are not run where that would take a large model without a GPU, and no score is kept.
+        progress: hears the metric at work and the share of it that is done, 0 where that is not known.
 
     Raises:
         UserError: an unknown metric or role, a folder that is not there, or a cache that cannot be used; before any
@@ -56,8 +58,16 @@ def score(
     asked = [find(name) for name in metrics]
     models = dict(evaluators or {})
     judges.check(models)
-    scoring = _Scoring(replace(batch, vectors=Vectors(cache), memo={}), models, Scores(cache), frozenset(sparing))
-    return [scoring.score(metric) for metric in asked]
+    said = progress or (lambda name, share: None)
+    at_work = [""]  # the metric
+    vectors = Vectors(cache, lambda share: said(at_work[0], share))
+    scoring = _Scoring(replace(batch, vectors=vectors, memo={}), models, Scores(cache), frozenset(sparing))
+    scores = []
+    for metric in asked:
+        at_work[0] = metric.name
+        said(metric.name, 0.0)
+        scores.append(scoring.score(metric))
+    return scores
 
 
 def finder(

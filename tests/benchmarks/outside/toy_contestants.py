@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +26,7 @@ TASK = Task(
     sources=("lines",),
     note="made up",
 )
+PARROT = replace(TASK, name="parrot", title="Parrot: say it again, beside a floor", floors=("knowing",))
 
 
 @dataclass(frozen=True)

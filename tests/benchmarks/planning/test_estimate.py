@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from baselines.contract import Likelihood
-from benchmarks.planning import estimate
-from benchmarks.planning.plan import Plan
+from baselines.contract import Likelihood, Limits
+from benchmarks.planning import estimate, step_times
+from benchmarks.planning.plan import Plan, make
+from benchmarks.planning.run_config import gather
 from benchmarks.records import store
 from benchmarks.records.schema import LikelihoodRecord, TimingRecord
 from benchmarks.running import runner
@@ -70,3 +71,35 @@ def test_the_likelihoods_of_a_checkpoint_are_counted_once_for_all_its_cells(
         lambda plan: {"toy": dataclasses.replace(took, generate_seconds=60.0, likelihood_seconds=600.0)},
     )
     assert minutes(planned(setting="default,slow-9")) == 12.0, "two cells to generate, one checkpoint"
+
+
+def test_a_budget_in_steps_is_so_many_times_a_step_that_is_timed(
+    planned: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that ticks at each step: 10 steps of a system that says its steps, whatever their number."""
+    monkeypatch.setattr(estimate, "_STEP_SECONDS", {})
+    plan = planned(setting="fast")
+    [*_, unknown] = estimate.sentences(plan)
+    assert "training toy" in unknown and "from nothing that takes time" in [*estimate.sentences(plan)][-2]
+
+    def train(self: Any, asked: Any, workdir: Path, *, device: str, progress: Any) -> Any:
+        for step in range(asked.steps):
+            clock[0] += 100.0 if step < step_times.WARM else 1.5
+            progress("", (step + 1) / asked.steps, None)
+
+    clock = [0.0]
+    monkeypatch.setattr(step_times.Clock, "now", lambda self: clock[0])
+    monkeypatch.setattr(estimate, "_STEP_SECONDS", {})
+    system = plan.cells[0].contestant.system
+    monkeypatch.setattr(system, "train_on_random_rows", train, raising=False)
+    monkeypatch.setattr(system, "untrained", train, raising=False)
+    assert minutes(plan) == pytest.approx(10 * 1.5 / 60, abs=0.06)
+    assert "a few of which were timed" in [*estimate.sentences(plan)][1]
+
+
+@pytest.mark.parametrize("name", ["cosmos"])
+def test_real_systems_are_timed_in_all_their_stages(name: str) -> None:
+    choices = gather({"task": "detox", "system": (name,)}, [f"{name}.recipe.budget=5steps"])
+    contestant = next(p.contestant for p in make(choices, "cpu").cells if p.cell.system == name)
+    seconds = step_times.of(contestant, Limits(20, 20), "cpu")
+    assert seconds is not None and seconds > 0

@@ -190,7 +190,7 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
     assert done.returncode == 0, done.stderr
     code, torch, loaded = json.loads(done.stdout.splitlines()[-1])
     assert (code, torch) == (0, True)
-    names = {"baselines", "baselines.contract", "baselines.registry"}
+    names = {"baselines", "baselines.contract", "baselines.registry", "baselines.titles"}
     names |= {
         "cosmos",
         "cosmos.io",
@@ -254,9 +254,9 @@ def test_nothing_is_scored_before_everything_is_timed(
         order.append("generate")
         return finish(cell)
 
-    def scored(*args: Any) -> None:
+    def scored(*args: Any, **more: Any) -> None:
         order.append("score")
-        score(*args)
+        score(*args, **more)
 
     monkeypatch.setattr(CellGeneration, "finish", finished)
     monkeypatch.setattr(scoring, "score", scored)

@@ -370,3 +370,10 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / schema.FILE).write_text('{"schema":99,"kind":"ceilings"}\n')
     with pytest.raises(UserError, match="schema 99"):
         schema.read_records(tmp_path)
+
+
+def test_help_names_the_systems_that_are_measured_by_default() -> None:
+    from benchmarks.cli import speed as verb
+    from benchmarks.speed.lines import LINES
+
+    assert [line.system for line in LINES] == verb._DEFAULT.split(",")

@@ -1,0 +1,1 @@
+"""Texts that were made elsewhere: read, held against the test documents, and kept as a cell of a run."""
