@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
+from benchmarks.cli.flags import BenchmarksParser, add_cell, add_fresh, add_run_flags, add_track, choices_of
 from cosmos.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
+    add_cell(parser)
     add_fresh(parser)
     add_track(parser)
 
@@ -39,12 +40,21 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    return carry_out(choices_of(arguments), stages, fresh=arguments.fresh, track=arguments.track)
+    return carry_out(
+        choices_of(arguments), stages, fresh=arguments.fresh, track=arguments.track, cell_id=arguments.cell
+    )
 
 
-def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track: str | None = None) -> int:
-    """The same for choices that were made."""
-    from benchmarks.planning import plan
+def carry_out(
+    choices: Choices,
+    stages: tuple[Stage, ...],
+    *,
+    fresh: bool,
+    track: str | None = None,
+    cell_id: str | None = None,
+) -> int:
+    """The same for choices that were made; of one cell alone where its id is given, and then without a report."""
+    from benchmarks.planning import cell_lines, plan
     from benchmarks.trackers import names
 
     if track is not None:
@@ -58,9 +68,14 @@ def carry_out(choices: Choices, stages: tuple[Stage, ...], *, fresh: bool, track
     from benchmarks.running import runner
 
     run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    only = None if cell_id is None else [cell_lines.find(run_plan, cell_id)]
     with tracked(track, run_plan.folder, choices) as tracking:
-        outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking)
-    if "score" in stages and any(header.status == "done" for header in store.read_headers(run_plan.folder)):
+        outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking, only=only)
+    if (
+        only is None
+        and "score" in stages
+        and any(header.status == "done" for header in store.read_headers(run_plan.folder))
+    ):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         tell(sentence)

@@ -44,13 +44,19 @@ def find_device(name: str) -> str:
         UserError: the device is not there, or its name is none.
     """
     kind, _, index = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (name != kind and not (kind == "cuda" and index.isdigit())):
+    if kind not in ("auto", "cpu") and not is_cuda(name) or name != kind and kind != "cuda":
         raise unknown("device", name, ("auto", "cpu", "cuda"))
     count = 0 if kind == "cpu" else _cuda_devices()
     if kind == "cuda" and int(index or 0) >= count:
         there = f"{count} CUDA device{'s' if count != 1 else ''}"
         raise UserError(f"The device {name} is not there (found {there}); use --device cpu or --device auto.")
     return ("cuda" if count else "cpu") if kind == "auto" else name
+
+
+def is_cuda(name: str) -> bool:
+    """Whether a name is one of a CUDA device, be it on this machine or not."""
+    kind, _, index = name.partition(":")
+    return kind == "cuda" and (name == kind or index.isdigit())
 
 
 def _cuda_devices() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +21,7 @@ from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
 from benchmarks.planning import located_weights, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
-from benchmarks.records import environment, run_texts, seals, store
+from benchmarks.records import claims, environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
@@ -48,12 +49,18 @@ def run(
     *,
     fresh: bool = False,
     tracking: Tracking | None = None,
+    only: Sequence[PlannedCell] | None = None,
+    beside: str | None = None,
+    patience: float = 0.0,
 ) -> CellStatus:
     """Carry out some stages of a plan.
 
     Args:
         fresh: make again what these stages make, also where it is there.
         tracking: who is told of training curves while they are made.
+        only: the cells to be made, beside other processes that make others of the same run; None for all, alone.
+        beside: what was done on the device meanwhile, as the timing shall say.
+        patience: seconds to wait for one of these cells that another process still holds.
 
     Raises:
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
@@ -62,18 +69,32 @@ def run(
     from benchmarks.metrics.core import selection
 
     store.prepare(plan.folder)
-    with locked(plan.folder):
+    claim = locked(plan.folder) if only is None else claims.some_cells(plan.folder, (p.cell.id for p in only), patience)
+    with claim:
         described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
         asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _RunExecution(plan, voice, stages, asked, fresh, tracking)
+        part = plan if only is None else dataclasses.replace(plan, cells=tuple(only))
+        sweep = _RunExecution(part, voice, stages, asked, fresh, tracking, shares=only is not None, beside=beside)
         sweep.check()
         sweep.remove()
-        store.write_plan(plan.folder, described)
-        for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
+        if only is None:
+            store.write_plan(plan.folder, described)
+        else:
+            _add_to_plan(plan)
+        for sentence in (f"run folder: {plan.folder}", unequal_budgets(part)):
             if sentence is not None:
                 voice.say(sentence)
         sweep.run()
     return sweep.outcome
+
+
+def _add_to_plan(plan: Plan) -> None:
+    """Write the plan of all cells beside processes that do the same; one that says so already is left as it is."""
+    with claims.plan_of(plan.folder):
+        stored = store.read_plan(plan.folder)
+        described = plan_file.join(stored, plan_file.describe(plan), plan.folder)
+        if described != stored:
+            store.write_plan(plan.folder, described)
 
 
 class _RunExecution:
@@ -87,7 +108,11 @@ class _RunExecution:
         asked: Selection,
         fresh: bool,
         tracking: Tracking | None,
+        *,
+        shares: bool,
+        beside: str | None,
     ) -> None:
+        self.shares, self.beside = shares, beside
         self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
         self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
@@ -143,7 +168,7 @@ class _RunExecution:
             if any(map(self.to_fit, self.groups())):
                 check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
             digests |= self.corpus_digests
-        headers = reuse.headers_of(self.run_folder)
+        headers = self.headers()
         if self.trains_again:
             reuse.check_shared(self.run_folder, self.plan.cells, headers)
             made_again = {planned.cell.id for planned in self.plan.cells}
@@ -161,6 +186,11 @@ class _RunExecution:
                 probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
+
+    def headers(self) -> list[Header]:
+        """What the run has; a command for some cells reads no others, of which there may be ten thousand."""
+        own = [planned.cell.id for planned in self.plan.cells] if self.shares and not self.trains_again else None
+        return reuse.headers_of(self.run_folder, own)
 
     @property
     def trains_again(self) -> bool:
@@ -226,7 +256,8 @@ class _RunExecution:
         for planned in group:
             self.begin(planned)
         fitted = False
-        with self.outcome.guarded(group):
+        alone = claims.training(self.run_folder, group[0].cell.checkpoint_id, self.voice.say)
+        with self.outcome.guarded(group), alone if self.shares else nullcontext():
             self.fit(group[0])
             fitted = True
         if fitted and "generate" in self.stages:
@@ -312,6 +343,8 @@ class _RunExecution:
         assert header is not None
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
+        if self.beside is not None:
+            verdict = verdicts.doubted(verdict, self.beside)
         verdict = probing.joined(verdict, seat.probed)
         store.write_header(
             folder,
