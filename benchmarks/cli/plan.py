@@ -18,7 +18,6 @@ from baselines.contract import unknown
 from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of
 from cosmos.io.terminal import say
 
-
 FORMATS = ("text", "jsonl")
 
 

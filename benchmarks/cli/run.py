@@ -7,6 +7,7 @@ floors and its reference are part of every run.
 examples:
   python -m benchmarks run --task detox
   python -m benchmarks run --task detox --system cosmos,mdlm --steps 8,32 --seeds 3 --out runs/steps
+  python -m benchmarks run --task detox --preset small --seeds 3 --engine ray --address 10.0.0.1:6379
   python -m benchmarks run --task detox --set data.train=500 --set budget=100steps --limit 50 --out runs/quick
 """
 
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.cli.engine import add_engine, chosen, device_of
 from benchmarks.cli.flags import BenchmarksParser, add_cell, add_fresh, add_run_flags, add_track, choices_of
 from cosmos.io.terminal import say, tell
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
     add_cell(parser)
+    add_engine(parser)
     add_fresh(parser)
     add_track(parser)
 
@@ -40,42 +43,38 @@ def main(arguments: argparse.Namespace) -> int:
 
 def execute(arguments: argparse.Namespace, stages: tuple[Stage, ...]) -> int:
     """Carry out some stages of the plan a command line describes, and report if scoring was among them."""
-    return carry_out(
-        choices_of(arguments), stages, fresh=arguments.fresh, track=arguments.track, cell_id=arguments.cell
-    )
+    return carry_out(choices_of(arguments), stages, arguments)
 
 
-def carry_out(
-    choices: Choices,
-    stages: tuple[Stage, ...],
-    *,
-    fresh: bool,
-    track: str | None = None,
-    cell_id: str | None = None,
-) -> int:
-    """The same for choices that were made; of one cell alone where its id is given, and then without a report."""
+def carry_out(choices: Choices, stages: tuple[Stage, ...], arguments: argparse.Namespace) -> int:
+    """The same for choices that were made.
+
+    Of one cell alone where the arguments name one, and then without a report; by the engine that they name, if any.
+    """
     from benchmarks.planning import cell_lines, plan
     from benchmarks.trackers import names
 
+    fresh, track, cell_id = arguments.fresh, arguments.track, getattr(arguments, "cell", None)
     if track is not None:
         names.check(track)
 
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
+    engine = chosen(arguments) if hasattr(arguments, "engine") else None
 
     from benchmarks.cli.progress import ConsoleReporter
     from benchmarks.records import environment, store
     from benchmarks.running import runner
 
-    run_plan = plan.make(choices, environment.find_device(choices.device), source)
+    find_device = environment.find_device if engine is None else device_of
+    run_plan = plan.make(choices, find_device(choices.device), source)
     only = None if cell_id is None else [cell_lines.find(run_plan, cell_id)]
     with tracked(track, run_plan.folder, choices) as tracking:
-        outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking, only=only)
-    if (
-        only is None
-        and "score" in stages
-        and any(header.status == "done" for header in store.read_headers(run_plan.folder))
-    ):
+        if engine is not None:
+            outcome = engine(run_plan, ConsoleReporter(), stages, fresh)
+        else:
+            outcome = runner.run(run_plan, ConsoleReporter(), stages, fresh=fresh, tracking=tracking, only=only)
+    if only is None and "score" in stages and any(h.status == "done" for h in store.read_headers(run_plan.folder)):
         show_report(run_plan.folder)
     for sentence in (*outcome.failed, *outcome.refused):
         tell(sentence)

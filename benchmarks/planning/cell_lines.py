@@ -27,8 +27,8 @@ def find(plan: Plan, typed: str) -> PlannedCell:
         raise UserError(f"--cell takes at least the first {_SHORTEST} digits of a cell's id, not '{typed}'.")
     if not found:
         raise UserError(
-            f"No cell of these flags has the id {typed}; `plan` with the same flags shows those there are (the device is "
-            "one of the flags)."
+            f"No cell of these flags has the id {typed}; `plan` with the same flags shows those there are (--device is "
+            "one of them)."
         )
     if len(found) > 1:
         raise UserError(f"{len(found)} cells have ids that begin with {typed}; give more digits.")
@@ -39,8 +39,9 @@ def lines(plan: Plan) -> Iterator[Json]:
     """What is to be known of each cell by who runs it.
 
     `commands` has one for each stage and `run` for all of them; all are for the folder in which `plan` was called. A
-    checkpoint is trained once: `needs.after` is the cell whose `fit` or `run` is to come to its end before, None for the
-    first cell of each checkpoint. `seconds` and `bytes` are those of earlier records of this run, null where none is.
+    checkpoint is trained once: `needs.after` is the cell whose `fit` or `run` is to come to its end before, None for
+    the first cell of each checkpoint. `seconds` and `bytes` are those of earlier records of this run, null where there
+    is none.
     """
     costs = estimate.measured(plan)
     first: dict[str, str] = {}

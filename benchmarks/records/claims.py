@@ -1,8 +1,8 @@
 """Several processes in one run folder: each holds the cells it makes, and a checkpoint only while it is trained.
 
 A command for a whole run has the folder to itself (`benchmarks.records.files.locked`); commands for single cells share
-it, on one machine or on several that see the same folder. Every claim is a lock of the operating system, so it ends with
-its process, however that ends.
+it, on one machine or on several that see the same folder. Every claim is a lock of the operating system, so it ends
+with its process, however that ends.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def some_cells(run: Path, cell_ids: Iterable[str], patience: float = 0.0) -> Ite
     with ExitStack() as held:
         if not held.enter_context(_lock(run / ".lock", shared=True)):
             raise UserError(
-                f"{run} is being written by {_holder(run / '.lock.owner')}; wait until it ends, or choose another folder "
-                "with --out."
+                f"{run} is being written by {_holder(run / '.lock.owner')}; wait until it ends, or choose another "
+                "folder with --out."
             )
         for cell_id in sorted(cell_ids):
             path = run / FOLDER / cell_id
             if not held.enter_context(_lock(path, patience=patience)):
                 raise UserError(
-                    f"The cell {cell_id} in {run} is being made by {_holder(path)}; wait until it ends, or choose another "
-                    "folder with --out."
+                    f"The cell {cell_id} in {run} is being made by {_holder(path)}; wait until it ends, or choose "
+                    "another folder with --out."
                 )
         yield
 
@@ -115,8 +115,8 @@ def _try(handle: int, how: int, path: Path) -> bool:
         return False
     except OSError as error:
         raise UserError(
-            f"The file system of {path.parent.parent} has no locks ({error.strerror or error}), so single cells cannot be "
-            "made in it by several processes; give each a folder of its own with --out, and merge them."
+            f"The file system of {path.parent.parent} has no locks ({error.strerror or error}), so single cells cannot "
+            "be made in it by several processes; give each a folder of its own with --out, and merge them."
         ) from error
     return True
 

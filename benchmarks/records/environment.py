@@ -44,7 +44,7 @@ def find_device(name: str) -> str:
         UserError: the device is not there, or its name is none.
     """
     kind, _, index = name.partition(":")
-    if kind not in ("auto", "cpu") and not is_cuda(name) or name != kind and kind != "cuda":
+    if name not in ("auto", "cpu") and not is_cuda(name):
         raise unknown("device", name, ("auto", "cpu", "cuda"))
     count = 0 if kind == "cpu" else _cuda_devices()
     if kind == "cuda" and int(index or 0) >= count:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from baselines.contract import (
     BringsTokenizer,
@@ -31,9 +31,6 @@ from benchmarks.timing import verdict as verdicts
 from benchmarks.trackers.tracking import Tracking, followed
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
-
-if TYPE_CHECKING:
-    from benchmarks.metrics.core.selection import Selection
 
 Stage = Literal["fit", "generate", "score"]
 
@@ -66,35 +63,24 @@ def run(
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
             checkpoint in it is damaged; or, later, the disk is full.
     """
-    from benchmarks.metrics.core import selection
-
     store.prepare(plan.folder)
     claim = locked(plan.folder) if only is None else claims.some_cells(plan.folder, (p.cell.id for p in only), patience)
     with claim:
-        described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
-        asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
         part = plan if only is None else dataclasses.replace(plan, cells=tuple(only))
-        sweep = _RunExecution(part, voice, stages, asked, fresh, tracking, shares=only is not None, beside=beside)
-        sweep.check()
-        sweep.remove()
-        if only is None:
-            store.write_plan(plan.folder, described)
-        else:
-            _add_to_plan(plan)
-        for sentence in (f"run folder: {plan.folder}", unequal_budgets(part)):
-            if sentence is not None:
-                voice.say(sentence)
+        sweep = _RunExecution(part, voice, stages, fresh, tracking, shares=only is not None, beside=beside)
+        sweep.prepare(plan)
         sweep.run()
     return sweep.outcome
 
 
-def _add_to_plan(plan: Plan) -> None:
-    """Write the plan of all cells beside processes that do the same; one that says so already is left as it is."""
-    with claims.plan_of(plan.folder):
-        stored = store.read_plan(plan.folder)
-        described = plan_file.join(stored, plan_file.describe(plan), plan.folder)
-        if described != stored:
-            store.write_plan(plan.folder, described)
+def prepare(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], *, fresh: bool) -> None:
+    """All that `run` does before the first cell, for who has the cells made by other processes, perhaps elsewhere.
+
+    Raises:
+        UserError: as `run`, before anything is loaded.
+    """
+    with claims.some_cells(plan.folder, (planned.cell.id for planned in plan.cells)):
+        _RunExecution(plan, voice, stages, fresh, None, shares=True, beside=None).prepare(plan, elsewhere=True)
 
 
 class _RunExecution:
@@ -105,7 +91,6 @@ class _RunExecution:
         plan: Plan,
         voice: ProgressReporter,
         stages: Sequence[Stage],
-        asked: Selection,
         fresh: bool,
         tracking: Tracking | None,
         *,
@@ -113,10 +98,31 @@ class _RunExecution:
         beside: str | None,
     ) -> None:
         self.shares, self.beside = shares, beside
-        self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
+        self.plan, self.voice, self.stages, self.fresh = plan, voice, stages, fresh
         self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
         self.to_generate: list[Sequence[PlannedCell]] = []
+
+    def prepare(self, whole: Plan, *, elsewhere: bool = False) -> None:
+        """Check everything, delete what is to be made again, and write the plan of the whole run.
+
+        Args:
+            elsewhere: whether the cells are made on other machines than this one.
+        """
+        from benchmarks.metrics.core import selection
+
+        described = plan_file.join(store.read_plan(self.run_folder), plan_file.describe(whole), self.run_folder)
+        self.asked = selection.select(whole.choices.metric, whole.task.metrics, described["evaluators"])
+        self.check(elsewhere)
+        self.remove()
+        with claims.plan_of(self.run_folder) if self.shares else nullcontext():  # others may have added cells meanwhile
+            stored = store.read_plan(self.run_folder)
+            described = plan_file.join(stored, plan_file.describe(whole), self.run_folder)
+            if described != stored:
+                store.write_plan(self.run_folder, described)
+        for sentence in (f"run folder: {self.run_folder}", unequal_budgets(self.plan)):
+            if sentence is not None:
+                self.voice.say(sentence)
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -147,7 +153,7 @@ class _RunExecution:
     def folder(self, cell: Cell) -> Path:
         return store.cell_folder(self.run_folder, cell.id)
 
-    def check(self) -> None:
+    def check(self, elsewhere: bool) -> None:
         """Refuse what cannot work, before anything heavy is loaded."""
         for planned in self.plan.cells:
             if issubclass(planned.contestant.system, NeedsTrueDistribution) and not isinstance(
@@ -182,7 +188,7 @@ class _RunExecution:
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
-            if used:
+            if used and not elsewhere:
                 probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)

@@ -97,7 +97,7 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", missing)
-    with pytest.raises(UserError, match="has no locks .*merge them"), claims.some_cells(tmp_path, ["a"]):
+    with pytest.raises(UserError, match=r"has no locks .*merge them"), claims.some_cells(tmp_path, ["a"]):
         pytest.fail("nothing was held")
 
 
