@@ -41,13 +41,29 @@ def some_cells(run: Path, cell_ids: Iterable[str], patience: float = 0.0) -> Ite
                 "folder with --out."
             )
         for cell_id in sorted(cell_ids):
-            path = run / FOLDER / cell_id
-            if not held.enter_context(_lock(path, patience=patience)):
-                raise UserError(
-                    f"The cell {cell_id} in {run} is being made by {_holder(path)}; wait until it ends, or choose "
-                    "another folder with --out."
-                )
+            if not held.enter_context(_lock(run / FOLDER / cell_id, patience=patience)):
+                raise _made_by_another(run, cell_id)
         yield
+
+
+def check_idle(run: Path, cell_ids: Iterable[str]) -> None:
+    """See that nobody makes some cells now: a launch may have more of them than a process can hold files open.
+
+    Raises:
+        UserError: somebody does.
+    """
+    for cell_id in cell_ids:
+        if (run / FOLDER / cell_id).exists():
+            with _lock(run / FOLDER / cell_id) as held:
+                if not held:
+                    raise _made_by_another(run, cell_id)
+
+
+def _made_by_another(run: Path, cell_id: str) -> UserError:
+    return UserError(
+        f"The cell {cell_id} in {run} is being made by {_holder(run / FOLDER / cell_id)}; wait until it ends, or choose "
+        "another folder with --out."
+    )
 
 
 @contextmanager

@@ -79,7 +79,8 @@ def prepare(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], *, fre
     Raises:
         UserError: as `run`, before anything is loaded.
     """
-    with claims.some_cells(plan.folder, (planned.cell.id for planned in plan.cells)):
+    claims.check_idle(plan.folder, (planned.cell.id for planned in plan.cells))
+    with claims.some_cells(plan.folder, ()):
         _RunExecution(plan, voice, stages, fresh, None, shares=True, beside=None).prepare(plan, elsewhere=True)
 
 

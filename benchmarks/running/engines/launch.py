@@ -174,7 +174,7 @@ class _Launch:
             return
         for planned in work.cells:
             header = store.read_header(store.cell_folder(self.plan.folder, planned.cell.id))
-            if work.stage != "score" and (header is None or header.status == "started"):
+            if work.stage != "score" and header is not None and header.status == "started":
                 with CellStatus(self.plan.folder, _Silent()).guarded([planned]):  # which no worker could write
                     raise RuntimeError(said)
         self.end(work, f"{said}; {MOST_TRIES} tries, log: {log}", self.outcome.failed)

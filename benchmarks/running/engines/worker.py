@@ -123,10 +123,13 @@ def _plan(choices: bytes, run: Path, device: str) -> plans.Plan:
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
     """With so many threads; None for as many as the libraries take by themselves."""
+    if count is None:
+        yield
+        return
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(before if count is None else count)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

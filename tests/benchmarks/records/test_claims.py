@@ -46,6 +46,8 @@ def test_cells_of_one_run_are_held_by_several_processes_each_by_one(tmp_path: Pa
             pass
         with pytest.raises(UserError, match=f"cell b .* process {other.pid} on "), claims.some_cells(tmp_path, "cb"):
             pytest.fail("two processes hold one cell")
+        with pytest.raises(UserError, match=f"cell a .* process {other.pid} on "):
+            claims.check_idle(tmp_path, ["c", "a"])
         with pytest.raises(UserError, match="is being written by another process"), locked(tmp_path):
             pytest.fail("one has the whole run, and another a cell of it")
         other.kill()
