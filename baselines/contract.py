@@ -117,6 +117,8 @@ class System(Protocol):
             (without a source, all but those that have one text for all seeds: `DeclaresOneText`).
         other_settings: the same for what is run only when it is named; may be left out.
         trained: False for systems that learn nothing worth a checkpoint (the floors).
+        title: what people call it, in reports and figures; left out, its name made readable (`baselines.titles`).
+        setting_titles: the same of settings, by their names.
         method: the method that the system is a variant of, such as "cosmos" of `cosmos-8`; left out, its own name.
         no_likelihood: why a text has no likelihood that could be computed (`HasLikelihood`); may be left out.
 

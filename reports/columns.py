@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from benchmarks.records.schema import Direction, Signature, difference
 from benchmarks.stats import FEWEST, Interval, SeedVariance, mean_intervals, over_seeds, with_seeds
+from reports.names import display_metric
 from reports.quantities import LEVEL, Quantity
 
 Row = Mapping[str, Any]
@@ -39,7 +41,8 @@ class EntryScore:
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """One metric under one signature; its title has a letter where the metric has several signatures."""
+    """One metric under one signature; its title, which is for people and which no other column has, ends in a letter
+    where the metric has several signatures."""
 
     metric: str
     title: str
@@ -57,6 +60,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
     """
     columns: list[ScoreColumn] = []
     splits: list[str] = []
+    titles = _titles(scores)
     order = scores.groupby("metric", sort=False)["position"].min().sort_values(kind="stable")
     for metric in order.index:
         rows = scores[scores["metric"] == metric]
@@ -64,7 +68,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
         signatures: list[Signature] = list({str(s): s for s in (judged if len(judged) else rows)["signature"]}.values())
         if len(signatures) > 1:
             splits.append(
-                f"{metric} was judged in {len(signatures)} ways that must not be compared, by column: "
+                f"{titles[metric]} was judged in {len(signatures)} ways that must not be compared, by column: "
                 f"{difference(signatures)}."
             )
         for number, signature in enumerate(signatures):
@@ -74,7 +78,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
             columns.append(
                 ScoreColumn(
                     metric=str(metric),
-                    title=f"{metric}{letter}",
+                    title=f"{titles[metric]}{letter}",
                     direction=here["direction"].iloc[0],
                     signature=signature,
                     scores=_entry_scores(_by_entry(here)),
@@ -83,6 +87,16 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                 )
             )
     return tuple(columns), tuple(splits)
+
+
+def _titles(scores: pd.DataFrame) -> dict[str, str]:
+    """What each metric is called, as the latest record that says so has it; its name too where two are called alike."""
+    said: dict[str, str] = {}
+    for metric, title in zip(scores["metric"], scores["title"], strict=True):
+        said[metric] = title or said.get(metric, "")
+    titles = {metric: display_metric(metric, title) for metric, title in said.items()}
+    often = Counter(titles.values())
+    return {metric: title if often[title] == 1 else f"{title} [{metric}]" for metric, title in titles.items()}
 
 
 def _by_entry(scores: pd.DataFrame) -> dict[str, list[Row]]:

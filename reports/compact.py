@@ -25,7 +25,7 @@ def _panel(section: Section, line_width: int) -> str:
     glanced = {column.title for column in glance.columns}
     rest = [index for index, column in enumerate(scores.columns) if column.title not in glanced]
     lines = [_clipped(section.title, line_width)]
-    names = [_name(row.title, row.detail) for block in glance.blocks for row in block.rows]
+    names = [row.short for block in glance.blocks for row in block.rows]
     widest = min(max(map(len, ["system", *names])), max(16, line_width // 3))
     # Every column is (head, texts by row); the glance first, then the other scores.
     quality = _quality(glance, line_width - widest)
@@ -77,10 +77,6 @@ def _quality(glance: Table, line_width: int) -> list[list[str]]:
         if sum(2 + size for size in sizes) <= line_width:
             return [[text.rjust(size) for text in column] for column, size in zip(columns, sizes, strict=True)]
     return []
-
-
-def _name(title: str, detail: str) -> str:
-    return f"{title} {detail}".strip()
 
 
 def _column(table: Table, index: int, interval: bool) -> list[str]:

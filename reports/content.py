@@ -17,6 +17,7 @@ from reports.curves.equal import on_equal_terms
 from reports.findings import summarise
 from reports.front import shares_on_front
 from reports.legend import legend
+from reports.names import display_system
 from reports.numbers import counted, listed
 from reports.panels import Panel, panels
 from reports.significance import ColumnMarks, judge
@@ -76,7 +77,7 @@ def build(run_folder: Path, out: Path) -> Report:
     """
     run = read_run(run_folder)
     if not any(record.header.status == "done" for record in run.records):
-        why = next((f" ({r.header.cell.system}: {r.header.reason})" for r in run.records if r.header.reason), "")
+        why = next((f" ({display_system(r.header)}: {r.header.reason})" for r in run.records if r.header.reason), "")
         raise UserError(f"No cell of {run_folder} is done{why}; run the same command again and then make the report.")
     task = provenance.task_of(run)
     sections_of = panels(run.records, task.get("headline") or (), provenance.floors_of(run))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.stats import FEWEST, dominated_by, mean_interval, ratio_interval
 from reports.columns import ScoreColumn
 from reports.legend import covered
+from reports.names import display_metric
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
@@ -49,9 +50,11 @@ def _stand_in(panel: Panel, column: ScoreColumn) -> list[str]:
         return []
     if column.metric in panel.headlines:
         skipped = panel.headlines[: panel.headlines.index(column.metric)]
-        return [f"No trained entry has a value of {listed(skipped)}, so {column.title} is the headline."]
+        told = listed(display_metric(name) for name in skipped)
+        return [f"No trained entry has a value of {told}, so {column.title} is the headline."]
+    told = listed(display_metric(name) for name in panel.headlines)
     return [
-        f"No headline score of the task ({listed(panel.headlines)}) has a value here; {column.title} stands in for it "
+        f"No headline score of the task ({told}) has a value here; {column.title} stands in for it "
         "and does not sum up quality."
     ]
 
@@ -60,7 +63,8 @@ def _caution(column: ScoreColumn) -> list[str]:
     """What a headline says that misleads alone, and what must be read with it."""
     if not column.companions:
         return []
-    return [f"{column.title} is not to be read without {listed(column.companions)}. {column.summary}".strip()]
+    beside = listed(display_metric(name) for name in column.companions)
+    return [f"{column.title} is not to be read without {beside}. {column.summary}".strip()]
 
 
 def _value(column: ScoreColumn, entry: Entry) -> float | None:
@@ -272,7 +276,7 @@ def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
         low, high = limits.low, limits.high
     calls = _calls(entry)
     share = percent(sum(above) / sum(below))
-    return f"{share} [{percent(low)}, {percent(high)}] with {calls} ({entry.setting})"
+    return f"{share} [{percent(low)}, {percent(high)}] with {calls} ({entry.setting_title})"
 
 
 def _untested(panel: Panel, column: ScoreColumn, entries: Sequence[Entry]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.stats import FEWEST
 from reports.columns import EntryScore
+from reports.names import display_system, entry_name
 from reports.numbers import NOTHING, listed
 from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL
@@ -105,15 +106,18 @@ def _tuned(panel: Panel) -> tuple[str, ...]:
         for system, header in entries.items()
         if system in TUNED and header.cell.preset == "nano" and f"--set {system}.recipe." not in header.command
     ]
+    called = {system: entry_name(display_system(header)) for system, header in entries.items()}
     others = [system for system in entries if system not in tuned]
     lines = []
     if tuned:
+        named = listed(called[system] for system in tuned)
         lines.append(
-            f"Learning rate, batch and dropout of {listed(tuned)} come from one protocol, on detoxification documents "
+            f"Learning rate, batch and dropout of {named} come from one protocol, on detoxification documents "
             "that no run is scored on (docs/tuning.md: what was tried of whom, and what is left)."
         )
     if others:
-        lines.append(f"Those of {listed(others)} were not tuned by it: they follow papers, a few trials, or this run.")
+        named = listed(called[system] for system in others)
+        lines.append(f"Those of {named} were not tuned by it: they follow papers, a few trials, or this run.")
     return tuple(lines)
 
 
@@ -153,8 +157,8 @@ def _without_interval(score: EntryScore) -> bool:
 
 def _for_scale(panel: Panel) -> str:
     """Who was not trained here, and who of them is a floor, as the beginning of a sentence."""
-    floors = list(dict.fromkeys(entry.system for entry in panel.floors))
-    others = list(dict.fromkeys(entry.system for entry in panel.for_scale if entry.system not in floors))
+    floors = list(dict.fromkeys(entry.title for entry in panel.floors))
+    others = list(dict.fromkeys(entry.title for entry in panel.for_scale if entry.title not in floors))
     named = [f"the floors {listed(floors)}"] if floors else []
     if others:
         named.append(f"{listed(others)}, which {'is' if len(others) == 1 else 'are'} none of the floors")
@@ -257,8 +261,8 @@ def _judged_by_its_own(panel: Panel) -> tuple[str, ...]:
 def _called(panel: Panel, entries: Sequence[Entry]) -> list[str]:
     """The systems of these entries, but the entries themselves where a system has others too."""
     keys = {entry.key for entry in entries}
-    split = {entry.system for entry in panel.trained if entry.key not in keys}
-    return list(dict.fromkeys(entry.name if entry.system in split else entry.system for entry in entries))
+    split = {entry.title for entry in panel.trained if entry.key not in keys}
+    return list(dict.fromkeys(entry.name if entry.title in split else entry_name(entry.title) for entry in entries))
 
 
 def _percent(share: float) -> str:

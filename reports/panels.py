@@ -6,8 +6,9 @@ that were asked the same, on the same documents: only they are compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pandas as pd
 from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports.columns import ScoreColumn, score_columns
+from reports.names import display_setting, display_system, entry_name, short_names
 from reports.quantities import Quantity, latency, mean, throughput
 
 TRIVIAL = (
@@ -48,6 +50,9 @@ class Entry:
     train_seconds: Quantity
     train_flops: Quantity
     tags: tuple[str, ...] = ()  # what besides system and setting tells it from the others: preset, device ...
+    title: str = ""  # what people call the system, such as "Cosmos, 16 latents"
+    setting_title: str = ""  # and the setting, such as "20 steps"; "" where there is nothing to set
+    short: str = ""  # its name in a figure, without what the entries of its method share
 
     @property
     def cell(self) -> Cell:
@@ -125,8 +130,13 @@ class Entry:
     @property
     def name(self) -> str:
         """What the entry is called in a sentence."""
-        details = ", ".join(part for part in (self.setting, *self.tags) if part)
-        return f"{self.system} ({details})" if details else self.system
+        return entry_name(self.title, self.setting_title, *self.tags)
+
+    @property
+    def detail(self) -> str:
+        """What stands beside its title in a table."""
+        seeds = (f"{len(self.records)} seeds",) if len(self.records) > 1 else ()
+        return ", ".join(part for part in (self.setting_title, *self.tags, *seeds) if part)
 
 
 @dataclass(frozen=True)
@@ -215,7 +225,7 @@ def _panel(records: Sequence[Record], headlines: tuple[str, ...], trivial: tuple
     entries.sort(key=lambda entry: systems.index(entry.system))
     columns, splits = score_columns(dataframes.scores(done))
     missing = tuple(record for record in records if record.header.status != "done")
-    return Panel(tuple(_tagged(entries)), columns, missing, headlines, splits, trivial)
+    return Panel(tuple(_shortened(_tagged(entries))), columns, missing, headlines, splits, trivial)
 
 
 def _entry(
@@ -233,6 +243,8 @@ def _entry(
     return Entry(
         key=key,
         system=cell.system,
+        title=display_system(ordered[-1].header),
+        setting_title=display_setting(ordered[-1].header),
         setting="" if plain else cell.setting,
         trained=bool(own["networks"].max() > 0),
         records=ordered,
@@ -273,8 +285,25 @@ def _tagged(entries: Sequence[Entry]) -> list[Entry]:
         entry.key: [templates.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
         for entry in entries
     }
-    names = [(entry.system, entry.setting, *tags[entry.key]) for entry in entries]
-    for entry, name in zip(entries, names, strict=True):
-        if names.count(name) > 1:  # another recipe or other values of the setting, too long for a label
-            tags[entry.key].append(f"configuration {entry.key[:6]}")
-    return [Entry(**{**vars(entry), "tags": tuple(tags[entry.key])}) for entry in entries]
+    for told_apart in (_identifiers, _configuration):  # by names, or else by the hash of what is too long for a label
+        names = [(entry.title, entry.setting_title, *tags[entry.key]) for entry in entries]
+        for name in [name for name, count in Counter(names).items() if count > 1]:
+            alike = [entry for entry, other in zip(entries, names, strict=True) if other == name]
+            if len({told_apart(entry) for entry in alike}) > 1:
+                for entry in alike:
+                    tags[entry.key].append(told_apart(entry))
+    return [replace(entry, tags=tuple(tags[entry.key])) for entry in entries]
+
+
+def _identifiers(entry: Entry) -> str:
+    return f"{entry.system} {entry.setting}".strip()
+
+
+def _configuration(entry: Entry) -> str:
+    return f"configuration {entry.key[:6]}"
+
+
+def _shortened(entries: Sequence[Entry]) -> list[Entry]:
+    """With their names for figures."""
+    short = short_names({entry.key: (entry.title, entry.setting_title, *entry.tags) for entry in entries})
+    return [replace(entry, short=short[entry.key]) for entry in entries]

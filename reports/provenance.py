@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.records.dataframes import Run, documents_hash
 from benchmarks.records.schema import Header, Json, Record
+from reports.names import display_setting, display_system, entry_name
 from reports.numbers import counted
 from reports.panels import TRIVIAL, Entry, Panel
 
@@ -69,7 +70,7 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Not here", _left_out(run)),
         Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
         Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
-        Fact("Budgets", tuple(dict.fromkeys(f"{entry.system}: {entry.cell.budget}" for entry in trained))),
+        Fact("Budgets", tuple(dict.fromkeys(f"{entry.title}: {entry.cell.budget}" for entry in trained))),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
         Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),
@@ -99,7 +100,7 @@ def missing(records: Iterable[Record]) -> tuple[Missing, ...]:
     return tuple(
         Missing(
             header.cell.id,
-            f"{header.cell.system} ({header.cell.setting})",
+            entry_name(display_system(header), display_setting(header)),
             header.cell.seed,
             {"started": "unfinished"}.get(header.status, header.status),
             header.reason
@@ -233,7 +234,7 @@ def _tokenizer(header: Header) -> str:
 def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
     for entry in entries:
         if "own" in (about := entry.records[0].header.tokenizer):
-            yield f"{entry.system}: {about['own']}"
+            yield f"{entry.title}: {about['own']}"
 
 
 def _flat(values: Mapping[str, object]) -> str:

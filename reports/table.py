@@ -43,12 +43,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from."""
+    """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from; `short` is both
+    where there is little room."""
 
     title: str
     detail: str
     cell_id: str
     cells: tuple[TableCell, ...]
+    short: str = ""
 
 
 @dataclass(frozen=True)

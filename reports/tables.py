@@ -11,6 +11,7 @@ from functools import partial
 from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
 from reports.legend import SPEED_COVERED, covered, first_stage_note, scores_covered
+from reports.names import display_metric
 from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
@@ -138,7 +139,7 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
     cells = [score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
-    said = {column.metric: column.summary for column in told if column.summary}
+    said = {column.title: column.summary for column in told if column.summary}
     meanings = (f"{metric}: {summary}" for metric, summary in said.items())
     remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
     return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
@@ -184,7 +185,9 @@ def before_and_after(panel: Panel, suffix: str = "") -> Table | None:
     by_metric: dict[str, list[Score]] = {}
     for score in record.as_written:
         by_metric.setdefault(score.metric, []).append(score)
-    columns = tuple(Column(metric, "", before.direction) for metric, (before, _) in by_metric.items())
+    columns = tuple(
+        Column(display_metric(metric, before.title), "", before.direction) for metric, (before, _) in by_metric.items()
+    )
     rows = []
     for place, title in enumerate(("reference as written", "reference through the tokenizer")):
         cells = []
@@ -224,17 +227,12 @@ def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[Row
 
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
-            Row(entry.system, _detail(entry), entry.cell.id, tuple(column[entry.key] for column in cells))
+            Row(entry.title, entry.detail, entry.cell.id, tuple(column[entry.key] for column in cells), entry.short)
             for entry in entries
         )
 
     tracks = tuple(RowGroup(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
     return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale)),) if panel.for_scale else ()))
-
-
-def _detail(entry: Entry) -> str:
-    seeds = (f"{len(entry.records)} seeds",) if len(entry.records) > 1 else ()
-    return ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
 
 
 def _power(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from baselines import registry
 from baselines.contract import Budget, Document, System, UserError, ValidatesSetting, unknown
+from baselines.titles import setting_title, system_title
 from benchmarks import tasks
 from benchmarks.data import source as sources
 from benchmarks.data.source import HasAuxiliaryTexts, Source
@@ -43,6 +44,14 @@ class Contestant:
     settings: Mapping[str, Any]
     method: str
     external_weights: tuple[str, ...]
+
+    def titles(self, cell: Cell) -> dict[str, str]:
+        """What people call the system, and the setting of one of its cells."""
+        declared = getattr(self.system, "title", None), getattr(self.system, "setting_titles", None)
+        return {
+            "system": system_title(self.name, cell.recipe, declared[0]),
+            "setting": setting_title(self.name, cell.setting, cell.setting_values, declared[1]),
+        }
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from benchmarks.records.schema import Json, Record, identity
 TEST_SPLIT = "test"
 SCORE_COLUMNS = (
     *("id", "entry", "seed", "training", "position", "metric", "signature", "value", "low", "high"),
-    *("n", "total", "direction", "reason", "per_text", "summary", "companions"),
+    *("n", "total", "direction", "reason", "per_text", "summary", "title", "companions"),
 )
 _ANY_TEXT = ("text", "reason")
 _TAKEN = (
@@ -151,6 +151,7 @@ def scores(records: Iterable[Record]) -> pd.DataFrame:
                     "reason": score.reason,
                     "per_text": per_text,
                     "summary": score.summary,
+                    "title": score.title,
                     "companions": score.companions,
                 }
             )

@@ -176,6 +176,7 @@ class Header:
     created: str = ""  # UTC, ISO 8601
     finished: str | None = None
     command: AnyText = ""  # the command that makes this cell again
+    titles: Mapping[str, str] = field(default_factory=dict)  # what people call the "system" and the "setting"
     method: str = ""  # which the system is a variant of, as its class says: "cosmos" of `cosmos-8`
     no_likelihood: str | None = None  # why the system gives none, as its class says
     external_weights: tuple[str, ...] = ()  # names of weights learnt elsewhere that the system declares, none: scratch
@@ -290,7 +291,8 @@ class Score:
     `value` is None where there is none, and `reason` says why, beginning with one of: not run, missing evaluator,
     failed, too few. `n` of `total` texts entered. `values` holds the score of each text in the order of samples.jsonl
     (None where it has none) for metrics that are means over texts, and is None for corpus metrics. `summary` is the
-    metric's definition in a sentence, `companions` are the metrics without which it misleads.
+    metric's definition in a sentence, `title` what people call it, `companions` are the metrics without which it
+    misleads.
     """
 
     metric: str
@@ -305,6 +307,7 @@ class Score:
     reason: AnyText | None = None
     values: tuple[float | None, ...] | None = None
     summary: str = ""
+    title: str = ""
     companions: tuple[str, ...] = ()
 
 

@@ -290,6 +290,7 @@ class _RunExecution:
             status="started",
             created=old.created if old is not None else environment.now(),
             command=plan_file.command_of_cell(self.plan, cell),
+            titles=planned.contestant.titles(cell),
             method=planned.contestant.method,
             external_weights=planned.contestant.external_weights,
             **origin,

@@ -9,6 +9,7 @@ from functools import partial
 from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
 from benchmarks.stats.order_statistics import fewest
+from reports.names import display_system
 from reports.numbers import NOTHING, percent, significant
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, tail_latency, throughput
@@ -102,7 +103,7 @@ def _remarks(records: Sequence[Record]) -> tuple[str, ...]:
             f"{stalled} {which} stood still: more than half of the time beyond that of {of_these} like was no work of "
             f"the system. {count} for nothing; others were made instead."
         )
-    best = {r.header.cell.system: r.header.verdict["best_size"] for r in records if "best_size" in r.header.verdict}
+    best = {display_system(r.header): r.header.verdict["best_size"] for r in records if "best_size" in r.header.verdict}
     if best:
         said.append(
             "Fastest number of texts at once: " + ", ".join(f"{name} {size}" for name, size in best.items()) + "."

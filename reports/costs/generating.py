@@ -13,7 +13,7 @@ from functools import partial
 
 from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.schema import Json
-from reports.numbers import NOTHING, counted, listed, significant
+from reports.numbers import NOTHING, listed, significant
 from reports.panels import Entry, Panel
 from reports.table import Column, Row, RowGroup, Table, TableCell
 from reports.tables import plain_cells
@@ -47,9 +47,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
 
 
 def _row(entry: Entry, cells: Sequence[TableCell]) -> Row:
-    seeds = (counted(len(entry.records), "seed"),) if len(entry.records) > 1 else ()
-    detail = ", ".join(part for part in (entry.setting, *entry.tags, *seeds) if part)
-    return Row(entry.system, detail, entry.cell.id, tuple(cells))
+    return Row(entry.title, entry.detail, entry.cell.id, tuple(cells), entry.short)
 
 
 def _cell(entry: Entry, plain: TableCell, name: str, title: str, doubts: Sequence[str]) -> TableCell:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.records.schema import Json, canonical_json
+from reports.names import entry_name
 from reports.panels import Entry
 
 _OF_A_SETTING = ("setting", "setting_values", "seed")
@@ -34,9 +35,9 @@ class KnobCurve:
     @property
     def name(self) -> str:
         """What the curve is called, told apart from others of its system by the settings at its ends."""
+        first, last = self.entries[0], self.entries[-1]
         ends = f"{self.knob} {self.values[0]:g} to {self.values[-1]:g}"
-        details = ", ".join((ends, *self.entries[0].tags))
-        return f"{self.system} ({details}; {self.entries[0].setting} to {self.entries[-1].setting})"
+        return entry_name(first.title, ends, *first.tags)[:-1] + f"; {first.setting_title} to {last.setting_title})"
 
 
 def curves_of(entries: Sequence[Entry]) -> tuple[KnobCurve, ...]:

@@ -37,10 +37,11 @@ def table(panel: Panel, terms: Sequence[EqualTerms], suffix: str = "") -> Table 
         quantities = (one.quality, one.ahead, one.milliseconds, one.times_as_fast)
         if any(quantity.value is not None for quantity in quantities):
             row = Row(
-                one.entry.system,
-                ", ".join((one.entry.setting, *one.entry.tags)),
+                one.entry.title,
+                ", ".join(part for part in (one.entry.setting_title, *one.entry.tags) if part),
                 one.entry.cell.id,
                 tuple(map(_cell, quantities)),
+                one.entry.short,
             )
             groups.setdefault(one.curve.name, []).append(row)
     alone = [name for name in dict.fromkeys(one.curve.name for one in terms) if name not in groups]

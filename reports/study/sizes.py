@@ -133,7 +133,7 @@ def equal_compute(entries: Sequence[Entry]) -> str:
 def _row(entry: Entry, cells: Sequence[Mapping[str, TableCell]]) -> Row:
     seeds = (f"{len(entry.records)} seeds",) if len(entry.records) > 1 else ()
     detail = ", ".join((*entry.tags, *seeds))
-    return Row(entry.system, detail, entry.cell.id, tuple(column[entry.key] for column in cells))
+    return Row(entry.title, detail, entry.cell.id, tuple(column[entry.key] for column in cells), entry.short)
 
 
 def _product(size: LatentSize) -> tuple[int, str]:

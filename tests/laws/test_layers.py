@@ -21,7 +21,7 @@ LAYERS = {
         "__main__",
     ),
     "baselines": (
-        "contract", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",
+        "contract", "titles", "registry", "common", "autoregressive", "token_diffusion", "embedding_diffusion",
         "latent_diffusion", "reference",
     ),
     "benchmarks": (
@@ -29,7 +29,7 @@ LAYERS = {
         "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "quantities", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
+        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
         "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
         "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
     ),

@@ -15,6 +15,7 @@ from benchmarks import evaluators as judges
 from benchmarks.metrics.core.cache import Scores, Vectors, code_hash, texts_hash
 from benchmarks.metrics.core.metric import Absent, Availability, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.metric_names import find, names
+from benchmarks.metrics.core.metric_titles import metric_title
 from benchmarks.metrics.core.normalisation import form_of, normalised, normalised_training
 from benchmarks.metrics.core.signature import judge, sign, sign_product
 from benchmarks.records.schema import Score, Signature, identity
@@ -274,6 +275,7 @@ class _Scoring:
             reason=reason,
             values=values if value is not None else None,
             summary=metric.summary,
+            title=metric_title(metric.name, metric.title),
             companions=metric.companions,
         )
 

@@ -144,6 +144,8 @@ class Metric:
     """One definition of quality.
 
     Attributes:
+        title: what people call it, such as "ROUGE-L"; the built-in ones are in `metric_titles`, so that reports of any
+            record know them. Without one its name is made readable.
         summary: what it says, its range, and what blank texts score, in one sentence.
         version: of the definition; changed with every change of a value it gives.
         evaluators: source name, or `ANYWHERE`, -> evaluator.
@@ -162,6 +164,7 @@ class Metric:
     parts: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
     form: Form = "round trip"
+    title: str = ""
 
     def evaluator(self, source: str) -> Evaluator | None:
         """Who judges texts of this source, if anyone does."""

@@ -1,0 +1,145 @@
+"""What systems and their settings are called where people read of them: in reports, figures and tables.
+
+Identifiers stay in records and on the command line. A title is words, made from an identifier and from the values that
+it was run with, so that it stays true of what a command changed: `nucleus-0.9` with `top_p=0.8` is "nucleus 0.8". Its
+parts stand between commas, the method first, so that a figure can leave out those that all entries share.
+
+The built-in ones are declared here, where nothing heavy is imported: a report needs the code of no system, and records
+that are older than titles are called by the same rule. A class of another package may have class attributes `title`,
+for itself, and `setting_titles`, by the names of its settings; without, its identifiers are made readable. Braces hold
+keys of the recipe or the setting, as in "my sampler, {passes} passes". Runs write titles into their records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SYSTEMS = {
+    "cosmos": "Cosmos",
+    "cosmos-joint": "Cosmos, trained in one stage",
+    "gpt2": "GPT-2",
+    "mdlm": "MDLM",
+    "sedd": "SEDD",
+    "duo": "Duo",
+    "tencdm": "TEncDM",
+    "ld4lg": "LD4LG",
+    "diffuseq": "DiffuSeq",
+    "copy": "Copy of the source",
+    "delete": "Source without rude words",
+    "lead": "First sentence of the source",
+    "unigram": "Unigram",
+    "retrieval": "Retrieval",
+    "reference": "Reference",
+    "oracle": "Oracle",
+    "null": "Nothing",
+}
+
+# By the name of a setting without its number of steps, or by "system:name" where a system means something of its own.
+# What is not said is the default of the family: DPM-Solver++ of second order, no guidance. Steps, and a temperature
+# that is not 1, are added by rule.
+SETTINGS = {
+    "dpmpp_2m": "",
+    "dpmpp_2m_sde": "stochastic solver",
+    "release": "released sampler",
+    "release-guided": "released sampler, guidance {guidance}",
+    "guided": "guidance {guidance}",
+    "no_estimate": "no self-conditioning",
+    "optimised": "own time grid",
+    "optimised_sde": "own time grid, stochastic solver",
+    "distilled": "distilled",
+    "euler": "Euler",
+    "euler-guided": "Euler, guidance {guidance}",
+    "euler-ode": "Euler without noise",
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "mbr5-dpmpp_2m": "best of {candidates}",
+    "mbr5-ddpm-guided": "DDPM, guidance {guidance}, best of {candidates}",
+    "beam4-dpmpp_2m": "{beams} beams",
+    "beam4-mbr5-ddpm-guided": "DDPM, guidance {guidance}, best of {candidates}, {beams} beams",
+    "mbr10-dpmpp_2m": "best of {candidates}",
+    "greedy": "greedy",
+    "sample": "sampled",
+    "nucleus": "nucleus {top_p}",
+    "beam": "{beams} beams",
+    "generate-greedy": "greedy, Hugging Face generate",
+    "generate-sample": "sampled, Hugging Face generate",
+    "confidence": "by confidence",
+    "cached": "ancestral, cached",
+    "ancestral": "ancestral",
+    "first_hitting": "first hitting",
+    "threshold": "confidence above {threshold}",
+    "remdm_cap": "ReMDM-cap",
+    "remdm_rescale": "ReMDM-rescale",
+    "remdm_conf": "ReMDM-conf",
+    "remdm_loop": "ReMDM-loop",
+    "analytic": "analytic",
+    "greedy_tail": "greedy tail",
+}
+
+_SIZED = re.compile(r"cosmos(?:-(?:(?P<latents>\d+)|full)(?:x(?P<width>\d+))?)?")
+
+
+def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = None) -> str:
+    """What a system is called, such as "Cosmos, 16 latents" or "GPT-2".
+
+    Args:
+        recipe: as plain values, whole.
+        declared: the `title` of its class, which goes before everything else.
+    """
+    if declared:
+        return _filled(declared, recipe) or readable(name)
+    sized = _SIZED.fullmatch(name)
+    if sized is None and name != "cosmos-joint":
+        return SYSTEMS.get(name, readable(name))
+    title, width = SYSTEMS[name if sized is None else "cosmos"], sized and sized["width"]
+    model = recipe.get("model", recipe)
+    autoencoder = model.get("autoencoder") if isinstance(model, Mapping) else None
+    latents = autoencoder.get("latents") if isinstance(autoencoder, Mapping) else None
+    latents = latents or (sized and sized["latents"])
+    if recipe.get("full") is True or "-full" in name:
+        return f"{title}, uncompressed" + (f", width {width}" if width else "")
+    elif latents is None:
+        return title
+    else:
+        size = "1 latent" if latents == 1 else f"{latents} latents"
+    return f"{title}, {size} of width {width}" if width else f"{title}, {size}"
+
+
+def setting_title(system: str, name: str, values: Mapping[str, Any], declared: Mapping[str, str] | None = None) -> str:
+    """What a setting is called, such as "20 steps" or "nucleus 0.9"; "" where there is nothing to set.
+
+    Args:
+        values: what the setting says, as plain values.
+        declared: the `setting_titles` of the system's class.
+    """
+    if not values and name in ("default", ""):
+        return ""
+    steps = values.get("steps")
+    stem = name.removesuffix(f"-{steps}")
+    tables = [(declared or {}, key) for key in (name, stem)]
+    tables += [(SETTINGS, key) for key in (f"{system}:{stem}", stem, re.sub(r"-[\d.]+$", "", stem))]
+    template = next((table[key] for table, key in tables if key in table), None)
+    filled = None if template is None else _filled(template, values)
+    parts = [readable(stem) if filled is None else filled]
+    temperature = values.get("temperature", 1)
+    if isinstance(temperature, int | float) and temperature != 1 and not values.get("greedy"):
+        parts.append(f"temperature {temperature:g}")
+    if steps is not None:
+        parts.append("1 step" if steps == 1 else f"{steps} steps")
+    return ", ".join(part for part in parts if part)
+
+
+def readable(identifier: str) -> str:
+    """An identifier as words, where nobody declared any: "one_shot" is "one shot", "nucleus-0.9" is "nucleus 0.9"."""
+    return re.sub(r"-(?=\d)", " ", identifier.replace("_", " "))
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str | None:
+    """The template with its values, six digits of a number; None where one of them is not there."""
+    short = {key: f"{value:g}" if isinstance(value, float) else value for key, value in values.items()}
+    try:
+        return template.format_map(short)
+    except KeyError:
+        return None
