@@ -61,8 +61,8 @@ def check_idle(run: Path, cell_ids: Iterable[str]) -> None:
 
 def _made_by_another(run: Path, cell_id: str) -> UserError:
     return UserError(
-        f"The cell {cell_id} in {run} is being made by {_holder(run / FOLDER / cell_id)}; wait until it ends, or choose "
-        "another folder with --out."
+        f"The cell {cell_id} in {run} is being made by {_holder(run / FOLDER / cell_id)}; wait until it ends, or "
+        "choose another folder with --out."
     )
 
 
