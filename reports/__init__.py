@@ -7,32 +7,76 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports.content import Report
+    from reports.latex.layouts import Layout
+    from reports.paper.choice import TableChoice
 
-__all__ = ["publish", "terminal", "write"]
+__all__ = ["publish", "terminal", "write", "write_table"]
 
 
-def write(run_folder: Path, out: Path | None = None) -> dict[str, Path]:
+def write(
+    run_folder: Path, out: Path | None = None, *, layout: str = "paper", label_prefix: str | None = None
+) -> dict[str, Path]:
     """Write the report of a run; the same records give the same bytes.
 
     Args:
         run_folder: the folder that `run` wrote.
         out: where the report goes; `run_folder / "report"` if None.
+        layout: of the tables for papers, a name of `reports.latex.LAYOUTS`.
+        label_prefix: what their labels begin with; if None something that no other report has.
 
     Returns:
         The paths of "markdown", "latex", "html" and "figure"; of "study", a figure of a method that was run with
-        latents of several numbers or widths; and of "curves", a CSV of the points of each system that ran at several
-        values of one knob. Beside them lie `tables.tex` (the tables alone) and the figures as PDF.
+        latents of several numbers or widths; of "curves", a CSV of the points of each system that ran at several
+        values of one knob; and of "tables", a folder with a CSV of each table. Beside them lie `tables.tex` (the tables
+        alone, for papers) and the figures as PDF.
 
     Raises:
-        UserError: there is no run, none of its cells is done, a record is damaged, or `out` cannot be written to.
+        UserError: there is no run, none of its cells is done, a record is damaged, there is no such layout, or `out`
+            cannot be written to.
     """
     from reports.content import build  # here, since pandas takes a second that `--help` need not wait for
+    from reports.latex.layouts import checked_prefix, layout_named
 
+    chosen, prefix = layout_named(layout), checked_prefix(label_prefix)
     folder = run_folder / "report" if out is None else out
-    return _write(build(run_folder, folder), folder)
+    return _write(build(run_folder, folder), folder, chosen, prefix)
 
 
-def publish(run_folder: Path) -> tuple[str, dict[str, Path]]:
+def write_table(
+    run_folder: Path,
+    choice: TableChoice,
+    out: Path | None = None,
+    *,
+    layout: str = "paper",
+    label_prefix: str | None = None,
+) -> dict[str, Path]:
+    """Write a table of chosen columns and rows, as LaTeX and as CSV; arguments as of `write`.
+
+    Returns:
+        The paths of "latex" and "csv", which are called as the label is.
+
+    Raises:
+        UserError: as `write`, or a column, a row or a table is not there.
+    """
+    from reports import csv_files, latex
+    from reports.content import build
+    from reports.latex.layouts import checked_prefix
+    from reports.paper.choice import chosen
+    from reports.templating import save
+
+    fitting, prefix = latex.layout_named(layout), checked_prefix(label_prefix)
+    folder = run_folder / "report" if out is None else out
+    report = build(run_folder, folder)
+    tables = chosen(report, choice)
+    prefix = report.label if prefix is None else prefix
+    name = f"{prefix}-{choice.name}".replace(":", "-")
+    return {
+        "latex": save(folder / f"{name}.tex", latex.tables(tables, fitting, prefix)),
+        "csv": save(folder / f"{name}.csv", "\n".join(map(csv_files.table, tables))),
+    }
+
+
+def publish(run_folder: Path, *, layout: str = "paper", label_prefix: str | None = None) -> tuple[str, dict[str, Path]]:
     """The table of a run for this terminal, and its report, written: both of one reading of the records.
 
     Raises:
@@ -40,16 +84,18 @@ def publish(run_folder: Path) -> tuple[str, dict[str, Path]]:
     """
     from reports.compact import render
     from reports.content import build
+    from reports.latex.layouts import checked_prefix, layout_named
 
+    chosen, prefix = layout_named(layout), checked_prefix(label_prefix)
     folder = run_folder / "report"
     report = build(run_folder, folder)
-    written = _write(report, folder)
+    written = _write(report, folder, chosen, prefix)
     return render(report.sections), written
 
 
-def _write(report: Report, folder: Path) -> dict[str, Path]:
+def _write(report: Report, folder: Path, layout: Layout, prefix: str | None) -> dict[str, Path]:
     """Write a report in every form."""
-    from reports import figures, html, latex, markdown
+    from reports import csv_files, figures, html, latex, markdown
     from reports.curves import table as curves
     from reports.study import figure
     from reports.templating import save
@@ -60,7 +106,9 @@ def _write(report: Report, folder: Path) -> dict[str, Path]:
         [section.front for section in report.sections],
     )
     save(folder / "figure.pdf", picture.pdf)
-    save(folder / "tables.tex", latex.tables(report))
+    save(folder / "tables.tex", latex.tables(report.tables, layout, report.label if prefix is None else prefix))
+    for name, text in csv_files.named(report.tables).items():
+        save(folder / "tables" / name, text)
     written = {"figure": save(folder / "figure.svg", picture.svg)}
     study = figure.draw([section.panel for section in report.sections])
     if study is not None:
@@ -75,6 +123,7 @@ def _write(report: Report, folder: Path) -> dict[str, Path]:
         "markdown": save(folder / "report.md", markdown.write(report, picture.caption, said)),
         "latex": save(folder / "report.tex", latex.write(report, picture.caption, said)),
         "html": save(folder / "report.html", html.write(report, picture, study)),
+        "tables": folder / "tables",
     }
 
 

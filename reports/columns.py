@@ -51,6 +51,7 @@ class ScoreColumn:
     scores: Mapping[str, EntryScore]  # by entry
     summary: str = ""  # what the metric says
     companions: tuple[str, ...] = ()  # metrics without which it misleads
+    key: str = ""  # its name on a command line: the metric's, with the letter
 
 
 def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[str, ...]]:
@@ -84,6 +85,7 @@ def score_columns(scores: pd.DataFrame) -> tuple[tuple[ScoreColumn, ...], tuple[
                     scores=_entry_scores(_by_entry(here)),
                     summary=str(here["summary"].iloc[0]),
                     companions=tuple(here["companions"].iloc[0]),
+                    key=f"{metric}-{chr(ord('a') + number)}" if letter else str(metric),
                 )
             )
     return tuple(columns), tuple(splits)

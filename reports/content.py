@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.contract import UserError
+from baselines.contract import Document, UserError
 from benchmarks.records.dataframes import Run, documents_hash, read_run
 from benchmarks.records.schema import Cell
 from reports import examples, provenance
@@ -14,7 +14,8 @@ from reports import tables as overview
 from reports.costs import detail, generating
 from reports.curves import table as curves
 from reports.curves.equal import on_equal_terms
-from reports.findings import summarise
+from reports.findings.answer import answer
+from reports.findings.details import summarise
 from reports.front import shares_on_front
 from reports.legend import legend
 from reports.names import display_system
@@ -32,7 +33,8 @@ class Section:
     name: str  # for anchors and labels
     title: str
     panel: Panel
-    reading: tuple[str, ...]
+    answer: tuple[str, ...]  # the question, the answer with its size, what it holds for
+    reading: tuple[str, ...]  # everything else that the numbers say
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
@@ -49,6 +51,7 @@ class Section:
     legend: tuple[str, ...]
     missing: tuple[provenance.Missing, ...]
     examples: tuple[examples.Example, ...]
+    documents: Mapping[str, Document]  # what was asked, by id; empty where it was not kept
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -67,6 +70,12 @@ class Report:
     facts: tuple[provenance.Fact, ...]
     sources: tuple[provenance.CellOrigin, ...]
     note: str  # licence of the task's texts and what harm they may do, "" if none is known
+    label: str = ""  # what labels of its tables begin with, which no other report's do
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables of all sections, in order."""
+        return tuple(table for section in self.sections for table in section.tables)
 
 
 def build(run_folder: Path, out: Path) -> Report:
@@ -93,6 +102,7 @@ def build(run_folder: Path, out: Path) -> Report:
         provenance.facts(run, sections_of),
         provenance.sources(run, sections_of, out),
         str(task.get("note") or ""),
+        provenance.label(run),
     )
 
 
@@ -108,6 +118,7 @@ def _lead(run: Run, every: Sequence[Panel]) -> str:
 def _section(run: Run, panel: Panel, suffix: str) -> Section:
     judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
     headline, front = panel.headline, shares_on_front(panel)
+    marks = judgements[headline.title] if headline else ColumnMarks()
     cell = panel.cell
     terms = on_equal_terms(panel)
     curves_said = curves.sentences(panel, terms)
@@ -116,7 +127,8 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=(*summarise(panel, judgements[headline.title] if headline else ColumnMarks(), front), *curves_said),
+        answer=answer(panel, marks, str(provenance.task_of(run).get("title") or "")),
+        reading=(*summarise(panel, marks, front), *curves_said),
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),
@@ -131,6 +143,7 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         legend=legend(panel, judgements),
         missing=provenance.missing(panel.missing),
         examples=examples.choose(panel, documents) if documents else (),
+        documents=documents,
     )
 
 

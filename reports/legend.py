@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.stats import FEWEST
 from reports.columns import EntryScore
 from reports.names import display_system, entry_name
-from reports.numbers import NOTHING, listed
+from reports.numbers import NOTHING, counted, listed
 from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL
 from reports.significance import ColumnMarks
@@ -32,6 +32,19 @@ def scores_covered(panel: Panel) -> str:
         return f"scores over the choice of test texts{alone}"
     some = "" if min(panel.seeds) > 1 else " where an entry has several"
     return f"scores over the choice of test texts and over training seeds{some}"
+
+
+def over(panel: Panel) -> str:
+    """How many texts and seeds the scores of a panel are over, in few words."""
+    texts = {score.total for column in panel.columns for score in column.scores.values()}
+    seeds = {len(entry.records) for entry in panel.trained}
+    told = [_range(counts, noun) for counts, noun in ((texts, "test text"), (seeds, "training seed")) if counts]
+    return f"Over {listed(told)}."
+
+
+def _range(counts: Collection[int], noun: str) -> str:
+    least = f"{min(counts):,} to " if len(counts) > 1 else ""
+    return least + counted(max(counts), noun)
 
 
 def covered(panel: Panel) -> str:

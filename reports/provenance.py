@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from benchmarks.records.dataframes import Run, documents_hash
-from benchmarks.records.schema import Header, Json, Record
-from reports.names import display_setting, display_system, entry_name
+from benchmarks.records.schema import Header, Json, Record, identity
+from reports.names import display_budget, display_setting, display_system, entry_name
 from reports.numbers import counted
 from reports.panels import TRIVIAL, Entry, Panel
 
@@ -70,12 +71,22 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Not here", _left_out(run)),
         Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
         Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
-        Fact("Budgets", tuple(dict.fromkeys(f"{entry.title}: {entry.cell.budget}" for entry in trained))),
+        Fact(
+            "Budgets", tuple(dict.fromkeys(f"{entry.title}: {display_budget(entry.cell.budget)}" for entry in trained))
+        ),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
         Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),
     )
     return tuple(fact for fact in lines if any(fact.values))
+
+
+def label(run: Run) -> str:
+    """What labels of the tables of a run begin with: what it is of, and a hash of which records these are."""
+    done = [record.header for record in run.records if record.header.status == "done"]
+    asked = "-".join((done[0].cell.task, done[0].cell.source, done[0].cell.preset)).lower()
+    made = identity(sorted([header.cell.id, header.created] for header in done))
+    return f"{re.sub(r'[^a-z0-9]+', '-', asked).strip('-')}-{made[:6]}"
 
 
 def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, ...]:
@@ -238,14 +249,14 @@ def _own_tokenizers(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _flat(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in _leaves("", values))
+    return ", ".join(f"{key} {value}" for key, value in leaves("", values))
 
 
-def _leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def leaves(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """The leaves of nested mappings under dotted keys, lists as text."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(f"{prefix}{key}.", value)
+            yield from leaves(f"{prefix}{key}.", value)
         else:
             yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 

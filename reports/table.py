@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.records.schema import Direction
+from reports.quantities import LEVEL
 from reports.significance import Mark
 
 
@@ -21,6 +22,7 @@ class TableCell:
         mark: "best" or "level" (not distinguishable from the best): of its track in scores, of all entries in speed;
             `reports.significance` says by which rule.
         doubtful: shown, but not to be trusted; a note says why.
+        low, high: the ends of the interval, as `value`; None where there is none or it is not of the value alone.
     """
 
     value: float | None
@@ -29,28 +31,40 @@ class TableCell:
     notes: tuple[str, ...] = ()
     mark: Mark = ""
     doubtful: bool = False
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column: `title` over `unit`, under the heading `group`."""
+    """The head of a column: `title` over `unit`, under the heading `group`.
+
+    `key` is what it is called on a command line, "" where it cannot be chosen there. Values are shown divided by
+    `scale`.
+    """
 
     title: str
     unit: str = ""
     direction: Direction = "none"
     group: str = ""
+    key: str = ""
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
 class Row:
     """`title` names the row, `detail` says more of it, `cell_id` leads to where its numbers come from; `short` is both
-    where there is little room."""
+    where there is little room.
+
+    `key` is what it is called on a command line: `SYSTEM/SETTING`, "" where it cannot be chosen there.
+    """
 
     title: str
     detail: str
     cell_id: str
     cells: tuple[TableCell, ...]
     short: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class RowGroup:
 
     title: str
     rows: tuple[Row, ...]
+    for_scale: bool = False  # of what takes no part: floors, the reference
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,8 @@ class Table:
     blocks: tuple[RowGroup, ...]
     remarks: tuple[str, ...] = ()  # how to read it; shown under it
     head: str = "System"  # of the rows' titles
+    brief: tuple[str, ...] = ()  # of the remarks, what stands under it in a paper
+    brackets: str = f"{100 * LEVEL:g} % intervals"  # what intervals in brackets are
 
     def __post_init__(self) -> None:
         for block in self.blocks:
@@ -90,7 +107,7 @@ class Table:
     def part(self, start: int, stop: int) -> Table:
         """The same rows with the columns from `start` up to `stop`."""
         blocks = tuple(
-            RowGroup(block.title, tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
+            replace(block, rows=tuple(replace(row, cells=row.cells[start:stop]) for row in block.rows))
             for block in self.blocks
         )
         return replace(self, columns=self.columns[start:stop], blocks=blocks)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
-from reports.legend import SPEED_COVERED, covered, first_stage_note, scores_covered
+from reports.legend import SPEED_COVERED, covered, first_stage_note, over, scores_covered
 from reports.names import display_metric
-from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
+from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
 from reports.significance import ColumnMarks, Mark, mark_disjoint
@@ -43,36 +43,33 @@ def at_a_glance(
     """
     columns: list[Column] = []
     cells: list[dict[str, TableCell]] = []
-    headline = panel.headline
-    companions = () if headline is None else headline.companions
-    beside = [column for name in companions for column in panel.columns if column.metric == name]
-    for score in () if headline is None else (headline, *beside):
-        columns.append(Column(score.title, "", score.direction, QUALITY))
+    for score in at_first(panel):
+        columns.append(Column(score.title, "", score.direction, QUALITY, score.key))
         cells.append(score_cells(panel, score, judgements[score.title]))
     for column, of, doubts in (
         (
-            Column("Latency of one text", "ms, median", "lower", "Speed"),
+            Column("Latency of one text", "ms, median", "lower", "Speed", "latency"),
             lambda entry: entry.latency,
             lambda entry: entry.latency_doubts,
         ),
         (
-            Column("Throughput", "texts/s", "higher", "Speed"),
+            Column("Throughput", "texts/s", "higher", "Speed", "throughput"),
             lambda entry: entry.throughput,
             lambda entry: entry.throughput_doubts,
         ),
     ):
         columns.append(column)
         cells.append(speed_cells(panel, column, of, doubts))
-    columns.append(Column("Network calls", "per text", "none", "Speed"))
-    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    columns.append(Column("Network calls", "per text", "none", "Speed", "calls"))
+    cells.append(calls_cells(panel))
     if front:
-        columns.append(Column("On the front", "% of draws", "none", "Both"))
+        columns.append(Column("On the front", "% of draws", "none", "Both", "front"))
         cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
     for column, values in (
-        (Column("Trained parameters", "", "none", "Size"), lambda entry: entry.trainable.value),
-        (Column("Frozen parameters", "", "none", "Size"), lambda entry: entry.frozen.value),
-        (Column("Training time", "s", "none", "Training"), lambda entry: entry.train_seconds.value),
-        (Column("Training compute", "FLOP", "none", "Training"), lambda entry: entry.train_flops.value),
+        (Column("Trained parameters", "", "none", "Size", "parameters"), lambda entry: entry.trainable.value),
+        (Column("Frozen parameters", "", "none", "Size", "frozen"), lambda entry: entry.frozen.value),
+        (Column("Training time", "s", "none", "Training", "train_seconds"), lambda entry: entry.train_seconds.value),
+        (Column("Training compute", "FLOP", "none", "Training", "train_flops"), lambda entry: entry.train_flops.value),
     ):
         headed, column_cells = plain_cells(panel, column, values)
         columns.append(headed)
@@ -85,12 +82,27 @@ def at_a_glance(
         columns=tuple(columns),
         blocks=grouped(panel, cells),
         remarks=(
+            *meanings(at_first(panel)),
             covered(panel),
             *((f"On the front: {FRONT}",) if front else ()),
             *_power(panel, judgements),
             *_gaps(len(panel.missing), unbegun),
         ),
+        brief=(over(panel),),
     )
+
+
+def at_first(panel: Panel) -> tuple[ScoreColumn, ...]:
+    """The headline, and what it is never shown without."""
+    headline = panel.headline
+    if headline is None:
+        return ()
+    return (headline, *(c for name in headline.companions for c in panel.columns if c.metric == name))
+
+
+def meanings(columns: Sequence[ScoreColumn]) -> tuple[str, ...]:
+    """What each metric says, for the table in which it stands first."""
+    return tuple(f"{column.title}: {column.summary}" for column in columns if column.summary)
 
 
 def _with_first_stages(panel: Panel, cells: Mapping[str, TableCell]) -> dict[str, TableCell]:
@@ -110,7 +122,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     if not sizes:
         return None
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained)})
-    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once") for size in sizes)
+    columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once", f"throughput-{size}") for size in sizes)
     cells = [
         speed_cells(panel, column, partial(_speed_at, size=size), partial(Entry.doubts_at, size=size))
         for column, size in zip(columns, sizes, strict=True)
@@ -118,7 +130,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
     return replace(
         table,
-        blocks=tuple(block for block in table.blocks if block.title != FOR_SCALE),
+        blocks=tuple(block for block in table.blocks if not block.for_scale),
         remarks=(f"Intervals (95 %): {SPEED_COVERED}.",),
     )
 
@@ -136,13 +148,13 @@ def _speed_at(entry: Entry, size: int) -> Quantity:
 def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "") -> Table:
     """Every score of every entry, and what each metric says."""
     told = [column for column in panel.columns if _has_values(column)] or list(panel.columns)
-    columns = tuple(Column(column.title, "", column.direction, "") for column in told)
+    columns = tuple(Column(column.title, "", column.direction, "", column.key) for column in told)
     cells = [score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
-    said = {column.title: column.summary for column in told if column.summary}
-    meanings = (f"{metric}: {summary}" for metric, summary in said.items())
-    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
-    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
+    first = at_first(panel)  # explained where they stand first, in the table before this one
+    explained = meanings([column for column in told if column not in first])
+    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *explained)
+    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks, brief=(over(panel),))
 
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:
@@ -163,7 +175,8 @@ def by_seed(panel: Panel, suffix: str = "") -> Table | None:
         "± half the width of the 95 % interval that its texts leave open, all seeds together. Where the first is more "
         "than half of the second, another training moves the score by as much as other texts do."
     )
-    return Table(f"seeds{suffix}", "What training seeds alone move", columns, blocks, (remark,))
+    brief = ("Standard deviations between trainings; ± is half of the 95 % interval over texts.",)
+    return Table(f"seeds{suffix}", "What training seeds alone move", columns, blocks, (remark,), brief=brief)
 
 
 def _seed_cell(score: EntryScore | None) -> TableCell:
@@ -192,9 +205,9 @@ def before_and_after(panel: Panel, suffix: str = "") -> Table | None:
     for place, title in enumerate(("reference as written", "reference through the tokenizer")):
         cells = []
         for pair in by_metric.values():
-            widths = [width for score in pair if (width := half_width(score.low, score.high)) is not None]
             score = pair[place]
-            value, interval = written(score.value, score.low, score.high, common_decimals(widths))
+            places = column_decimals((each.value, each.low, each.high) for each in pair)
+            value, interval = written(score.value, score.low, score.high, places)
             cells.append(TableCell(score.value, value, interval))
         rows.append(Row(title, "", record.header.cell.id, tuple(cells)))
     return Table(
@@ -227,12 +240,19 @@ def grouped(panel: Panel, cells: Sequence[Mapping[str, TableCell]]) -> tuple[Row
 
     def rows(entries: Iterable[Entry]) -> tuple[Row, ...]:
         return tuple(
-            Row(entry.title, entry.detail, entry.cell.id, tuple(column[entry.key] for column in cells), entry.short)
+            Row(
+                entry.title,
+                entry.detail,
+                entry.cell.id,
+                tuple(column[entry.key] for column in cells),
+                entry.short,
+                f"{entry.system}/{entry.setting}",
+            )
             for entry in entries
         )
 
     tracks = tuple(RowGroup(title.capitalize(), rows(entries)) for title, entries in panel.tracks.items())
-    return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale)),) if panel.for_scale else ()))
+    return (*tracks, *((RowGroup(FOR_SCALE, rows(panel.for_scale), for_scale=True),) if panel.for_scale else ()))
 
 
 def _power(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
@@ -264,10 +284,12 @@ def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
     )
 
 
+def _numbers(quantities: Iterable[Quantity]) -> Iterator[tuple[float | None, float | None, float | None]]:
+    return ((quantity.value, quantity.low, quantity.high) for quantity in quantities)
+
+
 def score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> dict[str, TableCell]:
-    quantities = [score.quantity for score in column.scores.values()]
-    widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
-    places = common_decimals(width for width in widths if width is not None)
+    places = column_decimals(_numbers(score.quantity for score in column.scores.values()))
     out = {}
     for entry in panel.entries:
         score = column.scores.get(entry.key)
@@ -280,7 +302,8 @@ def score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> di
         if score.quantity.value is not None and column.signature.options.get("kind") == "bound":
             value = f"≤ {value}"
         mark = judgement.marks.get(entry.key, "")
-        out[entry.key] = TableCell(score.quantity.value, value, interval, _score_notes(column, score), mark)
+        notes, quantity = _score_notes(column, score), score.quantity
+        out[entry.key] = TableCell(quantity.value, value, interval, notes, mark, low=quantity.low, high=quantity.high)
     return out
 
 
@@ -301,20 +324,33 @@ def speed_cells(
     doubtful = {entry.key: doubts(entry) for entry in panel.trained}
     ranked = {entry.key: of(entry) for entry in panel.trained if not doubtful[entry.key]}
     marks: dict[str, Mark] = mark_disjoint(ranked, column.direction)
+    places = column_decimals(_numbers(of(entry) for entry in panel.trained))
     out = {}
     for entry in panel.entries:
         if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
             out[entry.key] = TableCell(None, NOTHING)
             continue
         quantity = of(entry)
-        value, interval = written(quantity.value, quantity.low, quantity.high)
+        value, interval = written(quantity.value, quantity.low, quantity.high, places)
         notes = [quantity.reason] if quantity.reason else []
         doubted = bool(doubtful[entry.key]) and quantity.value is not None
         if doubted:
             # Without the column's name: a reason that voids several speeds is one note of them all.
             notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
-        out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
+        mark = marks.get(entry.key, "")
+        ends = (quantity.low, quantity.high) if interval else (None, None)
+        out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), mark, doubted, *ends)
     return out
+
+
+def calls_cells(panel: Panel) -> dict[str, TableCell]:
+    """Calls of the first network for one text, by entry."""
+    cells = {entry.key: _calls_cell(entry) for entry in panel.entries}
+    whole = all(cell.value is None or cell.value == int(cell.value) for cell in cells.values())
+    return {
+        key: cell if whole or cell.value is None else replace(cell, text=fixed(cell.value, 1))
+        for key, cell in cells.items()
+    }
 
 
 def _calls_cell(entry: Entry) -> TableCell:
@@ -339,20 +375,17 @@ def _count(value: float) -> str:
 def plain_cells(
     panel: Panel, column: Column, of: Callable[[Entry], float | None]
 ) -> tuple[Column, dict[str, TableCell]]:
-    """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
+    """Numbers without an interval, with one number of decimals, under the unit prefix that suits most of them."""
     values = {entry.key: of(entry) for entry in panel.entries}
     if column.unit == "s":
         values |= {entry.key: 0.0 for entry in panel.for_scale}  # they look at the texts, and are not trained
     present = sorted(value for value in values.values() if value)
     middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
-    headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
+    headed = replace(column, unit=f"{prefix}{column.unit}" or "count", scale=scale)
+    places = column_decimals((value and value / scale, None, None) for value in values.values()) or 0
     untold = TableCell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {
-        key: untold if value is None else TableCell(value, _short(value / scale)) for key, value in values.items()
+        key: untold if value is None else TableCell(value, fixed(value / scale, places))
+        for key, value in values.items()
     }
-
-
-def _short(value: float) -> str:
-    """Three significant digits, or all that stand before the point."""
-    return significant(value, max(3, math.floor(math.log10(value)) + 1) if value else 1)

@@ -195,7 +195,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
     no_likelihood = "embedding diffusion has no likelihood of a text that could be computed"
     presets = presets_of(
         DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128),
-        nano_training=replace(NANO, learning_rate=2e-3, batch_size=8),
+        nano_training=replace(NANO, learning_rate=4e-3, batch_size=8),
     )  # fmt: skip
     settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
     other_settings = MappingProxyType(

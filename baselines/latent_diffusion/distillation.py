@@ -155,14 +155,15 @@ class DenoiserWeights:
 
     def __init__(self, denoiser: nn.Module, folder: Path | None) -> None:
         self.denoiser, self.folder, self.calls = denoiser, folder, 0
-        self._own: Mapping[str, Tensor] = {}  # while a student's are there
+        self._read: dict[int, Mapping[str, Tensor]] = {}  # on the CPU, by calls; the denoiser's own are those of 0
 
     def use(self, calls: int) -> None:
         """Put in the weights of the student of so many calls, or with 0 the denoiser's own; nothing if they are in."""
         if calls == self.calls or self.folder is None:
             return
-        if not self._own:
-            self._own = {name: value.cpu().clone() for name, value in resume.weights(self.denoiser).items()}
-        tensors = safetensors.load(_place(self.folder, calls), _shapes(self.denoiser)) if calls else self._own
-        resume.load_weights(self.denoiser, tensors)
+        if not self._read:
+            self._read[0] = {name: value.cpu().clone() for name, value in resume.weights(self.denoiser).items()}
+        if calls not in self._read:
+            self._read[calls] = safetensors.load(_place(self.folder, calls), _shapes(self.denoiser))
+        resume.load_weights(self.denoiser, self._read[calls])
         self.calls = calls

@@ -95,11 +95,11 @@ def tracked(tracker: str | None, folder: Path, choices: Choices) -> Iterator[Tra
         tell_outcomes(tracking, folder)
 
 
-def show_report(folder: Path) -> None:
+def show_report(folder: Path, *, layout: str = "paper", label_prefix: str | None = None) -> None:
     """Write the report of a run, print its table, and say where the report is."""
     import reports
 
-    table, written = reports.publish(folder)
+    table, written = reports.publish(folder, layout=layout, label_prefix=label_prefix)
     say(table)
     for kind, path in written.items():
         say(f"{kind}: {path}")

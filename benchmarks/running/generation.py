@@ -287,6 +287,7 @@ class CellGeneration:
     def _turn(self, turn: int) -> None:
         again = not self._shares
         with Appender(self.folder / store.SAMPLES) as samples, Appender(self.folder / store.TIMINGS) as times:
+            self._again(1)  # not kept: others had their turns since, and what they pushed out comes back
             self._watch.busy_cores = self.clock.busy_outside()
             self._time_singles(times, turn, again=again)
             self._time_sizes(times, turn, again=again)

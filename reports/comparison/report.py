@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks.records.schema import identity
 from benchmarks.tracking.schema import RunComparison, to_json
 from reports.comparison import sentences
 from reports.comparison.tables import tables
@@ -56,10 +57,9 @@ def write(comparison: RunComparison, folder: Path) -> dict[str, Path]:
     if comparison.refused:
         text += ["## Not compared", _listed(map(markdown.escape, comparison.refused))]
     text += ["## How to read the tables", _listed(map(markdown.escape, read))]
-    head = "% Needs \\usepackage{booktabs}.\n"
     return {
         "markdown": save(folder / "comparison.md", "\n\n".join(text) + "\n"),
-        "latex": save(folder / "comparison.tex", head + "\n".join(latex.table(table) for table in every) + "\n"),
+        "latex": save(folder / "comparison.tex", latex.tables(every, prefix=f"compared-{identity(told)[:6]}")),
         "html": save(
             folder / "comparison.html", html.write_comparison(title, found, told, every, comparison.refused, read)
         ),

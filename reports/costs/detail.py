@@ -10,11 +10,11 @@ from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
 from benchmarks.stats.order_statistics import fewest
 from reports.names import display_system
-from reports.numbers import NOTHING, percent, significant
+from reports.numbers import NOTHING, column_decimals, fixed, percent
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, tail_latency, throughput
 from reports.table import Column, Table, TableCell
-from reports.tables import FOR_SCALE, grouped, speed_cells
+from reports.tables import grouped, speed_cells
 
 SHARES = {"Half of texts within": 0.5, "90 %": 0.9, "99 %": 0.99}
 PHASES = {
@@ -46,22 +46,22 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
         return measure(rows, how)
 
     for title, share in SHARES.items():
-        column = Column(title, "ms", "lower", "Latency of one text")
+        column = Column(title, "ms", "lower", "Latency of one text", f"latency-{100 * share:.0f}")
         quantity = partial(of, kind="latency", measure=tail_latency, how=share)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_doubts))
     for unit, title in (("words", "Words kept"), ("tokens", "Tokens kept")):
-        column = Column(title, f"{unit}/s", "higher", "Throughput")
+        column = Column(title, f"{unit}/s", "higher", "Throughput", unit)
         quantity = partial(of, kind="batch", measure=throughput, how=unit)
         add(column, speed_cells(panel, column, quantity, lambda entry: entry.throughput_doubts))
     for name, title in PHASES.items():
         add(
-            Column(title, "% of a batch", "none", "Where the time goes"),
+            Column(title, "% of a batch", "none", "Where the time goes", f"share-{name}"),
             {entry.key: _phase(entry, name) for entry in panel.entries},
         )
     for name, title in COLD.items():
-        add(Column(title, "s", "none", "Cold start"), {entry.key: _cold(entry, name) for entry in panel.entries})
+        add(Column(title, "s", "none", "Cold start", f"cold-{name}"), _cold(panel, name))
     found = Table(f"speed{suffix}", "Speed in detail", tuple(columns), grouped(panel, cells))
-    blocks = tuple(block for block in found.blocks if block.title != FOR_SCALE)
+    blocks = tuple(block for block in found.blocks if not block.for_scale)
     return replace(found, blocks=blocks, remarks=_remarks(records))
 
 
@@ -75,12 +75,16 @@ def _phase(entry: Entry, name: str) -> TableCell:
     return TableCell(share, percent(share).removesuffix(" %"))
 
 
-def _cold(entry: Entry, name: str) -> TableCell:
-    told = [record.header.cold_start[name] for record in entry.records if name in record.header.cold_start]
-    if not told or not entry.trained:
-        return TableCell(None, NOTHING)
-    value = sum(told) / len(told)
-    return TableCell(value, significant(value))
+def _cold(panel: Panel, name: str) -> dict[str, TableCell]:
+    """Seconds of a part of the cold start, by entry."""
+    told = {
+        entry.key: [record.header.cold_start[name] for record in entry.records if name in record.header.cold_start]
+        for entry in panel.trained
+    }
+    means = {key: sum(seconds) / len(seconds) for key, seconds in told.items() if seconds}
+    places = column_decimals((value, None, None) for value in means.values()) or 0
+    none = dict.fromkeys((entry.key for entry in panel.entries), TableCell(None, NOTHING))
+    return none | {key: TableCell(value, fixed(value, places)) for key, value in means.items()}
 
 
 def _remarks(records: Sequence[Record]) -> tuple[str, ...]:

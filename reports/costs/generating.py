@@ -31,10 +31,10 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
         return None
     columns, cells = [], []
     for column, figure, name, doubts in (
-        (Column("Peak memory", "B", "lower", "Memory"), _memory, "memory", lambda e: e.memory_doubts),
-        (Column("Energy of a text", "J", "lower", "Energy"), _joules, "energy", lambda e: e.energy_doubts),
-        (Column("Operations of a text", "FLOP", "lower", "Compute"), _flops, "flops", lambda e: ()),
-        (Column("Share of the ceiling", "%", "higher", "Compute"), _share, "ceiling", _share_doubts),
+        (Column("Peak memory", "B", "lower", "Memory", "memory"), _memory, "memory", lambda e: e.memory_doubts),
+        (Column("Energy of a text", "J", "lower", "Energy", "energy"), _joules, "energy", lambda e: e.energy_doubts),
+        (Column("Operations of a text", "FLOP", "lower", "Compute", "flops"), _flops, "flops", lambda e: ()),
+        (Column("Share of the ceiling", "%", "higher", "Compute", "ceiling"), _share, "ceiling", _share_doubts),
     ):
         headed, plain = plain_cells(panel, column, partial(_mean, figure))
         columns.append(headed)
@@ -47,7 +47,8 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
 
 
 def _row(entry: Entry, cells: Sequence[TableCell]) -> Row:
-    return Row(entry.title, entry.detail, entry.cell.id, tuple(cells), entry.short)
+    key = f"{entry.system}/{entry.setting}"
+    return Row(entry.title, entry.detail, entry.cell.id, tuple(cells), entry.short, key)
 
 
 def _cell(entry: Entry, plain: TableCell, name: str, title: str, doubts: Sequence[str]) -> TableCell:

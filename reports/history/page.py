@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from benchmarks.tracking.history.schema import History
 from reports.history import figure, text
-from reports.templating import printable, save
+from reports.html import inline, render
+from reports.templating import save
 
 MOST_FIGURES = 60  # of metrics; those with changes first
 SPEED = "speed-micro-and-macro"
@@ -50,19 +48,19 @@ def file_name(metric: str) -> str:
 
 def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
     """The page of all."""
-    templates = Environment(
-        loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    templates.filters["shown"] = printable
     metrics = {each.line.metric for each in history.series}
-    return templates.get_template("history.html").render(
+    titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}
+    return render(
+        "history.html",
         history=history,
         sentence=text.sentence(history),
         columns=text.COLUMNS,
         changes=[(text.cells(series, change), change.bisect, change.no_bisect) for series, change in history.changed],
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
-        figures=[(name, Markup(picture.themed), picture.caption) for name, picture in pictures.items()],
+        figures=[
+            (titles.get(name, name), inline(picture.themed, f"figure-{place}-"), picture.caption)
+            for place, (name, picture) in enumerate(pictures.items(), 1)
+        ],
         more=max(0, len(metrics) - MOST_FIGURES),
     )

@@ -110,7 +110,14 @@ def table(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "")
         RowGroup(setting, tuple(_row(entry, cells) for entry in entries)) for setting, entries in study.settings.items()
     )
     remarks = (equal_compute(study.entries),)
-    return Table(f"sizes{suffix}", f"{study.method} by number and width of latents", tuple(columns), blocks, remarks)
+    return Table(
+        f"sizes{suffix}",
+        f"{study.method} by number and width of latents",
+        tuple(columns),
+        blocks,
+        remarks,
+        brief=remarks,
+    )
 
 
 def equal_compute(entries: Sequence[Entry]) -> str:

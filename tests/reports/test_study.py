@@ -60,7 +60,7 @@ def test_the_table_orders_sizes_within_settings(study_run, tmp_path):
 
 def test_every_writer_has_the_table_and_the_figure(study_run, tmp_path):
     written = reports.write(study_run.write(tmp_path / "run"))
-    assert list(written) == ["figure", "study", "curves", "markdown", "latex", "html"]
+    assert list(written) == ["figure", "study", "curves", "markdown", "latex", "html", "tables"]
     assert (tmp_path / "run" / "report" / "study.pdf").read_bytes().startswith(b"%PDF")
     svg = written["study"].read_text()
     for text in ("width 32", "width 64", "8 latents", "full (24)", "Latents per text", "Width of a latent"):
