@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from benchmarks.progress import ConsoleReporter, ProgressReporter, beating
 from cosmos.io import launched
 
 if TYPE_CHECKING:
+    from benchmarks.planning.plan import Plan
     from benchmarks.records.results import Results
+    from benchmarks.running.cell_status import CellStatus
     from benchmarks.running.runner import Stage
     from benchmarks.trackers.tracking import Tracking
     from benchmarks.tracking.schema import RunComparison
@@ -29,6 +31,19 @@ Place = str | os.PathLike[str]
 Names = str | Sequence[str]
 
 ALL_STAGES: tuple[Stage, ...] = ("fit", "generate", "score")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who makes the cells of a run other than this process.
+
+    Attributes:
+        find_device: the device that they have, for one that was asked for.
+        run: carries out some stages of a plan; whether what is there is made again.
+    """
+
+    find_device: Callable[[str], str]
+    run: Callable[[Plan, ProgressReporter, Sequence[Stage], bool], CellStatus]
 
 
 @dataclass(frozen=True)
@@ -130,8 +145,11 @@ def carry_out(
     fresh: bool = False,
     track: str | None = None,
     reporter: ProgressReporter | None = None,
+    cell: str | None = None,
+    engine: Callable[[], Engine | None] | None = None,
 ) -> RunResult:
-    """`run`, for choices that were made."""
+    """`run`, for choices that were made: of one cell alone where one is named, and then without a report; by the engine
+    that `engine` gives, if any, once the texts of the source are known to be right."""
     from benchmarks.planning import plan
     from benchmarks.trackers import names
 
@@ -141,18 +159,29 @@ def carry_out(
         names.check(track)
     # What is wrong with the texts is said before frameworks take their seconds.
     source = plan.open_source(choices, train="fit" in stages)
+    chosen = engine() if engine is not None else None
 
+    from benchmarks.planning import cell_lines
     from benchmarks.records import environment, store
     from benchmarks.running import runner
 
     voice = reporter or ConsoleReporter()
-    device, devices = environment.find_devices(choices.device, choices.devices)
+    if chosen is None:
+        device, devices = environment.find_devices(choices.device, choices.devices)
+    elif choices.devices:
+        raise UserError("--devices is of this machine; leave it out with --engine ray, or take --engine local.")
+    else:
+        device, devices = chosen.find_device(choices.device), ()
     run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
+    only = None if cell is None else [cell_lines.find(run_plan, cell)]
     track = track if launched.is_first() else None
     with _tracked(track, run_plan.folder, voice, offline=choices.offline) as tracking:
-        outcome = runner.run(run_plan, voice, tuple(stages), fresh=fresh, tracking=tracking)
+        if chosen is not None:
+            outcome = chosen.run(run_plan, voice, tuple(stages), fresh)
+        else:
+            outcome = runner.run(run_plan, voice, tuple(stages), fresh=fresh, tracking=tracking, only=only)
     result = RunResult(run_plan.folder, tuple(outcome.failed), tuple(outcome.refused))
-    scored = "score" in stages and any(h.status == "done" for h in store.read_headers(run_plan.folder))
+    scored = only is None and "score" in stages and any(h.status == "done" for h in store.read_headers(run_plan.folder))
     return _reported(result, voice) if scored else result
 
 

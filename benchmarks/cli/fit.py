@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track
+from benchmarks.cli.flags import BenchmarksParser, add_cell, add_fresh, add_run_flags, add_track
 from benchmarks.cli.run import execute
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
     add_run_flags(parser)
+    add_cell(parser)
     add_fresh(parser)
     add_track(parser)
 

@@ -122,6 +122,15 @@ def add_fresh(parser: BenchmarksParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="delete what this command makes, and make it again")
 
 
+def add_cell(parser: BenchmarksParser) -> None:
+    """`--cell`, of the verbs that make cells."""
+    parser.add_argument(
+        "--cell",
+        metavar="ID",
+        help="only the cell with this id, or these first digits of it, beside other commands for cells of the same run",
+    )
+
+
 def add_track(parser: BenchmarksParser) -> None:
     """`--track`, of the verbs that make something to be looked at."""
     parser.add_argument(

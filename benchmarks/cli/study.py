@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.cli.engine import add_engine
 from benchmarks.cli.flags import BenchmarksParser, add_fresh, add_run_flags, add_track, choices_of
 
 
@@ -26,6 +27,7 @@ def add_arguments(parser: BenchmarksParser) -> None:
     parser.set_help("out", "the run's folder (default: runs/TASK-SOURCE-PRESET-study)")
     parser.set_help("system", "rivals besides, or several with commas; may be repeated (default: none)")
     add_fresh(parser)
+    add_engine(parser)
     add_track(parser)
 
 
@@ -35,4 +37,4 @@ def main(arguments: argparse.Namespace) -> int:
 
     names = study.contestants(arguments.latents, arguments.latent_width)
     choices = study.choose(choices_of(arguments), names)
-    return carry_out(choices, ("fit", "generate", "score"), fresh=arguments.fresh, track=arguments.track)
+    return carry_out(choices, ("fit", "generate", "score"), arguments)

@@ -45,7 +45,7 @@ def find_device(name: str) -> str:
         UserError: the device is not there, or its name is none.
     """
     kind, _, index = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (name != kind and not (kind == "cuda" and index.isdigit())):
+    if name not in ("auto", "cpu") and not is_cuda(name):
         raise unknown("device", name, ("auto", "cpu", "cuda"))
     count = 0 if kind == "cpu" else _cuda_devices()
     if kind == "cuda" and int(index or 0) >= count:
@@ -80,6 +80,12 @@ def find_devices(device: str, asked: Sequence[str]) -> tuple[str, tuple[str, ...
     if len(set(asked)) < len(asked):
         raise UserError(f"A device comes twice in --devices {','.join(asked)}; name each once.")
     return kinds.pop(), tuple(asked)
+
+
+def is_cuda(name: str) -> bool:
+    """Whether a name is one of a CUDA device, be it on this machine or not."""
+    kind, _, index = name.partition(":")
+    return kind == "cuda" and (name == kind or index.isdigit())
 
 
 def _cuda_devices() -> int:

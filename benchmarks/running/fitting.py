@@ -20,8 +20,9 @@ from baselines.contract import (
     silent,
 )
 from benchmarks.data.rows import held_out_texts
+from benchmarks.data.source import HasAuxiliaryTexts
 from benchmarks.planning.overrides import plain
-from benchmarks.planning.plan import PlannedCell
+from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import StoreError, write_json
 from benchmarks.records.parts import DocumentsDigest, MadeWith
@@ -32,6 +33,10 @@ from benchmarks.timing import memory
 from cosmos.io import launched
 from cosmos.io.files import make_folder, read_json
 from cosmos.io.typed_json import read_as
+
+VALIDATION_DOCUMENTS = 256
+"""How many validation documents systems are shown, the first. What measuring a validation loss costs is in no budget,
+and on ten thousand long documents it would cost more than a training at nano."""
 
 
 class StoredFit(TypedDict):
@@ -44,6 +49,14 @@ class StoredFit(TypedDict):
 
 
 _NOTHING = Budget(1, "steps")  # what a floor is told it may spend
+
+
+def corpus_of(plan: Plan) -> Corpus:
+    """What the contestants of a plan learn from."""
+    task, source = plan.task.name, plan.source
+    passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
+    validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
+    return Corpus(source.load(task, "train"), validation, passages, plan.cells[0].cell.tokenizer)
 
 
 def training_of(run: Path, checkpoint_id: str) -> Training | None:

@@ -20,7 +20,7 @@ from benchmarks.running.seating import PROCESSES
 if TYPE_CHECKING:
     from benchmarks.running.timed_again import TimedAgain
 
-_FILE = "timings-of-process-{}.jsonl"
+_FILE = "timings-of-process-{}-{}.jsonl"  # by the first cell, for other cells of the run may be timed at the same time
 
 Sizes = Mapping[str, Sequence[int]]  # cell id -> numbers of texts at once, that of the run first
 
@@ -34,7 +34,7 @@ def measured(
     """
     found: dict[str, list[TimingRecord]] = defaultdict(list)
     for process in range(1, PROCESSES + 1):
-        path = folder / _FILE.format(process)
+        path = folder / _FILE.format(process, next(iter(sizes)))
         path.unlink(missing_ok=True)
         child = multiprocessing.get_context("spawn").Process(
             target=measure, args=(choices, device, dict(sizes), process, path), daemon=True

@@ -17,10 +17,14 @@ from cosmos.io.files import saving
 _SHOWN = 10  # digits of a commit
 
 
-def headers_of(run: Path) -> list[Header]:
-    """The headers of all cells of a run that were begun, also of those that this command does not plan."""
-    plan = store.read_plan(run)
-    ids = () if plan is None else plan["cells"]
+def headers_of(run: Path, cell_ids: Iterable[str] | None = None) -> list[Header]:
+    """The headers of all cells of a run that were begun, also of those that this command does not plan.
+
+    Args:
+        cell_ids: of these cells alone.
+    """
+    plan = store.read_plan(run) if cell_ids is None else None
+    ids = cell_ids or (() if plan is None else plan["cells"])
     headers = (store.read_header(store.cell_folder(run, cell_id)) for cell_id in ids)
     return [header for header in headers if header is not None]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from baselines.contract import (
     BringsTokenizer,
@@ -17,15 +18,15 @@ from baselines.contract import (
     UserError,
 )
 from benchmarks.data import source as sources
-from benchmarks.data.source import HasAuxiliaryTexts, HasProvenance
+from benchmarks.data.source import HasProvenance
 from benchmarks.planning import located_weights, plan_file
 from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_budgets
-from benchmarks.records import environment, run_texts, seals, store
+from benchmarks.records import claims, environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.devices import generating, launched_fits
+from benchmarks.running.devices import following, generating
 from benchmarks.running.devices.generating import ShardedSeat
 from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat
@@ -35,14 +36,7 @@ from cosmos.io import launched
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
-if TYPE_CHECKING:
-    from benchmarks.metrics.core.selection import Selection
-
 Stage = Literal["fit", "generate", "score"]
-
-VALIDATION_DOCUMENTS = 256
-"""How many validation documents systems are shown, the first. What measuring a validation loss costs is in no budget,
-and on ten thousand long documents it would cost more than a training at nano."""
 
 
 def run(
@@ -52,49 +46,45 @@ def run(
     *,
     fresh: bool = False,
     tracking: Tracking | None = None,
+    only: Sequence[PlannedCell] | None = None,
+    beside: str | None = None,
+    patience: float = 0.0,
 ) -> CellStatus:
     """Carry out some stages of a plan.
 
     Args:
         fresh: make again what these stages make, also where it is there.
         tracking: who is told of training curves while they are made.
+        only: the cells to be made, beside other processes that make others of the same run; None for all, alone.
+        beside: what was done on the device meanwhile, as the timing shall say.
+        patience: seconds to wait for one of these cells that another process still holds.
 
     Raises:
         UserError: before anything is loaded: the folder cannot be used, holds a run with other settings, or a
             checkpoint in it is damaged; or, later, the disk is full.
     """
-    from benchmarks.metrics.core import selection
-
     if not launched.is_first():
-        launched_fits.follow(plan, lambda: corpus_of(plan), partial(_fit_along, plan))
+        following.follow(plan if only is None else dataclasses.replace(plan, cells=tuple(only)))
         return CellStatus(plan.folder, voice)
     store.prepare(plan.folder)
-    with locked(plan.folder):
-        described = plan_file.join(store.read_plan(plan.folder), plan_file.describe(plan), plan.folder)
-        asked = selection.select(plan.choices.metric, plan.task.metrics, described["evaluators"])
-        sweep = _RunExecution(plan, voice, stages, asked, fresh, tracking)
-        sweep.check()
-        sweep.remove()
-        store.write_plan(plan.folder, described)
-        for sentence in (f"run folder: {plan.folder}", unequal_budgets(plan)):
-            if sentence is not None:
-                voice.say(sentence)
+    claim = locked(plan.folder) if only is None else claims.some_cells(plan.folder, (p.cell.id for p in only), patience)
+    with claim:
+        part = plan if only is None else dataclasses.replace(plan, cells=tuple(only))
+        sweep = _RunExecution(part, voice, stages, fresh, tracking, shares=only is not None, beside=beside)
+        sweep.prepare(plan)
         sweep.run()
     return sweep.outcome
 
 
-def corpus_of(plan: Plan) -> Corpus:
-    """What the contestants of a plan learn from."""
-    task, source = plan.task.name, plan.source
-    passages = source.passages(task) if isinstance(source, HasAuxiliaryTexts) else ()
-    validation = source.load(task, "validation", VALIDATION_DOCUMENTS)
-    return Corpus(source.load(task, "train"), validation, passages, plan.cells[0].cell.tokenizer)
+def prepare(plan: Plan, voice: ProgressReporter, stages: Sequence[Stage], *, fresh: bool) -> None:
+    """All that `run` does before the first cell, for who has the cells made by other processes, perhaps elsewhere.
 
-
-def _fit_along(plan: Plan, planned: PlannedCell, corpus: Corpus) -> None:
-    """Train with the first process of a launch, which looks after all else."""
-    contestant = planned.contestant
-    fitting.train(plan.folder, planned, contestant.system(contestant.recipe, plan.task.limits), corpus)
+    Raises:
+        UserError: as `run`, before anything is loaded.
+    """
+    claims.check_idle(plan.folder, (planned.cell.id for planned in plan.cells))
+    with claims.some_cells(plan.folder, ()):
+        _RunExecution(plan, voice, stages, fresh, None, shares=True, beside=None).prepare(plan, elsewhere=True)
 
 
 class _RunExecution:
@@ -105,15 +95,39 @@ class _RunExecution:
         plan: Plan,
         voice: ProgressReporter,
         stages: Sequence[Stage],
-        asked: Selection,
         fresh: bool,
         tracking: Tracking | None,
+        *,
+        shares: bool,
+        beside: str | None,
     ) -> None:
-        self.plan, self.voice, self.stages, self.asked, self.fresh = plan, voice, stages, asked, fresh
+        self.shares, self.beside = shares, beside
+        self.plan, self.voice, self.stages, self.fresh = plan, voice, stages, fresh
         self.run_folder, self.tracking = plan.folder, tracking
         self.outcome = CellStatus(plan.folder, voice)
         self.to_generate: list[Sequence[PlannedCell]] = []
         self.fits = LaunchedFits()
+
+    def prepare(self, whole: Plan, *, elsewhere: bool = False) -> None:
+        """Check everything, delete what is to be made again, and write the plan of the whole run.
+
+        Args:
+            elsewhere: whether the cells are made on other machines than this one.
+        """
+        from benchmarks.metrics.core import selection
+
+        described = plan_file.join(store.read_plan(self.run_folder), plan_file.describe(whole), self.run_folder)
+        self.asked = selection.select(whole.choices.metric, whole.task.metrics, described["evaluators"])
+        self.check(elsewhere)
+        self.remove()
+        with claims.plan_of(self.run_folder) if self.shares else nullcontext():  # others may have added cells meanwhile
+            stored = store.read_plan(self.run_folder)
+            described = plan_file.join(stored, plan_file.describe(whole), self.run_folder)
+            if described != stored:
+                store.write_plan(self.run_folder, described)
+        for sentence in (f"run folder: {self.run_folder}", unequal_budgets(self.plan)):
+            if sentence is not None:
+                self.voice.say(sentence)
 
     @cached_property
     def tests(self) -> Sequence[Document]:
@@ -121,7 +135,7 @@ class _RunExecution:
 
     @cached_property
     def corpus(self) -> Corpus:
-        return corpus_of(self.plan)
+        return fitting.corpus_of(self.plan)
 
     @cached_property
     def tokenizer(self) -> RoundTrip:
@@ -140,7 +154,7 @@ class _RunExecution:
     def folder(self, cell: Cell) -> Path:
         return store.cell_folder(self.run_folder, cell.id)
 
-    def check(self) -> None:
+    def check(self, elsewhere: bool) -> None:
         """Refuse what cannot work, before anything heavy is loaded."""
         for planned in self.plan.cells:
             if issubclass(planned.contestant.system, NeedsTrueDistribution) and not isinstance(
@@ -161,7 +175,7 @@ class _RunExecution:
             if any(map(self.to_fit, self.groups())):
                 check_given(self.corpus.train, "training", self.plan.cells[0].cell.source, self.plan.task)
             digests |= self.corpus_digests
-        headers = reuse.headers_of(self.run_folder)
+        headers = self.headers()
         if self.trains_again:
             reuse.check_shared(self.run_folder, self.plan.cells, headers)
             made_again = {planned.cell.id for planned in self.plan.cells}
@@ -175,10 +189,15 @@ class _RunExecution:
         for group in self.groups() if not self.trains_again else ():
             used = "generate" in self.stages and bool(self.pending(group))
             fitting.check(self.run_folder, group[0], self.plan.task, used=used)
-            if used:
+            if used and not elsewhere:
                 probing.floor_summary(group[0].cell.device)  # a damaged one is said now
             if "fit" not in self.stages and "generate" in self.stages:
                 self.need_checkpoint(group)
+
+    def headers(self) -> list[Header]:
+        """What the run has; a command for some cells reads no others, of which there may be ten thousand."""
+        own = [planned.cell.id for planned in self.plan.cells] if self.shares and not self.trains_again else None
+        return reuse.headers_of(self.run_folder, own)
 
     @property
     def trains_again(self) -> bool:
@@ -245,7 +264,8 @@ class _RunExecution:
         for planned in group:
             self.begin(planned)
         fitted = False
-        with self.outcome.guarded(group):
+        alone = claims.training(self.run_folder, group[0].cell.checkpoint_id, self.voice.say)
+        with self.outcome.guarded(group), alone if self.shares else nullcontext():
             self.fit(group[0])
             fitted = True
         if fitted and "generate" in self.stages:
@@ -332,6 +352,8 @@ class _RunExecution:
         assert header is not None
         if header.earlier:
             verdict = verdicts.doubted(verdict, "taken up again with other code or on another machine")
+        if self.beside is not None:
+            verdict = verdicts.doubted(verdict, self.beside)
         verdict = probing.joined(verdict, seat.probed)
         store.write_header(
             folder,

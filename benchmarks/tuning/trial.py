@@ -22,7 +22,7 @@ from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.planning.run_config import Choices
 from benchmarks.records import run_texts
 from benchmarks.records.schema import Json, Score, identity
-from benchmarks.running.runner import VALIDATION_DOCUMENTS
+from benchmarks.running.fitting import VALIDATION_DOCUMENTS
 from benchmarks.running.seeds import request_seed
 from benchmarks.timing import memory
 from cosmos.io import seals

@@ -6,16 +6,13 @@ The first process alone locks the folder, decides what is to be trained and writ
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from baselines.contract import Corpus, UserError
-from benchmarks.planning.plan import Plan
 from cosmos.io import launched
 
-_WORD = "fit-{}"
-_NO_MORE = ""
+WORD = "fit-{}"
+NO_MORE = ""
 
 
 class LaunchedFits:
@@ -28,26 +25,9 @@ class LaunchedFits:
     def next(self, checkpoint_id: str, system: Any) -> None:
         """All are to train this checkpoint now; but a system that does not share its batches is trained alone."""
         if self.launch is not None and getattr(system, "shares_batches", False):
-            launched.tell_others(_WORD.format(next(self._told)), checkpoint_id)
+            launched.tell_others(WORD.format(next(self._told)), checkpoint_id)
 
     def end(self) -> None:
         """Nothing is left to be trained."""
         if self.launch is not None:
-            launched.tell_others(_WORD.format(next(self._told)), _NO_MORE)
-
-
-def follow(plan: Plan, corpus: Callable[[], Corpus], fit: Callable[[Any, Corpus], object]) -> None:
-    """Train whatever the first process trains, until it is done.
-
-    Args:
-        corpus: what is learnt from, asked where something is.
-        fit: trains a planned cell's checkpoint on it.
-    """
-    cells = {planned.cell.checkpoint_id: planned for planned in plan.cells}
-    for number in count():
-        checkpoint_id = launched.heard(_WORD.format(number))
-        if checkpoint_id == _NO_MORE:
-            return
-        if checkpoint_id not in cells:
-            raise UserError("Processes of this launch were given different commands; give all the same one.")
-        fit(cells[checkpoint_id], corpus())
+            launched.tell_others(WORD.format(next(self._told)), NO_MORE)

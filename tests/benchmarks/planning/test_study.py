@@ -107,8 +107,9 @@ def test_the_verb_carries_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--task", "story", "--latents", "8,full", "--latent-width", "32", "--seeds", "2", "--fresh"]
     arguments: argparse.Namespace = parse(parser, words)
     assert study_verb.main(arguments) == 0
-    [((choices, stages), more)] = seen
+    [((choices, stages, given), more)] = seen
     assert choices.system == ("cosmos-8x32", "cosmos-fullx32") and choices.seeds == 2
-    assert stages == ("fit", "generate", "score") and more == {"fresh": True, "track": None}
+    assert stages == ("fit", "generate", "score") and more == {}
+    assert (given.fresh, given.track, given.engine) == (True, None, "local")
     with pytest.raises(UserError, match="The following arguments are required: --latents"):
         parse(parser, ["--task", "story"])

@@ -16,7 +16,7 @@ from baselines.contract import UserError
 from benchmarks.planning import plan_file
 from benchmarks.planning.plan import Plan
 from benchmarks.records import environment, run_texts, seals, store
-from benchmarks.running import runner
+from benchmarks.running import fitting, runner
 from benchmarks.running.seeds import request_seed
 from reports.panels import panels
 
@@ -80,7 +80,7 @@ def test_systems_are_shown_the_first_validation_documents(planned: Make, quiet: 
     (record,) = store.read_run(tmp_path / "run")
     shown = plan.source.load("echo", "validation")
     assert len(shown) == 300
-    assert record.header.documents["validation"] == run_texts.digest(shown[: runner.VALIDATION_DOCUMENTS])
+    assert record.header.documents["validation"] == run_texts.digest(shown[: fitting.VALIDATION_DOCUMENTS])
     assert record.header.documents["train"]["count"] == 300
 
 
