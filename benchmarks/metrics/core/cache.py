@@ -84,10 +84,7 @@ class Scores:
     def put(self, key: str, score: Score) -> None:
         """Keep a score."""
         if self._folder is not None:
-            row = (
-                key,
-                line(to_json(score)),
-            )  # keys in their order, so that a line read here is the one that was written
+            row = (key, line(to_json(score)))  # in its order: what is read is the line that was written
             _write(_open(self._folder), "insert or replace into scores values (?, ?)", [row], self._folder)
 
 
