@@ -107,5 +107,3 @@ def _json(value: Any) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
-
-

@@ -70,7 +70,9 @@ def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
     assert re.fullmatch(r"\d+ more columns to the right: scroll the table", browser.js(cue))
     left = "return document.querySelector('#table-glance tbody .name').getBoundingClientRect().left"
     before = browser.js(left)
-    scroll = "const s = document.querySelector('#table-glance').closest('.scroll'); s.scrollLeft = {}; return s.scrollLeft"
+    scroll = (
+        "const s = document.querySelector('#table-glance').closest('.scroll'); s.scrollLeft = {}; return s.scrollLeft"
+    )
     assert browser.js(scroll.format("300")) == 300 and browser.js(left) == before
     browser.js(scroll.format("1e6"))
     browser.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
@@ -103,7 +105,9 @@ def test_columns_sort_by_mouse_and_keyboard_within_their_blocks(browser: Browser
     button.click()
     assert heads[place].get_attribute("aria-sort") == "none" and browser.js(ROWS) == written
     heads[0].find_element("css selector", "button").click()
-    names = sorted((row[0] for row in written[0]), key=lambda name: (name.split("-")[0], int(name.partition("-")[2] or 0)))
+    names = sorted(
+        (row[0] for row in written[0]), key=lambda name: (name.split("-")[0], int(name.partition("-")[2] or 0))
+    )
     assert [row[0] for row in browser.js(ROWS)[0]] == names  # as people count: 8 before 32
 
 
@@ -156,7 +160,9 @@ def test_samples_are_searched_sorted_and_compared(browser: Browser, pages: dict[
     browser.picture("samples-side-by-side", whole=False)
     more = browser.find(".browser button.more")
     more.send_keys("\n")
-    assert cards(browser) == fake.ids[:40] and browser.js("return document.activeElement.innerText").startswith(fake.ids[20])
+    assert cards(browser) == fake.ids[:40] and browser.js("return document.activeElement.innerText").startswith(
+        fake.ids[20]
+    )
     choose(browser, "entry", "cosmos (fast)")
     for title, better in (("J", 1), ("rudeness left", -1)):
         values = dict(zip(fake.ids, next(s for s in scores if s.metric == title).values, strict=True))
@@ -187,10 +193,16 @@ def test_a_keyboard_reaches_all_of_it_and_sees_where_it_is(browser: Browser, pag
     browser.look(pages["report"])
     browser.press(Keys.TAB)
     here = "const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);"
-    assert browser.js(here + "return [e.className, r.left >= 0 && r.top >= 0, s.outlineStyle]") == ["skip", True, "solid"]
+    assert browser.js(here + "return [e.className, r.left >= 0 && r.top >= 0, s.outlineStyle]") == [
+        "skip",
+        True,
+        "solid",
+    ]
     reached = set()
     for _ in range(400):
-        told = browser.js(here + "return [e.tagName + (e.closest('nav') ? ' nav' : '') + ' ' + e.className, s.outlineStyle]")
+        told = browser.js(
+            here + "return [e.tagName + (e.closest('nav') ? ' nav' : '') + ' ' + e.className, s.outlineStyle]"
+        )
         reached.add(told[0].strip())
         assert told[1] != "none" or told[0].startswith("BODY"), told
         if told[0].startswith("BODY"):

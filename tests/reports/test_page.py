@@ -71,9 +71,13 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
     ids = [element.attributes["id"] for element in tree.all() if "id" in element.attributes]
     assert len(ids) == len(set(ids))
     for element in tree.all():
-        names = [element.attributes[n] for n in ("aria-labelledby", "aria-describedby", "for") if n in element.attributes]
+        names = [
+            element.attributes[n] for n in ("aria-labelledby", "aria-describedby", "for") if n in element.attributes
+        ]
         names += [
-            element.attributes[name][1:] for name in ("href", "xlink:href") if element.attributes.get(name, "")[:1] == "#"
+            element.attributes[name][1:]
+            for name in ("href", "xlink:href")
+            if element.attributes.get(name, "")[:1] == "#"
         ]
         assert set(names) <= set(ids), (element.tag, names)
     used = re.findall(r"url\(#([^)]+)\)", page[0])
@@ -185,7 +189,9 @@ def test_the_samples_are_all_there(every_page):
     tree = parsed(every_page["report"].read_text(encoding="utf-8"))
     [block] = [e for e in tree.all("script") if e.attributes.get("type") == "application/json"]
     data = json.loads(block.text)
-    assert [name for _, name in data["entries"]][:2] == ["cosmos (fast)", "cosmos (best)"] and len(data["entries"]) == 10
+    assert [name for _, name in data["entries"]][:2] == ["cosmos (fast)", "cosmos (best)"] and len(
+        data["entries"]
+    ) == 10
     assert data["metrics"][0] == ["J", "higher"] and ["rudeness left", "lower"] in data["metrics"]
     assert len(data["documents"]) == 60
     fake = fake_run().fill()
@@ -205,7 +211,9 @@ def test_samples_that_hold_markup_do_not_end_their_block(nasty_report):
     tree = parsed(text)
     assert len(tree.all("script")) == 2
     [block] = [e for e in tree.all("script") if e.attributes.get("type") == "application/json"]
-    assert "<" not in block.text and "<script>alert('reason')</script>" in json.loads(block.text)["documents"][0][3][0][0]
+    assert (
+        "<" not in block.text and "<script>alert('reason')</script>" in json.loads(block.text)["documents"][0][3][0][0]
+    )
     assert all(character.isprintable() or character in "\n\t" for character in text)
 
 
