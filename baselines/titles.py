@@ -89,10 +89,10 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
         declared: the `title` of its class, which goes before everything else.
     """
     if declared:
-        return _filled(declared, recipe) or readable(name)
+        return _filled(declared, recipe) or name.replace("_", " ")
     sized = _SIZED.fullmatch(name)
     if sized is None and name != "cosmos-joint":
-        return SYSTEMS.get(name, readable(name))
+        return SYSTEMS.get(name, name.replace("_", " "))
     title, width = SYSTEMS[name if sized is None else "cosmos"], sized and sized["width"]
     model = recipe.get("model", recipe)
     autoencoder = model.get("autoencoder") if isinstance(model, Mapping) else None
@@ -117,6 +117,8 @@ def setting_title(system: str, name: str, values: Mapping[str, Any], declared: M
     if not values and name in ("default", ""):
         return ""
     steps = values.get("steps")
+    if not values and (said := re.search(r"-(\d+)$", name)) and "{" not in SETTINGS.get(name[: said.start()], "{"):
+        steps = int(said[1])  # a record that has the name alone
     stem = name.removesuffix(f"-{steps}")
     tables = [(declared or {}, key) for key in (name, stem)]
     tables += [(SETTINGS, key) for key in (f"{system}:{stem}", stem, re.sub(r"-[\d.]+$", "", stem))]
@@ -131,8 +133,15 @@ def setting_title(system: str, name: str, values: Mapping[str, Any], declared: M
     return ", ".join(part for part in parts if part)
 
 
+def entry_name(system: str, *details: str) -> str:
+    """One name for a sentence, in which commas must not fall apart: "Cosmos (16 latents, 20 steps)"."""
+    first, *more = system.split(", ")
+    said = ", ".join(part for part in (*more, *details) if part)
+    return f"{first} ({said})" if said else first
+
+
 def readable(identifier: str) -> str:
-    """An identifier as words, where nobody declared any: "one_shot" is "one shot", "nucleus-0.9" is "nucleus 0.9"."""
+    """A setting's name as words, where nobody declared any: "fast_path" is "fast path", "top-0.9" is "top 0.9"."""
     return re.sub(r"-(?=\d)", " ", identifier.replace("_", " "))
 
 

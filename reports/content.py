@@ -14,7 +14,8 @@ from reports import tables as overview
 from reports.costs import detail, generating
 from reports.curves import table as curves
 from reports.curves.equal import on_equal_terms
-from reports.findings import summarise
+from reports.findings.answer import answer
+from reports.findings.details import summarise
 from reports.front import shares_on_front
 from reports.legend import legend
 from reports.names import display_system
@@ -32,7 +33,8 @@ class Section:
     name: str  # for anchors and labels
     title: str
     panel: Panel
-    reading: tuple[str, ...]
+    answer: tuple[str, ...]  # the question, the answer with its size, what it holds for
+    reading: tuple[str, ...]  # everything else that the numbers say
     glance: Table
     scores: Table
     batches: Table | None  # speed by number of texts at once, where several were timed
@@ -109,6 +111,7 @@ def _lead(run: Run, every: Sequence[Panel]) -> str:
 def _section(run: Run, panel: Panel, suffix: str) -> Section:
     judgements = {column.title: judge(column, panel.trained) for column in panel.columns}
     headline, front = panel.headline, shares_on_front(panel)
+    marks = judgements[headline.title] if headline else ColumnMarks()
     cell = panel.cell
     terms = on_equal_terms(panel)
     curves_said = curves.sentences(panel, terms)
@@ -117,7 +120,8 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        reading=(*summarise(panel, judgements[headline.title] if headline else ColumnMarks(), front), *curves_said),
+        answer=answer(panel, marks, str(provenance.task_of(run).get("title") or "")),
+        reading=(*summarise(panel, marks, front), *curves_said),
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),

@@ -6,24 +6,14 @@ rule (`baselines.titles`, `benchmarks.metrics.core.metric_titles`). No system's 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from baselines.titles import setting_title, system_title
+from baselines.titles import entry_name as entry_name
 from benchmarks.metrics.core.metric_titles import metric_title
-from benchmarks.records.schema import Header
-
-
-def display_system(header: Header) -> str:
-    """For example "Cosmos, 16 latents"."""
-    return header.titles.get("system") or system_title(header.cell.system, header.cell.recipe)
-
-
-def display_setting(header: Header) -> str:
-    """For example "20 steps"; "" where a system has nothing to set."""
-    cell = header.cell
-    titles = header.titles
-    return titles["setting"] if "setting" in titles else setting_title(cell.system, cell.setting, cell.setting_values)
+from benchmarks.records.titles import display_setting as display_setting
+from benchmarks.records.titles import display_system as display_system
 
 
 def display_metric(name: str, title: str = "") -> str:
@@ -31,11 +21,14 @@ def display_metric(name: str, title: str = "") -> str:
     return metric_title(name, title)
 
 
-def entry_name(system: str, *details: str) -> str:
-    """One name for a sentence, in which commas must not fall apart: "Cosmos (16 latents, 20 steps)"."""
-    first, *more = system.split(", ")
-    said = ", ".join(part for part in (*more, *details) if part)
-    return f"{first} ({said})" if said else first
+def display_budget(budget: str) -> str:
+    """A training budget of a record, such as "480 s", "3e12 FLOP" or "300,000 steps"; another text as it is."""
+    found = re.fullmatch(r"([\d.]+(?:e\+?\d+)?)(seconds|flops|steps)", budget)
+    if found is None:
+        return budget
+    amount, unit = float(found[1]), {"seconds": "s", "flops": "FLOP", "steps": "steps"}[found[2]]
+    text = f"{amount:.3g}".replace("e+", "e") if unit == "FLOP" else f"{amount:,.10g}"
+    return f"{text} {unit}"
 
 
 def short_names(parts: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports.columns import ScoreColumn, score_columns
-from reports.names import display_setting, display_system, entry_name, short_names
+from reports.names import display_budget, display_setting, display_system, entry_name, short_names
 from reports.quantities import Quantity, latency, mean, throughput
 
 TRIVIAL = (
@@ -281,6 +281,8 @@ def _tagged(entries: Sequence[Entry]) -> list[Entry]:
         if len({told[entry.key][part] for entry in contestants}) > 1
     ]
     templates = {"batch_size": "batch {}", "budget": "budget {}"}
+    budgets = {entry.key: display_budget(entry.cell.budget) for entry in entries}
+    told = {key: {**parts, "budget": budgets[key]} for key, parts in told.items()}
     tags = {
         entry.key: [templates.get(part, "{}").format(told[entry.key][part]) for part in varying if entry.trained]
         for entry in entries

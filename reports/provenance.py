@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.records.dataframes import Run, documents_hash
 from benchmarks.records.schema import Header, Json, Record
-from reports.names import display_setting, display_system, entry_name
+from reports.names import display_budget, display_setting, display_system, entry_name
 from reports.numbers import counted
 from reports.panels import TRIVIAL, Entry, Panel
 
@@ -70,7 +70,9 @@ def facts(run: Run, panels: Sequence[Panel]) -> tuple[Fact, ...]:
         Fact("Not here", _left_out(run)),
         Fact("Tokenizer", _varying([header for header in headers if header.tokenizer], _tokenizer)),
         Fact("Own tokenizers", tuple(dict.fromkeys(_own_tokenizers(trained)))),
-        Fact("Budgets", tuple(dict.fromkeys(f"{entry.title}: {entry.cell.budget}" for entry in trained))),
+        Fact(
+            "Budgets", tuple(dict.fromkeys(f"{entry.title}: {display_budget(entry.cell.budget)}" for entry in trained))
+        ),
         Fact("Settings", tuple(f"{entry.name}: {_flat(entry.cell.setting_values) or 'none'}" for entry in trained)),
         Fact("Packages", _varying(packages, lambda header: _flat(header.packages))),
         Fact("Evaluators", tuple(dict.fromkeys(str(column.signature) for column in columns))),

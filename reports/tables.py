@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from benchmarks.records.schema import Score
 from reports.columns import EntryScore, ScoreColumn
 from reports.legend import SPEED_COVERED, covered, first_stage_note, scores_covered
 from reports.names import display_metric
-from reports.numbers import NOTHING, common_decimals, counted, half_width, listed, percent, significant, written
+from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
 from reports.significance import ColumnMarks, Mark, mark_disjoint
@@ -43,10 +43,7 @@ def at_a_glance(
     """
     columns: list[Column] = []
     cells: list[dict[str, TableCell]] = []
-    headline = panel.headline
-    companions = () if headline is None else headline.companions
-    beside = [column for name in companions for column in panel.columns if column.metric == name]
-    for score in () if headline is None else (headline, *beside):
+    for score in at_first(panel):
         columns.append(Column(score.title, "", score.direction, QUALITY))
         cells.append(score_cells(panel, score, judgements[score.title]))
     for column, of, doubts in (
@@ -64,7 +61,7 @@ def at_a_glance(
         columns.append(column)
         cells.append(speed_cells(panel, column, of, doubts))
     columns.append(Column("Network calls", "per text", "none", "Speed"))
-    cells.append({entry.key: _calls_cell(entry) for entry in panel.entries})
+    cells.append(calls_cells(panel))
     if front:
         columns.append(Column("On the front", "% of draws", "none", "Both"))
         cells.append({entry.key: _front_cell(entry, front) for entry in panel.entries})
@@ -85,12 +82,26 @@ def at_a_glance(
         columns=tuple(columns),
         blocks=grouped(panel, cells),
         remarks=(
+            *meanings(at_first(panel)),
             covered(panel),
             *((f"On the front: {FRONT}",) if front else ()),
             *_power(panel, judgements),
             *_gaps(len(panel.missing), unbegun),
         ),
     )
+
+
+def at_first(panel: Panel) -> tuple[ScoreColumn, ...]:
+    """The headline, and what it is never shown without."""
+    headline = panel.headline
+    if headline is None:
+        return ()
+    return (headline, *(c for name in headline.companions for c in panel.columns if c.metric == name))
+
+
+def meanings(columns: Sequence[ScoreColumn]) -> tuple[str, ...]:
+    """What each metric says, for the table in which it stands first."""
+    return tuple(f"{column.title}: {column.summary}" for column in columns if column.summary)
 
 
 def _with_first_stages(panel: Panel, cells: Mapping[str, TableCell]) -> dict[str, TableCell]:
@@ -139,9 +150,9 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     columns = tuple(Column(column.title, "", column.direction, "") for column in told)
     cells = [score_cells(panel, column, judgements[column.title]) for column in told]
     silent = [column for column in panel.columns if column not in told]
-    said = {column.title: column.summary for column in told if column.summary}
-    meanings = (f"{metric}: {summary}" for metric, summary in said.items())
-    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *meanings)
+    first = at_first(panel)  # explained where they stand first, in the table before this one
+    explained = meanings([column for column in told if column not in first])
+    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *explained)
     return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks)
 
 
@@ -192,9 +203,9 @@ def before_and_after(panel: Panel, suffix: str = "") -> Table | None:
     for place, title in enumerate(("reference as written", "reference through the tokenizer")):
         cells = []
         for pair in by_metric.values():
-            widths = [width for score in pair if (width := half_width(score.low, score.high)) is not None]
             score = pair[place]
-            value, interval = written(score.value, score.low, score.high, common_decimals(widths))
+            places = column_decimals((each.value, each.low, each.high) for each in pair)
+            value, interval = written(score.value, score.low, score.high, places)
             cells.append(TableCell(score.value, value, interval))
         rows.append(Row(title, "", record.header.cell.id, tuple(cells)))
     return Table(
@@ -264,10 +275,12 @@ def _gaps(missing: int, unbegun: int) -> tuple[str, ...]:
     )
 
 
+def _numbers(quantities: Iterable[Quantity]) -> Iterator[tuple[float | None, float | None, float | None]]:
+    return ((quantity.value, quantity.low, quantity.high) for quantity in quantities)
+
+
 def score_cells(panel: Panel, column: ScoreColumn, judgement: ColumnMarks) -> dict[str, TableCell]:
-    quantities = [score.quantity for score in column.scores.values()]
-    widths = [half_width(quantity.low, quantity.high) for quantity in quantities]
-    places = common_decimals(width for width in widths if width is not None)
+    places = column_decimals(_numbers(score.quantity for score in column.scores.values()))
     out = {}
     for entry in panel.entries:
         score = column.scores.get(entry.key)
@@ -301,13 +314,14 @@ def speed_cells(
     doubtful = {entry.key: doubts(entry) for entry in panel.trained}
     ranked = {entry.key: of(entry) for entry in panel.trained if not doubtful[entry.key]}
     marks: dict[str, Mark] = mark_disjoint(ranked, column.direction)
+    places = column_decimals(_numbers(of(entry) for entry in panel.trained))
     out = {}
     for entry in panel.entries:
         if not entry.trained:  # a few microseconds of Python say nothing; the legend says so
             out[entry.key] = TableCell(None, NOTHING)
             continue
         quantity = of(entry)
-        value, interval = written(quantity.value, quantity.low, quantity.high)
+        value, interval = written(quantity.value, quantity.low, quantity.high, places)
         notes = [quantity.reason] if quantity.reason else []
         doubted = bool(doubtful[entry.key]) and quantity.value is not None
         if doubted:
@@ -315,6 +329,16 @@ def speed_cells(
             notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), marks.get(entry.key, ""), doubted)
     return out
+
+
+def calls_cells(panel: Panel) -> dict[str, TableCell]:
+    """Calls of the first network for one text, by entry."""
+    cells = {entry.key: _calls_cell(entry) for entry in panel.entries}
+    whole = all(cell.value is None or cell.value == int(cell.value) for cell in cells.values())
+    return {
+        key: cell if whole or cell.value is None else replace(cell, text=fixed(cell.value, 1))
+        for key, cell in cells.items()
+    }
 
 
 def _calls_cell(entry: Entry) -> TableCell:
@@ -339,7 +363,7 @@ def _count(value: float) -> str:
 def plain_cells(
     panel: Panel, column: Column, of: Callable[[Entry], float | None]
 ) -> tuple[Column, dict[str, TableCell]]:
-    """Numbers without an interval, three significant digits, under the unit prefix that suits most of them."""
+    """Numbers without an interval, with one number of decimals, under the unit prefix that suits most of them."""
     values = {entry.key: of(entry) for entry in panel.entries}
     if column.unit == "s":
         values |= {entry.key: 0.0 for entry in panel.for_scale}  # they look at the texts, and are not trained
@@ -347,12 +371,9 @@ def plain_cells(
     middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
     headed = Column(column.title, f"{prefix}{column.unit}" or "count", column.direction, column.group)
+    places = column_decimals((value and value / scale, None, None) for value in values.values()) or 0
     untold = TableCell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {
-        key: untold if value is None else TableCell(value, _short(value / scale)) for key, value in values.items()
+        key: untold if value is None else TableCell(value, fixed(value / scale, places))
+        for key, value in values.items()
     }
-
-
-def _short(value: float) -> str:
-    """Three significant digits, or all that stand before the point."""
-    return significant(value, max(3, math.floor(math.log10(value)) + 1) if value else 1)

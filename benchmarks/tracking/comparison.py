@@ -82,6 +82,7 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
     cell = pair.b.header.cell
     return ComparedEntry(
         name=pair.name,
+        title=pair.title,
         task=cell.task,
         source=cell.source,
         documents=pair.b.documents,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from baselines.titles import entry_name
 from benchmarks.planning.plan_file import leaves
 from benchmarks.records.schema import Header
+from benchmarks.records.titles import display_setting, display_system
 from benchmarks.tracking.sides import Side, StoredCell
 
 _SHOWN = 8  # digits of a hash that are shown
@@ -31,6 +33,11 @@ class SideEntry:
         return cell.system if cell.setting in ("", "default") else f"{cell.system} {cell.setting}"
 
     @property
+    def title(self) -> str:
+        """The same in words."""
+        return entry_name(display_system(self.header), display_setting(self.header))
+
+    @property
     def documents(self) -> str:
         """The hash of the test documents, "" where no record says it."""
         return str(self.header.documents.get("test", {}).get("sha256", ""))
@@ -51,6 +58,11 @@ class EntryPair:
     @property
     def name(self) -> str:
         return self.a.name if self.a.name == self.b.name else f"{self.b.name} against {self.a.name}"
+
+    @property
+    def title(self) -> str:
+        """The same in words."""
+        return self.a.title if self.a.title == self.b.title else f"{self.b.title} against {self.a.title}"
 
 
 def entries(side: Side) -> tuple[SideEntry, ...]:
@@ -116,7 +128,7 @@ def _seeds(a: SideEntry, b: SideEntry) -> tuple[str, ...]:
 
 def _asked(entry: SideEntry) -> str:
     cell = entry.header.cell
-    return f"{entry.name} ({cell.task} on {cell.source})"
+    return f"{entry.title} of {cell.task} on {cell.source}"
 
 
 def _key(ours: Sequence[SideEntry], theirs: Sequence[SideEntry]) -> Callable[[SideEntry], object]:

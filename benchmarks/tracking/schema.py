@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from benchmarks.metrics.core.metric_titles import metric_title
 from benchmarks.records.schema import Direction, Json
 from benchmarks.stats import ComparisonOutcome
 from benchmarks.stats.evidence import ChangeEvidence
@@ -78,13 +79,21 @@ class ComparedQuantity:
         """The quantity with the number of texts at once, where several were timed."""
         return self.quantity if self.size is None else f"{self.quantity}@{self.size}"
 
+    @property
+    def shown(self) -> str:
+        """The same in words."""
+        if self.kind == "quality":
+            return metric_title(self.quantity)
+        words = self.quantity.replace("_", " ")
+        return words if self.size is None else f"{words}, {self.size} at once"
+
 
 @dataclass(frozen=True)
 class ComparedEntry:
     """A system with a setting on both sides.
 
     Attributes:
-        name: its system and setting, or both where they differ.
+        name: its system and setting, or both where they differ; `title` the same in words.
         cells_a, cells_b: the ids of its cells, one for each seed.
         differs: in what the two differ besides, such as "commit “1a2b” against “3c4d”".
         refused: what of it is not compared, and why; the quantities named there are not among `quantities`.
@@ -103,6 +112,12 @@ class ComparedEntry:
     refused: tuple[str, ...]
     quantities: tuple[ComparedQuantity, ...]
     notes: tuple[str, ...] = ()
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What it is called where people read of it."""
+        return self.title or self.name
 
     @property
     def panel(self) -> str:

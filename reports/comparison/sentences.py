@@ -32,12 +32,12 @@ def findings(comparison: RunComparison) -> tuple[str, ...]:
     for outcome in ("worse", "better"):
         those = [(entry, row) for entry, row in rows if row.outcome == outcome]
         if those:
-            named = "; ".join(f"{entry.name} {row.title} {change_of(row)}" for entry, row in those[:_NAMED])
+            named = "; ".join(f"{entry.shown} {row.shown} {change_of(row)}" for entry, row in those[:_NAMED])
             more = f"; and {len(those) - _NAMED} more" if len(those) > _NAMED else ""
             lines.append(f"B is {outcome} in {len(those)} of {len(rows)}: {named}{more}.")
     moved = [(entry, row) for entry, row in rows if row.moved and row.outcome == "cannot tell"]
     if moved:
-        named = "; ".join(f"{entry.name} {row.title} {change_of(row)}" for entry, row in moved[:_NAMED])
+        named = "; ".join(f"{entry.shown} {row.shown} {change_of(row)}" for entry, row in moved[:_NAMED])
         lines.append(f"Moved, where neither direction is good in itself: {named}.")
     unsure = sum(row.outcome == "cannot tell" and not row.moved for _, row in rows)
     if unsure:
@@ -70,7 +70,7 @@ def remarks(entries: Sequence[ComparedEntry]) -> tuple[str, ...]:
         lines = [f"Differs in {'; '.join(own)}."] if own else []
         lines += [f"Not compared, {reason}." for reason in entry.refused]
         for line in (*lines, *entry.notes):
-            told.setdefault(line, []).append(entry.name)
+            told.setdefault(line, []).append(entry.shown)
     return tuple(
         line if len(names) == len(entries) else f"{listed(dict.fromkeys(names))}: {line}"
         for line, names in told.items()

@@ -31,7 +31,7 @@ def tables(comparison: RunComparison) -> tuple[Table, ...]:
 
 def _table(name: str, title: str, entries: Sequence[ComparedEntry]) -> Table:
     blocks = tuple(
-        RowGroup(f"{entry.name}{_seeds(entry)}", tuple(map(_row, entry.quantities)))
+        RowGroup(f"{entry.shown}{_seeds(entry)}", tuple(map(_row, entry.quantities)))
         for entry in entries
         if entry.quantities
     )
@@ -59,4 +59,4 @@ def _row(row: ComparedQuantity) -> Row:
         TableCell(row.n, f"{row.n:,} {row.covers or 'texts'}"),
     )
     unit = f"{row.unit}, " if row.unit else ""
-    return Row(row.title, f"{unit}{_SENSE[row.direction]}", "", cells)
+    return Row(row.shown, f"{unit}{_SENSE[row.direction]}", "", cells)

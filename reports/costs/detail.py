@@ -10,7 +10,7 @@ from benchmarks.records import dataframes
 from benchmarks.records.schema import Record
 from benchmarks.stats.order_statistics import fewest
 from reports.names import display_system
-from reports.numbers import NOTHING, percent, significant
+from reports.numbers import NOTHING, column_decimals, fixed, percent
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity, tail_latency, throughput
 from reports.table import Column, Table, TableCell
@@ -59,7 +59,7 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
             {entry.key: _phase(entry, name) for entry in panel.entries},
         )
     for name, title in COLD.items():
-        add(Column(title, "s", "none", "Cold start"), {entry.key: _cold(entry, name) for entry in panel.entries})
+        add(Column(title, "s", "none", "Cold start"), _cold(panel, name))
     found = Table(f"speed{suffix}", "Speed in detail", tuple(columns), grouped(panel, cells))
     blocks = tuple(block for block in found.blocks if not block.for_scale)
     return replace(found, blocks=blocks, remarks=_remarks(records))
@@ -75,12 +75,16 @@ def _phase(entry: Entry, name: str) -> TableCell:
     return TableCell(share, percent(share).removesuffix(" %"))
 
 
-def _cold(entry: Entry, name: str) -> TableCell:
-    told = [record.header.cold_start[name] for record in entry.records if name in record.header.cold_start]
-    if not told or not entry.trained:
-        return TableCell(None, NOTHING)
-    value = sum(told) / len(told)
-    return TableCell(value, significant(value))
+def _cold(panel: Panel, name: str) -> dict[str, TableCell]:
+    """Seconds of a part of the cold start, by entry."""
+    told = {
+        entry.key: [record.header.cold_start[name] for record in entry.records if name in record.header.cold_start]
+        for entry in panel.trained
+    }
+    means = {key: sum(seconds) / len(seconds) for key, seconds in told.items() if seconds}
+    places = column_decimals((value, None, None) for value in means.values()) or 0
+    none = dict.fromkeys((entry.key for entry in panel.entries), TableCell(None, NOTHING))
+    return none | {key: TableCell(value, fixed(value, places)) for key, value in means.items()}
 
 
 def _remarks(records: Sequence[Record]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from reports.curves.equal import EqualTerms
 from reports.curves.knobs import curves_of
 from reports.front import is_placed
 from reports.legend import scores_covered
-from reports.numbers import MINUS, NOTHING, counted, listed, written
+from reports.numbers import MINUS, NOTHING, column_decimals, counted, listed, written
 from reports.panels import Panel
 from reports.quantities import Quantity
 from reports.table import Column, Row, RowGroup, Table, TableCell
@@ -33,14 +33,15 @@ def table(panel: Panel, terms: Sequence[EqualTerms], suffix: str = "") -> Table 
         Column("Times as fast", "as that entry", "none", "At equal quality"),
     )
     groups: dict[str, list[Row]] = {}
-    for one in terms:
-        quantities = (one.quality, one.ahead, one.milliseconds, one.times_as_fast)
+    every = [(one.quality, one.ahead, one.milliseconds, one.times_as_fast) for one in terms]
+    places = [column_decimals((q.value, q.low, q.high) for q in column) for column in zip(*every, strict=True)]
+    for one, quantities in zip(terms, every, strict=True):
         if any(quantity.value is not None for quantity in quantities):
             row = Row(
                 one.entry.title,
                 ", ".join(part for part in (one.entry.setting_title, *one.entry.tags) if part),
                 one.entry.cell.id,
-                tuple(map(_cell, quantities)),
+                tuple(map(_cell, quantities, places)),
                 one.entry.short,
             )
             groups.setdefault(one.curve.name, []).append(row)
@@ -61,10 +62,10 @@ def table(panel: Panel, terms: Sequence[EqualTerms], suffix: str = "") -> Table 
     return Table(f"curves{suffix}", "Quality at equal time and speed at equal quality", columns, blocks, remarks)
 
 
-def _cell(quantity: Quantity) -> TableCell:
+def _cell(quantity: Quantity, places: int | None) -> TableCell:
     if quantity.value is None:
         return TableCell(None, NOTHING, notes=(quantity.reason or "",))
-    text, interval = written(quantity.value, quantity.low, quantity.high)
+    text, interval = written(quantity.value, quantity.low, quantity.high, places)
     return TableCell(quantity.value, text, interval)
 
 

@@ -49,10 +49,10 @@ def of_metric(history: History, metric: str) -> HistoryFigure:
                 drawn += _draw(axes, title, here, names, history.codes, 3 if len(machines) == 1 else 2)
             line = every[0].line
             better = f" ({line.direction} is better)" if line.direction != "none" else ""
-            row[0].set_ylabel(printable(f"{metric}{f', {line.unit}' if line.unit else ''}{better}"))
+            row[0].set_ylabel(printable(f"{line.metric_title}{f', {line.unit}' if line.unit else ''}{better}"))
             if line.kind != "quality":
                 row[0].set_yscale("log")
-        return HistoryFigure(*svg_of(figure), _caption(metric, drawn, len(every)))
+        return HistoryFigure(*svg_of(figure), _caption(every[0].line.metric_title, drawn, len(every)))
 
 
 def _caption(metric: str, drawn: int, every: int) -> str:
@@ -103,7 +103,7 @@ def of_speed(history: History) -> HistoryFigure | None:
 
 
 def _short(series: Series) -> str:
-    return series.line.system.rpartition("/")[2] if series.line.kind == "micro" else series.line.entry
+    return series.line.system.rpartition("/")[2] if series.line.kind == "micro" else series.line.title
 
 
 def _first(counted: Counter[str], most: int) -> list[str]:

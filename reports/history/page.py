@@ -49,6 +49,7 @@ def file_name(metric: str) -> str:
 def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
     """The page of all."""
     metrics = {each.line.metric for each in history.series}
+    titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}
     return render(
         "history.html",
         history=history,
@@ -58,7 +59,7 @@ def html(history: History, pictures: dict[str, figure.HistoryFigure]) -> str:
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
         figures=[
-            (name, inline(picture.themed, f"figure-{place}-"), picture.caption)
+            (titles.get(name, name), inline(picture.themed, f"figure-{place}-"), picture.caption)
             for place, (name, picture) in enumerate(pictures.items(), 1)
         ],
         more=max(0, len(metrics) - MOST_FIGURES),

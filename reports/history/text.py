@@ -66,8 +66,8 @@ def cells(series: Series, change: FoundChange) -> list[str]:
 def name_of(series: Series) -> str:
     """A series in words: the metric of an entry, what it was asked, and the machine."""
     line = series.line
-    metric = f"{line.metric} ({line.unit})" if line.unit else line.metric
-    return ", ".join(part for part in (f"{metric} of {line.entry}", line.asked, f"on {line.machine}") if part)
+    metric = f"{line.metric_title} ({line.unit})" if line.unit else line.metric_title
+    return ", ".join(part for part in (f"{metric} of {line.title}", line.asked, f"on {line.machine}") if part)
 
 
 def size(series: Series, change: FoundChange) -> str:
@@ -94,7 +94,7 @@ def commands(change: FoundChange) -> str:
 def break_sentence(each: Break) -> str:
     """Where a line breaks, and why."""
     line = each.line
-    where = f"{line.metric} of {line.entry}, {line.asked} on {line.machine}"
+    where = f"{line.metric_title} of {line.title}, {line.asked} on {line.machine}"
     return f"{where}, from {each.before} to {each.after}: {each.sentence}."
 
 

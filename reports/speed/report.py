@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from baselines.contract import UserError
+from baselines.titles import setting_title, system_title
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
-from reports.numbers import NOTHING, counted, listed, significant
+from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, significant
 from reports.speed.bars import bars, excess, per_second, quantile, shares
 from reports.table import Bar, Column, Row, RowGroup, Table, TableCell
 
@@ -56,12 +58,14 @@ def tables(speed: Speed) -> tuple[Table, ...]:
     generated = [record for record in speed.measured if record.subject.kind == "generation"]
     if generated:
         sizes = sorted({record.subject.batch for record in generated})
-        blocks = tuple(
-            RowGroup(
-                f"batch of {counted(size, 'text')}",
-                tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
-            )
-            for size in sizes
+        blocks = _even(
+            [
+                RowGroup(
+                    f"batch of {counted(size, 'text')}",
+                    tuple(_generation(r, speed.ceilings) for r in generated if r.subject.batch == size),
+                )
+                for size in sizes
+            ]
         )
         caption = f"Generating with {WEIGHTS}, {_conditions(generated)}"
         tables.append(Table("speed", caption, GENERATION, blocks, REMARKS))
@@ -69,8 +73,34 @@ def tables(speed: Speed) -> tuple[Table, ...]:
     if trained:
         block = RowGroup("one optimiser step", tuple(_training(record, speed.ceilings) for record in trained))
         caption = f"Training with {WEIGHTS} and made-up texts, {_conditions(trained)}"
-        tables.append(Table("speed-training", caption, TRAINING, (block,)))
+        tables.append(Table("speed-training", caption, TRAINING, _even([block])))
     return tuple(tables)
+
+
+def _even(blocks: Sequence[RowGroup]) -> tuple[RowGroup, ...]:
+    """The same with one number of decimals a column in each block, for times of one batch and of another are of other
+    sizes; intervals and sums of several networks stay as they are."""
+
+    def even(block: RowGroup) -> RowGroup:
+        columns = []
+        for cells in zip(*(row.cells for row in block.rows), strict=True):
+            alone = [cell.value for cell in cells if cell.value is not None and " + " not in cell.text]
+            places = column_decimals((value, None, None) for value in alone) or 0
+            whole = all(value == int(value) for value in alone)  # counts, and what is none
+            columns.append([cell if whole or not _single(cell) else _with(cell, places) for cell in cells])
+        rows = (replace(row, cells=cells) for row, cells in zip(block.rows, zip(*columns, strict=True), strict=True))
+        return replace(block, rows=tuple(rows))
+
+    return tuple(map(even, blocks))
+
+
+def _single(cell: TableCell) -> bool:
+    return cell.value is not None and " + " not in cell.text
+
+
+def _with(cell: TableCell, places: int) -> TableCell:
+    assert cell.value is not None
+    return replace(cell, text=fixed(cell.value, places))
 
 
 def _conditions(records: Sequence[SpeedRecord]) -> str:
@@ -81,7 +111,8 @@ def _conditions(records: Sequence[SpeedRecord]) -> str:
 
 def _generation(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
     subject = record.subject
-    detail = f"{subject.what}, {subject.capture}" if subject.capture != "off" else subject.what
+    called = setting_title(subject.system, subject.what, subject.values)
+    detail = ", ".join(part for part in (called, subject.capture if subject.capture != "off" else "") if part)
     if record.status != "done":
         return _missing(record, detail, len(GENERATION))
     beyond, share = excess(record), shares(record, ceilings)
@@ -98,7 +129,7 @@ def _generation(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
         _cell(None if share is None else 100 * share[0]),
         _cell(None if share is None else 100 * share[1]),
     )
-    return Row(subject.system, detail, "", cells)
+    return Row(system_title(subject.system, subject.recipe), detail, "", cells)
 
 
 def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
@@ -115,7 +146,7 @@ def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
         _memory(record),
         _cell(None if share is None else 100 * share[0]),
     )
-    return Row(subject.system, detail, "", cells)
+    return Row(system_title(subject.system, subject.recipe), detail, "", cells)
 
 
 def _times(record: SpeedRecord) -> TableCell:
@@ -145,7 +176,12 @@ def _cell(value: float | None, why: str = "") -> TableCell:
 
 def _missing(record: SpeedRecord, detail: str, count: int) -> Row:
     first = TableCell(None, NOTHING, notes=(f"failed: {record.reason}",))
-    return Row(record.subject.system, detail, "", (first, *(TableCell(None, NOTHING) for _ in range(count - 1))))
+    return Row(
+        system_title(record.subject.system, record.subject.recipe),
+        detail,
+        "",
+        (first, *(TableCell(None, NOTHING) for _ in range(count - 1))),
+    )
 
 
 def facts(speed: Speed) -> tuple[str, ...]:
@@ -199,7 +235,7 @@ def terminal(folder: Path) -> str:
     lines: list[str] = []
     for table in tables(speed):
         columns = [i for i, column in enumerate(table.columns) if column.title in _SHOWN]
-        names = [f"{row.title} {row.detail}" for block in table.blocks for row in block.rows]
+        names = [f"{row.title}, {row.detail}" for block in table.blocks for row in block.rows]
         width = max(map(len, names))
         lines += ["", table.caption, _aligned("", [_head(table.columns[i]) for i in columns], width)]
         for block in table.blocks:
@@ -207,7 +243,7 @@ def terminal(folder: Path) -> str:
             for row in block.rows:
                 cells = [row.cells[i] for i in columns]
                 why = next((f"  {note}" for note in row.cells[0].notes if row.cells[0].value is None), "")
-                name = f"{row.title} {row.detail}"
+                name = f"{row.title}, {row.detail}"
                 lines.append(name.ljust(width) + why if why else _aligned(name, [c.text for c in cells], width))
     return "\n".join([*lines, "", REMARKS[0], REMARKS[2], "", *(bar.sentence for bar in bars(speed))])
 

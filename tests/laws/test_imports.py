@@ -128,11 +128,13 @@ def test_what_the_harness_knows_of_systems_loads_no_framework() -> None:
 def test_reports_know_records_and_statistics(path: Path) -> None:
     allowed = (
         "reports",
+        "benchmarks.records.archive",
         "benchmarks.records.dataframes",
         "benchmarks.records.schema",
         "benchmarks.records.probe_results",
         "benchmarks.records.run_texts",
         "benchmarks.records.store",
+        "benchmarks.records.titles",
         "benchmarks.records.validity",
         "benchmarks.stats",
         "benchmarks.speed.schema",
@@ -141,7 +143,7 @@ def test_reports_know_records_and_statistics(path: Path) -> None:
     )
     # What systems, settings and metrics are called: tables of words, whose imports load nothing.
     allowed += ("baselines.titles", "benchmarks.metrics.core.metric_titles")
-    allowed += ("baselines.contract", "cosmos.io.files", "cosmos.io.terminal")
+    allowed += ("baselines.contract", "cosmos.io.files", "cosmos.io.terminal", "cosmos.io.typed_json")
     assert [module for module in ours(path) if not within(module, allowed)] == []
 
 

@@ -29,9 +29,10 @@ LAYERS = {
         "trackers", "running", "speed", "tuning", "tracking", "__init__", "cli", "__main__",
     ),
     "reports": (
-        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples", "provenance",
-        "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs", "content", "html",
-        "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
+        "provenance", "legend", "findings", "tables", "templating", "figures", "study", "curves", "costs",
+        "content", "html", "markdown", "latex", "compact", "__init__", "speed", "comparison", "history",
+        "publishing",
     ),
 }  # fmt: skip
 MOST_MODULES = 20

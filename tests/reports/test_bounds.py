@@ -31,9 +31,9 @@ def folder(fake_run, tmp_path):
 def test_a_bound_is_marked_and_apart(folder):
     section = content.build(folder, folder / "report").sections[0]
     columns = [column for column in section.panel.columns if column.metric == "nll"]
-    assert [column.title for column in columns] == ["nll (a)", "nll (b)"]
+    assert [column.title for column in columns] == ["NLL (a)", "NLL (b)"]
     table = section.scores
-    places = [place for place, column in enumerate(table.columns) if column.title.startswith("nll")]
+    places = [place for place, column in enumerate(table.columns) if column.title.startswith("NLL")]
     cells = {row.title: [row.cells[place] for place in places] for block in table.blocks for row in block.rows}
     assert [cell.text for cell in cells["gpt2"]] == ["0.639", "–"]
     assert [cell.text for cell in cells["mdlm"]] == ["–", "≤ 1.084"]

@@ -33,7 +33,7 @@ def test_a_headline_brings_its_companions(folder):
     lead_with(folder, "perplexity")
     section = content.build(folder, folder / "report").sections[0]
     assert [column.title for column in section.glance.columns[:4]] == [
-        "perplexity", "rudeness left", "length", "Latency of one text"
+        "Perplexity", "rudeness left", "Length", "Latency of one text"
     ]  # fmt: skip
 
 
@@ -42,17 +42,17 @@ def test_a_narrow_terminal_shows_all_of_them_or_none(folder):
     sections = build(folder, folder / "report").sections
     tables = {width: render(sections, width).splitlines() for width in range(40, 130)}
     assert reports.terminal(folder, 90).splitlines() == tables[90]
-    names = ("perplexity", "rudeness left", "length")
+    names = ("Perplexity", "rudeness left", "Length")
     assert {sum(name in table[1] for name in names) for table in tables.values()} == {0, 3}
     assert all(max(map(len, tables[width])) <= width for width in (40, 60, 80, 100))
-    narrowest = min(width for width, table in tables.items() if "perplexity" in table[1])
+    narrowest = min(width for width, table in tables.items() if "Perplexity" in table[1])
     assert " [" not in tables[narrowest][4]
     assert " [" in tables[90][4]
 
 
 def test_a_terminal_leaves_it_out_where_it_does_not_lead(folder):
     head = reports.terminal(folder, 200).splitlines()[1]
-    assert "J" in head.split() and "BLEU" in head.split() and "perplexity" not in head
+    assert "J" in head.split() and "BLEU" in head.split() and "Perplexity" not in head
 
 
 def test_it_stands_in_for_no_headline(folder):
@@ -73,15 +73,15 @@ def test_every_headline_without_a_value_is_named_and_what_misleads_is_read_with_
         task = {"headline": [*skipped, "perplexity", "J"]}
         (folder / "plan.json").write_text(json.dumps({**plan, "task": task}))
         first, second, *_ = content.build(folder, folder / "report").sections[0].reading
-        assert first == f"{said}, so perplexity is the headline."
-        assert second == "perplexity is not to be read without rudeness left and length. How likely texts are."
+        assert first == f"{said}, so Perplexity is the headline."
+        assert second == "Perplexity is not to be read without rudeness left and Length. How likely texts are."
     lead_with(folder, "J")
     assert "not to be read without" not in " ".join(content.build(folder, folder / "report").sections[0].reading)
 
 
 def test_what_a_metric_says_stands_under_the_scores(folder):
     assert content.build(folder, folder / "report").sections[0].scores.remarks[-1] == (
-        "perplexity: How likely texts are."
+        "Perplexity: How likely texts are."
     )
     reports.write(folder)
     for name in ("report.md", "report.html", "tables.tex"):

@@ -125,7 +125,7 @@ def test_the_terminal_table_fits(run_folder):
     for width in (40, 60, 80, 100, 200):
         text = compact.render(sections, width)
         assert max(map(len, text.splitlines())) <= width
-        assert "gpt2 greedy" in text
+        assert "gpt2, greedy" in text
     assert text == reports.terminal(run_folder, 200)
     assert "0.845* [0.821, 0.867]" in text
     assert "TFLOP" in text

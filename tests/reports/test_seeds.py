@@ -68,7 +68,7 @@ def test_what_seeds_alone_move_is_a_table(fake_run, tmp_path):
     assert cell.value == pytest.approx(np.std(values, ddof=1))
     assert cell.text == f"{cell.value:.2g}"
     assert cell.interval == f"texts ± {quantity(section, 'cosmos').from_texts:.2g}"
-    assert [column.title for column in section.seeds.columns] == ["J", "STA", "rudeness left", "BLEU", "length"]
+    assert [column.title for column in section.seeds.columns] == ["J", "STA", "rudeness left", "BLEU", "Length"]
     written = reports.write(run)
     for text in (written["markdown"], written["html"], written["latex"].parent / "tables.tex"):
         assert "What training seeds alone move" in text.read_text()

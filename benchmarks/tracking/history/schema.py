@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from baselines.titles import entry_name, setting_title, system_title
+from benchmarks.metrics.core.metric_titles import metric_title
 from benchmarks.records.schema import Direction
 
 Kind = Literal["quality", "speed", "micro"]
@@ -40,6 +42,18 @@ class HistoryLine:
     def entry(self) -> str:
         """The system, with its setting where it has several."""
         return self.system if self.setting in ("", "default") else f"{self.system} {self.setting}"
+
+    @property
+    def title(self) -> str:
+        """The same in words."""
+        if self.kind == "micro":
+            return self.system
+        return entry_name(system_title(self.system, {}), setting_title(self.system, self.setting, {}))
+
+    @property
+    def metric_title(self) -> str:
+        """The metric in words."""
+        return metric_title(self.metric) if self.kind == "quality" else self.metric.replace("_", " ")
 
     @property
     def asked(self) -> str:

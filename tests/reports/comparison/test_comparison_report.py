@@ -61,7 +61,7 @@ def test_the_terminal_says_what_came_out_last() -> None:
     text = report.terminal(comparison(), 120)
     assert text.split("\n\n")[-1].startswith("B is worse in 1 of 4: gpt2 greedy quality")
     assert "B is better in 1 of 4: gpt2 greedy latency x0.945" in text
-    assert "Moved, where neither direction is good in itself: gpt2 greedy length" in text
+    assert "Moved, where neither direction is good in itself: gpt2 greedy Length" in text
     assert "Cannot tell: 1 of 4" in text
     row = next(line for line in text.splitlines() if line.strip().startswith("quality"))
     assert " ".join(row.split()) == "quality 0.845 0.766 -0.079 [-0.083, -0.074] 0.012 worse 0.0055 200 texts"

@@ -58,7 +58,7 @@ def test_markdown_tells_changes_commands_breaks_and_notes() -> None:
     told = text.write(history())
     assert "20 runs, 40 cells, 80 scores, 100 timed calls and 3 micro-benchmarks" in told and "Changes: 1 worse" in told
     row = next(line for line in told.splitlines() if line.startswith("| worse"))
-    assert "metric 0 of gpt2 fast, detox, world, nano, on machine 0" in row and "0.500" in row and "0.400" in row
+    assert "metric 0 of GPT-2 (fast), detox, world, nano, on machine 0" in row and "0.500" in row and "0.400" in row
     assert "0909090909 and 0a0a0a0a0a (95 %: 0808080808 to 0b0b0b0b0b)" in row
     assert "\ngit bisect start B A\ngit bisect run sh -c 'x <y>'\n" in told
     assert "limit 20 → 200" in told and "left out: gpt2" in told

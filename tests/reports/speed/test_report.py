@@ -200,8 +200,8 @@ def test_every_language_has_the_numbers_the_bars_and_the_warnings(folder: Path) 
 
 def test_the_terminal_shows_rows_failures_and_bars(folder: Path) -> None:
     text = report.terminal(folder)
-    row = next(line for line in text.splitlines() if line.startswith("ours-16 release-10, graph"))
-    assert row.split()[3:] == ["11.5", "87.0", "10", "+", "1", "1.00", "+", "1.00", "–", "10.9", "2.17"]
+    row = next(line for line in text.splitlines() if line.startswith("ours-16, released sampler, 10 steps, graph"))
+    assert row.split()[6:] == ["11.5", "87.0", "10", "+", "1", "1.00", "+", "1.00", "–", "10.9", "2.17"]
     assert "failed: out of memory" in text
     assert "held: generating with Cosmos" in text or "missed: generating with Cosmos" in text
 

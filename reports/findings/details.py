@@ -1,4 +1,4 @@
-"""A short reading of a panel in plain sentences, made from the numbers by fixed rules.
+"""All that is to be said of a panel, below its answer, in plain sentences, made from the numbers by fixed rules.
 
 The rules say only what a test or disjoint intervals bear out, name what cannot be told, and say so plainly where Cosmos
 loses. They never explain.
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.stats import FEWEST, dominated_by, mean_interval, ratio_interval
 from reports.columns import ScoreColumn
 from reports.legend import covered
-from reports.names import display_metric
+from reports.names import display_budget, display_metric
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
@@ -27,7 +27,7 @@ def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float]) 
     """The sentences on a panel. `judgement` is that of its headline; `front` is by entry the share of draws in which it
     is on the front of quality and speed."""
     column = panel.headline
-    scored = [] if column is None else [entry for entry in panel.trained if _value(column, entry) is not None]
+    scored = [] if column is None else [entry for entry in panel.trained if said_of(column, entry) is not None]
     if column is None or not scored:
         unscored = "No trained system has a score that ranks, so nothing can be said of quality."
         return (unscored, *_sameness(panel), _scope(panel))
@@ -67,17 +67,20 @@ def _caution(column: ScoreColumn) -> list[str]:
     return [f"{column.title} is not to be read without {beside}. {column.summary}".strip()]
 
 
-def _value(column: ScoreColumn, entry: Entry) -> float | None:
+def said_of(column: ScoreColumn, entry: Entry) -> float | None:
+    """The entry's value; None where it has none."""
     score = column.scores.get(entry.key)
     return None if score is None else score.quantity.value
 
 
-def _sorted(column: ScoreColumn, entries: Sequence[Entry]) -> list[Entry]:
+def sorted_by(column: ScoreColumn, entries: Sequence[Entry]) -> list[Entry]:
+    """The best first."""
     sign = -1 if column.direction == "higher" else 1
-    return sorted(entries, key=lambda entry: sign * (_value(column, entry) or 0.0))
+    return sorted(entries, key=lambda entry: sign * (said_of(column, entry) or 0.0))
 
 
-def _shown(column: ScoreColumn, entry: Entry) -> str:
+def shown(column: ScoreColumn, entry: Entry) -> str:
+    """Its value with its interval."""
     quantity = column.scores[entry.key].quantity
     return " ".join(part for part in written(quantity.value, quantity.low, quantity.high) if part)
 
@@ -116,16 +119,16 @@ def _by_track(panel: Panel, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks, track: str) -> str:
     """Who is best of `scored`; `track` is what they have in common, where others have not."""
-    best, *others = _sorted(column, scored)
+    best, *others = sorted_by(column, scored)
     kind = f"entry {track}" if track else "trained entry"
     if not others:
-        value = f"{column.title} {_shown(column, best)}"
+        value = f"{column.title} {shown(column, best)}"
         return f"{best.name} has {value}; there is no other {kind} with a score to rank it with."
-    equal = [other for other in others if _value(column, other) == _value(column, best)]
+    equal = [other for other in others if said_of(column, other) == said_of(column, best)]
     shared = [entry.name for entry in (best, *equal)]
     who = f"{listed(shared)} share the best value" if equal else f"{best.name} has the best value"
     among = f", among entries {track}" if track else ""
-    start = f"On {column.title} ({column.direction} is better){among}, {who}, {_shown(column, best)}"
+    start = f"On {column.title} ({column.direction} is better){among}, {who}, {shown(column, best)}"
     others = [other for other in others if other not in equal]
     if not judgement.pairs and column.scores[best.key].quantity.low is None:
         return f"{start}; it has no interval here, so no best can be named."
@@ -149,7 +152,7 @@ def _ranking(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMark
 
 def _subject(column: ScoreColumn, scored: Sequence[Entry], judgement: ColumnMarks) -> list[str]:
     """The best setting of Cosmos, whatever its number of latents, against the best setting of every rival."""
-    ordered = _sorted(column, scored)
+    ordered = sorted_by(column, scored)
     ours = next((entry for entry in ordered if entry.method == SUBJECT), None)
     if ours is None:
         return []
@@ -282,13 +285,13 @@ def _share_kept(column: ScoreColumn, entry: Entry, most: Entry) -> str:
 def _untested(panel: Panel, column: ScoreColumn, entries: Sequence[Entry]) -> list[str]:
     """Of a score without a value per text: who has no more than a floor has, which is no test."""
     sign = -1 if column.direction == "lower" else 1
-    floors = [(floor, value) for floor in panel.floors if (value := _value(column, floor)) is not None]
+    floors = [(floor, value) for floor in panel.floors if (value := said_of(column, floor)) is not None]
     below: dict[tuple[str, ...], list[str]] = {}
     for entry in entries:
-        value = None if _per_text(column, entry) else _value(column, entry)
+        value = None if _per_text(column, entry) else said_of(column, entry)
         ahead = [] if value is None else [floor for floor, other in floors if sign * value <= sign * other]
         if ahead:
-            below.setdefault(tuple(f"{floor.name} {_shown(column, floor)}" for floor in ahead), []).append(entry.name)
+            below.setdefault(tuple(f"{floor.name} {shown(column, floor)}" for floor in ahead), []).append(entry.name)
     start = f"On {column.title}, of which nothing is tested,"
     return [
         f"{start} {listed(names)} {'is' if len(names) == 1 else 'are'} no better than {listed(ahead)}."
@@ -326,7 +329,7 @@ def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], shares: M
         part for part in written(fastest.throughput.value, fastest.throughput.low, fastest.throughput.high) if part
     )
     among = "Of those whose throughput is valid, " if doubted else ""
-    lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {_shown(column, fastest)}"
+    lead = f"{among}{fastest.name} makes the most texts per second, {rate}, at {column.title} {shown(column, fastest)}"
     sure = clear(fastest.throughput, second.throughput, "higher")
     sentences.append(lead + ("." if sure else f"; its lead over {second.name} is within the noise of the timing."))
     tracks = _by_track(panel, timed).items()
@@ -336,7 +339,7 @@ def _speed(panel: Panel, column: ScoreColumn, scored: Sequence[Entry], shares: M
 def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapping[str, float]) -> str:
     """Who is on the front of quality and speed by the values, how surely, and who is matched in both by whom."""
     sign = 1 if column.direction == "higher" else -1
-    qualities = [sign * (_value(column, entry) or 0.0) for entry in timed]
+    qualities = [sign * (said_of(column, entry) or 0.0) for entry in timed]
     matched: dict[str, list[str]] = {}
     front, off = [], []
     for entry, other in zip(timed, dominated_by(qualities, [e.throughput.value or 0.0 for e in timed]), strict=True):
@@ -372,7 +375,7 @@ def _scope(panel: Panel) -> str:
         f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
     )
     budgets = list(dict.fromkeys(cell.budget for cell in cells))
-    differ = f" Budgets of training differ: {listed(budgets)}." if len(budgets) > 1 else ""
+    differ = f" Budgets of training differ: {listed(map(display_budget, budgets))}." if len(budgets) > 1 else ""
     return f"{scope} {covered(panel)}{differ}"
 
 

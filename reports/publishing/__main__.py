@@ -1,0 +1,53 @@
+"""Write what is made of published records again: the index, and the tables of the README."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from baselines.contract import UserError
+from reports.publishing import excerpts, index
+from reports.publishing.pack import pack
+from reports.templating import save
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "reports" / "published"
+TEXTS = (ROOT / "README.md",)  # that have tables of records
+
+
+def write() -> list[Path]:
+    """Write the index and the tables; returns the files.
+
+    Raises:
+        UserError: records are damaged, or a table asks for what they have not.
+    """
+    entries = index.published(PUBLISHED)
+    filled = [(path, excerpts.fill(path.read_text(encoding="utf-8"), PUBLISHED)) for path in TEXTS]
+    return [
+        save(PUBLISHED / "index.html", index.page(entries)),
+        save(PUBLISHED / "README.md", index.markdown(entries)),
+        *(save(path, text) for path, text in filled),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0, or 2 with a sentence."""
+    parser = argparse.ArgumentParser(prog="python -m reports.publishing", description=__doc__)
+    parser.add_argument(
+        "--pack", nargs=2, metavar=("RUN", "FOLDER"),
+        help="first pack the records of a run into FOLDER below reports/published, for example nano/detox",
+    )  # fmt: skip
+    asked = parser.parse_args(arguments)
+    try:
+        made = [pack(Path(asked.pack[0]), PUBLISHED / asked.pack[1])] if asked.pack else []
+        made += write()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(*made, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
