@@ -6,20 +6,16 @@ With COSMOS_PICTURES=FOLDER every page is kept as a picture, to be looked at.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "look"), str(TESTS / "reports")]
-
-from browser import Browser, missing, started
-from every_page import fake_run, write_every_page
-from pages import themes
-
 import reports
+from tests.look.browser import Browser, missing, started
+from tests.reports.conftest import FakeRun
+from tests.reports.every_page import write_every_page
+from tests.reports.pages import themes
 
 pytestmark = [pytest.mark.look, pytest.mark.skipif(bool(missing()), reason=missing())]
 KINDS = ("report", "panels", "comparison", "history", "speed")
@@ -35,7 +31,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    return write_every_page(folder, reports.write(fake_run().fill().write(folder / "run"))["html"])
+    return write_every_page(folder, reports.write(FakeRun().fill().write(folder / "run"))["html"])
 
 
 @pytest.mark.parametrize("width", [400, 1400])
@@ -81,7 +77,7 @@ def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
 
 ROWS = """return [...document.querySelectorAll('#table-glance tbody')].map(body =>
   [...body.rows].filter(row => !row.hidden && !body.hidden && !row.classList.contains('block')).map(row =>
-    [row.cells[0].innerText.replace(/\\s+/g, ' '), ...[...row.cells].slice(1).map(cell => cell.dataset.value ?? null)]))"""
+    [...row.cells].map((cell, place) => place ? cell.dataset.value ?? null : cell.innerText.replace(/\\s+/g, ' '))))"""
 
 
 def test_columns_sort_by_mouse_and_keyboard_within_their_blocks(browser: Browser, pages: dict[str, Path]) -> None:
@@ -151,7 +147,7 @@ def choose(browser: Browser, name: str, text: str) -> None:
 
 
 def test_samples_are_searched_sorted_and_compared(browser: Browser, pages: dict[str, Path]) -> None:
-    fake = fake_run().fill()
+    fake = FakeRun().fill()
     header, samples, _, scores = fake.cells[0]
     assert (header.cell.system, header.cell.setting) == ("cosmos", "fast")
     browser.look(pages["report"], anchor="#samples1")
@@ -177,7 +173,7 @@ def test_samples_are_searched_sorted_and_compared(browser: Browser, pages: dict[
     expected = [sample.id for sample in samples if "cosmos says" in sample.text.lower()]
     assert cards(browser) == expected[:20] and browser.find(".browser .count").text.startswith(f"{len(expected)} of 60")
     parts = browser.js(
-        "return [...document.querySelector('.cards .outputs dd').children].map(part => [part.tagName, part.textContent])"
+        "return [...document.querySelector('.cards .outputs dd').children].map(one => [one.tagName, one.textContent])"
     )
     document = next(one for one in fake.documents if one["id"] == expected[0])
     written = next(sample.text for sample in samples if sample.id == expected[0])
@@ -229,7 +225,7 @@ def test_a_page_without_scripts_is_read_as_it_stands(browser: Browser, pages: di
 
 
 def test_five_thousand_samples_are_fast_and_small(browser: Browser, tmp_path: Path) -> None:
-    fake = fake_run(texts=500).fill()
+    fake = FakeRun(texts=500).fill()
     assert sum(len(samples) for _, samples, _, _ in fake.cells) == 5_000
     page = reports.write(fake.write(tmp_path / "run"))["html"]
     assert page.stat().st_size < 10_000_000
