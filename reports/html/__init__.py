@@ -1,4 +1,4 @@
-"""Reports as HTML pages that need nothing else: no fonts, no other files, a script only for what is more than reading.
+"""Reports as HTML pages that need nothing else: no fonts, no files, and one script for what is more than reading.
 
 A page says by a policy of its own that it loads nothing and that no other script may run, whatever the texts hold that
 are shown.

@@ -240,7 +240,8 @@
       shown = 0;
       show();
     };
-    form.addEventListener("input", update);
+    form.elements.query.addEventListener("input", update);
+    all("select", form).forEach((select) => select.addEventListener("change", update));
     form.addEventListener("submit", (event) => event.preventDefault());
     more.addEventListener("click", () => {
       const first = list.children.length;

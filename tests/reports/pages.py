@@ -72,7 +72,7 @@ def parsed(page: str) -> Element:
 
 
 def themes(page: str) -> dict[str, dict[str, str]]:
-    """Colours of a page by theme ("light", "dark", "print") and name; a theme has those of "light" it does not set."""
+    """The colours of a page by theme ("light", "dark", "print") and name; what a theme lacks is that of "light"."""
     style = page[page.index("<style>") : page.index("</style>")]
     rules = re.findall(r"(@media ([^{]*)\{\s*)?:root\s*\{([^}]*)\}", style)
     found: dict[str, dict[str, str]] = {}

@@ -6,23 +6,20 @@ import base64
 import hashlib
 import json
 import re
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from every_page import fake_run, write_every_page
-from pages import Element, contrast, parsed, themes
-
 import reports
 from reports import content
 from reports.html import best_first, inline
 from reports.html.samples import sample_data
 from reports.table import Column, Row, RowGroup, Table, TableCell
+from tests.reports.conftest import FakeRun
+from tests.reports.every_page import write_every_page
+from tests.reports.pages import Element, contrast, parsed, themes
 
 KINDS = ("report", "panels", "comparison", "history", "speed")
 TEXT, MARK = 4.5, 3.0  # the least contrast of text, and of what is no text (WCAG 2.2, 1.4.3 and 1.4.11)
@@ -41,7 +38,7 @@ def page(request, every_page) -> tuple[str, Element]:
 
 
 def test_a_page_needs_nothing_else(page):
-    _text, tree = page
+    _, tree = page
     assert not tree.all("link", "img", "iframe", "object", "embed", "base", "video", "audio", "source")
     for element in tree.all():
         assert "src" not in element.attributes and not any(name.startswith("on") for name in element.attributes)
@@ -195,7 +192,7 @@ def test_the_samples_are_all_there(every_page):
     ) == 10
     assert data["metrics"][0] == ["J", "higher"] and ["rudeness left", "lower"] in data["metrics"]
     assert len(data["documents"]) == 60
-    fake = fake_run().fill()
+    fake = FakeRun().fill()
     key, source, references, made = data["documents"][7]
     document = fake.documents[7]
     assert (key, source, references) == (document["id"], document["source"], document["references"])
