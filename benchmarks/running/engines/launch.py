@@ -21,7 +21,7 @@ from benchmarks.running.cell_status import CellStatus, ProgressReporter, label
 from benchmarks.running.engines import cluster, parcels
 from benchmarks.running.engines.logs import log_of
 from benchmarks.running.engines.needs import Needs, Shares, needs
-from benchmarks.running.engines.orders import TOKEN, VARIABLES, Answer, Order, this_version
+from benchmarks.running.engines.orders import TOKEN, VARIABLES, Answer, WorkOrder, this_version
 from benchmarks.running.engines.work import MOST_TRIES, Work, WorkGraph
 from cosmos.io.files import write_bytes
 
@@ -118,7 +118,7 @@ class _Launch:
     def give(self, work: Work) -> None:
         """Have a piece of work done."""
         names = () if self.shared else parcels.names_for(work.stage, work.cells)
-        order = Order(
+        order = WorkOrder(
             version=self.version,
             stage=work.stage,
             cells=work.cell_ids,

@@ -20,7 +20,7 @@ VARIABLES = (
 TOKEN = "token"  # in a run's folder for claims: who finds it there sees the same folder
 
 
-class Order(TypedDict):
+class WorkOrder(TypedDict):
     """One piece of work.
 
     Attributes:

@@ -21,7 +21,7 @@ from benchmarks.records.claims import FOLDER
 from benchmarks.running import runner
 from benchmarks.running.engines import parcels
 from benchmarks.running.engines.logs import LogReporter, log_of, logged
-from benchmarks.running.engines.orders import TOKEN, Answer, Order
+from benchmarks.running.engines.orders import TOKEN, Answer, WorkOrder
 from cosmos.io.files import WriteError
 
 PATIENCE_SECONDS = 120.0
@@ -31,7 +31,7 @@ Watcher = Callable[[str, float, float | None], None]
 Ending = tuple[str, str]
 
 
-def obey(order: Order, node: str, watcher: Watcher) -> Answer:
+def obey(order: WorkOrder, node: str, watcher: Watcher) -> Answer:
     """Carry out an order, and say how that ended; nothing but an interrupt is raised."""
     run = Path(order["run"])
     if sees(run, order["token"]):
@@ -63,7 +63,7 @@ def _answer(ending: Any, said: str, node: str, parcel: bytes | None) -> Answer:
     return Answer(ending=ending, said=said, node=node, parcel=parcel)
 
 
-def _within(order: Order, run: Path, node: str, watcher: Watcher) -> Ending:
+def _within(order: WorkOrder, run: Path, node: str, watcher: Watcher) -> Ending:
     """Do the work in a folder, logged."""
     first, *others = order["cells"]
     try:
@@ -76,7 +76,7 @@ def _within(order: Order, run: Path, node: str, watcher: Watcher) -> Ending:
         return "full", str(error)
 
 
-def _done(order: Order, run: Path, node: str, watcher: Watcher) -> Ending:
+def _done(order: WorkOrder, run: Path, node: str, watcher: Watcher) -> Ending:
     try:
         with _threads(order["threads"]):
             plan, cells = _planned(order, run)
@@ -107,7 +107,7 @@ def _done(order: Order, run: Path, node: str, watcher: Watcher) -> Ending:
     return ("refused", outcome.refused[0]) if outcome.refused else ("done", "")
 
 
-def _planned(order: Order, run: Path) -> tuple[plans.Plan, list[plans.PlannedCell]]:
+def _planned(order: WorkOrder, run: Path) -> tuple[plans.Plan, list[plans.PlannedCell]]:
     """The plan of the command, and those of its cells that are ordered."""
     plan = _plan(order["choices"], run, order["device"])
     return plan, [planned for planned in plan.cells if planned.cell.id in order["cells"]]
