@@ -16,7 +16,7 @@ from cosmos.text.vocabulary import SEP
 
 LENGTH = 20
 LONGER = ("cosmos-32", "cosmos-64", "cosmos-128")  # more latents than that, so they want longer texts
-SYSTEMS = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained and name not in LONGER]
+SYSTEMS = [name for name in registry.SYSTEMS.built_in if registry.find(name).trained and name not in (*LONGER, "hf")]
 
 
 def made(name: str, limits: Limits | None = None) -> Any:
