@@ -14,6 +14,8 @@ What is not as with its rivals: size and tokenizer are the model's own (limits a
 the same normal form as all others before they are scored), and it has read what nobody here knows. It is ranked among
 entries on weights learnt elsewhere. Learning rates are those usual for fine-tuning, not tuned here. How the model's
 authors draw by default (`generation_config.json`) is left out for the settings'; a first token that it forces stays.
+While a model is tuned nothing is dropped within attention, as in `baselines.autoregressive.gpt2`: fused kernels
+do that, each process its own way, and what is learnt is not to depend on how many share a batch.
 
 Axis legend: B rows (texts), S prompt positions, L positions.
 """

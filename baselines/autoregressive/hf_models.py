@@ -22,6 +22,8 @@ KIND = "language model"  # what errors call it
 START, FORCED = "decoder_start_token_id", "forced_bos_token_id"  # of a decoder, as configurations call them
 DROPOUTS = ("dropout", "dropout_rate", "resid_pdrop", "embd_pdrop", "resid_dropout", "embed_dropout", "hidden_dropout")
 """Names under which configurations keep the dropout of what attention and feed-forward add, and of embeddings."""
+ATTENTION_DROPOUTS = ("attn_pdrop", "attention_dropout", "attention_probs_dropout_prob")
+"""Names under which they keep that of what attention looks at."""
 
 
 @contextmanager
@@ -73,11 +75,14 @@ def configuration(folder: Path) -> Any:
 
 
 def with_dropout(config: Any, dropout: float | None, where: Path) -> Any:
-    """The configuration with another dropout; None leaves the model's own.
+    """The configuration with another dropout, None leaves the model's own; and without any within attention.
 
     Raises:
         UserError: the model has none.
     """
+    for name in ATTENTION_DROPOUTS:
+        if getattr(config, name, None) is not None:
+            setattr(config, name, 0.0)
     if dropout is None:
         return config
     names = [name for name in DROPOUTS if getattr(config, name, None) is not None]
@@ -135,7 +140,7 @@ def build(config: Any) -> nn.Module:
 
 
 def load(folder: Path, config: Any) -> nn.Module:
-    """The model of a folder, in float32; safetensors alone are read.
+    """The model of a folder, in float32, with nothing dropped within attention; safetensors alone are read.
 
     Raises:
         UserError: unreadable, or weights that belong to another configuration.
@@ -154,6 +159,9 @@ def load(folder: Path, config: Any) -> nn.Module:
     if found["missing_keys"]:
         raise UserError(f"The weights in {folder} lack '{min(found['missing_keys'])}'; restore them from a copy.")
     assert isinstance(model, nn.Module)
+    for module in model.modules():  # a T5 has one number for what attention looks at and for what it adds
+        if "Attention" in type(module).__name__ and isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0  # type: ignore[assignment]
     return model
 
 

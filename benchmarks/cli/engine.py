@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baselines.contract import UserError, unknown
-from benchmarks.cli.flags import BenchmarksParser
+from benchmarks.cli.flags import BenchmarksParser, choices_of
 
 if TYPE_CHECKING:
     from benchmarks.api import Engine
@@ -63,6 +63,8 @@ def chosen(arguments: argparse.Namespace) -> Engine | None:
         return None
     if getattr(arguments, "cell", None) is not None:
         raise UserError("--cell is of one process; leave out --engine ray, or --cell.")
+    if choices_of(arguments).devices:
+        raise UserError("--devices is of this machine; leave it out with --engine ray, or take --engine local.")
     from benchmarks.planning.overrides import CliValue, convert
 
     gpus, cpus = arguments.gpus_per_cell, arguments.cpus_per_cell

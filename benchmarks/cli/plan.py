@@ -42,8 +42,10 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.records import environment, store
 
     listed = arguments.format == "jsonl"
-    elsewhere = listed and not choices.devices and environment.is_cuda(choices.device)
-    device, devices = (choices.device, ()) if elsewhere else environment.find_devices(choices.device, choices.devices)
+    if listed and not choices.devices and environment.is_cuda(choices.device):
+        device, devices = choices.device, ()
+    else:
+        device, devices = environment.find_devices(choices.device, choices.devices, elsewhere=listed)
     run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)
     there = next(path for path in (run_plan.folder, *run_plan.folder.absolute().parents) if path.exists())
     if not there.is_dir():
@@ -59,11 +61,8 @@ def main(arguments: argparse.Namespace) -> int:
     say(f"{'cell':8}{'system':{width}}{'preset':8}{'setting':18}{'seed':>5}  {'budget':16}{'state'}")
     for planned in run_plan.cells:
         cell = planned.cell
-        folder = store.cell_folder(run_plan.folder, cell.id)
-        header = store.read_header(folder)
-        state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
         named = f"{cell.id[:6]:8}{cell.system:{width}}{cell.preset:8}{cell.setting:18}"
-        say(f"{named}{cell.seed:>5}  {cell.budget:16}{state}")
+        say(f"{named}{cell.seed:>5}  {cell.budget:16}{cell_lines.state_of(run_plan, planned)}")
     say()
     with beating(ConsoleReporter(), "estimating"):
         sentences = [*estimate.sentences(run_plan), plan.unequal_budgets(run_plan)]

@@ -35,6 +35,13 @@ def find(plan: Plan, typed: str) -> PlannedCell:
     return found[0]
 
 
+def state_of(plan: Plan, planned: PlannedCell) -> str:
+    """What has become of a cell: to do, started, done or failed."""
+    folder = store.cell_folder(plan.folder, planned.cell.id)
+    header = store.read_header(folder)
+    return "to do" if header is None else "done" if store.is_generated(folder) else header.status
+
+
 def lines(plan: Plan) -> Iterator[Json]:
     """What is to be known of each cell by who runs it.
 
@@ -48,9 +55,6 @@ def lines(plan: Plan) -> Iterator[Json]:
     for planned in plan.cells:
         cell = planned.cell
         trainer = first.setdefault(cell.checkpoint_id, cell.id)
-        folder = store.cell_folder(plan.folder, cell.id)
-        header = store.read_header(folder)
-        state = "to do" if header is None else "done" if store.is_generated(folder) else header.status
         yield {
             "cell": cell.id,
             "system": cell.system,
@@ -58,12 +62,12 @@ def lines(plan: Plan) -> Iterator[Json]:
             "setting": cell.setting,
             "seed": cell.seed,
             "budget": cell.budget,
-            "state": state,
+            "state": state_of(plan, planned),
             "trained": store.fit_file(plan.folder, cell.checkpoint_id).exists(),
             "commands": {verb: command(plan, planned, verb) for verb in ("run", "fit", "generate")},
             "needs": {
                 "device": cell.device,
-                "gpus": 1 if cell.device.startswith("cuda") else 0,
+                "gpus": max(1, len(cell.devices)) if cell.device.startswith("cuda") else 0,
                 "checkpoint": cell.checkpoint_id,
                 "after": None if trainer == cell.id else trainer,
                 **_costs(costs, planned),

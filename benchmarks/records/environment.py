@@ -54,9 +54,12 @@ def find_device(name: str) -> str:
     return ("cuda" if count else "cpu") if kind == "auto" else name
 
 
-def find_devices(device: str, asked: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def find_devices(device: str, asked: Sequence[str], *, elsewhere: bool = False) -> tuple[str, tuple[str, ...]]:
     """The device of a run, and those that make its texts at once, where some are asked for: `all` GPUs, or by name. To
     try how work is dealt out where there is no GPU, cpu:0, cpu:1 and so on are as many processes on the CPU.
+
+    Args:
+        elsewhere: whether GPUs that are named may be those of another machine.
 
     Raises:
         UserError: one is not there or comes twice, they are not of one kind, or another `device` is named besides.
@@ -73,7 +76,7 @@ def find_devices(device: str, asked: Sequence[str]) -> tuple[str, tuple[str, ...
         kind, _, index = name.partition(":")
         if kind not in ("cpu", "cuda") or not index.isdigit() or index != str(int(index)):
             raise UserError(f"--devices takes all, or names such as cuda:0,cuda:1, not '{name}'.")
-        if kind == "cuda":
+        if kind == "cuda" and not elsewhere:
             find_device(name)
     if len(kinds) > 1 or device not in ("auto", *kinds):
         raise UserError(f"--devices are all of one kind, and so is --device, not {', '.join([device, *asked])}.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from baselines.contract import UserError
@@ -27,6 +28,17 @@ def headers_of(run: Path, cell_ids: Iterable[str] | None = None) -> list[Header]
     ids = cell_ids or (() if plan is None else plan["cells"])
     headers = (store.read_header(store.cell_folder(run, cell_id)) for cell_id in ids)
     return [header for header in headers if header is not None]
+
+
+def groups(cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
+    """Cells that share a checkpoint."""
+    for _, group in itertools.groupby(cells, key=lambda planned: planned.cell.checkpoint_id):
+        yield list(group)
+
+
+def pending(run: Path, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
+    """Cells whose texts are not all there."""
+    return [planned for planned in cells if not store.is_generated(store.cell_folder(run, planned.cell.id))]
 
 
 def check_documents(run: Path, headers: Iterable[Header], now: Mapping[str, Json]) -> None:

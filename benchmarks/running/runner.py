@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -37,6 +36,7 @@ from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
 Stage = Literal["fit", "generate", "score"]
+VOID = (ERROR, *store.JUDGED)  # files of a cell that are removed when it is begun again
 
 
 def run(
@@ -230,12 +230,11 @@ class _RunExecution:
 
     def groups(self) -> Iterator[list[PlannedCell]]:
         """Cells that share a checkpoint."""
-        for _, group in itertools.groupby(self.plan.cells, key=lambda planned: planned.cell.checkpoint_id):
-            yield list(group)
+        return reuse.groups(self.plan.cells)
 
     def pending(self, group: Sequence[PlannedCell]) -> list[PlannedCell]:
         """Cells whose texts are not all there, or are to be made again."""
-        return [planned for planned in group if self.fresh or not store.is_generated(self.folder(planned.cell))]
+        return list(group) if self.fresh else reuse.pending(self.run_folder, group)
 
     def run(self) -> None:
         self.documents = run_texts.write_documents(self.run_folder, self.tests)
@@ -301,7 +300,7 @@ class _RunExecution:
             earlier=() if old is None else self.earlier(old, origin),
         )
         store.write_header(self.folder(cell), header)
-        for name in (ERROR, *store.JUDGED):
+        for name in VOID:
             (self.folder(cell) / name).unlink(missing_ok=True)
 
     def about_tokenizer(self, planned: PlannedCell) -> Json:

@@ -12,8 +12,9 @@ that was killed and called again ends with the same bytes on the CPU when its bu
 of processor, with one number of threads and processes and the same packages, for sums round otherwise on another.
 
 However many processes share a batch, its rows, their noise and what dropout takes of them are those of one, and a loss
-is a sum and a weight over all rows, so curves differ by rounding alone; but where blocks are compiled, as compiled code
-draws dropout in a way of its own. One process writes, and what it leaves is gone on with by any other number.
+is a sum and a weight over all rows, so curves differ by rounding alone; but where each draws dropout of its own: in
+compiled blocks, with `micro_batch_size`, and of some rows of a batch alone (`cosmos.training.shared_dropout`). One
+process writes, and what it leaves is gone on with by any other number.
 
 Axis legend: B rows of the global batch.
 """

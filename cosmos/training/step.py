@@ -33,7 +33,7 @@ from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import Objective, Processes
 from cosmos.training.preparation import Preparation, prepare
-from cosmos.training.shared_dropout import dropout_of_whole
+from cosmos.training.shared_dropout import DropoutOfWhole
 from cosmos.training.shared_gradients import SharedGradients
 
 Groups = dict[str, dict[str, Tensor]]
@@ -208,7 +208,7 @@ class OptimiserStep:
 
     def _step(self, rows: Rows, step: int, rate: float) -> None:
         self.noise.fill_(hashed(self.seed, "noise", step))
-        dropout = hashed(self.seed, "dropout", step, 0 if self.compiled is None else self.processes.rank)
+        dropout = hashed(self.seed, "dropout", step, self.processes.rank if self._drops_alone() else 0)
         torch.default_generator.manual_seed(dropout)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(dropout)
@@ -288,9 +288,16 @@ class OptimiserStep:
     def _networks_as_they_run(self) -> AbstractContextManager[Any]:
         if self.compiled is not None:
             return compilation.compiled(self.compiled)
-        if self.processes.count == 1:
+        if self.processes.count == 1 or self._drops_alone():
             return nullcontext()
-        return dropout_of_whole(self.model, self.places, self.config.batch_size)
+        own = CounterRNG((self.noise - 1 - self.processes.rank)[None])  # rows' streams begin at the noise
+        return DropoutOfWhole(self.places, self.config.batch_size, own)
+
+    def _drops_alone(self) -> bool:
+        """Whether dropout is drawn by each process for itself: compiled code draws in a way of its own, and what is
+        worked on in parts is not to have masks of the whole batch in memory. All processes answer the same."""
+        most = -(-self.config.batch_size // self.processes.count)
+        return self.compiled is not None or (self.config.micro_batch_size or most) < most
 
     def _make_gradients(self, rows: Rows) -> None:
         """Leave the gradients of the summed loss of this process's rows, with its sum and weight, to be exchanged."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
+from benchmarks.progress import Silent
 from benchmarks.records import claims, store
 from benchmarks.records.files import StoreError
 from benchmarks.running import runner
@@ -98,6 +99,7 @@ class _Launch:
         self.ready, self.running = deque(self.graph.first()), dict[Any, Work]()
         self.ended, self.whole = 0, self.graph.weight()
         self.tries, self.avoided = Counter[str](), dict[str, str]()  # by work; node id -> why
+        self.lacking: str | None = None  # what no node has had at the last look
         self.board, self.said = _board(), time.monotonic()
         self.choices = pickle.dumps(plan.choices)
         self.task = {stage: _task(*needed) for stage, needed in taken.stages.items()}
@@ -127,7 +129,7 @@ class _Launch:
             run=str(self.folder),
             token=self.token,
             environment={name: os.environ.get(name) for name in VARIABLES},
-            threads=self.needs.threads if work.stage != "generate" or self.needs.beside else None,
+            threads=None if self.needs.threads is None else self.needs.threads[work.stage],
             beside=self.needs.beside if work.stage == "generate" else None,
             parcel=None if self.shared else parcels.packed(self.folder, names),
             attempt=self.tries[work.key] + 1,
@@ -145,7 +147,7 @@ class _Launch:
             self.again(work, f"its worker was lost ({type(error).__name__})", "a worker that was lost")
             return
         if answer["parcel"] is not None:
-            parcels.unpack(answer["parcel"], self.folder)
+            parcels.unpack(answer["parcel"], self.folder, work.cell_ids)
         ending, said = answer["ending"], answer["said"]
         if ending == "done":
             self.ended += 1
@@ -175,7 +177,7 @@ class _Launch:
         for planned in work.cells:
             header = store.read_header(store.cell_folder(self.plan.folder, planned.cell.id))
             if work.stage != "score" and header is not None and header.status == "started":
-                with CellStatus(self.plan.folder, _Silent()).guarded([planned]):  # which no worker could write
+                with CellStatus(self.plan.folder, Silent()).guarded([planned]):  # which no worker could write
                     raise RuntimeError(said)
         self.end(work, f"{said}; {MOST_TRIES} tries, log: {log}", self.outcome.failed)
 
@@ -210,6 +212,7 @@ class _Launch:
         if now - self.said < SAY_SECONDS:
             return
         self.said = now
+        self.look()
         try:
             told = ray.get(self.board.read.remote(), timeout=POLL_SECONDS * 4)
         except (ray.exceptions.RayError, TimeoutError):
@@ -221,6 +224,25 @@ class _Launch:
         more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
         at_work = f"; at work: {', '.join(parts[:_SHOWN])}{more}" if parts else ""
         self.voice.say(f"{self.ended} of {self.whole} stages done, {len(self.running)} given to Ray{at_work}")
+
+    def look(self) -> None:
+        """See that what is given can ever be done: Ray itself waits without end for a node that has what is needed.
+
+        Raises:
+            UserError: none has had it, now and at the last look.
+        """
+        machines = [node.machine for node in cluster.nodes() if node.id not in self.avoided]
+        lacking = None
+        for stage in dict.fromkeys(work.stage for work in self.running.values()):
+            cpus, gpus = self.needs.stages[stage]
+            if not any(machine.cpus >= cpus and machine.gpus >= gpus for machine in machines):
+                lacking = f"{cpus:g} cores" + (f" and {gpus:g} GPU" if gpus else "") + f" that {stage} takes"
+        if lacking is not None and self.lacking is not None:
+            raise UserError(
+                f"No machine that is left of the cluster has the {lacking}; start one and give the same command again, "
+                "nothing is lost."
+            )
+        self.lacking = lacking
 
     def _runs(self, key: str) -> bool:
         return any(work.key == key for work in self.running.values())
@@ -237,14 +259,6 @@ class _Launch:
         _, left = ray.wait(left, num_returns=len(left), timeout=STOP_SECONDS)
         for ref in left:
             ray.cancel(ref, force=True)
-
-
-class _Silent:
-    """Says nothing: what is to be said is said elsewhere."""
-
-    def say(self, text: str) -> None: ...
-
-    def progress(self, stage: str, share: float, loss: float | None) -> None: ...
 
 
 def _board() -> Any:

@@ -43,10 +43,16 @@ class Shares:
 
 @dataclass(frozen=True)
 class Needs:
-    """Cores and GPUs of each stage, threads where they are not left to the libraries, and what a timing is to say."""
+    """What stages take, and what a timing is to say.
+
+    Attributes:
+        stages: cores and GPUs of each.
+        threads: of each; None where cores were not asked for, and the libraries decide. It is said of all or of none,
+            as the process of one stage may be another's before.
+    """
 
     stages: Mapping[Stage, tuple[float, float]]
-    threads: int | None
+    threads: Mapping[Stage, int] | None
     beside: str | None
 
 
@@ -87,4 +93,8 @@ def needs(machines: Iterable[Machine], device: str, asked: Shares, budgets_in_se
             "A budget in seconds buys less on a device that is shared; give it in steps or FLOPs, or leave out "
             "--gpus-per-cell and --cpus-per-cell."
         )
-    return Needs(stages, asked.cpus, BESIDE if shared and asked.timed else None)
+    if asked.timed and not shared:
+        share = "--cpus-per-cell, fewer than a machine has" if device == "cpu" else "--gpus-per-cell, less than 1"
+        raise UserError(f"--share-timed has no effect where no device is shared; leave it out, or give {share}.")
+    threads = None if asked.cpus is None else {stage: int(cpus) for stage, (cpus, _) in stages.items()}
+    return Needs(stages, threads, BESIDE if asked.timed else None)

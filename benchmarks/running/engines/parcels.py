@@ -11,7 +11,7 @@ from baselines.contract import UserError
 from benchmarks.planning.plan import PlannedCell
 from benchmarks.records import store
 from benchmarks.records.files import StoreError
-from benchmarks.running.runner import Stage
+from benchmarks.running.runner import VOID, Stage
 from cosmos.io.files import make_folder, saving, write_bytes
 
 LOGS = "logs"  # of a run's folder: a file for each cell
@@ -30,14 +30,23 @@ def packed(run: Path, names: Iterable[str]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(parcel: bytes, run: Path) -> None:
+def unpack(parcel: bytes, run: Path, cell_ids: Iterable[str] = ()) -> None:
     """Put what was packed into a run's folder, each file at once; what says that something is whole comes last.
+
+    Args:
+        cell_ids: cells that come back from who made more of them: what is void when a cell is made again (why it
+            failed, its scores) and did not come with the rest of it is removed.
 
     Raises:
         UserError: a name leads out of the folder; or the disk is full.
     """
     with tarfile.open(fileobj=io.BytesIO(parcel)) as archive:
         members = archive.getmembers()
+        came = {Path(member.name) for member in members}
+        for cell_id in cell_ids:
+            folder = store.cell_folder(Path(), cell_id)
+            if any(folder in path.parents for path in came):
+                _remove(run / folder / name for name in VOID if folder / name not in came)
         for member in sorted(members, key=lambda member: _says_whole(Path(member.name))):
             content = archive.extractfile(member)
             parts = Path(member.name).parts
@@ -56,6 +65,12 @@ def names_for(stage: Stage, cells: Iterable[PlannedCell]) -> list[str]:
         checkpoint = known[0].cell.checkpoint_id
         names += [f"checkpoints/{checkpoint}", f"checkpoints/{checkpoint}.json"]
     return [*names, *_TEXTS]
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with saving(path, StoreError):
+            path.unlink(missing_ok=True)
 
 
 def _files(run: Path, names: Iterable[str]) -> Iterator[Path]:

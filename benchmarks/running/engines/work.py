@@ -12,7 +12,7 @@ from typing import Literal
 from benchmarks.metrics.core import selection
 from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
-from benchmarks.running import fitting, scoring
+from benchmarks.running import fitting, reuse, scoring
 from benchmarks.running.cell_status import label
 from benchmarks.running.runner import Stage
 
@@ -58,9 +58,8 @@ class WorkGraph:
 
     def first(self) -> Iterator[Work]:
         """What may begin at once."""
-        for _, group in itertools.groupby(self.plan.cells, key=lambda planned: planned.cell.checkpoint_id):
-            cells = tuple(group)
-            pending = tuple(p for p in cells if not store.is_generated(self._folder(p)))
+        for cells in reuse.groups(self.plan.cells):
+            pending = tuple(reuse.pending(self.plan.folder, cells))
             trained = fitting.training_of(self.plan.folder, cells[0].cell.checkpoint_id) is not None
             if pending and "fit" in self.stages and not trained:
                 yield Work("fit", pending)

@@ -25,7 +25,9 @@ from baselines.titles import system_title
 from benchmarks.evaluators.locate import locate_model
 from benchmarks.timing.probes import counting
 from cosmos.runtime.flops import measure_flops
+from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import TrainingConfig
+from cosmos.training.shared_dropout import DropoutOfWhole
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -336,6 +338,29 @@ def test_a_dropout_is_that_of_the_model_unless_it_is_set(folder: Callable[[str],
         own = hf_models.configuration(folder(kind))
         assert getattr(hf_models.with_dropout(own, None, folder(kind)), name) != 0.37
         assert getattr(hf_models.with_dropout(own, 0.37, folder(kind)), name) == 0.37
+
+
+@each
+def test_what_a_tuned_model_drops_does_not_depend_on_how_many_share_a_batch(
+    kind: str, folder: Callable[[str], Path]
+) -> None:
+    config = hf_models.configuration(folder(kind))
+    for name in hf_models.ATTENTION_DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, 0.3)
+    config = hf_models.with_dropout(config, None, folder(kind))
+    network: Any = hf_models.load(folder(kind), config).train()
+    rows, ids = torch.arange(8), torch.arange(8 * 9).view(8, 9) + 5
+
+    def logits(places: torch.Tensor) -> Any:
+        torch.manual_seed(7)
+        given = {"decoder_input_ids": ids[places]} if config.is_encoder_decoder else {}
+        return network(input_ids=ids[places], **given).logits
+
+    one = logits(rows)
+    for rank in range(2):
+        with DropoutOfWhole(rows[rank::2], 8, CounterRNG(torch.tensor([rank]))):
+            torch.testing.assert_close(logits(rows[rank::2]), one[rank::2], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

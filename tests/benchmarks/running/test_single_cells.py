@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cli import run
+import reports
 from benchmarks.records import store
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("steady", "plain")
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the disk and the figures of reports, which are of no interest here."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
-    monkeypatch.setattr(run, "show_report", lambda folder: None)
+    monkeypatch.setattr(reports, "publish", lambda folder, **how: ("", {}))
 
 
 @pytest.fixture
@@ -120,6 +120,9 @@ def test_a_gpu_of_another_machine_is_planned_and_not_run(
 ) -> None:
     here, there = listed(), listed("--device", "cuda:99")
     assert {row["needs"]["gpus"] for row in there} == {1}
+    four = "cuda:96,cuda:97,cuda:98,cuda:99"
+    for row in listed("--device", "cuda", "--devices", four):
+        assert row["needs"]["gpus"] == 4 and f"--devices {four}" in row["commands"]["generate"]
     assert not {row["cell"] for row in here} & {row["cell"] for row in there}
     done = given(command, there[0]["commands"]["run"], tmp_path)
     assert done.returncode == 2 and "cuda:99 is not there" in done.stderr

@@ -77,12 +77,19 @@ def test_ten_launches_in_a_row_end_well(installed: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_ten_trainings_of_an_autoencoder_in_a_row_end_well(installed: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
-    texts.write_text("".join(f"the {a} {b} was on the table .\n" for a in ("red", "old") for b in ("book", "lamp")))
+    texts.write_text(
+        "".join(
+            f"the {a} {b} was on the table beside the {b} and the {a} cup all day .\n"
+            for a in ("red", "old")
+            for b in ("book", "lamp")
+        )
+    )
     for number in range(10):
         words = ("cosmos", "train-autoencoder", texts, tmp_path / str(number), "--budget", "3steps", "--device", "cpu")
         done = launched(installed, words)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["steps"] == 3  # one process prints
+        assert done.stderr.count("autoencoder   0%") == 1  # and shows how far it is
 
 
 @pytest.mark.slow

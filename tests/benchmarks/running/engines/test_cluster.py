@@ -17,6 +17,7 @@ from benchmarks.running.engines import cluster
 from benchmarks.running.engines.needs import BESIDE, Machine, Shares, needs
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+STAGES = ("fit", "generate", "score")
 RUN = ("run", "--task", "echo", "--device", "cpu")
 
 
@@ -78,7 +79,25 @@ def test_who_asks_for_it_is_timed_beside_others_and_the_timing_is_to_say_so() ->
     assert needs(machines, "cuda", Shares(gpus=0.5, timed=True), False).beside == BESIDE
     assert needs(machines, "cpu", Shares(cpus=4, timed=True), False).beside == BESIDE
     assert needs(machines, "cpu", Shares(cpus=4), False).beside is None
-    assert needs(machines, "cpu", Shares(cpus=16, timed=True), False).beside is None  # nobody else has a core
+
+
+def test_all_stages_say_how_many_threads_they_have_or_none_does() -> None:
+    """The process of one stage may be another's before, so what one leaves to the libraries is what the other had."""
+    machines = [Machine(8, 0)]
+    assert needs(machines, "cpu", Shares(), False).threads is None
+    assert needs(machines, "cpu", Shares(cpus=1), False).threads == {"fit": 1, "generate": 8, "score": 1}
+    assert needs(machines, "cpu", Shares(cpus=1, timed=True), False).threads == dict.fromkeys(STAGES, 1)
+    assert needs([Machine(8, 2)], "cuda", Shares(cpus=3), False).threads == dict.fromkeys(STAGES, 3)
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"),
+    [("cpu", Shares(timed=True)), ("cpu", Shares(cpus=16, timed=True)), ("cuda", Shares(timed=True)),
+     ("cuda", Shares(cpus=2, timed=True)), ("cuda", Shares(gpus=1.0, timed=True))],
+)  # fmt: skip
+def test_timing_beside_nobody_is_not_asked_for(device: str, asked: Shares) -> None:
+    with pytest.raises(UserError, match="--share-timed has no effect where no device is shared"):
+        needs([Machine(16, 2)], device, asked, False)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +133,7 @@ def test_a_budget_in_seconds_is_not_spent_on_a_shared_device() -> None:
         (("--engine", "ray", "--gpus-per-cell", "half"), "--gpus-per-cell must be a number"),
         (("--engine", "ray", "--gpus-per-cell", "3"), "more than 0 and at most 1"),
         (("--engine", "ray", "--cell", "abcd"), "--cell is of one process"),
+        (("--engine", "ray", "--address", "127.0.0.1:1", "--devices", "cpu:0,cpu:1"), "--devices is of this machine"),
     ],
 )
 def test_flags_that_cannot_be_are_one_sentence(

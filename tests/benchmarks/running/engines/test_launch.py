@@ -18,7 +18,8 @@ from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
 from benchmarks.records import claims, store
 from benchmarks.records.files import StoreError
-from benchmarks.running import runner
+from benchmarks.running import runner, sitting
+from benchmarks.running.cell_status import ERROR
 from benchmarks.running.engines import cluster, launch, orders, parcels, worker
 from benchmarks.running.engines.logs import log_of
 from benchmarks.running.engines.needs import Shares
@@ -210,6 +211,68 @@ def test_a_machine_that_comes_later_and_does_not_see_the_folder_is_sent_what_it_
         monkeypatch.setattr(worker, "sees", lambda run, token: stand_in.here != "b2")
         assert launch.run(plan, quiet).exit_code == 0
     assert all(record.header.status == "done" for record in store.read_run(tmp_path / "run"))
+
+
+def test_a_cell_that_failed_elsewhere_and_goes_well_when_tried_again_keeps_no_trace_of_it(
+    planned: Make, quiet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(system="toy", setting="fast", limit="2")
+    folder = store.cell_folder(tmp_path / "run", plan.cells[0].cell.id)
+    generate, failed = sitting.hold, []
+
+    def once(*given: Any) -> None:
+        def fails(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("a bad moment")
+
+        with monkeypatch.context() as patch:
+            if not failed:
+                patch.setattr(sitting.Seat, "__init__", fails)
+            generate(*given)
+        failed.append((folder / ERROR).exists())
+
+    monkeypatch.setattr(worker, "sees", lambda run, token: False)
+    monkeypatch.setattr(sitting, "hold", once)
+    with ray():
+        assert launch.run(plan, quiet).exit_code == 0
+    assert any("is taken up again" in line and "a bad moment" in line for line in quiet.lines) and failed[1]
+    assert store.read_cell(folder).header.status == "done"
+    assert not (folder / ERROR).exists()
+
+
+def test_only_what_is_void_is_removed_with_what_comes_back(tmp_path: Path) -> None:
+    here, there = (tmp_path / name / "cells/x" for name in ("here", "there"))
+    for folder, names in ((here, (ERROR, store.SCORES, "audit.json")), (there, ("header.json",))):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text(name)
+    empty = parcels.packed(tmp_path / "there", ["cells/y"])
+    parcels.unpack(empty, tmp_path / "here", ["x"])
+    assert (here / ERROR).exists(), "nothing of the cell came back"
+    parcels.unpack(parcels.packed(tmp_path / "there", ["cells/x"]), tmp_path / "here", ["x"])
+    assert sorted(path.name for path in here.iterdir()) == ["audit.json", "header.json"]
+
+
+def test_where_no_machine_is_left_that_has_what_a_stage_takes_that_is_said(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "SAY_SECONDS", 0.0)
+    looks: list[float] = []
+
+    def waits(refs: Any, num_returns: int, timeout: float) -> Any:
+        if len(looks) > 9:
+            pytest.fail("it waits without end")
+        looks.append(timeout)
+        return [], list(refs)
+
+    def at(node: str, task: str) -> None:
+        if task.startswith("generate"):
+            stand_in.known = {"a1": (2, 0)}
+            stand_in.wait = waits  # type: ignore[method-assign]
+
+    said = r"left of the cluster has the 4 cores that generate takes; start one"
+    with ray({"a1": (2, 0), "b2": (4, 0)}, at) as stand_in, pytest.raises(UserError, match=said):
+        launch.run(planned(system="toy", setting="fast", limit="2"), quiet)
+    assert looks.count(launch.POLL_SECONDS) == 2, "a machine may come back until the second look"
 
 
 def test_timed_cells_say_that_they_shared_a_device_where_that_was_asked_for(
