@@ -26,7 +26,7 @@ from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.devices import following, generating
+from benchmarks.running.devices import following, generating, shards
 from benchmarks.running.devices.generating import ShardedSeat
 from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat
@@ -243,6 +243,7 @@ class _RunExecution:
             pending = self.pending(group)
             for planned in group:
                 if planned not in pending:
+                    shards.forget(self.folder(planned.cell))  # a process may have been killed just before it did
                     self.voice.say(f"{label(planned.cell)}: generated already{self.other_code(planned.cell)}")
             if pending and self.stages[0] != "score":
                 self.make(pending)

@@ -64,6 +64,7 @@ def hold(occasion: Occasion, groups: Sequence[Sequence[PlannedCell]], finish: Ca
                 with occasion.outcome.guarded([planned]):
                     waiting.remove(planned)
                     finish(sharing.made(planned))
+                    shards.forget(store.cell_folder(occasion.plan.folder, planned.cell.id))
                 if sharing.failed:
                     break
         finally:

@@ -1,0 +1,93 @@
+"""What a killed or failing command leaves of texts made on several devices, and how the next one goes on."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.contract import UserError
+from benchmarks.planning.plan import Plan
+from benchmarks.records import environment, store
+from benchmarks.running import runner
+from benchmarks.running.devices import generating, shards
+
+Make = Callable[..., Plan]
+FLAGS = {"system": "toy", "setting": "fast", "devices": "cpu:0,cpu:1"}
+
+
+class Thread(threading.Thread):
+    """What a process is here, so that nothing heavy is imported anew."""
+
+    exitcode: int | None = None
+
+    def run(self) -> None:
+        try:
+            super().run()
+            self.exitcode = 0
+        except BaseException:
+            self.exitcode = 1
+
+    def terminate(self) -> None:
+        """Threads here end by themselves."""
+
+
+class Threads:
+    """Stands in for the context of `multiprocessing`."""
+
+    Queue, Barrier, Process = queue.Queue, threading.Barrier, Thread
+
+
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generating.multiprocessing, "get_context", lambda name: Threads)  # type: ignore[attr-defined]
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+
+
+def killed(plan: Plan, quiet: Any, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run a plan of one cell until a function is called; gives the cell's folder."""
+
+    def die(*words: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(plan, quiet, ("fit", "generate"))
+    return store.cell_folder(plan.folder, plan.cells[0].cell.id)
+
+
+def test_a_command_killed_before_the_header_of_a_cell_is_done_goes_on(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned("batch_size=4", **FLAGS)
+    folder = killed(plan, quiet, runner._RunExecution, "finish", monkeypatch)
+    before = (folder / store.SAMPLES).read_bytes()
+    assert len(store.read_cell(folder).samples) == 23 and (folder / shards.FOLDER).exists()
+    (folder / store.TIMINGS).unlink()  # the same, had it been killed between the two files
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0, quiet.lines
+    assert (folder / store.SAMPLES).read_bytes() == before
+    assert [timing.kind for timing in store.read_timings(folder)] == ["shard"] * 6
+    assert not (folder / shards.FOLDER).exists()
+    (folder / shards.FOLDER).mkdir()  # as if it had been killed after the header
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0
+    assert not (folder / shards.FOLDER).exists()
+
+
+def test_shards_are_sealed_with_their_texts(planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned("batch_size=4", **FLAGS)
+    folder = killed(plan, quiet, runner._RunExecution, "finish", monkeypatch)
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0, quiet.lines
+    (folder / store.SAMPLES).unlink()  # lost, so the cell is made again
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0, quiet.lines
+    killed(planned("batch_size=4", **FLAGS, seeds="2"), quiet, runner._RunExecution, "finish", monkeypatch)
+    begun = next(h for h in store.read_headers(plan.folder) if h.status == "started")
+    path = store.cell_folder(plan.folder, begun.cell.id) / store.SAMPLES
+    path.write_text(path.read_text().replace("word test 3", "word test 33"))
+    with pytest.raises(UserError, match="was changed after it was written"):
+        runner.run(planned("batch_size=4", **FLAGS, seeds="2"), quiet, ("generate",))
