@@ -68,7 +68,7 @@ def sample_row(sample: SampleRecord) -> Json:
 
 
 def timing_seal(timing: TimingRecord, samples: Sequence[SampleRecord]) -> str:
-    """The hash of a timed call and of the samples that are kept of it: those of a batch or shard, none of another call."""
+    """The hash of a timed call and of the samples that are kept of it: those of a batch or shard, else none."""
     said = [[getattr(timing, name) for name in ("kind", "index", "ids", "seconds", "calls")], *map(sample_row, samples)]
     later = {name: value for name in _SINCE_SCHEMA_6 if (value := getattr(timing, name)) != getattr(_OLDER, name)}
     said += [later] if later else []

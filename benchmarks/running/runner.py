@@ -315,7 +315,8 @@ class _RunExecution:
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""
-        if store.count_samples(self.folder(old.cell)) == 0:
+        folder = self.folder(old.cell)
+        if store.count_samples(folder) == 0 and shards.count(folder) == 0:
             return ()
         before = {"commit": old.commit, "dirty": old.dirty, "packages": old.packages, "device": old.device}
         return old.earlier if environment.alike(before, origin) else (*old.earlier, before)

@@ -67,6 +67,11 @@ def read_made(cell: Path, groups: Sequence[Sequence[Request]]) -> dict[int, Made
     return found
 
 
+def count(cell: Path) -> int:
+    """How many batches devices have kept of a cell that is not done."""
+    return sum(path.read_bytes().count(b"\n") for path in (cell / FOLDER).glob("*.jsonl"))
+
+
 def merge(cell: Path, made: Mapping[int, Made], whole: TimingRecord | None) -> None:
     """Put texts and timings of all devices together, in order. What each has kept stays until the cell is done.
 

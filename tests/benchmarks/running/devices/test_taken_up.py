@@ -91,3 +91,17 @@ def test_shards_are_sealed_with_their_texts(planned: Make, quiet: Any, monkeypat
     path.write_text(path.read_text().replace("word test 3", "word test 33"))
     with pytest.raises(UserError, match="was changed after it was written"):
         runner.run(planned("batch_size=4", **FLAGS, seeds="2"), quiet, ("generate",))
+
+
+def test_texts_that_other_code_left_in_shards_are_noted(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, made_with = planned("batch_size=4", **FLAGS), environment.made_with
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "made_with", lambda device: {**made_with(device), "commit": "0" * 40})
+        folder = killed(plan, quiet, shards, "merge", monkeypatch)
+    assert not (folder / store.SAMPLES).exists() and (folder / shards.FOLDER).exists()
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0, quiet.lines
+    header = store.read_cell(folder).header
+    assert [before["commit"] for before in header.earlier] == ["0" * 40]
+    assert any("taken up again with other code" in reason for reason in header.verdict["reasons"])
