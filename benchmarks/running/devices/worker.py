@@ -84,19 +84,19 @@ class Failure:
 def make_share(work: Work, number: int, together: Barrier, answers: Answers) -> None:
     """Make every cell's batches that are this process's; all begin a cell at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one answers it
-    see_only(work.devices[number])
-    made = _Shares(work, number, together, answers)
-    for cell in work.cells:
-        try:
+    cell = work.cells[0]  # which fails where nothing can be begun
+    try:
+        see_only(work.devices[number])
+        made = _Shares(work, number, together, answers)
+        for cell in work.cells:
             made.make(cell)
-        except BrokenBarrierError:  # another one failed
-            return
-        except BaseException as error:
-            together.abort()
-            mended = isinstance(error, UserError)
-            reason = str(error) if mended else f"{type(error).__name__}: {error}".splitlines()[0]
-            answers.put(Failure(cell, number, reason, mended, "".join(traceback.format_exception(error))))
-            return
+    except BrokenBarrierError:  # another one failed
+        return
+    except BaseException as error:
+        together.abort()
+        mended = isinstance(error, UserError)
+        reason = str(error) if mended else f"{type(error).__name__}: {error}".splitlines()[0]
+        answers.put(Failure(cell, number, reason, mended, "".join(traceback.format_exception(error))))
 
 
 def see_only(device: str) -> None:

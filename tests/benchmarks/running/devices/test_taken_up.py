@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import signal
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
+from benchmarks.planning.run_config import Choices
 from benchmarks.records import environment, store
 from benchmarks.running import runner
 from benchmarks.running.devices import generating, shards
@@ -105,3 +107,18 @@ def test_texts_that_other_code_left_in_shards_are_noted(
     header = store.read_cell(folder).header
     assert [before["commit"] for before in header.earlier] == ["0" * 40]
     assert any("taken up again with other code" in reason for reason in header.verdict["reasons"])
+
+
+def test_a_process_that_fails_while_it_starts_says_its_sentence(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned("batch_size=4", **FLAGS)
+    assert runner.run(plan, quiet, ("fit",)).exit_code == 0
+    work = generating.Work
+
+    def other(choices: Choices, *words: Any) -> generating.Work:
+        return work(dataclasses.replace(choices, preset="bsae"), *words)
+
+    monkeypatch.setattr(generating, "Work", other)
+    outcome = runner.run(plan, quiet, ("generate",))
+    assert outcome.exit_code == 2 and "bsae" in outcome.refused[0] and "exit code" not in outcome.refused[0]
