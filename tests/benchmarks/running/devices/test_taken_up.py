@@ -17,7 +17,10 @@ from benchmarks.planning.plan import Plan
 from benchmarks.planning.run_config import Choices
 from benchmarks.records import environment, store
 from benchmarks.running import runner
+from benchmarks.running.cell_status import CellStatus
 from benchmarks.running.devices import generating, shards
+from benchmarks.running.sitting import Occasion
+from cosmos.text import round_trip
 
 Make = Callable[..., Plan]
 FLAGS = {"system": "toy", "setting": "fast", "devices": "cpu:0,cpu:1"}
@@ -122,3 +125,33 @@ def test_a_process_that_fails_while_it_starts_says_its_sentence(
     monkeypatch.setattr(generating, "Work", other)
     outcome = runner.run(plan, quiet, ("generate",))
     assert outcome.exit_code == 2 and "bsae" in outcome.refused[0] and "exit code" not in outcome.refused[0]
+
+
+def test_what_a_process_says_of_the_next_cell_is_no_answer_for_this_one(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is done with a cell may fail at the next before others have said that they are done too."""
+
+    class Scripted(Thread):
+        def run(self) -> None:
+            work, number, _, answers = self._args  # type: ignore[attr-defined]
+            first, *later = work.cells
+            if later and number == 1:
+                answers.put(generating.Share(first, 1, 0.0, 1.0, 0.0, 0.0))
+                answers.put(generating.Failure(later[0], 1, "no memory for it", True, ""))
+                answers.put(generating.Share(first, 0, 0.0, 1.0, 0.0, 0.0))
+            self.exitcode = 1  # that it has ended is held against it only where it owes an answer
+
+    monkeypatch.setattr(Threads, "Process", Scripted)
+    monkeypatch.setattr(shards, "merge", lambda *words: None)
+    monkeypatch.setattr(generating._Sharing, "_made", lambda *words: {})
+    monkeypatch.setattr(generating._Sharing, "_whole", lambda *words: None)
+    plan, finished = planned("batch_size=4", **{**FLAGS, "setting": "fast,default"}), []
+    occasion = Occasion(
+        plan, (), (), round_trip.find(plan.cells[0].cell.tokenizer), quiet, CellStatus(plan.folder, quiet)
+    )
+    for each in plan.cells:
+        store.cell_folder(plan.folder, each.cell.id).mkdir(parents=True)
+    generating.hold(occasion, [plan.cells], lambda seat: finished.append(seat.planned.cell.setting))
+    assert finished == [plan.cells[0].cell.setting]
+    assert len(occasion.outcome.refused) == 1 and "on cpu:1: no memory for it" in occasion.outcome.refused[0]
