@@ -80,7 +80,6 @@ class _Sharing:
         self.ended: dict[tuple[str, int], Share | Failure] = {}  # by cell and process: one may be a cell ahead
         plan, context = occasion.plan, multiprocessing.get_context("spawn")
         self.answers: Any = context.Queue()
-        self.known = {planned.cell.id: bool(self._made(planned)) for planned in cells}
         ids = [planned.cell.id for planned in cells]
         work = Work(plan.choices, cells[0].cell.device, self.devices, ids, plan.folder)
         self.together = context.Barrier(len(self.devices))  # kept, as it ends with who made it
@@ -100,7 +99,8 @@ class _Sharing:
         cell, shares = planned.cell, self._shares(planned)
         folder, made = store.cell_folder(self.occasion.plan.folder, cell.id), self._made(planned)
         seconds = max(share.ended for share in shares) - min(share.started for share in shares)
-        shards.merge(folder, made, None if self.known[cell.id] else self._whole(made, seconds))
+        all_at_once = sum(share.batches for share in shares) == len(made)
+        shards.merge(folder, made, self._whole(made, seconds) if all_at_once else None)
         slowest = {
             "first_call": 0.0,
             "warm_up": max(share.warm_up_seconds for share in shares),

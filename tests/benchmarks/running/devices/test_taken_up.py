@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import queue
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +19,7 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.planning.plan import Plan
 from benchmarks.planning.run_config import Choices
-from benchmarks.records import environment, store
+from benchmarks.records import claims, environment, store
 from benchmarks.running import runner
 from benchmarks.running.cell_status import CellStatus
 from benchmarks.running.devices import generating, shards
@@ -23,6 +27,25 @@ from benchmarks.running.sitting import Occasion
 from cosmos.text import round_trip
 
 Make = Callable[..., Plan]
+KILLED = """
+import multiprocessing, os, signal, time
+from pathlib import Path
+from benchmarks.planning.run_config import Choices
+from benchmarks.running.devices import worker
+
+class Works:
+    def __init__(self, work, number, together, answers):
+        answers.put(os.getpid())
+        time.sleep(600)
+
+worker._Shares = Works
+context = multiprocessing.get_context("fork")
+answers = context.Queue()
+work = worker.Work(Choices(), "cpu", ["cpu:0"], ["cell"], Path())
+context.Process(target=worker.make_share, args=(work, 0, context.Barrier(1), answers), daemon=True).start()
+print(answers.get(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 FLAGS = {"system": "toy", "setting": "fast", "devices": "cpu:0,cpu:1"}
 
 
@@ -137,9 +160,9 @@ def test_what_a_process_says_of_the_next_cell_is_no_answer_for_this_one(
             work, number, _, answers = self._args  # type: ignore[attr-defined]
             first, *later = work.cells
             if later and number == 1:
-                answers.put(generating.Share(first, 1, 0.0, 1.0, 0.0, 0.0))
+                answers.put(generating.Share(first, 1, 0, 0.0, 1.0, 0.0, 0.0))
                 answers.put(generating.Failure(later[0], 1, "no memory for it", True, ""))
-                answers.put(generating.Share(first, 0, 0.0, 1.0, 0.0, 0.0))
+                answers.put(generating.Share(first, 0, 0, 0.0, 1.0, 0.0, 0.0))
             self.exitcode = 1  # that it has ended is held against it only where it owes an answer
 
     monkeypatch.setattr(Threads, "Process", Scripted)
@@ -155,3 +178,45 @@ def test_what_a_process_says_of_the_next_cell_is_no_answer_for_this_one(
     generating.hold(occasion, [plan.cells], lambda seat: finished.append(seat.planned.cell.setting))
     assert finished == [plan.cells[0].cell.setting]
     assert len(occasion.outcome.refused) == 1 and "on cpu:1: no memory for it" in occasion.outcome.refused[0]
+
+
+def test_no_speed_is_said_of_texts_that_others_made_meanwhile(
+    planned: Make, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of a killed command may add to a cell after the next command has looked what is there."""
+    plan = planned("batch_size=4", **FLAGS)
+    folder = killed(plan, quiet, shards, "merge", monkeypatch)
+    aside = folder.rename(folder.with_name("aside"))
+
+    class Late(Thread):
+        def start(self) -> None:
+            if not (folder / shards.FOLDER).exists():
+                shutil.copytree(aside / shards.FOLDER, folder / shards.FOLDER)
+            super().start()
+
+    monkeypatch.setattr(Threads, "Process", Late)
+    assert runner.run(plan, quiet, ("generate",)).exit_code == 0, quiet.lines
+    assert [timing.kind for timing in store.read_timings(folder)] == ["shard"] * 6
+
+
+def test_a_share_is_held_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "_END_SECONDS", 0.0)
+    with claims.share(tmp_path, "cell", 0), claims.share(tmp_path, "cell", 1):
+        refused = pytest.raises(UserError, match=f"still being made by process {os.getpid()} on")
+        with refused, claims.share(tmp_path, "cell", 0):
+            pass
+    with claims.share(tmp_path, "cell", 0):
+        pass
+
+
+def test_processes_end_with_a_command_that_is_killed() -> None:
+    """What a process writes to is closed when it has ended; else this would wait for the ten minutes that it works."""
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        pid = int(command.stdout.readline())
+        try:
+            rest, _ = command.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.kill(pid, signal.SIGKILL)
+            raise
+    assert command.returncode == -signal.SIGKILL and rest == ""
