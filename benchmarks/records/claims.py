@@ -21,6 +21,7 @@ from cosmos.io.files import make_folder, saving
 FOLDER = ".locks"  # of a run's folder
 PLAN, LAUNCH = "plan", "launch"
 _POLL_SECONDS = 0.2
+_END_SECONDS = 60.0  # in which a process whose command was killed has let go of its GPU, and ended
 
 
 @contextmanager
@@ -43,6 +44,25 @@ def some_cells(run: Path, cell_ids: Iterable[str], patience: float = 0.0) -> Ite
         for cell_id in sorted(cell_ids):
             if not held.enter_context(_lock(run / FOLDER / cell_id, patience=patience)):
                 raise _made_by_another(run, cell_id)
+        yield
+
+
+@contextmanager
+def share(run: Path, cell_id: str, number: int) -> Iterator[None]:
+    """Hold one process's share of a cell that several make, for a command that holds the cell. A process of a command
+    that was killed may be there a moment longer: it is waited for.
+
+    Raises:
+        UserError: another process holds it, and does not end; the message names that process.
+    """
+    path = run / FOLDER / f"{cell_id}.{number}"
+    make_folder(path.parent, StoreError)
+    with _lock(path, patience=_END_SECONDS) as held:
+        if not held:
+            raise UserError(
+                f"A share of the cell {cell_id} in {run} is still being made by {_holder(path)}, whose command is gone;"
+                " end that process and run again."
+            )
         yield
 
 

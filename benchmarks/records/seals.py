@@ -24,6 +24,7 @@ from cosmos.io.seals import opened as opened
 from cosmos.io.seals import sealed as sealed
 from cosmos.io.seals import tree_hashes as tree_hashes
 
+_WITH_SAMPLES = ("batch", "shard")  # kinds of timed calls whose texts are kept
 _LINE_SEAL = f',"{KEY}":"'
 _SINCE_SCHEMA_6 = (
     "round",
@@ -67,7 +68,7 @@ def sample_row(sample: SampleRecord) -> Json:
 
 
 def timing_seal(timing: TimingRecord, samples: Sequence[SampleRecord]) -> str:
-    """The hash of a timed call and of the samples that are kept of it: those of a batch, none of another call."""
+    """The hash of a timed call and of the samples that are kept of it: those of a batch or shard, else none."""
     said = [[getattr(timing, name) for name in ("kind", "index", "ids", "seconds", "calls")], *map(sample_row, samples)]
     later = {name: value for name in _SINCE_SCHEMA_6 if (value := getattr(timing, name)) != getattr(_OLDER, name)}
     said += [later] if later else []
@@ -83,8 +84,8 @@ def changed_batches(samples: Iterable[SampleRecord], timings: Iterable[TimingRec
     """Whether a timed call, or samples of a batch that are all there, are not what was sealed."""
     by_id = {sample.id: sample for sample in samples}
     for timing in timings:
-        made = [by_id[key] for key in timing.ids if key in by_id] if timing.kind == "batch" else []
-        whole = timing.kind != "batch" or len(made) == len(timing.ids)
+        made = [by_id[key] for key in timing.ids if key in by_id] if timing.kind in _WITH_SAMPLES else []
+        whole = timing.kind not in _WITH_SAMPLES or len(made) == len(timing.ids)
         if timing.seal and whole and timing.seal != timing_seal(timing, made):
             return True
     return False

@@ -25,7 +25,7 @@ from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
 from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.devices import following, generating
+from benchmarks.running.devices import following, generating, shards
 from benchmarks.running.devices.generating import ShardedSeat
 from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat
@@ -242,6 +242,7 @@ class _RunExecution:
             pending = self.pending(group)
             for planned in group:
                 if planned not in pending:
+                    shards.forget(self.folder(planned.cell))  # a process may have been killed just before it did
                     self.voice.say(f"{label(planned.cell)}: generated already{self.other_code(planned.cell)}")
             if pending and self.stages[0] != "score":
                 self.make(pending)
@@ -313,7 +314,8 @@ class _RunExecution:
 
     def earlier(self, old: Header, origin: Json) -> tuple[Json, ...]:
         """What made the texts that are there already, where it was other code or another machine than now."""
-        if store.count_samples(self.folder(old.cell)) == 0:
+        folder = self.folder(old.cell)
+        if store.count_samples(folder) == 0 and shards.count(folder) == 0:
             return ()
         before = {"commit": old.commit, "dirty": old.dirty, "packages": old.packages, "device": old.device}
         return old.earlier if environment.alike(before, origin) else (*old.earlier, before)

@@ -64,6 +64,7 @@ def hold(occasion: Occasion, groups: Sequence[Sequence[PlannedCell]], finish: Ca
                 with occasion.outcome.guarded([planned]):
                     waiting.remove(planned)
                     finish(sharing.made(planned))
+                    shards.forget(store.cell_folder(occasion.plan.folder, planned.cell.id))
                 if sharing.failed:
                     break
         finally:
@@ -76,9 +77,9 @@ class _Sharing:
     def __init__(self, occasion: Occasion, cells: Sequence[PlannedCell]) -> None:
         self.occasion, self.devices = occasion, cells[0].cell.devices
         self.failed = False
+        self.ended: dict[tuple[str, int], Share | Failure] = {}  # by cell and process: one may be a cell ahead
         plan, context = occasion.plan, multiprocessing.get_context("spawn")
         self.answers: Any = context.Queue()
-        self.known = {planned.cell.id: bool(self._made(planned)) for planned in cells}
         ids = [planned.cell.id for planned in cells]
         work = Work(plan.choices, cells[0].cell.device, self.devices, ids, plan.folder)
         self.together = context.Barrier(len(self.devices))  # kept, as it ends with who made it
@@ -95,23 +96,14 @@ class _Sharing:
         Raises:
             UserError, ShardError: a process has failed.
         """
-        cell, shares = planned.cell, dict[int, Share]()
-        while len(shares) < len(self.devices):
-            answer = self._answer(planned)
-            if isinstance(answer, Progress):
-                self.occasion.voice.progress(f"{cell.system} {cell.setting} generating", answer.share, None)
-            elif isinstance(answer, Failure):
-                self.failed = True
-                said = f"on {self.devices[answer.number]}: {answer.reason}"
-                raise UserError(said) if answer.mended else ShardError(f"{said}\n{answer.trace}")
-            else:
-                shares[answer.number] = answer
+        cell, shares = planned.cell, self._shares(planned)
         folder, made = store.cell_folder(self.occasion.plan.folder, cell.id), self._made(planned)
-        seconds = max(share.ended for share in shares.values()) - min(share.started for share in shares.values())
-        shards.merge(folder, made, None if self.known[cell.id] else self._whole(made, seconds))
+        seconds = max(share.ended for share in shares) - min(share.started for share in shares)
+        all_at_once = sum(share.batches for share in shares) == len(made)
+        shards.merge(folder, made, self._whole(made, seconds) if all_at_once else None)
         slowest = {
             "first_call": 0.0,
-            "warm_up": max(share.warm_up_seconds for share in shares.values()),
+            "warm_up": max(share.warm_up_seconds for share in shares),
         }
         said = f"made on {len(self.devices)} devices at once, which is no single one's speed"
         verdict = {"valid": False, "reasons": [said], "batch_size": cell.batch_size}
@@ -119,19 +111,40 @@ class _Sharing:
         return ShardedSeat(
             planned,
             Generated(slowest, verdict),
-            max(share.load_seconds for share in shares.values()),
+            max(share.load_seconds for share in shares),
             first.networks,
             first.total,
             first.no_likelihood,
         )
 
-    def _answer(self, planned: PlannedCell) -> Any:
+    def _shares(self, planned: PlannedCell) -> list[Share]:
+        """What every process says of its share of a cell, by number; what is said of later cells is kept for them."""
+        cell = planned.cell
+        while True:
+            ended = [self.ended.get((cell.id, number)) for number in range(len(self.devices))]
+            for answer in ended:
+                if isinstance(answer, Failure):
+                    self.failed = True
+                    said = f"on {self.devices[answer.number]}: {answer.reason}"
+                    raise UserError(said) if answer.mended else ShardError(f"{said}\n{answer.trace}")
+            shares = [answer for answer in ended if isinstance(answer, Share)]
+            if len(shares) == len(ended):
+                return shares
+            answer = self._answer(planned)
+            if isinstance(answer, Progress):
+                self.occasion.voice.progress(f"{cell.system} {cell.setting} generating", answer.share, None)
+            else:
+                self.ended[answer.cell, answer.number] = answer
+
+    def _answer(self, planned: PlannedCell) -> Share | Failure | Progress:
         while True:
             try:
-                return self.answers.get(timeout=_LOOK_SECONDS)
+                answer: Share | Failure | Progress = self.answers.get(timeout=_LOOK_SECONDS)
+                return answer
             except queue.Empty:
                 for number, process in enumerate(self.processes):
-                    if process.exitcode not in (None, 0):
+                    owing = (planned.cell.id, number) not in self.ended
+                    if owing and process.exitcode not in (None, 0):
                         reason = f"its process ended with exit code {process.exitcode}"
                         return Failure(planned.cell.id, number, reason, False, reason)
 

@@ -2,7 +2,7 @@
 
 Batches are those of one device, number i of N devices makes every N-th from the i-th on, and the texts are put together
 in the order of their documents: the same bytes, however many devices there are. What a device has made is kept in a
-file of its own within the cell's folder until all is there, and is not made again.
+file of its own within the cell's folder until the cell is done, and is not made again.
 
     shards/NUMBER.jsonl     of each device: a line for each batch that it made
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from baselines.contract import Request
 from benchmarks.records import seals, store
-from benchmarks.records.files import Appender, read_lines, write_lines
+from benchmarks.records.files import Appender, StoreError, read_lines, write_lines
 from benchmarks.records.schema import Json, SampleRecord, TimingRecord, sample_from_json, timing_from_json
 from benchmarks.running.sample_records import check_answers
+from cosmos.io.files import saving
 from cosmos.io.seals import changed
 
 FOLDER = "shards"
@@ -66,15 +67,26 @@ def read_made(cell: Path, groups: Sequence[Sequence[Request]]) -> dict[int, Made
     return found
 
 
+def count(cell: Path) -> int:
+    """How many batches devices have kept of a cell that is not done."""
+    return sum(path.read_bytes().count(b"\n") for path in (cell / FOLDER).glob("*.jsonl"))
+
+
 def merge(cell: Path, made: Mapping[int, Made], whole: TimingRecord | None) -> None:
-    """Put texts and timings of all devices together, in order, in place of what each has kept.
+    """Put texts and timings of all devices together, in order. What each has kept stays until the cell is done.
 
     Args:
         whole: the time of all, where all were made at once.
     """
     batches = [made[index] for index in sorted(made)]
     rows = [seals.sample_row(sample) for batch in batches for sample in batch.samples]
+    with saving(cell / store.TIMINGS, StoreError):  # those of other texts go first, so that never both are there
+        (cell / store.TIMINGS).unlink(missing_ok=True)
     write_lines(cell / store.SAMPLES, rows)
     timings = [batch.timing for batch in batches] + ([] if whole is None else [whole])
     write_lines(cell / store.TIMINGS, [vars(timing) for timing in timings])
+
+
+def forget(cell: Path) -> None:
+    """Delete what each device has kept of a cell whose header says that it is done."""
     shutil.rmtree(cell / FOLDER, ignore_errors=True)

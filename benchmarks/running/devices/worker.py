@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -47,12 +49,14 @@ class Share:
     """A process's share of a cell is made.
 
     Attributes:
+        batches: how many this process has made; none of those that an earlier attempt left.
         started, ended: on the clock that all processes of a machine have in common, in seconds.
         networks, total, no_likelihood: what the header says of the system; the first process says it.
     """
 
     cell: str
     number: int
+    batches: int
     started: float
     ended: float
     load_seconds: float
@@ -84,19 +88,33 @@ class Failure:
 def make_share(work: Work, number: int, together: Barrier, answers: Answers) -> None:
     """Make every cell's batches that are this process's; all begin a cell at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one answers it
-    see_only(work.devices[number])
-    made = _Shares(work, number, together, answers)
-    for cell in work.cells:
-        try:
+    end_with_parent()
+    cell = work.cells[0]  # which fails where nothing can be begun
+    try:
+        see_only(work.devices[number])
+        made = _Shares(work, number, together, answers)
+        for cell in work.cells:
             made.make(cell)
-        except BrokenBarrierError:  # another one failed
-            return
-        except BaseException as error:
-            together.abort()
-            mended = isinstance(error, UserError)
-            reason = str(error) if mended else f"{type(error).__name__}: {error}".splitlines()[0]
-            answers.put(Failure(cell, number, reason, mended, "".join(traceback.format_exception(error))))
-            return
+    except BrokenBarrierError:  # another one failed
+        return
+    except BaseException as error:
+        together.abort()
+        mended = isinstance(error, UserError)
+        reason = str(error) if mended else f"{type(error).__name__}: {error}".splitlines()[0]
+        answers.put(Failure(cell, number, reason, mended, "".join(traceback.format_exception(error))))
+
+
+def end_with_parent() -> None:
+    """Let this process end at once when the one that started it is gone, however that ended: it would go on to write
+    into a folder that the next command takes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def see_only(device: str) -> None:
@@ -137,6 +155,13 @@ class _Shares:
         return self.loaded[1], self.loaded[2]
 
     def make(self, cell_id: str) -> None:
+        from benchmarks.records import claims
+
+        with claims.share(self.work.folder, cell_id, self.number):
+            self.make_held(cell_id)
+
+    def make_held(self, cell_id: str) -> None:
+        """Make this process's share of a cell; nobody else adds to it meanwhile."""
         from benchmarks.running import seating
         from benchmarks.running.cell_timing import record_of
         from benchmarks.running.devices import shards
@@ -179,7 +204,7 @@ class _Shares:
                     self.answers.put(Progress(cell_id, place / len(todo)))
         ended = time.monotonic()
         self.together.wait()  # what comes now slows nobody who is still timed
-        share = Share(cell_id, self.number, started, ended, load_seconds, warm_up_seconds)
+        share = Share(cell_id, self.number, len(todo), started, ended, load_seconds, warm_up_seconds)
         self.answers.put(self.about(share, system, networks, folder) if self.number == 0 else share)
 
     def about(self, share: Share, system: Any, networks: Mapping[str, Any], folder: Path) -> Share:
