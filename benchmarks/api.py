@@ -78,52 +78,53 @@ class RunResult:
 
 def run(
     task: str,
-    systems: Names = (),
+    systems: Names | None = None,
     *,
-    preset: str = "nano",
+    preset: str | None = None,
     source: str | None = None,
     limit: int | None = None,
-    device: str = "auto",
-    devices: Names = (),
-    settings: Names = (),
-    steps: Sequence[int] = (),
-    metrics: Names = (),
-    seed: int = 0,
-    seeds: int = 1,
-    timing: Literal["rounds", "fresh"] = "rounds",
+    device: str | None = None,
+    devices: Names | None = None,
+    settings: Names | None = None,
+    steps: Sequence[int] | None = None,
+    metrics: Names | None = None,
+    seed: int | None = None,
+    seeds: int | None = None,
+    timing: Literal["rounds", "fresh"] | None = None,
     out: Place | None = None,
     options: Mapping[str, Any] | None = None,
     config: Place | None = None,
     stages: Sequence[Stage] = ALL_STAGES,
     fresh: bool = False,
     track: str | None = None,
-    offline: bool = True,
+    offline: bool | None = None,
     reporter: ProgressReporter | None = None,
 ) -> RunResult:
     """Train or find every contestant, generate, time what is generated, score exactly those texts, and report.
 
-    What is on disk already is not made again, so that the same call goes on where one was killed.
+    What is on disk already is not made again, so that the same call goes on where one was killed. What is None is as
+    `config` says, or else as said here.
 
     Args:
         task: `story`, `question`, `summary`, `detox`, or one of an installed package.
-        systems: contestants; none for those that the task names. Floors and the reference come besides.
-        preset: size and recipe: `nano`, `small` or `base`.
-        source: where texts come from; None for the task's first.
-        limit: only so many of the first test documents.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        systems: contestants; else those that the task names. Floors and the reference come besides.
+        preset: size and recipe: `nano`, `small` or `base`; else `nano`.
+        source: where texts come from; else the task's first.
+        limit: only so many of the first test documents; else all.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; else `auto`.
         devices: several that make the texts of each cell at once; `all` is those there are.
-        settings: ways to generate, `SETTING` or `SYSTEM:SETTING`; none for the usual ones of each system.
+        settings: ways to generate, `SETTING` or `SYSTEM:SETTING`; else the usual ones of each system.
         steps: numbers of generation steps, a cell for each.
-        metrics: names, `usual`, `all` or `evaluate:NAME`; none for the usual ones.
-        seed: the first seed, and `seeds` how many.
-        timing: `rounds`, or `fresh`, besides in processes of their own.
-        out: the run's folder; None for `runs/TASK-SOURCE-PRESET`.
+        metrics: names, `usual`, `all` or `evaluate:NAME`; else the usual ones.
+        seed: the first seed, else 0, and `seeds` how many, else 1.
+        timing: `rounds`, or `fresh`, besides in processes of their own; else `rounds`.
+        out: the run's folder; else `runs/TASK-SOURCE-PRESET`.
         options: what `--set` sets, by dotted keys or nested: `{"budget": "300steps", "data": {"train": 500}}`.
-        config: a TOML file of the same and of the arguments above, which beat it.
+        config: a TOML file of the same and of the arguments above, which beat it where they are given.
         stages: of "fit", "generate" and "score", those to be done now.
         fresh: make again what these stages make.
         track: a tracker that is told too: tensorboard, trackio, mlflow or wandb.
-        offline: keep every library of this process from looking for a network, from now on.
+        offline: keep every library of this process from looking for a network, from now on; else true.
         reporter: who is told of progress; None for lines on stderr, a bar on a terminal.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -68,6 +69,28 @@ def test_values_of_python_choose_what_words_choose(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('task = "story"\nseeds = 3\n[data]\ntrain = 7\n')
     both = choose(config=tmp_path / "run.toml", options={"data.test": 9}, task="detox", out=tmp_path)
     assert both == Choices(task="detox", seeds=3, out=str(tmp_path), changes={"data.train": 7, "data.test": 9})
+
+
+def test_an_argument_beats_the_file_also_where_it_is_the_default(tmp_path: Path) -> None:
+    told = {
+        "system": ["gpt2"], "preset": "small", "device": "cpu", "devices": ["cpu"], "setting": ["greedy"], "steps": [8],
+        "metric": ["bleu"], "seed": 4, "seeds": 3, "offline": False,
+    }  # fmt: skip
+    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
+    (tmp_path / "run.toml").write_text("\n".join(lines))
+    plain = Choices(task="detox")
+    given = {name: getattr(plain, name) for name in told}
+    assert choose(config=tmp_path / "run.toml", task="detox", **given) == plain
+    kept = choose(config=tmp_path / "run.toml", task="detox", **dict.fromkeys(told))
+    assert kept == gather({"task": "detox"}, config=str(tmp_path / "run.toml")) != plain
+
+
+def test_run_hands_on_what_was_given_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.toml").write_text('preset = "small"\nseeds = 3\ntiming = "fresh"\noffline = false\n')
+    made: list[Choices] = []
+    monkeypatch.setattr(api, "carry_out", lambda choices, *rest, **more: made.append(choices))
+    benchmarks.run("detox", preset="nano", timing="rounds", config=tmp_path / "run.toml")
+    assert made == [Choices(task="detox", seeds=3, offline=False)]
 
 
 @pytest.mark.parametrize(
