@@ -20,9 +20,8 @@ from benchmarks.progress import ConsoleReporter, ProgressReporter, beating
 from cosmos.io import launched
 
 if TYPE_CHECKING:
-    from benchmarks.planning.plan import Plan
     from benchmarks.records.results import Results
-    from benchmarks.running.cell_status import CellStatus
+    from benchmarks.running.engines.engine import Engine
     from benchmarks.running.runner import Stage
     from benchmarks.trackers.tracking import Tracking
     from benchmarks.tracking.schema import RunComparison
@@ -31,19 +30,6 @@ Place = str | os.PathLike[str]
 Names = str | Sequence[str]
 
 ALL_STAGES: tuple[Stage, ...] = ("fit", "generate", "score")
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Who makes the cells of a run other than this process.
-
-    Attributes:
-        find_device: the device that they have, for one that was asked for.
-        run: carries out some stages of a plan; whether what is there is made again.
-    """
-
-    find_device: Callable[[str], str]
-    run: Callable[[Plan, ProgressReporter, Sequence[Stage], bool], CellStatus]
 
 
 @dataclass(frozen=True)
@@ -244,21 +230,51 @@ def score(
 
 
 def report(
-    place: Place, *, layout: str = "paper", label_prefix: str | None = None, size: str | None = None
+    place: Place,
+    *,
+    layout: str = "paper",
+    label_prefix: str | None = None,
+    size: str | None = None,
+    table: str = "",
+    columns: Names = (),
+    rows: Names = (),
+    digits: str | int | Mapping[str, int] = "",
+    caption: str = "",
 ) -> RunResult:
-    """Write the report of a run again from its records, without torch.
+    """Write the report of a run again from its records, without torch, or a table of it for a paper.
+
+    With any of `table`, `columns`, `rows`, `digits` and `caption` one table is written instead, into files of its own.
 
     Args:
-        layout: of its LaTeX tables: paper, column or wide. label_prefix: what their labels begin with.
-        size: of its figures: column, page or slide.
+        layout: of LaTeX tables: paper, column or wide. label_prefix: what their labels begin with.
+        size: of figures: column, page or slide.
+        table: the columns of a paper, beside published values: story, summary, question, detox or time.
+        columns: metrics, latency, throughput, calls and others, in order; else those of the report's first table.
+        rows: SYSTEM or SYSTEM/SETTING, in order, `*` for anything; else all.
+        digits: decimals of all columns, or of some by column; as text `2`, or `bleu=2,latency=3`.
+        caption: of the table.
+
+    Returns:
+        The files written; of one table those under "latex" and "csv" ("csv-1", "csv-2" and so on where a run asked
+        several things, each of which has columns of its own), and no compact table.
 
     Raises:
-        UserError: there is no run, none of its cells is done, or a record is damaged or was changed.
+        UserError: there is no run, none of its cells is done, a record is damaged or was changed, or there is no such
+            layout, size, table, column or row.
     """
+    import reports
     from benchmarks.records.store import read_headers
+    from reports.paper.choice import made_choice
 
-    read_headers(Path(place))  # says what is wrong before pandas is loaded
-    return _reported(RunResult(Path(place)), None, layout=layout, label_prefix=label_prefix, size=size)
+    reports.check_form(layout, label_prefix, size)
+    choice = made_choice(table, _words(columns), _words(rows), digits, caption)
+    if choice and size is not None:
+        raise UserError("A size is of figures and one table has none; leave out the size, or what chooses the table.")
+    folder = Path(place)
+    read_headers(folder)  # says what is wrong before pandas is loaded
+    if choice:
+        return RunResult(folder, report=reports.write_table(folder, choice, layout=layout, label_prefix=label_prefix))
+    return _reported(RunResult(folder), None, layout=layout, label_prefix=label_prefix, size=size)
 
 
 def compare(a: Place, b: Place, *, metrics: Names = (), below: Place = "runs", device: str = "cpu") -> RunComparison:
@@ -339,20 +355,6 @@ def bring(
     voice = reporter or ConsoleReporter()
     folder = bringing.bring(choices, bringing.TextsFromElsewhere(texts, name, seconds), voice, fresh=fresh)
     return _reported(RunResult(folder), voice)
-
-
-def write_requests(choices: Choices, path: Path) -> Path:
-    """Write what is asked of whoever makes texts elsewhere: JSON lines of `id` and, where there is one, `source`.
-
-    Raises:
-        UserError: the run asks something else than the choices, the source cannot be read, or the file not written.
-    """
-    from benchmarks.importing import bringing, texts_file
-
-    if path.exists():
-        raise UserError(f"{path} is there already; choose another file with --requests.")
-    texts_file.write_requests(path, bringing.documents_asked(choices))
-    return path
 
 
 def _words(names: Names) -> tuple[str, ...]:

@@ -10,7 +10,22 @@ if TYPE_CHECKING:
     from reports.latex.layouts import Layout
     from reports.paper.choice import TableChoice
 
-__all__ = ["publish", "terminal", "write", "write_table"]
+__all__ = ["check_form", "publish", "terminal", "write", "write_table"]
+
+
+def check_form(layout: str, label_prefix: str | None, size: str | None) -> None:
+    """Say what is wrong with these arguments of `write`, before any record is read.
+
+    Raises:
+        UserError: there is no such layout or size, or labels cannot begin so.
+    """
+    from reports.figures.sizes import size_named
+    from reports.latex.layouts import checked_prefix, layout_named
+
+    layout_named(layout)
+    checked_prefix(label_prefix)
+    if size is not None:
+        size_named(size)
 
 
 def write(

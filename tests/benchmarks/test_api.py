@@ -14,6 +14,7 @@ import pytest
 
 import benchmarks
 from benchmarks import api
+from benchmarks.importing import requests
 from benchmarks.planning.run_config import Choices, choose, gather
 
 ROOT = Path(__file__).parents[2]
@@ -143,8 +144,11 @@ def test_failed_and_refused_cells_are_told_and_end_nothing(
         ("study", "carry_out", ("study", "--task", "story", "--latents", "8")),
         ("score", "score", ("score", "--out", "run")),
         ("report", "report", ("report", "--out", "run")),
+        ("report of a table", "report", ("report", "--out", "run", "--table", "story")),
+        ("report of columns", "report", ("report", "--out", "run", "--columns", "bleu", "--digits", "2")),
         ("compare", "compare", ("compare", "a", "b")),
         ("import", "bring", ("import", "--task", "echo", "--texts", "a", "--name", "b")),
+        ("import of nothing", "ask", ("import", "--task", "echo", "--requests", "a")),
     ],
 )
 def test_verbs_call_these_functions(
@@ -155,6 +159,48 @@ def test_verbs_call_these_functions(
     def reached(*given: Any, **more: Any) -> Any:
         raise benchmarks.UserError("this was called")
 
-    monkeypatch.setattr(api, function, reached)
+    monkeypatch.setattr(requests if function == "ask" else api, function, reached)
     done = command(*words)
     assert done.returncode == 2 and done.stderr == "this was called\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "fit", "generate", "study", "score", "report", "import_"])
+def test_verbs_that_report_know_nothing_of_reports(verb: str) -> None:
+    """What writes them is the function's to call."""
+    code = (ROOT / "benchmarks" / "cli" / f"{verb}.py").read_text(encoding="utf-8")
+    assert re.findall(r"^\s*(?:from|import) reports\b.*", code, re.MULTILINE) == []
+
+
+def test_a_report_takes_what_the_verb_takes(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Any, command: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    benchmarks.run("echo", device="cpu", out="run", reporter=quiet)
+    whole = benchmarks.report("run")
+    assert whole.table and {"html", "latex"} <= whole.report.keys()
+    one = benchmarks.report("run", columns="calls", rows=["*"], digits={"calls": 3}, caption="C", label_prefix="p")
+    assert one.table == "" and one.report.keys() == {"latex", "csv"}
+    written = {kind: path.read_bytes() for kind, path in one.report.items()}
+    for path in one.report.values():
+        path.unlink()
+    words = ("--columns", "calls", "--rows", "*", "--digits", "calls=3", "--caption", "C", "--label-prefix", "p")
+    done = command("report", "--out", "run", *words, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout == "".join(f"{kind}: {path}\n" for kind, path in one.report.items())
+    assert {kind: path.read_bytes() for kind, path in one.report.items()} == written
+
+
+@pytest.mark.parametrize("words", [("--table", "story"), ("--columns", "calls"), ("--rows", "*"), ("--caption", "C")])
+def test_a_size_of_figures_with_one_table_is_refused(words: tuple[str, str], command: Callable[..., Any]) -> None:
+    done = command("report", "--out", "nowhere", *words, "--size", "column")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "leave out the size" in done.stderr
+
+
+def test_requests_are_written_from_python_as_by_the_verb(
+    toys: None, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert benchmarks.write_requests("echo", "a.jsonl", limit=2) == Path("a.jsonl")
+    done = command("import", "--task", "echo", "--limit", "2", "--requests", "b.jsonl", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    with pytest.raises(benchmarks.UserError, match="is there already"):
+        benchmarks.write_requests("echo", "a.jsonl")
