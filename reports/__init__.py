@@ -75,7 +75,8 @@ def write_table(
     """Write a table of chosen columns and rows, as LaTeX and as CSV; arguments as of `write`.
 
     Returns:
-        The paths of "latex" and "csv", which are called as the label is.
+        The paths of "latex" and "csv", which are called as the label is; where the report has several sections, each
+        has a CSV of its own, "csv-1", "csv-2" and so on, since each has columns of its own.
 
     Raises:
         UserError: as `write`, or a column, a row or a table is not there.
@@ -92,10 +93,11 @@ def write_table(
     tables = chosen(report, choice)
     prefix = report.label if prefix is None else prefix
     name = f"{prefix}-{choice.name}".replace(":", "-")
-    return {
-        "latex": save(folder / f"{name}.tex", latex.tables(tables, fitting, prefix)),
-        "csv": save(folder / f"{name}.csv", "\n".join(map(csv_files.table, tables))),
-    }
+    written = {"latex": save(folder / f"{name}.tex", latex.tables(tables, fitting, prefix))}
+    for table in tables:
+        suffix = table.name.removeprefix(choice.name)
+        written[f"csv{suffix}"] = save(folder / f"{name}{suffix}.csv", csv_files.table(table))
+    return written
 
 
 def publish(
