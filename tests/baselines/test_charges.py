@@ -45,8 +45,8 @@ def test_the_charge_is_what_is_counted(
 
 
 def test_every_trained_system_has_tiny_sizes() -> None:
-    """Cosmos with another number of latents is Cosmos, and differs in nothing that a charge depends on; `hf` has no sizes
-    of its own, and is tested with models of each kind (autoregressive/test_hf.py)."""
+    """Cosmos with another number of latents is Cosmos, and differs in nothing that a charge depends on; `hf` has no
+    sizes of its own, and is tested with models of each kind (autoregressive/test_hf.py)."""
     names = {name for name in registry.SYSTEMS.built_in if registry.find(name).trained}
     same = {*(f"cosmos-{latents}" for latents in (8, 16, 32, 64, 128)), "cosmos-full"}
     assert names - same - {"hf"} == {tiny.system.name for tiny in SYSTEMS.values()}
