@@ -1,7 +1,8 @@
 """The harness: plans cells, trains or loads systems, times what they generate, scores exactly those texts.
 
-`run`, `score`, `report`, `compare` and `import_texts` do what the verbs of the command line do, which call them; `load`
-reads what a run left into a pandas frame. Each is imported when it is asked for: pandas and torch take seconds.
+`run`, `score`, `report`, `compare`, `import_texts` and `write_requests` do what the verbs of the command line do, which
+call them; `load` reads what a run left into a pandas frame. Each is imported when it is asked
+for: pandas and torch take seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from baselines.contract import UserError
     from benchmarks.api import RunResult, compare, import_texts, report, run, score
+    from benchmarks.importing.requests import write_requests
     from benchmarks.records.results import Results, load
 
 _PLACES = {
@@ -24,6 +26,7 @@ _PLACES = {
     "report": "benchmarks.api",
     "run": "benchmarks.api",
     "score": "benchmarks.api",
+    "write_requests": "benchmarks.importing.requests",
 }
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "report",
     "run",
     "score",
+    "write_requests",
 ]
 
 

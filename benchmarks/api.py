@@ -20,9 +20,8 @@ from benchmarks.progress import ConsoleReporter, ProgressReporter, beating
 from cosmos.io import launched
 
 if TYPE_CHECKING:
-    from benchmarks.planning.plan import Plan
     from benchmarks.records.results import Results
-    from benchmarks.running.cell_status import CellStatus
+    from benchmarks.running.engines.engine import Engine
     from benchmarks.running.runner import Stage
     from benchmarks.trackers.tracking import Tracking
     from benchmarks.tracking.schema import RunComparison
@@ -31,19 +30,6 @@ Place = str | os.PathLike[str]
 Names = str | Sequence[str]
 
 ALL_STAGES: tuple[Stage, ...] = ("fit", "generate", "score")
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Who makes the cells of a run other than this process.
-
-    Attributes:
-        find_device: the device that they have, for one that was asked for.
-        run: carries out some stages of a plan; whether what is there is made again.
-    """
-
-    find_device: Callable[[str], str]
-    run: Callable[[Plan, ProgressReporter, Sequence[Stage], bool], CellStatus]
 
 
 @dataclass(frozen=True)
@@ -78,52 +64,53 @@ class RunResult:
 
 def run(
     task: str,
-    systems: Names = (),
+    systems: Names | None = None,
     *,
-    preset: str = "nano",
+    preset: str | None = None,
     source: str | None = None,
     limit: int | None = None,
-    device: str = "auto",
-    devices: Names = (),
-    settings: Names = (),
-    steps: Sequence[int] = (),
-    metrics: Names = (),
-    seed: int = 0,
-    seeds: int = 1,
-    timing: Literal["rounds", "fresh"] = "rounds",
+    device: str | None = None,
+    devices: Names | None = None,
+    settings: Names | None = None,
+    steps: Sequence[int] | None = None,
+    metrics: Names | None = None,
+    seed: int | None = None,
+    seeds: int | None = None,
+    timing: Literal["rounds", "fresh"] | None = None,
     out: Place | None = None,
     options: Mapping[str, Any] | None = None,
     config: Place | None = None,
     stages: Sequence[Stage] = ALL_STAGES,
     fresh: bool = False,
     track: str | None = None,
-    offline: bool = True,
+    offline: bool | None = None,
     reporter: ProgressReporter | None = None,
 ) -> RunResult:
     """Train or find every contestant, generate, time what is generated, score exactly those texts, and report.
 
-    What is on disk already is not made again, so that the same call goes on where one was killed.
+    What is on disk already is not made again, so that the same call goes on where one was killed. What is None is as
+    `config` says, or else as said here.
 
     Args:
         task: `story`, `question`, `summary`, `detox`, or one of an installed package.
-        systems: contestants; none for those that the task names. Floors and the reference come besides.
-        preset: size and recipe: `nano`, `small` or `base`.
-        source: where texts come from; None for the task's first.
-        limit: only so many of the first test documents.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        systems: contestants; else those that the task names. Floors and the reference come besides.
+        preset: size and recipe: `nano`, `small` or `base`; else `nano`.
+        source: where texts come from; else the task's first.
+        limit: only so many of the first test documents; else all.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; else `auto`.
         devices: several that make the texts of each cell at once; `all` is those there are.
-        settings: ways to generate, `SETTING` or `SYSTEM:SETTING`; none for the usual ones of each system.
+        settings: ways to generate, `SETTING` or `SYSTEM:SETTING`; else the usual ones of each system.
         steps: numbers of generation steps, a cell for each.
-        metrics: names, `usual`, `all` or `evaluate:NAME`; none for the usual ones.
-        seed: the first seed, and `seeds` how many.
-        timing: `rounds`, or `fresh`, besides in processes of their own.
-        out: the run's folder; None for `runs/TASK-SOURCE-PRESET`.
+        metrics: names, `usual`, `all` or `evaluate:NAME`; else the usual ones.
+        seed: the first seed, else 0, and `seeds` how many, else 1.
+        timing: `rounds`, or `fresh`, besides in processes of their own; else `rounds`.
+        out: the run's folder; else `runs/TASK-SOURCE-PRESET`.
         options: what `--set` sets, by dotted keys or nested: `{"budget": "300steps", "data": {"train": 500}}`.
-        config: a TOML file of the same and of the arguments above, which beat it.
+        config: a TOML file of the same and of the arguments above, which beat it where they are given.
         stages: of "fit", "generate" and "score", those to be done now.
         fresh: make again what these stages make.
         track: a tracker that is told too: tensorboard, trackio, mlflow or wandb.
-        offline: keep every library of this process from looking for a network, from now on.
+        offline: keep every library of this process from looking for a network, from now on; else true.
         reporter: who is told of progress; None for lines on stderr, a bar on a terminal.
 
     Raises:
@@ -243,21 +230,51 @@ def score(
 
 
 def report(
-    place: Place, *, layout: str = "paper", label_prefix: str | None = None, size: str | None = None
+    place: Place,
+    *,
+    layout: str = "paper",
+    label_prefix: str | None = None,
+    size: str | None = None,
+    table: str = "",
+    columns: Names = (),
+    rows: Names = (),
+    digits: str | int | Mapping[str, int] = "",
+    caption: str = "",
 ) -> RunResult:
-    """Write the report of a run again from its records, without torch.
+    """Write the report of a run again from its records, without torch, or a table of it for a paper.
+
+    With any of `table`, `columns`, `rows`, `digits` and `caption` one table is written instead, into files of its own.
 
     Args:
-        layout: of its LaTeX tables: paper, column or wide. label_prefix: what their labels begin with.
-        size: of its figures: column, page or slide.
+        layout: of LaTeX tables: paper, column or wide. label_prefix: what their labels begin with.
+        size: of figures: column, page or slide.
+        table: the columns of a paper, beside published values: story, summary, question, detox or time.
+        columns: metrics, latency, throughput, calls and others, in order; else those of the report's first table.
+        rows: SYSTEM or SYSTEM/SETTING, in order, `*` for anything; else all.
+        digits: decimals of all columns, or of some by column; as text `2`, or `bleu=2,latency=3`.
+        caption: of the table.
+
+    Returns:
+        The files written; of one table those under "latex" and "csv" ("csv-1", "csv-2" and so on where a run asked
+        several things, each of which has columns of its own), and no compact table.
 
     Raises:
-        UserError: there is no run, none of its cells is done, or a record is damaged or was changed.
+        UserError: there is no run, none of its cells is done, a record is damaged or was changed, or there is no such
+            layout, size, table, column or row.
     """
+    import reports
     from benchmarks.records.store import read_headers
+    from reports.paper.choice import made_choice
 
-    read_headers(Path(place))  # says what is wrong before pandas is loaded
-    return _reported(RunResult(Path(place)), None, layout=layout, label_prefix=label_prefix, size=size)
+    reports.check_form(layout, label_prefix, size)
+    choice = made_choice(table, _words(columns), _words(rows), digits, caption)
+    if choice and size is not None:
+        raise UserError("A size is of figures and one table has none; leave out the size, or what chooses the table.")
+    folder = Path(place)
+    read_headers(folder)  # says what is wrong before pandas is loaded
+    if choice:
+        return RunResult(folder, report=reports.write_table(folder, choice, layout=layout, label_prefix=label_prefix))
+    return _reported(RunResult(folder), None, layout=layout, label_prefix=label_prefix, size=size)
 
 
 def compare(a: Place, b: Place, *, metrics: Names = (), below: Place = "runs", device: str = "cpu") -> RunComparison:
@@ -338,20 +355,6 @@ def bring(
     voice = reporter or ConsoleReporter()
     folder = bringing.bring(choices, bringing.TextsFromElsewhere(texts, name, seconds), voice, fresh=fresh)
     return _reported(RunResult(folder), voice)
-
-
-def write_requests(choices: Choices, path: Path) -> Path:
-    """Write what is asked of whoever makes texts elsewhere: JSON lines of `id` and, where there is one, `source`.
-
-    Raises:
-        UserError: the run asks something else than the choices, the source cannot be read, or the file not written.
-    """
-    from benchmarks.importing import bringing, texts_file
-
-    if path.exists():
-        raise UserError(f"{path} is there already; choose another file with --requests.")
-    texts_file.write_requests(path, bringing.documents_asked(choices))
-    return path
 
 
 def _words(names: Names) -> tuple[str, ...]:

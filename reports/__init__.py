@@ -10,7 +10,22 @@ if TYPE_CHECKING:
     from reports.latex.layouts import Layout
     from reports.paper.choice import TableChoice
 
-__all__ = ["publish", "terminal", "write", "write_table"]
+__all__ = ["check_form", "publish", "terminal", "write", "write_table"]
+
+
+def check_form(layout: str, label_prefix: str | None, size: str | None) -> None:
+    """Say what is wrong with these arguments of `write`, before any record is read.
+
+    Raises:
+        UserError: there is no such layout or size, or labels cannot begin so.
+    """
+    from reports.figures.sizes import size_named
+    from reports.latex.layouts import checked_prefix, layout_named
+
+    layout_named(layout)
+    checked_prefix(label_prefix)
+    if size is not None:
+        size_named(size)
 
 
 def write(
@@ -60,7 +75,8 @@ def write_table(
     """Write a table of chosen columns and rows, as LaTeX and as CSV; arguments as of `write`.
 
     Returns:
-        The paths of "latex" and "csv", which are called as the label is.
+        The paths of "latex" and "csv", which are called as the label is; where the report has several sections, each
+        has a CSV of its own, "csv-1", "csv-2" and so on, since each has columns of its own.
 
     Raises:
         UserError: as `write`, or a column, a row or a table is not there.
@@ -77,10 +93,11 @@ def write_table(
     tables = chosen(report, choice)
     prefix = report.label if prefix is None else prefix
     name = f"{prefix}-{choice.name}".replace(":", "-")
-    return {
-        "latex": save(folder / f"{name}.tex", latex.tables(tables, fitting, prefix)),
-        "csv": save(folder / f"{name}.csv", "\n".join(map(csv_files.table, tables))),
-    }
+    written = {"latex": save(folder / f"{name}.tex", latex.tables(tables, fitting, prefix))}
+    for table in tables:
+        suffix = table.name.removeprefix(choice.name)
+        written[f"csv{suffix}"] = save(folder / f"{name}{suffix}.csv", csv_files.table(table))
+    return written
 
 
 def publish(

@@ -12,7 +12,8 @@ from reports.table import Column, Table, TableCell
 
 def table(content: Table) -> str:
     """A line for each row: its block, its name, the id of its cell, and of each column the value, both ends of its
-    interval where the column has any, and what must be said of it where there is anything."""
+    interval where the column has any, and what must be said of it where there is anything. Where a column has a paper's
+    word for a head, what stands in it follows in brackets, as in `STA [sta_profanity]`."""
     blocks = [(block.title, row) for block in content.blocks for row in block.rows]
     places = [(place, column, _parts(place, content)) for place, column in enumerate(content.columns)]
     out = io.StringIO()
@@ -33,7 +34,8 @@ def _parts(place: int, content: Table) -> tuple[str, ...]:
 
 
 def _head(column: Column, part: str) -> str:
-    name = f"{column.title} ({column.unit})" if column.unit else column.title
+    title = f"{column.title} [{column.key}]" if column.renamed else column.title
+    name = f"{title} ({column.unit})" if column.unit else title
     return f"{name} {part}".strip()
 
 

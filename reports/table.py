@@ -39,8 +39,8 @@ class TableCell:
 class Column:
     """The head of a column: `title` over `unit`, under the heading `group`.
 
-    `key` is what it is called on a command line, "" where it cannot be chosen there. Values are shown divided by
-    `scale`.
+    `key` is what it is called on a command line, "" where it cannot be chosen there; `renamed` whether `title` is a
+    paper's word for it, which may stand for one of several. Values are shown divided by `scale`.
     """
 
     title: str
@@ -49,6 +49,7 @@ class Column:
     group: str = ""
     key: str = ""
     scale: float = 1.0
+    renamed: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from baselines.contract import Limits, TrainingResult, UserError
 from cosmos.config import MINILM, AutoencoderConfig, DenoiserConfig
 from cosmos.io import safetensors
 from cosmos.io.files import expanded, make_folder
-from cosmos.pipeline import StoredPipeline, check
+from cosmos.pipeline import ABOUT, StoredPipeline, check
 from cosmos.pretrained import WEIGHTS, read_config
 from cosmos.recipes import NO_DISTILLATION, Recipe
 
@@ -54,6 +54,10 @@ def described(name: str) -> StoredPipeline:
     if not folder.is_dir():
         raise UserError(
             f"There is no folder {folder} with a model; give one that python -m cosmos convert has written."
+        )
+    if not (folder / ABOUT).is_file():
+        raise UserError(
+            f"{folder} has no {ABOUT}, so it is no folder of a released model; python -m cosmos convert writes one."
         )
     about = check(folder)
     if about["diffusion"] is None:

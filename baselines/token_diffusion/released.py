@@ -112,6 +112,8 @@ def open_folder(name: str, reader: Reader) -> Folder:
     path = expanded(name)
     if not path.is_dir():
         raise UserError(f"There is no folder {path} with published weights; give one that holds them.")
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path} has no config.json, so it holds no published weights; give a folder that does.")
     published = reader(read_json(path / "config.json"), path / "config.json")
     if not (path / "tokenizer.json").is_file():
         raise UserError(f"{path} has no tokenizer.json; put that of GPT-2 there, whose tokens the model writes.")

@@ -10,9 +10,9 @@ from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import BenchmarksParser, choices_of
 
 if TYPE_CHECKING:
-    from benchmarks.api import Engine
     from benchmarks.planning.plan import Plan
     from benchmarks.running.cell_status import CellStatus, ProgressReporter
+    from benchmarks.running.engines.engine import Engine
     from benchmarks.running.runner import Stage
 
 ENGINES = ("local", "ray")
@@ -75,8 +75,8 @@ def chosen(arguments: argparse.Namespace) -> Engine | None:
         None if cpus is None else convert(CliValue(cpus), int, "--cpus-per-cell"),
         arguments.share_timed,
     )
-    from benchmarks.api import Engine
     from benchmarks.running.engines import cluster
+    from benchmarks.running.engines.engine import Engine
 
     cluster.connect(arguments.address)
 

@@ -42,7 +42,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     choices = choices_of(arguments)
     if arguments.requests is not None:
-        say(f"requests: {api.write_requests(choices, Path(arguments.requests))}")
+        from benchmarks.importing import requests
+
+        say(f"requests: {requests.ask(choices, Path(arguments.requests))}")
         return 0
     if arguments.texts is None or arguments.name is None:
         raise UserError("Say the file with --texts and who made it with --name; or --requests, to write what is asked.")

@@ -4,8 +4,8 @@ Tables for papers are LaTeX (booktabs) in `report/tables.tex`: layout `paper` fi
 column of two, `wide` both. With --table, --columns, --rows, --digits or --caption one table is written into a file of
 its own, and as CSV, with the numbers of the report.
 
-With --size figures are made for a column or a page of a paper or for a slide, each as SVG, PDF and PNG; placed
-unscaled, their type is 7 to 9 points.
+With --size the report's figures are made for a column or a page of a paper or for a slide, each as SVG, PDF and PNG;
+placed unscaled, their type is 7 to 9 points.
 
 examples:
   python -m benchmarks report --out runs/detox-world-nano
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
-from cosmos.io.terminal import say
 
 
 def add_arguments(parser: BenchmarksParser) -> None:
@@ -64,37 +63,18 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks import api
     from benchmarks.cli.run import say_report
     from benchmarks.planning.plan import default_folder
-    from benchmarks.records.store import read_headers
-    from reports.figures.sizes import size_named
-    from reports.latex.layouts import checked_prefix, layout_named
-    from reports.paper.choice import TableChoice, parse_digits
 
-    choice = TableChoice(
-        arguments.table,
-        _listed(arguments.columns),
-        _listed(arguments.rows),
-        parse_digits(arguments.digits),
-        arguments.caption,
-    )
-    layout_named(arguments.layout)
-    checked_prefix(arguments.label_prefix)
-    if arguments.size is not None:
-        size_named(arguments.size)
-    folder = default_folder(choices_of(arguments))
-    if not choice:
-        say_report(
-            api.report(folder, layout=arguments.layout, label_prefix=arguments.label_prefix, size=arguments.size)
+    say_report(
+        api.report(
+            default_folder(choices_of(arguments)),
+            layout=arguments.layout,
+            label_prefix=arguments.label_prefix,
+            size=arguments.size,
+            table=arguments.table,
+            columns=arguments.columns,
+            rows=arguments.rows,
+            digits=arguments.digits,
+            caption=arguments.caption,
         )
-        return 0
-    read_headers(folder)  # says what is wrong before pandas is loaded
-
-    import reports
-
-    written = reports.write_table(folder, choice, layout=arguments.layout, label_prefix=arguments.label_prefix)
-    for kind, path in written.items():
-        say(f"{kind}: {path}")
+    )
     return 0
-
-
-def _listed(typed: list[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for word in typed for part in word.split(",") if part.strip())

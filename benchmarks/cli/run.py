@@ -65,8 +65,8 @@ def carry_out(choices: Choices, stages: tuple[Stage, ...], arguments: argparse.N
 
 
 def say_report(result: RunResult) -> None:
-    """Print the table of a run, if a report was written, and say where that is."""
-    if result.report:
+    """Print the table of a run, if a report was written, and say where each file is."""
+    if result.table:
         say(result.table)
     for kind, path in result.report.items():
         say(f"{kind}: {path}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baselines import registry
-from baselines.contract import Budget, Document, System, UserError, ValidatesSetting, unknown
+from baselines.contract import Budget, DecidesTokenizer, Document, System, UserError, ValidatesSetting, unknown
 from baselines.titles import setting_title, system_title
 from benchmarks import tasks
 from benchmarks.data import source as sources
@@ -292,6 +292,8 @@ def _check(contestant: Contestant, task: Task, steps: tuple[int, ...]) -> None:
         raise
     except Exception:  # a fault of the system, which its cells will meet again and be marked with
         return
+    if isinstance(system, DecidesTokenizer):
+        system.shared_tokenizer(contestant.recipe)  # a folder that is no model is no setting's fault
     if isinstance(system, ValidatesSetting):
         for name, setting in generation_settings.with_steps(contestant.settings, steps).items():
             try:

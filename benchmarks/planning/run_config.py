@@ -122,26 +122,26 @@ def choose(
     """Choices from values of Python, as `gather` makes them from words.
 
     Args:
-        config: a TOML file, over whose values go those given, as far as they are not the default.
+        config: a TOML file, over whose values go those given.
         options: what `--set` sets, by dotted keys or nested.
-        given: field of `Choices` -> value; names may come in one text with commas.
+        given: field of `Choices` -> value, None where it is not given; names may come in one text with commas.
 
     Raises:
         UserError: as `gather`.
     """
-    hints, plain = typing.get_type_hints(Choices), Choices()
-    start = plain if config is None else gather({}, config=os.fspath(config))
+    hints = typing.get_type_hints(Choices)
+    start = Choices() if config is None else gather({}, config=os.fspath(config))
     values: dict[str, Any] = {}
     for name, value in given.items():
+        if value is None:
+            continue
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         elif isinstance(value, str) and typing.get_origin(hints[name]) is tuple:
             value = CliValue(value)
         elif typing.get_origin(hints[name]) is tuple and isinstance(value, int):
             value = [value]
-        read = convert(value, hints[name], name)
-        if read != getattr(plain, name):
-            values[name] = read
+        values[name] = convert(value, hints[name], name)
     changes = {key: os.fspath(v) if isinstance(v, os.PathLike) else v for key, v in flatten(options or {})}
     return dataclasses.replace(start, **values, changes={**start.changes, **changes})
 

@@ -61,7 +61,8 @@ def _entry(pair: EntryPair, metrics: Collection[str], judge: Judge) -> ComparedE
     for metric in (name for name in names if name not in empty):
         reason = quality.refusal(pair, metric)
         if reason is None:
-            rows.append(quality.text_row(pair, metric) or corpus.corpus_row(pair, metric, judge))
+            row = quality.text_row(pair, metric) or corpus.corpus_row(pair, metric, judge)
+            rows.append(replace(row, declared=quality.declared_title(pair, metric)))
         else:
             refused.append(reason)
     if not metrics or "calls" in metrics:

@@ -60,6 +60,12 @@ def scores_of(entry: SideEntry, metric: str) -> list[Score]:
     return [score for score in every if score.value is not None]
 
 
+def declared_title(pair: EntryPair, metric: str) -> str:
+    """What the records call a metric, those of B before those of A; "" where both are older than such titles."""
+    every = (*scores_of(pair.b, metric), *scores_of(pair.a, metric))
+    return next((score.title for score in every if score.title), "")
+
+
 def refusal(pair: EntryPair, metric: str) -> str | None:
     """Why the scores by a metric may not be compared; None if they may."""
     ours, theirs = scores_of(pair.a, metric), scores_of(pair.b, metric)

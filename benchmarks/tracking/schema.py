@@ -49,6 +49,7 @@ class ComparedQuantity:
         covers: what the level is about: "texts", "texts and seeds", "processes", "rounds", "calls".
         reason: why nothing can be told, where no test could be made.
         evidence: from which limits at other levels can be had; not part of what is written.
+        declared: what the records call a metric, "" where they are older than such titles.
     """
 
     quantity: str
@@ -73,6 +74,7 @@ class ComparedQuantity:
     reason: str | None = None
     notes: tuple[str, ...] = ()
     evidence: ChangeEvidence | None = field(default=None, repr=False, compare=False)
+    declared: str = ""
 
     @property
     def title(self) -> str:
@@ -83,7 +85,7 @@ class ComparedQuantity:
     def shown(self) -> str:
         """The same in words."""
         if self.kind == "quality":
-            return metric_title(self.quantity)
+            return metric_title(self.quantity, self.declared)
         words = self.quantity.replace("_", " ")
         return words if self.size is None else f"{words}, {self.size} at once"
 

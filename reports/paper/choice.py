@@ -68,6 +68,25 @@ def parse_digits(typed: str) -> dict[str, int]:
     return found
 
 
+def made_choice(
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    digits: str | int | Mapping[str, int],
+    caption: str,
+) -> TableChoice:
+    """A choice of values of Python; decimals of all columns, or by column, may be a text, as `parse_digits` has it.
+
+    Raises:
+        UserError: as `TableChoice` and `parse_digits`.
+    """
+    if isinstance(digits, int):
+        digits = {"": digits}
+    if not isinstance(digits, str):
+        digits = ",".join(f"{name}={number}" if name else str(number) for name, number in digits.items())
+    return TableChoice(table, tuple(columns), tuple(rows), parse_digits(digits), caption)
+
+
 def chosen(report: Report, choice: TableChoice) -> tuple[Table, ...]:
     """The table of each section of a report.
 

@@ -63,7 +63,8 @@ class ShownColumn:
             return Column(self.asked.head)
         found = pool[self.key][0]
         unit = "" if found.unit == self.asked.head.lower() else found.unit
-        return Column(self.asked.head or found.title, unit, found.direction, "", found.key, found.scale)
+        named = self.asked.head or found.title
+        return Column(named, unit, found.direction, "", found.key, found.scale, renamed=named != found.title)
 
     def cell(self, row: Row, pool: Pool) -> TableCell:
         """The report's cell, with the decimals that are asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 import benchmarks
 from benchmarks import api
+from benchmarks.importing import requests
 from benchmarks.planning.run_config import Choices, choose, gather
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,28 @@ def test_values_of_python_choose_what_words_choose(tmp_path: Path) -> None:
     assert both == Choices(task="detox", seeds=3, out=str(tmp_path), changes={"data.train": 7, "data.test": 9})
 
 
+def test_an_argument_beats_the_file_also_where_it_is_the_default(tmp_path: Path) -> None:
+    told = {
+        "system": ["gpt2"], "preset": "small", "device": "cpu", "devices": ["cpu"], "setting": ["greedy"], "steps": [8],
+        "metric": ["bleu"], "seed": 4, "seeds": 3, "offline": False,
+    }  # fmt: skip
+    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
+    (tmp_path / "run.toml").write_text("\n".join(lines))
+    plain = Choices(task="detox")
+    given = {name: getattr(plain, name) for name in told}
+    assert choose(config=tmp_path / "run.toml", task="detox", **given) == plain
+    kept = choose(config=tmp_path / "run.toml", task="detox", **dict.fromkeys(told))
+    assert kept == gather({"task": "detox"}, config=str(tmp_path / "run.toml")) != plain
+
+
+def test_run_hands_on_what_was_given_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.toml").write_text('preset = "small"\nseeds = 3\ntiming = "fresh"\noffline = false\n')
+    made: list[Choices] = []
+    monkeypatch.setattr(api, "carry_out", lambda choices, *rest, **more: made.append(choices))
+    benchmarks.run("detox", preset="nano", timing="rounds", config=tmp_path / "run.toml")
+    assert made == [Choices(task="detox", seeds=3, offline=False)]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -120,8 +144,11 @@ def test_failed_and_refused_cells_are_told_and_end_nothing(
         ("study", "carry_out", ("study", "--task", "story", "--latents", "8")),
         ("score", "score", ("score", "--out", "run")),
         ("report", "report", ("report", "--out", "run")),
+        ("report of a table", "report", ("report", "--out", "run", "--table", "story")),
+        ("report of columns", "report", ("report", "--out", "run", "--columns", "bleu", "--digits", "2")),
         ("compare", "compare", ("compare", "a", "b")),
         ("import", "bring", ("import", "--task", "echo", "--texts", "a", "--name", "b")),
+        ("import of nothing", "ask", ("import", "--task", "echo", "--requests", "a")),
     ],
 )
 def test_verbs_call_these_functions(
@@ -132,6 +159,48 @@ def test_verbs_call_these_functions(
     def reached(*given: Any, **more: Any) -> Any:
         raise benchmarks.UserError("this was called")
 
-    monkeypatch.setattr(api, function, reached)
+    monkeypatch.setattr(requests if function == "ask" else api, function, reached)
     done = command(*words)
     assert done.returncode == 2 and done.stderr == "this was called\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "fit", "generate", "study", "score", "report", "import_"])
+def test_verbs_that_report_know_nothing_of_reports(verb: str) -> None:
+    """What writes them is the function's to call."""
+    code = (ROOT / "benchmarks" / "cli" / f"{verb}.py").read_text(encoding="utf-8")
+    assert re.findall(r"^\s*(?:from|import) reports\b.*", code, re.MULTILINE) == []
+
+
+def test_a_report_takes_what_the_verb_takes(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: Any, command: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    benchmarks.run("echo", device="cpu", out="run", reporter=quiet)
+    whole = benchmarks.report("run")
+    assert whole.table and {"html", "latex"} <= whole.report.keys()
+    one = benchmarks.report("run", columns="calls", rows=["*"], digits={"calls": 3}, caption="C", label_prefix="p")
+    assert one.table == "" and one.report.keys() == {"latex", "csv"}
+    written = {kind: path.read_bytes() for kind, path in one.report.items()}
+    for path in one.report.values():
+        path.unlink()
+    words = ("--columns", "calls", "--rows", "*", "--digits", "calls=3", "--caption", "C", "--label-prefix", "p")
+    done = command("report", "--out", "run", *words, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout == "".join(f"{kind}: {path}\n" for kind, path in one.report.items())
+    assert {kind: path.read_bytes() for kind, path in one.report.items()} == written
+
+
+@pytest.mark.parametrize("words", [("--table", "story"), ("--columns", "calls"), ("--rows", "*"), ("--caption", "C")])
+def test_a_size_of_figures_with_one_table_is_refused(words: tuple[str, str], command: Callable[..., Any]) -> None:
+    done = command("report", "--out", "nowhere", *words, "--size", "column")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "leave out the size" in done.stderr
+
+
+def test_requests_are_written_from_python_as_by_the_verb(
+    toys: None, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert benchmarks.write_requests("echo", "a.jsonl", limit=2) == Path("a.jsonl")
+    done = command("import", "--task", "echo", "--limit", "2", "--requests", "b.jsonl", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    with pytest.raises(benchmarks.UserError, match="is there already"):
+        benchmarks.write_requests("echo", "a.jsonl")

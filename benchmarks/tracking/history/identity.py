@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.planning.plan_file import leaves
 from benchmarks.records.machine_class import MachineClass, machine_class
 from benchmarks.records.schema import Header, Json, canonical_json
+from benchmarks.records.titles import display_setting, display_system
 
 UNKNOWN = "unknown"
 _NAMES = ("task", "source", "system", "preset", "setting")  # which a line is named by
@@ -23,6 +24,7 @@ class About:
     Attributes:
         names: task, source, system, preset and setting.
         asked: dotted name of a part of the cell's identity, without the seed, or of what it was given -> what it is.
+        titles: what the "system" and the "setting" are called.
     """
 
     names: tuple[str, str, str, str, str]
@@ -30,6 +32,7 @@ class About:
     seed: int
     machine: str
     device: str
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def about(header: Header) -> About:
@@ -41,7 +44,12 @@ def about(header: Header) -> About:
     asked["tokenizer's contents"] = str(header.tokenizer.get("sha256", ""))
     task, source, system, preset, setting = (str(getattr(header.cell, name)) for name in _NAMES)
     return About(
-        (task, source, system, preset, setting), asked, header.cell.seed, str(machine_class(header)), _device(header)
+        (task, source, system, preset, setting),
+        asked,
+        header.cell.seed,
+        str(machine_class(header)),
+        _device(header),
+        {"system": display_system(header), "setting": display_setting(header)},
     )
 
 

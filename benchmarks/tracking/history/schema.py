@@ -24,6 +24,7 @@ class HistoryLine:
         task, source, preset, setting: "" of micro-benchmarks, whose `system` is the name of the test.
         machine: the class of the machine in words; numbers of other classes are in other lines.
         device: the name of its processor, and how many cores it has where that is what computes.
+        titles: what the newest record calls system, setting and metric, by those words; a line is the same without.
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class HistoryLine:
     device: str
     direction: Direction
     unit: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def entry(self) -> str:
@@ -48,12 +50,18 @@ class HistoryLine:
         """The same in words."""
         if self.kind == "micro":
             return self.system
-        return entry_name(system_title(self.system, {}), setting_title(self.system, self.setting, {}))
+        setting = self.titles.get("setting")  # which is "" where a system has nothing to set
+        return entry_name(
+            self.titles.get("system") or system_title(self.system, {}),
+            setting_title(self.system, self.setting, {}) if setting is None else setting,
+        )
 
     @property
     def metric_title(self) -> str:
         """The metric in words."""
-        return metric_title(self.metric) if self.kind == "quality" else self.metric.replace("_", " ")
+        if self.kind == "quality":
+            return metric_title(self.metric, self.titles.get("metric", ""))
+        return self.metric.replace("_", " ")
 
     @property
     def asked(self) -> str:

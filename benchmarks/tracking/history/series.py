@@ -87,6 +87,10 @@ def numbers(
         about = abouts[number]
         run = named(folder.rpartition("/cells/")[0])
         origins[number] = (about, kinds[id(about)], code, created, seconds_of(created), doubtful(*verdict), run)
+    scores = _scores(base)
+    entries = {about.names: about.titles for about, _, _, _, _, _, _ in sorted(origins.values(), key=lambda o: o[4])}
+    by_age = sorted(scores, key=lambda score: origins[score[0]][4])
+    called = {metric: title for _, metric, _, _, _, title in by_age if title}
     lines: dict[tuple[int, str, str], HistoryLine] = {}
     interned: dict[HistoryLine, HistoryLine] = {}
 
@@ -95,14 +99,16 @@ def numbers(
         if (line := lines.get((id(about), metric, direction))) is None:
             task, source, system, preset, setting = about.names
             unit = _SPEEDS[metric][1] if kind == "speed" else ""
+            machine, device = about.machine, about.device
+            titles = {**entries[about.names], "metric": called.get(metric, "")}
             line = HistoryLine(
-                kind, metric, task, source, preset, system, setting, about.machine, about.device, direction, unit
+                kind, metric, task, source, preset, system, setting, machine, device, direction, unit, titles
             )
             line = lines[id(about), metric, direction] = interned.setdefault(line, line)
         doubt = metric in doubts
         found.rows.append(MeasuredNumber(line, (asked, signature), code, made, begun, about.seed, value, doubt, run))
 
-    for number, metric, direction, signature, value in _scores(base):
+    for number, metric, direction, signature, value, _ in scores:
         if not metrics or metric in metrics:
             add(number, "quality", metric, value, direction, signature)
     for number, *speeds in _speeds(base):
@@ -135,10 +141,11 @@ def doubtful(valid: bool | None, by_quantity: str | None, size: int | None) -> f
     )
 
 
-def _scores(base: duckdb.DuckDBPyConnection) -> list[tuple[int, str, Direction, str, float]]:
+def _scores(base: duckdb.DuckDBPyConnection) -> list[tuple[int, str, Direction, str, float, str]]:
     return base.execute(
         "select number, j.metric, case when j.direction in ('higher', 'lower') then j.direction else 'none' end, "
-        "coalesce(j.signature::varchar, ''), j.value from score_lines where j.value is not null and isfinite(j.value)"
+        "coalesce(j.signature::varchar, ''), j.value, coalesce(j.title, '') "
+        "from score_lines where j.value is not null and isfinite(j.value)"
     ).fetchall()
 
 

@@ -38,7 +38,7 @@ _HEADER = {
 }  # fmt: skip
 _SCORE = {
     "metric": "VARCHAR", "value": "DOUBLE", "low": "DOUBLE", "high": "DOUBLE", "n": "BIGINT", "direction": "VARCHAR",
-    "signature": "JSON", "reason": "VARCHAR", "samples.jsonl": "VARCHAR", "seal": "VARCHAR",
+    "signature": "JSON", "reason": "VARCHAR", "title": "VARCHAR", "samples.jsonl": "VARCHAR", "seal": "VARCHAR",
 }  # fmt: skip
 _TIMING = {"kind": "VARCHAR", "index": "BIGINT", "ids": ["VARCHAR"], "seconds": "DOUBLE"}
 _SAMPLE = {"id": "VARCHAR", "text": "VARCHAR", "tokens": "BIGINT", "finished": "BOOLEAN", "seed": "UBIGINT"}

@@ -106,7 +106,10 @@ def test_wrong_folders_are_refused_in_one_sentence(folder: Path, tmp_path: Path)
     weights.write_bytes(weights.read_bytes()[:-10])
     cases = [
         (made(tmp_path / "nowhere"), "There is no folder"),
-        (made(tmp_path), "Cannot read"),
+        (
+            made(tmp_path),
+            "so it is no folder of a released model; python -m cosmos convert writes",
+        ),
         (made(first), "has no denoiser; convert the second stage"),
         (made(torn), "truncated"),
         (made(folder, Limits(8, 9)), "was trained without and the task has sources"),
@@ -118,3 +121,8 @@ def test_wrong_folders_are_refused_in_one_sentence(folder: Path, tmp_path: Path)
             assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="name cosmos, not cosmos-16"):
         Cosmos16System(dataclasses.replace(RECIPES["nano"], released=str(folder)), LIMITS)
+
+
+def test_a_plan_blames_an_empty_folder_and_no_setting(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^\S+ has no pipeline\.json, .*cosmos convert writes one\.$"):
+        make_plan(gather({"task": "story", "system": ["cosmos"]}, [f"cosmos.recipe.released={tmp_path}"]), "cpu")

@@ -291,6 +291,7 @@ def test_wrong_folders_are_refused_in_one_sentence(name: str, folders: dict[str,
     }
     cases = [
         (tmp_path / "nowhere", "There is no folder"),
+        (tmp_path, r"has no config\.json, so it holds no published weights"),
         (folders[other], "of no published"),
         (mute, r"has no tokenizer\.json; put that of GPT-2"),
         (bare, "has neither model"),

@@ -45,6 +45,7 @@ def record(
     sweep: Mapping[int, float] | None = None,
     device: Mapping[str, Any] = DEVICE,
     documents: str = "0" * 64,
+    titles: Mapping[str, str] | None = None,
     **cell: Any,
 ) -> Path:
     """Write a record into a run's folder; returns that of the cell. `day` counts from the first of January 2026."""
@@ -68,7 +69,7 @@ def record(
         networks={"gpt2": Network(10, 10)} if networks else {},
         documents={"test": {"count": 20, "sha256": documents}, "train": {"count": 10, "sha256": "1" * 64}},
         tokenizer={"name": "words", "sha256": "2" * 64},
-        files=seals.file_hashes(folder, [store.SAMPLES, store.TIMINGS]),
+        files=seals.file_hashes(folder, [store.SAMPLES, store.TIMINGS]), titles=dict(titles or {}),
     )  # fmt: skip
     (folder / store.HEADER).write_text(json.dumps(seals.sealed(to_json(header)), indent=2))
     if isinstance(scores, Mapping):

@@ -336,3 +336,23 @@ def test_the_json_has_a_schema_that_stays(made: MadeRun, tmp_path: Path) -> None
         ]
     ] * 3  # fmt: skip
     assert sum(told["outcomes"].values()) == 3
+
+
+def test_a_metric_is_called_what_its_records_declare(made: MadeRun, tmp_path: Path) -> None:
+    a, b = pair(made)
+    older, mine = per_text("my_score", scores(1)), per_text("my_score", scores(2), title="My Score, v2")
+    found = compared(
+        a.add("gpt2", "greedy", older, older_of(older)), b.add("gpt2", "greedy", mine, older_of(mine)), tmp_path
+    )
+    assert row(found, "my_score").shown == "My Score, v2"
+    assert row(found, "other_score").shown == "other score"  # by the rule
+    written = to_json(found)["entries"][0]["quantities"]
+    assert {one["quantity"]: one["declared"] for one in written if one["kind"] == "quality"} == {
+        "my_score": "My Score, v2", "other_score": "",
+    }  # fmt: skip
+
+
+def older_of(score: Any) -> Any:
+    """The same score by another metric, of a record without titles."""
+    named = dataclasses.replace(score.signature, metric="other_score")
+    return dataclasses.replace(score, metric="other_score", signature=named, title="")

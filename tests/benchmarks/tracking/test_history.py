@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -378,3 +379,21 @@ def test_records_of_every_schema_are_read(schema: int) -> None:
     assert history.counts.cells >= 6 and history.counts.scores >= 60
     assert not any("left out" in note.lower() for note in history.notes), history.notes
     assert {each.line.kind for each in history.series} == {"quality", "speed"}
+
+
+def test_lines_are_called_what_the_newest_records_declare(tmp_path: Path) -> None:
+    declared = [dataclasses.replace(score("exact_j", 0.5), title=title) for title in ("", "Old J", "My J")]
+    titles = [{}, {"system": "Old net", "setting": "by luck"}, {"system": "My net", "setting": "without noise"}]
+    for day in (2, 0, 1):  # read in any order
+        of = {"scores": [declared[day], score("plain_score", 0.1)], "titles": titles[day], "latency": [0.1]}
+        record(tmp_path / f"run{2 - day}", commit=commit_of(day), day=day, **of)
+    found = read(tmp_path)
+    assert {each.line.title for each in found.series} == {"My net (without noise)"}
+    assert only(found).line.metric_title == "My J" and len(only(found).points) == 3
+    assert only(found, "plain_score").line.metric_title == "plain score"
+
+
+def test_older_records_are_called_by_the_rule(tmp_path: Path) -> None:
+    record(tmp_path / "run", scores={"exact_j": 0.5})
+    assert only(read(tmp_path)).line.title == "GPT-2 (greedy)"
+    assert only(read(tmp_path)).line.metric_title == "J (exact)"

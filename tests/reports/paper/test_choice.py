@@ -4,8 +4,10 @@ import csv
 import io
 from dataclasses import replace
 
+import pandas
 import pytest
 
+import reports
 from baselines.contract import UserError
 from benchmarks.cli.main import main
 from reports import content, csv_files, latex
@@ -151,3 +153,34 @@ def test_a_table_is_a_file_called_as_its_label(run_folder, capsys, tmp_path):
     assert r"\label{tab:mine-time}" in written and r"\begin{table}" in written and "table*" not in written
     for path in paths.values():
         (run_folder / "report" / path.rpartition("/")[2]).unlink()  # other tests look at what lies there
+
+
+def test_each_section_is_a_csv_of_its_own_that_pandas_reads(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    fake_run.add("mdlm", "steps-8")
+    header, *rest = fake_run.cells[1]
+    fake_run.cells[1] = (replace(header, cell=replace(header.cell, limit=20)), *rest)
+    folder = fake_run.write(tmp_path / "run")
+    sections = content.build(folder, tmp_path).sections
+    assert len(sections) == 2
+    written = reports.write_table(folder, TableChoice(columns=("J", "calls")), tmp_path / "out", label_prefix="p")
+    assert {kind: path.name for kind, path in written.items()} == {
+        "latex": "p-chosen.tex", "csv-1": "p-chosen-1.csv", "csv-2": "p-chosen-2.csv",
+    }  # fmt: skip
+    for number, section in enumerate(sections, start=1):
+        frame = pandas.read_csv(written[f"csv-{number}"])
+        rows = [row for block in section.glance.blocks for row in block.rows]
+        assert list(frame["cell"]) == [row.cell_id for row in rows]
+        assert frame["J"].dtype == float  # a head among the rows would make it text
+
+
+def test_a_csv_says_what_stands_under_a_paper_s_head(fake_run, tmp_path):
+    fake_run.fill()
+    names = {"J": "j_profanity", "STA": "sta_profanity", "BLEU": "bleu"}
+    for place, (header, samples, timings, scores) in enumerate(fake_run.cells):
+        renamed = [replace(score, metric=names.get(score.metric, score.metric)) for score in scores]
+        fake_run.cells[place] = (header, samples, timings, renamed)
+    folder = fake_run.write(tmp_path / "run")
+    path = reports.write_table(folder, TableChoice("detox"), tmp_path / "out")["csv"]
+    heads = list(pandas.read_csv(path).columns)
+    assert {"STA [sta_profanity]", "STA [sta_profanity] low", "J [j_profanity]", "BLEU"} <= set(heads)
