@@ -21,6 +21,14 @@ def display_metric(name: str, title: str = "") -> str:
     return metric_title(name, title)
 
 
+_SOURCES = {"world": "the built-in world", "local": "local files", "hub": "the Hugging Face Hub"}
+
+
+def display_source(name: str) -> str:
+    """Where documents are from, in words; a source of another package is called by its name."""
+    return _SOURCES.get(name, name)
+
+
 def display_budget(budget: str) -> str:
     """A training budget of a record, such as "480 s", "3e12 FLOP" or "300,000 steps"; another text as it is."""
     found = re.fullmatch(r"([\d.]+(?:e\+?\d+)?)(seconds|flops|steps)", budget)

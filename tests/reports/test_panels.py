@@ -204,7 +204,7 @@ def test_generated_but_not_scored(fake_run, tmp_path):
     section = build(fake_run, tmp_path).sections[0]
     assert section.panel.headline is None
     assert section.glance.columns[0].title == "Latency of one text"
-    assert section.reading[0].startswith("No trained system has a score")
+    assert section.answer[1].startswith("No trained system has a score")
 
 
 def test_rows_follow_the_plan(fake_run, tmp_path):
