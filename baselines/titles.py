@@ -79,8 +79,8 @@ SETTINGS = {
     "greedy_tail": "greedy tail",
 }
 
-# What a setting's values are where its name says nothing of them. One that differs is said by the words beside it, unless
-# the words above have it: by `_OWN` or between braces.
+# What a setting's values are where its name says nothing of them. One that differs is said, by the words in `_WORDS`,
+# unless the words above say it: between braces, or by what the name means (`_OWN`).
 _USUAL: dict[str, Any] = {
     "guidance": 1.0,
     "self_guidance": 1.0,
@@ -125,9 +125,9 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
     """
     if declared:
         return _filled(declared, recipe) or name.replace("_", " ")
-    if recipe.get("released"):  # its sizes are not the recipe's
-        return f"{SYSTEMS.get(name, name.replace('_', ' '))}, released weights"
-    if name == "hf" and (model := str(recipe.get("model", "")).rstrip("/").rpartition("/")[2]):
+    if released := recipe.get("released"):  # its sizes are not the recipe's
+        return f"{SYSTEMS.get(name, name.replace('_', ' '))}, released weights {weights_name(str(released))}"
+    if name == "hf" and (model := weights_name(str(recipe.get("model", "")))):
         return model if recipe.get("tuned", True) else f"{model}, not tuned"
     sized = _SIZED.fullmatch(name)
     if sized is None and name != "cosmos-joint":
@@ -144,6 +144,13 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
     else:
         size = "1 latent" if latents == 1 else f"{latents} latents"
     return f"{title}, {size} of width {width}" if width else f"{title}, {size}"
+
+
+def weights_name(folder: str) -> str:
+    """What weights are called: their folder without its parents, or the model that a snapshot in a cache of the Hugging
+    Face Hub is of, whose own name is a hash: ".../models--A--B/snapshots/HASH" is "B"."""
+    cached = re.search(r"(?:^|/)models--(?:[^/]*?--)?([^/]+)/snapshots/[^/]+/*$", folder)
+    return (cached[1] if cached else folder.rstrip("/").rpartition("/")[2]).replace(", ", " ")
 
 
 def setting_title(

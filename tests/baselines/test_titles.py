@@ -3,7 +3,7 @@
 import pytest
 
 from baselines import registry
-from baselines.titles import SETTINGS, SYSTEMS, setting_title, system_title
+from baselines.titles import SETTINGS, SYSTEMS, setting_title, system_title, weights_name
 from benchmarks.planning import plan as planning
 from benchmarks.planning.generation_settings import available, declared_as, with_steps
 from benchmarks.planning.overrides import override, plain
@@ -48,6 +48,38 @@ def test_no_words_are_declared_for_nothing():
 )
 def test_systems_are_called_by_what_their_recipe_says(name, preset, title):
     assert system_title(name, plain(registry.find(name).presets[preset])) == title
+
+
+HASH = "0f7a2b3c4d5e6f708192a3b4c5d6e7f809182736"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("weights/first", "first"),
+        ("/data/weights/second/", "second"),
+        ("openai-community/gpt2", "gpt2"),
+        ("gpt2", "gpt2"),
+        (f"/cache/hub/models--A--B/snapshots/{HASH}", "B"),
+        (f"models--A--B-1.5/snapshots/{HASH}/", "B-1.5"),
+        (f"/cache/models--gpt2/snapshots/{HASH}", "gpt2"),
+        ("a, b", "a b"),  # commas stand between the parts of a title
+        ("", ""),
+    ],
+)
+def test_weights_are_called_by_their_folder(folder, name):
+    assert weights_name(folder) == name
+
+
+@pytest.mark.parametrize("system", ["cosmos", "mdlm", "sedd", "duo"])
+def test_other_released_weights_are_another_title(system):
+    titles = {system_title(system, {"released": folder}) for folder in ("out/first", "out/second")}
+    assert titles == {f"{SYSTEMS[system]}, released weights {name}" for name in ("first", "second")}
+
+
+def test_a_snapshot_is_called_by_its_model():
+    snapshot = {"model": f"/cache/hub/models--A--B/snapshots/{HASH}"}
+    assert system_title("hf", snapshot) == "B" and system_title("hf", {**snapshot, "tuned": False}) == "B, not tuned"
 
 
 def test_a_changed_recipe_changes_the_words():
