@@ -103,6 +103,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "remdm_loop": {"top_p": 0.9},
 }
 _WORDS = {
+    "steps": "{} steps",
     "candidates": "best of {}",
     "beams": "{} beams",
     "self_guidance": "self-guidance {}",
@@ -192,6 +193,11 @@ def setting_title(
     if steps is not None:
         parts.append("1 step" if steps == 1 else f"{steps} steps")
     return ", ".join(part for part in parts if part)
+
+
+def range_title(key: str, low: float, high: float) -> str:
+    """What a number of a setting is called that goes from one value to another: "5 to 20 steps", "nucleus 0.9 to 1"."""
+    return _value_said(key, [low, high])
 
 
 def _value_said(key: str, value: Any) -> str:
