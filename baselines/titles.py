@@ -79,6 +79,41 @@ SETTINGS = {
     "greedy_tail": "greedy tail",
 }
 
+# What a setting's values are where its name says nothing of them. One that differs is said, by the words in `_WORDS`,
+# unless the words above say it: between braces, or by what the name means (`_OWN`).
+_USUAL: dict[str, Any] = {
+    "guidance": 1.0,
+    "self_guidance": 1.0,
+    "self_conditioned": True,
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "greedy": False,
+    "candidates": 1,
+    "beams": 1,
+    "length_penalty": 1.0,
+    "capture": "off",
+}
+_OWN: dict[str, dict[str, Any]] = {
+    "no_estimate": {"self_conditioned": False},
+    "greedy": {"greedy": True},
+    "generate-greedy": {"greedy": True},
+    "remdm_cap": {"top_p": 0.9},
+    "remdm_rescale": {"top_p": 0.9},
+    "remdm_conf": {"top_p": 0.9},
+    "remdm_loop": {"top_p": 0.9},
+}
+_WORDS = {
+    "steps": "{} steps",
+    "candidates": "best of {}",
+    "beams": "{} beams",
+    "self_guidance": "self-guidance {}",
+    "self_conditioned": "self-conditioning",
+    "top_p": "nucleus {}",
+    "capture": "graph capture {}",
+    "final_x0": "final clean estimate",
+    "rounded": "rounding",
+}
+
 _SIZED = re.compile(r"cosmos(?:-(?:(?P<latents>\d+)|full)(?:x(?P<width>\d+))?)?")
 
 
@@ -91,9 +126,9 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
     """
     if declared:
         return _filled(declared, recipe) or name.replace("_", " ")
-    if recipe.get("released"):  # its sizes are not the recipe's
-        return f"{SYSTEMS.get(name, name.replace('_', ' '))}, released weights"
-    if name == "hf" and (model := str(recipe.get("model", "")).rstrip("/").rpartition("/")[2]):
+    if released := recipe.get("released"):  # its sizes are not the recipe's
+        return f"{SYSTEMS.get(name, name.replace('_', ' '))}, released weights {weights_name(str(released))}"
+    if name == "hf" and (model := weights_name(str(recipe.get("model", "")))):
         return model if recipe.get("tuned", True) else f"{model}, not tuned"
     sized = _SIZED.fullmatch(name)
     if sized is None and name != "cosmos-joint":
@@ -112,12 +147,29 @@ def system_title(name: str, recipe: Mapping[str, Any], declared: str | None = No
     return f"{title}, {size} of width {width}" if width else f"{title}, {size}"
 
 
-def setting_title(system: str, name: str, values: Mapping[str, Any], declared: Mapping[str, str] | None = None) -> str:
+def weights_name(folder: str) -> str:
+    """What weights are called: their folder without its parents, or the model that a snapshot in a cache of the Hugging
+    Face Hub is of, whose own name is a hash: ".../models--A--B/snapshots/HASH" is "B"."""
+    cached = re.search(r"(?:^|/)models--(?:[^/]*?--)?([^/]+)/snapshots/[^/]+/*$", folder)
+    return (cached[1] if cached else folder.rstrip("/").rpartition("/")[2]).replace(", ", " ")
+
+
+def setting_title(
+    system: str,
+    name: str,
+    values: Mapping[str, Any],
+    declared: Mapping[str, str] | None = None,
+    usual: Mapping[str, Any] | None = None,
+) -> str:
     """What a setting is called, such as "20 steps" or "nucleus 0.9"; "" where there is nothing to set.
+
+    A value that a command changed is said, such as "solver ddim, 20 steps".
 
     Args:
         values: what the setting says, as plain values.
         declared: the `setting_titles` of the system's class.
+        usual: what the system declares under that name, as plain values. Where it is not known, as of a record alone,
+            the values that most settings share stand in for it.
     """
     if not values and name in ("default", ""):
         return ""
@@ -125,17 +177,44 @@ def setting_title(system: str, name: str, values: Mapping[str, Any], declared: M
     if not values and (said := re.search(r"-(\d+)$", name)) and "{" not in SETTINGS.get(name[: said.start()], "{"):
         steps = int(said[1])  # a record that has the name alone
     stem = name.removesuffix(f"-{steps}")
+    short = re.sub(r"-[\d.]+$", "", stem)
     tables = [(declared or {}, key) for key in (name, stem)]
-    tables += [(SETTINGS, key) for key in (f"{system}:{stem}", stem, re.sub(r"-[\d.]+$", "", stem))]
+    tables += [(SETTINGS, key) for key in (f"{system}:{stem}", stem, short)]
     template = next((table[key] for table, key in tables if key in table), None)
     filled = None if template is None else _filled(template, values)
     parts = [readable(stem) if filled is None else filled]
-    temperature = values.get("temperature", 1)
-    if isinstance(temperature, int | float) and temperature != 1 and not values.get("greedy"):
-        parts.append(f"temperature {temperature:g}")
+    own = next((_OWN[key] for key in (stem, short) if key in _OWN), {})
+    for key, value in values.items():
+        if key == "steps" or (filled is not None and f"{{{key}}}" in (template or "")):
+            continue
+        expected = {**_USUAL, **own, **(usual or {})}.get(key, value)
+        if value != expected:
+            parts.append(_value_said(key, value))
     if steps is not None:
         parts.append("1 step" if steps == 1 else f"{steps} steps")
     return ", ".join(part for part in parts if part)
+
+
+def range_title(key: str, low: float, high: float) -> str:
+    """What a number of a setting is called that goes from one value to another: "5 to 20 steps", "nucleus 0.9 to 1"."""
+    return _value_said(key, [low, high])
+
+
+def _value_said(key: str, value: Any) -> str:
+    """One value in words: "guidance 2", "no self-conditioning"."""
+    words = _WORDS.get(key, readable(key))
+    if isinstance(value, bool):
+        return words.replace(" {}", "") if value else "no " + words.replace(" {}", "")
+    template = words if "{}" in words else f"{words} {{}}"
+    return template.format(_plainly(value))
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_plainly, value))
+    return readable(str(value))
 
 
 def entry_name(system: str, *details: str) -> str:

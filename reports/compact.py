@@ -46,7 +46,10 @@ def _panel(section: Section, line_width: int) -> str:
         lines.append(_clipped(f"-- {block.title} ".ljust(used, "-"), used))
         for _ in block.rows:
             cells = [column[2 + row_number] for column in columns_shown]
-            lines.append("  ".join([_clipped(names[row_number], widest).ljust(widest), *cells]).rstrip())
+            name, *more = textwrap.wrap(
+                names[row_number], widest, subsequent_indent="  "
+            )  # never cut: what differs may stand at the end
+            lines += ["  ".join([name.ljust(widest), *cells]).rstrip(), *more]
             row_number += 1
     lines.append("-" * used)
     speed = ", in speed than trained entries of every block" if len(section.panel.tracks) > 1 else ""

@@ -122,13 +122,14 @@ def _section(run: Run, panel: Panel, suffix: str) -> Section:
     cell = panel.cell
     terms = on_equal_terms(panel)
     curves_said = curves.sentences(panel, terms)
+    title = str(provenance.task_of(run).get("title") or "")
     documents = run.documents.get(documents_hash(panel.entries[0].records[0]), {}) if panel.entries else {}
     return Section(
         name=f"panel{suffix}",
         title=_title(cell),
         panel=panel,
-        answer=answer(panel, marks, str(provenance.task_of(run).get("title") or "")),
-        reading=(*summarise(panel, marks, front), *curves_said),
+        answer=answer(panel, marks, title),
+        reading=(*summarise(panel, marks, front, title), *curves_said),
         glance=overview.at_a_glance(panel, judgements, front, provenance.unbegun(run), suffix),
         scores=overview.in_full(panel, judgements, suffix),
         batches=overview.by_batch(panel, suffix),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from baselines.titles import entry_name as entry_name
+from baselines.titles import readable
 from benchmarks.metrics.core.metric_titles import metric_title
 from benchmarks.records.titles import display_setting as display_setting
 from benchmarks.records.titles import display_system as display_system
@@ -19,6 +20,19 @@ from benchmarks.records.titles import display_system as display_system
 def display_metric(name: str, title: str = "") -> str:
     """For example "J (exact)"; `title` is what a record says, if it does."""
     return metric_title(name, title)
+
+
+_SOURCES = {"world": "the built-in world", "local": "local files", "hub": "the Hugging Face Hub"}
+
+
+def display_source(name: str) -> str:
+    """Where documents are from, in words; a source of another package is called by its name."""
+    return _SOURCES.get(name, name)
+
+
+def display_network(name: str, system: str, title: str) -> str:
+    """One of a system's networks: "the source encoder", or "the network of MDLM" where it has the system's name."""
+    return f"the network of {title.partition(', ')[0]}" if name == system else f"the {readable(name)}"
 
 
 def display_budget(budget: str) -> str:

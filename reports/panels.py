@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from baselines.titles import weights_name
 from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
 from reports.columns import ScoreColumn, score_columns
@@ -110,7 +111,7 @@ class Entry:
     def weights(self) -> tuple[str, ...]:
         """The names, without their folders, of the weights it uses, frozen or to begin with, that were learnt from data
         that no budget here contains."""
-        return tuple(name.rstrip("/").rpartition("/")[2] for name in self.records[0].header.external_weights)
+        return tuple(weights_name(name) for name in self.records[0].header.external_weights)
 
     @property
     def imported(self) -> Mapping[str, Any]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.records.schema import Score
+from benchmarks.records.validity import not_valid
 from reports.columns import EntryScore, ScoreColumn
 from reports.legend import SPEED_COVERED, covered, first_stage_note, over, scores_covered
-from reports.names import display_metric
+from reports.names import display_metric, display_network
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, percent, significant, written
 from reports.panels import Entry, Panel
 from reports.quantities import Quantity
@@ -336,7 +337,7 @@ def speed_cells(
         doubted = bool(doubtful[entry.key]) and quantity.value is not None
         if doubted:
             # Without the column's name: a reason that voids several speeds is one note of them all.
-            notes += [f"not valid: {reason}" for reason in doubtful[entry.key]]
+            notes += [not_valid([reason]) for reason in doubtful[entry.key]]
         mark = marks.get(entry.key, "")
         ends = (quantity.low, quantity.high) if interval else (None, None)
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), mark, doubted, *ends)
@@ -360,9 +361,10 @@ def _calls_cell(entry: Entry) -> TableCell:
         return TableCell(None, NOTHING, notes=("not run: nobody counted the calls of texts from elsewhere",))
     if entry.calls.value is None:
         return TableCell(None, NOTHING, notes=("not run: no calls of its network were counted",))
-    first = next(iter(entry.records[0].header.networks))
-    others = ", ".join(f"{name} {significant(count)}" for name, count in entry.other_calls.items())
-    notes = [f"calls of {first}; besides, per text: {others}"] if others else []
+    first, others = next(iter(entry.records[0].header.networks)), {n: c for n, c in entry.other_calls.items() if c}
+    called = {name: display_network(name, entry.system, entry.title) for name in (first, *others)}
+    besides = listed(f"{_count(c)} {'call' if c == 1 else 'calls'} of {called[name]}" for name, c in others.items())
+    notes = [f"calls of {called[first]}; besides, for each text, {besides}"] if others else []
     together = entry.calls_together
     if together is not None and abs(together - entry.calls.value) > 0.005 * entry.calls.value:
         wait = f"in batches of up to {entry.batch_size} every text waits for {_count(together)}"

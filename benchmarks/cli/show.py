@@ -73,7 +73,7 @@ def _line(record: Record) -> str:
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
     from benchmarks.records import run_texts
-    from benchmarks.records.validity import validity
+    from benchmarks.records.validity import not_valid, validity
 
     header = record.header
     cell = header.cell
@@ -95,12 +95,12 @@ def _show(record: Record, folder: Path, count: int) -> None:
         say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
     for quantity in header.verdict.get("quantities", ()):
         found = validity(header, quantity)
-        say(f"{quantity}: {'valid' if found.valid else 'not valid: ' + '; '.join(found.reasons)}")
+        say(f"{quantity}: {'valid' if found.valid else not_valid(found.reasons)}")
     for call in header.verdict.get("stalled", ()):
         say(f"{call['kind']} {call['index']} stood still and does not count: {call['reason']}")
     if header.verdict and "quantities" not in header.verdict:
-        reasons = "; ".join(header.verdict.get("reasons", ()))
-        say(f"timing: {'valid' if header.verdict.get('valid') else 'not valid: ' + reasons}")
+        reasons = header.verdict.get("reasons", ())
+        say(f"timing: {'valid' if header.verdict.get('valid') else not_valid(reasons)}")
     say("\nscores")
     width = max((len(score.metric) + 2 for score in record.scores), default=0)
     for score in record.scores:

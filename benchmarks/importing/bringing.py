@@ -17,6 +17,7 @@ from typing import Any
 
 from baselines import registry
 from baselines.contract import Document, UserError
+from baselines.titles import SYSTEMS, entry_name
 from benchmarks import tasks
 from benchmarks.importing import texts_file
 from benchmarks.planning import plan as planning
@@ -26,6 +27,7 @@ from benchmarks.planning.run_config import Choices, as_flags
 from benchmarks.records import environment, run_texts, seals, store
 from benchmarks.records.files import StoreError, locked, write_lines
 from benchmarks.records.schema import Cell, Header, Json, SampleRecord, TimingRecord
+from benchmarks.records.titles import display_setting, display_system
 from benchmarks.records.validity import LATENCY, throughput
 from benchmarks.running import scoring
 from benchmarks.running.cell_status import ProgressReporter, label
@@ -43,7 +45,8 @@ class TextsFromElsewhere:
     """What is brought: a file, the name of the system that made its texts, and the seconds that all of them took.
 
     Raises:
-        UserError: a name that a system here has or that could not be told from a path, or no possible time.
+        UserError: a name that a system here has or is called by, whatever its case, or that could not be told from a
+            path, or no possible time.
     """
 
     file: Path
@@ -56,7 +59,7 @@ class TextsFromElsewhere:
                 f"--name must be 1 to 60 letters, digits, spaces or signs of . _ + - ( ) & ', such as 'Their model', "
                 f"not {self.name[:80]!r}."
             )
-        if registry.has(self.name):
+        if registry.has(self.name) or self.name.casefold() in map(str.casefold, SYSTEMS.values()):
             raise UserError(
                 f"'{self.name}' is a system here, which these texts are not from; give them another --name."
             )
@@ -150,11 +153,14 @@ def _refuse_changed(folder: Path, seed: int, texts: TextsFromElsewhere, *, fresh
     """Raise `UserError` where the name is another's, or texts of the name and seed came from another file."""
     if store.read_plan(folder) is None:
         return
+    name = texts.name.casefold()
     for header in store.read_headers(folder):
-        if header.cell.system != texts.name:
+        if header.cell.system != texts.name or not header.imported:
+            title, setting = display_system(header), display_setting(header)
+            called = (header.cell.system, title, *_whole(title, setting))
+            if name in map(str.casefold, called):
+                raise UserError(f"'{texts.name}' is a system of the run in {folder}; give the texts another --name.")
             continue
-        if not header.imported:
-            raise UserError(f"'{texts.name}' is a system of the run in {folder}; give the texts another --name.")
         now = seals.file_sha256(texts.file)
         if header.cell.seed == seed and not fresh and header.imported["sha256"] != now:
             before, shown = str(header.imported["sha256"]), _HASH_SHOWN
@@ -167,6 +173,11 @@ def _refuse_changed(folder: Path, seed: int, texts: TextsFromElsewhere, *, fresh
                 f"The texts of '{texts.name}' in {folder} were brought with {_said(header.imported['seconds'])}, and "
                 f"this command says {_said(texts.seconds)}: say the same, or replace them with --fresh."
             )
+
+
+def _whole(title: str, setting: str) -> tuple[str, str]:
+    """A system and its setting as reports write them."""
+    return entry_name(title, setting), ", ".join(part for part in (title, setting) if part)
 
 
 def _said(seconds: float | None) -> str:

@@ -102,7 +102,8 @@ FL_LM = Metric(
 
 J_OFFLINE = Metric(
     name="j_offline",
-    summary="What stands in for J offline: mean over texts of sta_profanity * SIM * fl_links * fl_lm of the same text.",
+    summary="What stands in for J offline: mean over texts of the product of STA (profanity), SIM, FL (Link Grammar) "
+    "and FL (language model) of the same text.",
     direction="higher",
     parts=("sta_profanity", "sim", "fl_links", "fl_lm"),
     companions=("bleu", "bleu_copy"),

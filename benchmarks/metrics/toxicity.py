@@ -108,8 +108,8 @@ STA_PROFANITY = Metric(
 
 J_PROFANITY = Metric(
     name="j_profanity",
-    summary="Mean over texts of sta_profanity * SIM of the same text, blind to fluency: it rewards deleting words, and "
-    "a source without its rude ones scores above the reference. It never leads.",
+    summary="Mean over texts of STA (profanity) times SIM of the same text, blind to fluency: it rewards deleting "
+    "words, and a source without its rude ones scores above the reference. It never leads.",
     direction="higher",
     parts=("sta_profanity", "sim"),
     companions=("sta_profanity", "sim"),

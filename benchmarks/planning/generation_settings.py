@@ -16,6 +16,16 @@ def available(system: type[System]) -> dict[str, Any]:
     return {**system.settings, **getattr(system, "other_settings", {})}
 
 
+def declared_as(system: type[System], name: str) -> Any | None:
+    """What a system declares under the name of a setting, or under that with another number of steps."""
+    own = available(system)
+    if name in own:
+        return own[name]
+    stem, _, count = name.rpartition("-")
+    stems = {known.removesuffix(f"-{getattr(s, 'steps', None)}"): s for known, s in own.items() if hasattr(s, "steps")}
+    return (own.get(stem) or stems.get(stem)) if count.isdigit() else None
+
+
 def check_words(words: Sequence[str], systems: Sequence[str]) -> None:
     """See that what stands before a colon is a system of the run.
 

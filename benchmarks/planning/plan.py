@@ -48,9 +48,10 @@ class Contestant:
     def titles(self, cell: Cell) -> dict[str, str]:
         """What people call the system, and the setting of one of its cells."""
         declared = getattr(self.system, "title", None), getattr(self.system, "setting_titles", None)
+        usual = plain(generation_settings.declared_as(self.system, cell.setting)) or {}
         return {
             "system": system_title(self.name, cell.recipe, declared[0]),
-            "setting": setting_title(self.name, cell.setting, cell.setting_values, declared[1]),
+            "setting": setting_title(self.name, cell.setting, cell.setting_values, declared[1], usual),
         }
 
 

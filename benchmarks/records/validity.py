@@ -6,7 +6,7 @@ schema 6 have one verdict for all that was timed, which holds for each quantity 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.records.schema import Header, Record, TimingRecord
@@ -90,3 +90,8 @@ def without_stalled(timings: Iterable[TimingRecord], header: Header) -> tuple[Ti
     """Of timings of a cell, those that count."""
     stalled = {(call["kind"], call["index"]) for call in header.verdict.get("stalled", ())}
     return tuple(timing for timing in timings if (timing.kind, timing.index) not in stalled)
+
+
+def not_valid(reasons: Sequence[str]) -> str:
+    """Reasons of a verdict as a clause, in which "not" stands once: "not valid: other processes used 51% ..."."""
+    return f"not valid: {'; '.join(reasons).replace('not alone: ', '')}"

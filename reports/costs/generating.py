@@ -13,6 +13,7 @@ from functools import partial
 
 from benchmarks.records.probe_results import ProbeResults
 from benchmarks.records.schema import Json
+from benchmarks.records.validity import not_valid
 from reports.numbers import NOTHING, listed, significant
 from reports.panels import Entry, Panel
 from reports.table import Column, Row, RowGroup, Table, TableCell
@@ -59,7 +60,7 @@ def _cell(entry: Entry, plain: TableCell, name: str, title: str, doubts: Sequenc
         return TableCell(None, NOTHING, notes=tuple(told))
     if not doubts:
         return plain
-    return replace(plain, notes=(f"{title.lower()} not valid: {'; '.join(doubts)}",), doubtful=True)
+    return replace(plain, notes=(f"{title.lower()} {not_valid(doubts)}",), doubtful=True)
 
 
 def _missing(entry: Entry, name: str) -> str:

@@ -5,9 +5,11 @@ Names of settings say nothing here: steps, temperature or nucleus are knobs beca
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from baselines.titles import range_title
 from benchmarks.records.schema import Json, canonical_json
 from reports.names import entry_name
 from reports.panels import Entry
@@ -22,11 +24,13 @@ class KnobCurve:
     Attributes:
         knob: the name of that number, as settings have it.
         values: that of each entry.
+        apart: what tells it from another curve whose name would be the same; "" where there is none.
     """
 
     knob: str
     values: tuple[float, ...]
     entries: tuple[Entry, ...]
+    apart: str = ""
 
     @property
     def system(self) -> str:
@@ -34,10 +38,11 @@ class KnobCurve:
 
     @property
     def name(self) -> str:
-        """What the curve is called, told apart from others of its system by the settings at its ends."""
+        """What the curve is called: what the names of its ends share, and how far its number goes."""
         first, last = self.entries[0], self.entries[-1]
-        ends = f"{self.knob} {self.values[0]:g} to {self.values[-1]:g}"
-        return entry_name(first.title, ends, *first.tags)[:-1] + f"; {first.setting_title} to {last.setting_title})"
+        shared = [part for part in first.setting_title.split(", ") if part in last.setting_title.split(", ")]
+        ends = range_title(self.knob, self.values[0], self.values[-1])
+        return entry_name(first.title, *shared, ends, *first.tags, self.apart)
 
 
 def curves_of(entries: Sequence[Entry]) -> tuple[KnobCurve, ...]:
@@ -56,4 +61,9 @@ def curves_of(entries: Sequence[Entry]) -> tuple[KnobCurve, ...]:
         if len({value for value, _ in points}) > 1:
             ordered = sorted(points, key=lambda point: point[0])
             found.append(KnobCurve(knob, tuple(v for v, _ in ordered), tuple(entry for _, entry in ordered)))
-    return tuple(found)
+    count = Counter(curve.name for curve in found)
+    return tuple(replace(curve, apart=_ends(curve)) if count[curve.name] > 1 else curve for curve in found)
+
+
+def _ends(curve: KnobCurve) -> str:
+    return f"settings {curve.entries[0].setting} to {curve.entries[-1].setting}"

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from reports.columns import ScoreColumn
 from reports.findings.details import SUBJECT, said_of, shown, sorted_by
-from reports.names import display_budget, display_metric, entry_name
-from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, significant, written
+from reports.findings.scope import scope
+from reports.names import display_metric, entry_name
+from reports.numbers import decimals, fixed, half_width, listed, p_value, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, clear
 
@@ -24,14 +25,14 @@ def answer(panel: Panel, judgement: ColumnMarks, title: str = "") -> tuple[str, 
     scored = [] if column is None else [entry for entry in panel.trained if said_of(column, entry) is not None]
     if column is None or not scored:
         nothing = "No trained system has a score that ranks, so nothing can be said of quality."
-        return (_question(panel, title), nothing, _scope(panel, None))
+        return (_question(panel, title), nothing, scope(panel, "This", title))
     first, rival = _contestants(sorted_by(column, scored))
     said = (
         _question(panel, title),
         _quality(column, first, rival, judgement),
         _meaning(panel, column),
         *_speed(first, rival),
-        _scope(panel, (first, rival)),
+        scope(panel, "This", title, _across(first, rival)),
     )
     assert len(said) <= MOST, "the first screen holds five sentences"
     return said
@@ -81,7 +82,7 @@ def _quality(column: ScoreColumn, first: Entry, rival: Entry | None, judgement: 
 
 def _meaning(panel: Panel, column: ScoreColumn) -> str:
     """What the score is, which way is better, and what it is not to be read without."""
-    summary = column.summary.rstrip(".").replace(". ", "; ")
+    summary = column.summary.partition(". ")[0].rstrip(".")  # what else there is to it stands under the first table
     parts = [summary[:1].lower() + summary[1:]] if summary else []
     parts.append(f"{column.direction} is better")
     if panel.headlines and column.metric != panel.headlines[0]:
@@ -116,25 +117,8 @@ def _rate(entry: Entry) -> str:
     return f"{' '.join(part for part in written(speed.value, speed.low, speed.high) if part)} texts/s"
 
 
-def _scope(panel: Panel, compared: tuple[Entry, Entry | None] | None) -> str:
-    """What the numbers hold for, and no further."""
-    entries = panel.trained or panel.entries
-    cells = [entry.cell for entry in entries] or [panel.cell]
-    records = [record for entry in entries for record in entry.records]
-    texts = max((len(record.samples) for record in records), default=0)
-    devices = dict.fromkeys(
-        f"{r.header.device.get('name', r.header.cell.device)} in {r.header.cell.dtype}" for r in records
-    )
-    seeds = len({record.header.cell.seed for record in records})
-    presets, budgets = (dict.fromkeys(getattr(cell, name) for cell in cells) for name in ("preset", "budget"))
-    trained = f", preset {listed(presets)}, {counted(seeds, 'training seed')}" if panel.trained else ""
-    trained += (
-        f", a budget of {display_budget(next(iter(budgets)))} each" if panel.trained and len(budgets) == 1 else ""
-    )
-    across = ""
-    if compared and compared[1] and compared[0].track != compared[1].track:
-        across = f"; one is {compared[0].track} and the other {compared[1].track}, so this is no ranking"
-    return (
-        f"This holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}{trained}, on "
-        f"{listed(devices) or panel.cell.device}{across}; another size, machine or seed may order them otherwise."
-    )
+def _across(first: Entry, rival: Entry | None) -> str:
+    """What is to be said where those that are held to each other are of two tracks."""
+    if rival is None or first.track == rival.track:
+        return ""
+    return f"; one is {first.track} and the other {rival.track}, so this is no ranking"

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.stats import FEWEST, dominated_by, mean_interval, ratio_interval
 from reports.columns import ScoreColumn
-from reports.legend import covered
-from reports.names import display_budget, display_metric
+from reports.findings.scope import in_full
+from reports.names import display_metric
 from reports.numbers import counted, decimals, fixed, half_width, listed, p_value, percent, significant, written
 from reports.panels import TRACKS, Entry, Panel
 from reports.significance import ColumnMarks, Pair, clear, compare_pairs
@@ -23,14 +23,13 @@ MANY, FEW = 50, 16  # steps from which on an entry is a yardstick, and calls up 
 SUBJECT = "cosmos"  # the method this project is about: it is compared with each rival, whichever way that ends
 
 
-def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float]) -> tuple[str, ...]:
+def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float], title: str = "") -> tuple[str, ...]:
     """The sentences on a panel. `judgement` is that of its headline; `front` is by entry the share of draws in which it
-    is on the front of quality and speed."""
+    is on the front of quality and speed; `title` is the task's own."""
     column = panel.headline
     scored = [] if column is None else [entry for entry in panel.trained if said_of(column, entry) is not None]
     if column is None or not scored:
-        unscored = "No trained system has a score that ranks, so nothing can be said of quality."
-        return (unscored, *_sameness(panel), _scope(panel))
+        return (*_sameness(panel), in_full(panel, title))  # that nothing ranks is said by the answer
     return (
         *_stand_in(panel, column),
         *_caution(column),
@@ -40,7 +39,7 @@ def summarise(panel: Panel, judgement: ColumnMarks, front: Mapping[str, float]) 
         *_floors(panel, column, scored),
         *_kept(column, scored),
         *_speed(panel, column, scored, front),
-        _scope(panel),
+        in_full(panel, title),
     )
 
 
@@ -359,26 +358,3 @@ def _front(column: ScoreColumn, timed: Sequence[Entry], track: str, shares: Mapp
     for entry in off:
         clauses.append(f"in {percent(shares[entry.key])} of draws {entry.name} is on the front")
     return "; ".join([sentence, *clauses]) + "."
-
-
-def _scope(panel: Panel) -> str:
-    """What the numbers hold for, and no further."""
-    entries = [entry for entry in panel.trained if not entry.imported] or panel.for_scale or panel.entries
-    cells = [entry.cell for entry in entries] or [panel.cell]
-    devices = dict.fromkeys(_device(entry) for entry in entries)
-    texts = max((len(record.samples) for entry in panel.entries for record in entry.records), default=0)
-    seeds = len({record.header.cell.seed for entry in entries for record in entry.records})
-    presets = listed(dict.fromkeys(cell.preset for cell in cells))
-    trained = f"preset {presets}, {counted(seeds, 'training seed')}, on " if entries[0].trained else "on "
-    scope = (
-        f"All this holds for {counted(texts, 'test text')} of {panel.cell.task} from {panel.cell.source}, {trained}"
-        f"{listed(devices) or panel.cell.device}; another size, machine or seed may order the systems otherwise."
-    )
-    budgets = list(dict.fromkeys(cell.budget for cell in cells))
-    differ = f" Budgets of training differ: {listed(map(display_budget, budgets))}." if len(budgets) > 1 else ""
-    return f"{scope} {covered(panel)}{differ}"
-
-
-def _device(entry: Entry) -> str:
-    header = entry.records[0].header
-    return f"{header.device.get('name', header.cell.device)} in {header.cell.dtype}"

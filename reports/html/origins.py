@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.records.schema import SampleRecord
+from benchmarks.records.validity import not_valid
 from reports.columns import ScoreColumn
 from reports.numbers import counted, significant, written
 from reports.panels import Entry, Panel
@@ -124,7 +125,7 @@ def _speeds(entry: Entry) -> tuple[Judged, ...]:
     told = []
     for title, unit, quantity, how, doubts in speeds:
         text, interval = written(quantity.value, quantity.low, quantity.high)
-        said = f"not valid: {'; '.join(doubts)}" if doubts else "the harness's clock"
+        said = not_valid(doubts) if doubts else "the harness's clock"
         over = quantity.reason or "" if quantity.value is None else how
         told.append(Judged(title, text if quantity.value is None else f"{text} {unit}", interval, over, said))
     return tuple(told)

@@ -1,5 +1,6 @@
 """The first screen: the question, the answer with its size, what it holds for, in at most five sentences."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -35,12 +36,13 @@ def test_it_asks_answers_with_a_size_explains_and_says_what_it_holds_for(three, 
         r"\[.*\]: the difference is −0\.\d+ \[−0\.\d+, −0\.\d+\], p (<|=) 0\.\d+\.",
         quality,
     )
-    assert meaning == "J: mean of what is wanted; Blind to style; higher is better."
+    assert meaning == "J: mean of what is wanted; higher is better."
     assert re.fullmatch(
         r"It writes [\d.,]+ \[.*\] texts/s, and gpt2 \(greedy\) with .* is [\d.]+ times as fast\.", speed
     ) or re.fullmatch(r"It writes .* times as many as gpt2 \(greedy\) with .*\.", speed)
     assert scope.startswith(
-        f"This holds for {three.texts} test texts of detox from world, preset nano, 1 training seed"
+        f"This holds for {three.texts} test texts of detox from the built-in world, preset nano, 1 training seed, "
+        "a budget of 60 s each, on An ordinary CPU in float32;"
     )
 
 
@@ -79,7 +81,37 @@ def test_without_a_score_nothing_is_said_of_quality(fake_run, tmp_path):
     fake_run.add("cosmos", "best")
     header, samples, timings, _ = fake_run.cells[0]
     fake_run.cells[0] = (header, samples, timings, [])
-    assert answered(fake_run, tmp_path).answer[1].startswith("No trained system has a score that ranks")
+    section = answered(fake_run, tmp_path)
+    said = [sentence for sentence in (*section.answer, *section.reading) if "has a score that ranks" in sentence]
+    assert (
+        said == [section.answer[1]] == ["No trained system has a score that ranks, so nothing can be said of quality."]
+    )
+
+
+def test_what_the_numbers_hold_for_is_of_what_was_trained_here(three, tmp_path):
+    """Texts from elsewhere came without a preset, a budget or a machine."""
+    before = answered(three, tmp_path / "before")
+    three.add("mdlm", "steps-32", imported={"file": "a.jsonl", "sha256": "ab" * 32, "seconds": None}, device={})
+    three.change(-1, system="Theirs", preset="elsewhere", budget="none", recipe={}, dtype="bfloat16")
+    after = answered(three, tmp_path / "after")
+    assert any(entry.imported for entry in after.panel.trained)
+    for section in (before, after):
+        (first,) = [sentence for sentence in section.answer if "holds for" in sentence]
+        (all_of,) = [sentence for sentence in section.reading if "All this holds for" in sentence]
+        assert "a budget of 60 s each, on An ordinary CPU in float32;" in first
+        assert all_of.partition(";")[0] == first.partition(";")[0].replace("This", "All this")
+    assert after.answer[-1] == before.answer[-1]
+
+
+def test_task_and_source_are_called_by_words(three, tmp_path):
+    run = three.write(tmp_path / "run")
+    plan = {**three.plan(), "task": {"title": "Detoxification: rewrite politely"}}
+    (run / "plan.json").write_text(json.dumps(plan))
+    section = build(run, tmp_path)
+    said = [text for text in (*section.sections[0].answer, *section.sections[0].reading) if "holds for" in text]
+    assert len(said) == 2 and all(
+        "test texts of detoxification from the built-in world, preset" in text for text in said
+    )
 
 
 def test_other_tracks_are_no_ranking(three, tmp_path):

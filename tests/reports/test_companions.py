@@ -50,6 +50,20 @@ def test_a_narrow_terminal_shows_all_of_them_or_none(folder):
     assert " [" in tables[90][4]
 
 
+def test_a_narrow_terminal_cuts_no_name(fake_run, tmp_path):
+    names = [f"released sampler, guidance {guidance}, 200 steps" for guidance in (1.5, 2.5, 3.5)]
+    for place, name in enumerate(names):
+        fake_run.add("cosmos", "best", titles={"system": "Cosmos, 8 latents", "setting": name})
+        fake_run.change(place, setting=f"any-{place}")
+    sections = build(fake_run.write(tmp_path / "run"), tmp_path / "out").sections
+    for width in (40, 60, 80, 120):
+        lines = render(sections, width).splitlines()
+        assert max(map(len, lines[1:])) <= width and not any("…" in line for line in lines[1:])
+        column = max(16, width // 3)
+        shown = " ".join(" ".join(line[:column] for line in lines).split())
+        assert all(f"guidance {guidance}" in shown for guidance in (1.5, 2.5, 3.5)), (width, shown)
+
+
 def test_a_terminal_leaves_it_out_where_it_does_not_lead(folder):
     head = reports.terminal(folder, 200).splitlines()[1]
     assert "J" in head.split() and "BLEU" in head.split() and "Perplexity" not in head

@@ -130,7 +130,8 @@ def test_the_front(fake_run, tmp_path):
 
 def test_the_scope_is_always_said(fake_run, tmp_path):
     text = reading(trained(fake_run), tmp_path)
-    assert "60 test texts of detox from world, preset nano, 1 training seed, on An ordinary CPU in float32" in text
+    assert "60 test texts of detox from the built-in world, preset nano, 1 training seed, a budget of 60 s each" in text
+    assert "each, on An ordinary CPU in float32" in text
     assert "Budgets" not in text
 
 

@@ -14,7 +14,7 @@ def test_only_floors_have_no_preset_and_no_seed(fake_run, tmp_path):
     fake_run.add("copy", "default")
     fake_run.change(0, preset="any")
     text = reading(fake_run, tmp_path)
-    assert "All this holds for 60 test texts of detox from world, on An ordinary CPU in float32;" in text
+    assert "All this holds for 60 test texts of detox from the built-in world, on An ordinary CPU in float32;" in text
     assert "preset" not in text
     assert "training seed" not in text
 

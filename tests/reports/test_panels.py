@@ -140,9 +140,42 @@ def test_invalid_timing_is_shown_marked_and_explained(fake_run, tmp_path):
     assert rate.doubtful
     assert rate.value is not None
     assert rate.mark == ""
-    assert any("others used 40 %" in note for note in rate.notes)
+    assert "not valid: others used 40 % of the machine" in rate.notes
     assert any("mdlm (steps-8) is not valid" in sentence for sentence in section.reading)
     assert not any("mdlm (steps-8) makes the most" in sentence for sentence in section.reading)
+
+
+@pytest.mark.parametrize(
+    ("network", "others", "note"),
+    [
+        (
+            "mdlm",
+            {"source_encoder": 1},
+            "calls of the network of MDLM; besides, for each text, 1 call of the source encoder",
+        ),
+        (
+            "denoiser",
+            {"decoder": 1, "text_encoder": 2},
+            "calls of the denoiser; besides, for each text, 1 call of the decoder and 2 calls of the text encoder",
+        ),
+        ("denoiser", {"source_encoder": 0}, None),
+    ],
+)
+def test_networks_are_called_by_words(fake_run, tmp_path, network, others, note):
+    fake_run.add("mdlm", "steps-8", titles={"system": "MDLM, large"})
+    header, samples, timings, scores = fake_run.cells[0]
+    calls = {network: 8, **others}
+    networks = {name: Network(parameters=10, trainable=10) for name in calls}
+    fake_run.cells[0] = (
+        replace(header, networks=networks),
+        [replace(sample, calls=calls) for sample in samples],
+        [replace(timing, calls=calls) for timing in timings],
+        scores,
+    )
+    section = build(fake_run, tmp_path).sections[0]
+    [row] = [row for block in section.glance.blocks for row in block.rows]
+    place = [column.title for column in section.glance.columns].index("Network calls")
+    assert [said for said in row.cells[place].notes if said.startswith("calls of")] == ([note] if note else [])
 
 
 def test_floors_stand_apart_and_are_never_marked(run_folder):
@@ -204,7 +237,7 @@ def test_generated_but_not_scored(fake_run, tmp_path):
     section = build(fake_run, tmp_path).sections[0]
     assert section.panel.headline is None
     assert section.glance.columns[0].title == "Latency of one text"
-    assert section.reading[0].startswith("No trained system has a score")
+    assert section.answer[1].startswith("No trained system has a score")
 
 
 def test_rows_follow_the_plan(fake_run, tmp_path):

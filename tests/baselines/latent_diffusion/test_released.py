@@ -90,7 +90,7 @@ def test_the_whole_run_takes_its_tokenizer_and_no_key_of_training(folder: Path) 
     cosmos = next(planned for planned in plan.cells if planned.cell.system == "cosmos")
     assert cosmos.contestant.external_weights == (str(folder),)
     assert cosmos.cell.contents["recipe.released"]
-    assert system_title("cosmos", cosmos.cell.recipe) == "Cosmos, released weights"
+    assert system_title("cosmos", cosmos.cell.recipe) == f"Cosmos, released weights {folder.name}"
     for key in ("cosmos.recipe.grid_share=0.1", "cosmos.recipe.model.text_encoder=mine"):
         with pytest.raises(UserError, match=r"used as they are; leave out cosmos\.recipe\.released"):
             make_plan(gather(given, [f"cosmos.recipe.released={folder}", key]), "cpu")

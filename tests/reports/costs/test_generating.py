@@ -66,7 +66,7 @@ def test_each_doubt_stands_at_its_own_figure(fake_run, tmp_path):
     table = table_of(fake_run, tmp_path)
     first, second = table.blocks[0].rows
     assert [cell.doubtful for cell in first.cells] == [False, True, False, False]
-    assert first.cells[1].notes == ("energy of a text not valid: not alone: 2 other processes on the GPU",)
+    assert first.cells[1].notes == ("energy of a text not valid: 2 other processes on the GPU",)
     assert [cell.doubtful for cell in second.cells] == [False, False, False, True]
     assert second.cells[3].notes == ("share of the ceiling not valid: unsteady",)
 

@@ -19,8 +19,8 @@ from reports.latex.notes import short
             "missing evaluator: roberta is not on this machine; add it with: python -m benchmarks fetch roberta",
             "missing evaluator: roberta is not on this machine",
         ),
-        ("not valid: not alone: other processes used 51% of the machine, 20% is allowed",) * 2,
-        ("calls of mdlm; besides, per text: source_encoder 1.00",) * 2,
+        ("not valid: other processes used 51% of the machine, 20% is allowed",) * 2,
+        ("calls of the network of MDLM; besides, for each text, 1 call of the source encoder",) * 2,
         ("python -m benchmarks run --task detox", "no number"),
     ],
 )

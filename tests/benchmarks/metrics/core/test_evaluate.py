@@ -58,6 +58,7 @@ def test_every_name_leads_to_a_metric_of_that_name():
         metric = metrics.find(name)
         assert metric.name == name
         assert metric.summary.endswith(".")
+        assert not [other for other in metrics.names() if "_" in other and other in metric.summary], name
         assert bool(metric.parts) != bool(metric.evaluators)
 
 
