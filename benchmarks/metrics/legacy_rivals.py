@@ -116,7 +116,7 @@ PPL_NEO = legacy_metric(
 )
 MAUVE_256 = legacy_metric(
     "mauve_256",
-    f"MAUVE of LD4LG: as legacy_mauve, of the first {CUT} tokens of every text.",
+    f"MAUVE of LD4LG: as MAUVE (evaluate), of the first {CUT} tokens of every text.",
     lambda batch: mauve_at_once(batch, CUT),
     lambda: f"{library('mauve-text')}, {library('faiss-cpu')}, {library('transformers')}",
     modules=("mauve", *_LM),
