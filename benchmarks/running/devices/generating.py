@@ -122,12 +122,12 @@ class _Sharing:
         cell = planned.cell
         while True:
             ended = [self.ended.get((cell.id, number)) for number in range(len(self.devices))]
-            for answer in ended:
-                if isinstance(answer, Failure):
+            for failure in ended:
+                if isinstance(failure, Failure):
                     self.failed = True
-                    said = f"on {self.devices[answer.number]}: {answer.reason}"
-                    raise UserError(said) if answer.mended else ShardError(f"{said}\n{answer.trace}")
-            shares = [answer for answer in ended if isinstance(answer, Share)]
+                    said = f"on {self.devices[failure.number]}: {failure.reason}"
+                    raise UserError(said) if failure.mended else ShardError(f"{said}\n{failure.trace}")
+            shares = [share for share in ended if isinstance(share, Share)]
             if len(shares) == len(ended):
                 return shares
             answer = self._answer(planned)
