@@ -42,8 +42,9 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.records import environment, store
 
     listed = arguments.format == "jsonl"
-    if listed and not choices.devices and environment.is_cuda(choices.device):
-        device, devices = choices.device, ()
+    device, devices = choices.device, choices.devices
+    if listed and not devices and environment.is_cuda(device):
+        pass  # it is that of another machine
     else:
         device, devices = environment.find_devices(choices.device, choices.devices, elsewhere=listed)
     run_plan = plan.make(dataclasses.replace(choices, devices=devices), device, source)

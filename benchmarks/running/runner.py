@@ -23,9 +23,9 @@ from benchmarks.planning.plan import Plan, PlannedCell, check_given, unequal_bud
 from benchmarks.records import claims, environment, run_texts, seals, store
 from benchmarks.records.files import locked
 from benchmarks.records.schema import Cell, Header, Json
-from benchmarks.running import fitting, probing, reuse, scoring, seating, sitting
+from benchmarks.running import fitting, following, probing, reuse, scoring, seating, sitting
 from benchmarks.running.cell_status import ERROR, CellStatus, ProgressReporter, label
-from benchmarks.running.devices import following, generating, shards
+from benchmarks.running.devices import generating, shards
 from benchmarks.running.devices.generating import ShardedSeat
 from benchmarks.running.devices.launched_fits import LaunchedFits
 from benchmarks.running.sitting import Seat

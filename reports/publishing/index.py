@@ -23,7 +23,7 @@ HEADS = ("Records", "What was asked", "Who was compared", "Where", "When", "How 
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRecords:
     """One thing that is published; paths are from the folder of the index."""
 
     place: str
@@ -36,19 +36,19 @@ class Published:
     link: str  # the folder that the records lie in, packed or not
 
 
-def published(folder: Path) -> tuple[Published, ...]:
+def published(folder: Path) -> tuple[PublishedRecords, ...]:
     """Everything below a folder, the latest last. Errors as of the records."""
     found = [_of_run(folder, Path(each.name), read_run(each.folder)) for each in found_runs(folder)]
     found += [_of_speed(folder, path.parent) for path in sorted(folder.rglob(FILE))]
     return tuple(sorted(found, key=lambda each: (each.made, each.place)))
 
 
-def page(entries: Sequence[Published]) -> str:
+def page(entries: Sequence[PublishedRecords]) -> str:
     """The index as one page."""
     return render("published.html", title=TITLE, heads=HEADS, entries=entries)
 
 
-def markdown(entries: Sequence[Published]) -> str:
+def markdown(entries: Sequence[PublishedRecords]) -> str:
     """The index as Markdown."""
     lines = [f"| {' | '.join(HEADS)} |", "| :-- | :-- | :-- | :-- | :-- | --: |"]
     for each in entries:
@@ -68,7 +68,7 @@ def markdown(entries: Sequence[Published]) -> str:
     )
 
 
-def _of_run(folder: Path, place: Path, run: Run) -> Published:
+def _of_run(folder: Path, place: Path, run: Run) -> PublishedRecords:
     headers = [record.header for record in run.records if record.header.status == "done"]
     trained = [header for header in headers if header.networks]
     cell = headers[0].cell
@@ -76,7 +76,7 @@ def _of_run(folder: Path, place: Path, run: Run) -> Published:
     presets = listed(dict.fromkeys(header.cell.preset for header in trained))
     days = sorted((header.finished or header.created)[:10] for header in headers)
     devices = dict.fromkeys(str(header.device.get("name", header.cell.device)) for header in trained or headers)
-    return Published(
+    return PublishedRecords(
         _relative(folder, place),
         f"{title}; on {cell.source}, preset {presets or cell.preset}",
         tuple(dict.fromkeys(entry_name(display_system(header)) for header in trained)),
@@ -88,10 +88,10 @@ def _of_run(folder: Path, place: Path, run: Run) -> Published:
     )
 
 
-def _of_speed(folder: Path, place: Path) -> Published:
+def _of_speed(folder: Path, place: Path) -> PublishedRecords:
     measured = [record for record in read_records(place).measured if record.status == "done"]
     names = [entry_name(system_title(r.subject.system, r.subject.recipe)) for r in measured]
-    return Published(
+    return PublishedRecords(
         _relative(folder, place),
         f"Speed with {WEIGHTS}, preset {listed(dict.fromkeys(r.subject.preset for r in measured))}",
         tuple(dict.fromkeys(names)),

@@ -43,4 +43,4 @@ def test_a_bound_is_marked_and_apart(folder):
 
 
 def test_latex_has_the_mark(folder):
-    assert r"$\leq$ 1.084" in latex.tables(content.build(folder, folder / "report"))
+    assert r"$\leq$ 1.084" in latex.tables(content.build(folder, folder / "report").tables)

@@ -18,7 +18,7 @@ from benchmarks.records import seals, store
 from benchmarks.records.schema import Json, Network, TimingRecord
 from benchmarks.running import seating
 from benchmarks.running.devices import shards
-from benchmarks.running.devices.worker import Failure, Progress, Share, Work, make_share
+from benchmarks.running.devices.worker import Failure, Progress, Share, ShareWork, make_share
 from benchmarks.running.sitting import Occasion
 from benchmarks.timing.protocol import batches
 
@@ -81,7 +81,7 @@ class _Sharing:
         plan, context = occasion.plan, multiprocessing.get_context("spawn")
         self.answers: Any = context.Queue()
         ids = [planned.cell.id for planned in cells]
-        work = Work(plan.choices, cells[0].cell.device, self.devices, ids, plan.folder)
+        work = ShareWork(plan.choices, cells[0].cell.device, self.devices, ids, plan.folder)
         self.together = context.Barrier(len(self.devices))  # kept, as it ends with who made it
         self.processes = [
             context.Process(target=make_share, args=(work, number, self.together, self.answers), daemon=True)

@@ -29,7 +29,7 @@ class Answers(Protocol):
 
 
 @dataclass(frozen=True)
-class Work:
+class ShareWork:
     """What all processes are told.
 
     Attributes:
@@ -85,7 +85,7 @@ class Failure:
     trace: str
 
 
-def make_share(work: Work, number: int, together: Barrier, answers: Answers) -> None:
+def make_share(work: ShareWork, number: int, together: Barrier, answers: Answers) -> None:
     """Make every cell's batches that are this process's; all begin a cell at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one answers it
     end_with_parent()
@@ -128,7 +128,7 @@ def see_only(device: str) -> None:
 class _Shares:
     """One process at work; a system is loaded once for all cells of its checkpoint."""
 
-    def __init__(self, work: Work, number: int, together: Barrier, answers: Answers) -> None:
+    def __init__(self, work: ShareWork, number: int, together: Barrier, answers: Answers) -> None:
         from benchmarks.planning import plan as plans
         from benchmarks.running import seating
         from cosmos.text import round_trip

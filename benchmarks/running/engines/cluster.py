@@ -23,7 +23,7 @@ NODE_ID = "ray.io/node-id"
 
 
 @dataclass(frozen=True)
-class Node:
+class ClusterNode:
     """A node that is alive."""
 
     id: str
@@ -95,12 +95,12 @@ def _nobody(address: str) -> str:
     return f"No Ray cluster answers at {address}; start one with `ray start --head`, or see what --address should be."
 
 
-def nodes() -> list[Node]:
+def nodes() -> list[ClusterNode]:
     """The nodes that are alive, in a fixed order."""
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]
-    found = [Node(node["NodeID"], _name(node), _machine(node["Resources"])) for node in alive]
+    found = [ClusterNode(node["NodeID"], _name(node), _machine(node["Resources"])) for node in alive]
     return sorted(found, key=lambda node: (node.name, node.id))
 
 
@@ -112,7 +112,7 @@ def _machine(resources: dict[str, float]) -> Machine:
     return Machine(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 
-def check_versions(known: Sequence[Node], token_file: Path) -> bool:
+def check_versions(known: Sequence[ClusterNode], token_file: Path) -> bool:
     """See that every node has this version of the project; returns whether all of them see the folder of a run.
 
     Args:
@@ -145,7 +145,7 @@ def stranger(node: str, theirs: Sequence[Any] | None) -> str:
     return f"The node {node} has {has}, and this command is of {named(this_version())}; install the same on both."
 
 
-def _ask(node: Node) -> Any:
+def _ask(node: ClusterNode) -> Any:
     """A task of one node. What it does is defined here, so that it is sent as it is: the node may have none of ours."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

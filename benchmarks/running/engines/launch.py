@@ -70,7 +70,7 @@ def run(
             token.unlink(missing_ok=True)
 
 
-def _about(known: Sequence[cluster.Node], taken: Needs, shared: bool) -> str:
+def _about(known: Sequence[cluster.ClusterNode], taken: Needs, shared: bool) -> str:
     cpus, gpus = (sum(getattr(node.machine, part) for node in known) for part in ("cpus", "gpus"))
     said = "; ".join(
         f"{stage} takes {needed[0]:g} cores" + (f" and {needed[1]:g} GPU" if needed[1] else "")

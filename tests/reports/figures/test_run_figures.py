@@ -16,7 +16,7 @@ from reports import content, pictures
 from reports.figures import quality, speed, training
 from reports.figures.colours import PAPER, QUIET
 from reports.figures.looks import looks
-from reports.figures.sizes import PAGE, SIZES
+from reports.figures.sizes import PAGE, SIZES, size_named
 from reports.panels import SCRATCH
 from reports.quantities import Quantity
 
@@ -269,7 +269,7 @@ def test_every_form_is_whole_and_the_same_each_time(report):
 
 def test_a_size_that_is_not_there_is_said():
     with pytest.raises(UserError, match="Unknown size of figures 'colum'; did you mean column"):
-        pictures.size_named("colum")
+        size_named("colum")
 
 
 def test_chosen_sizes_come_in_every_form(report, run_folder, tmp_path):

@@ -151,7 +151,8 @@ def test_an_entry_has_the_look_of_its_system_on_all_machines() -> None:
     besides = replace(second, line=replace(second.line, system="mdlm"), points=second.points[:12])
     both = replace(history(), series=(first, besides, replace(second, points=second.points[:3])))
     drawn = figure.of_metric(both, "metric 0").figure
-    lines = [[line for line in axes.lines if line.get_label() in ("gpt2 fast", "mdlm fast")] for axes in drawn.axes]
+    names = {each.line.system: each.line.title for each in both.series}
+    lines = [[line for line in axes.lines if line.get_label() in (names["gpt2"], names["mdlm"])] for axes in drawn.axes]
     looks = [[(line.get_color(), line.get_marker()) for line in every] for every in lines]
     gpt2, mdlm = ((look.colour, look.marker) for look in figure.looks(["gpt2", "mdlm"]).values())
     assert looks == [[gpt2], [mdlm, gpt2]]
@@ -163,10 +164,11 @@ def test_settings_of_one_system_are_told_apart_by_their_lines() -> None:
     [one] = history(series=1, machines=1, changed=False).series
     both = replace(history(), series=(one, replace(one, line=replace(one.line, setting="slow"))))
     [axes] = figure.of_metric(both, "metric 0").figure.axes
-    named = {line.get_label(): line for line in axes.lines if line.get_label().startswith("gpt2")}
+    fast, slow = (each.line.title for each in both.series)
+    named = {line.get_label(): line for line in axes.lines if line.get_label() in (fast, slow)}
     assert {line.get_color() for line in named.values()} == {figure.looks(["gpt2"])["gpt2"].colour}
-    assert named["gpt2 fast"].get_linestyle() != named["gpt2 slow"].get_linestyle()
-    assert {"gpt2 fast", "gpt2 slow"} <= {text.get_text() for text in axes.texts}
+    assert named[fast].get_linestyle() != named[slow].get_linestyle()
+    assert {fast, slow} <= {text.get_text() for text in axes.texts}
 
 
 def test_a_change_is_a_line_between_its_points_and_a_band_of_all_its_places() -> None:
@@ -180,9 +182,10 @@ def test_a_change_is_a_line_between_its_points_and_a_band_of_all_its_places() ->
 
 def test_the_name_of_an_entry_is_whole_however_long() -> None:
     name = "t5like greedy, nano, budget 3e12flops, and what tells it apart at its very end"
-    drawn = figure.of_metric(history(name, machines=1, series=1), "metric 0").figure
-    texts = " ".join(text.get_text() for text in drawn.axes[0].texts)
-    assert f"{name} fast" in texts and "…" not in texts
+    long = history(name, machines=1, series=1)
+    texts = " ".join(text.get_text() for text in figure.of_metric(long, "metric 0").figure.axes[0].texts)
+    title = long.series[0].line.title
+    assert "at its very end" in title and title in texts and "…" not in texts
 
 
 def test_a_point_that_is_alone_has_an_axis() -> None:

@@ -41,7 +41,7 @@ class Works:
 worker._Shares = Works
 context = multiprocessing.get_context("fork")
 answers = context.Queue()
-work = worker.Work(Choices(), "cpu", ["cpu:0"], ["cell"], Path())
+work = worker.ShareWork(Choices(), "cpu", ["cpu:0"], ["cell"], Path())
 context.Process(target=worker.make_share, args=(work, 0, context.Barrier(1), answers), daemon=True).start()
 print(answers.get(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -140,12 +140,12 @@ def test_a_process_that_fails_while_it_starts_says_its_sentence(
 ) -> None:
     plan = planned("batch_size=4", **FLAGS)
     assert runner.run(plan, quiet, ("fit",)).exit_code == 0
-    work = generating.Work
+    work = generating.ShareWork
 
-    def other(choices: Choices, *words: Any) -> generating.Work:
+    def other(choices: Choices, *words: Any) -> generating.ShareWork:
         return work(dataclasses.replace(choices, preset="bsae"), *words)
 
-    monkeypatch.setattr(generating, "Work", other)
+    monkeypatch.setattr(generating, "ShareWork", other)
     outcome = runner.run(plan, quiet, ("generate",))
     assert outcome.exit_code == 2 and "bsae" in outcome.refused[0] and "exit code" not in outcome.refused[0]
 
