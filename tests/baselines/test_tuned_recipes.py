@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
+import tarfile
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,3 +104,21 @@ def _point(recipe: Mapping[str, Any]) -> tuple[Any, ...]:
     for key, value in tuned(recipe).items():
         by_axis[key.rpartition(".")[2]].add(value)
     return tuple(values.pop() if len(values) == 1 else tuple(sorted(values)) for values in by_axis.values())
+
+
+def test_the_table_of_before_and_after_is_of_the_records() -> None:
+    """Means and standard deviations in docs/tuning.md are those of the scores that are kept, of three seeds each."""
+    scores = defaultdict[tuple[str, str], dict[str, list[float]]](lambda: {"before": [], "now": []})
+    with tarfile.open(PUBLISHED / "before-after.tar.xz") as archive:
+        members = {member.name: member for member in archive}
+        for name in sorted(name for name in members if name.endswith("header.json")):
+            cell = json.load(archive.extractfile(members[name]))["cell"]
+            lines = archive.extractfile(members[name.replace("header.json", "scores.jsonl")]).read().splitlines()
+            (value,) = [one["value"] for one in map(json.loads, lines) if one["metric"] == "exact_j"]
+            scores[cell["system"], cell["setting"]][name.partition("-")[0]].append(value)
+    assert {system for system, _ in scores} == set(SYSTEMS)
+    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    for (system, setting), found in scores.items():
+        told = [f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}" for values in found.values()]
+        assert all(len(values) == 3 for values in found.values())
+        assert f"| {system} | {setting} | {told[0]} | {told[1]} |" in page

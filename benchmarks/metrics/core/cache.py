@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError
 from benchmarks.evaluators.cache_paths import CacheError
-from benchmarks.records.schema import Score, canonical_json, score_from_json, to_json
+from benchmarks.records.files import line
+from benchmarks.records.schema import Score, score_from_json, to_json
 from cosmos.io.typed_json import parse
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Scores:
     def put(self, key: str, score: Score) -> None:
         """Keep a score."""
         if self._folder is not None:
-            row = (key, canonical_json(to_json(score)))
+            row = (key, line(to_json(score)))  # in its order: what is read is the line that was written
             _write(_open(self._folder), "insert or replace into scores values (?, ?)", [row], self._folder)
 
 

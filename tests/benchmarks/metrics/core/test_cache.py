@@ -17,6 +17,8 @@ from benchmarks import metrics
 from benchmarks.metrics import language_model
 from benchmarks.metrics.core import cache as keeping
 from benchmarks.metrics.core.cache import FILE, Scores, Vectors
+from benchmarks.records.files import line
+from benchmarks.records.schema import to_json
 
 ROOT = Path(__file__).parents[4]
 DOCUMENTS = [Document(str(i), f"the {i} cats sat", f"a cat sat on {i}", (f"a cat sat on {i}",)) for i in range(40)]
@@ -43,6 +45,7 @@ def test_scores_are_the_same_with_and_without_a_cache_and_from_it(roles, tmp_pat
     forget()
     second = score(names, roles, tmp_path / "cache")
     assert without == first == second
+    assert [line(to_json(found)) for found in without] == [line(to_json(found)) for found in second]  # byte for byte
     assert all(found.value is not None for found in second)
 
 
