@@ -20,7 +20,7 @@ class MeasuredNoise:
 
 
 PROVENANCE = "in the default run of detox, preset nano, three training seeds"
-"""`python -m benchmarks run --task detox --seeds 3`; README, "Reading the result", has some of these numbers."""
+"""`python -m benchmarks run --task detox --seeds 3`; docs/tracking.md, "Training seeds", has these numbers."""
 _RUN = {"task": "detox", "source": "world", "preset": "nano", "budget": "3e+12flops"}
 
 MEASURED = (

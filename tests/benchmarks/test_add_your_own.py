@@ -1,4 +1,4 @@
-"""The outside package of `examples/`, which README.md shows under "Add your own": installed, and its commands done."""
+"""The outside package of `examples/`, which docs/systems.md shows under "Add your own": installed, its commands done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.records import store
 from benchmarks.records.schema import Record, Score
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text().partition("\n## Add your own\n")[2].partition("\n## ")[0]
+SECTION = (ROOT / "docs" / "systems.md").read_text().partition("\n## Add your own\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```\n", SECTION, flags=re.DOTALL)
 SHOWN = {match[1]: code for kind, code in BLOCKS if (match := re.match(r"# (my_package/\w+\.py)", code))}
 COMMANDS = [shlex.split(line) for line in re.findall(r"^    (python -m benchmarks .*)$", SECTION, flags=re.MULTILINE)]
@@ -78,7 +78,7 @@ def test_each_example_is_whole_and_short() -> None:
     assert all(len(code.splitlines()) <= 30 for code in EXAMPLES.values())
 
 
-def test_the_readme_shows_the_examples_as_they_are() -> None:
+def test_the_page_shows_the_examples_as_they_are() -> None:
     assert SHOWN == EXAMPLES
     (project,) = (code for kind, code in BLOCKS if kind == "toml")
     assert entry_points(project) == entry_points((PACKAGE / "pyproject.toml").read_text())
