@@ -195,7 +195,7 @@ class AxesFrame:
     def write(
         self, x: float, y: float, text: str, points: float, colour: str = INK, *, haloed: bool = False, **how: Any
     ) -> None:
-        """A line of text at a place in points from the lower left of the axes; with a halo, where lines may cross it."""
+        """A line of text at a place in points from the lower left of the axes; with a halo where lines may cross it."""
         kind = HaloedText if haloed else Text
         at = {"transform": self.axes.transAxes, "clip_on": False}
         self.axes.add_artist(

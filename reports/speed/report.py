@@ -239,7 +239,9 @@ def write(folder: Path) -> dict[str, Path]:
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
         "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
-        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture, narrow)),
+        "html": save(
+            folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture, narrow)
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import tarfile
 from collections import defaultdict
@@ -107,7 +108,7 @@ def _point(recipe: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def test_the_table_of_before_and_after_is_of_the_records() -> None:
-    """Means and standard deviations in docs/tuning.md are those of the scores that are kept, of three seeds each."""
+    """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds."""
     scores = defaultdict[tuple[str, str], dict[str, list[float]]](lambda: {"before": [], "now": []})
     with tarfile.open(PUBLISHED / "before-after.tar.xz") as archive:
         members = {member.name: member for member in archive}
@@ -118,7 +119,19 @@ def test_the_table_of_before_and_after_is_of_the_records() -> None:
             scores[cell["system"], cell["setting"]][name.partition("-")[0]].append(value)
     assert {system for system, _ in scores} == set(SYSTEMS)
     page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
     for (system, setting), found in scores.items():
         told = [f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}" for values in found.values()]
         assert all(len(values) == 3 for values in found.values())
         assert f"| {system} | {setting} | {told[0]} | {told[1]} |" in page
+        told_first = [row for row in readme if row.startswith(f"| {system} | {setting} |")]
+        assert told_first in ([], [f"| {system} | {setting} | {told[1]} |"])
+
+
+def test_the_table_of_few_calls_is_of_the_records() -> None:
+    root = Path(__file__).parents[2]
+    lines = (root / "reports/published/2026-11-30-h200/few-calls/scores.jsonl").read_text().splitlines()
+    page = (root / "docs" / "few-calls.md").read_text()
+    table = page[page.index("| calls | 1 | 2 | 4 | 8 | 21 | most |") : page.index("**Here eight calls")]
+    told = sorted(float(number) for number in re.findall(r"\d+\.\d", table))
+    assert told == sorted(round(json.loads(line)["bleu"], 1) for line in lines)

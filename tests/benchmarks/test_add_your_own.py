@@ -1,4 +1,4 @@
-"""The outside package of `examples/`, which docs/systems.md shows under "Add your own": installed, its commands done."""
+"""The outside package of `examples/`, which docs/systems.md shows under "Add your own": installed, and called."""
 
 from __future__ import annotations
 
