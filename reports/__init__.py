@@ -123,13 +123,12 @@ def _write(report: Report, folder: Path, layout: Layout, prefix: str | None, siz
     """Write a report in every form."""
     from reports import csv_files, html, latex, markdown, pictures
     from reports.curves import table as curves
-    from reports.figures.sizes import PAGE, SIZES, size_named
+    from reports.figures.sizes import PAGE, size_named
     from reports.templating import save
 
     shown = pictures.of_report(report)
     chosen = PAGE if size is None else size_named(size)
-    narrow = pictures.of_report(report, SIZES["column"])
-    placed = {PAGE.name: shown, "column": narrow}.get(chosen.name) or pictures.of_report(report, chosen)
+    placed = shown if chosen is PAGE else pictures.of_report(report, chosen)
     written = pictures.write(placed, folder, size is not None)
     save(folder / "tables.tex", latex.tables(report.tables, layout, report.label if prefix is None else prefix))
     for name, text in csv_files.named(report.tables).items():
@@ -143,7 +142,7 @@ def _write(report: Report, folder: Path, layout: Layout, prefix: str | None, siz
         **written,
         "markdown": save(folder / "report.md", markdown.write(report, shown)),
         "latex": save(folder / "report.tex", latex.write(report, captions["figure"], captions.get("study", ""))),
-        "html": save(folder / "report.html", html.write(report, shown["figure"], shown.get("study"), more, narrow)),
+        "html": save(folder / "report.html", html.write(report, shown["figure"], shown.get("study"), more)),
         "tables": folder / "tables",
     }
 

@@ -12,7 +12,6 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from reports.figures.colours import INK, QUIET, THEME
-from reports.figures.halo import styled
 
 STYLE: Any = {  # matplotlib types its keys as literals
     "svg.hashsalt": "cosmos-bench",  # element ids depend on the drawing alone
@@ -50,7 +49,7 @@ class Picture:
         file = io.StringIO()
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-        return styled("\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n")
+        return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
     @cached_property
     def themed(self) -> str:

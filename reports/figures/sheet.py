@@ -18,12 +18,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports.figures.axis import Axis, fitted
 from reports.figures.colours import GRID, INK, PAPER
-from reports.figures.halo import HaloedText
 from reports.figures.looks import LineStyle, Marker
 from reports.figures.picture import STYLE
 from reports.figures.sizes import FigureSize
@@ -192,14 +190,17 @@ class AxesFrame:
         """Where values are, in points from the lower left of the axes."""
         return self.x.share(x) * self.w, self.y.share(y) * self.h
 
-    def write(
-        self, x: float, y: float, text: str, points: float, colour: str = INK, *, haloed: bool = False, **how: Any
-    ) -> None:
-        """A line of text at a place in points from the lower left of the axes; with a halo where lines may cross it."""
-        kind = HaloedText if haloed else Text
-        at = {"transform": self.axes.transAxes, "clip_on": False}
-        self.axes.add_artist(
-            kind(x / self.w, y / self.h, text, fontsize=points, color=colour, parse_math=False, **at, **how)
+    def write(self, x: float, y: float, text: str, points: float, colour: str = INK, **how: Any) -> None:
+        """A line of text at a place in points from the lower left of the axes."""
+        self.axes.text(
+            x / self.w,
+            y / self.h,
+            text,
+            transform=self.axes.transAxes,
+            fontsize=points,
+            color=colour,
+            parse_math=False,
+            **how,
         )
 
     def stroke(

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.tracking.history.schema import History
 from reports.figures import Picture
 from reports.history import figure, text
-from reports.html import drawings, render
+from reports.html import inline, render
 from reports.templating import save
 
 MOST_FIGURES = 60  # of metrics; those with changes first
@@ -60,7 +60,7 @@ def html(history: History, pictures: dict[str, Picture]) -> str:
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
         figures=[
-            (titles.get(name, name), drawings(picture, f"figure-{place}"), picture.caption)
+            (titles.get(name, name), inline(picture.themed, f"figure-{place}-"), picture.caption)
             for place, (name, picture) in enumerate(pictures.items(), 1)
         ],
         more=max(0, len(metrics) - MOST_FIGURES),

@@ -10,7 +10,7 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -31,16 +31,8 @@ SAMPLE_BYTES = 7_000_000
 """The most that the samples of all panels take of a page, which with all else stays below 10 MB."""
 
 
-def write(
-    report: Report,
-    picture: Picture,
-    study: Picture | None = None,
-    more: Sequence[Picture] = (),
-    narrow: Mapping[str, Picture] | None = None,
-) -> str:
-    """The page, with the picture drawn inline, that of a study where there is one, and more; `narrow` has the same by
-    name, as narrow pages show them."""
-    narrow = narrow or {}
+def write(report: Report, picture: Picture, study: Picture | None = None, more: Sequence[Picture] = ()) -> str:
+    """The page, with the picture drawn inline, that of a study where there is one, and more."""
     share = SAMPLE_BYTES // max(1, len(report.sections))
     data: list[SampleData | None] = [sample_data(s.panel, s.documents, share) for s in report.sections]
     behind: list[tuple[Origin, ...]] = [origins(section.panel, report.sources) for section in report.sections]
@@ -49,11 +41,11 @@ def write(
         report=report,
         sections=list(zip(report.sections, data, behind, strict=True)),
         linked={origin.id for every in behind for origin in every},
-        figure=drawings(picture, "figure", narrow.get(picture.name)),
+        figure=inline(picture.themed, "figure-"),
         caption=picture.caption,
-        study=None if study is None else drawings(study, "study", narrow.get(study.name)),
+        study=None if study is None else inline(study.themed, "study-"),
         study_caption="" if study is None else study.caption,
-        more=[(one.name, one.title, drawings(one, one.name, narrow.get(one.name)), one.caption) for one in more],
+        more=[(one.name, one.title, inline(one.themed, f"{one.name}-"), one.caption) for one in more],
     )
 
 
@@ -63,7 +55,6 @@ def write_speed(
     bars: Sequence[Bar],
     tables: Sequence[Table],
     picture: Picture | None = None,
-    narrow: Picture | None = None,
 ) -> str:
     """The page of a measurement of speed."""
     return render(
@@ -72,7 +63,7 @@ def write_speed(
         facts=facts,
         bars=bars,
         tables=tables,
-        figure=None if picture is None else drawings(picture, "speed", narrow),
+        figure=None if picture is None else inline(picture.themed, "speed-"),
         caption="" if picture is None else picture.caption,
     )
 
@@ -122,11 +113,6 @@ def _script() -> str:
 def script_hash() -> str:
     """Of the one script that a page may run, as a content security policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
-
-
-def drawings(wide: Picture, prefix: str, narrow: Picture | None = None) -> tuple[Markup, Markup | None]:
-    """A picture for a page, and the same for a narrow page, where there is one."""
-    return inline(wide.themed, f"{prefix}-"), narrow and inline(narrow.themed, f"{prefix}-narrow-")
 
 
 def inline(svg: str, prefix: str) -> Markup:

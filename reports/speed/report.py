@@ -217,7 +217,6 @@ def write(folder: Path) -> dict[str, Path]:
     """
     # Here, since jinja2 takes time that `--help` need not wait for.
     from reports import html, latex, markdown
-    from reports.figures.sizes import SIZES
     from reports.speed import figure
     from reports.templating import save
 
@@ -227,7 +226,7 @@ def write(folder: Path) -> dict[str, Path]:
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
-    picture, narrow = figure.draw(speed), figure.draw(speed, SIZES["column"])
+    picture = figure.draw(speed)
     if picture is not None:
         save(folder / "speed.svg", picture.svg)
         save(folder / "speed.pdf", picture.pdf)
@@ -239,9 +238,7 @@ def write(folder: Path) -> dict[str, Path]:
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
         "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
-        "html": save(
-            folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture, narrow)
-        ),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture)),
     }
 
 
