@@ -91,7 +91,6 @@ _USUAL: dict[str, Any] = {
     "candidates": 1,
     "beams": 1,
     "length_penalty": 1.0,
-    "capture": "off",
 }
 _OWN: dict[str, dict[str, Any]] = {
     "no_estimate": {"self_conditioned": False},
@@ -109,7 +108,6 @@ _WORDS = {
     "self_guidance": "self-guidance {}",
     "self_conditioned": "self-conditioning",
     "top_p": "nucleus {}",
-    "capture": "graph capture {}",
     "final_x0": "final clean estimate",
     "rounded": "rounding",
 }
@@ -163,7 +161,8 @@ def setting_title(
 ) -> str:
     """What a setting is called, such as "20 steps" or "nucleus 0.9"; "" where there is nothing to set.
 
-    A value that a command changed is said, such as "solver ddim, 20 steps".
+    A value that a command changed is said, such as "solver ddim, 20 steps"; but not how calls are captured, which
+    decides no text.
 
     Args:
         values: what the setting says, as plain values.
@@ -185,7 +184,7 @@ def setting_title(
     parts = [readable(stem) if filled is None else filled]
     own = next((_OWN[key] for key in (stem, short) if key in _OWN), {})
     for key, value in values.items():
-        if key == "steps" or (filled is not None and f"{{{key}}}" in (template or "")):
+        if key in ("steps", "capture") or (filled is not None and f"{{{key}}}" in (template or "")):
             continue
         expected = {**_USUAL, **own, **(usual or {})}.get(key, value)
         if value != expected:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.records.schema import Signature
 from reports.columns import EntryScore, ScoreColumn
+from reports.panels import ELSEWHERE, SCRATCH
 from reports.quantities import Quantity
 from reports.significance import clear, compare_pairs, judge, mark_disjoint
 
@@ -13,7 +14,7 @@ class Entry:
     """All that a judgement looks at."""
 
     def __init__(self, key: str, elsewhere: bool = False) -> None:
-        self.key, self.elsewhere = key, elsewhere
+        self.key, self.track = key, ELSEWHERE if elsewhere else SCRATCH
 
 
 def column(values: dict[str, list[float] | None], direction: str = "higher", per_text: bool = True) -> ScoreColumn:
