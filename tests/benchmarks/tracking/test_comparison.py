@@ -327,12 +327,12 @@ def test_the_json_has_a_schema_that_stays(made: MadeRun, tmp_path: Path) -> None
     [entry] = told["entries"]
     assert list(entry) == [
         "name", "task", "source", "documents", "cells_a", "cells_b", "seeds_a", "seeds_b", "differs", "refused",
-        "quantities", "notes",
+        "quantities", "notes", "title",
     ]  # fmt: skip
     assert [list(one) for one in entry["quantities"]] == [
         [
             "quantity", "kind", "unit", "direction", "size", "a", "b", "scale", "change", "low", "high", "level", "p",
-            "p_raw", "outcome", "moved", "detectable", "n", "covers", "reason", "notes",
+            "p_raw", "outcome", "moved", "detectable", "n", "covers", "reason", "notes", "declared",
         ]
     ] * 3  # fmt: skip
     assert sum(told["outcomes"].values()) == 3
