@@ -225,7 +225,7 @@ def test_the_estimate_rests_on_records_or_on_budgets_and_says_so(planned: Make, 
     assert "4 cells, 4 to do; 2 checkpoints to make." in said
     assert "3.0 minutes, from budgets in seconds." in said
     assert "lack of an earlier record in this run: generating with toy." in said
-    assert "which do not say how long" in " ".join(estimate.sentences(planned()))
+    assert "training toy" in " ".join(estimate.sentences(planned()))
     runner.run(planned(), quiet)
     said = " ".join(estimate.sentences(planned(seeds="61")))
     assert "122 cells, 120 to do; 60 checkpoints" in said
