@@ -10,8 +10,9 @@ from baselines.contract import UserError
 from baselines.titles import setting_title, system_title
 from benchmarks.records.schema import identity
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
+from benchmarks.stats.order_statistics import quantile
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, significant
-from reports.speed.bars import bars, excess, per_second, quantile, shares
+from reports.speed.bars import bars, excess, per_second, shares
 from reports.table import Bar, Column, Row, RowGroup, Table, TableCell
 
 REMARKS = (
@@ -153,7 +154,8 @@ def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
 
 
 def _times(record: SpeedRecord) -> TableCell:
-    low, middle, high = (1e3 * quantile(record.seconds, share) for share in (0.1, 0.5, 0.9))
+    seconds = sorted(record.seconds)
+    low, middle, high = (1e3 * quantile(seconds, share) for share in (0.1, 0.5, 0.9))
     few = (f"only {counted(len(record.seconds), 'repeat')}",) if len(record.seconds) < 5 else ()
     return TableCell(middle, significant(middle), f"[{significant(low)}, {significant(high)}]", few)
 
