@@ -53,12 +53,11 @@ class Picture:
 
     @cached_property
     def themed(self) -> str:
-        """The `<svg>` element alone, its colours replaced by the page's variables and its ids by its own."""
+        """The `<svg>` element alone, its colours replaced by the page's variables."""
         element = re.sub(r" *<metadata>.*?</metadata>\n", "", self.svg[self.svg.index("<svg") :], flags=re.DOTALL)
         for colour, variable in THEME.items():
             element = element.replace(colour, f"var({variable})")
-        element = re.sub(r'<g id="[^"]*"', "<g", element)  # nothing refers to groups
-        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", element)
+        return re.sub(r'<g id="[^"]*"', "<g", element)  # nothing refers to groups
 
     @cached_property
     def pdf(self) -> bytes:

@@ -219,6 +219,7 @@ def write(folder: Path) -> dict[str, Path]:
     """
     # Here, since jinja2 takes time that `--help` need not wait for.
     from reports import html, latex, markdown
+    from reports.figures.sizes import COLUMN
     from reports.speed import figure
     from reports.templating import save
 
@@ -228,7 +229,8 @@ def write(folder: Path) -> dict[str, Path]:
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
-    picture = figure.draw(speed)
+    picture, narrow = figure.draw(speed), figure.draw(speed, COLUMN)
+    drawn = picture and narrow and html.PageFigure.of(picture.name, picture, narrow)
     if picture is not None:
         save(folder / "speed.svg", picture.svg)
         save(folder / "speed.pdf", picture.pdf)
@@ -240,7 +242,7 @@ def write(folder: Path) -> dict[str, Path]:
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
         "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
-        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture)),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, drawn)),
     }
 
 

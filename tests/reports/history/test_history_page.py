@@ -86,7 +86,7 @@ def test_the_page_is_whole_safe_and_the_same_each_time(tmp_path: Path, name: str
     for each in written:
         assert (tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes()
     html = (tmp_path / "a/history.html").read_text()
-    assert html.count("<script>") == 1 and html.count("<svg") == 2 and "sh -c &#39;x &lt;y&gt;&#39;" in html
+    assert html.count("<script>") == 1 and html.count("<svg") == 4 and "sh -c &#39;x &lt;y&gt;&#39;" in html
     assert not re.search(r"(src|href)=[\"']?https?:", html)
     assert html.index("metric 0</h2>") < html.index("metric 1</h2>")
 
