@@ -44,8 +44,8 @@ def write(
         layout: of the tables for papers, a name of `reports.latex.LAYOUTS`.
         label_prefix: what their labels begin with; if None something that no other report has.
         size: of the figures: column, page or slide, each then as SVG, PDF and PNG; if None that of a page, as SVG, and
-            as PDF what `report.tex` places. The HTML page holds each as wide as a page and as a column, and shows the one
-            that is for its width.
+            as PDF what `report.tex` places. The HTML page holds each as wide as a page and as a column, and shows what
+            is for its width.
 
     Returns:
         The paths of "markdown", "latex", "html" and "figure"; of the other figures that the records have something for,

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from reports.figures.colours import INK, QUIET, THEME
+from reports.figures.halo import SVG_RULE
 
 STYLE: Any = {  # matplotlib types its keys as literals
     "svg.hashsalt": "cosmos-bench",  # element ids depend on the drawing alone
@@ -49,7 +50,8 @@ class Picture:
         file = io.StringIO()
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-        return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+        text = file.getvalue().replace("</style>", f"{SVG_RULE}</style>", 1)
+        return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
     @cached_property
     def themed(self) -> str:
