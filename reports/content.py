@@ -55,9 +55,9 @@ class Section:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All its tables, in order."""
+        """All its tables, in order; without scores, where nothing was scored."""
         more = (self.sizes, self.curves, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
-        return (self.glance, *(table for table in more if table is not None))
+        return (self.glance, *(table for table in more if table is not None and table.columns))
 
 
 @dataclass(frozen=True)
