@@ -35,6 +35,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_every_page(folder, reports.write(FakeRun().fill().write(folder / "run"))["html"])
 
 
+def paper_of(page: Path, theme: str) -> tuple[int, int, int]:
+    paper = themes(page.read_text(encoding="utf-8"))[theme]["paper"]
+    return int(paper[1:3], 16), int(paper[3:5], 16), int(paper[5:7], 16)
+
+
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,9 +53,7 @@ def test_a_page_fits_its_width_in_its_theme_and_says_nothing(
     browser.js(OPEN_ALL)
     assert browser.js(widest) <= width
     assert browser.console() == []
-    paper = themes(pages[kind].read_text(encoding="utf-8"))[theme]["paper"]
-    drawn = browser.js(PAPER)
-    assert drawn == "rgb({}, {}, {})".format(*(int(paper[place : place + 2], 16) for place in (1, 3, 5)))
+    assert browser.js(PAPER) == "rgb({}, {}, {})".format(*paper_of(pages[kind], theme))
 
 
 DRAWN = """return [...document.querySelectorAll('figure')].map(figure =>
@@ -89,6 +92,27 @@ def test_a_label_has_a_halo_of_the_paper(browser: Browser, pages: dict[str, Path
         assert order.startswith("stroke") and stroke == browser.js(PAPER)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_drawn_beside_a_table_that_fits_or_beside_the_links(
+    browser: Browser, pages: dict[str, Path], theme: str
+) -> None:
+    paper = {paper_of(pages["report"], theme)}
+    browser.look(pages["report"], 1400, theme, "#table-scores")
+    right, top, bottom = browser.js(
+        "const box = document.querySelector('#table-scores').closest('.scroll').getBoundingClientRect();"
+        "const head = document.querySelector('#table-scores thead').getBoundingClientRect();"
+        "return [box.right, box.top, head.top]"
+    )
+    assert browser.pixels(right - 20, top + 1, 24, bottom - top - 3) == paper
+    opened = "document.querySelectorAll('details').forEach(one => { one.open = true; });"
+    left, height = browser.js(
+        opened + "const links = document.querySelector('nav').getBoundingClientRect();"
+        "scrollTo(0, scrollY + document.querySelector('.origin summary').getBoundingClientRect().top - 10);"
+        "return [links.left, document.querySelector('nav').getBoundingClientRect().height]"
+    )
+    assert browser.pixels(left - 6, 1, 6, height - 2) == paper
+
+
 def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
@@ -99,6 +123,8 @@ def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
     )
     assert 0 <= place[0] < place[1] <= 400 and 0 <= place[2] < place[3] <= 900
     browser.picture("winner-400", whole=False)
+    name = "return document.querySelector('#table-glance tbody .name').getBoundingClientRect().width"
+    assert 7.5 * 16 <= browser.js(name) <= 9 * 16 + 20
     cue = "return document.querySelector('#table-glance').closest('.framed').querySelector('.cue').textContent"
     assert re.fullmatch(r"\d+ more columns to the right: scroll the table", browser.js(cue))
     left = "return document.querySelector('#table-glance tbody .name').getBoundingClientRect().left"
