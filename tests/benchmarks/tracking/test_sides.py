@@ -176,14 +176,14 @@ def test_entries_pair_by_system_and_setting(tmp_path: Path) -> None:
     pairs, refused = match(a, b)
     assert [pair.name for pair in pairs] == ["gpt2 sample", "mdlm fast"]
     assert refused == (
-        f"gpt2 greedy (detox on world) stands only in {a.text}.",
-        f"sedd x (detox on world) stands only in {b.text}.",
+        f"GPT-2 (greedy, 8 steps) of detox on world stands only in {a.text}.",
+        f"SEDD (x, 8 steps) of detox on world stands only in {b.text}.",
     )
-    said = (*refused, "Another reason.", f"gpt2 nucleus (detox on world) stands only in {a.text}.")
+    said = (*refused, "Another reason.", f"GPT-2 (nucleus) of detox on world stands only in {a.text}.")
     assert summed_up(said) == (
         "Another reason.",
-        f"Only {a.text} has gpt2 greedy (detox on world), gpt2 nucleus (detox on world).",
-        f"Only {b.text} has sedd x (detox on world).",
+        f"Only {a.text} has GPT-2 (greedy, 8 steps) of detox on world, GPT-2 (nucleus) of detox on world.",
+        f"Only {b.text} has SEDD (x, 8 steps) of detox on world.",
     )
 
 
