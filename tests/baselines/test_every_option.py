@@ -51,7 +51,7 @@ CASES = [
         slice(part, None, parts),
         id=f"{name}-{task}-{part}",
         marks=[pytest.mark.slow] * (parts > 1 and task == "story"),  # most keys are read where there is a source too
-    )  # fmt: skip
+    )
     for name in TRAINED
     for task in LIMITS
     for parts in [3 if name in TWO_STAGES else 1]

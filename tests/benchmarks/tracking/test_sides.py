@@ -211,6 +211,16 @@ def test_of_several_configurations_those_pair_that_differ_least(tmp_path: Path) 
     assert pairs == () and "2 in" in refused[0] and "cannot be told" in refused[0]
 
 
+def test_an_option_that_is_left_off_is_as_one_that_older_records_have_not(tmp_path: Path) -> None:
+    def of(name: str, recipe: dict[str, Any]) -> Side:
+        return read_side(str(run(tmp_path / name, cell={"recipe": recipe})))
+
+    old, off, on = of("old", {"width": 64}), of("off", {"width": 64, "gate": None}), of("on", {"width": 64, "gate": 2})
+    assert [pair.differs for pair in match(old, off)[0]] == [()]
+    for other in (old, off):
+        assert [pair.differs for pair in match(other, on)[0]] == [("recipe.gate “not set” against “2”",)]
+
+
 def test_documents_that_no_record_names_are_compared_with_none(tmp_path: Path) -> None:
     side = read_side(str(run(tmp_path / "run")))
     [cell] = side.cells
