@@ -24,7 +24,8 @@ class HaloedText(Text):
     """
 
     def draw(self, renderer: RendererBase) -> None:
-        if not isinstance(self.get_figure(root=True).canvas, FigureCanvasSVG):
+        figure = self.get_figure(root=True)
+        if figure is None or not isinstance(figure.canvas, FigureCanvasSVG):
             self.set_path_effects([Stroke(linewidth=WIDTH, foreground=PAPER, joinstyle="round")])
             super().draw(renderer)
             self.set_path_effects([])

@@ -230,7 +230,7 @@ def write(folder: Path) -> dict[str, Path]:
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
     picture, narrow = figure.draw(speed), figure.draw(speed, COLUMN)
-    drawn = picture and narrow and html.PageFigure.of(picture.name, picture, narrow)
+    drawn = html.PageFigure.of(picture.name, picture, narrow) if picture and narrow else None
     if picture is not None:
         save(folder / "speed.svg", picture.svg)
         save(folder / "speed.pdf", picture.pdf)
