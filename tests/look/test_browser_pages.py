@@ -104,11 +104,10 @@ def test_nothing_is_drawn_beside_a_table_that_fits_or_beside_the_links(
         "return [box.right, box.top, head.top]"
     )
     assert browser.pixels(right - 20, top + 1, 24, bottom - top - 3) == paper
-    opened = "document.querySelectorAll('details').forEach(one => { one.open = true; });"
+    browser.js("location.hash = document.querySelector('.behind').id")  # which has an outline around it
     left, height = browser.js(
-        opened + "const links = document.querySelector('nav').getBoundingClientRect();"
-        "scrollTo(0, scrollY + document.querySelector('.origin summary').getBoundingClientRect().top - 10);"
-        "return [links.left, document.querySelector('nav').getBoundingClientRect().height]"
+        "scrollTo(0, scrollY + document.querySelector(':target').getBoundingClientRect().top + 90);"
+        "const links = document.querySelector('nav').getBoundingClientRect(); return [links.left, links.height]"
     )
     assert browser.pixels(left - 6, 1, 6, height - 2) == paper
 
