@@ -1,11 +1,13 @@
 """Show a cell: its configuration, scores, timing, and first samples with their sources and references.
 
-Names a cell by the beginning of its id or by its system; without one, lists the cells of the run.
+Names a cell by the beginning of its id or by its system; without one, lists the cells of the run. --out may name
+published records too: an archive, the folder with it, or the folder that a run of several in it would have.
 
 examples:
   python -m benchmarks show --task detox
   python -m benchmarks show cosmos --task detox --limit 10
   python -m benchmarks show 3fa9c1 --out runs/quick
+  python -m benchmarks show gpt2 --out reports/published/2026-11-28-h200/detox-480s
 """
 
 from __future__ import annotations
@@ -37,27 +39,29 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning.plan import default_folder
     from benchmarks.records import store
+    from benchmarks.records.archive import found_run
 
     choices = choices_of(arguments)
-    folder = default_folder(choices)
-    records = store.read_run(folder)
-    if arguments.cell is None:
-        for record in records:
-            say(_line(record))
-        return 0
-    for record in _find(records, arguments.cell, folder):
-        _show(record, folder, choices.limit or _SAMPLES)
+    run = found_run(default_folder(choices))
+    with run.named():
+        records = store.read_run(run.folder)
+        if arguments.cell is None:
+            for record in records:
+                say(_line(record))
+            return 0
+        for record in _find(records, arguments.cell, run.name):
+            _show(record, run.folder, choices.limit or _SAMPLES)
     return 0
 
 
-def _find(records: Sequence[Record], asked: str, folder: Path) -> list[Record]:
+def _find(records: Sequence[Record], asked: str, run: str) -> list[Record]:
     by_system = [record for record in records if record.header.cell.system == asked]
     by_id = [record for record in records if record.header.cell.id.startswith(asked)]
     if not by_system and len(by_id) > 1:
         raise UserError(f"{len(by_id)} cells begin with '{asked}'; give more of the id.")
     if not by_system and not by_id:
         names = [name for record in records for name in (record.header.cell.system, record.header.cell.id)]
-        raise unknown(f"cell of {folder}", asked, set(names))
+        raise unknown(f"cell of {run}", asked, set(names))
     return by_system or by_id
 
 

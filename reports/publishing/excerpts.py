@@ -94,7 +94,8 @@ def build(name: str, excerpt: Excerpt, published: Path) -> Table | None:
 
 def _of_run(name: str, excerpt: Excerpt, place: Path) -> Table:
     (found,) = found_runs(place)
-    run = read_run(found.folder)
+    with found.named():
+        run = read_run(found.folder)
     task = provenance.task_of(run)
     (panel,) = panels(run.records, task.get("headline") or (), provenance.floors_of(run))
     asked = {_key(entry): entry for entry in panel.entries}

@@ -38,7 +38,10 @@ class PublishedRecords:
 
 def published(folder: Path) -> tuple[PublishedRecords, ...]:
     """Everything below a folder, the latest last. Errors as of the records."""
-    found = [_of_run(folder, Path(each.name), read_run(each.folder)) for each in found_runs(folder)]
+    found = []
+    for each in found_runs(folder):
+        with each.named():
+            found.append(_of_run(folder, Path(each.name), read_run(each.folder)))
     found += [_of_speed(folder, path.parent) for path in sorted(folder.rglob(FILE))]
     return tuple(sorted(found, key=lambda each: (each.made, each.place)))
 

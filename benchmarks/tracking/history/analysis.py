@@ -50,7 +50,7 @@ def read(
     tables.load_micro(base, files)
     if files.links:
         notes.append(f"{files.links} symbolic links were not followed.")
-    return files, abouts, [files.named(note) for note in notes]
+    return files, abouts, [files.told(note) for note in notes]
 
 
 def history(
