@@ -84,9 +84,10 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
             "intervals below holds within a track for scores."
         )
     lines.append(
-        "Speed"
-        + (f" and {listed(untested)} (which have no score per text)" if untested else "")
-        + " are bold only where the best interval overlaps no other, and carry no other mark."
+        f"Speed and {listed(untested)} (which have no score per text) are bold only where the best interval overlaps "
+        "no other, and carry no other mark."
+        if untested
+        else "Speed is bold only where the best interval overlaps no other, and carries no other mark."
     )
     lines += _imported(panel)
     if panel.trained:
