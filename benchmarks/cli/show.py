@@ -77,7 +77,7 @@ def _line(record: Record) -> str:
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
     from benchmarks.records import run_texts
-    from benchmarks.records.validity import not_valid, validity
+    from benchmarks.records.validity import not_known, not_valid, validity
 
     header = record.header
     cell = header.cell
@@ -99,7 +99,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
         say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
     for quantity in header.verdict.get("quantities", ()):
         found = validity(header, quantity)
-        say(f"{quantity}: {'valid' if found.valid else not_valid(found.reasons)}")
+        beside = f"; {not_known(found.unknown)}" if found.unknown else ""
+        say(f"{quantity}: {'valid' if found.valid else not_valid(found.reasons)}{beside}")
     for call in header.verdict.get("stalled", ()):
         say(f"{call['kind']} {call['index']} stood still and does not count: {call['reason']}")
     if header.verdict and "quantities" not in header.verdict:

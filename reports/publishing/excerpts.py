@@ -118,9 +118,11 @@ def _of_speeds(panel: Panel, wanted: str) -> dict[str, TableCell]:
     if wanted == "calls":
         made = calls_cells(panel)
     elif wanted == "latency":
-        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.latency, lambda entry: entry.latency_doubts)
+        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.latency, lambda entry: entry.latency_validity)
     else:
-        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.throughput, lambda entry: entry.throughput_doubts)
+        made = speed_cells(
+            panel, SPEEDS[wanted], lambda entry: entry.throughput, lambda entry: entry.throughput_validity
+        )
     return {key: replace(cell, mark="", notes=()) for key, cell in made.items()}
 
 
