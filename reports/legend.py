@@ -246,8 +246,8 @@ def _rounding(panel: Panel) -> tuple[str, ...]:
         return ()
     alone, equal = (sum(verdict[key] for verdict in verdicts) for key in ("singles", "singles_equal"))
     return (
-        f"In bfloat16 rounding depends on how many texts are made at once: of {alone} texts made alone, to time them, "
-        f"{equal} are those that are scored.",
+        f"In bfloat16 rounding depends on how many texts are made at once: of {counted(alone, 'text')} made alone, to "
+        f"time them, {equal} are those that are scored.",
     )
 
 

@@ -314,7 +314,7 @@ def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     if quantity.reason:
         notes.append(quantity.reason)
     if quantity.value is not None and quantity.n < score.total:
-        notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
+        notes.append(f"{column.title}: over {quantity.n:,} of {counted(score.total, 'text')}")
     return tuple(notes)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.counting import counted
 from cosmos.io.terminal import say
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def _line(record: Record) -> str:
     cell, header = record.header.cell, record.header
     return (
         f"{cell.id}  {cell.system:12}{cell.preset:8}{cell.setting:18}seed {cell.seed:<4}{header.status:9}"
-        f"{len(record.samples)} {'text' if len(record.samples) == 1 else 'texts'}"
-        + (f"  {header.reason}" if header.reason else "")
+        f"{counted(len(record.samples), 'text')}" + (f"  {header.reason}" if header.reason else "")
     )
 
 
@@ -94,7 +94,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
     if header.training is not None:
         training = header.training
         loss = "" if training.validation_loss is None else f", validation loss {training.validation_loss:.4f}"
-        say(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
+        steps = counted(training.steps, "step")
+        say(f"\ntraining: {steps}, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
     for name, network in header.networks.items():
         say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
     for quantity in header.verdict.get("quantities", ()):
@@ -120,7 +121,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
         say("\nthe test documents are not in this run, so texts are shown without sources and references")
     for sample in samples:
         document = documents.get(sample.id)
-        say(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
+        tokens = counted(sample.tokens, "token")
+        say(f"\n{sample.id}  {tokens}{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
         for kind, text in (
             ("source", document.source if document else None),
             ("text", sample.text),

@@ -18,6 +18,7 @@ from benchmarks.records.archive import FoundRun, found_runs
 from benchmarks.records.machine_class import machine_class
 from benchmarks.records.schema import Header, Record
 from benchmarks.tracking.schema import ComparedSide
+from cosmos.io.counting import agreeing, counted
 
 BELOW = "runs"  # where the runs of a commit are looked for
 _HASH = re.compile(r"[0-9a-f]{7,40}")
@@ -92,7 +93,8 @@ def read_side(text: str, below: Path = Path(BELOW), *, none_done: bool = False) 
         cells, undone, notes = _of_commit(text, below)
     kept = _latest(cells)
     older = len(cells) - len(kept)
-    said = (f"{older} older records of the same cells are left out.",) if older else ()
+    records, are = counted(older, "older record"), agreeing(older, "is", "are")
+    said = (f"{records} of the same cells {are} left out.",) if older else ()
     return _some(Side(text, kept, notes=(*notes, *said), undone=undone), none_done)
 
 
@@ -114,8 +116,13 @@ def _done(runs: Iterable[FoundRun], text: str) -> _Read:
             cells += [StoredCell(run, record) for record in store.read_run(run.folder)]
     done = [cell for cell in cells if cell.header.status == "done"]
     undone = tuple(cell.header for cell in cells if cell.header.status != "done")
-    notes = (f"{len(undone)} cells of {text} are not done, and are left out.",) if undone else ()
+    notes = (_left_out(len(undone), text),) if undone else ()
     return done, undone, notes
+
+
+def _left_out(undone: int, text: str) -> str:
+    are = agreeing(undone, "is", "are")
+    return f"{counted(undone, 'cell')} of {text} {are} not done, and {are} left out."
 
 
 def _of_commit(text: str, below: Path) -> _Read:
@@ -145,9 +152,11 @@ def _of_commit(text: str, below: Path) -> _Read:
     notes = []
     undone = tuple(header for _, header in ours if header.status != "done")
     if undone:
-        notes.append(f"{len(undone)} cells of {text} are not done, and are left out.")
+        notes.append(_left_out(len(undone), text))
     if clean and len(clean) < len(done):
-        notes.append(f"{len(done) - len(clean)} cells of {text} with uncommitted changes are left out.")
+        dirty = len(done) - len(clean)
+        are = agreeing(dirty, "is", "are")
+        notes.append(f"{counted(dirty, 'cell')} of {text} with uncommitted changes {are} left out.")
     elif done and not clean:
         notes.append(f"All cells of {text} were made with uncommitted changes, which its hash does not tell of.")
     return read, undone, tuple(notes)

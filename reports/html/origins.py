@@ -86,7 +86,8 @@ def _configuration(entry: Entry) -> tuple[Fact, ...]:
     values = ", ".join(f"{name} {value}" for name, value in leaves("", cell.setting_values))
     trainings = [r.header.training for r in entry.records if r.header.training is not None and r.header.training.steps]
     trained = tuple(
-        f"{training.steps:,} steps in {significant(training.seconds)} s, {significant(training.flops / 1e12)} TFLOP"
+        f"{counted(training.steps, 'step')} in {significant(training.seconds)} s, "
+        f"{significant(training.flops / 1e12)} TFLOP"
         + ("" if training.validation_loss is None else f", validation loss {significant(training.validation_loss)}")
         for training in trainings
     )
@@ -110,7 +111,7 @@ def _scores(panel: Panel, entry: Entry) -> tuple[Judged, ...]:
             continue
         quantity = score.quantity
         text, interval = written(quantity.value, quantity.low, quantity.high)
-        over = quantity.reason or "" if quantity.value is None else f"{quantity.n:,} of {score.total:,} texts"
+        over = quantity.reason or "" if quantity.value is None else f"{quantity.n:,} of {counted(score.total, 'text')}"
         told.append(Judged(column.title, text, interval, over, str(column.signature), bool(score.per_text)))
     return tuple(told)
 

@@ -21,7 +21,7 @@ from benchmarks.speed.schema import FILE, read_records
 from cosmos.io.typed_json import read_as
 from reports import provenance
 from reports.markdown import table as as_markdown
-from reports.numbers import NOTHING, column_decimals, fixed
+from reports.numbers import NOTHING, column_decimals, counted, fixed
 from reports.panels import Entry, Panel, panels
 from reports.significance import ColumnMarks
 from reports.speed.bars import per_second, quantile
@@ -134,7 +134,7 @@ def _of_speed(name: str, excerpt: Excerpt, place: Path) -> Table:
     rows = _known("row", excerpt.rows, asked)
     for size in excerpt.batches:
         here = [by_place[row, size] for row in rows]
-        texts = "1 text" if size == 1 else f"{size} texts"
+        texts = counted(size, "text")
         columns += [Column(texts, "ms", "lower"), Column(f"{texts} at once", "texts/s", "higher")][: 1 + (size > 1)]
         cells += [_column([1e3 * quantile(r.seconds, 0.5) for r in here])]
         cells += [_column([per_second(r, size) for r in here])] if size > 1 else []

@@ -90,6 +90,7 @@ def test_a_share_too_small_is_refused_before_anything_is_trained(
         fit(make(name, encoder_folder, **TWO_STAGES | {"grid_share": share}), tmp_path, budget)
 
 
+@pytest.mark.slow
 @each
 def test_a_share_that_pays_for_one_text_is_enough(name: str, encoder_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="set it to 0") as raised:
