@@ -94,7 +94,7 @@ def test_the_examples_work_from_outside(call: Callable[[list[str]], str], tmp_pa
 
     first, second, third = COMMANDS
     table = call([*first, *QUICK])
-    assert all(name in table for name in ("one_shot", "gpt2", "lead", "reference"))
+    assert all(title in table for title in ("one shot", "GPT-2", "First sentence of the", "Reference"))
     records = store.read_run(tmp_path / "runs" / "headline-table-nano")
     systems = [record.header.cell.system for record in records]
     assert sorted(set(systems)) == ["gpt2", "lead", "one_shot", "reference"]

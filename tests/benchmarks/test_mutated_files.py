@@ -99,7 +99,7 @@ def test_files_of_a_run_are_read_or_refused(run: Path, command: Command) -> None
 
     def report() -> None:
         made = build(run, run / "report")
-        markdown.write(made, "")
+        markdown.write(made, {})
         latex.write(made, "")
 
     def show() -> None:

@@ -111,7 +111,7 @@ def test_a_report_is_made(run: Path, tmp_path: Path) -> None:
     for cell in store.read_plan(run)["cells"]:
         assert cell in text
     assert "mdlm" in text and "exact_j" in text
-    assert "reference" in reports.terminal(run, 100)
+    assert "Reference" in reports.terminal(run, 100)
     assert bytes_of(run) == before
 
 
@@ -141,7 +141,7 @@ def test_records_of_speed_load_and_make_a_report(number: int, tmp_path: Path) ->
     assert [list(record.seconds) for record in speed.measured] == [row["seconds"] for row in rows[1:]]
     assert {record.method for record in speed.measured} == {"mdlm"}
     shutil.copytree(folder, tmp_path / "speed")
-    assert "confidence-2" in write(tmp_path / "speed")["markdown"].read_text()
+    assert "MDLM, by confidence, 2 steps" in write(tmp_path / "speed")["markdown"].read_text()
     assert (tmp_path / "speed" / "speed.jsonl").read_bytes() == (folder / "speed.jsonl").read_bytes()
 
 

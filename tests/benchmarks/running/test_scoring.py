@@ -197,6 +197,8 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
         "cosmos.io.errors",
         "cosmos.io.files",
         "cosmos.io.interrupts",
+        "cosmos.io.launched",
+        "cosmos.io.locks",
         "cosmos.io.parquet",
         "cosmos.io.seals",
         "cosmos.io.terminal",

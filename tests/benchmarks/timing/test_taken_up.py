@@ -117,7 +117,7 @@ def test_a_machine_that_stands_still_again_and_again_is_not_waited_for(machine: 
     system = StandsStill(machine, lambda number: number % 3 == 0)
     said = to_its_end(begun(system, tmp_path / "cell", SIZE))
     assert said["quantities"][LATENCY]["reasons"][0].startswith("stalls: ")
-    assert system.singles < 20
+    assert system.singles < 24  # of which one begins each turn and does not count
 
 
 def test_load_beside_batches_that_are_kept_is_not_forgotten(machine: Machine, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_micro_and_macro_speed_stand_in_one_figure(written: dict, tmp_path: Path
     assert macro.line.device == micro.line.device and macro.line.machine != micro.line.machine
     assert [point.place for point in macro.points] == [point.place for point in micro.points] == [0, 1, 2]
     picture = figure.of_speed(history)
-    assert picture is not None and "test_small.py::test_sum[10]" in picture.svg and "gpt2 greedy" in picture.svg
+    assert picture is not None and "test_small.py::test_sum[10]" in picture.svg and "GPT-2 (greedy" in picture.svg
     assert any("class of their own" in note for note in history.notes)
 
 

@@ -176,14 +176,14 @@ def test_entries_pair_by_system_and_setting(tmp_path: Path) -> None:
     pairs, refused = match(a, b)
     assert [pair.name for pair in pairs] == ["gpt2 sample", "mdlm fast"]
     assert refused == (
-        f"gpt2 greedy (detox on world) stands only in {a.text}.",
-        f"sedd x (detox on world) stands only in {b.text}.",
+        f"GPT-2 (greedy, 8 steps) of detox on world stands only in {a.text}.",
+        f"SEDD (x, 8 steps) of detox on world stands only in {b.text}.",
     )
-    said = (*refused, "Another reason.", f"gpt2 nucleus (detox on world) stands only in {a.text}.")
+    said = (*refused, "Another reason.", f"GPT-2 (nucleus) of detox on world stands only in {a.text}.")
     assert summed_up(said) == (
         "Another reason.",
-        f"Only {a.text} has gpt2 greedy (detox on world), gpt2 nucleus (detox on world).",
-        f"Only {b.text} has sedd x (detox on world).",
+        f"Only {a.text} has GPT-2 (greedy, 8 steps) of detox on world, GPT-2 (nucleus) of detox on world.",
+        f"Only {b.text} has SEDD (x, 8 steps) of detox on world.",
     )
 
 
@@ -209,6 +209,16 @@ def test_of_several_configurations_those_pair_that_differ_least(tmp_path: Path) 
     assert [pair.differs for pair in pairs] == [(), ()] and refused == ()
     pairs, refused = match(sized(tmp_path / "c", 64), sized(tmp_path / "d", 96, 128))
     assert pairs == () and "2 in" in refused[0] and "cannot be told" in refused[0]
+
+
+def test_an_option_that_is_left_off_is_as_one_that_older_records_have_not(tmp_path: Path) -> None:
+    def of(name: str, recipe: dict[str, Any]) -> Side:
+        return read_side(str(run(tmp_path / name, cell={"recipe": recipe})))
+
+    old, off, on = of("old", {"width": 64}), of("off", {"width": 64, "gate": None}), of("on", {"width": 64, "gate": 2})
+    assert [pair.differs for pair in match(old, off)[0]] == [()]
+    for other in (old, off):
+        assert [pair.differs for pair in match(other, on)[0]] == [("recipe.gate “not set” against “2”",)]
 
 
 def test_documents_that_no_record_names_are_compared_with_none(tmp_path: Path) -> None:
