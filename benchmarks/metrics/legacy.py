@@ -111,7 +111,8 @@ def mauve_at_once(batch: MetricInput, most: int) -> Measured:
     """MAUVE of one clustering of texts cut at `most` tokens, features without a start token."""
     texts, references = filled_pairs(batch)
     if len(texts) < 20:
-        raise Absent(f"too few: {counted(len(texts), 'pair')} without an empty text; two clusters need 20")
+        pairs = counted(len(texts), "pair")
+        raise Absent(f"too few: {pairs} without an empty text, and 20 are needed for two clusters")
     p, q = (_features(batch, side, most) for side in (texts, references))
     options: dict[str, object] = {"seed": MAUVE_SEED, "start": False, "texts": len(texts)}
     if most != TOKENS:
