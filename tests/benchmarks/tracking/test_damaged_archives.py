@@ -112,6 +112,15 @@ def other_documents(run: Path) -> None:
         path.write_text("changed")
 
 
+def test_a_report_of_an_archive_is_made_by_publishing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = published(tmp_path / "published", whole)
+    assert main(["report", "--out", str(place)]) == 2
+    assert capsys.readouterr().err.startswith(f"{place} holds published records, whose report `python -m reports")
+    torn_place = published(tmp_path / "other" / "torn", torn("plan.json"))
+    assert main(["show", "--out", str(torn_place / RECORDS)]) == 2
+    assert capsys.readouterr().err.startswith(f"{torn_place / RECORDS}/plan.json")
+
+
 def test_only_sentences_on_its_files_are_changed() -> None:
     packed = Unpacked(Path("a/records.tar.xz"), Path("/cache/records/12"))
     assert packed.named("Nothing; delete it.") == "Nothing; delete it."
