@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from reports.content import Report
     from reports.latex.layouts import Layout
     from reports.paper.choice import TableChoice
+    from reports.provenance import PackedAt
 
 __all__ = ["check_form", "publish", "terminal", "write", "write_table"]
 
@@ -35,6 +36,7 @@ def write(
     layout: str = "paper",
     label_prefix: str | None = None,
     size: str | None = None,
+    packed: PackedAt | None = None,
 ) -> dict[str, Path]:
     """Write the report of a run; the same records give the same bytes.
 
@@ -46,6 +48,7 @@ def write(
         size: of the figures: column, page or slide, each then as SVG, PDF and PNG; if None that of a page, as SVG, and
             as PDF what `report.tex` places. The HTML page holds each as wide as a page and as a column, and shows what
             is for its width.
+        packed: where readers find the records, if not in `run_folder`.
 
     Returns:
         The paths of "markdown", "latex", "html" and "figure"; of the other figures that the records have something for,
@@ -62,7 +65,7 @@ def write(
 
     chosen, prefix = layout_named(layout), checked_prefix(label_prefix)
     folder = run_folder / "report" if out is None else out
-    return _write(build(run_folder, folder), folder, chosen, prefix, size)
+    return _write(build(run_folder, folder, packed), folder, chosen, prefix, size)
 
 
 def write_table(

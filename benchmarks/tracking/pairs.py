@@ -189,8 +189,8 @@ def _tokenizer(header: Header) -> str:
 
 def differences(a: Header, b: Header) -> tuple[str, ...]:
     """In what two entries differ that may be compared, such as "recipe.width “64” against “128”"; of two systems their
-    recipes and settings are left out, which have little in common. A key that is None is as if it were not there: records
-    that are older than an option differ in nothing from those that leave it off."""
+    recipes and settings are left out, which have little in common. A key that is None is as if it were not there:
+    records that are older than an option differ in nothing from those that leave it off."""
     told: list[tuple[str, object, object]] = [
         (name, getattr(a.cell, name), getattr(b.cell, name)) for name in ("system", "setting", *_TOLD)
     ]

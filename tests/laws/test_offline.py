@@ -53,13 +53,13 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "systems",
-    [pytest.param("gpt2,copy,reference", id="one"), pytest.param("", id="all", marks=pytest.mark.slow)],
+    [pytest.param("mdlm,copy,reference", id="one"), pytest.param("", id="all", marks=pytest.mark.slow)],
 )
 def test_a_default_run_touches_no_network(systems: str, tmp_path: Path) -> None:
     """As a newcomer starts it, from documents to the report; only smaller. All contestants take a minute."""
     sizes = ("data.train=60", "data.validation=8", "data.test=6", "budget=2steps")
     small = ("--steps", "2", *(word for size in sizes for word in ("--set", size)))
-    asked = ("--system", systems, "--setting", "gpt2:greedy") if systems else ()
+    asked = ("--system", systems, "--setting", "mdlm:confidence-24") if systems else ()
     done = blocked(tmp_path, "run", "--task", "detox", *asked, *small, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert "NETWORK TOUCHED" not in done.stderr

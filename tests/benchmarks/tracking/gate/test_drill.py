@@ -122,6 +122,7 @@ def test_another_evaluator_cannot_be_judged(drilled: Repository) -> None:
     assert "judged unlike, version “1” against “2”" in done.stdout
 
 
+@pytest.mark.slow
 def test_other_documents_cannot_be_judged_and_other_training_documents_are_named(drilled: Repository) -> None:
     drilled.run("runs/tested", "--set", "data.test=299")
     done = drilled.gate("runs/tested", "--against", "runs/baseline", "--no-speed")
