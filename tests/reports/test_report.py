@@ -168,17 +168,6 @@ def test_speed_by_batch_size_is_a_table_where_it_was_timed(fake_run, tmp_path):
     assert all(row.cells[0].value for row in (first, second))
 
 
-def test_texts_that_were_not_scored_yet_have_a_report_without_scores(fake_run, tmp_path):
-    fake_run.add("gpt2", "greedy")
-    fake_run.add("mdlm", "steps-8")
-    fake_run.cells = [(header, samples, timings, []) for header, samples, timings, _ in fake_run.cells]
-    run = fake_run.write(tmp_path / "run")
-    assert [table.caption for table in content.build(run, tmp_path).tables] == ["Quality, speed and cost at a glance"]
-    written = reports.write(run)
-    assert "All scores" not in written["html"].read_text() + written["markdown"].read_text()
-    assert "gpt2" in reports.terminal(run)
-
-
 def test_scores_that_nobody_has_are_a_sentence_and_no_column(fake_run, tmp_path):
     fake_run.add("gpt2", "greedy")
     fake_run.add("mdlm", "steps-8")
