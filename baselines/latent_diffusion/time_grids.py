@@ -76,7 +76,10 @@ def price_of_text(
         UserError: there are no validation documents, or the share does not pay for looking at a single one.
     """
     if validation is None or len(validation.targets) == 0:
-        raise UserError("Time grids are chosen on validation documents; give some, or set grid_share=0.")
+        raise UserError(
+            "Time grids are chosen on validation documents, of which none are given or encoding_share pays for none; "
+            "give some, raise it, or set grid_share=0."
+        )
     if left.unit == "steps":
         return Cost()
     device = next(denoiser.parameters()).device

@@ -45,7 +45,9 @@ def test_the_first_stage_learns_from_passages_too(encoder_folder: Path, tmp_path
         fit(cosmos(encoder_folder), tmp_path, budget)
 
 
-@pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+@pytest.mark.parametrize(
+    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
+)
 def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
     name: str, encoder_folder: Path, tmp_path: Path
 ) -> None:

@@ -25,6 +25,9 @@ from tiny_systems import CORPUS, LIMITS, REQUESTS, SYSTEMS, TWO_STAGES, fit, mak
 FEW = Budget(16, "steps")
 LONGEST = 12
 SHARED = {"cosmos": "autoencoder", "tencdm": "decoder", "ld4lg": "decoder"}  # the key that names one
+default_of_one = pytest.mark.parametrize(
+    "name", ["ld4lg", *(pytest.param(name, marks=pytest.mark.slow) for name in SHARED if name != "ld4lg")]
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def shared(encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
     return train
 
 
-@pytest.mark.parametrize("name", list(SHARED))
+@default_of_one
 def test_a_task_begins_from_it_and_pays_for_the_rest(
     name: str, shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
 ) -> None:
@@ -142,7 +145,7 @@ def test_keys_of_its_training_have_no_effect(shared: Callable[[str], Path], enco
         assert f"{first}_training" not in make(name, encoder_folder).ignored_keys()
 
 
-@pytest.mark.parametrize("name", list(SHARED))
+@default_of_one
 def test_keys_that_its_decoder_is_adapted_by_have_one(
     name: str, shared: Callable[[str], Path], encoder_folder: Path, tmp_path: Path
 ) -> None:
@@ -222,7 +225,7 @@ def stop(*_: Any) -> None:
     raise StoppedError
 
 
-@pytest.mark.parametrize("name", list(SHARED))
+@default_of_one
 def test_what_began_from_one_first_stage_does_not_end_with_another(
     name: str,
     shared: Callable[[str], Path],

@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_systems import FEW_LATENT_STEPS, REQUESTS, ROUNDS, STUDENTS, SYSTEMS, Trained, count_calls, fit, make
 
 Train = Callable[[str], Trained]
-each = pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+each = pytest.mark.parametrize(
+    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
+)
 
 
 @each

@@ -37,7 +37,9 @@ from tiny_systems import (
 )
 
 Train = Callable[[str], Trained]
-each = pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+each = pytest.mark.parametrize(
+    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
+)
 
 
 @each

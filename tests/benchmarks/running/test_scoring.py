@@ -195,6 +195,7 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
         "cosmos",
         "cosmos.io",
         "cosmos.io.errors",
+        "cosmos.io.counting",
         "cosmos.io.files",
         "cosmos.io.interrupts",
         "cosmos.io.launched",

@@ -73,6 +73,7 @@ def test_a_training_that_was_killed_goes_on_with_the_same_curve(
     assert found["timings/greedy/latency_ms"] == [(100, 3.5)]
 
 
+@pytest.mark.slow
 def test_the_process_that_tells_may_be_killed_too(
     tracker: str, curves: Callable[[Path], Curves], training: Trackable, tmp_path: Path
 ) -> None:

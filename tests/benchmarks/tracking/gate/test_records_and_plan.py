@@ -51,6 +51,7 @@ def test_what_is_slower_by_the_records_is_timed_again_before_it_counts(slower: R
     assert all("does not have the commit 0000000000; fetch it" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_what_is_slower_by_the_records_alone_does_not_count(slower: Repository) -> None:
     """As of a run that was made while something else kept the machine busy: its code is as fast as the baseline's."""
     slower.git("revert", "--no-edit", "HEAD")
