@@ -263,6 +263,7 @@ def report(
             layout, size, table, column or row.
     """
     import reports
+    from benchmarks.records.archive import found_run
     from benchmarks.records.store import read_headers
     from reports.paper.choice import made_choice
 
@@ -271,6 +272,11 @@ def report(
     if choice and size is not None:
         raise UserError("A size is of figures and one table has none; leave out the size, or what chooses the table.")
     folder = Path(place)
+    if found_run(folder).origin is not None:
+        raise UserError(
+            f"{folder} holds published records, whose report `python -m reports.publishing` writes; unpack their "
+            "archive into another folder to make one there."
+        )
     read_headers(folder)  # says what is wrong before pandas is loaded
     if choice:
         return RunResult(folder, report=reports.write_table(folder, choice, layout=layout, label_prefix=label_prefix))

@@ -7,7 +7,7 @@ import textwrap
 
 from reports.content import Section
 from reports.legend import scores_covered
-from reports.numbers import MINUS, NOTHING
+from reports.numbers import MINUS, NOTHING, counted
 from reports.table import Column, Table, TableCell
 from reports.tables import QUALITY
 
@@ -64,7 +64,9 @@ def _panel(section: Section, line_width: int) -> str:
         foot.append(f"{NOTHING}: no number; the report says why.")
     foot += section.curves_said
     if section.missing:
-        foot.append(f"{len(section.missing)} cells without a result: {', '.join(m.name for m in section.missing)}.")
+        foot.append(
+            f"{counted(len(section.missing), 'cell')} without a result: {', '.join(m.name for m in section.missing)}."
+        )
     if any(cell.doubtful for block in glance.blocks for row in block.rows for cell in row.cells):
         foot.append("?: the timing is not valid; the report says why.")
     return "\n".join([*lines, *(line for text in foot for line in textwrap.wrap(text, line_width))])

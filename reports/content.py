@@ -55,9 +55,9 @@ class Section:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All its tables, in order."""
+        """All its tables, in order; that of scores where something was scored."""
         more = (self.sizes, self.curves, self.batches, self.speed, self.costs, self.scores, self.seeds, self.tokenizer)
-        return (self.glance, *(table for table in more if table is not None))
+        return (self.glance, *(table for table in more if table is not None and table.columns))
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,11 @@ class Report:
         return tuple(table for section in self.sections for table in section.tables)
 
 
-def build(run_folder: Path, out: Path) -> Report:
+def build(run_folder: Path, out: Path, packed: provenance.PackedAt | None = None) -> Report:
     """The report of a run; links are relative to `out`.
+
+    Args:
+        packed: where readers find the records, if not in the run's folder.
 
     Raises:
         UserError: the folder holds no run, or not one of its cells is done.
@@ -100,7 +103,7 @@ def build(run_folder: Path, out: Path) -> Report:
         _lead(run, sections_of),
         sections,
         provenance.facts(run, sections_of),
-        provenance.sources(run, sections_of, out),
+        provenance.sources(run, sections_of, out, packed),
         str(task.get("note") or ""),
         provenance.label(run),
     )

@@ -84,9 +84,10 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
             "intervals below holds within a track for scores."
         )
     lines.append(
-        "Speed"
-        + (f" and {listed(untested)} (which have no score per text)" if untested else "")
-        + " are bold only where the best interval overlaps no other, and carry no other mark."
+        f"Speed and {listed(untested)} (which have no score per text) are bold only where the best interval overlaps "
+        "no other, and carry no other mark."
+        if untested
+        else "Speed is bold only where the best interval overlaps no other, and carries no other mark."
     )
     lines += _imported(panel)
     if panel.trained:
@@ -245,8 +246,8 @@ def _rounding(panel: Panel) -> tuple[str, ...]:
         return ()
     alone, equal = (sum(verdict[key] for verdict in verdicts) for key in ("singles", "singles_equal"))
     return (
-        f"In bfloat16 rounding depends on how many texts are made at once: of {alone} texts made alone, to time them, "
-        f"{equal} are those that are scored.",
+        f"In bfloat16 rounding depends on how many texts are made at once: of {counted(alone, 'text')} made alone, to "
+        f"time them, {equal} are those that are scored.",
     )
 
 

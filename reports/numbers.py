@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+from cosmos.io.counting import counted as counted
+
 NOTHING = "–"  # what stands where there is no number
 MINUS = "−"
 
@@ -105,8 +107,3 @@ def listed(items: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     words = list(items)
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 text", "2 texts"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -16,6 +16,7 @@ import pandas as pd
 from baselines.titles import weights_name
 from benchmarks.records import dataframes, validity
 from benchmarks.records.schema import Cell, Record, to_json
+from benchmarks.records.validity import Validity
 from reports.columns import ScoreColumn, score_columns
 from reports.names import display_budget, display_setting, display_system, entry_name, short_names
 from reports.quantities import Quantity, latency, made_together, mean, throughput
@@ -62,40 +63,52 @@ class Entry:
         return self.records[0].header.cell
 
     @property
+    def latency_validity(self) -> Validity:
+        """Whether its latency may be believed, with what is to be said of it by seed, where there are several."""
+        return self._validity(lambda record: validity.LATENCY)
+
+    @property
+    def throughput_validity(self) -> Validity:
+        """The same of its throughput."""
+        return self._validity(lambda record: validity.throughput(record.header.batch_size))
+
+    @property
     def latency_doubts(self) -> tuple[str, ...]:
         """Why its latency is not valid; empty where it is."""
-        return self._doubts(lambda record: validity.LATENCY)
+        return self.latency_validity.reasons
 
     @property
     def throughput_doubts(self) -> tuple[str, ...]:
-        """The same of its throughput."""
-        return self._doubts(lambda record: validity.throughput(record.header.batch_size))
+        """Why its throughput is not valid; empty where it is."""
+        return self.throughput_validity.reasons
 
     @property
     def memory_doubts(self) -> tuple[str, ...]:
         """The same of its peak memory."""
-        return self._doubts(lambda record: validity.MEMORY)
+        return self._validity(lambda record: validity.MEMORY).reasons
 
     @property
     def energy_doubts(self) -> tuple[str, ...]:
         """The same of its energy."""
-        return self._doubts(lambda record: validity.ENERGY)
+        return self._validity(lambda record: validity.ENERGY).reasons
 
-    def doubts_at(self, size: int) -> tuple[str, ...]:
-        """The same of its speed with so many texts at once."""
+    def validity_at(self, size: int) -> Validity:
+        """Whether its speed with so many texts at once may be believed."""
         if size in self.sweep:
-            return self._doubts(lambda record: validity.throughput(size))
-        return self.latency_doubts if size == 1 else self.throughput_doubts
+            return self._validity(lambda record: validity.throughput(size))
+        return self.latency_validity if size == 1 else self.throughput_validity
 
-    def _doubts(self, quantity: Callable[[Record], str]) -> tuple[str, ...]:
-        """By seed, where there are several; empty where every seed's verdict is good."""
-        doubts = []
+    def _validity(self, quantity: Callable[[Record], str]) -> Validity:
+        """What is unknown is unknown of some seed at least."""
+        doubts, unknown = [], dict[str, None]()
         for record in self.records:
             found = validity.validity(record.header, quantity(record))
+            if record.timings:
+                unknown |= dict.fromkeys(found.unknown)
             if record.timings and not found.valid:
                 seed = f"seed {record.header.cell.seed}: " if len(self.records) > 1 else ""
                 doubts.append(seed + ", ".join(found.reasons))
-        return tuple(doubts)
+        return Validity(not doubts, tuple(doubts), tuple(unknown))
 
     @property
     def batch_size(self) -> int:

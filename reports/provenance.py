@@ -26,13 +26,30 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class PackedAt:
+    """Where the records of a run lie for readers of its report, once they are published.
+
+    Attributes:
+        run: what `show --out` takes for it.
+        archive: the file that holds it.
+    """
+
+    run: str
+    archive: Path
+
+
+@dataclass(frozen=True)
 class CellOrigin:
-    """Where the numbers of one cell are: its folder relative to the report, and the commands to show and remake it."""
+    """Where the numbers of one cell are, and the commands to show and remake it.
+
+    Attributes:
+        place: its folder, which ends in a slash, or the archive that holds it; relative to the report.
+    """
 
     id: str
     name: str
     seed: int
-    folder: str
+    place: str
     show: str
     command: str
 
@@ -90,15 +107,20 @@ def label(run: Run) -> str:
     return f"{re.sub(r'[^a-z0-9]+', '-', asked).strip('-')}-{made[:6]}"
 
 
-def sources(run: Run, panels: Sequence[Panel], out: Path) -> tuple[CellOrigin, ...]:
+def sources(run: Run, panels: Sequence[Panel], out: Path, packed: PackedAt | None = None) -> tuple[CellOrigin, ...]:
     """One line for each cell that has numbers, in the order of the tables."""
+
+    def place(cell_id: str) -> str:
+        path = run.folder / "cells" / cell_id if packed is None else packed.archive
+        return Path(os.path.relpath(path, out)).as_posix() + "/" * (packed is None)
+
     return tuple(
         CellOrigin(
             record.header.cell.id,
             entry.name,
             record.header.cell.seed,
-            Path(os.path.relpath(run.folder / "cells" / record.header.cell.id, out)).as_posix(),
-            _show(record.header),
+            place(record.header.cell.id),
+            _show(record.header, None if packed is None else packed.run),
             record.header.command,
         )
         for panel in panels
@@ -180,12 +202,12 @@ def _data(header: Header) -> str:
     return f"{header.cell.source} ({details})" if details else header.cell.source
 
 
-def _show(header: Header) -> str:
-    """The command that shows a cell: the run is found by the flags it was made with."""
+def _show(header: Header, published: str | None) -> str:
+    """The command that shows a cell: the run is found where it is published, or by the flags it was made with."""
     words = shlex.split(header.command)
     flags = {word: value for word, value in pairwise(words) if word in ("--task", "--source", "--preset", "--out")}
-    if "--out" in flags:
-        flags = {"--out": flags["--out"]}
+    if published or "--out" in flags:
+        flags = {"--out": published or flags["--out"]}
     return shlex.join(["python", "-m", "benchmarks", "show", header.cell.id, *chain.from_iterable(flags.items())])
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.records.schema import Score
-from benchmarks.records.validity import not_valid
+from benchmarks.records.validity import Validity
 from reports.columns import EntryScore, ScoreColumn
 from reports.legend import SPEED_COVERED, covered, first_stage_note, over, scores_covered
 from reports.names import display_metric, display_network
@@ -51,12 +51,12 @@ def at_a_glance(
         (
             Column("Latency of one text", "ms, median", "lower", "Speed", "latency"),
             lambda entry: entry.latency,
-            lambda entry: entry.latency_doubts,
+            lambda entry: entry.latency_validity,
         ),
         (
             Column("Throughput", "texts/s", "higher", "Speed", "throughput"),
             lambda entry: entry.throughput,
-            lambda entry: entry.throughput_doubts,
+            lambda entry: entry.throughput_validity,
         ),
     ):
         columns.append(column)
@@ -125,7 +125,7 @@ def by_batch(panel: Panel, suffix: str = "") -> Table | None:
     sizes = sorted({1, *sizes, *(entry.batch_size for entry in panel.trained if not entry.imported)})
     columns = tuple(Column(f"{size}", "texts/s", "higher", "Texts at once", f"throughput-{size}") for size in sizes)
     cells = [
-        speed_cells(panel, column, partial(speed_at, size=size), partial(Entry.doubts_at, size=size))
+        speed_cells(panel, column, partial(speed_at, size=size), partial(Entry.validity_at, size=size))
         for column, size in zip(columns, sizes, strict=True)
     ]
     table = Table(f"batches{suffix}", "Speed by number of texts made at once", columns, grouped(panel, cells))
@@ -314,16 +314,17 @@ def _score_notes(column: ScoreColumn, score: EntryScore) -> tuple[str, ...]:
     if quantity.reason:
         notes.append(quantity.reason)
     if quantity.value is not None and quantity.n < score.total:
-        notes.append(f"{column.title}: over {quantity.n:,} of {score.total:,} texts")
+        notes.append(f"{column.title}: over {quantity.n:,} of {counted(score.total, 'text')}")
     return tuple(notes)
 
 
 def speed_cells(
-    panel: Panel, column: Column, of: Callable[[Entry], Quantity], doubts: Callable[[Entry], Sequence[str]]
+    panel: Panel, column: Column, of: Callable[[Entry], Quantity], judged: Callable[[Entry], Validity]
 ) -> dict[str, TableCell]:
-    """The cells of a speed: one that is not valid is shown with the reason, and the others are ranked without it."""
-    doubtful = {entry.key: doubts(entry) for entry in panel.trained}
-    ranked = {entry.key: of(entry) for entry in panel.trained if not doubtful[entry.key]}
+    """The cells of a speed: one that is not valid is shown with the reason, and the others are ranked without it. What
+    its verdict could not look at is a note."""
+    told = {entry.key: judged(entry) for entry in panel.trained}
+    ranked = {entry.key: of(entry) for entry in panel.trained if told[entry.key].valid}
     marks: dict[str, Mark] = mark_disjoint(ranked, column.direction)
     places = column_decimals(_numbers(of(entry) for entry in panel.trained))
     out = {}
@@ -334,10 +335,10 @@ def speed_cells(
         quantity = of(entry)
         value, interval = written(quantity.value, quantity.low, quantity.high, places)
         notes = [quantity.reason] if quantity.reason else []
-        doubted = bool(doubtful[entry.key]) and quantity.value is not None
-        if doubted:
-            # Without the column's name: a reason that voids several speeds is one note of them all.
-            notes += [not_valid([reason]) for reason in doubtful[entry.key]]
+        doubted = not told[entry.key].valid and quantity.value is not None
+        if quantity.value is not None:
+            # Without the column's name: what is said of several speeds is one note of them all.
+            notes += told[entry.key].notes
         mark = marks.get(entry.key, "")
         ends = (quantity.low, quantity.high) if interval else (None, None)
         out[entry.key] = TableCell(quantity.value, value, interval, tuple(notes), mark, doubted, *ends)

@@ -5,28 +5,31 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
 import torch
+from torch import Tensor
 
 from baselines.contract import Budget, UserError
 from baselines.latent_diffusion.distillation import Clean
 from cosmos.config import RELEASE_END_NOISE, DiffusionConfig
+from cosmos.data.encoding import EncodedTexts
 from cosmos.diffusion.grids import MOST_CALLS, Products, fine_noises, joined, optimised_grids, products
 from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, noises_between, with_network
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io import seals
 from cosmos.io.files import make_folder, read_json, write_json
 from cosmos.io.typed_json import read_as
-from cosmos.models.denoiser import Denoiser
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.runtime.flops import measure_flops
 from cosmos.training.batches import Batch, hashed, row_seeds
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.distributed import first_process_first
+from cosmos.training.distributed import find_processes, first_process_first
 from cosmos.training.loop import TrainingStage
 
 FILE = "grids.json"
@@ -57,63 +60,114 @@ def check_calls(share: float, calls: int) -> None:
         raise UserError(f"Grids are chosen for {MOST_CALLS} calls at most, not for {calls}; use another setting.")
 
 
+def price_of_text(
+    denoiser: Denoiser, validation: EncodedTexts | None, diffusion: DiffusionConfig, left: Budget, share: float
+) -> Cost:
+    """What it costs to follow one text through a trajectory, whatever the weights are, before anything is trained.
+
+    Args:
+        validation: whose longest source is taken for that of the text.
+        left: what all trainings have together, of which choosing grids has a share.
+
+    Returns:
+        The cost; none where the budget is in steps, which pays for training alone.
+
+    Raises:
+        UserError: there are no validation documents, or the share does not pay for looking at a single one.
+    """
+    if validation is None or len(validation.targets) == 0:
+        raise UserError("Time grids are chosen on validation documents; give some, or set grid_share=0.")
+    if left.unit == "steps":
+        return Cost()
+    device = next(denoiser.parameters()).device
+    source = None
+    if validation.sources is not None and denoiser.config.source_width is not None:
+        length = int(validation.sources.lengths.max())
+        states = torch.zeros(1, length, denoiser.config.source_width, device=device)
+        source = SourceStates(states, torch.ones(1, length, dtype=torch.bool, device=device))
+    x = torch.zeros(1, denoiser.config.latents, denoiser.config.latent_width, device=device)
+    seconds = []
+    for _ in range(2):  # the first call of a process takes longer
+        began = time.perf_counter()
+        flops = measure_flops(lambda: _followed(denoiser, diffusion, source, x))
+        seconds.append(find_processes(str(device)).agreed(time.perf_counter() - began))
+    cost = Cost(min(seconds), flops)
+    least = 2 * _paid(left, cost)  # once now and once then
+    if least > left.amount * share:
+        needed = math.ceil(100 * least / left.amount) / 100
+        larger = f"set it to {needed:g} or more, or to 0, or give" if needed < 1 else "set it to 0, or give"
+        raise UserError(
+            f"A grid_share of {share:g} leaves {left.amount * share:.3g} {left.unit} for choosing time grids, which "
+            f"takes {least:.3g} at least; {larger} a larger budget."
+        )
+    return cost
+
+
 def choose(
-    stage: TrainingStage, clean: Clean, diffusion: DiffusionConfig, budget: Budget, run: TrainingRun
+    stage: TrainingStage,
+    clean: Clean,
+    diffusion: DiffusionConfig,
+    budget: Budget,
+    run: TrainingRun,
+    text: Cost = Cost(),  # noqa: B008, it is frozen
 ) -> ChosenGrids:
     """Look at trajectories of the trained denoiser, given the sources of as many validation documents as the budget
-    pays for, and choose; what was chosen before a fit was killed is read back.
+    pays for, one at least, and choose; what was chosen before a fit was killed is read back.
 
     Args:
         budget: this stage's own; one in steps pays for training alone, and then it does not limit anything here.
+        text: what `price_of_text` gave, which is paid from it too.
 
     Raises:
-        UserError: no validation documents, a budget too small for the first of them, or what was chosen before has
-            been changed since.
+        UserError: what was chosen before has been changed since.
     """
     path = run.workdir / FILE
     with first_process_first(run.device):
         if not path.exists():
-            if stage.validation is None or len(stage.validation) == 0:
-                raise UserError("Time grids are chosen on validation documents; give some, or set grid_share=0.")
             make_folder(run.workdir)
-            seals.write_sealed(path, _chosen(stage, clean, diffusion, budget, run))
+            seals.write_sealed(path, _chosen(stage, clean, diffusion, budget, run, text))
     remedy = "delete it, and run again"
     return read_as(ChosenGrids, seals.read_sealed(path, remedy), str(path), remedy)
 
 
 def unspent(budget: Budget, cost: Cost) -> float:
     """What choosing has left of its budget; nothing of one in steps, which sets nothing aside for it."""
-    spent = {"steps": budget.amount, "seconds": cost.seconds, "flops": cost.flops}[budget.unit]
-    return max(0.0, budget.amount - spent)
+    return 0.0 if budget.unit == "steps" else max(0.0, budget.amount - _paid(budget, cost))
 
 
 def _chosen(
-    stage: TrainingStage, clean: Clean, diffusion: DiffusionConfig, budget: Budget, run: TrainingRun
+    stage: TrainingStage, clean: Clean, diffusion: DiffusionConfig, budget: Budget, run: TrainingRun, text: Cost
 ) -> Mapping[str, object]:
-    count = min(TEXTS, len(stage.validation or ()))
+    count, size = min(TEXTS, len(stage.validation or ())), _texts_at_once(budget, text)
     found: list[Products] = []
     costs: list[Cost] = []
-    for start in range(0, count, AT_ONCE):
-        spent = Cost.total(costs)
-        if costs and not _affords(budget, Cost.total([spent, max(costs, key=lambda cost: cost.flops)])):
+    for start in range(0, count, size):
+        spent = Cost.total([text, *costs])
+        most = max(costs, key=lambda cost: cost.flops, default=Cost())
+        if costs and _paid(budget, Cost.total([spent, most])) >= budget.amount:
             break
         began = time.perf_counter()
         flops = measure_flops(
-            lambda start=start: found.append(
-                _looked_at(stage, clean, diffusion, start, min(count, start + AT_ONCE), run)
-            )
+            lambda start=start: found.append(_looked_at(stage, clean, diffusion, start, min(count, start + size), run))
         )
         costs.append(Cost(time.perf_counter() - began, flops))
-    cost = Cost.total(costs)
-    budget.after(costs[0], "Choosing time grids on the first validation documents")
+    cost = Cost.total([text, *costs])
     whole = joined(found)
     chosen = optimised_grids(whole, make_schedule(diffusion.schedule))
     noises = {str(calls): list(values) for calls, values in chosen.items()}
     return {"noises": noises, "cost": {"seconds": cost.seconds, "flops": cost.flops}, "documents": whole.count}
 
 
-def _affords(budget: Budget, cost: Cost) -> bool:
-    return {"steps": 0.0, "seconds": cost.seconds, "flops": cost.flops}[budget.unit] < budget.amount
+def _texts_at_once(budget: Budget, text: Cost) -> int:
+    """As many as there is memory for, or fewer where the budget does not pay for these; a fifth of it is kept, since
+    what a text takes besides the denoiser is not in its price."""
+    price = _paid(budget, text)
+    return AT_ONCE if price == 0 else min(AT_ONCE, max(1, int(0.8 * budget.amount / price) - 1))
+
+
+def _paid(budget: Budget, cost: Cost) -> float:
+    """What of a cost a budget pays, in its own unit."""
+    return {"steps": 0.0, "seconds": cost.seconds, "flops": cost.flops}[budget.unit]
 
 
 @torch.no_grad()
@@ -125,10 +179,16 @@ def _looked_at(
     device = next(denoiser.parameters()).device
     batch = Batch(data.batch(torch.arange(start, stop))).to(device)
     _, source = clean(batch if stage.prepare is None else stage.prepare(batch))
-    condition = None if source is None else denoiser.encode_condition(source)
-    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     noise = row_seeds(hashed(run.seed, "grids"), start, stop, device)
     x = noise.normal(denoiser.config.latents, denoiser.config.latent_width)
+    return _followed(denoiser, diffusion, source, x)
+
+
+@torch.no_grad()
+def _followed(denoiser: Denoiser, diffusion: DiffusionConfig, source: SourceStates | None, x: Tensor) -> Products:
+    """Trajectories from noise x [B, N, C]."""
+    condition = None if source is None else denoiser.encode_condition(source)
+    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
     return products(denoise, x, call_grid(make_schedule(diffusion.schedule), fine_noises()))
 
 

@@ -40,6 +40,9 @@ class TrainsInStages:
         """
         recipe, trained, share = self.latent_recipe(), dict[str, TrainingResult](), 0.0
         of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
+        text = Cost()
+        if recipe.grid_share > 0:  # before anything is trained, should the share be too small
+            text = time_grids.price_of_text(model.denoiser, data.validation, recipe.diffusion, left, recipe.grid_share)
         kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
         if recipe.decoder is None:
             share = recipe.decoder_share
@@ -53,7 +56,7 @@ class TrainsInStages:
         of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
         adapted, grids, students = None, None, dict[int, Mapping[str, Tensor]]()
         if recipe.grid_share > 0:
-            grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run)
+            grids = time_grids.choose(*of_denoiser, left.part(recipe.grid_share), run, text)
         unspent = 0.0 if grids is None else time_grids.unspent(left.part(recipe.grid_share), grids["cost"])
         if (config := recipe.distillation).share > 0:
             part = later_part(left, unspent, config.share, recipe.adaptation_share)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli.flags import BenchmarksParser, add_run_flags, choices_of, parse
+from cosmos.io.counting import counted
 from cosmos.io.terminal import say
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         _write(Path(arguments.json), rows)
     counts = {kind: sum(finding.outcome == kind for finding in every) for kind in ("found", "cannot tell")}
-    cells = f"{len(records)} cell" + "s" * (len(records) != 1)
-    say(f"{cells}, {len(every)} checks: {counts['found']} findings, {counts['cannot tell']} cannot be told")
+    told = f"{counted(counts['found'], 'finding')}, {counts['cannot tell']:,} cannot be told"
+    say(f"{counted(len(records), 'cell')}, {counted(len(every), 'check')}: {told}")
     return exit_code(every)
 
 

@@ -1,11 +1,13 @@
 """Show a cell: its configuration, scores, timing, and first samples with their sources and references.
 
-Names a cell by the beginning of its id or by its system; without one, lists the cells of the run.
+Names a cell by the beginning of its id or by its system; without one, lists the cells of the run. --out may name
+published records too: an archive, the folder with it, or the folder that a run of several in it would have.
 
 examples:
   python -m benchmarks show --task detox
   python -m benchmarks show cosmos --task detox --limit 10
   python -m benchmarks show 3fa9c1 --out runs/quick
+  python -m benchmarks show gpt2 --out reports/published/2026-11-28-h200/detox-480s
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from baselines.contract import UserError, unknown
 from benchmarks.cli.flags import BenchmarksParser, add_flags, choices_of
+from cosmos.io.counting import counted
 from cosmos.io.terminal import say
 
 if TYPE_CHECKING:
@@ -37,27 +40,29 @@ def add_arguments(parser: BenchmarksParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from benchmarks.planning.plan import default_folder
     from benchmarks.records import store
+    from benchmarks.records.archive import found_run
 
     choices = choices_of(arguments)
-    folder = default_folder(choices)
-    records = store.read_run(folder)
-    if arguments.cell is None:
-        for record in records:
-            say(_line(record))
-        return 0
-    for record in _find(records, arguments.cell, folder):
-        _show(record, folder, choices.limit or _SAMPLES)
+    run = found_run(default_folder(choices))
+    with run.named():
+        records = store.read_run(run.folder)
+        if arguments.cell is None:
+            for record in records:
+                say(_line(record))
+            return 0
+        for record in _find(records, arguments.cell, run.name):
+            _show(record, run.folder, choices.limit or _SAMPLES)
     return 0
 
 
-def _find(records: Sequence[Record], asked: str, folder: Path) -> list[Record]:
+def _find(records: Sequence[Record], asked: str, run: str) -> list[Record]:
     by_system = [record for record in records if record.header.cell.system == asked]
     by_id = [record for record in records if record.header.cell.id.startswith(asked)]
     if not by_system and len(by_id) > 1:
         raise UserError(f"{len(by_id)} cells begin with '{asked}'; give more of the id.")
     if not by_system and not by_id:
         names = [name for record in records for name in (record.header.cell.system, record.header.cell.id)]
-        raise unknown(f"cell of {folder}", asked, set(names))
+        raise unknown(f"cell of {run}", asked, set(names))
     return by_system or by_id
 
 
@@ -65,15 +70,14 @@ def _line(record: Record) -> str:
     cell, header = record.header.cell, record.header
     return (
         f"{cell.id}  {cell.system:12}{cell.preset:8}{cell.setting:18}seed {cell.seed:<4}{header.status:9}"
-        f"{len(record.samples)} {'text' if len(record.samples) == 1 else 'texts'}"
-        + (f"  {header.reason}" if header.reason else "")
+        f"{counted(len(record.samples), 'text')}" + (f"  {header.reason}" if header.reason else "")
     )
 
 
 def _show(record: Record, folder: Path, count: int) -> None:
     from benchmarks.planning.plan_file import leaves
     from benchmarks.records import run_texts
-    from benchmarks.records.validity import not_valid, validity
+    from benchmarks.records.validity import not_known, not_valid, validity
 
     header = record.header
     cell = header.cell
@@ -90,12 +94,14 @@ def _show(record: Record, folder: Path, count: int) -> None:
     if header.training is not None:
         training = header.training
         loss = "" if training.validation_loss is None else f", validation loss {training.validation_loss:.4f}"
-        say(f"\ntraining: {training.steps} steps, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
+        steps = counted(training.steps, "step")
+        say(f"\ntraining: {steps}, {training.seconds:.1f} s, {training.flops:.3g} FLOPs{loss}")
     for name, network in header.networks.items():
         say(f"network {name}: {network.parameters:,} parameters, {network.trainable:,} trained")
     for quantity in header.verdict.get("quantities", ()):
         found = validity(header, quantity)
-        say(f"{quantity}: {'valid' if found.valid else not_valid(found.reasons)}")
+        beside = f"; {not_known(found.unknown)}" if found.unknown else ""
+        say(f"{quantity}: {'valid' if found.valid else not_valid(found.reasons)}{beside}")
     for call in header.verdict.get("stalled", ()):
         say(f"{call['kind']} {call['index']} stood still and does not count: {call['reason']}")
     if header.verdict and "quantities" not in header.verdict:
@@ -115,7 +121,8 @@ def _show(record: Record, folder: Path, count: int) -> None:
         say("\nthe test documents are not in this run, so texts are shown without sources and references")
     for sample in samples:
         document = documents.get(sample.id)
-        say(f"\n{sample.id}  {sample.tokens} tokens{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
+        tokens = counted(sample.tokens, "token")
+        say(f"\n{sample.id}  {tokens}{'' if sample.finished else ', cut'}, calls {dict(sample.calls)}")
         for kind, text in (
             ("source", document.source if document else None),
             ("text", sample.text),

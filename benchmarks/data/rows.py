@@ -11,6 +11,7 @@ from typing import Any
 from baselines.contract import Document, UserError
 from benchmarks.data.blank import blank
 from benchmarks.data.source import Split
+from cosmos.io.counting import counted
 from cosmos.io.typed_json import is_whole_text
 
 Columns = Mapping[str, Sequence[Any]]
@@ -204,7 +205,7 @@ def check_count(asked: int, there: int, what: str) -> None:
     """Raise `UserError` where an option asks for more documents than there are."""
     if asked > there:
         found = f"{'is' if there == 1 else 'are'} {_count(there, 'document', 'documents')}"
-        raise UserError(f"{what} asks for {asked} documents where there {found}; ask for no more, or 0.")
+        raise UserError(f"{what} asks for {counted(asked, 'document')} where there {found}; ask for no more, or 0.")
 
 
 def share_of(text: str) -> float:

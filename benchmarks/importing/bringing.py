@@ -31,6 +31,7 @@ from benchmarks.records.titles import display_setting, display_system
 from benchmarks.records.validity import LATENCY, throughput
 from benchmarks.running import scoring
 from benchmarks.running.cell_status import ProgressReporter, label
+from cosmos.io.counting import counted
 from cosmos.io.files import saving
 
 PRESET = "elsewhere"  # of their cells, for they were trained, if at all, by nobody's recipe here
@@ -119,7 +120,7 @@ def bring(choices: Choices, texts: TextsFromElsewhere, voice: ProgressReporter, 
             voice.say(f"{label(cell)}: brought already")
         else:
             _write(folder, cell, header, documents, written, texts, _command(choices, texts))
-            voice.say(f"{label(cell)}: {len(written)} texts")
+            voice.say(f"{label(cell)}: {counted(len(written), 'text')}")
         _score(folder, choices, voice)
     return folder
 

@@ -35,6 +35,7 @@ from benchmarks.metrics.perplexity import PERPLEXITY
 from benchmarks.metrics.similarity import cosines
 from benchmarks.metrics.surface import sources
 from benchmarks.records.schema import Direction
+from cosmos.io.counting import counted
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -71,7 +72,7 @@ def perplexities(batch: MetricInput, role: str) -> list[float]:
     rows = likelihoods_and_states(batch, role, present)[:, :2].tolist() if present else []
     out = [math.exp(loss / tokens) for loss, tokens in rows if tokens > 0]
     if not out:
-        raise Absent(f"too few: none of {len(batch.texts)} texts holds a token")
+        raise Absent(f"too few: none of {counted(len(batch.texts), 'text')} holds a token")
     return out
 
 
@@ -110,7 +111,8 @@ def mauve_at_once(batch: MetricInput, most: int) -> Measured:
     """MAUVE of one clustering of texts cut at `most` tokens, features without a start token."""
     texts, references = filled_pairs(batch)
     if len(texts) < 20:
-        raise Absent(f"too few: {len(texts)} pairs without an empty text, and 20 are needed for two clusters")
+        pairs = counted(len(texts), "pair")
+        raise Absent(f"too few: {pairs} without an empty text, and 20 are needed for two clusters")
     p, q = (_features(batch, side, most) for side in (texts, references))
     options: dict[str, object] = {"seed": MAUVE_SEED, "start": False, "texts": len(texts)}
     if most != TOKENS:
@@ -122,7 +124,7 @@ def _mauve_chunked(batch: MetricInput) -> Measured:
     texts, references = filled_pairs(batch)
     chunks = len(texts) // CHUNK
     if chunks == 0:
-        raise Absent(f"too few: {len(texts)} pairs without an empty text, and a chunk has {CHUNK}")
+        raise Absent(f"too few: {counted(len(texts), 'pair')} without an empty text, and a chunk has {CHUNK}")
     p, q = _features(batch, texts), _features(batch, references)
     parts = _chunks(chunks)
     values = [float(clustered(p[one], q[other], MAUVE_SEED).mauve) for one in parts for other in parts]
@@ -158,7 +160,7 @@ def _spacy_chunks(batch: MetricInput) -> tuple[list[list[str]], list[slice], dic
     """The tokens of all texts, the chunks that are whole, and what the signature says of both."""
     count = len(batch.texts) // CHUNK
     if count == 0:
-        raise Absent(f"too few: {len(batch.texts)} texts, and a chunk has {CHUNK}")
+        raise Absent(f"too few: {counted(len(batch.texts), 'text')}, and a chunk has {CHUNK}")
     if "tokens of spaCy" not in batch.memo:
         batch.memo["tokens of spaCy"] = spacy_tokens(batch.texts)
     return batch.memo["tokens of spaCy"], _chunks(count), {"chunk": CHUNK, "chunks": count, "tokens": "spacy en"}

@@ -15,6 +15,7 @@ from benchmarks.metrics.core.signature import library, ours
 from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
 from benchmarks.metrics.legacy import TRIMMED, legacy_metric, mauve_at_once, perplexities
 from benchmarks.metrics.perplexity import PERPLEXITY, perplexity_from_sums
+from cosmos.io.counting import counted
 
 if TYPE_CHECKING:
     from benchmarks.records.schema import SampleRecord
@@ -46,7 +47,7 @@ def _gen_ppl(batch: MetricInput) -> Measured:
     rows: Array = np.concatenate(parts) if parts else np.zeros((0, 2))  # (n, 2)
     rows = rows[rows[:, 1] > 0]
     if len(rows) == 0:
-        raise Absent(f"too few: none of {len(batch.texts)} texts holds two tokens")
+        raise Absent(f"too few: none of {counted(len(batch.texts), 'text')} holds two tokens")
     return Measured(
         total=float(perplexity_from_sums(rows.sum(axis=0, keepdims=True))[0]),
         n=len(rows),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput
 from benchmarks.metrics.core.signature import ours, world_grammar
 from benchmarks.records.schema import LikelihoodRecord
+from cosmos.io.counting import counted
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -49,7 +50,7 @@ def _kept(batch: MetricInput) -> list[tuple[int, LikelihoodRecord]]:
     kept = [(place, row) for place, row in enumerate(batch.likelihoods) if row.nats is not None]
     if not kept:
         why = next((row.reason for row in batch.likelihoods if row.reason), "no text was given")
-        raise Absent(f"too few: none of {len(batch.texts)} references has a likelihood: {why}")
+        raise Absent(f"too few: none of {counted(len(batch.texts), 'reference')} has a likelihood: {why}")
     return kept
 
 

@@ -27,6 +27,7 @@ from benchmarks.metrics.core.metric import (
 )
 from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
+from cosmos.io.counting import counted
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array, Interval
@@ -124,7 +125,7 @@ def _order(keys: Sequence[str]) -> list[int]:
 
 def _measured(batch: MetricInput, texts: Sequence[str], references: Sequence[str], **options: object) -> Measured:
     if len(texts) < FEWEST:
-        raise Absent(f"too few: {len(texts)} texts, and MAUVE needs {FEWEST} on each side")
+        raise Absent(f"too few: {counted(len(texts), 'text')}, and MAUVE needs {FEWEST} on each side")
     found = spread(
         likelihoods_and_states(batch, "lm", texts)[:, 2:], likelihoods_and_states(batch, "lm", references)[:, 2:]
     )

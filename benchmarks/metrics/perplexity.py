@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks.metrics.core.metric import ANYWHERE, Absent, Evaluator, Measured, Metric, MetricInput, blank
 from benchmarks.metrics.core.signature import library
 from benchmarks.metrics.language_model import TOKENS, likelihoods_and_states
+from cosmos.io.counting import counted
 
 if TYPE_CHECKING:
     from benchmarks.stats.bootstrap import Array
@@ -29,7 +30,7 @@ def _perplexity(batch: MetricInput) -> Measured:
     places = [place for place, text in enumerate(batch.texts) if not blank(text)]
     present = [batch.texts[place] for place in places]
     if not present:
-        raise Absent(f"too few: none of {len(batch.texts)} texts holds a word")
+        raise Absent(f"too few: none of {counted(len(batch.texts), 'text')} holds a word")
     rows = likelihoods_and_states(batch, "lm", present)[:, :2]  # (n, 2)
     return Measured(
         total=float(perplexity_from_sums(rows.sum(axis=0, keepdims=True))[0]),

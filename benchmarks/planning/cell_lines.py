@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import shlex
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +15,7 @@ from benchmarks.records import store
 from benchmarks.records.schema import Json
 
 _SHORTEST = 4  # digits by which a cell may be named
+_LONGEST = 16  # that an id has
 
 
 def find(plan: Plan, typed: str) -> PlannedCell:
@@ -27,12 +29,20 @@ def find(plan: Plan, typed: str) -> PlannedCell:
         raise UserError(f"--cell takes at least the first {_SHORTEST} digits of a cell's id, not '{typed}'.")
     if not found:
         raise UserError(
-            f"No cell of these flags has the id {typed}; `plan` with the same flags shows those there are (--device is "
-            "one of them)."
+            f"No cell of these flags has the id {typed}; {_nearest(plan, typed)}`plan` with the same flags shows those "
+            "there are (--device is one of them)."
         )
     if len(found) > 1:
         raise UserError(f"{len(found)} cells have ids that begin with {typed}; give more digits.")
     return found[0]
+
+
+def _nearest(plan: Plan, typed: str) -> str:
+    """The ids that begin much as what was typed, with what they are."""
+    begin = {each.cell.id[: len(typed)]: each.cell for each in plan.cells}
+    near = difflib.get_close_matches(typed, begin, n=3, cutoff=0.7) if len(typed) <= _LONGEST else []
+    named = [f"{cell.id} ({cell.system} {cell.setting})" for cell in (begin[each] for each in near)]
+    return f"did you mean {' or '.join(named)}? " if named else ""
 
 
 def state_of(plan: Plan, planned: PlannedCell) -> str:

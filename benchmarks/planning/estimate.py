@@ -14,6 +14,7 @@ from benchmarks.planning.plan import Plan, PlannedCell
 from benchmarks.records import store
 from benchmarks.records.schema import LikelihoodRecord, Record, TimingRecord, identity
 from benchmarks.timing.clock import Clock
+from cosmos.io.counting import counted
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def sentences(plan: Plan) -> Iterator[str]:
     checkpoints = {
         p.cell.checkpoint_id: p for p in cells if not store.fit_file(plan.folder, p.cell.checkpoint_id).exists()
     }
-    yield f"{len(plan.cells)} cells, {len(cells)} to do; {len(checkpoints)} checkpoints to make."
+    yield f"{counted(len(plan.cells), 'cell')}, {len(cells)} to do; {counted(len(checkpoints), 'checkpoint')} to make."
     if not cells:
         return
     seconds, size, bases, unknown = 0.0, 0, set(), set()

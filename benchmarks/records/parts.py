@@ -59,11 +59,12 @@ class ImportedTexts(TypedDict):
 
 
 class QuantityVerdict(TypedDict, total=False):
-    """Whether one quantity may be believed, and how many calls it rests on."""
+    """Whether one quantity may be believed, how many calls it rests on, and what could not be looked at."""
 
     valid: bool
     reasons: list[AnyText]
     calls: Count
+    unknown: list[AnyText]
 
 
 class QuantityNoise(TypedDict):

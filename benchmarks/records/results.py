@@ -71,7 +71,8 @@ def load(place: str | os.PathLike[str]) -> Results:
     """
     runs: list[tuple[str, list[Record]]] = []
     for run in found_runs(Path(place)):
-        done = [record for record in store.read_run(run.folder) if record.header.status == "done"]
+        with run.named():
+            done = [record for record in store.read_run(run.folder) if record.header.status == "done"]
         if done:
             runs.append((run.name, done))
     if not runs:

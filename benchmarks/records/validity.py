@@ -28,10 +28,23 @@ def size_of(quantity: str) -> int | None:
 
 @dataclass(frozen=True)
 class Validity:
-    """Whether a quantity may be believed; sentences that say why not, none where it may."""
+    """Whether a quantity may be believed.
+
+    Attributes:
+        reasons: sentences that say why not; none where it may.
+        unknown: what its verdict could not look at, such as "what other processes used"; it stands besides, and makes
+            nothing invalid.
+    """
 
     valid: bool
     reasons: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be said beside the number: a clause for each reason, and one of what is not known."""
+        told = [not_valid([reason]) for reason in self.reasons]
+        return (*told, *((not_known(self.unknown),) if self.unknown else ()))
 
 
 def validity(header: Header, quantity: str) -> Validity:
@@ -39,9 +52,10 @@ def validity(header: Header, quantity: str) -> Validity:
     verdict = header.verdict
     by_quantity = verdict.get("quantities")
     said = verdict if by_quantity is None else by_quantity.get(quantity, {})
+    unknown = tuple(map(str, said.get("unknown", ())))
     if said.get("valid") is True:
-        return Validity(True)
-    return Validity(False, tuple(map(str, said.get("reasons") or [NOT_JUDGED])))
+        return Validity(True, unknown=unknown)
+    return Validity(False, tuple(map(str, said.get("reasons") or [NOT_JUDGED])), unknown)
 
 
 def calls_of(record: Record, quantity: str) -> tuple[TimingRecord, ...]:
@@ -95,3 +109,8 @@ def without_stalled(timings: Iterable[TimingRecord], header: Header) -> tuple[Ti
 def not_valid(reasons: Sequence[str]) -> str:
     """Reasons of a verdict as a clause, in which "not" stands once: "not valid: other processes used 51% ..."."""
     return f"not valid: {'; '.join(reasons).replace('not alone: ', '')}"
+
+
+def not_known(what: Sequence[str]) -> str:
+    """What a verdict could not look at as a clause: "not known while this was timed: what other processes used"."""
+    return f"not known while this was timed: {'; '.join(what)}"

@@ -32,6 +32,7 @@ from benchmarks.running.sitting import Seat
 from benchmarks.timing import verdict as verdicts
 from benchmarks.trackers.tracking import Tracking, followed
 from cosmos.io import launched
+from cosmos.io.counting import counted
 from cosmos.text import round_trip
 from cosmos.text.round_trip import RoundTrip
 
@@ -341,9 +342,8 @@ class _RunExecution:
                     lambda: [*corpus.validation, *self.tests], self.fits,
                 )  # fmt: skip
             if planned.contestant.system.trained:
-                self.voice.say(
-                    f"{cell.system} seed {cell.seed}: trained, {training.steps} steps in {training.seconds:.1f} s"
-                )
+                steps = counted(training.steps, "step")
+                self.voice.say(f"{cell.system} seed {cell.seed}: trained, {steps} in {training.seconds:.1f} s")
 
     def finish(self, seat: Seat | ShardedSeat) -> None:
         """Judge what was timed, and write the header that says that the cell is done."""
@@ -376,7 +376,7 @@ class _RunExecution:
                 files=seals.file_hashes(folder, store.SEALED),
             ),
         )
-        self.voice.say(f"{label(cell)}: {len(self.tests)} texts")
+        self.voice.say(f"{label(cell)}: {counted(len(self.tests), 'text')}")
 
     def score(self, planned: PlannedCell) -> None:
         folder = self.folder(planned.cell)

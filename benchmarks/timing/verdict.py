@@ -14,6 +14,8 @@ from benchmarks.timing.audit.work import less_work
 from benchmarks.timing.protocol import per_network_call
 from benchmarks.timing.stalls import stalled
 from benchmarks.timing.surroundings import around, busy_outside
+from cosmos.io.counting import agreeing
+from cosmos.io.counting import counted as so_many
 
 OTHERS = "what other processes used"  # may not be known: where nobody tells, or of a time too short to tell
 
@@ -136,11 +138,11 @@ def _of_one(
     least = rules.sweep_repeats if size not in (None, evidence.size) else rules.repeats
     reasons = []
     if len(calls) < least:
-        reasons.append(f"too few rounds: {len(calls)} timed call{'' if len(calls) == 1 else 's'}, {least} are needed")
+        reasons.append(f"too few rounds: {so_many(len(calls), 'timed call')}, {least} are needed")
     if (processes := len({timing.process for timing in calls})) < rules.processes:
         reasons.append(f"too few processes: {processes} timed it, {rules.processes} are needed")
     if (stood := len(every) - sum((t.kind, t.index) not in still for t in every)) > rules.stalled * len(every):
-        reasons.append(f"stalls: {stood} of {len(every)} calls stood still, {rules.stalled:.0%} may")
+        reasons.append(f"stalls: {stood} of {so_many(len(every), 'call')} stood still, {rules.stalled:.0%} may")
     if (found := spread(each)) > rules.spread:
         reasons.append(f"unsteady: timings spread by {found:.0%}, {rules.spread:.0%} is allowed")
     middle = statistics.median(each) if each else 0.0
@@ -162,8 +164,9 @@ def _of_one(
         reasons.append(
             f"not alone: other processes used {beside.other_cpu:.0%} of the machine, {rules.load:.0%} is allowed"
         )
-    if beside.other_gpu_processes:
-        reasons.append(f"not alone: {beside.other_gpu_processes} other processes were at work on the GPU")
+    if count := beside.other_gpu_processes:
+        others = f"{so_many(count, 'other process', 'other processes')} {agreeing(count, 'was', 'were')}"
+        reasons.append(f"not alone: {others} at work on the GPU")
     if beside.slowed_by:
         reasons.append(f"slowed: {', '.join(beside.slowed_by)}")
     if evidence.networks and any(not sum(timing.calls.values()) for timing in calls):
@@ -211,9 +214,10 @@ def _other_texts(name: str, evidence: Evidence, alone: Sequence[bool]) -> list[s
     """Whether timed texts are others than the scored ones."""
     reasons = []
     if name == LATENCY and (differing := len(alone) - sum(alone)):
-        reasons.append(f"audit: {differing} of {len(alone)} texts differ when generated alone")
+        differ = f"{so_many(len(alone), 'text')} {agreeing(differing, 'differs', 'differ')}"
+        reasons.append(f"audit: {differing} of {differ} when generated alone")
     if name == throughput(evidence.size) and evidence.changed:
-        texts = "1 text" if evidence.changed == 1 else f"{evidence.changed} texts"
+        texts = so_many(evidence.changed, "text")
         reasons.append(f"audit: {texts} differed when an interrupted batch was made again")
     return reasons
 

@@ -25,6 +25,7 @@ from benchmarks.tracking.judging import Judge, NotJudged
 from benchmarks.tracking.pairs import EntryPair, SideEntry
 from benchmarks.tracking.rows import row
 from benchmarks.tracking.schema import ComparedQuantity
+from cosmos.io.counting import agreeing, counted
 
 if TYPE_CHECKING:
     from benchmarks.metrics import Measured
@@ -92,7 +93,8 @@ def _of_sides(sides: Sequence[SideEntry], metric: str, judge: Judge) -> Variatio
     ids = [document.id for document in batches[0].documents]
     assert all([d.id for d in batch.documents] == ids for batch in batches), "documents of one hash have one order"
     if len(ids) < FEWEST:
-        raise NotJudged(f"{len(ids)} documents are too few to resample; {FEWEST} are needed")
+        are = agreeing(len(ids), "is", "are")
+        raise NotJudged(f"{counted(len(ids), 'document')} {are} too few to resample; {FEWEST} are needed")
     if all(measured.rows is not None and measured.statistic is not None for measured in every):
         return drawn(*_two(found), len(ids))
     if all(measured.left_out is not None for measured in every):
@@ -171,7 +173,8 @@ def jackknifed(a: Sequence[Measured], b: Sequence[Measured]) -> Variation:
     sides = [_left_out(side) for side in (a, b)]
     shared = sorted(sides[0].keys() & sides[1].keys())
     if len(shared) < FEWEST:
-        raise NotJudged(f"only {len(shared)} documents count on both sides")
+        count = agreeing(len(shared), "counts", "count")
+        raise NotJudged(f"only {counted(len(shared), 'document')} {count} on both sides")
     apart = np.array([sides[1][place] - sides[0][place] for place in shared])
     return Variation(jackknife_error(apart) ** 2, len(shared) - 1.0)
 

@@ -43,11 +43,13 @@ class Judge:
         key = (str(cell.run), cell.header.cell.id)
         if key not in self.batches:
             asked = str(cell.header.documents.get("test", {}).get("sha256", ""))
-            if not cell.record.samples or not run_texts.has_documents(cell.run, asked):
-                raise NotJudged(f"its texts or the test documents are not in the records of {cell.name or cell.run}")
             try:
-                folder = store.cell_folder(cell.run, cell.header.cell.id)
-                self.batches[key] = scoring.batch_of(cell.run, folder, cell.header, self.device)
+                with cell.found.named():
+                    if not cell.record.samples or not run_texts.has_documents(cell.run, asked):
+                        absent = f"its texts or the test documents are not in the records of {cell.found.name}"
+                        raise NotJudged(absent)
+                    folder = store.cell_folder(cell.run, cell.header.cell.id)
+                    self.batches[key] = scoring.batch_of(cell.run, folder, cell.header, self.device)
             except UserError as error:
                 raise NotJudged(str(error).rstrip(".")) from error
         return self.batches[key]
@@ -79,5 +81,6 @@ def _finder(cell: StoredCell, batch: MetricInput) -> Finder:
     """The judges of a cell's run, at work on some texts; what models said of texts before is found again."""
     from benchmarks import evaluators, metrics
 
-    models = (store.read_plan(cell.run) or {}).get("evaluators", {})
+    with cell.found.named():
+        models = (store.read_plan(cell.run) or {}).get("evaluators", {})
     return metrics.finder(batch, cache=evaluators.cache_folder() / "scores", evaluators=models)

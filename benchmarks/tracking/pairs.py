@@ -189,13 +189,14 @@ def _tokenizer(header: Header) -> str:
 
 def differences(a: Header, b: Header) -> tuple[str, ...]:
     """In what two entries differ that may be compared, such as "recipe.width “64” against “128”"; of two systems their
-    recipes and settings are left out, which have little in common."""
+    recipes and settings are left out, which have little in common. A key that is None is as if it were not there:
+    records that are older than an option differ in nothing from those that leave it off."""
     told: list[tuple[str, object, object]] = [
         (name, getattr(a.cell, name), getattr(b.cell, name)) for name in ("system", "setting", *_TOLD)
     ]
     for tree in _TREES if a.cell.system == b.cell.system else _TREES[:1]:
         ours, theirs = (dict(leaves(tree, each.cell.identified[tree])) for each in (a, b))
-        told += [(key, ours.get(key, "not set"), theirs.get(key, "not set")) for key in dict.fromkeys([*ours, *theirs])]
+        told += [(key, _said(ours.get(key)), _said(theirs.get(key))) for key in dict.fromkeys([*ours, *theirs])]
     for split in ("train", "validation", "passages"):
         one, other = (str(each.documents.get(split, {}).get("sha256", "unknown"))[:_SHOWN] for each in (a, b))
         told.append((f"{split} texts", one, other))
@@ -203,3 +204,7 @@ def differences(a: Header, b: Header) -> tuple[str, ...]:
     told.append(("commit", one, other))
     told += [(name, a.packages.get(name), b.packages.get(name)) for name in sorted({*a.packages, *b.packages})]
     return tuple(f"{name} “{one}” against “{other}”" for name, one, other in told if one != other)
+
+
+def _said(value: object) -> object:
+    return "not set" if value is None else value

@@ -18,6 +18,7 @@ from benchmarks.records.archive import FoundRun, found_runs
 from benchmarks.records.machine_class import machine_class
 from benchmarks.records.schema import Header, Record
 from benchmarks.tracking.schema import ComparedSide
+from cosmos.io.counting import agreeing, counted
 
 BELOW = "runs"  # where the runs of a commit are looked for
 _HASH = re.compile(r"[0-9a-f]{7,40}")
@@ -25,15 +26,15 @@ _HASH = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class StoredCell:
-    """A cell that is done, and the folder of the run that holds it.
+    """A cell that is done, and the run that holds it."""
 
-    Attributes:
-        name: of the run, as `FoundRun.name`; "" where it is that of the folder.
-    """
-
-    run: Path
+    found: FoundRun
     record: Record
-    name: str = ""
+
+    @property
+    def run(self) -> Path:
+        """Where the files of the run are: of one in an archive, where it lies unpacked, which no reader need know."""
+        return self.found.folder
 
     @property
     def header(self) -> Header:
@@ -62,7 +63,7 @@ class Side:
         headers = [cell.header for cell in self.cells]
         return ComparedSide(
             text=self.text,
-            folders=tuple(dict.fromkeys(cell.name or str(cell.run) for cell in self.cells)),
+            folders=tuple(dict.fromkeys(cell.found.name for cell in self.cells)),
             commits=tuple(dict.fromkeys(header.commit or "unknown" for header in headers)),
             dirty=any(bool(header.dirty) for header in headers),
             machines=tuple(dict.fromkeys(str(machine_class(header)) for header in headers)),
@@ -92,7 +93,8 @@ def read_side(text: str, below: Path = Path(BELOW), *, none_done: bool = False) 
         cells, undone, notes = _of_commit(text, below)
     kept = _latest(cells)
     older = len(cells) - len(kept)
-    said = (f"{older} older records of the same cells are left out.",) if older else ()
+    records, are = counted(older, "older record"), agreeing(older, "is", "are")
+    said = (f"{records} of the same cells {are} left out.",) if older else ()
     return _some(Side(text, kept, notes=(*notes, *said), undone=undone), none_done)
 
 
@@ -108,11 +110,19 @@ _Read = tuple[list[StoredCell], tuple[Header, ...], tuple[str, ...]]
 
 def _done(runs: Iterable[FoundRun], text: str) -> _Read:
     """The cells of runs that are done, the headers of those that are not, and a note on these."""
-    cells = [StoredCell(run.folder, record, run.name) for run in runs for record in store.read_run(run.folder)]
+    cells = []
+    for run in runs:
+        with run.named():
+            cells += [StoredCell(run, record) for record in store.read_run(run.folder)]
     done = [cell for cell in cells if cell.header.status == "done"]
     undone = tuple(cell.header for cell in cells if cell.header.status != "done")
-    notes = (f"{len(undone)} cells of {text} are not done, and are left out.",) if undone else ()
+    notes = (_left_out(len(undone), text),) if undone else ()
     return done, undone, notes
+
+
+def _left_out(undone: int, text: str) -> str:
+    are = agreeing(undone, "is", "are")
+    return f"{counted(undone, 'cell')} of {text} {are} not done, and {are} left out."
 
 
 def _of_commit(text: str, below: Path) -> _Read:
@@ -122,7 +132,10 @@ def _of_commit(text: str, below: Path) -> _Read:
         raise UserError(f"{text} is neither a folder nor a git commit; name a run's folder, a commit, or RUN:SYSTEM.")
     if not below.is_dir():
         raise UserError(f"{below} is no folder, and the runs of the commit {text} are looked for below it.")
-    headers = [(run, header) for run in found_runs(below) for header in store.read_headers(run.folder)]
+    headers = []
+    for run in found_runs(below):
+        with run.named():
+            headers += [(run, header) for header in store.read_headers(run.folder)]
     ours = [(run, header) for run, header in headers if (header.commit or "").startswith(commit)]
     if not ours:
         known = sorted({header.commit[:10] for _, header in headers if header.commit})
@@ -132,16 +145,18 @@ def _of_commit(text: str, below: Path) -> _Read:
         raise UserError(f"Several commits of runs below {below} begin with {text}; give more of it.")
     done = [(run, header) for run, header in ours if header.status == "done"]
     clean = [(run, header) for run, header in done if not header.dirty]
-    read = [
-        StoredCell(run.folder, store.read_cell(store.cell_folder(run.folder, each.cell.id)), run.name)
-        for run, each in clean or done
-    ]
+    read = []
+    for run, each in clean or done:
+        with run.named():
+            read.append(StoredCell(run, store.read_cell(store.cell_folder(run.folder, each.cell.id))))
     notes = []
     undone = tuple(header for _, header in ours if header.status != "done")
     if undone:
-        notes.append(f"{len(undone)} cells of {text} are not done, and are left out.")
+        notes.append(_left_out(len(undone), text))
     if clean and len(clean) < len(done):
-        notes.append(f"{len(done) - len(clean)} cells of {text} with uncommitted changes are left out.")
+        dirty = len(done) - len(clean)
+        are = agreeing(dirty, "is", "are")
+        notes.append(f"{counted(dirty, 'cell')} of {text} with uncommitted changes {are} left out.")
     elif done and not clean:
         notes.append(f"All cells of {text} were made with uncommitted changes, which its hash does not tell of.")
     return read, undone, tuple(notes)

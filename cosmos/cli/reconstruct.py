@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from cosmos.cli.flags import MANY, add_device, device, whole_number
+from cosmos.io.counting import agreeing, counted
 from cosmos.io.terminal import json_line, tell
 
 
@@ -47,10 +48,11 @@ def main(arguments: argparse.Namespace) -> int:
             same += right
             unfinished += not written.finished
             print(json_line({"original": text, **written._asdict(), "same": right}, sys.stdout.encoding))
-    tell(f"{same} of {len(texts)} texts came back word for word.")
+    tell(f"{same} of {counted(len(texts), 'text')} came back word for word.")
     if cut:
         limit = pipeline.autoencoder.config.max_tokens
-        tell(f"{cut} of {len(texts)} texts were longer than {limit} tokens and lost their tail.")
+        were = agreeing(cut, "was", "were")
+        tell(f"{cut} of {counted(len(texts), 'text')} {were} longer than {limit} tokens and lost their tail.")
     if unfinished:
-        tell(f"{unfinished} of {len(texts)} texts never ended and may be cut.")
+        tell(f"{unfinished} of {counted(len(texts), 'text')} never ended and may be cut.")
     return 0

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from cosmos.cli.flags import MANY, add_device, device, finite_number, seed_number, whole_number
 from cosmos.config import MOST_STEPS
+from cosmos.io.counting import agreeing, counted
 from cosmos.io.terminal import json_line, tell
 
 
@@ -78,7 +79,8 @@ def main(arguments: argparse.Namespace) -> int:
     if sources is not None:
         limit = pipeline.denoiser.config.max_source_tokens
         if cut := pipeline.encoder.ids(sources, limit)[1]:
-            tell(f"{cut} of {count} sources were longer than {limit} tokens and lost their tail.")
+            were = agreeing(cut, "was", "were")
+            tell(f"{cut} of {counted(count, 'source')} {were} longer than {limit} tokens and lost their tail.")
     if unfinished:
-        tell(f"{unfinished} of {count} texts never ended and may be cut.")
+        tell(f"{unfinished} of {counted(count, 'text')} never ended and may be cut.")
     return 0

@@ -48,11 +48,11 @@ def table(panel: Panel, suffix: str = "") -> Table | None:
     for title, share in SHARES.items():
         column = Column(title, "ms", "lower", "Latency of one text", f"latency-{100 * share:.0f}")
         quantity = partial(of, kind="latency", measure=tail_latency, how=share)
-        add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_doubts))
+        add(column, speed_cells(panel, column, quantity, lambda entry: entry.latency_validity))
     for unit, title in (("words", "Words kept"), ("tokens", "Tokens kept")):
         column = Column(title, f"{unit}/s", "higher", "Throughput", unit)
         quantity = partial(of, kind="batch", measure=throughput, how=unit)
-        add(column, speed_cells(panel, column, quantity, lambda entry: entry.throughput_doubts))
+        add(column, speed_cells(panel, column, quantity, lambda entry: entry.throughput_validity))
     for name, title in PHASES.items():
         add(
             Column(title, "% of a batch", "none", "Where the time goes", f"share-{name}"),

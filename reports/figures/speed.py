@@ -63,7 +63,7 @@ def batches(panel: Panel) -> list[NamedLine]:
                 looks[entry.system],
                 LINES[before % len(LINES)],
                 [_bar(speed) for _, speed in timed],
-                frozenset(place for place, (n, _) in enumerate(timed) if entry.doubts_at(n)),
+                frozenset(place for place, (n, _) in enumerate(timed) if not entry.validity_at(n).valid),
             )
         )
     return found

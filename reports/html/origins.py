@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.records.schema import SampleRecord
-from benchmarks.records.validity import not_valid
+from benchmarks.records.validity import Validity, not_known, not_valid
 from reports.columns import ScoreColumn
 from reports.numbers import counted, significant, written
 from reports.panels import Entry, Panel
@@ -86,7 +86,8 @@ def _configuration(entry: Entry) -> tuple[Fact, ...]:
     values = ", ".join(f"{name} {value}" for name, value in leaves("", cell.setting_values))
     trainings = [r.header.training for r in entry.records if r.header.training is not None and r.header.training.steps]
     trained = tuple(
-        f"{training.steps:,} steps in {significant(training.seconds)} s, {significant(training.flops / 1e12)} TFLOP"
+        f"{counted(training.steps, 'step')} in {significant(training.seconds)} s, "
+        f"{significant(training.flops / 1e12)} TFLOP"
         + ("" if training.validation_loss is None else f", validation loss {significant(training.validation_loss)}")
         for training in trainings
     )
@@ -110,7 +111,7 @@ def _scores(panel: Panel, entry: Entry) -> tuple[Judged, ...]:
             continue
         quantity = score.quantity
         text, interval = written(quantity.value, quantity.low, quantity.high)
-        over = quantity.reason or "" if quantity.value is None else f"{quantity.n:,} of {score.total:,} texts"
+        over = quantity.reason or "" if quantity.value is None else f"{quantity.n:,} of {counted(score.total, 'text')}"
         told.append(Judged(column.title, text, interval, over, str(column.signature), bool(score.per_text)))
     return tuple(told)
 
@@ -118,14 +119,15 @@ def _scores(panel: Panel, entry: Entry) -> tuple[Judged, ...]:
 def _speeds(entry: Entry) -> tuple[Judged, ...]:
     if not entry.trained:
         return ()
-    speeds: tuple[tuple[str, str, Quantity, str, Sequence[str]], ...] = (
-        ("Latency of one text", "ms", entry.latency, "timed alone, the median", entry.latency_doubts),
-        ("Throughput", "texts/s", entry.throughput, f"batches of {entry.batch_size} timed", entry.throughput_doubts),
+    speeds: tuple[tuple[str, str, Quantity, str, Validity], ...] = (
+        ("Latency of one text", "ms", entry.latency, "timed alone, the median", entry.latency_validity),
+        ("Throughput", "texts/s", entry.throughput, f"batches of {entry.batch_size} timed", entry.throughput_validity),
     )
     told = []
-    for title, unit, quantity, how, doubts in speeds:
+    for title, unit, quantity, how, judged in speeds:
         text, interval = written(quantity.value, quantity.low, quantity.high)
-        said = not_valid(doubts) if doubts else "the harness's clock"
+        said = not_valid(judged.reasons) if judged.reasons else "the harness's clock"
+        said += f"; {not_known(judged.unknown)}" if judged.unknown else ""
         over = quantity.reason or "" if quantity.value is None else how
         told.append(Judged(title, text if quantity.value is None else f"{text} {unit}", interval, over, said))
     return tuple(told)

@@ -1,4 +1,4 @@
-"""Write what is made of published records again: the index, and the tables of the README and of docs/."""
+"""Write what is made of published records again: reports, the index, and the tables of the README and of docs/."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from baselines.contract import UserError
-from reports.publishing import excerpts, index
+from reports.publishing import excerpts, index, pages
 from reports.publishing.pack import pack
 from reports.templating import save
 
@@ -17,14 +17,16 @@ TEXTS = (ROOT / "README.md", ROOT / "docs" / "speed.md")  # that have tables of 
 
 
 def write() -> list[Path]:
-    """Write the index and the tables; returns the files.
+    """Write the reports, the index and the tables; returns the files, and the folders of reports of runs.
 
     Raises:
         UserError: records are damaged, or a table asks for what they have not.
     """
+    reports = pages.write(PUBLISHED, ROOT)
     entries = index.published(PUBLISHED)
     filled = [(path, excerpts.fill(path.read_text(encoding="utf-8"), PUBLISHED)) for path in TEXTS]
     return [
+        *reports,
         save(PUBLISHED / "index.html", index.page(entries)),
         save(PUBLISHED / "README.md", index.markdown(entries)),
         *(save(path, text) for path, text in filled),

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from baselines.contract import UserError, unknown
 from baselines.titles import setting_title, system_title
@@ -21,10 +22,10 @@ from benchmarks.speed.schema import FILE, read_records
 from cosmos.io.typed_json import read_as
 from reports import provenance
 from reports.markdown import table as as_markdown
-from reports.numbers import NOTHING, column_decimals, fixed
+from reports.numbers import NOTHING, column_decimals, counted, fixed
 from reports.panels import Entry, Panel, panels
 from reports.significance import ColumnMarks
-from reports.speed.bars import per_second, quantile
+from reports.speed.bars import per_second
 from reports.table import Column, Row, RowGroup, Table, TableCell
 from reports.tables import calls_cells, grouped, score_cells, speed_cells
 
@@ -94,7 +95,8 @@ def build(name: str, excerpt: Excerpt, published: Path) -> Table | None:
 
 def _of_run(name: str, excerpt: Excerpt, place: Path) -> Table:
     (found,) = found_runs(place)
-    run = read_run(found.folder)
+    with found.named():
+        run = read_run(found.folder)
     task = provenance.task_of(run)
     (panel,) = panels(run.records, task.get("headline") or (), provenance.floors_of(run))
     asked = {_key(entry): entry for entry in panel.entries}
@@ -117,9 +119,11 @@ def _of_speeds(panel: Panel, wanted: str) -> dict[str, TableCell]:
     if wanted == "calls":
         made = calls_cells(panel)
     elif wanted == "latency":
-        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.latency, lambda entry: entry.latency_doubts)
+        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.latency, lambda entry: entry.latency_validity)
     else:
-        made = speed_cells(panel, SPEEDS[wanted], lambda entry: entry.throughput, lambda entry: entry.throughput_doubts)
+        made = speed_cells(
+            panel, SPEEDS[wanted], lambda entry: entry.throughput, lambda entry: entry.throughput_validity
+        )
     return {key: replace(cell, mark="", notes=()) for key, cell in made.items()}
 
 
@@ -131,9 +135,9 @@ def _of_speed(name: str, excerpt: Excerpt, place: Path) -> Table:
     rows = _known("row", excerpt.rows, asked)
     for size in excerpt.batches:
         here = [by_place[row, size] for row in rows]
-        texts = "1 text" if size == 1 else f"{size} texts"
+        texts = counted(size, "text")
         columns += [Column(texts, "ms", "lower"), Column(f"{texts} at once", "texts/s", "higher")][: 1 + (size > 1)]
-        cells += [_column([1e3 * quantile(r.seconds, 0.5) for r in here])]
+        cells += [_column([1e3 * median(r.seconds) for r in here])]
         cells += [_column([per_second(r, size) for r in here])] if size > 1 else []
     made = tuple(
         Row(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.titles import system_title
-from benchmarks.records.archive import found_runs
+from benchmarks.records.archive import FoundRun, found_runs
 from benchmarks.records.dataframes import Run, read_run
 from benchmarks.records.titles import display_system
 from benchmarks.speed.schema import FILE, WEIGHTS, read_records
@@ -38,7 +38,10 @@ class PublishedRecords:
 
 def published(folder: Path) -> tuple[PublishedRecords, ...]:
     """Everything below a folder, the latest last. Errors as of the records."""
-    found = [_of_run(folder, Path(each.name), read_run(each.folder)) for each in found_runs(folder)]
+    found = []
+    for each in found_runs(folder):
+        with each.named():
+            found.append(_of_run(folder, each, read_run(each.folder)))
     found += [_of_speed(folder, path.parent) for path in sorted(folder.rglob(FILE))]
     return tuple(sorted(found, key=lambda each: (each.made, each.place)))
 
@@ -68,7 +71,8 @@ def markdown(entries: Sequence[PublishedRecords]) -> str:
     )
 
 
-def _of_run(folder: Path, place: Path, run: Run) -> PublishedRecords:
+def _of_run(folder: Path, found: FoundRun, run: Run) -> PublishedRecords:
+    place = Path(found.name)
     headers = [record.header for record in run.records if record.header.status == "done"]
     trained = [header for header in headers if header.networks]
     cell = headers[0].cell
@@ -84,7 +88,7 @@ def _of_run(folder: Path, place: Path, run: Run) -> PublishedRecords:
         days[0],
         counted(len(headers), "cell"),
         _pages(folder, place, "report/report.md", "report/report.html"),
-        _relative(folder, next(each for each in (place, *place.parents) if each.exists())),
+        _relative(folder, place if found.origin is None else found.origin.archive.parent),
     )
 
 

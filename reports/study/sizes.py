@@ -103,7 +103,7 @@ def table(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "")
         accuracy = Column("Tokens restored", "of validation", "none", "Quality")
         add(accuracy, {entry.key: _accuracy(entry) for entry in study.entries})
     speed = Column("Throughput", "texts/s", "higher", "Speed")
-    add(speed, speed_cells(panel, speed, lambda entry: entry.throughput, lambda entry: entry.throughput_doubts))
+    add(speed, speed_cells(panel, speed, lambda entry: entry.throughput, lambda entry: entry.throughput_validity))
     add(*plain_cells(panel, Column("Training compute", "FLOP", "none", "Training"), lambda e: e.train_flops.value))
     add(*plain_cells(panel, Column("Training time", "s", "none", "Training"), lambda e: e.train_seconds.value))
     blocks = tuple(

@@ -42,12 +42,19 @@ from watched import Begun, EnoughError, Spy, watch
 LIKE_COSMOS = ("cosmos-8", "cosmos-16", "cosmos-32", "cosmos-64", "cosmos-128", "cosmos-full")
 TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and n not in LIKE_COSMOS]
 LIMITS = {"detox": Limits(16, 20), "story": Limits(0, 20)}  # with sources and without, short
-# A recipe of two stages has many keys; its test is cut in parts.
+# Their recipes have many keys, so their tests are cut in parts.
+TWO_STAGES = ("cosmos", "cosmos-joint", "tencdm", "ld4lg")
 CASES = [
-    pytest.param(name, task, slice(part, None, parts), id=f"{name}-{task}-{part}")
+    pytest.param(
+        name,
+        task,
+        slice(part, None, parts),
+        id=f"{name}-{task}-{part}",
+        marks=[pytest.mark.slow] * (parts > 1 and task == "story"),  # most keys are read where there is a source too
+    )
     for name in TRAINED
     for task in LIMITS
-    for parts in [3 if name in ("cosmos", "cosmos-joint", "tencdm", "ld4lg") else 1]
+    for parts in [3 if name in TWO_STAGES else 1]
     for part in range(parts)
 ]
 STEPS = 4  # at most, of every setting that has steps

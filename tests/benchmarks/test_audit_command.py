@@ -17,13 +17,19 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 WORDS = ("--task", "echo", "--device", "cpu", "--set", "data.test=8", "--set", "batch_size=4")
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run is kept that all tests copy."""
+    return tmp_path_factory.mktemp("made") / "run"
+
+
 @pytest.fixture
-def run(command: Command, steady: None, tmp_path: Path) -> Path:
+def run(command: Command, steady: None, once: Path, tmp_path: Path) -> Path:
     """A run of the outside package's system."""
-    folder = tmp_path / "run"
-    done = command("run", *WORDS, "--system", "toy", "--setting", "default", "--out", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder
+    if not once.exists():
+        done = command("run", *WORDS, "--system", "toy", "--setting", "default", "--out", str(once))
+        assert done.returncode == 0, done.stderr
+    return Path(shutil.copytree(once, tmp_path / "run"))
 
 
 def outcomes(said: str) -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_a_share_of_the_budget_adapts_the_decompressor(made: Path, monkeypatch: 
 def test_long_sources_are_cut_counted_and_said(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "long.txt").write_text("anna broke the lamp " * 20 + "\n" + SOURCES[0] + "\n")
     assert main(["sample", str(made / "out" / "model"), "--sources", str(tmp_path / "long.txt"), "--steps", "2"]) == 0
-    assert "1 of 2 sources were longer than" in capsys.readouterr().err
+    assert "1 of 2 sources was longer than" in capsys.readouterr().err
 
 
 def test_the_file_formats_agree(tmp_path: Path) -> None:

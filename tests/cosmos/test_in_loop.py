@@ -115,7 +115,7 @@ def test_stopped_and_taken_up_it_ends_with_the_same_bytes(
     assert all(torch.equal(value, resumed[name]) for name, value in calm.items())
 
 
-@pytest.mark.parametrize(("budget", "place"), [(1.2e9, "loop"), (2e10, "stored")])
+@pytest.mark.parametrize(("budget", "place"), [(1.2e9, "loop"), pytest.param(2e10, "stored", marks=pytest.mark.slow)])
 def test_latents_are_stored_where_that_leaves_half_of_the_budget(
     budget: float, place: str, encoder: TextEncoder, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from baselines.contract import UserError
 from benchmarks.records.dataframes import read_run, scores
-from reports import content
+from reports import content, latex
 
 
 def test_findings_need_no_texts(fake_run, tmp_path):
@@ -49,3 +49,13 @@ def test_cells_that_learnt_from_other_texts_are_not_ranked_together(fake_run, tm
     header, *rest = fake_run.cells[1]
     fake_run.cells[1] = (replace(header, status="failed"), *rest)
     assert len(read_run(fake_run.write(tmp_path / "failed")).records) == 2
+
+
+def test_a_run_without_scores_has_a_report_without_a_table_of_them(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    header, samples, timings, _ = fake_run.cells[0]
+    fake_run.cells[0] = (header, samples, timings, [])
+    report = content.build(fake_run.write(tmp_path / "run"), tmp_path)
+    assert "All scores" not in [table.caption for table in report.tables]
+    assert "All scores" not in latex.tables(report.tables)
+    assert any(line.startswith("Speed is bold only where") for line in report.sections[0].legend)

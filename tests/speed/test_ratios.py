@@ -51,6 +51,7 @@ def scaled(stats: dict[str, Any], factor: float) -> None:
     stats.update({name: factor * value for name, value in stats.items() if isinstance(value, float)})
 
 
+@pytest.mark.slow
 def test_a_slower_machine_passes_and_slower_code_does_not(folder: Path) -> None:
     first = measured(folder)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -75,6 +76,7 @@ def test_a_slower_machine_passes_and_slower_code_does_not(folder: Path) -> None:
     assert one["extra_info"]["units"] == pytest.approx(one["stats"]["min"] / one["extra_info"]["unit_seconds"])
 
 
+@pytest.mark.slow
 def test_baselines_name_no_machine_and_cover_every_benchmark() -> None:
     """What is kept says which kind of machine it was, and has the benchmarks there are."""
     listed = subprocess.run(

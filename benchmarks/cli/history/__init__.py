@@ -22,6 +22,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.cli.flags import BenchmarksParser, add_flags
+from cosmos.io.counting import counted
 from cosmos.io.terminal import say, tell
 
 
@@ -63,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
     answer = query.asked(base, sql)
     if export is not None:
         query.export(answer, export)
-        say(f"{answer.num_rows} rows: {export}")
+        say(f"{counted(answer.num_rows, 'row')}: {export}")
         return 0
 
     from reports.history import terminal

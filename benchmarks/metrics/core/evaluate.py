@@ -19,6 +19,7 @@ from benchmarks.metrics.core.metric_titles import metric_title
 from benchmarks.metrics.core.normalisation import form_of, normalised, normalised_training
 from benchmarks.metrics.core.signature import judge, sign, sign_product
 from benchmarks.records.schema import Score, Signature, identity
+from cosmos.io.counting import counted
 
 DIGITS = 6
 """Decimals kept in scores, so that records are the same on machines whose last bits differ."""
@@ -269,7 +270,7 @@ class _Scoring:
                 raise ValueError(f"{metric.name} has no number as a limit")
         reason = outcome.reason
         if reason is None and value is None:
-            reason = f"too few: none of {total} texts could be judged"
+            reason = f"too few: none of {counted(total, 'text')} could be judged"
         assert reason is None or reason.startswith(REASONS), f"{metric.name} gives no known reason: {reason}"
         low, high, level = limits or (None, None, None)
         return Score(

@@ -24,6 +24,7 @@ from benchmarks.running.engines.logs import log_of
 from benchmarks.running.engines.needs import Needs, Shares, needs
 from benchmarks.running.engines.orders import TOKEN, VARIABLES, Answer, WorkOrder, this_version
 from benchmarks.running.engines.work import MOST_TRIES, Work, WorkGraph
+from cosmos.io.counting import counted
 from cosmos.io.files import write_bytes
 
 POLL_SECONDS = 0.5
@@ -77,7 +78,8 @@ def _about(known: Sequence[cluster.ClusterNode], taken: Needs, shared: bool) -> 
         for stage, needed in taken.stages.items()
     )
     way = "write into the run folder" if shared else "send back what they make, for not all see the run folder"
-    return f"Ray: {len(known)} nodes, {cpus:g} cores, {gpus:g} GPUs, which {way}; {said}"
+    has = f"{counted(len(known), 'node')}, {counted(round(cpus), 'core')}, {counted(round(gpus), 'GPU')}"
+    return f"Ray: {has}, which {way}; {said}"
 
 
 class _Launch:

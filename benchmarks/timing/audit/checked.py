@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cosmos.io.counting import agreeing, counted
+
 Outcome = Literal["holds", "found", "cannot tell", "does not apply"]
 EXIT_CODES: Mapping[Outcome, int] = {"holds": 0, "does not apply": 0, "found": 1, "cannot tell": 2}
 
@@ -50,5 +52,5 @@ def differing(check: str, what: str, pairs: Iterable[tuple[str, str]], *, exact:
     unequal = sum(one != other for one, other in every)
     share = unequal / len(every)
     wrong = unequal > 0 if exact else unequal == len(every)
-    said = f"{unequal} of {len(every)} texts differ ({share:.0%}) {what}"
+    said = f"{unequal:,} of {counted(len(every), 'text')} {agreeing(unequal, 'differs', 'differ')} ({share:.0%}) {what}"
     return Checked(check, "found" if wrong else "holds", said, {"share": share, "texts": len(every)})

@@ -21,6 +21,8 @@ from benchmarks.timing.audit.idle import Bystanders, Idle
 from benchmarks.timing.audit.work import CHANCES, chances, lower
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import counting
+from cosmos.io.counting import agreeing
+from cosmos.io.counting import counted as so_many
 
 Made = TypeVar("Made")
 
@@ -65,7 +67,11 @@ def plain_answers(made: Sequence[Sample]) -> Checked:
     }
     if odd:
         return Checked("plain answers", "found", f"not plain values, which may be worked out later: {_listed(odd)}")
-    return Checked("plain answers", "holds", f"{len(made)} samples are plain values")
+    return Checked(
+        "plain answers",
+        "holds",
+        f"{so_many(len(made), 'sample')} {agreeing(len(made), 'is a plain value', 'are plain values')}",
+    )
 
 
 def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable[[list[str]], list[int]]) -> Checked:
@@ -83,7 +89,8 @@ def lengths(made: Sequence[Sample], requests: Sequence[Request], count: Callable
     if share > CLAIMED_TEXTS:
         said = "; ".join(f"{number} of {len(made)} {what}" for what, number in problems.items())
         return Checked("lengths", "found", said, {"share": share})
-    return Checked("lengths", "holds", f"{len(made)} texts have the tokens and ends they claim", {"share": share})
+    have = agreeing(len(made), "has the tokens and the end it claims", "have the tokens and ends they claim")
+    return Checked("lengths", "holds", f"{so_many(len(made), 'text')} {have}", {"share": share})
 
 
 def _odd_length(sample: Sample, request: Request, counted: int) -> str | None:
@@ -234,7 +241,7 @@ def equal_work(system: System, setting: Any, pair: tuple[Sequence[Request], Sequ
             usual, others = statistics.median(known), statistics.median(other)
             return Checked(check, "found", f"{usual:.3g} {what} for a text of the run, {others:.3g} for others")
     if chances(*sides) < CHANCES:
-        return Checked(check, "does not apply", f"only {len(sides[0])} texts, too few to compare their work")
+        return Checked(check, "does not apply", f"only {so_many(len(sides[0]), 'text')}, too few to compare their work")
     return Checked(check, "holds", "texts of the run take as many network calls and FLOPs as others")
 
 
@@ -307,7 +314,8 @@ def _network_calls(counted: Mapping[str, int], worked: Mapping[str, float], flop
     if share > STRANGE:
         return Checked(check, "found", f"{share:.0%} of all products are with weights of no shown network")
     beyond = [
-        f"{name} worked {times:.0f} times and {counted[name]} calls were counted"
+        f"{name} worked {so_many(round(times), 'time')} and {so_many(counted[name], 'call')} "
+        f"{agreeing(counted[name], 'was', 'were')} counted"
         for name, times in worked.items()
         if times > CALLS_BEYOND * counted[name]
     ]

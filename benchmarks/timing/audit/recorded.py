@@ -10,6 +10,7 @@ from benchmarks.records.schema import Header, SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, throughput, validity
 from benchmarks.timing.audit.checked import Checked
 from benchmarks.timing.audit.work import less_work
+from cosmos.io.counting import agreeing, counted
 
 SHORTER = 0.9  # share of the words of scored texts that texts which are only timed may have at least
 FEWEST_TEXTS = 20  # on either side, below which lengths are not compared
@@ -26,13 +27,17 @@ def timed_texts(samples: Sequence[SampleRecord], timings: Sequence[TimingRecord]
             return [Checked("timed texts", "holds", f"{said}, but each batch is sealed with its texts")]
         return [Checked("timed texts", "cannot tell", said)]
     unequal = [timing for timing in batches if not _same(timing, texts)]
-    said = f"{len(unequal)} of {len(batches)} timed batches hold other texts than those that are scored"
+    said = (
+        f"{len(unequal):,} of {len(batches):,} timed {agreeing(len(batches), 'batch', 'batches')} "
+        f"{agreeing(len(unequal), 'holds', 'hold')} other texts than those that are scored"
+    )
     found = [Checked("timed texts", "found" if unequal else "holds", said)]
     singles = [timing for timing in hashed if timing.kind == "latency"]
     if singles:
         other = sum(not _same(timing, texts) for timing in singles)
         share = other / len(singles)
-        said = f"{other} of {len(singles)} texts differ ({share:.0%}) when timed alone from the scored ones"
+        texts_differ = f"{counted(len(singles), 'text')} {agreeing(other, 'differs', 'differ')}"
+        said = f"{other:,} of {texts_differ} ({share:.0%}) when timed alone from the scored ones"
         wrong = other > 0 if exact else other == len(singles)
         found.append(Checked("single texts", "found" if wrong else "holds", said, {"share": share}))
     return found
@@ -48,7 +53,9 @@ def timed_lengths(samples: Sequence[SampleRecord], timings: Sequence[TimingRecor
     rows = [t for t in timings if t.kind in ("sweep", "latency") and "words" in t.kept]
     texts = sum(len(timing.ids) for timing in rows)
     if texts < FEWEST_TEXTS or len(samples) < FEWEST_TEXTS:
-        return Checked(check, "does not apply", f"only {min(texts, len(samples))} texts, too few to compare lengths")
+        return Checked(
+            check, "does not apply", f"only {counted(min(texts, len(samples)), 'text')}, too few to compare lengths"
+        )
     timed = sum(timing.kept["words"] for timing in rows) / texts
     scored = statistics.fmean(len(sample.text.split()) for sample in samples)
     said = f"{timed:.1f} words in texts that are timed otherwise, {scored:.1f} in those that are scored"
@@ -64,7 +71,7 @@ def counted_calls(header: Header, timings: Sequence[TimingRecord]) -> Checked:
         return Checked("counted calls", "cannot tell", "no timed call was kept")
     first = next(iter(header.networks))
     without = sum(not timing.calls.get(first) for timing in timed)
-    said = f"{without} of {len(timed)} timed calls made no call of {first}"
+    said = f"{without:,} of {counted(len(timed), 'timed call')} made no call of {first}"
     return Checked("counted calls", "found" if without else "holds", said)
 
 

@@ -33,15 +33,16 @@ def make_again(baseline: Side, out: Path, systems: Sequence[str] = ()) -> str:
     Raises:
         UserError: the baseline is of several runs or does not say its commands, or one of them cannot be carried out.
     """
-    folders = list(dict.fromkeys(cell.run for cell in baseline.cells))
-    if len(folders) > 1:
+    runs = list(dict.fromkeys(cell.found for cell in baseline.cells))
+    if len(runs) > 1:
         raise UserError(f"{baseline.text} is of several runs; make the run that is to be judged, and name it first.")
-    if out.resolve() == folders[0].resolve():
+    if out.resolve() == runs[0].folder.resolve():
         raise UserError(f"{out} is the baseline itself; choose another folder with --out.")
-    plan = store.read_plan(folders[0])
+    with runs[0].named():
+        plan = store.read_plan(runs[0].folder)
     typed = [shlex.split(command) for command in ([] if plan is None else plan.get("commands", []))]
     if not typed or any(words[: len(_PREFIX)] != _PREFIX for words in typed):
-        raise UserError(f"The plan of {folders[0]} does not say how it was made; make the run to judge, and name it.")
+        raise UserError(f"The plan of {runs[0].name} does not say how it was made; make the run to judge, and name it.")
     commands = [words[len(_PREFIX) :] for words in typed]
     for words in narrowed(commands, plan or {}, systems):
         command = [*words, "--out", str(out), "--fresh"]

@@ -40,6 +40,8 @@ def jobs(pair: EntryPair, sides: str = "ab") -> Iterator[list[TimingJob]]:
     cells = {"a": pair.a.cells[0], "b": pair.b.cells[0]}
     shared = cells["a"].header.cell.checkpoint_id == cells["b"].header.cell.checkpoint_id
     with ExitStack() as stack:
+        for cell in cells.values():
+            stack.enter_context(cell.found.named())
         yield [
             TimingJob(
                 _tree(cells[side].header, {"a": "The baseline", "b": "The run"}[side], stack),

@@ -19,6 +19,8 @@ from benchmarks.tracking.history.identity import About
 from benchmarks.tracking.history.schema import Counts, FoundChange, History, Outcome, Series
 from benchmarks.tracking.history.series import Numbers, numbers, series_of
 from benchmarks.tracking.history.tree import Files, files_under
+from cosmos.io.counting import agreeing
+from cosmos.io.counting import counted as so_many
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,8 +51,9 @@ def read(
     notes += tables.load_timings(base, files)
     tables.load_micro(base, files)
     if files.links:
-        notes.append(f"{files.links} symbolic links were not followed.")
-    return files, abouts, [files.named(note) for note in notes]
+        were = agreeing(files.links, "was", "were")
+        notes.append(f"{so_many(files.links, 'symbolic link')} {were} not followed.")
+    return files, abouts, [files.told(note) for note in notes]
 
 
 def history(
@@ -78,8 +81,8 @@ def history(
     doubtful = {(p.run, p.place) for s in every if s.line.kind == "speed" for p in s.points if p.doubtful}
     if doubtful:
         notes.append(
-            f"Timings of {len(doubtful)} points are not valid by their verdict; they are drawn hollow, and no "
-            "change is looked for among them."
+            f"Timings of {so_many(len(doubtful), 'point')} are not valid by their verdict; they are drawn hollow, and "
+            "no change is looked for among them."
         )
     if any(each.line.kind == "micro" for each in every):
         notes.append(

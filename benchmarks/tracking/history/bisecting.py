@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.records.archive import RECORDS
+from benchmarks.records.store import PLAN
 from benchmarks.tracking.history.schema import LATENCY, HistoryLine, HistoryPoint
 
 _CODES = {False: (0, 1), True: (1, 0)}  # for git: where the gate passes, and where it finds the regression
@@ -76,7 +77,9 @@ def _regression(line: HistoryLine) -> str:
 def _readable(run: str) -> str:
     """The run's folder; of a run that is packed with others, the folder of their archive."""
     place = Path(run)
-    return str(next((each for each in place.parents if (each / RECORDS).exists()), run)) if not place.exists() else run
+    if (place / PLAN).exists():
+        return run
+    return str(next((each for each in place.parents if (each / RECORDS).exists()), run))
 
 
 def _half(before: float, after: float) -> str:

@@ -84,7 +84,7 @@ def opened(base: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> list[str]
     """
     wanted = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)]
     files, abouts, notes = read(base, folder, wanted)
-    notes += map(files.named, tables.load_samples(base, files) if "samples" in wanted else [])
+    notes += map(files.told, tables.load_samples(base, files) if "samples" in wanted else [])
     # Readers know an archive by where it lies, not by where it lies unpacked.
     paths = base.execute("select distinct folder from headers union select distinct path from micro_rows").fetchall()
     places = [(path, files.named(path)) for (path,) in paths]

@@ -17,6 +17,7 @@ from benchmarks.records.older_cells import as_identified
 from benchmarks.records.schema import SCHEMA, Header, Json, header_from_json
 from benchmarks.tracking.history.identity import About, about
 from benchmarks.tracking.history.tree import Files
+from cosmos.io.counting import agreeing, counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +102,10 @@ def load_headers(base: duckdb.DuckDBPyConnection, files: Files) -> tuple[dict[in
     notes += damaged
     [[undone]] = base.execute("select count(*) from headers where j.status <> 'done'").fetchall()
     if undone:
-        notes.append(f"{undone} cells are not done (begun, failed or refused), and their numbers are left out.")
+        are = agreeing(undone, "is", "are")
+        notes.append(
+            f"{counted(undone, 'cell')} {are} not done (begun, failed or refused), with numbers that are left out."
+        )
     return found, notes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from baselines.contract import UserError
 from benchmarks.records import store
-from benchmarks.records.archive import RECORDS, unpacked
+from benchmarks.records.archive import RECORDS, Unpacked, unpacked
 
 MICRO_FOLDER = ".benchmarks"  # where pytest-benchmark keeps what `--benchmark-autosave` and `--benchmark-save` write
 _HIDDEN = "."
@@ -35,10 +35,16 @@ class Files:
     places: dict[str, str] = field(default_factory=dict)
 
     def named(self, text: str) -> str:
-        """A sentence, or a path, by the names that a reader knows: not where an archive lies unpacked, but itself."""
+        """The path of a run, as if archives were unpacked where they lie."""
         for unpacked_at, place in self.places.items():
             text = text.replace(unpacked_at, place)
         return text
+
+    def told(self, sentence: str) -> str:
+        """A sentence on what is wrong in a file, with the archive in place of where it lies unpacked."""
+        for unpacked_at, place in self.places.items():
+            sentence = Unpacked(Path(place) / RECORDS, Path(unpacked_at)).named(sentence)
+        return sentence
 
 
 def files_under(folder: Path) -> Files:

@@ -62,7 +62,9 @@ def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
         assert fitted.flops <= budget.amount
 
 
-@pytest.mark.parametrize("name", ["cosmos", "tencdm", "ld4lg"])
+@pytest.mark.parametrize(
+    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
+)
 def test_where_nobody_says_states_are_stored_if_all_are_paid_for_and_fit(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

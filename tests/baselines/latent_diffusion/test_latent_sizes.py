@@ -62,9 +62,12 @@ OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that t
 KEYS = [
     (name, key) for name in SYSTEMS for key in numbers(registry.find(name).presets["nano"]) if not key.startswith(OFF)
 ]
+FEW = ("cosmos", "ld4lg")  # of those with a default test
 
 
-@pytest.mark.parametrize(("name", "key"), KEYS)
+@pytest.mark.parametrize(
+    ("name", "key"), [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] not in FEW)) for case in KEYS]
+)
 def test_every_size_works_or_is_refused_with_a_sentence(name: str, key: str) -> None:
     kind: Any = registry.find(name)
     working, said = 0, list[str]()

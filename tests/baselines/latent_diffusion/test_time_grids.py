@@ -77,8 +77,29 @@ def test_choosing_is_paid_from_its_share(encoder_folder: Path, tmp_path: Path) -
     assert spent[0.0][1] == 0.0
     assert spent[0.35][0] == pytest.approx(0.65 * spent[0.0][0], rel=0.15)
     assert 0 < spent[0.35][1] < 0.35 * 6e8
-    with pytest.raises(UserError, match="Choosing time grids on the first validation documents costs"):
-        fit(make("cosmos", encoder_folder, **alone | {"grid_share": 0.001}), tmp_path / "small", Budget(6e8, "flops"))
+
+
+@each
+@pytest.mark.parametrize(("budget", "share"), [(Budget(6e8, "flops"), 1e-4), (Budget(50, "seconds"), 1e-7)])
+def test_a_share_too_small_is_refused_before_anything_is_trained(
+    name: str, budget: Budget, share: float, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "train", lambda stage, *_: pytest.fail(f"{stage.name} was trained"))
+    leaves = rf"^A grid_share of {share:g} leaves .* {budget.unit} for choosing time grids, which takes .* at least; "
+    with pytest.raises(UserError, match=leaves + r"set it to 0\.\d+ or more, or to 0, or give a larger budget\.$"):
+        fit(make(name, encoder_folder, **TWO_STAGES | {"grid_share": share}), tmp_path, budget)
+
+
+@pytest.mark.slow
+@each
+def test_a_share_that_pays_for_one_text_is_enough(name: str, encoder_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="set it to 0") as raised:
+        fit(make(name, encoder_folder, **TWO_STAGES | {"grid_share": 1e-4}), tmp_path / "small", Budget(2e9, "flops"))
+    needed = float(str(raised.value).split("set it to ")[1].split()[0])
+    system = make(name, encoder_folder, **TWO_STAGES | {"grid_share": needed})
+    fitted = fit(system, tmp_path / "enough", Budget(2e9, "flops"))
+    assert fitted.notes["grid_flops"] > 0
+    assert 1 <= json.loads((tmp_path / "enough" / "grids.json").read_text())["documents"] <= len(CORPUS.validation)
 
 
 def test_more_documents_are_looked_at_where_the_share_pays_for_them(

@@ -63,6 +63,7 @@ def test_the_surest_are_read_of_masked_positions_alone(
     assert not bool((tokens == MASK).any())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compilation.has_compiler(), reason="compiling needs a C++ compiler")
 def test_the_surest_are_the_same_compiled(network: TokenDenoiser, sequence: Tensor) -> None:
     expected = network(sequence, None, read="surest")

@@ -142,6 +142,7 @@ def check(sees, values):
                 assert abs(worse) < 0.02 * abs(rungs["oracle"]) + 1e-9, (name, kind)
 
 
+@pytest.mark.slow
 def test_what_needs_no_model_ranks_the_ladder():
     needed = {"meteor_stems": "nltk", "sta_profanity": "profanity_check"}
     names = [name for name in SEES if importlib.util.find_spec(needed.get(name, "sacrebleu"))]

@@ -80,7 +80,7 @@ def test_no_run_goes_from_one_text_to_the_next(paper):
 
 def test_fewer_texts_than_a_chunk_and_texts_without_tokens_have_no_score(paper):
     for name in (DIVERSITY, MEMORISATION):
-        assert paper(name, TEXTS[:1], ["a"]).reason == "too few: 1 texts, and a chunk has 2"
+        assert paper(name, TEXTS[:1], ["a"]).reason == "too few: 1 text, and a chunk has 2"
         assert paper(name, ["", "one two"], ["a"]).reason == "too few: a chunk of 2 texts has none of 4 tokens"
 
 

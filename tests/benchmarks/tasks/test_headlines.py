@@ -221,6 +221,7 @@ def test_what_stands_in_for_j_ranks_entries_as_the_exact_one_does() -> None:
     assert max(scores["j_offline"], key=scores["j_offline"].__getitem__) == "reference"
 
 
+@pytest.mark.slow
 def test_what_is_judged_by_words_alone_rewards_deleting_them_and_leads_nowhere() -> None:
     """On people's texts, by the judge that the trivial baseline asks: so j_profanity is no headline."""
     pytest.importorskip("profanity_check", reason="alt-profanity-check is of the extra eval")
@@ -261,6 +262,7 @@ def test_a_story_with_other_words_is_one_story_and_diversity_stands_beside() -> 
     assert metrics.find("exact_novel").companions == ("diversity",)
 
 
+@pytest.mark.slow
 def test_the_judge_that_the_baseline_asks_is_the_judge_of_the_metric() -> None:
     pytest.importorskip("profanity_check", reason="alt-profanity-check is of the extra eval")
     words = ("anna", "idiot", "lamp", "shit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from benchmarks.running.auditing.checks import MOST_SECONDS, in_a_run
 from benchmarks.timing.audit import generated, recorded
 from benchmarks.timing.audit.checked import Checked, differing, exit_code
 from benchmarks.timing.audit.generated import Asked, Took
+from cosmos.io.counting import agreeing, counted
 
 REQUESTS = [Request(f"test-{n}", "source", n, 16) for n in range(20)]
 
@@ -45,7 +47,7 @@ def test_one_text_that_differs_is_enough_where_rounding_is_the_same(unequal: int
     said = differing("check", "here", pairs, exact=exact)
     assert said.outcome == outcome
     assert said.figures["share"] == unequal / 4
-    assert f"{unequal} of 4 texts differ ({unequal / 4:.0%}) here" in str(said)
+    assert f"{unequal} of 4 texts {'differs' if unequal == 1 else 'differ'} ({unequal / 4:.0%}) here" in str(said)
 
 
 def test_nothing_to_compare_cannot_be_told() -> None:
@@ -188,3 +190,31 @@ def test_the_part_of_every_run_is_bounded() -> None:
     assert in_a_run(system, None, {"network": object()}, REQUESTS[:1], [MOST_SECONDS]) == ()
     assert in_a_run(system, None, {"network": object()}, REQUESTS[:1], []) == ()
     assert system.asked == 0
+
+
+def test_counts_of_one_are_said_in_the_singular() -> None:
+    sample = GOOD
+    said = [
+        str(differing("check", "here", [("a", "b")], exact=True)),
+        str(generated.plain_answers([sample])),
+        str(generated.lengths([sample], REQUESTS[:1], words)),
+        *map(str, recorded.timed_texts([SampleRecord("a", "one", 1, True, 0, {})], [call("batch", 0, 1)], exact=True)),
+        str(recorded.timed_lengths([], [])),
+    ]
+    assert said[:3] == [
+        "found: check: 1 of 1 text differs (100%) here",
+        "holds: plain answers: 1 sample is a plain value",
+        "holds: lengths: 1 text has the tokens and the end it claims",
+    ]
+    assert not [text for text in said if re.search(r"\b1 (?:[a-z]+ )?(?:texts|calls|samples|batches)\b", text)]
+    assert (
+        str(differing("check", "here", [("a", "b"), ("a", "a")], exact=True))
+        == "found: check: 1 of 2 texts differs (50%) here"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 processes were"), (1, "1 process was"), (1200, "1,200 processes were")]
+)
+def test_nouns_and_verbs_go_with_their_count(count: int, said: str) -> None:
+    assert f"{counted(count, 'process', 'processes')} {agreeing(count, 'was', 'were')}" == said

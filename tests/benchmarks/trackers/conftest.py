@@ -38,7 +38,7 @@ def of_trackio(run: Path, trackio_folder: Path) -> Curves:
     return curves
 
 
-@pytest.fixture(params=["tensorboard", "trackio"])
+@pytest.fixture(params=["tensorboard", pytest.param("trackio", marks=pytest.mark.slow)])
 def tracker(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     pytest.importorskip(name, reason=f"{name} is of the extra track")

@@ -27,6 +27,7 @@ def run(folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracker", ["tensorboard"], indirect=True)
 def test_a_killed_run_goes_on_with_its_curves_and_its_bytes(
     tracker: str, curves: Callable[[Path], dict[str, list[tuple[int, float]]]], tmp_path: Path

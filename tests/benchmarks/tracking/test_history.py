@@ -284,7 +284,7 @@ def test_cells_that_are_not_done_do_not_count(tmp_path: Path) -> None:
     record(tmp_path / "c", commit=commit_of(2), day=3, scores={"exact_j": 0.25})
     history = read(tmp_path)
     assert [point.value for point in only(history).points] == [0.25]
-    assert said(history, "1 cells are not done")
+    assert said(history, "1 cell is not done")
 
 
 def test_what_is_asked_for_must_be_there(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_what_is_asked_for_must_be_there(tmp_path: Path) -> None:
 def test_links_are_not_followed(tmp_path: Path) -> None:
     record(tmp_path / "tree/a", commit=commit_of(0), scores={"exact_j": 0.5})
     (tmp_path / "tree/again").symlink_to(tmp_path / "tree", target_is_directory=True)
-    assert said(read(tmp_path / "tree"), "1 symbolic links were not followed")
+    assert said(read(tmp_path / "tree"), "1 symbolic link was not followed")
 
 
 def test_the_work_of_the_database_is_the_same_for_few_and_many_records(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def test_what_a_run_has_besides_the_entry_does_not_stop_the_gate(tmp_path: Path)
     """Trivial baselines are part of every run, so that a run made again of one system has more than was asked."""
     from benchmarks.planning.gate_margins import read as margins_of
     from benchmarks.records import store
+    from benchmarks.records.archive import FoundRun
     from benchmarks.tracking.gate.gating import GateRequest, gate
     from benchmarks.tracking.sides import Side, StoredCell
 
@@ -160,7 +161,9 @@ def test_what_a_run_has_besides_the_entry_does_not_stop_the_gate(tmp_path: Path)
             record(tmp_path / name, commit=commit_of(0), scores={"exact_j": 0.5}, system=system, networks=False)
             for system in systems
         ]
-        sides.append(Side(name, tuple(StoredCell(tmp_path / name, store.read_cell(each)) for each in folders)))
+        sides.append(
+            Side(name, tuple(StoredCell(FoundRun(name, tmp_path / name), store.read_cell(each)) for each in folders))
+        )
     margins = margins_of({"exact_j": 0.05, "others": False, "calls": False}, "a test")
     result = gate(*sides, GateRequest(margins, systems=("gpt2",), speed=False))
     assert [(finding.quantity, finding.outcome) for finding in result.findings] == [("exact_j", "pass")]

@@ -145,7 +145,7 @@ def test_what_is_packed_is_named_by_where_the_archive_lies(tmp_path: Path) -> No
     assert query.asked(base, sql).column("run").to_pylist() == [
         f"{tmp_path / 'packed'}/run{number:02d}" for number in range(20)
     ]
-    assert note.startswith(f"{tmp_path / 'packed'}/run99/cells/") and "damaged and left out" in note
+    assert note.startswith(f"{tmp_path / 'packed'}/records.tar.xz/run99/cells/") and "damaged and left out" in note
     found = analysis.history(tables.connected(), tmp_path / "packed")
     [(series, change)] = found.changed
     assert series.points[0].run == f"{tmp_path / 'packed'}/run00" and note in found.notes

@@ -88,7 +88,7 @@ def test_records_of_uncommitted_changes_do_not_pass_for_those_of_the_commit(tmp_
     run(tmp_path / "runs" / "clean", ("gpt2", "greedy"))
     both = read_side(COMMITS[0])
     assert [cell.run for cell in both.cells] == [Path("runs/clean")]
-    assert both.notes == (f"1 cells of {COMMITS[0]} with uncommitted changes are left out.",)
+    assert both.notes == (f"1 cell of {COMMITS[0]} with uncommitted changes is left out.",)
 
 
 def test_a_name_that_git_knows_is_a_commit_too(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_last_of_several_records_of_a_cell_counts(tmp_path: Path) -> None:
     run(tmp_path / "tree" / "early", header={"finished": "2026-01-01T00:00:00Z"})
     side = read_side("tree")
     assert [cell.header.commit for cell in side.cells] == [COMMITS[1]]
-    assert side.notes == ("1 older records of the same cells are left out.",)
+    assert side.notes == ("1 older record of the same cells is left out.",)
 
 
 def test_cells_that_are_not_done_are_left_out_and_said(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_cells_that_are_not_done_are_left_out_and_said(tmp_path: Path) -> None:
     made.add("mdlm", "fast", header={"status": "failed", "reason": "no memory"})
     side = read_side(str(made.write(tmp_path / "run")))
     assert named(side) == ["gpt2 greedy"] and side.notes == (
-        f"1 cells of {tmp_path / 'run'} are not done, and are left out.",
+        f"1 cell of {tmp_path / 'run'} is not done, and is left out.",
     )
 
 
@@ -209,6 +209,16 @@ def test_of_several_configurations_those_pair_that_differ_least(tmp_path: Path) 
     assert [pair.differs for pair in pairs] == [(), ()] and refused == ()
     pairs, refused = match(sized(tmp_path / "c", 64), sized(tmp_path / "d", 96, 128))
     assert pairs == () and "2 in" in refused[0] and "cannot be told" in refused[0]
+
+
+def test_an_option_that_is_left_off_is_as_one_that_older_records_have_not(tmp_path: Path) -> None:
+    def of(name: str, recipe: dict[str, Any]) -> Side:
+        return read_side(str(run(tmp_path / name, cell={"recipe": recipe})))
+
+    old, off, on = of("old", {"width": 64}), of("off", {"width": 64, "gate": None}), of("on", {"width": 64, "gate": 2})
+    assert [pair.differs for pair in match(old, off)[0]] == [()]
+    for other in (old, off):
+        assert [pair.differs for pair in match(other, on)[0]] == [("recipe.gate “not set” against “2”",)]
 
 
 def test_documents_that_no_record_names_are_compared_with_none(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_no_noise_is_drawn_where_none_is_added() -> None:
         march(denoise, START, grid_of("release", 4), RULES["release"])
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_compiled_step_is_the_same_sum_whatever_its_coefficients() -> None:
     estimate, before, noise = (torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(n)) for n in (1, 2, 3))

@@ -9,6 +9,7 @@ from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compilation.has_compiler(), reason="compiling needs a C++ compiler")
 def test_compiled_noise_is_the_same_noise() -> None:
     def draws(compiled: bool) -> list[torch.Tensor]:

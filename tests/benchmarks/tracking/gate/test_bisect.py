@@ -38,6 +38,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, list[s
     return repository, commits
 
 
+@pytest.mark.slow
 def test_a_commit_that_does_not_run_is_not_blamed(
     broken: tuple[Repository, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_an_innocent_refactor_passes(drilled: Repository) -> None:
     assert done.stdout.splitlines()[-1] == "gate: pass (12 passed): runs/refactor against runs/baseline"
 
 
+@pytest.mark.slow
 def test_more_network_calls_are_counted(drilled: Repository) -> None:
     """A step more of the same length: the calls say it without any clock."""
     drilled.commit(SYSTEM, '"corrected": Setting(8, ', '"corrected": Setting(9, ', "Take one more step")
@@ -121,6 +122,7 @@ def test_another_evaluator_cannot_be_judged(drilled: Repository) -> None:
     assert "judged unlike, version “1” against “2”" in done.stdout
 
 
+@pytest.mark.slow
 def test_other_documents_cannot_be_judged_and_other_training_documents_are_named(drilled: Repository) -> None:
     drilled.run("runs/tested", "--set", "data.test=299")
     done = drilled.gate("runs/tested", "--against", "runs/baseline", "--no-speed")
@@ -133,6 +135,7 @@ def test_other_documents_cannot_be_judged_and_other_training_documents_are_named
     assert len(named) == 1 and named[0].endswith("(drill plain, drill corrected)")
 
 
+@pytest.mark.slow
 def test_the_gate_makes_the_run_itself(drilled: Repository) -> None:
     """Without a run to judge, the baseline's commands are carried out by the code at work."""
     drilled.commit(SYSTEM, *SHIFT, "Count from one")

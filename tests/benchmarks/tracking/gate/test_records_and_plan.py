@@ -41,6 +41,7 @@ def believed(run: Path, **fields: object) -> None:
         store.write_header(folder, changed)
 
 
+@pytest.mark.slow
 def test_what_is_slower_by_the_records_is_timed_again_before_it_counts(slower: Repository) -> None:
     done = slower.gate("runs/slow", "--against", "runs/baseline", "--set", "gate.speed=2%", "--processes", "4")
     assert done.returncode == 1, done.stdout + done.stderr

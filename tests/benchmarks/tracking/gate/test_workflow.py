@@ -106,6 +106,7 @@ def keep(path: Path, artifact: Path) -> None:
         shutil.copy(path, artifact)
 
 
+@pytest.mark.slow
 def test_a_push_keeps_the_baseline_and_pull_requests_are_gated_against_it(tmp_path: Path) -> None:
     repository, artifacts = made(tmp_path), tmp_path / "artifacts"
     early = job(repository, "pull_request", artifacts)
