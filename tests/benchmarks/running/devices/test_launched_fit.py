@@ -46,7 +46,6 @@ def sentences(errors: str) -> list[str]:
     return [line for line in ours.splitlines() if any(part in line for part in said) and "elastic" not in line]
 
 
-@pytest.mark.slow
 def test_launched_processes_fit_what_one_does_and_a_folder_is_one_launchs_alone(
     installed: Path, tmp_path: Path
 ) -> None:
