@@ -66,7 +66,7 @@ def train(run: Run, encoder: Path) -> list[str]:
         passed = iter(range(10**6))
 
         def progress(stage: str, share: float, loss: float | None, passed=passed) -> None:
-            if next(passed) == run.stop:
+            if stage != "encode" and next(passed) == run.stop:  # which the first process alone tells
                 raise StopError
 
         try:
