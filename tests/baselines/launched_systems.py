@@ -84,7 +84,14 @@ def launched(run: Run, encoder: Path) -> Ending:
             stopped = {0: pool.submit(train, run, encoder).result()}
     else:
         here = LaunchConfig(
-            1, 1, run.processes, run_id="tiny", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork"
+            1,
+            1,
+            run.processes,
+            run_id="tiny",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            start_method="fork",
+            max_restarts=0,
         )
         stopped = elastic_launch(here, train)(run, encoder)
     points = sorted(path.name for path in Path(run.folder).rglob("*.resume.safetensors"))
