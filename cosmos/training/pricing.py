@@ -12,14 +12,16 @@ would be some percent off.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.batches import Batch, Rows, hashed, rows_of
+from cosmos.training.batches import Batch, Rows, hashed
 from cosmos.training.budget import Budget
 from cosmos.training.config import total_steps
 from cosmos.training.step import OptimiserStep
@@ -38,9 +40,10 @@ def flops_per_step(
 ) -> float:
     """Mean FLOPs of a step: loss and gradients, as `measure_flops` counts.
 
-    Of several processes each counts the parts of all, as none has memory for more: however many there are, a step has
-    one price, and a budget buys the same steps. Global generators are left as they were, and the model
-    without gradients.
+    However many processes share a batch, the price is that of one that works on all of it, and a budget buys the same
+    steps: what each of several does over again (what no row is needed for, and what fixed shapes add to every part) is
+    not charged. All of them count at once, as a loss may ask the others. Global generators are left as they were, and
+    the model without gradients.
 
     Args:
         batch: the whole batch of a step, on the CPU.
@@ -78,28 +81,36 @@ def step_flops(
     seeds = CounterRNG(step.rows + hashed(step.seed, "noise", number))
 
     def run() -> None:
-        for share, own in _shares(moved, seeds, step.processes.count):
-            for part, streams in step.parts(share, own):
-                with step.autocast():
-                    total, _ = loss(model, part, streams)
-                total.backward()
+        for part, streams in step.parts(moved, seeds):
+            with step.autocast():
+                total, _ = loss(model, part, streams)
+            total.backward()
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # dropout draws
+    # One of several processes has memory for its part of a batch, and no more.
+    keeping = nullcontext() if step.processes.count == 1 else keeping_shapes()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), keeping:  # dropout draws
         flops = measure_flops(run)
     model.zero_grad(set_to_none=True)
     return flops
 
 
-def _shares(batch: Batch, seeds: CounterRNG, count: int) -> Iterator[tuple[Batch, CounterRNG]]:
-    """A whole batch as so many processes share it."""
-    if count == 1:
-        yield batch, seeds
-        return
-    for rank in range(count):
-        numbers = rows_of(len(seeds), rank, count)
-        places = torch.tensor(numbers, device=seeds.keys.device)
-        share = {name: value[places] for name, value in batch.items() if name != "positions"}
-        yield batch.having(share), seeds.share(numbers, places)
+def keeping_shapes() -> AbstractContextManager[Any]:
+    """Forward passes keep the shapes of activations alone, of which backward passes then take zeros: their work is as
+    much, for next to no memory, and their gradients mean nothing. Whole numbers, such as places of rows, stay."""
+
+    def pack(value: Tensor) -> tuple[torch.device, Tensor | tuple[torch.Size, tuple[int, ...], torch.dtype]]:
+        floating = value.is_floating_point()
+        return value.device, (value.shape, value.stride(), value.dtype) if floating else value.to("cpu")
+
+    def unpack(kept: tuple[torch.device, Any]) -> Tensor:
+        device, value = kept
+        if isinstance(value, Tensor):
+            return value.to(device)
+        shape, strides, dtype = value
+        extent = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) if all(shape) else 0
+        return torch.zeros(extent, dtype=dtype, device=device).as_strided(shape, strides)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
 
 
 def _mean(sizes: Sequence[int], flops: Sequence[float], mean_size: float) -> float:

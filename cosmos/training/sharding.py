@@ -10,6 +10,7 @@ any method of a model, and resume points are read by any number of processes; so
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,11 +75,10 @@ class ShardedStep(OptimiserStep):
         self.stored = groups  # until there are parts
 
     def begin(self, loss: Callable[..., tuple[Tensor, Tensor]], step: int, running: float) -> None:
-        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
         del self.optimizer  # of the whole
-        mesh = init_device_mesh(self.device.type, (self.processes.count,))
+        mesh = _mesh(self.device.type, self.processes.count)
         self.objective = objective = Objective(copy.deepcopy(self.network), loss)
         self.network.to("cpu")
         self.model = objective.model.train()
@@ -151,6 +151,14 @@ class ShardedStep(OptimiserStep):
     def exchanging(self, now: bool) -> AbstractContextManager[Any]:
         self.objective.set_requires_gradient_sync(now)
         return nullcontext()
+
+
+@functools.cache
+def _mesh(kind: str, count: int) -> Any:
+    """The processes that hold parts: one mesh for all of a process's trainings, as each makes processes meet anew."""
+    from torch.distributed.device_mesh import init_device_mesh
+
+    return init_device_mesh(kind, (count,))
 
 
 def _is_part(value: Any) -> bool:

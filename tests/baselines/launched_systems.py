@@ -1,15 +1,20 @@
-"""Trains tiny systems in several processes, as `torchrun` launches them, but forked, so that torch is imported once.
+"""Trains tiny systems as `torchrun` does, in several processes, but forked, so that torch is imported once for all.
 
-    python launched_systems.py FOLDER ENCODER NAME [NAME ...] [--processes COUNT] [--steps STEPS] [--rows ROWS]
+    python launched_systems.py ENCODER RUNS
 
-The log then has every step. With --stop the training of each system ends by an error after so many steps, in all of its
-processes.
+RUNS is JSON, a list of `Run`; each begins when the one before has ended. The log then has every step. What is printed
+is JSON too, an `Ending` of each run.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -20,49 +25,80 @@ from tiny_systems import fit, make, with_training
 
 from baselines.contract import Budget
 from cosmos.training import loop
+from cosmos.training.sharding import ASKED
+
+
+@dataclass(frozen=True)
+class Run:
+    """Systems that are trained one after the other.
+
+    Attributes:
+        stop: after so many steps the training of each system ends by an error, in all of its processes.
+        parts: each process holds a part of the weights.
+    """
+
+    folder: str
+    names: Sequence[str]
+    processes: int = 1
+    steps: int = 50
+    stop: int = -1
+    parts: bool = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run has ended: by rank, the systems whose training was stopped; resume points in its folder."""
+
+    stopped: dict[str, list[str]]
+    points: list[str]
 
 
 class StopError(Exception):
     """Ends a training from outside."""
 
 
-def train(options: argparse.Namespace) -> None:
-    loop.LOG_EVERY = 1
-    for name in options.names:
-        system = make(name, options.encoder)
-        changes = {} if options.rows is None else {"batch_size": options.rows}
-        system = type(system)(with_training(system.recipe, checkpoint_seconds=0.0, **changes), system.limits)
+def train(run: Run, encoder: Path) -> list[str]:
+    """What each process does; the names of systems that were stopped."""
+    loop.LOG_EVERY, stopped = 1, []
+    for name in run.names:
+        system = make(name, encoder)
+        system = type(system)(with_training(system.recipe, checkpoint_seconds=0.0), system.limits)
         passed = iter(range(10**6))
 
         def progress(stage: str, share: float, loss: float | None, passed=passed) -> None:
-            if next(passed) == options.stop:
+            if stage != "encode" and next(passed) == run.stop:  # which the first process alone tells
                 raise StopError
 
         try:
-            fit(system, options.folder / name, Budget(options.steps, "steps"), progress=progress)
+            fit(system, Path(run.folder) / name, Budget(run.steps, "steps"), progress=progress)
         except StopError:
-            print("stopped", name, flush=True)
+            stopped.append(name)
+    return stopped
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("encoder", type=Path)
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--rows", type=int)
-    parser.add_argument("--stop", type=int, default=-1)
-    options = parser.parse_args()
-    if options.processes == 1:
-        train(options)
-        return
-    here = LaunchConfig(
-        1, 1, options.processes, run_id="tiny", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork"
-    )
-    elastic_launch(here, train)(options)
+def launched(run: Run, encoder: Path) -> Ending:
+    """A run. This process trains nothing by itself: who has may not fork."""
+    os.environ[ASKED] = str(run.parts).lower()
+    if run.processes == 1:
+        with ProcessPoolExecutor(1, get_context("fork")) as pool:
+            stopped = {0: pool.submit(train, run, encoder).result()}
+    else:
+        here = LaunchConfig(
+            1,
+            1,
+            run.processes,
+            run_id="tiny",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            start_method="fork",
+            max_restarts=0,
+        )
+        stopped = elastic_launch(here, train)(run, encoder)
+    points = sorted(path.name for path in Path(run.folder).rglob("*.resume.safetensors"))
+    return Ending({str(rank): names for rank, names in stopped.items()}, points)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    encoder, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    print(json.dumps([asdict(launched(Run(**run), encoder)) for run in runs]))

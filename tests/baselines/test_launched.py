@@ -7,35 +7,37 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import cosmos
 
 sys.path.insert(0, str(Path(__file__).parent))
+import launched_systems
+from launched_systems import Ending, Run
 from tiny_systems import SYSTEMS
 
-PROGRAM = Path(__file__).with_name("launched_systems.py")
 CLOSE = 1e-5
 # A student begins as its teacher and its loss near nothing, which AdamW at a rate of 0.01 makes steps of full size of:
 # rounding grows a hundredfold in a few steps. Its first loss is as close as any.
 STUDENTS, STUDENTS_CLOSE = ("distilled", "duo-distillation"), 2e-2
 
 
-def train(folder: Path, encoder: Path, names: Sequence[str], *words: object, parts: bool = False) -> str:
-    """Run the program; `parts`: each process holds a part of the weights."""
+def train(encoder: Path, *runs: Run) -> list[Ending]:
+    """Give the program these runs; how each has ended."""
     environment = {
         **os.environ, "PYTHONPATH": str(Path(cosmos.__file__).parent.parent), "OMP_NUM_THREADS": "1",
         "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "ACCELERATE_USE_FSDP": str(parts).lower(),
     }  # fmt: skip
-    command = [sys.executable, str(PROGRAM), str(folder), str(encoder), *names, *map(str, words)]
+    command = [sys.executable, launched_systems.__file__, str(encoder), json.dumps([asdict(run) for run in runs])]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return [Ending(**ending) for ending in json.loads(done.stdout)]
 
 
 def curves(folder: Path, name: str) -> dict[str, list[dict[str, Any]]]:
@@ -61,52 +63,59 @@ def held_together(one: Path, other: Path, names: Sequence[str]) -> None:
         assert costs[0]["flops"] == costs[1]["flops"] and costs[0]["steps"] == costs[1]["steps"]
 
 
-def test_two_processes_train_a_system_of_one_stage_and_one_of_all_stages_as_one_does(
+def cut_and_taken_up(first: int, then: int, folder: Path, name: str, parts: bool = False) -> tuple[Run, Run]:
+    """Runs of which `first` processes leave one at step 7, and `then` processes go on with it."""
+    cut = Run(str(folder), (name,), first, 20, parts=parts)
+    return replace(cut, stop=7), replace(cut, processes=then)
+
+
+def held_to_be_cut(stopped: Ending, gone_on: Ending, name: str, processes: int) -> None:
+    assert stopped.stopped == {str(rank): [name] for rank in range(processes)} and stopped.points
+    assert not any(gone_on.stopped.values()) and not gone_on.points
+
+
+def test_two_processes_train_as_one_does_and_one_goes_on_with_what_two_leave(
     encoder_folder: Path, tmp_path: Path
 ) -> None:
+    """A system of one stage, and one of all stages that there are."""
     names = ("gpt2", "cosmos")
-    for processes in (1, 2):
-        train(tmp_path / str(processes), encoder_folder, names, "--processes", processes, "--steps", 20)
+    one, two = (Run(str(tmp_path / str(processes)), names, processes, 20) for processes in (1, 2))
+    *_, stopped, gone_on = train(encoder_folder, one, two, *cut_and_taken_up(2, 1, tmp_path / "cut", "gpt2"))
     held_together(tmp_path / "1", tmp_path / "2", names)
-
-
-@pytest.mark.parametrize(
-    ("first", "then"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow), pytest.param(3, 2, marks=pytest.mark.slow)]
-)
-def test_what_some_processes_leave_another_number_goes_on_with(
-    first: int, then: int, encoder_folder: Path, tmp_path: Path
-) -> None:
-    words = ("--steps", 12)
-    train(tmp_path / "whole", encoder_folder, ("mdlm",), *words)
-    said = train(tmp_path / "cut", encoder_folder, ("mdlm",), *words, "--processes", first, "--stop", 7)
-    assert said.count("stopped mdlm") == first
-    assert (tmp_path / "cut/mdlm/training/mdlm.resume.safetensors").exists()
-    train(tmp_path / "cut", encoder_folder, ("mdlm",), *words, "--processes", then)
-    held_together(tmp_path / "whole", tmp_path / "cut", ("mdlm",))
+    held_to_be_cut(stopped, gone_on, "gpt2", 2)
+    held_together(tmp_path / "1", tmp_path / "cut", ("gpt2",))
 
 
 @pytest.mark.slow
-def test_parts_of_weights_that_two_processes_leave_one_goes_on_with(encoder_folder: Path, tmp_path: Path) -> None:
-    words = ("--steps", 12)
-    train(tmp_path / "whole", encoder_folder, ("gpt2",), *words)
-    for first, then in ((2, 1), (1, 2)):
-        folder = tmp_path / str(first)
-        train(folder, encoder_folder, ("gpt2",), *words, "--processes", first, "--stop", 7, parts=True)
-        train(folder, encoder_folder, ("gpt2",), *words, "--processes", then, parts=True)
-        held_together(tmp_path / "whole", folder, ("gpt2",))
+@pytest.mark.parametrize("name", ["gpt2", "mdlm", "cosmos"])
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "parts"])
+def test_what_some_processes_leave_another_number_goes_on_with(
+    name: str, parts: bool, encoder_folder: Path, tmp_path: Path
+) -> None:
+    numbers = ((2, 1), (1, 2), (3, 2))
+    runs = [run for pair in numbers for run in cut_and_taken_up(*pair, tmp_path / str(pair), name, parts)]
+    _, *endings = train(encoder_folder, Run(str(tmp_path / "whole"), (name,), steps=20), *runs)
+    for pair, stopped, gone_on in zip(numbers, endings[::2], endings[1::2], strict=True):
+        held_to_be_cut(stopped, gone_on, name, pair[0])
+        held_together(tmp_path / "whole", tmp_path / str(pair), (name,))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(SYSTEMS))
-@pytest.mark.parametrize(("processes", "parts"), [(2, False), (3, False), (2, True)], ids=["2", "3", "2-parts"])
-def test_every_system_trains_to_the_curve_of_one(
-    name: str, processes: int, parts: bool, encoder_folder: Path, tmp_path: Path
-) -> None:
-    train(tmp_path / "one", encoder_folder, (name,))
-    train(tmp_path / "more", encoder_folder, (name,), "--processes", processes, parts=parts)
-    held_together(tmp_path / "one", tmp_path / "more", (name,))
-    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.safetensors"))
-    assert files == sorted(path.relative_to(tmp_path / "more") for path in (tmp_path / "more").rglob("*.safetensors"))
-    for file in files:
-        one, more = load_file(tmp_path / "one" / file), load_file(tmp_path / "more" / file)
-        assert {key: value.shape for key, value in one.items()} == {key: value.shape for key, value in more.items()}
+def test_every_system_trains_to_the_curve_of_one(name: str, encoder_folder: Path, tmp_path: Path) -> None:
+    more = {"2": Run("", (), 2), "3": Run("", (), 3), "2 with parts": Run("", (), 2, parts=True)}
+    runs = {"1": Run("", ()), **more}
+    train(encoder_folder, *(replace(run, folder=str(tmp_path / of), names=(name,)) for of, run in runs.items()))
+    alone = weights(tmp_path / "1")
+    for of in more:
+        held_together(tmp_path / "1", tmp_path / of, (name,))
+        shared = weights(tmp_path / of)
+        assert shared.keys() == alone.keys()
+        for file, shapes in alone.items():
+            assert shared[file] == shapes, (of, file)
+
+
+def weights(folder: Path) -> dict[str, dict[str, torch.Size]]:
+    """Files of weights: their names and shapes."""
+    files = {str(path.relative_to(folder)): load_file(path) for path in folder.rglob("*.safetensors")}
+    return {name: {key: value.shape for key, value in tensors.items()} for name, tensors in files.items()}

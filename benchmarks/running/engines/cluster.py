@@ -18,6 +18,11 @@ from cosmos.io import interrupts
 INSTALL = "pip install -c constraints.txt -e '.[cluster]'"
 REACH_SECONDS = 3.0  # for a connection, and for each answer of what is at its other end
 _SETTINGS = 4  # the type of a frame
+_HURRIED = {  # read by Ray when it is imported; where something else answers it would try for most of a minute
+    "RAY_NUM_REDIS_GET_RETRIES": "1",
+    "RAY_gcs_rpc_server_connect_timeout_s": "2",
+    "RAY_py_gcs_connect_timeout_s": "3",
+}
 NODE_SECONDS = 60.0  # for a node to start a process that says its version
 NODE_ID = "ray.io/node-id"
 
@@ -38,14 +43,17 @@ def connect(address: str | None) -> None:
         UserError: Ray is not installed, nobody answers there, or who answers is no cluster or has another version.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here tells anybody anything
+    there = address or os.environ.get("RAY_ADDRESS")
+    known = there not in (None, "auto", "local")
+    for name, value in _HURRIED.items() if known else ():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
         raise UserError(f"--engine ray needs the package ray; add it with: {INSTALL}.") from error
     if ray.is_initialized():
         return
-    there = address or os.environ.get("RAY_ADDRESS")
-    if there not in (None, "auto", "local"):
+    if known:
         check_answers(there)
     try:
         ray.init(address=there, log_to_driver=False, logging_level="error")

@@ -7,6 +7,8 @@ import json
 import statistics
 import sys
 import time
+import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from cosmos.training import loop, pricing
 from cosmos.training.batches import Batch, EpochSampler
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingRun
+from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.loop import TrainingStage, train
+from cosmos.training.step import OptimiserStep
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_training import STEP_FLOPS, run
@@ -98,6 +102,52 @@ def test_counting_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert all(parameter.grad is None for parameter in model.parameters())
         weights.append(model.weight.detach().clone())
     assert torch.equal(*weights)
+
+
+class Several(Processes):
+    """Processes that share a batch, as far as its price asks about them."""
+
+    @property
+    def count(self) -> int:
+        return 2
+
+
+class Reader(nn.Module):
+    """What no row is needed for, attention, dropout, and states of which masked positions are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.inner, self.head = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+
+    def forward(self, x: Tensor, read: Tensor, kept: list[weakref.ref[Tensor]]) -> Tensor:
+        hidden = self.inner(x + self.start(torch.ones(WIDTH))).sin()
+        kept.append(weakref.ref(hidden))
+        attended = nn.functional.scaled_dot_product_attention(*(hidden[:, None],) * 3)[:, 0]
+        return self.head(nn.functional.dropout(attended, 0.5)[read]).square().sum()
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 3])
+def test_a_step_has_one_price_however_many_processes_make_it_and_none_keeps_activations(
+    micro_batch_size: int | None,
+) -> None:
+    rows = {"x": torch.ones(8, 5, WIDTH), "read": torch.arange(40).view(8, 5) % 3 == 0}
+    one = find_processes("cpu")
+    config, kept = replace(CONFIG, micro_batch_size=micro_batch_size), []
+    step = OptimiserStep(Reader(), config, one, SEED)
+    alive: list[int] = []
+
+    def loss(model: nn.Module, batch: Batch, seeds: CounterRNG) -> tuple[Tensor, Tensor]:
+        total = model(batch["x"], batch["read"], kept)
+        alive.append(sum(found() is not None for found in kept))
+        return total, torch.tensor(1.0)
+
+    prices, parts = [], 3 if micro_batch_size else 1
+    for processes in (one, Several(one.accelerator, one.device)):
+        step.processes = processes
+        prices.append(pricing.step_flops(step, loss, rows, 0))
+    assert prices[0] == prices[1] > 0
+    assert alive == [1] * parts + [0] * parts
+    assert all(parameter.grad is None for parameter in step.model.parameters())
 
 
 def test_a_resumed_training_keeps_its_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

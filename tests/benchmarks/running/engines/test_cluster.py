@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -55,6 +56,21 @@ def test_who_accepts_and_says_nothing_is_waited_for_only_seconds(monkeypatch: py
     monkeypatch.setattr(cluster, "REACH_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="No Ray cluster answers"):
         cluster.check_answers(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_ray_is_told_not_to_try_for_long_where_an_address_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    for name in ("RAY_ADDRESS", *cluster._HURRIED):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_py_gcs_connect_timeout_s", "30")  # a user's own stays
+    for address in (None, "auto", "127.0.0.1:1"):
+        with pytest.raises(UserError, match="needs the package ray"):
+            cluster.connect(address)
+        told = {name: os.environ.get(name) for name in cluster._HURRIED}
+        asked = dict.fromkeys(cluster._HURRIED) if address != "127.0.0.1:1" else cluster._HURRIED
+        assert told == {**asked, "RAY_py_gcs_connect_timeout_s": "30"}
 
 
 @pytest.mark.parametrize("address", ["ray://10.0.0.1:10001", "10.0.0.1", "10.0.0.1:head", ""])

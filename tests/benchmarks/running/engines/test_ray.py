@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +102,31 @@ def test_an_interrupt_ends_a_launch_within_seconds_and_nothing_is_left_at_work(t
 
     with locked(tmp_path / "run"):  # no worker holds a cell any more
         pass
+
+
+def test_who_speaks_as_a_head_does_and_is_none_is_tried_once(tmp_path: Path) -> None:
+    """Else Ray tries for most of a minute."""
+    settings, kept = bytes((0, 0, 0, cluster._SETTINGS, 0, 0, 0, 0, 0)), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    talk, _ = server.accept()
+                except OSError:
+                    return
+                kept.append(talk)
+                talk.sendall(settings)
+
+        threading.Thread(target=serve, daemon=True).start()
+        log, address = tmp_path / "log", f"127.0.0.1:{server.getsockname()[1]}"
+        words = ("run", "--task", "detox", *SMALL, "--out", str(tmp_path / "run"), "--engine", "ray")
+        ray = command(*words, "--address", address, log=log)
+        assert ray.wait() == 2, log.read_text()
+    said = log.read_text()
+    assert said.endswith(f"No Ray cluster answers at {address}; start one with `ray start --head`, or see what "
+                         "--address should be.\n")  # fmt: skip
+    assert said.count("Failed to get cluster ID") == 1 and not (tmp_path / "run").exists()
 
 
 def test_what_ray_costs_a_cell(
