@@ -46,7 +46,8 @@ def write(
         layout: of the tables for papers, a name of `reports.latex.LAYOUTS`.
         label_prefix: what their labels begin with; if None something that no other report has.
         size: of the figures: column, page or slide, each then as SVG, PDF and PNG; if None that of a page, as SVG, and
-            as PDF what `report.tex` places. Those within the page of all are always as wide as a page.
+            as PDF what `report.tex` places. The HTML page holds each as wide as a page and as a column, and shows what
+            is for its width.
         packed: where readers find the records, if not in `run_folder`.
 
     Returns:
@@ -126,12 +127,14 @@ def _write(report: Report, folder: Path, layout: Layout, prefix: str | None, siz
     """Write a report in every form."""
     from reports import csv_files, html, latex, markdown, pictures
     from reports.curves import table as curves
-    from reports.figures.sizes import PAGE, size_named
+    from reports.figures.sizes import COLUMN, PAGE, size_named
     from reports.templating import save
 
     shown = pictures.of_report(report)
+    narrow = pictures.of_report(report, COLUMN)
     chosen = PAGE if size is None else size_named(size)
-    placed = shown if chosen is PAGE else pictures.of_report(report, chosen)
+    drawn = {PAGE.name: shown, COLUMN.name: narrow}
+    placed = drawn.get(chosen.name) or pictures.of_report(report, chosen)
     written = pictures.write(placed, folder, size is not None)
     save(folder / "tables.tex", latex.tables(report.tables, layout, report.label if prefix is None else prefix))
     for name, text in csv_files.named(report.tables).items():
@@ -140,12 +143,11 @@ def _write(report: Report, folder: Path, layout: Layout, prefix: str | None, siz
     if points is not None:
         written["curves"] = save(folder / "curves.csv", points)
     captions = {name: picture.caption for name, picture in shown.items()}
-    more = [picture for name, picture in shown.items() if name not in ("figure", "study")]
     return {
         **written,
         "markdown": save(folder / "report.md", markdown.write(report, shown)),
         "latex": save(folder / "report.tex", latex.write(report, captions["figure"], captions.get("study", ""))),
-        "html": save(folder / "report.html", html.write(report, shown["figure"], shown.get("study"), more)),
+        "html": save(folder / "report.html", html.write(report, shown, narrow)),
         "tables": folder / "tables",
     }
 

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from reports.figures.colours import INK, QUIET, THEME
+from reports.figures.halo import SVG_RULE
 
 STYLE: Any = {  # matplotlib types its keys as literals
     "svg.hashsalt": "cosmos-bench",  # element ids depend on the drawing alone
@@ -49,16 +50,16 @@ class Picture:
         file = io.StringIO()
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-        return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+        text = file.getvalue().replace("</style>", f"{SVG_RULE}</style>", 1)
+        return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
     @cached_property
     def themed(self) -> str:
-        """The `<svg>` element alone, its colours replaced by the page's variables and its ids by its own."""
+        """The `<svg>` element alone, its colours replaced by the page's variables."""
         element = re.sub(r" *<metadata>.*?</metadata>\n", "", self.svg[self.svg.index("<svg") :], flags=re.DOTALL)
         for colour, variable in THEME.items():
             element = element.replace(colour, f"var({variable})")
-        element = re.sub(r'<g id="[^"]*"', "<g", element)  # nothing refers to groups
-        return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", element)
+        return re.sub(r'<g id="[^"]*"', "<g", element)  # nothing refers to groups
 
     @cached_property
     def pdf(self) -> bytes:

@@ -375,7 +375,7 @@ def _write(frame: AxesFrame, spot: Placed, lines: Sequence[str]) -> None:
     small, box = frame.size.small, spot.box
     for number, line in enumerate(lines):
         up = box.y + box.height - (number + 0.5) * small * 1.12
-        frame.write(box.x + 0.5, up, line, small, INK, va="center", zorder=4)
+        frame.write(box.x + 0.5, up, line, small, INK, haloed=True, va="center", zorder=4)
     if spot.leader is not None:
         frame.stroke(spot.leader, QUIET, 0.5, z=1.9)
 

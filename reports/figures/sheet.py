@@ -18,10 +18,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports.figures.axis import Axis, fitted
 from reports.figures.colours import GRID, INK, PAPER
+from reports.figures.halo import HaloedText
 from reports.figures.looks import LineStyle, Marker
 from reports.figures.picture import STYLE
 from reports.figures.sizes import FigureSize
@@ -190,18 +192,13 @@ class AxesFrame:
         """Where values are, in points from the lower left of the axes."""
         return self.x.share(x) * self.w, self.y.share(y) * self.h
 
-    def write(self, x: float, y: float, text: str, points: float, colour: str = INK, **how: Any) -> None:
-        """A line of text at a place in points from the lower left of the axes."""
-        self.axes.text(
-            x / self.w,
-            y / self.h,
-            text,
-            transform=self.axes.transAxes,
-            fontsize=points,
-            color=colour,
-            parse_math=False,
-            **how,
-        )
+    def write(
+        self, x: float, y: float, text: str, points: float, colour: str = INK, *, haloed: bool = False, **how: Any
+    ) -> None:
+        """A line of text at a place in points from the lower left of the axes; `haloed` where lines may cross it."""
+        how = {"transform": self.axes.transAxes, "clip_on": False, "parse_math": False, **how}
+        kind = HaloedText if haloed else Text
+        self.axes.add_artist(kind(x / self.w, y / self.h, text, fontsize=points, color=colour, **how))
 
     def stroke(
         self, line: Sequence[tuple[float, float]], colour: str, width: float, style: LineStyle = "solid", z: float = 2.0

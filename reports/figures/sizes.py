@@ -38,7 +38,7 @@ SIZES: dict[str, FigureSize] = {
         "slide", 16 / 3, 2.1, 8.5, 8.0, 5.5, 360
     ),  # enlarged 2.5 times it fills a slide of 13.33 inches
 }
-PAGE = SIZES["page"]
+COLUMN, PAGE = SIZES["column"], SIZES["page"]
 
 
 def size_named(name: str) -> FigureSize:

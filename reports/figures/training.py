@@ -40,7 +40,7 @@ def losses(titles: Sequence[str], panels: Sequence[Panel], size: FigureSize) -> 
     if not drawn:
         return None
     sheet = Sheet(size)
-    across = 2
+    across = 1 if size.name == "column" else 2
     for title, _, found in drawn:
         x = linear(
             "Seconds of training", [0.0, *(v for lines in found.values() for line in lines for v in line.x)], 0.02

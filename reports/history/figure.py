@@ -16,22 +16,23 @@ from reports.figures.lines import NamedLine, draw
 from reports.figures.looks import LINES, LineStyle, Look, looks
 from reports.figures.picture import Picture
 from reports.figures.sheet import AxesFrame, KeyItem, Sheet
-from reports.figures.sizes import PAGE
+from reports.figures.sizes import PAGE, FigureSize
 from reports.templating import printable
 
-MOST_LINES, MOST_ROWS, MOST_COLUMNS, MOST_TICKS = 8, 4, 3, 9
+MOST_LINES, MOST_TASKS, MOST_MACHINES, MOST_ACROSS, MOST_TICKS = 8, 4, 3, 2, 9
 _COMMIT = 7  # digits of a commit at a tick
 
 
-def of_metric(history: History, metric: str) -> Picture:
-    """A metric of all entries: a row of axes for each task, a column for each class of machines."""
+def of_metric(history: History, metric: str, size: FigureSize = PAGE) -> Picture:
+    """A metric of all entries: axes for each task and class of machines, as many beside each other as the size has room
+    for."""
     every = [each for each in history.series if each.line.metric == metric]
-    asked = _first(Counter(each.line.asked for each in every), MOST_ROWS)
-    machines = _first(Counter(each.line.machine for each in every), MOST_COLUMNS)
+    asked = _first(Counter(each.line.asked for each in every), MOST_TASKS)
+    machines = _first(Counter(each.line.machine for each in every), MOST_MACHINES)
     styles = _styles(every)
-    wide = replace(PAGE, width=max(PAGE.width, 3.6 * len(machines)), height=2.2)
-    sheet = Sheet(wide)
-    places = sheet.columns(len(machines))
+    sheet = Sheet(replace(size, height=2 / 3 * size.height))
+    across = min(len(machines), 1 if size.name == "column" else MOST_ACROSS)
+    places = sheet.columns(across)
     line = every[0].line
     better = f" ({line.direction} is better)" if line.direction != "none" else ""
     title = f"{line.metric_title}{f', {line.unit}' if line.unit else ''}{better}"
@@ -44,11 +45,12 @@ def of_metric(history: History, metric: str) -> Picture:
             printable(title), [point.value for each in shown for point in each.points]
         )
         for number, machine in enumerate(machines):
-            x = _codes(history.codes, task == asked[-1])
+            place = number % across
+            told = across == 1 or (task == asked[-1] and number + across >= len(machines))  # none stands beneath
+            x = _codes(history.codes, told)
             mine = [each for each in shown if each.line.machine == machine]
             frame = AxesFrame(
-                sheet, x, y if number == 0 else replace(y, title=""), place=places[number], beside=number > 0,
-                slanted=task == asked[-1],
+                sheet, x, replace(y, title="") if place else y, place=places[place], beside=place > 0, slanted=told,
             )  # fmt: skip
             for each in _in_order(mine):
                 _draw(frame, each, *styles[_short(each)])
@@ -66,23 +68,23 @@ def _caption(metric: str, drawn: int, every: int) -> str:
     left = f" {drawn} of {every} series are drawn, those with changes first." if drawn < every else ""
     return (
         f"{metric} over the states of the code, in the order of the commits; a plus marks changes that are in no "
-        "commit. Points that are joined may be compared; machines stand beside each other and are not compared. A "
+        "commit. Points that are joined may be compared; machines have axes of their own and are not compared. A "
         "vertical line is a significant change, in the middle of the two points it lies between, and the band all "
         f"places where it may be, at 95 %. Hollow points have timings that are not valid, and "
         f"are left out of the search for changes.{left}"
     )
 
 
-def of_speed(history: History) -> Picture | None:
+def of_speed(history: History, size: FigureSize = PAGE) -> Picture | None:
     """Micro-benchmarks and the throughput of records on the same processors, each over its first point; None where
     there is no processor that has both."""
     micro = [each for each in history.series if each.line.kind == "micro"]
     macro = [each for each in history.series if each.line.metric == THROUGHPUT]
     shared = {each.line.device for each in micro} & {each.line.device for each in macro}
-    devices = _first(Counter(each.line.device for each in (*micro, *macro) if each.line.device in shared), MOST_ROWS)
+    devices = _first(Counter(each.line.device for each in (*micro, *macro) if each.line.device in shared), MOST_TASKS)
     if not devices:
         return None
-    sheet = Sheet(replace(PAGE, height=2.6))
+    sheet = Sheet(replace(size, height=0.8 * size.height))
     for device in devices:
         shown = [
             each

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchmarks.tracking.history.schema import History
 from reports.figures import Picture
+from reports.figures.sizes import COLUMN, PAGE, FigureSize
 from reports.history import figure, text
-from reports.html import inline, render
+from reports.html import PageFigure, render
 from reports.templating import save
 
 MOST_FIGURES = 60  # of metrics; those with changes first
@@ -21,10 +22,10 @@ def write(history: History, folder: Path) -> dict[str, Path]:
     Raises:
         UserError: the folder cannot be written to.
     """
-    pictures = pictures_of(history)
+    pictures, narrow = pictures_of(history), pictures_of(history, COLUMN)
     written = {
         "markdown": save(folder / "history.md", text.write(history) + "\n"),
-        "html": save(folder / "history.html", html(history, pictures)),
+        "html": save(folder / "history.html", html(history, pictures, narrow)),
     }
     for name, picture in pictures.items():
         save(folder / f"{file_name(name)}.svg", picture.svg)
@@ -33,13 +34,13 @@ def write(history: History, folder: Path) -> dict[str, Path]:
     return written
 
 
-def pictures_of(history: History) -> dict[str, Picture]:
+def pictures_of(history: History, size: FigureSize = PAGE) -> dict[str, Picture]:
     """The figures by metric, those of metrics that changed first; and micro beside macro speed before all."""
     changed = {series.line.metric for series, _ in history.changed}
     metrics = sorted({each.line.metric for each in history.series}, key=lambda name: (name not in changed, name))
-    speed = figure.of_speed(history)
+    speed = figure.of_speed(history, size)
     found = {} if speed is None else {SPEED: speed}
-    return found | {metric: figure.of_metric(history, metric) for metric in metrics[:MOST_FIGURES]}
+    return found | {metric: figure.of_metric(history, metric, size) for metric in metrics[:MOST_FIGURES]}
 
 
 def file_name(metric: str) -> str:
@@ -47,10 +48,9 @@ def file_name(metric: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", metric).strip(".") or "metric"
 
 
-def html(history: History, pictures: dict[str, Picture]) -> str:
-    """The page of all."""
+def html(history: History, wide: dict[str, Picture], narrow: dict[str, Picture]) -> str:
+    """The page of all, with its figures as wide pages and as narrow ones show them."""
     metrics = {each.line.metric for each in history.series}
-    titles = {each.line.metric: each.line.metric_title for each in history.series} | {SPEED: "Micro and macro speed"}
     return render(
         "history.html",
         history=history,
@@ -60,8 +60,8 @@ def html(history: History, pictures: dict[str, Picture]) -> str:
         p_note=text.P_NOTE.format(f"{100 * history.level:g}"),
         breaks=[text.break_sentence(each) for each in history.breaks],
         figures=[
-            (titles.get(name, name), inline(picture.themed, f"figure-{place}-"), picture.caption)
-            for place, (name, picture) in enumerate(pictures.items(), 1)
+            PageFigure.of(f"figure-{place}", picture, narrow[name])
+            for place, (name, picture) in enumerate(wide.items(), 1)
         ],
         more=max(0, len(metrics) - MOST_FIGURES),
     )

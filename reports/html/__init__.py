@@ -10,8 +10,8 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
@@ -31,21 +31,26 @@ SAMPLE_BYTES = 7_000_000
 """The most that the samples of all panels take of a page, which with all else stays below 10 MB."""
 
 
-def write(report: Report, picture: Picture, study: Picture | None = None, more: Sequence[Picture] = ()) -> str:
-    """The page, with the picture drawn inline, that of a study where there is one, and more."""
+FIRST = ("figure", "study")  # the figures that stand among the sentences, where the records have something for them
+
+
+def write(report: Report, wide: Mapping[str, Picture], narrow: Mapping[str, Picture]) -> str:
+    """The page, with its figures drawn inline.
+
+    Args:
+        wide, narrow: the figures by name (`reports.pictures`), as wide pages and as narrow ones show them.
+    """
     share = SAMPLE_BYTES // max(1, len(report.sections))
     data: list[SampleData | None] = [sample_data(s.panel, s.documents, share) for s in report.sections]
     behind: list[tuple[Origin, ...]] = [origins(section.panel, report.sources) for section in report.sections]
+    figures = {name: PageFigure.of(name, picture, narrow[name]) for name, picture in wide.items()}
     return render(
         "report.html",
         report=report,
         sections=list(zip(report.sections, data, behind, strict=True)),
         linked={origin.id for every in behind for origin in every},
-        figure=inline(picture.themed, "figure-"),
-        caption=picture.caption,
-        study=None if study is None else inline(study.themed, "study-"),
-        study_caption="" if study is None else study.caption,
-        more=[(one.name, one.title, inline(one.themed, f"{one.name}-"), one.caption) for one in more],
+        first=[figures[name] for name in FIRST if name in figures],
+        more=[figure for name, figure in figures.items() if name not in FIRST],
     )
 
 
@@ -54,7 +59,7 @@ def write_speed(
     facts: Sequence[str],
     bars: Sequence[Bar],
     tables: Sequence[Table],
-    picture: Picture | None = None,
+    figure: PageFigure | None = None,
 ) -> str:
     """The page of a measurement of speed."""
     return render(
@@ -63,8 +68,7 @@ def write_speed(
         facts=facts,
         bars=bars,
         tables=tables,
-        figure=None if picture is None else inline(picture.themed, "speed-"),
-        caption="" if picture is None else picture.caption,
+        figure=figure,
     )
 
 
@@ -113,6 +117,27 @@ def _script() -> str:
 def script_hash() -> str:
     """Of the one script that a page may run, as a content security policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure as it stands in a page: a wide page shows one of its drawings, a narrow one the other.
+
+    Attributes:
+        name: what the ids of its own begin with.
+    """
+
+    name: str
+    title: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+
+    @classmethod
+    def of(cls, name: str, wide: Picture, narrow: Picture) -> PageFigure:
+        """A figure that was drawn in two sizes."""
+        drawings = inline(wide.themed, f"{name}-"), inline(narrow.themed, f"{name}-narrow-")
+        return cls(name, wide.title, wide.caption, *drawings)
 
 
 def inline(svg: str, prefix: str) -> Markup:

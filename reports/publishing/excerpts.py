@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from baselines.contract import UserError, unknown
 from baselines.titles import setting_title, system_title
@@ -24,7 +25,7 @@ from reports.markdown import table as as_markdown
 from reports.numbers import NOTHING, column_decimals, counted, fixed
 from reports.panels import Entry, Panel, panels
 from reports.significance import ColumnMarks
-from reports.speed.bars import per_second, quantile
+from reports.speed.bars import per_second
 from reports.table import Column, Row, RowGroup, Table, TableCell
 from reports.tables import calls_cells, grouped, score_cells, speed_cells
 
@@ -136,7 +137,7 @@ def _of_speed(name: str, excerpt: Excerpt, place: Path) -> Table:
         here = [by_place[row, size] for row in rows]
         texts = counted(size, "text")
         columns += [Column(texts, "ms", "lower"), Column(f"{texts} at once", "texts/s", "higher")][: 1 + (size > 1)]
-        cells += [_column([1e3 * quantile(r.seconds, 0.5) for r in here])]
+        cells += [_column([1e3 * median(r.seconds) for r in here])]
         cells += [_column([per_second(r, size) for r in here])] if size > 1 else []
     made = tuple(
         Row(

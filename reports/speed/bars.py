@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 
 from benchmarks.records.schema import canonical_json
 from benchmarks.speed.schema import Ceilings, Speed, SpeedRecord
@@ -22,18 +23,9 @@ BEYOND_PARTS = 0.10
 TRAINING_SHARE = {("diffusion", 128): 0.35, ("autoencoder", 16): 0.30}  # (stage, latents) -> share of the matrix peak
 
 
-def quantile(seconds: Sequence[float], share: float = 0.5) -> float:
-    """A quantile by linear interpolation between order statistics."""
-    ordered = sorted(seconds)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
-
-
 def per_second(record: SpeedRecord, count: int) -> float:
     """How many of something that one batch makes are made in a second."""
-    return count / quantile(record.seconds)
+    return count / median(record.seconds)
 
 
 def excess(record: SpeedRecord) -> float | None:
@@ -41,14 +33,14 @@ def excess(record: SpeedRecord) -> float | None:
     called = {name: count for name, count in record.calls.items() if count}
     if not called or any(name not in record.parts for name in called):
         return None
-    return quantile(record.seconds) / sum(count * record.parts[name] for name, count in called.items()) - 1.0
+    return median(record.seconds) / sum(count * record.parts[name] for name, count in called.items()) - 1.0
 
 
 def shares(record: SpeedRecord, ceilings: Ceilings | None) -> tuple[float, float] | None:
     """Shares of the matrix ceiling and of the copy ceiling (0 where no bytes were counted)."""
     if ceilings is None or record.flops is None:
         return None
-    seconds = quantile(record.seconds)
+    seconds = median(record.seconds)
     matrix = record.flops / seconds / ceilings.matrix_flops_per_second
     return matrix, (record.bytes_read or 0.0) / seconds / ceilings.copy_bytes_per_second
 
@@ -77,8 +69,8 @@ def _static(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
         for slow in (record for record in plain if record.subject.batch == batch):
             served = [r for r in own if "capture" in r.subject.values and _alike(r, slow)]
             if served:
-                fast = min(quantile(record.seconds) for record in served)
-                ratios[slow.subject.what] = quantile(slow.seconds) / fast
+                fast = min(median(record.seconds) for record in served)
+                ratios[slow.subject.what] = median(slow.seconds) / fast
         what = f"static cache against generate at batch {batch}"
         if not ratios:
             yield Bar(what, f"{asked:g} times as fast", "", "not measured")
@@ -110,7 +102,7 @@ def _parts(done: Sequence[SpeedRecord]) -> Iterator[Bar]:
     for record in _cosmos(done, "generation"):  # of several captures the fastest counts
         if (beyond := excess(record)) is not None:
             key = (latents(record), record.subject.what, record.subject.batch)
-            best[key] = min(best.get(key, (math.inf, 0.0)), (quantile(record.seconds), beyond))
+            best[key] = min(best.get(key, (math.inf, 0.0)), (median(record.seconds), beyond))
     worst = max(best, key=lambda key: best[key][1], default=None)
     what = "generating with Cosmos against its network calls by themselves"
     if worst is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import median
 
 from baselines.titles import setting_title, system_title
 from benchmarks.speed.schema import WEIGHTS, Speed, SpeedRecord
+from benchmarks.stats.order_statistics import quantile
 from reports.figures.axis import at_values, logarithmic
 from reports.figures.lines import NamedLine, named_lines
 from reports.figures.looks import LINES, looks
@@ -13,7 +15,7 @@ from reports.figures.picture import Picture
 from reports.figures.sheet import Sheet
 from reports.figures.sizes import PAGE, FigureSize
 from reports.names import entry_name
-from reports.speed.bars import per_second, quantile
+from reports.speed.bars import per_second
 from reports.templating import printable
 
 
@@ -43,7 +45,7 @@ def named(speed: Speed) -> list[NamedLine]:
         if subject.kind == "generation" and record.status == "done" and record.seconds:
             at = best.setdefault((subject.system, subject.what), {})
             known = at.get(subject.batch)
-            if known is None or quantile(record.seconds) < quantile(known.seconds):
+            if known is None or median(record.seconds) < median(known.seconds):
                 at[subject.batch] = record
     shown = {key: at for key, at in best.items() if len(at) > 1}
     methods = {record.subject.system: record.method for at in shown.values() for record in at.values() if record.method}
@@ -53,7 +55,7 @@ def named(speed: Speed) -> list[NamedLine]:
         subject = records[-1].subject
         name = entry_name(system_title(system, subject.recipe), setting_title(system, what, subject.values))
         rates = [per_second(record, record.subject.batch) for record in records]
-        limits = [tuple(r.subject.batch / quantile(r.seconds, share) for share in (0.9, 0.1)) for r in records]
+        limits = [tuple(r.subject.batch / quantile(sorted(r.seconds), share) for share in (0.9, 0.1)) for r in records]
         lines.append(
             NamedLine(
                 printable(name),

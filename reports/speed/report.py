@@ -10,8 +10,9 @@ from baselines.contract import UserError
 from baselines.titles import setting_title, system_title
 from benchmarks.records.schema import identity
 from benchmarks.speed.schema import FILE, WEIGHTS, Ceilings, Speed, SpeedRecord, read_records
+from benchmarks.stats.order_statistics import quantile
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, significant
-from reports.speed.bars import bars, excess, per_second, quantile, shares
+from reports.speed.bars import bars, excess, per_second, shares
 from reports.table import Bar, Column, Row, RowGroup, Table, TableCell
 
 REMARKS = (
@@ -153,7 +154,8 @@ def _training(record: SpeedRecord, ceilings: Ceilings | None) -> Row:
 
 
 def _times(record: SpeedRecord) -> TableCell:
-    low, middle, high = (1e3 * quantile(record.seconds, share) for share in (0.1, 0.5, 0.9))
+    seconds = sorted(record.seconds)
+    low, middle, high = (1e3 * quantile(seconds, share) for share in (0.1, 0.5, 0.9))
     few = (f"only {counted(len(record.seconds), 'repeat')}",) if len(record.seconds) < 5 else ()
     return TableCell(middle, significant(middle), f"[{significant(low)}, {significant(high)}]", few)
 
@@ -217,6 +219,7 @@ def write(folder: Path) -> dict[str, Path]:
     """
     # Here, since jinja2 takes time that `--help` need not wait for.
     from reports import html, latex, markdown
+    from reports.figures.sizes import COLUMN
     from reports.speed import figure
     from reports.templating import save
 
@@ -226,7 +229,8 @@ def write(folder: Path) -> dict[str, Path]:
     text += ["## Bars", "\n".join(f"- {markdown.escape(bar.sentence)}" for bar in held)]
     for table in every:
         text += [f"## {markdown.escape(table.caption)}", markdown.table(table)]
-    picture = figure.draw(speed)
+    picture, narrow = figure.draw(speed), figure.draw(speed, COLUMN)
+    drawn = html.PageFigure.of(picture.name, picture, narrow) if picture and narrow else None
     if picture is not None:
         save(folder / "speed.svg", picture.svg)
         save(folder / "speed.pdf", picture.pdf)
@@ -238,7 +242,7 @@ def write(folder: Path) -> dict[str, Path]:
     return {
         "markdown": save(folder / "speed.md", "\n\n".join(text) + "\n"),
         "latex": save(folder / "speed.tex", latex.tables(every, prefix=f"speed-{identity(told)[:6]}")),
-        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, picture)),
+        "html": save(folder / "speed.html", html.write_speed(f"Speed with {WEIGHTS}", told, held, every, drawn)),
     }
 
 

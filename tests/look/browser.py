@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,6 +65,15 @@ class Browser:
 
     def find(self, selector: str) -> Any:
         return self.driver.find_element("css selector", selector)
+
+    def pixels(self, x: float, y: float, width: float, height: float) -> set[tuple[int, int, int]]:
+        """The colours in a part of what is in view."""
+        from matplotlib.image import imread
+
+        drawn = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
+        shown = (255 * imread(io.BytesIO(base64.b64decode(drawn["data"])))).round().astype(int)[..., :3]
+        rows = shown[round(y) : round(y + height), round(x) : round(x + width)]
+        return {(int(red), int(green), int(blue)) for row in rows for red, green, blue in row}
 
     def picture(self, name: str, whole: bool = True) -> None:
         """Kept in the folder that COSMOS_PICTURES names, if it names one; of the whole page or of what is in view."""

@@ -19,6 +19,7 @@ from tests.reports.pages import themes
 
 pytestmark = [pytest.mark.look, pytest.mark.skipif(bool(missing()), reason=missing())]
 KINDS = ("report", "panels", "comparison", "history", "speed")
+PAPER = "return getComputedStyle(document.body).backgroundColor"
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 
 
@@ -34,6 +35,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_every_page(folder, reports.write(FakeRun().fill().write(folder / "run"))["html"])
 
 
+def paper_of(page: Path, theme: str) -> tuple[int, int, int]:
+    paper = themes(page.read_text(encoding="utf-8"))[theme]["paper"]
+    return int(paper[1:3], 16), int(paper[3:5], 16), int(paper[5:7], 16)
+
+
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
@@ -47,9 +53,63 @@ def test_a_page_fits_its_width_in_its_theme_and_says_nothing(
     browser.js(OPEN_ALL)
     assert browser.js(widest) <= width
     assert browser.console() == []
-    paper = themes(pages[kind].read_text(encoding="utf-8"))[theme]["paper"]
-    drawn = browser.js("return getComputedStyle(document.body).backgroundColor")
-    assert drawn == "rgb({}, {}, {})".format(*(int(paper[place : place + 2], 16) for place in (1, 3, 5)))
+    assert browser.js(PAPER) == "rgb({}, {}, {})".format(*paper_of(pages[kind], theme))
+
+
+DRAWN = """return [...document.querySelectorAll('figure')].map(figure =>
+  [...figure.querySelectorAll('svg')].filter(svg => svg.getBoundingClientRect().width > 0).map(svg => {
+    const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+    const sizes = [...svg.querySelectorAll('text')].map(text => scale * parseFloat(getComputedStyle(text).fontSize));
+    return [svg.viewBox.baseVal.width, box.left, box.right, Math.min(...sizes), Math.max(...sizes)];
+  }))"""
+
+
+@pytest.mark.parametrize("width", [340, 400, 639, 700, 1400])
+@pytest.mark.parametrize("kind", ["report", "panels", "history", "speed"])
+def test_a_figure_is_shown_once_whole_and_with_type_that_can_be_read(
+    browser: Browser, pages: dict[str, Path], kind: str, width: int
+) -> None:
+    browser.look(pages[kind], width)
+    figures = browser.js(DRAWN)
+    assert figures
+    for [(drawn, left, right, least, most)] in figures:
+        assert drawn == (234 if width <= 640 else 468)
+        assert left >= 0 and right <= width and least >= 9 and most <= 16
+
+
+def test_paper_has_one_drawing_of_each_figure(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.look(pages["report"], 400)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert [[drawn for drawn, *_ in shown] for shown in browser.js(DRAWN)] == [[468]] * 3
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_a_label_has_a_halo_of_the_paper(browser: Browser, pages: dict[str, Path]) -> None:
+    for theme in ("light", "dark"):
+        browser.look(pages["report"], 1400, theme)
+        style = "const s = getComputedStyle(document.querySelector('figure text')); return [s.paintOrder, s.stroke]"
+        order, stroke = browser.js(style)
+        assert order.startswith("stroke") and stroke == browser.js(PAPER)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_drawn_beside_a_table_that_fits_or_beside_the_links(
+    browser: Browser, pages: dict[str, Path], theme: str
+) -> None:
+    paper = {paper_of(pages["report"], theme)}
+    browser.look(pages["report"], 1400, theme, "#table-scores")
+    right, top, bottom = browser.js(
+        "const box = document.querySelector('#table-scores').closest('.scroll').getBoundingClientRect();"
+        "const head = document.querySelector('#table-scores thead').getBoundingClientRect();"
+        "return [box.right, box.top, head.top]"
+    )
+    assert browser.pixels(right - 20, top + 1, 24, bottom - top - 3) == paper
+    browser.js("location.hash = document.querySelector('.behind').id")  # which has an outline around it
+    left, height = browser.js(
+        "scrollTo(0, scrollY + document.querySelector(':target').getBoundingClientRect().top + 90);"
+        "const links = document.querySelector('nav').getBoundingClientRect(); return [links.left, links.height]"
+    )
+    assert browser.pixels(left - 6, 1, 6, height - 2) == paper
 
 
 def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
@@ -62,6 +122,8 @@ def test_on_a_phone_the_winner_is_in_view_and_a_table_says_that_it_goes_on(
     )
     assert 0 <= place[0] < place[1] <= 400 and 0 <= place[2] < place[3] <= 900
     browser.picture("winner-400", whole=False)
+    name = "return document.querySelector('#table-glance tbody .name').getBoundingClientRect().width"
+    assert 7.5 * 16 <= browser.js(name) <= 9 * 16 + 20
     cue = "return document.querySelector('#table-glance').closest('.framed').querySelector('.cue').textContent"
     assert re.fullmatch(r"\d+ more columns to the right: scroll the table", browser.js(cue))
     left = "return document.querySelector('#table-glance tbody .name').getBoundingClientRect().left"
@@ -204,7 +266,7 @@ def test_a_keyboard_reaches_all_of_it_and_sees_where_it_is(browser: Browser, pag
         if told[0].startswith("BODY"):
             break
         browser.press(Keys.TAB)
-    assert {"A skip", "A nav", "INPUT nav", "DIV picture", "DIV scroll", "BUTTON sort", "SELECT", "INPUT"} <= {
+    assert {"A skip", "A nav", "INPUT nav", "DIV scroll", "BUTTON sort", "SELECT", "INPUT"} <= {
         name.replace("DIV scroll more", "DIV scroll") for name in reached
     }
     browser.look(pages["report"])

@@ -183,6 +183,28 @@ def test_drawings_on_one_page_share_no_id():
     )
 
 
+def test_a_page_holds_each_figure_wide_and_narrow_and_shows_one(page):
+    text, tree = page
+    for figure in tree.all("figure"):
+        wide, narrow = (element for element in figure.all("div") if "picture" in element.classes)
+        assert (wide.classes, narrow.classes) == ({"picture", "on-wide"}, {"picture", "on-narrow"})
+        widths = [one.all("svg")[0].attributes["viewbox"].split()[2] for one in (wide, narrow)]
+        assert widths == ["468", "234"], "points: a page and a column"
+        [caption] = figure.all("figcaption")
+        assert all(one.attributes["aria-describedby"] == caption.attributes["id"] for one in (wide, narrow))
+    style = text[text.index("<style>") : text.index("</style>")]
+    always, _, on_phones = style.partition("@media screen and (max-width: 40rem)")
+    assert ".on-narrow { display: none; }" in always and ".on-wide" not in always
+    assert re.match(r"\s*\{\s*\.on-wide \{ display: none; \}\s*\.on-narrow \{ display: block;", on_phones)
+
+
+def test_an_id_of_a_drawing_says_once_which_figure_it_is_of(page):
+    ids = [e.attributes["id"] for svg in page[1].all("svg") for e in svg.all() if "id" in e.attributes]
+    assert len(ids) > 20 or not page[1].all("svg")
+    for one in ids:
+        assert re.fullmatch(r"(figure(-\d)?|calls|latency|speed)-(narrow-)?[mp][0-9a-f]{10}", one), one
+
+
 def test_the_samples_are_all_there(every_page):
     tree = parsed(every_page["report"].read_text(encoding="utf-8"))
     [block] = [e for e in tree.all("script") if e.attributes.get("type") == "application/json"]

@@ -45,7 +45,7 @@ def test_two_panels_in_one_report(fake_run, tmp_path):
     page = written["html"].read_text()
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
-    assert page.count("<svg") == 3  # quality against speed and calls, and latency
+    assert page.count("<svg") == 2 * 3  # quality against speed and calls, and latency; each wide and narrow
     labels = re.findall(r"\\label\{(.*?)\}", (written["latex"].parent / "tables.tex").read_text())
     assert len(labels) == len(set(labels))
     assert len({re.sub(r"-part-\d$", "", label) for label in labels}) == 4

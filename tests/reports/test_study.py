@@ -69,7 +69,7 @@ def test_every_writer_has_the_table_and_the_figure(study_run, tmp_path):
     assert "### cosmos by number and width of latents" in markdown and "(study.svg)" in markdown
     assert r"\includegraphics{study}" in latex
     assert "cosmos by number and width" in (tmp_path / "run" / "report" / "tables.tex").read_text()
-    assert html.count("<svg") == 4 and "cosmos by number and width" in html
+    assert html.count("<svg") == 2 * 4 and "cosmos by number and width" in html
     again = reports.write(tmp_path / "run", tmp_path / "again")
     assert all(again[kind].read_bytes() == written[kind].read_bytes() for kind in ("study", "figure"))
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from itertools import combinations
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imread
 
 from baselines.contract import UserError
 from benchmarks.records.schema import Training
 from reports import content, pictures
-from reports.figures import quality, speed, training
+from reports.figures import Picture, quality, speed, training
+from reports.figures.axis import linear
 from reports.figures.colours import PAPER, QUIET
 from reports.figures.looks import looks
+from reports.figures.sheet import AxesFrame, Sheet
 from reports.figures.sizes import PAGE, SIZES, size_named
 from reports.panels import SCRATCH
 from reports.quantities import Quantity
@@ -222,6 +227,9 @@ def test_each_objective_has_axes_of_its_own_and_each_training_a_line(panel):
         "one for both settings"
     )
     assert training.losses(["a"], [panel], PAGE) is None
+    column = training.losses(["a"], [replace(panel, entries=entries)], SIZES["column"]).figure
+    assert [axes.get_position().x0 < 0.3 for axes in column.axes] == [True] * 4, "one under the other"
+    assert overlapping(column) == []
 
 
 @pytest.mark.parametrize(("size", "count"), [("page", 1), ("column", 6), ("column", 30), ("page", 30), ("slide", 30)])
@@ -265,6 +273,33 @@ def test_every_form_is_whole_and_the_same_each_time(report):
     assert one.svg == again.svg and one.pdf == again.pdf and one.png == again.png
     assert one.pdf.startswith(b"%PDF") and one.png.startswith(b"\x89PNG")
     assert int.from_bytes(one.png[16:20]) == int(6.5 * PAGE.dpi)
+
+
+def crossed(haloed):
+    """A picture of a label that a red line crosses."""
+    sheet = Sheet(PAGE)
+    frame = AxesFrame(sheet, linear("x", [0, 1]), linear("y", [0, 1]))
+    frame.stroke([(100.0, 100.0), (200.0, 100.0)], "#ff0000", 2.0)
+    frame.write(110.0, 100.0, "a label that a line crosses", 8.0, haloed=haloed, va="center", zorder=4)
+    return Picture("one", "", sheet.finish(), "")
+
+
+def test_a_line_does_not_cut_a_label_that_has_a_halo():
+    red = {}
+    for haloed in (False, True):
+        pixels = imread(io.BytesIO(crossed(haloed).png))
+        red[haloed] = int(((pixels[..., 0] > 0.9) & (pixels[..., 1] < 0.2)).sum())
+    assert 0 < red[True] < red[False] / 2
+
+
+def test_text_with_a_halo_stays_text():
+    svg = crossed(True).svg
+    assert svg == crossed(False).svg and svg.count(">a label that a line crosses</text>") == 1
+    assert re.search(r"@supports \(paint-order: stroke\) \{ text \{ [^}]*stroke: #fefefe;", svg)
+    assert "stroke: var(--paper);" in crossed(True).themed
+    with matplotlib.rc_context({"pdf.compression": 0}):
+        haloed, plain = (crossed(haloed).pdf for haloed in (True, False))
+    assert haloed.count(b"\nBT\n") == plain.count(b"\nBT\n") > 0 and len(haloed) > len(plain)
 
 
 def test_a_size_that_is_not_there_is_said():

@@ -16,7 +16,9 @@ from benchmarks.tracking.history.schema import (
     HistoryPoint,
     Series,
 )
+from reports.figures.sizes import SIZES
 from reports.history import figure, page, terminal, text
+from tests.reports.figures.test_run_figures import overlapping
 
 NASTY = '<script>alert("1")</script> | $x$ `é` \\'
 
@@ -86,7 +88,7 @@ def test_the_page_is_whole_safe_and_the_same_each_time(tmp_path: Path, name: str
     for each in written:
         assert (tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes()
     html = (tmp_path / "a/history.html").read_text()
-    assert html.count("<script>") == 1 and html.count("<svg") == 2 and "sh -c &#39;x &lt;y&gt;&#39;" in html
+    assert html.count("<script>") == 1 and html.count("<svg") == 4 and "sh -c &#39;x &lt;y&gt;&#39;" in html
     assert not re.search(r"(src|href)=[\"']?https?:", html)
     assert html.index("metric 0</h2>") < html.index("metric 1</h2>")
 
@@ -96,6 +98,17 @@ def test_figures_draw_machines_beside_each_other_and_say_what_they_leave_out() -
     assert all(f"machine {n}" in drawn.svg for n in range(3)) and "are drawn" not in drawn.caption
     many = figure.of_metric(history(machines=5), "metric 0")
     assert "3 of 5 series are drawn" in many.caption and "machine 4" not in many.svg
+
+
+@pytest.mark.parametrize(("size", "beside"), [("page", 2), ("column", 1)])
+@pytest.mark.parametrize("machines", [1, 2, 3])
+def test_a_history_is_as_wide_as_its_size_and_stacks_what_has_no_room(size: str, beside: int, machines: int) -> None:
+    drawn = figure.of_metric(history(machines=machines), "metric 0", SIZES[size]).figure
+    assert drawn.get_size_inches()[0] == pytest.approx(SIZES[size].width)
+    assert len({axes.get_position().x0 for axes in drawn.axes}) == min(machines, beside)
+    assert len(drawn.axes) == machines and overlapping(drawn) == []
+    told = [any(label.get_text() for label in axes.get_xticklabels()) for axes in drawn.axes]
+    assert told == ([True] * machines if min(machines, beside) == 1 else [n + 2 >= machines for n in range(machines)])
 
 
 def test_there_is_no_figure_of_micro_and_macro_without_both() -> None:

@@ -12,8 +12,8 @@ import pytest
 from baselines.contract import UserError
 from benchmarks.records.files import write_lines
 from benchmarks.speed.schema import FILE, Ceilings, Speed, SpeedRecord, Subject, read_records, to_line
-from reports.speed import report
-from reports.speed.bars import bars, excess, quantile, shares
+from reports.speed import figure, report
+from reports.speed.bars import bars, excess, shares
 
 MADE = {
     "commit": "0123456789abcdef",
@@ -162,9 +162,15 @@ def test_shares_are_of_the_measured_ceilings() -> None:
     assert shares(one, None) is None
 
 
-@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.5), (0.9, 3.7), (1.0, 4.0)])
-def test_quantiles_lie_between_order_statistics(share: float, value: float) -> None:
-    assert quantile([4.0, 1.0, 3.0, 2.0], share) == pytest.approx(value)
+def test_repeats_are_told_by_their_median_and_tenths_in_whatever_order_they_came() -> None:
+    seconds = (0.004, 0.001, 0.003, 0.002)
+    measured = tuple(replace(cosmos(16, batch, 1.0, 0.001), seconds=seconds) for batch in (1, 512))
+    [table, *_] = report.tables(Speed(CEILINGS, measured))
+    told = table.blocks[0].rows[0].cells[0]
+    assert told.value == pytest.approx(2.5) and told.interval == "[1.30, 3.70]"
+    [line] = figure.named(Speed(CEILINGS, measured))
+    assert line.y == pytest.approx([400, 512 / 0.0025])
+    assert line.bars[0] == pytest.approx((1 / 0.0037, 1 / 0.0013))
 
 
 @pytest.fixture
