@@ -160,7 +160,12 @@ def _tuned(panel: Panel) -> tuple[str, ...]:
         )
     if others:
         named = listed(called[system] for system in others)
-        lines.append(f"Those of {named} were not tuned by it: they follow papers, a few trials, or this run.")
+        whose = (
+            f"Those of {named} were not tuned by it"
+            if tuned
+            else (f"Learning rate, batch and dropout of {named} were not tuned by the protocol of docs/tuning.md")
+        )
+        lines.append(f"{whose}: they follow papers, a few trials, or this run.")
     return tuple(lines)
 
 

@@ -107,6 +107,7 @@ def _settings(names: list[str] | None) -> None:
     systems = _systems_named(names)
     for name, system in systems.items():
         groups.setdefault(repr((system.by_default, system.settings)), []).append(name)
+    say("A setting is how a trained system generates; the number in its name is of its steps, its beams, or its top_p.")
     say("Settings marked * run by default, the others when --setting names them; -: a setting has no use for the key.")
     for group in groups.values():
         system = systems[group[0]]
@@ -148,4 +149,5 @@ def _sources() -> Iterator[tuple[str, str]]:
 
     for name in source.names():
         options = source.find(name).Options()
-        yield name, ", ".join(f"data.{f.name}={getattr(options, f.name)}" for f in dataclasses.fields(options))
+        keys = ", ".join(f"data.{f.name}={getattr(options, f.name)}" for f in dataclasses.fields(options))
+        yield name, f"{source.summary(name)}: {keys}"

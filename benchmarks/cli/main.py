@@ -44,7 +44,7 @@ without a verb:
   --constraints   the file of tested versions, for pip install -c
 
 examples:
-  python -m benchmarks run --task detox                 everything, on this machine, about five minutes
+  python -m benchmarks run --task detox                 everything, on this machine; a laptop takes four to nine minutes
   python -m benchmarks plan --task detox --steps 8,32   what that would be, and how long it would take
   python -m benchmarks VERB --help                      the flags of a verb"""
 

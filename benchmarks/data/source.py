@@ -104,12 +104,22 @@ _SOURCES = Registry(
         "hub": "benchmarks.data.hub:Hub",
     },
     _fault,
+    summaries={
+        "world": "the built-in grammar, which knows the right answers and needs no download",
+        "local": "your own texts, from files (docs/data.md)",
+        "hub": "the usual sets of the Hugging Face hub",
+    },
 )
 
 
 def names() -> tuple[str, ...]:
     """The names of all sources."""
     return _SOURCES.names()
+
+
+def summary(name: str) -> str:
+    """What a source is, or which package offers it."""
+    return _SOURCES.summary(name)
 
 
 def find(name: str) -> type[Source]:

@@ -76,9 +76,10 @@ def sentences(plan: Plan) -> Iterator[str]:
             unknown.add(f"likelihoods by {planned.cell.system}")
     said = f", {size / 1e6:.0f} MB" if size else ""
     basis = " and ".join(sorted(bases)) or "nothing that takes time"
-    yield f"Estimate: {seconds / 60:.1f} minutes{said}, from {basis}."
+    yield f"Estimate: {seconds / 60:.1f} minutes{' at least' if unknown else ''}{said}, from {basis}."
     if unknown:
-        yield f"Not in it, for lack of an earlier record in this run: {', '.join(sorted(unknown))}."
+        disk = "" if size else ", and disk"
+        yield f"Not in it, for lack of an earlier record in this run: {', '.join(sorted(unknown))}{disk}."
 
 
 _RECORDS = "earlier records of this run"

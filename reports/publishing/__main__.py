@@ -23,12 +23,12 @@ def write() -> list[Path]:
         UserError: records are damaged, or a table asks for what they have not.
     """
     reports = pages.write(PUBLISHED, ROOT)
-    entries = index.published(PUBLISHED)
+    entries, readmes = index.published(PUBLISHED), index.described(PUBLISHED)
     filled = [(path, excerpts.fill(path.read_text(encoding="utf-8"), PUBLISHED)) for path in TEXTS]
     return [
         *reports,
-        save(PUBLISHED / "index.html", index.page(entries)),
-        save(PUBLISHED / "README.md", index.markdown(entries)),
+        save(PUBLISHED / "index.html", index.page(entries, readmes)),
+        save(PUBLISHED / "README.md", index.markdown(entries, readmes)),
         *(save(path, text) for path, text in filled),
     ]
 

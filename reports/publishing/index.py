@@ -10,6 +10,7 @@ from pathlib import Path
 from baselines.titles import system_title
 from benchmarks.records.archive import FoundRun, found_runs
 from benchmarks.records.dataframes import Run, read_run
+from benchmarks.records.schema import Header
 from benchmarks.records.titles import display_system
 from benchmarks.speed.schema import FILE, WEIGHTS, read_records
 from reports import provenance
@@ -46,13 +47,18 @@ def published(folder: Path) -> tuple[PublishedRecords, ...]:
     return tuple(sorted(found, key=lambda each: (each.made, each.place)))
 
 
-def page(entries: Sequence[PublishedRecords]) -> str:
-    """The index as one page."""
-    return render("published.html", title=TITLE, heads=HEADS, entries=entries)
+def described(folder: Path) -> tuple[str, ...]:
+    """The READMEs that say of a folder of records what it holds; paths are from the folder of the index."""
+    return tuple(_relative(folder, path) for path in sorted(folder.glob("*/README.md")))
 
 
-def markdown(entries: Sequence[PublishedRecords]) -> str:
-    """The index as Markdown."""
+def page(entries: Sequence[PublishedRecords], readmes: Sequence[str]) -> str:
+    """The index as one page, with the READMEs of `described`."""
+    return render("published.html", title=TITLE, heads=HEADS, entries=entries, readmes=readmes)
+
+
+def markdown(entries: Sequence[PublishedRecords], readmes: Sequence[str]) -> str:
+    """The index as Markdown, with the READMEs of `described`."""
     lines = [f"| {' | '.join(HEADS)} |", "| :-- | :-- | :-- | :-- | :-- | --: |"]
     for each in entries:
         pages = "".join(f" ([{Path(path).name}]({link(path)}))" for path in each.pages)
@@ -63,7 +69,8 @@ def markdown(entries: Sequence[PublishedRecords]) -> str:
             f"# {TITLE}",
             "",
             "Written by `python -m reports.publishing`; [index.html](index.html) is the same as a page. What a folder "
-            "holds, how it was made and what is left out, its own README says.",
+            "holds, how it was made, what is left out and what is superseded, its README says: "
+            f"{listed([f'[{escape(str(Path(path).parent))}]({link(path)})' for path in readmes])}.",
             "",
             *lines,
             "",
@@ -82,7 +89,7 @@ def _of_run(folder: Path, found: FoundRun, run: Run) -> PublishedRecords:
     devices = dict.fromkeys(str(header.device.get("name", header.cell.device)) for header in trained or headers)
     return PublishedRecords(
         _relative(folder, place),
-        f"{title}; on {cell.source}, preset {presets or cell.preset}",
+        f"{title}; on {_texts_of(headers)}, preset {presets or cell.preset}",
         tuple(dict.fromkeys(entry_name(display_system(header)) for header in trained)),
         listed(devices),
         days[0],
@@ -90,6 +97,13 @@ def _of_run(folder: Path, found: FoundRun, run: Run) -> PublishedRecords:
         _pages(folder, place, "report/report.md", "report/report.html"),
         _relative(folder, place if found.origin is None else found.origin.archive.parent),
     )
+
+
+def _texts_of(headers: Sequence[Header]) -> str:
+    """The source, and which of its sets where it says so."""
+    source = headers[0].cell.source
+    sets = dict.fromkeys(str(name) for header in headers for name in header.content.get("sets", ()))
+    return f"{listed(sets)} ({source})" if sets else source
 
 
 def _of_speed(folder: Path, place: Path) -> PublishedRecords:

@@ -106,6 +106,13 @@ def test_systems_are_listed_with_what_they_are(command: Command) -> None:
     assert listed["mdlm"] == "masked diffusion over tokens (MDLM)"
 
 
+def test_floors_are_called_so_and_sources_say_what_they_are(command: Command) -> None:
+    assert "\ncopy                  floor: the source, unchanged\n" in command("list", "systems").stdout
+    sources = dict(line.split(maxsplit=1) for line in command("list", "sources").stdout.splitlines())
+    assert sources["world"].startswith("the built-in grammar, ") and ": data.train=4000" in sources["world"]
+    assert all(sources[name].index(": data.") > 10 for name in ("world", "local", "hub"))
+
+
 def test_settings_are_a_table_of_those_keys_that_differ(command: Command) -> None:
     lines = command("list", "settings", "--system", "sedd,cosmos-8,cosmos").stdout.splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("sedd"))

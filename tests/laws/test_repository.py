@@ -72,6 +72,21 @@ def test_pages_link_to_pages_that_are_there() -> None:
             assert "://" in target or not target.startswith(".."), f"{page.name}: {target} is not part of the site"
 
 
+def test_what_is_read_first_links_to_files_and_headings_that_are_there() -> None:
+    for page in (
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *(ROOT / "reports/published").glob("*/README.md"),
+    ):
+        for place, heading in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", page.read_text()):
+            target = (page.parent / place).resolve() if place else page
+            assert target.exists(), (page.name, place)
+            if heading:
+                titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+                slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+                assert heading in slugs, (page.name, place, heading)
+
+
 def test_every_package_is_typed_and_says_so_in_the_wheel() -> None:
     data = PROJECT["tool"]["setuptools"]["package-data"]
     assert all((ROOT / name / "py.typed").is_file() and "py.typed" in data[name] for name in PACKAGES)

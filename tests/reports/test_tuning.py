@@ -25,4 +25,5 @@ def test_another_preset_was_not_tuned(fake_run, tmp_path):
         fake_run.cells[place] = (replace(header, cell=replace(header.cell, preset="small")), *rest)
     text = reports.write(fake_run.write(tmp_path / "run"))["markdown"].read_text(encoding="utf-8")
     assert "come from one protocol" not in text
-    assert "Those of cosmos were not tuned by it" in text
+    assert "Learning rate, batch and dropout of cosmos were not tuned by the protocol of docs/tuning.md" in text
+    assert "Those of" not in text, "of whom nothing was said before"

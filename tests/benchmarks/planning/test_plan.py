@@ -223,8 +223,8 @@ def test_a_field_that_a_later_version_added_is_a_difference(planned: Make, tmp_p
 def test_the_estimate_rests_on_records_or_on_budgets_and_says_so(planned: Make, quiet: Any) -> None:
     said = " ".join(estimate.sentences(planned("budget=90seconds", seeds="2")))
     assert "4 cells, 4 to do; 2 checkpoints to make." in said
-    assert "3.0 minutes, from budgets in seconds." in said
-    assert "lack of an earlier record in this run: generating with toy." in said
+    assert "Estimate: 3.0 minutes at least, from budgets in seconds." in said
+    assert "lack of an earlier record in this run: generating with toy, and disk." in said
     assert "training toy" in " ".join(estimate.sentences(planned()))
     runner.run(planned(), quiet)
     said = " ".join(estimate.sentences(planned(seeds="61")))

@@ -67,11 +67,15 @@ def test_the_speeds_are_those_of_the_records():
 
 def test_the_index_is_that_of_the_records(entries):
     written = (command.PUBLISHED / "README.md").read_text(encoding="utf-8")
-    assert index.markdown(entries) == written, "write it again: python -m reports.publishing"
+    readmes = index.described(command.PUBLISHED)
+    assert index.markdown(entries, readmes) == written, "write it again: python -m reports.publishing"
     page = (command.PUBLISHED / "index.html").read_text(encoding="utf-8")
     for entry in entries:
         assert f'href="{entry.link}' in page
         assert all((command.PUBLISHED / place).exists() for place in (entry.link, *entry.pages))
+    assert {Path(path).parent.name for path in readmes} == {p.name for p in command.PUBLISHED.iterdir() if p.is_dir()}
+    assert all(f"]({path})" in written and f'href="{path}"' in page for path in readmes)
+    assert any("on paradetox (local)" in entry.asked for entry in entries)
     archives = {path.parent for path in command.PUBLISHED.rglob("records.tar.xz")}
     assert archives <= {command.PUBLISHED / entry.link for entry in entries}
 
