@@ -151,6 +151,8 @@ class CrossAttention(nn.Module):
     """Multi-head attention to other states, whose keys and values can be computed once and used at every step; `inner`
     as in `SelfAttention`."""
 
+    called_apart = ("to_kv",)  # not by the block that has it, but before all blocks (`cosmos.training.sharding`)
+
     def __init__(self, width: int, heads: int, inner: int | None = None) -> None:
         super().__init__()
         self.heads, inner = heads, inner or width

@@ -83,7 +83,9 @@ class ShardedStep(OptimiserStep):
         self.network.to("cpu")
         self.model = objective.model.train()
         blocks = [block for block in compilation.blocks({"": self.model}) if block is not self.model]
-        for module in (*blocks, objective):
+        # The weights of a block are whole while it is called, which is too late for what is called before it.
+        apart = [getattr(part, name) for part in self.model.modules() for name in getattr(part, "called_apart", ())]
+        for module in (*apart, *blocks, objective):
             fully_shard(module, mesh=mesh)
         if self.compiled is not None:
             networks = {str(number): part for number, part in enumerate((self.model, *self.frozen))}
