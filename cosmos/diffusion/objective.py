@@ -92,10 +92,13 @@ def noised_example(
         with torch.no_grad():
             if config.self_conditioning == "batch":
                 estimate = model(noisy, t, estimate, condition) * coin
-            elif len(rows):
-                part = None if condition is None else condition.rows(rows)
-                earlier = model(noisy[rows], t[rows], estimate[rows], part)
-                estimate = estimate.to(earlier.dtype).index_copy(0, rows, earlier)
+            elif len(rows) or (model.dealt_out and config.self_condition_share > 0):
+                called = (
+                    rows if len(rows) else rows.new_zeros(1)
+                )  # for other processes, which have such rows; dropped here
+                part = None if condition is None else condition.rows(called)
+                earlier = model(noisy[called], t[called], estimate[called], part)
+                estimate = estimate.to(earlier.dtype).index_copy(0, rows, earlier[: len(rows)])
         # Older torch keeps the weights autocast has cast above, and would use them below without their gradients.
         torch.clear_autocast_cache()
     return NoisedExample(noisy, t, noise, estimate, condition)

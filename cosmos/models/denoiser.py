@@ -128,6 +128,7 @@ class Denoiser(nn.Module):
     """
 
     compiles: ClassVar[tuple[str, ...]] = ("shifts", "begin", "end")  # besides blocks; see `cosmos.runtime.compilation`
+    dealt_out = False  # whether processes hold parts of it, so that all have to call it equally often in a step
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()

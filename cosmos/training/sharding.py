@@ -82,6 +82,9 @@ class ShardedStep(OptimiserStep):
         self.objective = objective = Objective(copy.deepcopy(self.network), loss)
         self.network.to("cpu")
         self.model = objective.model.train()
+        for part in self.model.modules():
+            if hasattr(part, "dealt_out"):
+                part.dealt_out = True
         blocks = [block for block in compilation.blocks({"": self.model}) if block is not self.model]
         # The weights of a block are whole while it is called, which is too late for what is called before it.
         apart = [getattr(part, name) for part in self.model.modules() for name in getattr(part, "called_apart", ())]

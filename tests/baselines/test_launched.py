@@ -64,9 +64,9 @@ def held_together(one: Path, other: Path, names: Sequence[str]) -> None:
 
 
 def cut_and_taken_up(first: int, then: int, folder: Path, name: str, parts: bool = False) -> tuple[Run, Run]:
-    """Runs of which `first` processes leave one at step 7, and `then` processes go on with it."""
+    """Runs of which `first` processes leave one at step 4, in the first stage, and `then` processes go on with it."""
     cut = Run(str(folder), (name,), first, 20, parts=parts)
-    return replace(cut, stop=7), replace(cut, processes=then)
+    return replace(cut, stop=4), replace(cut, processes=then)
 
 
 def held_to_be_cut(stopped: Ending, gone_on: Ending, name: str, processes: int) -> None:

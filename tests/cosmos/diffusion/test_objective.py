@@ -30,6 +30,8 @@ SIZES = DenoiserConfig(latents=3, latent_width=4, width=8, layers=2, heads=2)
 class Recorder:
     """Stands in for the denoiser: predicts a multiple of its estimate plus one, and remembers what it was given."""
 
+    dealt_out = False
+
     def __init__(self) -> None:
         self.calls: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.conditions: list[Condition | None] = []
@@ -112,6 +114,18 @@ def test_only_self_conditioned_rows_are_computed_twice():
     assert torch.equal(recorder.conditions[0].mask, example.condition.mask[1::2])
     assert torch.equal(example.estimate, (torch.arange(6) % 2).float()[:, None, None].expand(6, 3, 4))
     assert len(example.condition.mask) == 6
+
+
+@pytest.mark.parametrize(("share", "calls"), [(0.5, 1), (0.0, 0)])
+def test_processes_that_hold_parts_call_the_network_equally_often(share, calls):
+    """One whose rows are given no earlier estimate calls it all the same, and drops what comes of it."""
+    recorder, config = Recorder(), dataclasses.replace(CONFIG, self_condition_share=share)
+    recorder.dealt_out = True
+    numbers = [0, 2]  # of whose rows none is given one
+    part = seeds(6).share(numbers, torch.tensor(numbers))
+    example = noised_example(recorder, latents(2), config, part)
+    assert [len(noisy) for noisy, _, _ in recorder.calls] == [1] * calls
+    assert not example.estimate.any()
 
 
 def test_both_halves_of_a_stratified_batch_cover_all_times():
