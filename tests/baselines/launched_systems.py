@@ -27,9 +27,8 @@ from baselines.contract import Budget
 from cosmos.training import loop
 from cosmos.training.sharding import ASKED
 
-
-# With AdamW's own 1e-8 a gradient that is nothing but rounding, such as a student's when it begins as its teacher, or that
-# of a gain which is standardised away, becomes a step of full size, and no two sums in another order end alike.
+# With AdamW's own 1e-8 a gradient that is nothing but rounding, such as a student's when it begins as its teacher, or
+# that of a gain which is standardised away, becomes a step of full size, and no two sums in another order end alike.
 EPS = 1e-4
 
 
