@@ -16,12 +16,12 @@ from cosmos.training import resume
 from cosmos.training.step import OptimiserStep
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_systems import SYSTEMS, fit, make
+from tiny_systems import SYSTEMS, few, fit, make
 
 STEPS = 60  # of all stages together; the longest make ten times as many as are counted to know the price
 
 
-@pytest.mark.parametrize("name", list(SYSTEMS))
+@pytest.mark.parametrize("name", few(SYSTEMS))
 def test_the_charge_is_what_is_counted(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_training
 from tiny_cosmos import tiny_encoder
 from tiny_language_models import save_model
-from tiny_systems import DOCUMENTS
+from tiny_systems import DOCUMENTS, few
 from watched import Begun, EnoughError, Spy, watch
 
 # But for the number of latents; a test says so.
@@ -242,7 +242,7 @@ def test_every_key_of_a_recipe_counts_or_is_refused(
     check(known[share], f"{name}.recipe.", expected, asked, forced, encoders[1])
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", few(TRAINED))
 def test_every_key_of_a_training_reaches_the_loop(
     name: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -270,7 +270,7 @@ def part_of(recipe: Any, path: str) -> Any:
     return functools.reduce(getattr, path.split("."), recipe)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", few(TRAINED))
 def test_every_key_of_a_setting_counts_or_is_refused(
     name: str, spy: Spy, encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:

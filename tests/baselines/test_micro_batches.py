@@ -16,7 +16,7 @@ from cosmos.training.config import TrainingConfig
 from cosmos.training.step import OptimiserStep
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_systems import SYSTEMS, fit, make
+from tiny_systems import SYSTEMS, few, fit, make
 
 
 def gradients(step: OptimiserStep, rows: Rows, size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,7 +34,7 @@ def gradients(step: OptimiserStep, rows: Rows, size: int | None) -> tuple[torch.
 TOGETHER = {"cosmos-joint"}  # whose losses standardise the latents of a batch together
 
 
-@pytest.mark.parametrize("name", [name for name in SYSTEMS if name not in TOGETHER])
+@pytest.mark.parametrize("name", few(name for name in SYSTEMS if name not in TOGETHER))
 def test_parts_have_the_gradients_of_the_whole(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

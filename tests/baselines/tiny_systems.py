@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from baselines.autoregressive.gpt2 import Beam, Decoding, GPT2Recipe, GPT2System, PlainGenerate
 from baselines.common.system import TrainedSystem
@@ -203,6 +205,14 @@ SYSTEMS: Mapping[str, TinySystem] = {
         ("joint",),
     ),
 }
+
+
+OF_EACH_FAMILY = ("gpt2", "mdlm", "diffuseq", "cosmos")
+
+
+def few(names: Iterable[str]) -> list[Any]:
+    """Parameters of a test for each of these systems, of which those beside one of each family are left to the slow."""
+    return [name if name in OF_EACH_FAMILY else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 class Trained(NamedTuple):

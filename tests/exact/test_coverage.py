@@ -88,7 +88,7 @@ WITH_ZEROS = SIMILAR | {
 }
 
 
-@pytest.mark.parametrize("n", [30, 50, 100, 200, 700])
+@pytest.mark.parametrize("n", [50, 200, *(pytest.param(n, marks=pytest.mark.slow) for n in (30, 100, 700))])
 @pytest.mark.parametrize("share", [0.01, 0.02, 0.05, 0.1, 0.3, 0.4])
 @pytest.mark.parametrize("kind", WITH_ZEROS)
 def test_means_with_some_blank_texts(kind, share, n):

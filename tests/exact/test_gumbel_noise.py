@@ -62,6 +62,7 @@ def emulated_gumbel_noise(digits: int, rows: int) -> Tensor:
     return torch.bincount(drawn, minlength=len(SIZES)).double()
 
 
+@pytest.mark.slow
 def test_single_precision_gumbel_noise_loses_rare_tokens_and_two_stage_draws_do_not() -> None:
     rows, mask = 4000, int(SIZES.sum())
     word = torch.cat([(SHARES / SIZES).repeat_interleave(SIZES), torch.zeros(1)]).log().float()

@@ -42,6 +42,7 @@ def samples(folder: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in folder.rglob("samples.jsonl")}
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(
     end: Callable[..., list[tuple[str, list[int]]]], tmp_path: Path
 ) -> None:

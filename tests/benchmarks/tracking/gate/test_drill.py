@@ -86,6 +86,7 @@ def test_a_shifted_decoder_is_a_regression_of_the_cells_that_use_it(drilled: Rep
     )
 
 
+@pytest.mark.slow
 def test_an_innocent_refactor_passes(drilled: Repository) -> None:
     drilled.commit(SYSTEM, *REFACTOR, "Say it in a function")
     drilled.run("runs/refactor", "--fresh")
@@ -106,6 +107,7 @@ def test_more_network_calls_are_counted(drilled: Repository) -> None:
     assert "8 -> 9, +1, +0.08 is allowed" in done.stdout
 
 
+@pytest.mark.slow
 def test_another_evaluator_cannot_be_judged(drilled: Repository) -> None:
     rouge = "benchmarks/metrics/rouge.py"
     before = '        direction="higher",\n        evaluators={\n            ANYWHERE: Evaluator('
