@@ -25,7 +25,7 @@ from tiny_systems import fit, make, with_training
 
 from baselines.contract import Budget
 from cosmos.training import loop
-from cosmos.training.sharding import ASKED
+from cosmos.training.distributed import ASKED
 
 
 @dataclass(frozen=True)
