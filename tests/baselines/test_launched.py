@@ -25,9 +25,8 @@ from tiny_language_models import save_model
 from tiny_systems import DOCUMENTS, SYSTEMS
 
 CLOSE = 1e-5
-# A student begins as its teacher and its loss near nothing, which AdamW at a rate of 0.01 makes steps of full size of:
-# rounding grows a hundredfold in a few steps. Its first loss is as close as any.
-STUDENTS, STUDENTS_CLOSE = ("distilled", "duo-distillation"), 2e-2
+# Up to 6e-5 was measured of them, of all other stages up to 7e-6; what spreads rounding there is not known.
+DUO, DUO_CLOSE = ("duo-bound", "duo-distillation"), 2e-4
 
 
 def train(encoder: Path, *runs: Run) -> list[Ending]:
@@ -59,7 +58,7 @@ def held_together(one: Path, other: Path, names: Sequence[str]) -> None:
         for stage, lines in alone.items():
             assert len(lines) == len(shared[stage]) > 2, (name, stage)
             for before, after in zip(lines, shared[stage], strict=True):
-                close = STUDENTS_CLOSE if stage.startswith(STUDENTS) and before["step"] > 1 else CLOSE
+                close = DUO_CLOSE if stage.startswith(DUO) else CLOSE
                 assert after == pytest.approx(before, rel=close), (name, stage, before["step"])
         costs = [json.loads((folder / name / "fit.json").read_text())["fitted"] for folder in (one, other)]
         assert costs[0]["flops"] == costs[1]["flops"] and costs[0]["steps"] == costs[1]["steps"]
