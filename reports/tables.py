@@ -388,7 +388,7 @@ def plain_cells(
     middle = present[len(present) // 2] if present else 1.0
     scale, prefix = (1.0, "") if column.unit == "s" else next((p for p in PREFIXES if middle >= p[0]), (1.0, ""))
     headed = replace(column, unit=f"{prefix}{column.unit}" or "count", scale=scale)
-    places = column_decimals((value and value / scale, None, None) for value in values.values()) or 0
+    places = column_decimals((value / scale, None, None) for value in present) or 0  # nothing is 0, not 0.00
     untold = TableCell(None, NOTHING, notes=(f"not run: no record says the {column.title.lower()}",))
     return headed, {
         key: untold if value is None else TableCell(value, fixed(value / scale, places))

@@ -54,6 +54,7 @@ from cosmos.io import safetensors
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training import resume
 from cosmos.training.config import TrainingConfig, TrainingRun
+from cosmos.training.distributed import find_processes
 from cosmos.training.loop import TrainingStage, train
 
 MODEL = "model"  # folder of a checkpoint: configuration and tokenizer
@@ -192,9 +193,10 @@ class HFSystem(TrainedSystem):
             "cut_targets": targets.cut,
             "vocabulary": config.vocab_size,
         }
-        checkpoint.save_configuration(workdir, self.configured, {"vocabulary": config.vocab_size, **begins})
-        hf_models.save_description(workdir / MODEL, config, tokenizer)
-        safetensors.save(workdir / checkpoint.WEIGHTS, resume.weights(model), {"system": self.name})
+        if find_processes(run.device).rank == 0:
+            checkpoint.save_configuration(workdir, self.configured, {"vocabulary": config.vocab_size, **begins})
+            hf_models.save_description(workdir / MODEL, config, tokenizer)
+            safetensors.save(workdir / checkpoint.WEIGHTS, resume.weights(model), {"system": self.name})
         return replace(trained, notes={**trained.notes, **notes})
 
     def check(self, checkpoint_folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypedDict
 
@@ -29,10 +30,12 @@ from cosmos.runtime.flops import measure_flops
 from cosmos.training.batches import Batch, hashed, row_seeds
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.distributed import find_processes, first_process_first
+from cosmos.training.distributed import first_process_first
 from cosmos.training.loop import TrainingStage
 
 FILE = "grids.json"
+PRICE = "grid_price.json"  # what `price_of_text` was, beside what a training leaves
+REMEDY = "delete it, and run again"
 TEXTS, AT_ONCE = 128, 32  # validation documents that are looked at, at most, and together
 _AGAIN = "delete its folder and fit it again"
 
@@ -61,9 +64,15 @@ def check_calls(share: float, calls: int) -> None:
 
 
 def price_of_text(
-    denoiser: Denoiser, validation: EncodedTexts | None, diffusion: DiffusionConfig, left: Budget, share: float
+    denoiser: Denoiser,
+    validation: EncodedTexts | None,
+    diffusion: DiffusionConfig,
+    left: Budget,
+    share: float,
+    run: TrainingRun,
 ) -> Cost:
-    """What it costs to follow one text through a trajectory, whatever the weights are, before anything is trained.
+    """What it costs to follow one text through a trajectory, whatever the weights are, before anything is trained: what
+    it did the first time, however often resumed, so that nothing is refused once a share was enough.
 
     Args:
         validation: whose longest source is taken for that of the text.
@@ -82,6 +91,17 @@ def price_of_text(
         )
     if left.unit == "steps":
         return Cost()
+    path = run.workdir / PRICE
+    with first_process_first(run.device):
+        if not path.exists():
+            price = _price(denoiser, validation, diffusion)
+            _check_share(price, left, share)
+            make_folder(run.workdir)
+            seals.write_sealed(path, asdict(price))
+    return read_as(Cost, seals.read_sealed(path, REMEDY), str(path), REMEDY)
+
+
+def _price(denoiser: Denoiser, validation: EncodedTexts, diffusion: DiffusionConfig) -> Cost:
     device = next(denoiser.parameters()).device
     source = None
     if validation.sources is not None and denoiser.config.source_width is not None:
@@ -89,13 +109,17 @@ def price_of_text(
         states = torch.zeros(1, length, denoiser.config.source_width, device=device)
         source = SourceStates(states, torch.ones(1, length, dtype=torch.bool, device=device))
     x = torch.zeros(1, denoiser.config.latents, denoiser.config.latent_width, device=device)
-    seconds = []
+    costs = []
     for _ in range(2):  # the first call of a process takes longer
         began = time.perf_counter()
         flops = measure_flops(lambda: _followed(denoiser, diffusion, source, x))
-        seconds.append(find_processes(str(device)).agreed(time.perf_counter() - began))
-    cost = Cost(min(seconds), flops)
-    least = 2 * _paid(left, cost)  # once now and once then
+        costs.append(Cost(time.perf_counter() - began, flops))
+    return min(costs, key=lambda cost: cost.seconds)
+
+
+def _check_share(price: Cost, left: Budget, share: float) -> None:
+    """Raise `UserError` where a share does not pay for the price and for one text."""
+    least = 2 * _paid(left, price)  # once now and once then
     if least > left.amount * share:
         needed = math.ceil(100 * least / left.amount) / 100
         larger = f"set it to {needed:g} or more, or to 0, or give" if needed < 1 else "set it to 0, or give"
@@ -103,7 +127,6 @@ def price_of_text(
             f"A grid_share of {share:g} leaves {left.amount * share:.3g} {left.unit} for choosing time grids, which "
             f"takes {least:.3g} at least; {larger} a larger budget."
         )
-    return cost
 
 
 def choose(
@@ -129,8 +152,7 @@ def choose(
         if not path.exists():
             make_folder(run.workdir)
             seals.write_sealed(path, _chosen(stage, clean, diffusion, budget, run, text))
-    remedy = "delete it, and run again"
-    return read_as(ChosenGrids, seals.read_sealed(path, remedy), str(path), remedy)
+    return read_as(ChosenGrids, seals.read_sealed(path, REMEDY), str(path), REMEDY)
 
 
 def unspent(budget: Budget, cost: Cost) -> float:

@@ -42,7 +42,8 @@ class TrainsInStages:
         of_grids = 0.0 if left.unit == "steps" else recipe.grid_share
         text = Cost()
         if recipe.grid_share > 0:  # before anything is trained, should the share be too small
-            text = time_grids.price_of_text(model.denoiser, data.validation, recipe.diffusion, left, recipe.grid_share)
+            of_text = (model.denoiser, data.validation, recipe.diffusion)
+            text = time_grids.price_of_text(*of_text, left, recipe.grid_share, run)
         kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
         if recipe.decoder is None:
             share = recipe.decoder_share

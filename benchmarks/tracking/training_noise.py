@@ -20,17 +20,25 @@ class MeasuredNoise:
 
 
 PROVENANCE = "in the default run of detox, preset nano, three training seeds"
-"""`python -m benchmarks run --task detox --seeds 3`; docs/tracking.md, "Training seeds", has these numbers."""
+"""Of the records in reports/published/2026-11-30-tuning; docs/tracking.md, "Training seeds", has these numbers."""
 _RUN = {"task": "detox", "source": "world", "preset": "nano", "budget": "3e+12flops"}
 
 MEASURED = (
-    MeasuredNoise("gpt2", "greedy", 0.009),
-    MeasuredNoise("gpt2", "sample", 0.028),
-    MeasuredNoise("gpt2", "nucleus-0.9", 0.051),
-    MeasuredNoise("mdlm", "confidence-24", 0.025),
-    MeasuredNoise("mdlm", "cached-32", 0.003),
-    MeasuredNoise("cosmos", "dpmpp_2m-20", 0.010),
-    MeasuredNoise("cosmos", "release-200", 0.028),
+    MeasuredNoise("gpt2", "greedy", 0.013),
+    MeasuredNoise("gpt2", "nucleus-0.9", 0.028),
+    MeasuredNoise("gpt2", "sample", 0.022),
+    MeasuredNoise("mdlm", "cached-32", 0.025),
+    MeasuredNoise("mdlm", "confidence-24", 0.010),
+    MeasuredNoise("duo", "ancestral-32", 0.028),
+    MeasuredNoise("duo", "greedy_tail-16", 0.030),
+    MeasuredNoise("sedd", "analytic-32", 0.032),
+    MeasuredNoise("diffuseq", "dpmpp_2m-20", 0.053),
+    MeasuredNoise("cosmos", "dpmpp_2m-20", 0.015),
+    MeasuredNoise("cosmos", "release-200", 0.045),
+    MeasuredNoise("ld4lg", "ddpm-250", 0.020),
+    MeasuredNoise("ld4lg", "dpmpp_2m-20", 0.033),
+    MeasuredNoise("tencdm", "dpmpp_2m-20", 0.028),
+    MeasuredNoise("tencdm", "euler-50", 0.025),
 )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 T = TypeVar("T")
+ASKED = "ACCELERATE_USE_FSDP"  # as `accelerate launch --use_fsdp` says it, which `cosmos.training.sharding` does
 LONGEST_WAIT = timedelta(hours=12)  # of all for what one does; who has ended is noticed at once, whatever this is
 
 
@@ -137,14 +138,26 @@ def find_processes(device: str) -> Processes:
         raise UserError(f"The device '{device}' is not there; use cpu.")
     if sys.platform == "linux" and 1 < launched_here() == int(os.environ.get("WORLD_SIZE", "1")):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # a machine without a network may not know its own name
-    accelerator = Accelerator(
-        # Only where processes must be told to meet over gloo: accelerate allows one choice in a process's life.
-        cpu=asked.type == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1,
-        mixed_precision="no",  # one choice as well, while stages may differ: the loop uses torch.autocast
-        device_placement=False,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    with _without(ASKED):  # or accelerate would make parts of its own of what has to stay whole
+        accelerator = Accelerator(
+            # Only where processes must be told to meet over gloo: accelerate allows one choice in a process's life.
+            cpu=asked.type == "cpu" and int(os.environ.get("WORLD_SIZE", "1")) > 1,
+            mixed_precision="no",  # one choice as well, while stages may differ: the loop uses torch.autocast
+            device_placement=False,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
     return Processes(accelerator, accelerator.device if accelerator.num_processes > 1 else asked)
+
+
+@contextmanager
+def _without(variable: str) -> Iterator[None]:
+    """A block that does not see a variable of the environment."""
+    value = os.environ.pop(variable, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[variable] = value
 
 
 @contextmanager

@@ -24,12 +24,11 @@ from cosmos.io.errors import UserError
 from cosmos.runtime import compilation
 from cosmos.training import resume
 from cosmos.training.config import TrainingConfig
-from cosmos.training.distributed import Objective, Processes
+from cosmos.training.distributed import ASKED, Objective, Processes
 from cosmos.training.step import Groups, OptimiserStep
 
 BYTES = 20  # of a number that is trained: itself, its gradient, two of AdamW, its average; four each
 MOST = 0.6  # of a GPU's memory for these; the rest is for what a batch needs
-ASKED = "ACCELERATE_USE_FSDP"  # as `accelerate launch --use_fsdp` says it
 
 
 def step_of(network: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> OptimiserStep:

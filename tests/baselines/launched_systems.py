@@ -2,8 +2,8 @@
 
     python launched_systems.py ENCODER RUNS
 
-RUNS is JSON, a list of `Run`; each begins when the one before has ended. The log then has every step. What is printed
-is JSON too, an `Ending` of each run.
+ENCODER is the folder of the text encoder, or of the model that `hf` tunes. RUNS is JSON, a list of `Run`; each begins
+when the one before has ended. The log then has every step. What is printed is JSON too, an `Ending` of each run.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_systems import fit, make, with_training
+from tiny_systems import BUDGET, LIMITS, TRAINING, fit, make, with_training
 
+from baselines.autoregressive.hf import HFRecipe, HFSystem
 from baselines.contract import Budget
 from cosmos.training import loop
-from cosmos.training.sharding import ASKED
+from cosmos.training.distributed import ASKED
 
 # With AdamW's own 1e-8 a gradient that is nothing but rounding, such as a student's when it begins as its teacher, or
 # that of a gain which is standardised away, becomes a step of full size, and no two sums in another order end alike.
@@ -65,7 +67,9 @@ def train(run: Run, encoder: Path) -> list[str]:
     """What each process does; the names of systems that were stopped."""
     loop.LOG_EVERY, stopped = 1, []
     for name in run.names:
-        system = make(name, encoder)
+        system: Any = (
+            HFSystem(HFRecipe(TRAINING, BUDGET, model=str(encoder)), LIMITS) if name == "hf" else make(name, encoder)
+        )
         system = type(system)(with_training(system.recipe, checkpoint_seconds=0.0, eps=EPS), system.limits)
         passed = iter(range(10**6))
 

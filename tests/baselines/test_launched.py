@@ -17,10 +17,12 @@ from safetensors.torch import load_file
 
 import cosmos
 
+sys.path.insert(0, str(Path(__file__).parent / "autoregressive"))
 sys.path.insert(0, str(Path(__file__).parent))
 import launched_systems
 from launched_systems import Ending, Run
-from tiny_systems import SYSTEMS
+from tiny_language_models import save_model
+from tiny_systems import DOCUMENTS, SYSTEMS
 
 CLOSE = 1e-5
 # Up to 6e-5 was measured of them, of all other stages up to 7e-6; what spreads rounding there is not known.
@@ -112,6 +114,18 @@ def test_every_system_trains_to_the_curve_of_one(name: str, encoder_folder: Path
         assert shared.keys() == alone.keys()
         for file, shapes in alone.items():
             assert shared[file] == shapes, (of, file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gpt2", "t5"])
+def test_a_model_of_the_library_is_tuned_by_several_processes_as_by_one(kind: str, tmp_path: Path) -> None:
+    texts = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
+    (tmp_path / "model").mkdir()
+    model = save_model(kind, texts, tmp_path / "model")
+    runs = [Run("", ("hf",), 1, 20), Run("", ("hf",), 2, 20), Run("", ("hf",), 2, 20, parts=True)]
+    train(model, *(replace(run, folder=str(tmp_path / str(number))) for number, run in enumerate(runs)))
+    for number in (1, 2):
+        held_together(tmp_path / "0", tmp_path / str(number), ("hf",))
 
 
 def weights(folder: Path) -> dict[str, dict[str, torch.Size]]:

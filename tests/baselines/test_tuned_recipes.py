@@ -15,6 +15,7 @@ import pytest
 
 from baselines import registry
 from benchmarks.planning.overrides import flatten, plain
+from benchmarks.tracking import training_noise
 from benchmarks.tuning.protocol import AS_IT_STANDS, stored
 from benchmarks.tuning.space import AXES
 
@@ -108,7 +109,8 @@ def _point(recipe: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def test_the_table_of_before_and_after_is_of_the_records() -> None:
-    """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds."""
+    """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds, and
+    so is what comparisons say of training noise."""
     scores = defaultdict[tuple[str, str], dict[str, list[float]]](lambda: {"before": [], "now": []})
     with tarfile.open(PUBLISHED / "before-after.tar.xz") as archive:
         members = {member.name: member for member in archive}
@@ -126,6 +128,10 @@ def test_the_table_of_before_and_after_is_of_the_records() -> None:
         assert f"| {system} | {setting} | {told[0]} | {told[1]} |" in page
         told_first = [row for row in readme if row.startswith(f"| {system} | {setting} |")]
         assert told_first in ([], [f"| {system} | {setting} | {told[1]} |"])
+    deviations = {entry: round(statistics.stdev(found["now"]), 3) for entry, found in scores.items()}
+    assert {(noise.system, noise.setting): noise.deviation for noise in training_noise.MEASURED} == deviations
+    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    assert all(f"| {system}, {setting} | {value:.3f} |" in page for (system, setting), value in deviations.items())
 
 
 def test_the_table_of_few_calls_is_of_the_records() -> None:

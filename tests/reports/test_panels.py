@@ -336,3 +336,11 @@ def test_one_text_makes_a_report(fake_run, tmp_path):
     assert "What difference in J these texts could have shown cannot be told from them." in section.glance.remarks
     assert "can show one of about" not in " ".join(section.reading)
     assert set(reports.write(folder)) == {"markdown", "latex", "html", "figure", "calls", "tables"}
+
+
+def test_where_nothing_is_frozen_that_is_a_whole_number(fake_run, tmp_path):
+    fake_run.add("gpt2", "greedy")
+    table = build(fake_run, tmp_path).sections[0].glance
+    place = [column.title for column in table.columns].index("Frozen parameters")
+    assert table.columns[place].unit == "count"
+    assert {row.cells[place].text for block in table.blocks for row in block.rows} == {"0"}

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BertConfig, BertModel
 
 from baselines import registry
-from baselines.autoregressive import hf_models, hf_rows
+from baselines.autoregressive import hf, hf_models, hf_rows
 from baselines.autoregressive.beam import Beam
 from baselines.autoregressive.hf import HFRecipe, HFSystem, LibraryDecoding
 from baselines.contract import Budget, Corpus, Limits, System, UserError
@@ -26,7 +27,7 @@ from benchmarks.evaluators.locate import locate_model
 from benchmarks.timing.probes import counting
 from cosmos.runtime.flops import measure_flops
 from cosmos.runtime.rng import CounterRNG
-from cosmos.training.config import TrainingConfig
+from cosmos.training.config import TrainingConfig, TrainingRun
 from cosmos.training.shared_dropout import DropoutOfWhole
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -103,6 +104,16 @@ def test_it_is_fine_tuned_and_its_checkpoint_stands_by_itself(
         moved.rename(folder(kind))
     with pytest.raises(UserError, match="another recipe"):
         made(folder(kind), tuned=False).check(out)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_processes_the_first_alone_writes(
+    rank: int, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hf, "find_processes", lambda device: SimpleNamespace(rank=rank))
+    system, out = made(folder("gpt2"), tuned=False), tmp_path / "out"
+    system.fit_networks(CORPUS, BUDGET, out, TrainingRun(out / "training", 1, "cpu"))
+    assert out.exists() == (rank == 0)
 
 
 @each

@@ -92,6 +92,24 @@ def test_a_share_too_small_is_refused_before_anything_is_trained(
         fit(make(name, encoder_folder, **TWO_STAGES | {"grid_share": share}), tmp_path, budget)
 
 
+def test_a_share_that_was_enough_stays_so_when_the_machine_is_slower_afterwards(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused one is not held against the next attempt."""
+    prices, begun = [Cost(40.0, 1.0), Cost(4.0, 1.0), Cost(40.0, 1.0)], list[str]()
+    monkeypatch.setattr(time_grids, "_price", lambda *_: prices.pop(0))
+
+    def stop(stage: Any, *_: Any) -> None:
+        begun.append(stage.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", stop)
+    for ending in (UserError, KeyboardInterrupt, KeyboardInterrupt):
+        with pytest.raises(ending):
+            fit(make("cosmos", encoder_folder, **TWO_STAGES | {"grid_share": 0.5}), tmp_path, Budget(100, "seconds"))
+    assert len(begun) == 2 and len(prices) == 1
+
+
 @pytest.mark.slow
 @each
 def test_a_share_that_pays_for_one_text_is_enough(name: str, encoder_folder: Path, tmp_path: Path) -> None:
