@@ -90,7 +90,7 @@ def test_the_examples_work_from_outside(call: Callable[[list[str]], str], tmp_pa
     assert "one_shot" in listed["systems"]
     assert "Headlines: a line for a message" in listed["tasks"]
     assert re.search(r"^novelty +Share of words .* \[my-package 1\.0\]$", listed["metrics"], flags=re.MULTILINE)
-    assert re.search(r"^table +data\.file=table\.csv$", listed["sources"], flags=re.MULTILINE)
+    assert re.search(r"^table +offered by the package .*data\.file=table\.csv$", listed["sources"], flags=re.MULTILINE)
 
     first, second, third = COMMANDS
     table = call([*first, *QUICK])
