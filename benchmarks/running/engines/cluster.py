@@ -44,8 +44,8 @@ def connect(address: str | None) -> None:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here tells anybody anything
     there = address or os.environ.get("RAY_ADDRESS")
-    known = there not in (None, "auto", "local")
-    for name, value in _HURRIED.items() if known else ():
+    known = None if there is None or there in ("auto", "local") else there
+    for name, value in () if known is None else _HURRIED.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -53,8 +53,8 @@ def connect(address: str | None) -> None:
         raise UserError(f"--engine ray needs the package ray; add it with: {INSTALL}.") from error
     if ray.is_initialized():
         return
-    if known:
-        check_answers(there)
+    if known is not None:
+        check_answers(known)
     try:
         ray.init(address=there, log_to_driver=False, logging_level="error")
     except ConnectionError as error:
