@@ -44,7 +44,7 @@ TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and 
 LIMITS = {"detox": Limits(16, 20), "story": Limits(0, 20)}  # with sources and without, short
 # Their recipes have many keys, so their tests are cut in parts.
 TWO_STAGES = ("cosmos", "cosmos-joint", "tencdm", "ld4lg")
-FEW = ("cosmos", "ld4lg")  # those with default tests, which are of the task with a source
+FEW = ("cosmos",)  # those with default tests, which are of the task with a source
 CASES = [
     pytest.param(
         name,

@@ -69,7 +69,7 @@ def test_a_system_meets_the_contract(name: str, trained: Train) -> None:
     assert len(set(names)) == len(names)
 
 
-@each_system
+@each_few
 def test_training_learns(name: str, trained: Train, encoder_folder: Path, tmp_path: Path) -> None:
     stored = json.loads((trained(name).folder / "fit.json").read_text())["fitted"]
     short = fit(make(name, encoder_folder), tmp_path, Budget(4, "steps"))

@@ -165,6 +165,7 @@ def train(files: tuple[Path, Path], out: Path, *more: str) -> int:
     return main([*words, "--preset", "tiny", "--device", "cpu", "--budget", "12steps", *more])
 
 
+@pytest.mark.slow
 def test_a_first_stage_is_left_with_what_it_cost_and_read(
     encoder: TextEncoder, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

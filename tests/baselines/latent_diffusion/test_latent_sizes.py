@@ -62,7 +62,7 @@ OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that t
 KEYS = [
     (name, key) for name in SYSTEMS for key in numbers(registry.find(name).presets["nano"]) if not key.startswith(OFF)
 ]
-FEW = ("cosmos", "ld4lg")  # of those with a default test
+FEW = ("cosmos",)  # those with default tests
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def test_a_share_that_pays_for_one_text_is_enough(name: str, encoder_folder: Pat
     assert 1 <= json.loads((tmp_path / "enough" / "grids.json").read_text())["documents"] <= len(CORPUS.validation)
 
 
+@pytest.mark.slow
 def test_more_documents_are_looked_at_where_the_share_pays_for_them(
     encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

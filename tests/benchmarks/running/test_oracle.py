@@ -54,7 +54,9 @@ def done(task: str, systems: str, folder: Path, quiet: Any) -> dict[str, Any]:
     return {record.header.cell.system: record for record in store.read_run(folder)}
 
 
-@pytest.mark.parametrize("task", list(CEILINGS))
+@pytest.mark.parametrize(
+    "task", [task if task in ("detox", "story") else pytest.param(task, marks=pytest.mark.slow) for task in CEILINGS]
+)
 def test_the_oracle_answers_every_task_with_draws_of_the_source(task: str, quiet: Any, tmp_path: Path) -> None:
     records = done(task, "oracle,null", tmp_path / "run", quiet)
     oracle, null = records["oracle"], records["null"]

@@ -36,6 +36,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_goes_on_with_the_same_curve(
     tracker: str, curves: Callable[[Path], Curves], training: Trackable, tmp_path: Path
 ) -> None:

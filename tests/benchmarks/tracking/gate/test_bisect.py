@@ -58,6 +58,7 @@ def test_a_commit_that_does_not_run_is_not_blamed(
     repository.git("bisect", "reset")
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_gate_is_no_regression(broken: tuple[Repository, list[str]]) -> None:
     """The exit code 1 that Python ends with by itself would mean one."""
     repository, _ = broken

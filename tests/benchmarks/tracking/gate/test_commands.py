@@ -103,6 +103,7 @@ def test_a_command_of_other_systems_is_left_out() -> None:
     assert narrowed(commands, PLAN, ["mdlm"]) == [commands[1]]
 
 
+@pytest.mark.slow
 def test_the_gate_makes_one_system_alone(command: Command, process: Command, steady: None, tmp_path: Path) -> None:
     baseline, out = tmp_path / "a", tmp_path / "b"
     done = command("run", "--task", "echo", "--system", "toy,knowing", "--out", str(baseline))
