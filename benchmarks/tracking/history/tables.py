@@ -8,6 +8,8 @@ they are parsed: what is read comes a file at a time, and to parse so few rows a
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,7 @@ _MICRO = {
         },
     }],
 }  # fmt: skip
+_FILES_EACH = 200  # that a thread is begun for, at least
 _SEAL = 75  # characters of a line from `,"seal":"` on
 # What changes from record to record on one machine.
 _FLEETING = '{"clock_khz": null, "sm_clock_mhz": null, "memory_clock_mhz": null}'
@@ -152,12 +155,14 @@ def _sealed(stored: Json) -> bool:
 
 def load_scores(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
     """Make the table `score_lines`: those of records that are done, that are whole and as they were written."""
-    _read(base, "score_texts", files.scores)
-    base.execute(
-        f"create table score_parts as select t.path, h.number, {_shaped('line', _SCORE)} as j, "
+    _in_parts(
+        base,
+        "score_parts",
+        files.scores,
+        f"select t.path, h.number, {_shaped('line', _SCORE)} as j, "
         f'sha256(line[:length(line) - {_SEAL}]) as sealed, h.j.schema as schema, h.j.files."samples.jsonl" as samples '
-        "from score_texts t join copies on copies.folder = t.path[:-14] join headers h using (number) "
-        "where h.j.status = 'done'"
+        "from {texts} t join copies on copies.folder = t.path[:-14] join headers h using (number) "
+        "where h.j.status = 'done'",
     )
     half = "score_parts where j.metric is null"
     changed = f"score_parts where j.metric is not null and not coalesce(j.seal = sealed, schema < {seals.SINCE})"
@@ -196,10 +201,12 @@ def load_samples(base: duckdb.DuckDBPyConnection, files: Files) -> list[str]:
 def _load_lines(
     base: duckdb.DuckDBPyConnection, kind: str, paths: list[str], name: str, shape: dict[str, Any], needed: str
 ) -> list[str]:
-    _read(base, f"{kind}_texts", paths)
-    base.execute(
-        f"create table {kind}_parts as select t.path, h.number, {_shaped('line', shape)} as j from {kind}_texts t "
-        f"join headers h on h.folder = t.path[:-{len(name) + 2}] where h.j.status = 'done'"
+    _in_parts(
+        base,
+        f"{kind}_parts",
+        paths,
+        f"select t.path, h.number, {_shaped('line', shape)} as j from {{texts}} t "
+        f"join headers h on h.folder = t.path[:-{len(name) + 2}] where h.j.status = 'done'",
     )
     base.execute(f"create table {kind}_lines as select number, j from {kind}_parts where j.{needed} is not null")
     half = f"{kind}_parts where j.{needed} is null"
@@ -236,6 +243,24 @@ def _read(base: duckdb.DuckDBPyConnection, table: str, paths: list[str], *, line
         )
     except duckdb.IOException as error:
         raise UserError(f"The history changed while it was read, or cannot be read ({error}); try again.") from error
+
+
+def _in_parts(base: duckdb.DuckDBPyConnection, name: str, paths: list[str], query: str) -> None:
+    """A view of what a query makes of the lines of files, `{texts}` in it. DuckDB works on fewer than 122,880 rows with
+    one thread, so each processor gets files of its own."""
+    count = max(1, min(os.cpu_count() or 1, len(paths) // _FILES_EACH))
+    parts = [paths[len(paths) * place // count : len(paths) * (place + 1) // count] for place in range(count)]
+
+    def make(place: int) -> None:
+        with base.cursor() as own:
+            _read(own, f"{name}_texts_{place}", parts[place])
+            made = query.replace("{texts}", f"{name}_texts_{place}")
+            own.execute(f"create table {name}_{place} as {made}")
+
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(make, range(count)))
+    every = " union all ".join(f"select * from {name}_{place}" for place in range(count))
+    base.execute(f"create view {name} as {every}")
 
 
 def _shaped(text: str, shape: dict[str, Any]) -> str:

@@ -170,3 +170,24 @@ def test_only_files_of_what_is_asked_for_are_read(tree: Path, view: str, monkeyp
     query.opened(beside, tree, " ".join(query.VIEWS))
     answers = [base.sql(f"select * from {view}").fetchall() for base in (alone, beside)]
     assert answers[0] == answers[1]
+
+
+def test_files_that_are_dealt_to_threads_have_the_rows_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(7):
+        record(
+            tmp_path / f"run{number}",
+            commit=commit_of(number),
+            day=number,
+            seconds=[1.0, 2.0],
+            scores={"exact_j": number / 7},
+        )
+
+    def rows(names: tuple[str, ...] = ("score_lines", "timing_lines")) -> list[list[tuple]]:
+        base = tables.connected()
+        analysis.read(base, tmp_path)
+        return [sorted(base.sql(f"select number, j::varchar from {name}").fetchall()) for name in names]
+
+    whole = rows()
+    monkeypatch.setattr(tables, "_FILES_EACH", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert rows() == whole and all(whole)
