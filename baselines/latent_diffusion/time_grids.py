@@ -135,7 +135,7 @@ def choose(
     diffusion: DiffusionConfig,
     budget: Budget,
     run: TrainingRun,
-    text: Cost = Cost(),  # noqa: B008, it is frozen
+    text: Cost,
 ) -> ChosenGrids:
     """Look at trajectories of the trained denoiser, given the sources of as many validation documents as the budget
     pays for, one at least, and choose; what was chosen before a fit was killed is read back.

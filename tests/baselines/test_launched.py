@@ -50,18 +50,23 @@ def curves(folder: Path, name: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def held_together(one: Path, other: Path, names: Sequence[str]) -> None:
-    """See that curves, prices and states are the same."""
+def apart(one: Path, other: Path, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Where curves and prices of two folders differ; a curve has more than two lines, or it is told too."""
+    found: list[tuple[Any, ...]] = []
     for name in names:
         alone, shared = curves(one, name), curves(other, name)
-        assert alone.keys() == shared.keys() and alone
+        if not alone or alone.keys() != shared.keys():
+            found.append((name, "stages", [*alone], [*shared]))
+            continue
         for stage, lines in alone.items():
-            assert len(lines) == len(shared[stage]) > 2, (name, stage)
-            for before, after in zip(lines, shared[stage], strict=True):
-                close = DUO_CLOSE if stage.startswith(DUO) else CLOSE
-                assert after == pytest.approx(before, rel=close), (name, stage, before["step"])
+            if not len(lines) == len(shared[stage]) > 2:
+                found.append((name, stage, "lines", len(lines), len(shared[stage])))
+            close = DUO_CLOSE if stage.startswith(DUO) else CLOSE
+            pairs = zip(lines, shared[stage], strict=False)
+            found += [(name, stage, a, b) for a, b in pairs if b != pytest.approx(a, rel=close)]
         costs = [json.loads((folder / name / "fit.json").read_text())["fitted"] for folder in (one, other)]
-        assert costs[0]["flops"] == costs[1]["flops"] and costs[0]["steps"] == costs[1]["steps"]
+        found += [(name, key, *(c[key] for c in costs)) for key in ("flops", "steps") if costs[0][key] != costs[1][key]]
+    return found
 
 
 def cut_and_taken_up(first: int, then: int, folder: Path, name: str, parts: bool = False) -> tuple[Run, Run]:
@@ -70,9 +75,10 @@ def cut_and_taken_up(first: int, then: int, folder: Path, name: str, parts: bool
     return replace(cut, stop=4), replace(cut, processes=then)
 
 
-def held_to_be_cut(stopped: Ending, gone_on: Ending, name: str, processes: int) -> None:
-    assert stopped.stopped == {str(rank): [name] for rank in range(processes)} and stopped.points
-    assert not any(gone_on.stopped.values()) and not gone_on.points
+def were_cut(stopped: Ending, gone_on: Ending, name: str, processes: int) -> bool:
+    """Whether each process was stopped and left a resume point, and those that went on came to the end."""
+    left = stopped.stopped == {str(rank): [name] for rank in range(processes)} and bool(stopped.points)
+    return left and not any(gone_on.stopped.values()) and not gone_on.points
 
 
 def test_two_processes_train_as_one_does_and_one_goes_on_with_what_two_leave(
@@ -82,9 +88,9 @@ def test_two_processes_train_as_one_does_and_one_goes_on_with_what_two_leave(
     names = ("gpt2", "cosmos")
     one, two = (Run(str(tmp_path / str(processes)), names, processes, 20) for processes in (1, 2))
     *_, stopped, gone_on = train(encoder_folder, one, two, *cut_and_taken_up(2, 1, tmp_path / "cut", "gpt2"))
-    held_together(tmp_path / "1", tmp_path / "2", names)
-    held_to_be_cut(stopped, gone_on, "gpt2", 2)
-    held_together(tmp_path / "1", tmp_path / "cut", ("gpt2",))
+    assert not apart(tmp_path / "1", tmp_path / "2", names)
+    assert were_cut(stopped, gone_on, "gpt2", 2)
+    assert not apart(tmp_path / "1", tmp_path / "cut", ("gpt2",))
 
 
 @pytest.mark.slow
@@ -97,8 +103,8 @@ def test_what_some_processes_leave_another_number_goes_on_with(
     runs = [run for pair in numbers for run in cut_and_taken_up(*pair, tmp_path / str(pair), name, parts)]
     _, *endings = train(encoder_folder, Run(str(tmp_path / "whole"), (name,), steps=20), *runs)
     for pair, stopped, gone_on in zip(numbers, endings[::2], endings[1::2], strict=True):
-        held_to_be_cut(stopped, gone_on, name, pair[0])
-        held_together(tmp_path / "whole", tmp_path / str(pair), (name,))
+        assert were_cut(stopped, gone_on, name, pair[0])
+        assert not apart(tmp_path / "whole", tmp_path / str(pair), (name,))
 
 
 @pytest.mark.slow
@@ -109,7 +115,7 @@ def test_every_system_trains_to_the_curve_of_one(name: str, encoder_folder: Path
     train(encoder_folder, *(replace(run, folder=str(tmp_path / of), names=(name,)) for of, run in runs.items()))
     alone = weights(tmp_path / "1")
     for of in more:
-        held_together(tmp_path / "1", tmp_path / of, (name,))
+        assert not apart(tmp_path / "1", tmp_path / of, (name,))
         shared = weights(tmp_path / of)
         assert shared.keys() == alone.keys()
         for file, shapes in alone.items():
@@ -125,7 +131,7 @@ def test_a_model_of_the_library_is_tuned_by_several_processes_as_by_one(kind: st
     runs = [Run("", ("hf",), 1, 20), Run("", ("hf",), 2, 20), Run("", ("hf",), 2, 20, parts=True)]
     train(model, *(replace(run, folder=str(tmp_path / str(number))) for number, run in enumerate(runs)))
     for number in (1, 2):
-        held_together(tmp_path / "0", tmp_path / str(number), ("hf",))
+        assert not apart(tmp_path / "0", tmp_path / str(number), ("hf",))
 
 
 def weights(folder: Path) -> dict[str, dict[str, torch.Size]]:

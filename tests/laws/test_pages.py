@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.contract import UserError
 from benchmarks.cli.flags import BenchmarksParser, parse
 from benchmarks.cli.main import VERBS, module_of
 
@@ -44,4 +45,6 @@ def test_every_command_of_the_pages_is_understood(page: str, words: list[str]) -
     module = module_of(words[0])
     parser = BenchmarksParser(words[0], module.__doc__ or "")
     module.add_arguments(parser)
-    parse(parser, words[1:])
+    assert vars(parse(parser, words[1:]))
+    with pytest.raises(UserError, match="--no-such-flag"):
+        parse(parser, [*words[1:], "--no-such-flag"])

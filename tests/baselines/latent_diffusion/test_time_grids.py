@@ -196,7 +196,8 @@ def test_what_was_chosen_before_is_read_back_unless_it_was_changed(
 ) -> None:
     chosen = {"noises": {"1": [5.0]}, "documents": 3, "cost": {"seconds": 1.0, "flops": 2.0}}
     monkeypatch.setattr(time_grids, "_chosen", lambda *_: chosen)
-    of: Any = (SimpleNamespace(validation=[0]), None, None, Budget(8.0, "flops"), TrainingRun(tmp_path, 0, "cpu"))
+    run = TrainingRun(tmp_path, 0, "cpu")
+    of: Any = (SimpleNamespace(validation=[0]), None, None, Budget(8.0, "flops"), run, Cost())
     assert time_grids.choose(*of)["cost"] == Cost(1.0, 2.0)
     monkeypatch.setattr(time_grids, "_chosen", lambda *_: pytest.fail("chosen again"))
     assert time_grids.choose(*of)["noises"] == {"1": [5.0]}

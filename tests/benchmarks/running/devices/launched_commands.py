@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -20,7 +21,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmarks.cli.main import main
 from benchmarks.records.files import locked
-from benchmarks.running import runner  # noqa: F401, which a command imports too
+
+import_module("benchmarks.running.runner")  # which each command would import, once before they fork
 
 
 def command(words: Sequence[str], log: str) -> None:
