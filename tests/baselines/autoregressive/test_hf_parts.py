@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_language_models import configuration, tiny_tokenizer
 from tiny_systems import CORPUS, DOCUMENTS
 
+ROOT = Path(__file__).parents[3]
 TEXTS = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
 
@@ -108,3 +111,17 @@ def test_who_chooses_among_its_parts_is_not_dealt_out(
 def test_configurations_say_who_does(config: Any, name: str | None) -> None:
     found = hf_models.chosen_parts(config)
     assert found is None if name is None else f"({name})" in (found or "")
+
+
+@pytest.mark.slow
+def test_a_launched_command_says_so_once_and_ends(tmp_path: Path) -> None:
+    folder = saved(mixtral, tmp_path / "model")
+    words = (
+        "benchmarks", "fit", "--task", "detox", "--system", "hf", "--device", "cpu", "--out", str(tmp_path / "run"),
+        "--set", f"hf.recipe.model={folder}", "--set", "data.train=64", "--set", "budget=4steps",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", *words]
+    more = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", ASKED: "true"}
+    done = subprocess.run(command, env={**os.environ, **more}, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and "exitcode  : 2" in done.stderr  # that of torchrun, and of a process of it
+    assert done.stderr.count("chooses among experts") == 1 and "benchmarks.cli" not in done.stderr
