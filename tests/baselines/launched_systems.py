@@ -63,9 +63,9 @@ class StopError(Exception):
 def at_rates_of(recipe: Any, preset: Any) -> Any:
     """A recipe whose trainings learn as fast as those of a preset.
 
-    At the rates at which tiny systems learn, 3 to 50 times those of any recipe, a gradient that is nearly rounding moves
-    a weight as far as all others, and so far that the loss tells: first that of a student. It begins as its teacher, so
-    its loss is a thousandth of what the two say, and its gradient has three digits less than others.
+    Tiny systems learn up to 50 times as fast as any recipe of theirs. At such rates a gradient that is nearly rounding
+    moves a weight so far that the loss tells, first that of a student: it begins as its teacher, so its loss is a
+    thousandth of what the two say, and its gradient has up to three digits less than others.
     """
     changes = {}
     for field in fields(recipe):
