@@ -36,7 +36,7 @@ from tiny_systems import CORPUS, DOCUMENTS
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
-SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+SHAPE: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
 
 
 def mixtral(size: int) -> Any:
