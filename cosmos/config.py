@@ -304,6 +304,7 @@ class Preset:
     corruption: CorruptionConfig
     denoiser: DenoiserConfig
     diffusion: DiffusionConfig
+    encoder_layers: int | None = None  # of the frozen text encoder, the first ones, whose states are read; None: all
 
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

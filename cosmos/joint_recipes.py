@@ -74,6 +74,7 @@ class JointPreset:
     denoiser: DenoiserConfig
     diffusion: DiffusionConfig
     joint: JointConfig
+    encoder_layers: int | None = None
 
     @classmethod
     def like_cosmos(cls, preset: str, joint: JointConfig) -> JointPreset:
@@ -82,7 +83,7 @@ class JointPreset:
         model = PRESETS[preset]
         denoiser = replace(model.denoiser, output_norm=False, positions=True)
         diffusion = replace(model.diffusion, schedule=ScheduleConfig(d=3.0))
-        return cls(model.text_encoder, model.autoencoder, denoiser, diffusion, joint)
+        return cls(model.text_encoder, model.autoencoder, denoiser, diffusion, joint, model.encoder_layers)
 
 
 @dataclass(frozen=True)

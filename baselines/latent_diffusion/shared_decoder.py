@@ -67,13 +67,13 @@ class SharedDecoder:
 
 
 def open_shared(
-    folder: str, kind: str, encoder: str | None, sizes_at: Callable[[int], Sizes], recipe_prefix: str
+    folder: str, kind: str, fingerprint: str, sizes_at: Callable[[int], Sizes], recipe_prefix: str
 ) -> SharedDecoder:
     """A first stage that fits; no weight is read.
 
     Args:
         kind: the method whose first stage it must be.
-        encoder: the text encoder of the recipe, as `find_encoder` takes it.
+        fingerprint: of the text encoder of the recipe (`cosmos.text.encoder.fingerprint_of`).
         sizes_at: what sizes it must have, where it has so many positions.
         recipe_prefix: of these keys, such as "cosmos.recipe.".
 
@@ -82,7 +82,7 @@ def open_shared(
     """
     path = expanded(folder)
     about = artifact.read_artifact(path, kind)
-    if about["text_encoder"] != fingerprint_of(encoder):
+    if about["text_encoder"] != fingerprint:
         raise UserError(
             f"{path} was trained on another text encoder than the recipe's; name that one, or train another."
         )
@@ -91,6 +91,11 @@ def open_shared(
     keys = {name: f"{recipe_prefix}{key}" for name, (_, key) in sizes.items()}
     artifact.check_sizes(path, about, asked, keys)
     return SharedDecoder(path, about)
+
+
+def encoder_of(recipe: Any, device: str) -> TextEncoder:
+    """The frozen text encoder of a recipe of latent diffusion."""
+    return TextEncoder(encoder_name(recipe.text_encoder, MINILM), device, layers=recipe.encoder_layers)
 
 
 def first_networks(model: Any) -> nn.ModuleDict:
@@ -109,8 +114,9 @@ class BeginsElsewhere:
         """The first stage that the recipe names; see `open_shared`."""
         recipe = self.latent_recipe()
         assert recipe.decoder is not None
-        kind, encoder = getattr(self, "method", self.name), encoder_name(recipe.text_encoder, MINILM)
-        return open_shared(recipe.decoder, kind, encoder, self.decoder_sizes, f"{self.name}.recipe.")
+        kind = getattr(self, "method", self.name)
+        fingerprint = fingerprint_of(encoder_name(recipe.text_encoder, MINILM), recipe.encoder_layers)
+        return open_shared(recipe.decoder, kind, fingerprint, self.decoder_sizes, f"{self.name}.recipe.")
 
     def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
         """Positions of a target where the first stage comes from elsewhere and the longest target has so many."""
@@ -158,7 +164,7 @@ def train_decoder(
     """Train the first stage of a `LatentDiffusionSystem` on corpora of any size and leave it for many tasks: see the
     contract's `TrainsSharedDecoder`. It sees no sources."""
     recipe = system.latent_recipe()
-    encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
+    encoder = encoder_of(recipe, run.device)
     positions = system.limits.target_tokens
     if not 2 < positions <= encoder.positions:
         raise UserError(f"The longest text must have between 3 and {encoder.positions} tokens, not {positions}.")

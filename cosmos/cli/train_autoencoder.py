@@ -98,7 +98,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.full_from is not None:
         corruption = replace(corruption, full_from=arguments.full_from)
     preset = replace(preset, model=replace(preset.model, corruption=corruption))
-    encoder = TextEncoder(arguments.encoder or encoder_name(preset.model.text_encoder, MINILM), where)
+    name = arguments.encoder or encoder_name(preset.model.text_encoder, MINILM)
+    encoder = TextEncoder(name, where, layers=preset.model.encoder_layers)
     if texts is None:
         preset = _sized(arguments, preset, encoder, preset.model.autoencoder.max_tokens)
         return _on_corpora(arguments, where, corpora, held_out, encoder, preset, share)

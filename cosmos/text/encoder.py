@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
+from cosmos.io.files import read_json
 from cosmos.runtime.flops import measure_flops
 from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
 
@@ -59,19 +60,41 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint_of(name: str | None) -> str:
+def fingerprint_of(name: str | None, layers: int | None = None) -> str:
     """`TextEncoder.fingerprint` of an encoder that is not loaded; name and errors as in `find_encoder`."""
     folder = find_encoder(name)
-    return _fingerprint(folder, load_tokenizer(folder))
+    _check_layers(folder, layers)
+    return _fingerprint(folder, load_tokenizer(folder), layers)
 
 
-def _fingerprint(folder: Path, tokenizer: Tokenizer) -> str:
+def _check_layers(folder: Path, layers: int | None) -> None:
+    """Raise `UserError` unless the encoder in a folder has so many layers."""
+    total = read_json(folder / "config.json").get("num_hidden_layers", 0)
+    if layers is not None and not 0 <= layers <= total:
+        raise UserError(f"The encoder {folder} has {total} layers, not {layers}; ask for at most {total}.")
+
+
+def _fingerprint(folder: Path, tokenizer: Tokenizer, layers: int | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted([*folder.glob("model*.safetensors"), folder / "config.json"]):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "blake2b").digest())
     digest.update(tokenizer.to_str().encode())
+    if layers is not None:
+        digest.update(f"layers {layers}".encode())
     return digest.hexdigest()
+
+
+def _keep_first(network: nn.Module, layers: int, folder: Path) -> None:
+    """Drop all layers of an encoder but the first so many, so that its states are those of the last one kept."""
+    config: Any = network.config
+    total = config.num_hidden_layers
+    stacks = [part for part in network.modules() if isinstance(part, nn.ModuleList) and len(part) == total]
+    if not stacks:
+        raise UserError(f"The layers of the encoder {folder} cannot be told apart; leave encoder_layers out.")
+    for stack in stacks:
+        del stack[layers:]
+    config.num_hidden_layers = layers
 
 
 class TextEncoder:
@@ -79,19 +102,26 @@ class TextEncoder:
 
     Args:
         name: see `find_encoder`. precision: of the matrix products; states are float32 either way.
+        layers: how many of its layers are kept, the first ones, whose states are then read; None: all. Of 0 it is the
+            embeddings of tokens and places.
 
     Attributes:
         network: the `torch.nn.Module`, in evaluation mode, none of its parameters requires a gradient.
         width: D.
 
     Raises:
-        UserError: see `find_encoder`; or it is not a BERT-like encoder.
+        UserError: see `find_encoder`; it is not a BERT-like encoder, or has not so many layers.
     """
 
     def __init__(
-        self, name: str | None = None, device: str = "cpu", precision: Literal["float32", "bfloat16"] = "float32"
+        self,
+        name: str | None = None,
+        device: str = "cpu",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        layers: int | None = None,
     ) -> None:
         self.folder = find_encoder(name)
+        _check_layers(self.folder, layers)
         self.precision = precision
         self.tokenizer = load_tokenizer(self.folder)
         numbers = [self.tokenizer.token_to_id(piece) for piece in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")]
@@ -112,6 +142,9 @@ class TextEncoder:
             except (OSError, ValueError, SafetensorError) as error:
                 reason = str(error).splitlines()[0]
                 raise UserError(f"Cannot load the encoder {self.folder} ({reason}); restore it from a copy.") from error
+        self.layers = layers
+        if layers is not None:
+            _keep_first(self.network, layers, self.folder)
         self.network.eval().requires_grad_(False).to(device)
         self.width: int = self.network.config.hidden_size  # type: ignore[union-attr, assignment]
         self.positions: int = self.network.config.max_position_embeddings  # type: ignore[union-attr, assignment]
@@ -122,8 +155,8 @@ class TextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of weights, configuration and tokenizer."""
-        return _fingerprint(self.folder, self.tokenizer)
+        """A hash of weights, configuration, tokenizer and the number of layers, where not all are kept."""
+        return _fingerprint(self.folder, self.tokenizer, self.layers)
 
     @cached_property
     def _row_flops(self) -> tuple[float, float, float]:
