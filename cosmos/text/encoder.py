@@ -85,18 +85,6 @@ def _fingerprint(folder: Path, tokenizer: Tokenizer, layers: int | None) -> str:
     return digest.hexdigest()
 
 
-def _keep_first(network: nn.Module, layers: int, folder: Path) -> None:
-    """Drop all layers of an encoder but the first so many, so that its states are those of the last one kept."""
-    config: Any = network.config
-    total = config.num_hidden_layers
-    stacks = [part for part in network.modules() if isinstance(part, nn.ModuleList) and len(part) == total]
-    if not stacks:
-        raise UserError(f"The layers of the encoder {folder} cannot be told apart; leave encoder_layers out.")
-    for stack in stacks:
-        del stack[layers:]
-    config.num_hidden_layers = layers
-
-
 class TextEncoder:
     """A frozen encoder and its tokenizer.
 
@@ -122,7 +110,7 @@ class TextEncoder:
     ) -> None:
         self.folder = find_encoder(name)
         _check_layers(self.folder, layers)
-        self.precision = precision
+        self.precision, self.layers = precision, layers
         self.tokenizer = load_tokenizer(self.folder)
         numbers = [self.tokenizer.token_to_id(piece) for piece in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")]
         if None in numbers:
@@ -138,13 +126,11 @@ class TextEncoder:
                     dtype=torch.float32,
                     attn_implementation="sdpa",
                     use_safetensors=True,
+                    **({} if layers is None else {"num_hidden_layers": layers}),
                 )
             except (OSError, ValueError, SafetensorError) as error:
                 reason = str(error).splitlines()[0]
                 raise UserError(f"Cannot load the encoder {self.folder} ({reason}); restore it from a copy.") from error
-        self.layers = layers
-        if layers is not None:
-            _keep_first(self.network, layers, self.folder)
         self.network.eval().requires_grad_(False).to(device)
         self.width: int = self.network.config.hidden_size  # type: ignore[union-attr, assignment]
         self.positions: int = self.network.config.max_position_embeddings  # type: ignore[union-attr, assignment]
