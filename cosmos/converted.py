@@ -75,12 +75,14 @@ def describe(folder: Path, text_encoder: str | None) -> None:
         return
     place: str | None
     fingerprint: str | None
+    layers = None
     if text_encoder is None:
         known = read_about(folder, _REMEDY)
         place, fingerprint = known["text_encoder"], known["fingerprint"]
+        layers = known["encoder_layers"]
     else:
         place, fingerprint = str(Path(text_encoder).absolute()), fingerprint_of(text_encoder)
-    write_about(folder, place, fingerprint, _diffusion(folder))
+    write_about(folder, place, fingerprint, _diffusion(folder), encoder_layers=layers)
 
 
 def _diffusion(folder: Path) -> DiffusionConfig | None:

@@ -238,6 +238,9 @@ class Pipeline:
             if not isinstance(encoder, TextEncoder):
                 encoder = TextEncoder(encoder or about["text_encoder"], device, layers=about["encoder_layers"])
             if encoder.fingerprint != about["fingerprint"]:
+                if encoder.layers != (layers := about["encoder_layers"]):
+                    what = f"with layers={layers} of its text encoder, and the one given has layers={encoder.layers}"
+                    raise UserError(f"{folder} was trained {what}; give one with as many.")
                 raise UserError(f"{folder} was trained with another text encoder than {encoder.folder}; give that one.")
         return cls(
             vocabulary=Vocabulary.load(folder / VOCABULARY),

@@ -17,6 +17,7 @@ from cosmos.config import (
     check_layers,
     check_places,
 )
+from cosmos.io.later_fields import later
 from cosmos.recipes import (
     NO_DISTILLATION,
     RECIPES,
@@ -46,7 +47,7 @@ class LatentRecipe:
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
-    encoder_layers: int | None = None  # of the frozen text encoder, the first ones, whose states are read; None: all
+    encoder_layers: int | None = later()  # of the frozen text encoder, the first ones, whose states are read; None: all
     states: StatePlace = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
     distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split

@@ -25,7 +25,7 @@ from cosmos.io.openings import met
 from cosmos.models.standardiser import Standardiser
 from cosmos.stages import measured
 from cosmos.text.corpora import CorpusFile, check_corpora, read_rows
-from cosmos.text.encoder import TextEncoder, fingerprint_of
+from cosmos.text.encoder import TextEncoder, fingerprint_of, layers_read
 from cosmos.train import encoder_name
 from cosmos.training import resume
 from cosmos.training.budget import Cost
@@ -67,22 +67,31 @@ class SharedDecoder:
 
 
 def open_shared(
-    folder: str, kind: str, fingerprint: str, sizes_at: Callable[[int], Sizes], recipe_prefix: str
+    folder: str,
+    kind: str,
+    encoder: str | None,
+    layers: tuple[int | None, str],
+    sizes_at: Callable[[int], Sizes],
+    recipe_prefix: str,
 ) -> SharedDecoder:
     """A first stage that fits; no weight is read.
 
     Args:
         kind: the method whose first stage it must be.
-        fingerprint: of the text encoder of the recipe (`cosmos.text.encoder.fingerprint_of`).
+        encoder: the text encoder of the recipe, as `find_encoder` takes it.
+        layers: how many of its layers the recipe reads, and the key that says so.
         sizes_at: what sizes it must have, where it has so many positions.
         recipe_prefix: of these keys, such as "cosmos.recipe.".
 
     Raises:
-        UserError: it is missing, of another method, for another text encoder, or of other sizes.
+        UserError: it is missing, of another method, for another text encoder or other layers of it, or of other sizes.
     """
     path = expanded(folder)
     about = artifact.read_artifact(path, kind)
-    if about["text_encoder"] != fingerprint:
+    if about["text_encoder"] != fingerprint_of(encoder, layers[0]):
+        key = f"{recipe_prefix}{layers[1]}"
+        if (read := layers_read(encoder, about["text_encoder"])) is not None:
+            raise UserError(f"{path} was trained with {key}={read}; say --set {key}={read}, or train another.")
         raise UserError(
             f"{path} was trained on another text encoder than the recipe's; name that one, or train another."
         )
@@ -114,9 +123,9 @@ class BeginsElsewhere:
         """The first stage that the recipe names; see `open_shared`."""
         recipe = self.latent_recipe()
         assert recipe.decoder is not None
-        kind = getattr(self, "method", self.name)
-        fingerprint = fingerprint_of(encoder_name(recipe.text_encoder, MINILM), recipe.encoder_layers)
-        return open_shared(recipe.decoder, kind, fingerprint, self.decoder_sizes, f"{self.name}.recipe.")
+        kind, encoder = getattr(self, "method", self.name), encoder_name(recipe.text_encoder, MINILM)
+        layers = recipe.encoder_layers, "model.encoder_layers" if hasattr(self.recipe, "model") else "encoder_layers"
+        return open_shared(recipe.decoder, kind, encoder, layers, self.decoder_sizes, f"{self.name}.recipe.")
 
     def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
         """Positions of a target where the first stage comes from elsewhere and the longest target has so many."""

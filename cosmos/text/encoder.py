@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from cosmos.io.counting import counted
 from cosmos.io.errors import UserError
 from cosmos.io.files import read_json
 from cosmos.runtime.flops import measure_flops
@@ -67,19 +68,43 @@ def fingerprint_of(name: str | None, layers: int | None = None) -> str:
     return _fingerprint(folder, load_tokenizer(folder), layers)
 
 
+def layers_read(name: str | None, fingerprint: str) -> int | Literal["none"] | None:
+    """How many of an encoder's layers a fingerprint is of, "none" where all were kept, as the options of recipes have
+    it; None where it is of another encoder. Name and errors as in `find_encoder`."""
+    folder = find_encoder(name)
+    hashed = _hashed(folder, load_tokenizer(folder))
+    if _with_layers(hashed, None) == fingerprint:
+        return "none"
+    return next((n for n in range(_layers_of(folder) + 1) if _with_layers(hashed, n) == fingerprint), None)
+
+
+def _layers_of(folder: Path) -> int:
+    config = read_json(folder / "config.json")
+    return int(config.get("num_hidden_layers", config.get("n_layers", 0)))  # DistilBERT has the second
+
+
 def _check_layers(folder: Path, layers: int | None) -> None:
     """Raise `UserError` unless the encoder in a folder has so many layers."""
-    total = read_json(folder / "config.json").get("num_hidden_layers", 0)
+    total = 0 if layers is None else _layers_of(folder)
     if layers is not None and not 0 <= layers <= total:
-        raise UserError(f"The encoder {folder} has {total} layers, not {layers}; ask for at most {total}.")
+        raise UserError(f"The encoder {folder} has {counted(total, 'layer')}, not {layers}; ask for at most {total}.")
 
 
 def _fingerprint(folder: Path, tokenizer: Tokenizer, layers: int | None) -> str:
+    return _with_layers(_hashed(folder, tokenizer), layers)
+
+
+def _hashed(folder: Path, tokenizer: Tokenizer) -> hashlib.blake2b:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted([*folder.glob("model*.safetensors"), folder / "config.json"]):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "blake2b").digest())
     digest.update(tokenizer.to_str().encode())
+    return digest
+
+
+def _with_layers(hashed: hashlib.blake2b, layers: int | None) -> str:
+    digest = hashed.copy()
     if layers is not None:
         digest.update(f"layers {layers}".encode())
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from baselines import registry
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from baselines.latent_diffusion.encoding_budget import CHOICE, VALIDATION_SHARE, affordable
+from benchmarks.planning.overrides import plain
 from cosmos.data.state_cache import cache_states
 from cosmos.runtime.flops import measure_flops
 from cosmos.text.encoder import TextEncoder
@@ -138,6 +140,10 @@ def test_every_latent_system_can_read_the_first_layers_of_its_encoder(
     made = [kind(recipe, LIMITS) for recipe in (whole, part)]
     assert [system.latent_recipe().encoder_layers for system in made] == [None, 0]
     assert made[0].read_files() != made[1].read_files()
+    stored = [
+        json.dumps([plain(recipe), system.configured]) for recipe, system in zip((whole, part), made, strict=True)
+    ]
+    assert ["encoder_layers" in text for text in stored] == [False, True]  # so those of before have the same identity
     budget = Budget(80.0 * encoder.flops([[1] * 20]), "flops")
     embeddings = TextEncoder(str(encoder.folder), layers=0)
     counts = [len(choose(read, tmp_path / str(i), budget).train) for i, read in enumerate((encoder, embeddings))]

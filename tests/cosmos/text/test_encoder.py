@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from cosmos.data import array_cache, state_cache
 from cosmos.data.state_cache import VARIANCE_FLOOR, CachedStates, cache_states, open_states
 from cosmos.io.errors import UserError
-from cosmos.text.encoder import TOKENS_PER_BATCH, TextEncoder, fingerprint_of
+from cosmos.text.encoder import TOKENS_PER_BATCH, TextEncoder, fingerprint_of, layers_read
 from cosmos.text.tokenizer import default_encoder, find_encoder
 from cosmos.training.budget import Cost
 
@@ -286,6 +286,8 @@ def test_states_of_the_first_layers_are_those_that_pass_through_the_whole(folder
     torch.testing.assert_close(part.batch_states(row, mask)[0], passed, atol=1e-5, rtol=1e-5)
     assert part.fingerprint == fingerprint_of(str(folder), layers) != whole.fingerprint == fingerprint_of(str(folder))
     assert (part.flops(ids) < whole.flops(ids)) == (layers < 2)
+    assert layers_read(str(folder), part.fingerprint) == layers
+    assert layers_read(str(folder), whole.fingerprint) == "none" and layers_read(str(folder), "f" * 32) is None
 
 
 def test_more_layers_than_there_are_are_refused(folder: Path) -> None:
