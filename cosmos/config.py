@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from cosmos.io.errors import UserError, check_range, unknown
+from cosmos.io.later_fields import later
 
 RELEASE_END_NOISE = 5 * math.tan(math.pi * 0.05 / 2)
 """sigma/alpha at which the authors stop: t = 0.05 of the tan-5 schedule, about 0.39. Held fixed when d changes."""
@@ -304,6 +305,7 @@ class Preset:
     corruption: CorruptionConfig
     denoiser: DenoiserConfig
     diffusion: DiffusionConfig
+    encoder_layers: int | None = later()  # of the frozen text encoder, the first ones, whose states are read; None: all
 
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

@@ -8,12 +8,11 @@ from typing import NamedTuple
 from cosmos.config import AutoencoderConfig, DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.io import safetensors
 from cosmos.io.errors import UserError
-from cosmos.io.files import make_folder, read_json
-from cosmos.io.typed_json import read_as
+from cosmos.io.files import make_folder
 from cosmos.models.autoencoder import Autoencoder
 from cosmos.models.denoiser import Denoiser
 from cosmos.models.standardiser import Standardiser
-from cosmos.pipeline import ABOUT, STANDARDISER, VOCABULARY, StoredPipeline, write_about
+from cosmos.pipeline import STANDARDISER, VOCABULARY, read_about, write_about
 from cosmos.pretrained import CONFIG, read_config, save_pretrained
 from cosmos.text.encoder import fingerprint_of
 from cosmos.text.tokenizer import find_encoder, load_tokenizer
@@ -76,12 +75,14 @@ def describe(folder: Path, text_encoder: str | None) -> None:
         return
     place: str | None
     fingerprint: str | None
+    layers = None
     if text_encoder is None:
-        known = read_as(StoredPipeline, read_json(folder / ABOUT), str(folder / ABOUT), _REMEDY)
+        known = read_about(folder, _REMEDY)
         place, fingerprint = known["text_encoder"], known["fingerprint"]
+        layers = known["encoder_layers"]
     else:
         place, fingerprint = str(Path(text_encoder).absolute()), fingerprint_of(text_encoder)
-    write_about(folder, 1, place, fingerprint, _diffusion(folder))
+    write_about(folder, place, fingerprint, _diffusion(folder), encoder_layers=layers)
 
 
 def _diffusion(folder: Path) -> DiffusionConfig | None:

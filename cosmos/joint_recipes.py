@@ -18,6 +18,7 @@ from cosmos.config import (
     check_places,
 )
 from cosmos.io.errors import UserError, check_range
+from cosmos.io.later_fields import later
 from cosmos.recipes import BASE_DENOISER, NANO, RECIPES, SMALL, check_shares
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
@@ -74,6 +75,7 @@ class JointPreset:
     denoiser: DenoiserConfig
     diffusion: DiffusionConfig
     joint: JointConfig
+    encoder_layers: int | None = later()
 
     @classmethod
     def like_cosmos(cls, preset: str, joint: JointConfig) -> JointPreset:
@@ -82,7 +84,7 @@ class JointPreset:
         model = PRESETS[preset]
         denoiser = replace(model.denoiser, output_norm=False, positions=True)
         diffusion = replace(model.diffusion, schedule=ScheduleConfig(d=3.0))
-        return cls(model.text_encoder, model.autoencoder, denoiser, diffusion, joint)
+        return cls(model.text_encoder, model.autoencoder, denoiser, diffusion, joint, model.encoder_layers)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from cosmos.text.encoder import TextEncoder
 from cosmos.text.tokenizer import default_encoder
 from cosmos.text.vocabulary import Vocabulary, check_vocabulary
 
-VERSION = 2  # 2: with an adapted decompressor; without one, 1 is written
+VERSION = 3  # 3: of some of the encoder's layers; of all 2 is written with an adapted decompressor and 1 without one
 ABOUT, VOCABULARY, STANDARDISER = "pipeline.json", "vocabulary.json", "standardiser.safetensors"
 
 
@@ -195,7 +195,8 @@ class Pipeline:
         place = None if self.encoder is None else str(self.encoder.folder)
         fingerprint = None if self.encoder is None else self.encoder.fingerprint
         known = None if place is None or place == default_encoder() else place
-        write_about(folder, 1 if self.adapted is None else VERSION, known, fingerprint, self.diffusion)
+        layers = None if self.encoder is None else self.encoder.layers
+        write_about(folder, known, fingerprint, self.diffusion, self.adapted is not None, layers)
 
     @classmethod
     @torch.random.fork_rng(devices=[])  # networks are built with random weights before theirs are read
@@ -227,7 +228,7 @@ class Pipeline:
             denoiser = from_pretrained(Denoiser, folder / "denoiser", device).to(dtype)
             denoiser.normaliser.float()  # latents stay float32 between the networks
         adapted = None
-        if about["version"] > 1:
+        if about["adapted"]:
             adapted = copy.deepcopy(autoencoder.decompressor)
             adapted.load_state_dict(safetensors.load(folder / ADAPTED, device=device))
             adapted.to(dtype)
@@ -235,8 +236,11 @@ class Pipeline:
             encoder = None
         else:
             if not isinstance(encoder, TextEncoder):
-                encoder = TextEncoder(encoder or about["text_encoder"], device)
+                encoder = TextEncoder(encoder or about["text_encoder"], device, layers=about["encoder_layers"])
             if encoder.fingerprint != about["fingerprint"]:
+                if encoder.layers != (layers := about["encoder_layers"]):
+                    what = f"with layers={layers} of its text encoder, and the one given has layers={encoder.layers}"
+                    raise UserError(f"{folder} was trained {what}; give one with as many.")
                 raise UserError(f"{folder} was trained with another text encoder than {encoder.folder}; give that one.")
         return cls(
             vocabulary=Vocabulary.load(folder / VOCABULARY),
@@ -250,12 +254,21 @@ class Pipeline:
 
 
 def write_about(
-    folder: Path, version: int, text_encoder: str | None, fingerprint: str | None, diffusion: DiffusionConfig | None
+    folder: Path,
+    text_encoder: str | None,
+    fingerprint: str | None,
+    diffusion: DiffusionConfig | None,
+    adapted: bool = False,
+    encoder_layers: int | None = None,
 ) -> None:
-    """Write `pipeline.json`, once all else is there; fields as in `StoredPipeline`."""
+    """Write `pipeline.json`, once all else is there; fields as in `StoredPipeline`, the last two only where layers of
+    the encoder are left out, so that earlier versions read what they can."""
     described = None if diffusion is None else asdict(diffusion)
-    about = {"version": version, "text_encoder": text_encoder, "fingerprint": fingerprint, "diffusion": described}
-    write_json(folder / ABOUT, about)
+    about = {"text_encoder": text_encoder, "fingerprint": fingerprint, "diffusion": described}
+    if encoder_layers is not None:
+        about |= {"adapted": adapted, "encoder_layers": encoder_layers}
+    version = VERSION if encoder_layers is not None else 2 if adapted else 1
+    write_json(folder / ABOUT, {"version": version, **about})
 
 
 class StoredPipeline(TypedDict):
@@ -265,6 +278,22 @@ class StoredPipeline(TypedDict):
     text_encoder: str | None
     fingerprint: str | None
     diffusion: DiffusionConfig | None
+    adapted: bool  # whether there is a decompressor for sampled latents
+    encoder_layers: int | None  # of the text encoder, the first ones; None: all
+
+
+def read_about(folder: Path, remedy: str = "give a folder that training has left") -> StoredPipeline:
+    """What `pipeline.json` says, of any version so far.
+
+    Raises:
+        UserError: it is missing, damaged or of a newer version.
+    """
+    about = read_json(folder / ABOUT)
+    if isinstance(version := about.get("version"), int) and version > VERSION:
+        raise UserError(f"{folder} was written by a newer version of this package; update it.")
+    if version != VERSION:
+        about = {**about, "adapted": version == 2, "encoder_layers": None}
+    return read_as(StoredPipeline, about, str(folder / ABOUT), remedy)
 
 
 def check(folder: Path) -> StoredPipeline:
@@ -273,17 +302,14 @@ def check(folder: Path) -> StoredPipeline:
     Raises:
         UserError: anything missing, truncated, not safetensors, of another configuration or a newer version.
     """
-    about = read_json(folder / ABOUT)
-    if isinstance(version := about.get("version"), int) and version > VERSION:
-        raise UserError(f"{folder} was written by a newer version of this package; update it.")
-    about = read_as(StoredPipeline, about, str(folder / ABOUT), "give a folder that training has left")
+    about = read_about(folder)
     check_vocabulary(folder / VOCABULARY)
     check_pretrained(folder / "autoencoder")
     width = read_config(folder / "autoencoder")[1].text_width
     safetensors.check(folder / STANDARDISER, {"mean": (width,), "std": (width,)})
     if about["diffusion"] is not None:
         check_pretrained(folder / "denoiser")
-    if about["version"] > 1:
+    if about["adapted"]:
         head = "decompressor."
         whole = safetensors.read_header(folder / "autoencoder" / WEIGHTS).shapes
         shapes = {name.removeprefix(head): shape for name, shape in whole.items() if name.startswith(head)}

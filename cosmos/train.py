@@ -23,6 +23,7 @@ from cosmos.config import Place
 from cosmos.data.encoding import EncodedCorpus, Encoding
 from cosmos.data.streaming import Streamed, stream
 from cosmos.io.errors import UserError
+from cosmos.io.later_fields import identified
 from cosmos.io.seals import seal_of
 from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser
@@ -192,7 +193,7 @@ def _made_of(run: TrainingRun, recipe: Recipe, encoder: TextEncoder, *texts: Seq
     """The run, which goes on only with the same texts (or hashes of them), encoder, model and objective."""
     columns = [column and list(column) for column in texts]
     return replace(
-        run, made_of=seal_of([asdict(recipe.model), asdict(recipe.adaptation), encoder.fingerprint, columns])
+        run, made_of=seal_of([identified(recipe.model), identified(recipe.adaptation), encoder.fingerprint, columns])
     )
 
 

@@ -20,6 +20,7 @@ from torch import nn
 from baselines.contract import Budget, Corpus, Limits, TrainingResult, UserError
 from cosmos.io import safetensors, seals
 from cosmos.io.files import make_folder, read_json, write_json
+from cosmos.io.later_fields import identified
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.training import resume
@@ -65,7 +66,7 @@ def _fit(folder: Path) -> StoredTraining:
 
 def configuration(system: str, recipe: Any, limits: Limits) -> dict[str, Any]:
     """What decides the shape and training of a system, as JSON holds it; the budget is not part of it."""
-    values = {key: value for key, value in asdict(recipe).items() if key != "budget"}
+    values = {key: value for key, value in identified(recipe).items() if key != "budget"}
     return json.loads(json.dumps({"system": system, "recipe": values, "limits": asdict(limits)}))
 
 

@@ -126,6 +126,7 @@ class CosmosSystem(LatentDiffusionSystem):
             recipe = as_released(recipe, self.about or described(recipe.released))
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
+            encoder_layers=recipe.model.encoder_layers,
             denoiser=recipe.model.denoiser,
             decoder_layers=recipe.model.autoencoder.layers,
             diffusion=recipe.model.diffusion,

@@ -58,6 +58,7 @@ class CosmosJointSystem(CosmosSystem):
         recipe: JointRecipe = self.recipe
         return LatentRecipe(
             text_encoder=recipe.model.text_encoder,
+            encoder_layers=recipe.model.encoder_layers,
             denoiser=recipe.model.denoiser,
             decoder_layers=recipe.model.autoencoder.layers,
             diffusion=recipe.model.diffusion,

@@ -17,6 +17,7 @@ from cosmos.config import (
     check_layers,
     check_places,
 )
+from cosmos.io.later_fields import later
 from cosmos.recipes import (
     NO_DISTILLATION,
     RECIPES,
@@ -27,7 +28,7 @@ from cosmos.recipes import (
 )
 from cosmos.training.config import TrainingConfig
 
-FIRST_STAGE_KEYS = ("text_encoder", "budget", "decoder_share", "decoder_training", "decoder_layers")
+FIRST_STAGE_KEYS = ("text_encoder", "encoder_layers", "budget", "decoder_share", "decoder_training", "decoder_layers")
 """What the first stage of every such system reads, trained alone (`baselines.contract.TrainsSharedDecoder`)."""
 
 
@@ -46,6 +47,7 @@ class LatentRecipe:
     encoding_share: float = 0.4  # of the budget, the most that encoding texts may cost: it decides how many
     adaptation_share: float = 0.0  # of the budget that encoding leaves, first of all: for `cosmos.adaptation`
     adaptation: AdaptationConfig = ADAPTATION
+    encoder_layers: int | None = later()  # of the frozen text encoder, the first ones, whose states are read; None: all
     states: StatePlace = "stored"  # of the frozen encoder; in the loop every batch pays for its own, before it none
     decoder: str | None = None  # the folder of a first stage that was trained once (`train-decoder`)
     distillation: DistillationConfig = NO_DISTILLATION  # whose share comes before the two stages' is split
@@ -72,6 +74,7 @@ class LatentRecipe:
         dropped = model.diffusion.source_dropout
         values: dict[str, Any] = {
             "text_encoder": model.text_encoder,
+            "encoder_layers": model.encoder_layers,
             "denoiser": replace(model.denoiser, output_norm=False, positions=True),
             "diffusion": DiffusionConfig(ScheduleConfig(d=d), times="stratified", source_dropout=dropped),
             "decoder_training": cosmos.autoencoder_training,

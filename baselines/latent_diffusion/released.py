@@ -69,7 +69,8 @@ def as_released(recipe: Recipe, about: StoredPipeline) -> Recipe:
     """A recipe with what generation asks of one, as a model's description has it."""
     assert about["diffusion"] is not None
     encoder = about["text_encoder"] or MINILM
-    model = dataclasses.replace(recipe.model, text_encoder=encoder, diffusion=about["diffusion"])
+    read = {"text_encoder": encoder, "encoder_layers": about["encoder_layers"], "diffusion": about["diffusion"]}
+    model = dataclasses.replace(recipe.model, **read)
     off = {"adaptation_share": 0.0, "grid_share": 0.0, "distillation": NO_DISTILLATION, "autoencoder": None}
     return dataclasses.replace(recipe, model=model, **off)
 

@@ -25,7 +25,7 @@ from cosmos.io.openings import met
 from cosmos.models.standardiser import Standardiser
 from cosmos.stages import measured
 from cosmos.text.corpora import CorpusFile, check_corpora, read_rows
-from cosmos.text.encoder import TextEncoder, fingerprint_of
+from cosmos.text.encoder import TextEncoder, fingerprint_of, layers_read
 from cosmos.train import encoder_name
 from cosmos.training import resume
 from cosmos.training.budget import Cost
@@ -67,22 +67,31 @@ class SharedDecoder:
 
 
 def open_shared(
-    folder: str, kind: str, encoder: str | None, sizes_at: Callable[[int], Sizes], recipe_prefix: str
+    folder: str,
+    kind: str,
+    encoder: str | None,
+    layers: tuple[int | None, str],
+    sizes_at: Callable[[int], Sizes],
+    recipe_prefix: str,
 ) -> SharedDecoder:
     """A first stage that fits; no weight is read.
 
     Args:
         kind: the method whose first stage it must be.
         encoder: the text encoder of the recipe, as `find_encoder` takes it.
+        layers: how many of its layers the recipe reads, and the key that says so.
         sizes_at: what sizes it must have, where it has so many positions.
         recipe_prefix: of these keys, such as "cosmos.recipe.".
 
     Raises:
-        UserError: it is missing, of another method, for another text encoder, or of other sizes.
+        UserError: it is missing, of another method, for another text encoder or other layers of it, or of other sizes.
     """
     path = expanded(folder)
     about = artifact.read_artifact(path, kind)
-    if about["text_encoder"] != fingerprint_of(encoder):
+    if about["text_encoder"] != fingerprint_of(encoder, layers[0]):
+        key = f"{recipe_prefix}{layers[1]}"
+        if (read := layers_read(encoder, about["text_encoder"])) is not None:
+            raise UserError(f"{path} was trained with {key}={read}; say --set {key}={read}, or train another.")
         raise UserError(
             f"{path} was trained on another text encoder than the recipe's; name that one, or train another."
         )
@@ -91,6 +100,11 @@ def open_shared(
     keys = {name: f"{recipe_prefix}{key}" for name, (_, key) in sizes.items()}
     artifact.check_sizes(path, about, asked, keys)
     return SharedDecoder(path, about)
+
+
+def encoder_of(recipe: Any, device: str) -> TextEncoder:
+    """The frozen text encoder of a recipe of latent diffusion."""
+    return TextEncoder(encoder_name(recipe.text_encoder, MINILM), device, layers=recipe.encoder_layers)
 
 
 def first_networks(model: Any) -> nn.ModuleDict:
@@ -110,7 +124,8 @@ class BeginsElsewhere:
         recipe = self.latent_recipe()
         assert recipe.decoder is not None
         kind, encoder = getattr(self, "method", self.name), encoder_name(recipe.text_encoder, MINILM)
-        return open_shared(recipe.decoder, kind, encoder, self.decoder_sizes, f"{self.name}.recipe.")
+        layers = recipe.encoder_layers, "model.encoder_layers" if hasattr(self.recipe, "model") else "encoder_layers"
+        return open_shared(recipe.decoder, kind, encoder, layers, self.decoder_sizes, f"{self.name}.recipe.")
 
     def shared_positions(self, shared: SharedDecoder, longest: int) -> int:
         """Positions of a target where the first stage comes from elsewhere and the longest target has so many."""
@@ -158,7 +173,7 @@ def train_decoder(
     """Train the first stage of a `LatentDiffusionSystem` on corpora of any size and leave it for many tasks: see the
     contract's `TrainsSharedDecoder`. It sees no sources."""
     recipe = system.latent_recipe()
-    encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
+    encoder = encoder_of(recipe, run.device)
     positions = system.limits.target_tokens
     if not 2 < positions <= encoder.positions:
         raise UserError(f"The longest text must have between 3 and {encoder.positions} tokens, not {positions}.")

@@ -37,7 +37,7 @@ from baselines.latent_diffusion.encoding_budget import affordable, place_of_stat
 from baselines.latent_diffusion.networks import LatentNetworks
 from baselines.latent_diffusion.recipe import LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, OptimisedSampling, Setting
-from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, named
+from baselines.latent_diffusion.shared_decoder import BeginsElsewhere, SharedDecoder, encoder_of, named
 from baselines.latent_diffusion.training import TrainsInStages
 from cosmos.adaptation import ADAPTED, Read
 from cosmos.config import MINILM, PRESETS, DenoiserConfig, DiffusionConfig, Place
@@ -187,12 +187,12 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     def read_files(self) -> Sequence[Any]:
         """The text encoder's fingerprint, and the hashes of the first stage's files, where it comes from elsewhere."""
         recipe = self.latent_recipe()
-        encoder = fingerprint_of(encoder_name(recipe.text_encoder, MINILM))
+        encoder = fingerprint_of(encoder_name(recipe.text_encoder, MINILM), recipe.encoder_layers)
         return (encoder, None if recipe.decoder is None else self.shared().about["files"])
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         recipe = self.latent_recipe()
-        encoder = TextEncoder(encoder_name(recipe.text_encoder, MINILM), run.device)
+        encoder = encoder_of(recipe, run.device)
         shared = None if recipe.decoder is None else self.shared()
         whole = replace(corpus, passages=() if shared is not None else self.passages(corpus, encoder))
         encoded = affordable(
@@ -300,7 +300,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         if self.latent_recipe().grid_share > 0:
             self.noises = time_grids.load(checkpoint_folder)
         if self.limits.source_tokens > 0:
-            self.encoder = TextEncoder(encoder_name(self.latent_recipe().text_encoder, MINILM), device)
+            self.encoder = encoder_of(self.latent_recipe(), device)
             if self.encoder.fingerprint != checkpoint.notes(checkpoint_folder).get("text_encoder"):
                 other = f"another text encoder than {self.encoder.folder}"
                 raise UserError(f"{checkpoint_folder} was trained with {other}; fit it elsewhere.")

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from baselines.contract import Budget, UserError, unknown
+from cosmos.io.later_fields import fields_said
 from cosmos.io.typed_json import LARGEST, AnyFloat, AnyText, UnfitError, reader_of
 
 T = TypeVar("T")
@@ -202,11 +203,12 @@ def is_nested(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A dataclass, recipe or setting as JSON values: tuples as lists; budgets, and infinity, as text."""
+    """A dataclass, recipe or setting as JSON values: tuples as lists; budgets, and infinity, as text; see
+    `cosmos.io.later_fields` for what is left out."""
     if isinstance(value, Budget):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields_said(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

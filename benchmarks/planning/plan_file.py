@@ -150,7 +150,7 @@ def _flag(key: str, before: Mapping[str, Any]) -> str:
     if key == "tokenizer":
         return f"systems whose text encoder is {before[key] or 'the packaged one'}"
     if key not in before or key in ("task.version", "data.version", "dtype"):
-        return "the version of cosmos-bench that made it"
+        return "the command and the version of cosmos-bench that made it"
     return f"--set {key}={_word(before[key])}"
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos.cli.flags import add_training_options, device, finite_number, recipe, train, whole_number
-from cosmos.config import MOST_WIDE
+from cosmos.config import MOST_LAYERS, MOST_WIDE
 from cosmos.io import launched
 from cosmos.io.artifact import AUTOENCODER_KIND, MODEL
 
@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="OUT", type=Path, help="the folder, where corpora are named")
     add_training_options(parser)
     parser.add_argument("--encoder", metavar="NAME", help="frozen text encoder, a folder or cached name (the preset's)")
+    parser.add_argument(
+        "--encoder-layers",
+        type=whole_number(0, MOST_LAYERS),
+        metavar="N",
+        help="read its first N layers alone; 0: its embeddings (the preset's: all)",
+    )
     parser.add_argument(
         "--max-tokens",
         type=whole_number(3, MOST_WIDE),
@@ -97,8 +103,10 @@ def main(arguments: argparse.Namespace) -> int:
         corruption = LADDER[arguments.corruption]
     if arguments.full_from is not None:
         corruption = replace(corruption, full_from=arguments.full_from)
-    preset = replace(preset, model=replace(preset.model, corruption=corruption))
-    encoder = TextEncoder(arguments.encoder or encoder_name(preset.model.text_encoder, MINILM), where)
+    layers = preset.model.encoder_layers if arguments.encoder_layers is None else arguments.encoder_layers
+    preset = replace(preset, model=replace(preset.model, corruption=corruption, encoder_layers=layers))
+    name = arguments.encoder or encoder_name(preset.model.text_encoder, MINILM)
+    encoder = TextEncoder(name, where, layers=layers)
     if texts is None:
         preset = _sized(arguments, preset, encoder, preset.model.autoencoder.max_tokens)
         return _on_corpora(arguments, where, corpora, held_out, encoder, preset, share)

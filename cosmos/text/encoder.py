@@ -21,7 +21,9 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from cosmos.io.counting import counted
 from cosmos.io.errors import UserError
+from cosmos.io.files import read_json
 from cosmos.runtime.flops import measure_flops
 from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize
 
@@ -59,18 +61,52 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def fingerprint_of(name: str | None) -> str:
+def fingerprint_of(name: str | None, layers: int | None = None) -> str:
     """`TextEncoder.fingerprint` of an encoder that is not loaded; name and errors as in `find_encoder`."""
     folder = find_encoder(name)
-    return _fingerprint(folder, load_tokenizer(folder))
+    _check_layers(folder, layers)
+    return _fingerprint(folder, load_tokenizer(folder), layers)
 
 
-def _fingerprint(folder: Path, tokenizer: Tokenizer) -> str:
+def layers_read(name: str | None, fingerprint: str) -> int | Literal["none"] | None:
+    """How many of an encoder's layers a fingerprint is of, "none" where all were kept, as the options of recipes have
+    it; None where it is of another encoder. Name and errors as in `find_encoder`."""
+    folder = find_encoder(name)
+    hashed = _hashed(folder, load_tokenizer(folder))
+    if _with_layers(hashed, None) == fingerprint:
+        return "none"
+    return next((n for n in range(_layers_of(folder) + 1) if _with_layers(hashed, n) == fingerprint), None)
+
+
+def _layers_of(folder: Path) -> int:
+    config = read_json(folder / "config.json")
+    return int(config.get("num_hidden_layers", config.get("n_layers", 0)))  # DistilBERT has the second
+
+
+def _check_layers(folder: Path, layers: int | None) -> None:
+    """Raise `UserError` unless the encoder in a folder has so many layers."""
+    total = 0 if layers is None else _layers_of(folder)
+    if layers is not None and not 0 <= layers <= total:
+        raise UserError(f"The encoder {folder} has {counted(total, 'layer')}, not {layers}; ask for at most {total}.")
+
+
+def _fingerprint(folder: Path, tokenizer: Tokenizer, layers: int | None) -> str:
+    return _with_layers(_hashed(folder, tokenizer), layers)
+
+
+def _hashed(folder: Path, tokenizer: Tokenizer) -> hashlib.blake2b:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted([*folder.glob("model*.safetensors"), folder / "config.json"]):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "blake2b").digest())
     digest.update(tokenizer.to_str().encode())
+    return digest
+
+
+def _with_layers(hashed: hashlib.blake2b, layers: int | None) -> str:
+    digest = hashed.copy()
+    if layers is not None:
+        digest.update(f"layers {layers}".encode())
     return digest.hexdigest()
 
 
@@ -79,20 +115,27 @@ class TextEncoder:
 
     Args:
         name: see `find_encoder`. precision: of the matrix products; states are float32 either way.
+        layers: how many of its layers are kept, the first ones, whose states are then read; None: all. Of 0 it is the
+            embeddings of tokens and places.
 
     Attributes:
         network: the `torch.nn.Module`, in evaluation mode, none of its parameters requires a gradient.
         width: D.
 
     Raises:
-        UserError: see `find_encoder`; or it is not a BERT-like encoder.
+        UserError: see `find_encoder`; it is not a BERT-like encoder, or has not so many layers.
     """
 
     def __init__(
-        self, name: str | None = None, device: str = "cpu", precision: Literal["float32", "bfloat16"] = "float32"
+        self,
+        name: str | None = None,
+        device: str = "cpu",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        layers: int | None = None,
     ) -> None:
         self.folder = find_encoder(name)
-        self.precision = precision
+        _check_layers(self.folder, layers)
+        self.precision, self.layers = precision, layers
         self.tokenizer = load_tokenizer(self.folder)
         numbers = [self.tokenizer.token_to_id(piece) for piece in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")]
         if None in numbers:
@@ -108,6 +151,7 @@ class TextEncoder:
                     dtype=torch.float32,
                     attn_implementation="sdpa",
                     use_safetensors=True,
+                    **({} if layers is None else {"num_hidden_layers": layers}),
                 )
             except (OSError, ValueError, SafetensorError) as error:
                 reason = str(error).splitlines()[0]
@@ -122,8 +166,8 @@ class TextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of weights, configuration and tokenizer."""
-        return _fingerprint(self.folder, self.tokenizer)
+        """A hash of weights, configuration, tokenizer and the number of layers, where not all are kept."""
+        return _fingerprint(self.folder, self.tokenizer, self.layers)
 
     @cached_property
     def _row_flops(self) -> tuple[float, float, float]:

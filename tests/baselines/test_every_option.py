@@ -199,7 +199,10 @@ def check(
     for key, value, hint in known:
         if key.rpartition(".")[2] in NOT_COMPARED:
             continue
-        words = [str(encoder)] if key.endswith("text_encoder") else others(value, hint)
+        if key.endswith("text_encoder"):
+            words = [str(encoder)]
+        else:  # the encoder has one layer
+            words = ["0"] if key.endswith("encoder_layers") else others(value, hint)
         said = []
         for word in words:
             try:

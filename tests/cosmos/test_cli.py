@@ -165,6 +165,8 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
         (["train-autoencoder", data, new, "--preset", "nanoo"], "did you mean nano"),
         (["train-autoencoder", data, new, "--budget", "5 parsecs"], "Cannot read the budget"),
         (["train-autoencoder", data, new, "--latents", "500"], "do not fit the position table"),
+        (["train-autoencoder", data, new, "--encoder-layers", "2"], "has 1 layer, not 2"),
+        (["train-autoencoder", data, new, "--encoder-layers", "-1"], "from 0"),
         (["train-autoencoder", data, new, "--encoder", str(tmp_path / "no_tokenizer")], "has no tokenizer"),
         (["train-autoencoder", data, str(tmp_path / "wild"), "--preset", "wild"], "not finite at step"),
         (["train-diffusion", data, new, "--autoencoder", str(tmp_path)], "Cannot read"),

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from cosmos.config import SamplerSetting
+from cosmos.converted import describe
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io.errors import UserError
-from cosmos.pipeline import Pipeline, check
+from cosmos.pipeline import Pipeline, check, read_about
 from cosmos.runtime import compilation
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import PAD, SEP
@@ -207,3 +208,27 @@ def test_a_damaged_folder_is_refused(folder: Path, tmp_path: Path, file: str, ch
     with pytest.raises(UserError, match=message) as caught:
         check(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_says_how_many_layers_of_the_encoder_are_read(
+    pipeline: Pipeline, folder: Path, tmp_path: Path
+) -> None:
+    first = TextEncoder(str(pipeline.encoder.folder), layers=0)
+    kept = dataclasses.replace(pipeline, encoder=first)
+    kept.save(tmp_path / "kept")
+    loaded = Pipeline.load(tmp_path / "kept")
+    assert loaded.encoder.layers == 0 and loaded.adapted is None
+    states, mask = loaded.encode(SOURCES[:2], 16)
+    expected = kept.encode(SOURCES[:2], 16)
+    assert torch.equal(states, expected[0]) and torch.equal(mask, expected[1])
+    dataclasses.replace(kept, adapted=kept.autoencoder.decompressor).save(tmp_path / "adapted")
+    assert Pipeline.load(tmp_path / "adapted").adapted is not None
+    with pytest.raises(UserError, match="with layers=None of its text encoder, and the one given has layers=0; give"):
+        Pipeline.load(folder, encoder=first)
+    with pytest.raises(UserError, match="with layers=0 of its text encoder, and the one given has layers=None; give"):
+        Pipeline.load(tmp_path / "kept", encoder=pipeline.encoder)
+    dataclasses.replace(kept, denoiser=None).save(tmp_path / "first")
+    describe(tmp_path / "first", None)  # as `convert` does where a first stage is there
+    assert read_about(tmp_path / "first")["encoder_layers"] == 0
+    about = json.loads((folder / "pipeline.json").read_text())
+    assert about["version"] == 1 and "encoder_layers" not in about

@@ -22,6 +22,7 @@ FREE = (
     "cosmos.io.files",
     "cosmos.io.interrupts",
     "cosmos.io.launched",
+    "cosmos.io.later_fields",
     "cosmos.io.locks",
     "cosmos.io.parquet",
     "cosmos.io.seals",

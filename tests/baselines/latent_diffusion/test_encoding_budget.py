@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from baselines import registry
 from baselines.contract import Budget, Corpus, Document, Limits, UserError
 from baselines.latent_diffusion.encoding_budget import CHOICE, VALIDATION_SHARE, affordable
+from benchmarks.planning.overrides import plain
 from cosmos.data.state_cache import cache_states
 from cosmos.runtime.flops import measure_flops
 from cosmos.text.encoder import TextEncoder
@@ -121,3 +124,27 @@ def test_passages_are_paid_from_what_documents_leave(encoder: TextEncoder, tmp_p
     assert len(chosen(documents + whole * 1.01, "all").passages) == 200
     stepped = choose(encoder, tmp_path / "steps", Budget(90, "steps"), corpus=corpus)  # 360 rows are looked at
     assert len(stepped.passages) == 360 - len(CORPUS.train)
+
+
+@pytest.mark.parametrize("name", ["cosmos", "cosmos-joint", "tencdm", "ld4lg"])
+def test_every_latent_system_can_read_the_first_layers_of_its_encoder(
+    encoder: TextEncoder, tmp_path: Path, name: str
+) -> None:
+    """They make another training of it, and cost less, so the same share pays for more documents."""
+    kind = registry.find(name)
+    whole = kind.presets["nano"]
+    if hasattr(whole, "model"):
+        part = dataclasses.replace(whole, model=dataclasses.replace(whole.model, encoder_layers=0))
+    else:
+        part = dataclasses.replace(whole, encoder_layers=0)
+    made = [kind(recipe, LIMITS) for recipe in (whole, part)]
+    assert [system.latent_recipe().encoder_layers for system in made] == [None, 0]
+    assert made[0].read_files() != made[1].read_files()
+    stored = [
+        json.dumps([plain(recipe), system.configured]) for recipe, system in zip((whole, part), made, strict=True)
+    ]
+    assert ["encoder_layers" in text for text in stored] == [False, True]  # so those of before have the same identity
+    budget = Budget(80.0 * encoder.flops([[1] * 20]), "flops")
+    embeddings = TextEncoder(str(encoder.folder), layers=0)
+    counts = [len(choose(read, tmp_path / str(i), budget).train) for i, read in enumerate((encoder, embeddings))]
+    assert counts[0] < counts[1]

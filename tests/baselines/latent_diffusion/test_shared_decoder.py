@@ -114,12 +114,17 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
     ]
     if name == "cosmos":
         recipe = tiny_recipe(encoder_folder)
+        first = dataclasses.replace(recipe.model, encoder_layers=0)
+        said = r"trained with (cosmos\.recipe\.model\.encoder_layers=none); say --set \1, or train another"
+        cases.append((make(name, encoder_folder, model=first, **{key: str(folder)}), said))
         cases.append((make(name, encoder_folder, full=True, **{key: str(folder)}), "12 positions to 6 latents"))
         sizes = dataclasses.replace(recipe.model.autoencoder, latents=4)
         model = dataclasses.replace(recipe.model, autoencoder=sizes)
         cases.append((make(name, encoder_folder, model=model, **{key: str(folder)}), r"autoencoder\.latents=6"))
     else:
         cases.append((make(name, encoder_folder, decoder_layers=2, **{key: str(folder)}), "decoder_layers=1"))
+        said = rf"trained with ({name}\.recipe\.encoder_layers=none); say --set \1, or train another"
+        cases.append((make(name, encoder_folder, encoder_layers=0, **{key: str(folder)}), said))
     for system, message in cases:
         with pytest.raises(UserError, match=message) as caught:
             system.locate_weights()

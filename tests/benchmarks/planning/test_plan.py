@@ -216,7 +216,7 @@ def test_joining_keeps_what_was_there(planned: Make, tmp_path: Path) -> None:
 def test_a_field_that_a_later_version_added_is_a_difference(planned: Make, tmp_path: Path) -> None:
     old = plan_file.describe(planned())
     del old["systems"]["toy"]["recipe"]["width"]
-    with pytest.raises(UserError, match=r"no toy\.recipe\.width.*version of cosmos-bench"):
+    with pytest.raises(UserError, match=r"no toy\.recipe\.width.*the command and the version of cosmos-bench"):
         plan_file.join(old, plan_file.describe(planned()), tmp_path)
 
 

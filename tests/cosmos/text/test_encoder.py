@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from cosmos.data import array_cache, state_cache
 from cosmos.data.state_cache import VARIANCE_FLOOR, CachedStates, cache_states, open_states
 from cosmos.io.errors import UserError
-from cosmos.text.encoder import TOKENS_PER_BATCH, TextEncoder
+from cosmos.text.encoder import TOKENS_PER_BATCH, TextEncoder, fingerprint_of, layers_read
 from cosmos.text.tokenizer import default_encoder, find_encoder
 from cosmos.training.budget import Cost
 
@@ -272,3 +272,26 @@ def test_a_vocabulary_file_is_enough(folder: Path, tmp_path: Path, encoder: Text
 
 def test_the_default_encoder_is_a_whole_folder() -> None:
     assert find_encoder(None) == Path(default_encoder())
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_states_of_the_first_layers_are_those_that_pass_through_the_whole(folder: Path, layers: int) -> None:
+    whole, part = TextEncoder(str(folder)), TextEncoder(str(folder), layers=layers)
+    ids = whole.ids(TEXTS[:4], 16)[0]
+    row = torch.tensor([ids[2]])
+    with torch.no_grad():
+        passed = whole.network(input_ids=row, output_hidden_states=True).hidden_states[layers][0]
+    torch.testing.assert_close(part.states(ids)[2], passed, atol=1e-5, rtol=1e-5)
+    mask = torch.ones_like(row, dtype=torch.bool)
+    torch.testing.assert_close(part.batch_states(row, mask)[0], passed, atol=1e-5, rtol=1e-5)
+    assert part.fingerprint == fingerprint_of(str(folder), layers) != whole.fingerprint == fingerprint_of(str(folder))
+    assert (part.flops(ids) < whole.flops(ids)) == (layers < 2)
+    assert layers_read(str(folder), part.fingerprint) == layers
+    assert layers_read(str(folder), whole.fingerprint) == "none" and layers_read(str(folder), "f" * 32) is None
+
+
+def test_more_layers_than_there_are_are_refused(folder: Path) -> None:
+    for layers in (-1, 3):
+        for load in (TextEncoder, fingerprint_of):
+            with pytest.raises(UserError, match=f"has 2 layers, not {layers}; ask for at most 2"):
+                load(str(folder), layers=layers)
