@@ -255,7 +255,7 @@ def train_jointly(stage: TrainingStage, config: TrainingConfig, budget: Budget, 
         model.share.fill_(share)
         run.progress(name, share, loss)
 
-    with _after_each_step(model):
+    with _after_each_step(model), _as_it_is(model):
         return train(stage, config, budget, replace(run, progress=progress))
 
 
@@ -268,6 +268,23 @@ def _after_each_step(model: JointModel) -> Iterator[None]:
             model.learn_statistics()
 
     handle = register_optimizer_step_post_hook(stepped)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _as_it_is(model: JointModel) -> Iterator[None]:
+    """Let training leave the compressor's last gain alone where latents are standardised by running statistics.
+
+    A scale of a latent number makes no difference to them, so the gain's gradient is nothing but rounding. AdamW makes
+    steps of full size of it, in any direction, which the statistics follow with delay, and the losses with them.
+    """
+    if not model.config.running_statistics:
+        yield
+        return
+    handle = model.autoencoder.compressor.output_norm.gain.register_hook(torch.zeros_like)
     try:
         yield
     finally:

@@ -169,6 +169,9 @@ class HFSystem(TrainedSystem):
 
     def fit_networks(self, corpus: Corpus, budget: Budget, workdir: Path, run: TrainingRun) -> TrainingResult:
         folder, config, tokenizer = self._found()
+        processes = find_processes(run.device)
+        if self.recipe.tuned:
+            hf_models.check_parts(config, processes, folder)
         tokens, began = self._tokens(config, tokenizer), time.perf_counter()
         model = hf_models.load(folder, config)
         prompts, targets = hf_rows.pairs(corpus.train, tokens)
@@ -193,7 +196,7 @@ class HFSystem(TrainedSystem):
             "cut_targets": targets.cut,
             "vocabulary": config.vocab_size,
         }
-        if find_processes(run.device).rank == 0:
+        if processes.rank == 0:
             checkpoint.save_configuration(workdir, self.configured, {"vocabulary": config.vocab_size, **begins})
             hf_models.save_description(workdir / MODEL, config, tokenizer)
             safetensors.save(workdir / checkpoint.WEIGHTS, resume.weights(model), {"system": self.name})

@@ -4,7 +4,8 @@ tokenizer and its weights. Whatever can be refused is refused from configuration
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from baselines.contract import UserError
 from cosmos.io.files import read_json
 from cosmos.text.encoder import quiet_transformers
 from cosmos.text.tokenizer import find_model
+from cosmos.training.distributed import ASKED, Processes
+from cosmos.training.sharding import is_dealt_out
 
 KIND = "language model"  # what errors call it
 START, FORCED = "decoder_start_token_id", "forced_bos_token_id"  # of a decoder, as configurations call them
@@ -24,6 +27,10 @@ DROPOUTS = ("dropout", "dropout_rate", "resid_pdrop", "embd_pdrop", "resid_dropo
 """Names under which configurations keep the dropout of what attention and feed-forward add, and of embeddings."""
 ATTENTION_DROPOUTS = ("attn_pdrop", "attention_dropout", "attention_probs_dropout_prob")
 """Names under which they keep that of what attention looks at."""
+EXPERTS = re.compile(r"^(n|num|moe_num)_(local_|routed_)?experts$")
+"""Names under which they keep how many experts a layer has."""
+EXPERT_SWITCHES = ("is_moe", "enable_moe_block")
+"""Names under which some keep whether there are any."""
 
 
 @contextmanager
@@ -91,6 +98,42 @@ def with_dropout(config: Any, dropout: float | None, where: Path) -> Any:
     for name in names:
         setattr(config, name, dropout)
     return config
+
+
+def chosen_parts(config: Any) -> str | None:
+    """What a model chooses among its parts by, anew for each batch or token, so that rows decide which of its weights
+    have a gradient; None: nothing."""
+    for name, value in _entries(config.to_dict()):
+        if "layerdrop" in name.replace("_", "") and isinstance(value, float) and value > 0:
+            return f"leaves out layers at random ({name})"
+        if EXPERTS.search(name) and isinstance(value, int) and value > 1:
+            return f"chooses among experts ({name})"
+    return None
+
+
+def _entries(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of a configuration, and of those within it; of what a switch turns off nothing is said."""
+    if any(stored.get(switch) is False for switch in EXPERT_SWITCHES):
+        stored = {name: value for name, value in stored.items() if not EXPERTS.search(str(name))}
+    for name, value in stored.items():
+        if isinstance(value, Mapping):
+            yield from _entries(value)
+        else:
+            yield str(name), value
+
+
+def check_parts(config: Any, processes: Processes, where: Path) -> None:
+    """Raise `UserError` where each process would hold a part of a model (FSDP2) that chooses among its parts: they
+    gather weights and sum gradients at each call of a block, and would wait for each other for ever."""
+    if processes.count == 1 or (chooses := chosen_parts(config)) is None:
+        return
+    with torch.device("meta"):
+        network = build(config)
+    if is_dealt_out(network, processes):
+        raise UserError(
+            f"The {config.model_type} in {where} {chooses}, so {processes.count} processes cannot hold it together; "
+            f"leave out {ASKED} where it fits one device, or launch one process."
+        )
 
 
 def tokenizer_of(folder: Path) -> Any:

@@ -98,8 +98,18 @@ def divergence_rows(logits: Tensor, target: Tensor, table: Tensor) -> Tensor:
     """KL(softmax of logits || softmax of the teacher's), summed, where the teacher's are its states [R, W] times its
     table [V, W] (`cosmos.models.token_head.RowLoss`)."""
     wanted = widened(target.to(logits.dtype) @ table.to(logits.dtype).T).log_softmax(-1)
-    log_probs = widened(logits).log_softmax(-1)  # [R, V]
-    return (log_probs.exp() * (log_probs - wanted)).sum()
+    return divergence(widened(logits).log_softmax(-1), wanted).sum()
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) of distributions [..., V], by terms p log(p / q) - p + q, whose last two add up to nothing.
+
+    None is negative. Where p is near q each is of second order in their distance, as the sum is, and nothing is lost to
+    rounding; terms p log(p / q) are of first order, and a student that begins as its teacher has lost digits in them.
+    """
+    p, gap = log_p.exp(), log_p - log_q
+    near = gap.clamp(-1.0, 1.0)
+    return torch.where(near == gap, p * (near + torch.expm1(-near)), p * (gap - 1.0) + log_q.exp()).sum(-1)
 
 
 def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high: float) -> Loss:
@@ -111,7 +121,7 @@ def distillation_loss(teacher: TokenDenoiser, distance: float, low: float, high:
         place = distance + (1.0 - distance) * strata(seeds)  # [B]
         noisier, cleaner = (low + (high - low) * at for at in (place, place - distance))
         noise = seeds.normal(sequence.shape[1], model.tokens.num_embeddings)
-        divergence = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise, seeds.fused)
-        return divergence, target_tokens(sequence)
+        total = consistency(model, teacher.to(sequence.device), batch, noisier, cleaner, noise, seeds.fused)
+        return total, target_tokens(sequence)
 
     return loss

@@ -33,11 +33,12 @@ MOST = 0.6  # of a GPU's memory for these; the rest is for what a batch needs
 
 def step_of(network: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> OptimiserStep:
     """How a network's steps are made: each process has all of it, or a part."""
-    kind = ShardedStep if _is_dealt_out(network, processes) else OptimiserStep
+    kind = ShardedStep if is_dealt_out(network, processes) else OptimiserStep
     return kind(network, config, processes, seed)
 
 
-def _is_dealt_out(network: nn.Module, processes: Processes) -> bool:
+def is_dealt_out(network: nn.Module, processes: Processes) -> bool:
+    """Whether each process will hold a part of a network, which may have shapes alone (the meta device)."""
     if processes.count == 1 or getattr(network, "undivided", False):
         return False
     if os.environ.get(ASKED, "").lower() == "true":

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,8 @@ from tiny_systems import BUDGET, LIMITS, TRAINING, fit, make, with_training
 from baselines.autoregressive.hf import HFRecipe, HFSystem
 from baselines.contract import Budget
 from cosmos.training import loop
+from cosmos.training.config import TrainingConfig
 from cosmos.training.distributed import ASKED
-
-# With AdamW's own 1e-8 a gradient that is nothing but rounding, such as a student's when it begins as its teacher, or
-# that of a gain which is standardised away, becomes a step of full size, and no two sums in another order end alike.
-EPS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,23 @@ class StopError(Exception):
     """Ends a training from outside."""
 
 
+def at_rates_of(recipe: Any, preset: Any) -> Any:
+    """A recipe whose trainings learn as fast as those of a preset.
+
+    Tiny systems learn up to 50 times as fast as any recipe of theirs. At such rates a gradient that is nearly rounding
+    moves a weight so far that the loss tells, first that of a student: it begins as its teacher, so its loss is a
+    thousandth of what the two say, and its gradient has up to three digits less than others.
+    """
+    changes = {}
+    for field in fields(recipe):
+        own, other = getattr(recipe, field.name), getattr(preset, field.name)
+        if isinstance(own, TrainingConfig):
+            changes[field.name] = replace(own, learning_rate=other.learning_rate)
+        elif is_dataclass(own) and is_dataclass(other):
+            changes[field.name] = at_rates_of(own, other)
+    return replace(recipe, **changes)
+
+
 def train(run: Run, encoder: Path) -> list[str]:
     """What each process does; the names of systems that were stopped."""
     loop.LOG_EVERY, stopped = 1, []
@@ -70,7 +84,8 @@ def train(run: Run, encoder: Path) -> list[str]:
         system: Any = (
             HFSystem(HFRecipe(TRAINING, BUDGET, model=str(encoder)), LIMITS) if name == "hf" else make(name, encoder)
         )
-        system = type(system)(with_training(system.recipe, checkpoint_seconds=0.0, eps=EPS), system.limits)
+        recipe = at_rates_of(system.recipe, system.presets["nano"])
+        system = type(system)(with_training(recipe, checkpoint_seconds=0.0), system.limits)
         passed = iter(range(10**6))
 
         def progress(stage: str, share: float, loss: float | None, passed=passed) -> None:

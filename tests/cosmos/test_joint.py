@@ -285,6 +285,17 @@ def test_statistics_follow_the_compressor(corpus: EncodedCorpus, tmp_path: Path)
     assert not off.denoiser.normaliser.mean.any()
 
 
+def test_a_gain_that_statistics_take_away_is_left_as_it_is(corpus: EncodedCorpus, tmp_path: Path) -> None:
+    """Its gradient is rounding, and of that AdamW would make steps as long as those of others."""
+    last, inner = (f"{COMPRESSOR}{name}.gain" for name in ("output_norm", "query_norm"))
+    found = gradients(corpus, replace(CONFIG, gradient_warmup=0.0))
+    assert found[last].abs().max() < 1e-4 * found[inner].abs().max()
+    for name, running in (("on", True), ("off", False)):
+        network, _ = fit(corpus, tmp_path / name, Budget(2, "steps"), running_statistics=running)
+        gains = dict(network.named_parameters())
+        assert bool((gains[last] == 1).all()) == running and not bool((gains[inner] == 1).all())
+
+
 def test_it_learns(corpus: EncodedCorpus, tmp_path: Path) -> None:
     _, short = fit(corpus, tmp_path / "short", Budget(2, "steps"))
     network, long = fit(corpus, tmp_path / "long", Budget(60, "steps"))

@@ -5,8 +5,8 @@
     python timed_on_devices.py generate OUT cuda:0,cuda:1 [--texts 4096] [--preset small]   trained once, briefly
 
 Training is that of the denoiser of `cosmos-full` on random rows, the batch that of its preset whoever shares it; its
-speed is that of the last half of the steps. Texts are those of MDLM, hardly trained, which is no matter of their time;
-their speed is that of the whole, from the first device's begin to the last one's end.
+speed is that of the last half of the steps. Texts are those of MDLM, trained once and hardly, which is no matter of
+their time; their speed is that of the whole, from the first device's begin to the last one's end.
 """
 
 from __future__ import annotations
@@ -64,10 +64,12 @@ def generate(options: argparse.Namespace) -> None:
     shared = [
         "--task", "story", "--system", "mdlm", "--setting", "mdlm:confidence-24", "--preset", options.preset,
         "--out", str(options.out), "--limit", str(options.texts), "--set", f"data.test={options.texts}",
-        "--set", "data.train=512", "--set", "budget=20steps", "--set", f"batch_size={min(64, options.texts // 4)}",
+        "--set", f"data.train={min(512, 16 * options.texts)}", "--set", f"budget={min(20, options.texts // 4)}steps",
+        "--set", f"batch_size={min(64, options.texts // 4)}",
     ]  # fmt: skip
     command = [sys.executable, "-m", "benchmarks"]
-    subprocess.run([*command, "fit", *shared, "--device", kind], check=True)
+    if not (options.out / "checkpoints").exists():
+        subprocess.run([*command, "fit", *shared, "--device", kind], check=True)
     subprocess.run([*command, "generate", *shared, "--devices", options.devices], check=True)
     devices = tuple(options.devices.split(","))
     headers = [header for header in store.read_headers(options.out) if header.cell.devices == devices]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.common.transformer import SourceKV, TrunkConfig
-from baselines.token_diffusion.duo_losses import bound, consistency, curriculum_loss, distillation_loss
+from baselines.token_diffusion.duo_losses import bound, consistency, curriculum_loss, distillation_loss, divergence
 from baselines.token_diffusion.gaussian_duality import gaussian_tokens, signal_to_alpha
 from baselines.token_diffusion.system import TokenDenoiser
 from cosmos.models import token_head
@@ -82,6 +82,22 @@ def test_distillation_is_the_divergence_of_all_logits(chunk: int, monkeypatch: p
         if one is not None and other is not None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert all(value.grad is None for value in teacher.parameters())
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-2, 0.1, 1.0, 10.0, 300.0])
+def test_a_divergence_is_exact_however_near_and_however_far_two_distributions_are(apart: float) -> None:
+    """In float32, with its gradient, and never negative: a student begins as its teacher."""
+    generator = torch.Generator().manual_seed(4)
+    given, moved = (torch.randn(200, 48, generator=generator) for _ in range(2))
+    logits, target = 3.0 * given + apart * moved, (3.0 * given).log_softmax(-1)
+    found, exact = logits.clone().requires_grad_(), logits.double().requires_grad_()
+    values = divergence(found.log_softmax(-1), target)
+    log_p, log_q = exact.log_softmax(-1), (3.0 * given).double().log_softmax(-1)
+    expected = (log_p.exp() * (log_p - log_q)).sum(-1)
+    assert values.min() >= 0
+    torch.testing.assert_close(values.double().sum(), expected.sum(), rtol=5e-6, atol=0.0)
+    (one,), (other,) = torch.autograd.grad(values.sum(), found), torch.autograd.grad(expected.sum(), exact)
+    assert (one.double() - other).norm() < 1e-4 * other.norm()
 
 
 def test_the_two_texts_of_a_path_differ_more_the_further_they_are_apart() -> None:
