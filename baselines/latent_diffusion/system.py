@@ -49,9 +49,8 @@ from cosmos.models.denoiser import SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.runtime.capture import captured
 from cosmos.stages import measured, source_of
-from cosmos.text.encoder import TextEncoder, fingerprint_of
+from cosmos.text.encoder import TextEncoder, find_layers, fingerprint_of
 from cosmos.text.files import Texts
-from cosmos.text.tokenizer import find_encoder
 from cosmos.text.vocabulary import Vocabulary
 from cosmos.train import encoder_name
 from cosmos.training import resume
@@ -80,8 +79,9 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         return encoder_name(recipe.text_encoder, MINILM)
 
     def locate_weights(self) -> None:
-        find_encoder(encoder_name(self.latent_recipe().text_encoder, MINILM))
-        if self.latent_recipe().decoder is not None:
+        recipe = self.latent_recipe()
+        find_layers(encoder_name(recipe.text_encoder, MINILM), recipe.encoder_layers)
+        if recipe.decoder is not None:
             self.shared()
 
     def latent_recipe(self) -> LatentRecipe:

@@ -63,8 +63,7 @@ def quiet_transformers() -> Iterator[None]:
 
 def fingerprint_of(name: str | None, layers: int | None = None) -> str:
     """`TextEncoder.fingerprint` of an encoder that is not loaded; name and errors as in `find_encoder`."""
-    folder = find_encoder(name)
-    _check_layers(folder, layers)
+    folder = find_layers(name, layers)
     return _fingerprint(folder, load_tokenizer(folder), layers)
 
 
@@ -83,11 +82,13 @@ def _layers_of(folder: Path) -> int:
     return int(config.get("num_hidden_layers", config.get("n_layers", 0)))  # DistilBERT has the second
 
 
-def _check_layers(folder: Path, layers: int | None) -> None:
-    """Raise `UserError` unless the encoder in a folder has so many layers."""
+def find_layers(name: str | None, layers: int | None) -> Path:
+    """`find_encoder`, or `UserError` if the encoder has not so many layers; None: all."""
+    folder = find_encoder(name)
     total = 0 if layers is None else _layers_of(folder)
     if layers is not None and not 0 <= layers <= total:
         raise UserError(f"The encoder {folder} has {counted(total, 'layer')}, not {layers}; ask for at most {total}.")
+    return folder
 
 
 def _fingerprint(folder: Path, tokenizer: Tokenizer, layers: int | None) -> str:
@@ -133,8 +134,7 @@ class TextEncoder:
         precision: Literal["float32", "bfloat16"] = "float32",
         layers: int | None = None,
     ) -> None:
-        self.folder = find_encoder(name)
-        _check_layers(self.folder, layers)
+        self.folder = find_layers(name, layers)
         self.precision, self.layers = precision, layers
         self.tokenizer = load_tokenizer(self.folder)
         numbers = [self.tokenizer.token_to_id(piece) for piece in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")]

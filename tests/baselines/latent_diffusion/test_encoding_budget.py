@@ -132,11 +132,7 @@ def test_every_latent_system_can_read_the_first_layers_of_its_encoder(
 ) -> None:
     """They make another training of it, and cost less, so the same share pays for more documents."""
     kind = registry.find(name)
-    whole = kind.presets["nano"]
-    if hasattr(whole, "model"):
-        part = dataclasses.replace(whole, model=dataclasses.replace(whole.model, encoder_layers=0))
-    else:
-        part = dataclasses.replace(whole, encoder_layers=0)
+    whole, part = (_reading(kind.presets["nano"], layers) for layers in (None, 0))
     made = [kind(recipe, LIMITS) for recipe in (whole, part)]
     assert [system.latent_recipe().encoder_layers for system in made] == [None, 0]
     assert made[0].read_files() != made[1].read_files()
@@ -148,3 +144,9 @@ def test_every_latent_system_can_read_the_first_layers_of_its_encoder(
     embeddings = TextEncoder(str(encoder.folder), layers=0)
     counts = [len(choose(read, tmp_path / str(i), budget).train) for i, read in enumerate((encoder, embeddings))]
     assert counts[0] < counts[1]
+
+
+def _reading(recipe: Any, layers: int | None) -> Any:
+    if hasattr(recipe, "model"):
+        return dataclasses.replace(recipe, model=_reading(recipe.model, layers))
+    return dataclasses.replace(recipe, encoder_layers=layers)

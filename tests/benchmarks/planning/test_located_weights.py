@@ -1,4 +1,5 @@
-"""A first stage from elsewhere that is not there, or of another method, is refused by `plan` as by `run`."""
+"""A first stage from elsewhere that is not there, or of another method, is refused by `plan` as by `run`, and so are
+more layers than an encoder has."""
 
 from __future__ import annotations
 
@@ -34,6 +35,8 @@ def first_stage(folder: Path, kind: str) -> Path:
         ("tencdm", "decoder", "nowhere", "holds no finished first stage"),
         ("tencdm", "decoder", "ld4lg", "holds a first stage of ld4lg, and tencdm needs one of its own"),
         ("tencdm", "decoder", "tencdm", "was trained on another text encoder"),
+        ("tencdm", "encoder_layers", "9", "has 6 layers, not 9; ask for at most 6"),
+        ("cosmos", "model.encoder_layers", "9", "has 6 layers, not 9; ask for at most 6"),
         ("cosmos", "autoencoder", "tencdm", "holds a first stage of tencdm, and cosmos needs one of its own"),
     ],
 )
