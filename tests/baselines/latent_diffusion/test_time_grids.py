@@ -32,14 +32,13 @@ from tiny_systems import (
     TWO_STAGES,
     Trained,
     count_calls,
+    few,
     fit,
     make,
 )
 
 Train = Callable[[str], Trained]
-each = pytest.mark.parametrize(
-    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
-)
+each = pytest.mark.parametrize("name", few(("cosmos", "tencdm", "ld4lg")))
 
 
 @each
