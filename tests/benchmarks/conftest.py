@@ -129,9 +129,14 @@ def command(
 
 
 @pytest.fixture
-def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk, and the reports that runs end with, where they are of no interest: most of a small run's time."""
+def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the disk in tests that are not about power cuts."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def unreported(no_power_cuts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the reports that runs end with, where they are of no interest: most of a small run's time."""
     monkeypatch.setattr(reports, "publish", lambda folder, **how: ("", {}))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -23,11 +22,7 @@ from reports.panels import panels
 
 Make = Callable[..., Plan]
 
-
-@pytest.fixture(autouse=True)
-def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk: no test here is about power cuts."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("no_power_cuts")
 
 
 def cells_of(folder: Path) -> dict[tuple[str, str, int], Any]:
