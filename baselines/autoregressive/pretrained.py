@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from transformers import GPT2LMHeadModel
@@ -20,7 +22,7 @@ from cosmos.io.safetensors import load, read_header
 from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.text.tokenizer import find_model, load_tokenizer
 from cosmos.text.tokenizer import tokenizer_of as read_tokenizer
-from cosmos.text.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Decoded, Vocabulary
+from cosmos.text.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 END = "<|endoftext|>"
 WEIGHTS = "model.safetensors"
@@ -47,11 +49,11 @@ class BytePairs(Vocabulary):
         self.to_compact = torch.empty(size + 4, dtype=torch.int64)
         self.to_compact[self.to_full] = torch.arange(len(self.pieces))
 
-    def _decode(self, row: list[int]) -> Decoded:
-        finished = SEP in row
-        before_end = row[: row.index(SEP)] if finished else row
-        full_ids = [int(self.to_full[i]) for i in before_end if len(SPECIALS) <= i < len(self)]
-        return Decoded(self.tokenizer.decode(full_ids), len(before_end) + finished, finished)
+    def texts(self, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> list[str]:
+        known = (np.arange(rows.shape[1]) < counts[:, None]) & (rows >= len(SPECIALS)) & (rows < len(self))
+        full, own = self.to_full.numpy(), zip(rows, known, strict=True)
+        texts: list[str] = self.tokenizer.decode_batch([full[row[mask]].tolist() for row, mask in own])
+        return texts
 
     def save(self, path: Path) -> None:
         write_json(path, {"byte_pairs": json.loads(self.tokenizer.to_str())})

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from baselines.contract import Document, Limits, Request, Sample
-from cosmos.text.vocabulary import PAD, SEP, Vocabulary
+from cosmos.text.vocabulary import PAD, SEP, Vocabulary, before_end
 from cosmos.training.loop import Rows
 
 
@@ -112,11 +113,9 @@ def samples_from_tokens(
     Args:
         whole: whether the network learnt to write whole rows, so that what follows the end is of the sample's sequence.
     """
-    samples = []
-    for request, row in zip(requests, tokens.tolist(), strict=True):
-        within_limit = row[: request.max_tokens]
-        finished = SEP in within_limit
-        own = within_limit[: within_limit.index(SEP)] if finished else within_limit
-        sequence = row if whole else within_limit[: len(own) + finished]
-        samples.append(Sample(request.id, vocabulary.decode([own])[0].text, len(own), finished, tuple(sequence)))
-    return samples
+    rows = tokens.numpy(force=True)
+    counts, finished = before_end(rows, np.array([request.max_tokens for request in requests], dtype=np.int64))
+    kept = np.full(len(rows), rows.shape[1]) if whole else counts + finished
+    columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), rows.tolist(), kept.tolist())
+    each = zip(requests, *columns, strict=True)
+    return [Sample(asked.id, text, count, end, tuple(row[:own])) for asked, text, count, end, row, own in each]

@@ -29,4 +29,7 @@ def _whole(value: int) -> int:
 
 
 def _sequence(value: Sequence[int] | None) -> tuple[int, ...] | None:
-    return None if value is None else tuple(map(_whole, value))
+    if value is None:
+        return None
+    own = tuple(value)
+    return own if set(map(type, own)) <= {int} else tuple(map(int, own))

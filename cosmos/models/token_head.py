@@ -11,7 +11,7 @@ Axis legend: M positions, R positions of a chunk, W width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -147,9 +147,9 @@ class _Taken(torch.autograd.Function):
         return found.index_copy_(0, torch.where(counts, index, ctx.rows), outer)[: ctx.rows], None, None
 
 
-def chunk_rows(device: torch.device, vocabulary: int) -> int:
-    """Positions of a chunk, a power of two."""
-    most = CHUNK_LOGITS["cuda" if device.type == "cuda" else "cpu"] // vocabulary
+def chunk_rows(device: torch.device, vocabulary: int, logits: Mapping[str, int] | None = None) -> int:
+    """Positions of a chunk, a power of two, of at most so many logits on each type of device (`CHUNK_LOGITS`)."""
+    most = (logits or CHUNK_LOGITS)["cuda" if device.type == "cuda" else "cpu"] // vocabulary
     return 1 << max(6, most.bit_length() - 1)
 
 

@@ -16,7 +16,7 @@ _NUMERIC = frozenset(".,:")  # no space after, between two digits
 _MARKS = _CLOSING | _OPENING | _JOINING | frozenset('"')  # all that decides spaces; a word never does
 
 
-SEPARATOR = "\x00"  # of words, where pieces are put together; it stands in no piece
+SEPARATOR = " "  # of words, where pieces are put together; it stands in no piece
 
 
 def separated(piece: str) -> str:
@@ -38,7 +38,7 @@ def words(text: str) -> list[str]:
 
 def only_words(text: str) -> str:
     """As `with_spaces` of `words`, where no piece of the text may be a mark."""
-    return text.removeprefix(SEPARATOR).replace(SEPARATOR, " ")
+    return text.removeprefix(SEPARATOR)
 
 
 def _is_word(token: str) -> bool:

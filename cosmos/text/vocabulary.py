@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -28,6 +30,9 @@ from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokeni
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
+
+ROW_END = "\x01"  # behind the pieces of a text, where those of many are put together; it stands in no piece
+FILL = b"\x00"  # behind the bytes of a piece, up to those of the longest
 
 
 class Encoded(NamedTuple):
@@ -44,6 +49,16 @@ class Decoded(NamedTuple):
     text: str
     tokens: int  # ids up to and with the end token, or all of them
     finished: bool  # whether there was an end token
+
+
+def before_end(
+    rows: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """How many ids of each row [B, L] stand before its end token, or within its limit [B], and whether it has one."""
+    ends = (rows == SEP) & (np.arange(rows.shape[1]) < limits[:, None])
+    finished = ends.any(1)
+    counts = np.where(finished, ends.argmax(1) if rows.shape[1] else 0, np.minimum(limits, rows.shape[1]))
+    return counts, finished
 
 
 class StoredVocabulary(TypedDict):
@@ -81,8 +96,9 @@ class Vocabulary:
             raise UserError("The tokenizer leaves out numbers between those of its tokens; restore it from a copy.")
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         own = tuple(enumerate(self.pieces))[len(SPECIALS) :]
-        self._separated = [*("" for _ in SPECIALS), *(separated(piece) for _, piece in own)]
-        self._marks = frozenset(number for number, piece in own if may_be_mark(piece))
+        strings = [*("" for _ in SPECIALS), *(separated(piece) for _, piece in own)]
+        self._separated = np.array([string.encode() for string in (*strings, ROW_END)])  # bytes [V + 1], filled up
+        self._marks = np.array([*(False for _ in SPECIALS), *(may_be_mark(piece) for _, piece in own)])  # [V]
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
         self.to_compact[self.to_full] = torch.arange(len(numbers))
@@ -140,18 +156,25 @@ class Vocabulary:
     def decode(self, tokens: Tensor | Sequence[Sequence[int]]) -> list[Decoded]:
         """Read rows of compact ids [B, L]: up to the first [SEP], specials dropped, pieces joined to words, spaces set
         as in English. Inverts `encode` on lower-case sentences in ordinary punctuation."""
-        return [self._decode(row) for row in (tokens.tolist() if isinstance(tokens, Tensor) else tokens)]
+        if isinstance(tokens, Tensor):
+            rows, limits = tokens.numpy(force=True), np.full(len(tokens), tokens.shape[1])
+        else:
+            limits = np.array([len(row) for row in tokens], dtype=np.int64)
+            rows = np.full((len(tokens), max([0, *limits])), PAD)
+            rows[np.arange(rows.shape[1]) < limits[:, None]] = [number for row in tokens for number in row]
+        counts, finished = before_end(rows, limits)
+        read = zip(self.texts(rows, counts), counts.tolist(), finished.tolist(), strict=True)
+        return [Decoded(text, count + end, end) for text, count, end in read]
 
-    def _decode(self, row: Sequence[int]) -> Decoded:
-        finished = SEP in row
-        before_end = row[: row.index(SEP)] if finished else row
-        known = before_end
-        if known and not 0 <= min(known) <= max(known) < len(self):
-            known = [number for number in known if 0 <= number < len(self)]
-        strings = self._separated
-        text = "".join([strings[number] for number in known])
-        text = only_words(text) if self._marks.isdisjoint(known) else with_spaces(words(text))
-        return Decoded(text, len(before_end) + finished, finished)
+    def texts(self, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> list[str]:
+        """The texts of the first `counts` [B] ids of rows [B, L], whatever ids they are, all at once."""
+        size = len(self)
+        counted = np.arange(rows.shape[1]) < counts[:, None]
+        known = np.where(counted & (rows >= 0) & (rows < size), rows, PAD)  # a special says nothing
+        with_ends = np.concatenate((known, np.full((len(rows), 1), size)), 1)
+        *joined, _ = self._separated[with_ends].tobytes().translate(None, FILL).decode().split(ROW_END)
+        marked = zip(joined, self._marks[known].any(1).tolist(), strict=True)
+        return [with_spaces(words(text)) if marks else only_words(text) for text, marks in marked]
 
     def save(self, path: Path) -> None:
         stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}

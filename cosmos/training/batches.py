@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, Self, runtime_checkable
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -120,7 +120,10 @@ class EpochSampler:
         return torch.cat(pieces)
 
 
-class Prefetcher:
+Made = TypeVar("Made")
+
+
+class Prefetcher(Generic[Made]):
     """The batches of consecutive steps; those of coming ones are put together by a thread while a GPU is busy.
 
     Args:
@@ -130,10 +133,10 @@ class Prefetcher:
         threads: how many batches are put together at a time.
     """
 
-    def __init__(self, make: Callable[[int], Rows], first: int, depth: int, threads: int = 1) -> None:
+    def __init__(self, make: Callable[[int], Made], first: int, depth: int, threads: int = 1) -> None:
         self._make, self._next = make, first
         self._thread = ThreadPoolExecutor(threads, thread_name_prefix="batches") if depth else None
-        self._begun: deque[Future[Rows]] = deque()
+        self._begun: deque[Future[Made]] = deque()
         for _ in range(depth):
             self._begin()
 
@@ -142,7 +145,7 @@ class Prefetcher:
         self._begun.append(self._thread.submit(self._make, self._next))
         self._next += 1
 
-    def take(self) -> Rows:
+    def take(self) -> Made:
         """The batch of the next step; what went wrong in the thread is raised here."""
         if self._thread is None:
             self._next += 1

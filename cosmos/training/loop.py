@@ -46,6 +46,7 @@ from cosmos.training.pricing import flops_per_step, step_flops
 from cosmos.training.sharding import check_turns, step_of
 from cosmos.training.stage import Loss, Prepare, TrainingStage
 from cosmos.training.step import Preparation, prepared_for
+from cosmos.training.uploads import Uploaded, Uploads
 
 __all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "check_shares", "train"]
 
@@ -194,6 +195,7 @@ class _Trainer:
         self.step.begin(stage.loss, self.counters.step, self.counters.running)
         if self.stored_best:
             self.best = self.step.parts_of(self.stored_best)
+        self.uploads = Uploads(self.device)
         self.ahead = Prefetcher(self._rows, self.counters.step, AHEAD if self.device.type == "cuda" else 0, THREADS)
         self._same_everywhere()
         log = run.workdir / f"{stage.name}.jsonl"
@@ -245,12 +247,9 @@ class _Trainer:
         """FLOPs of one step, about; the same in each process."""
         return step_flops(self.step, self.stage.loss, self._batches((), static_shapes=False, whole=True)(0), 0)
 
-    def _rows(self, step: int) -> Rows:
-        """This process's part of the batch of a step, in memory that a GPU can read by itself."""
-        return self._pinned(self.batches(step))
-
-    def _pinned(self, batch: Rows) -> Rows:
-        return {k: v.pin_memory() for k, v in batch.items()} if self.device.type == "cuda" else batch
+    def _rows(self, step: int) -> Uploaded:
+        """This process's part of the batch of a step, on its way to the device."""
+        return self.uploads.begin(self.batches(step))
 
     def advance(self, share: float) -> float:
         """One optimiser step; returns its learning rate. Does not wait for the device."""
@@ -258,7 +257,7 @@ class _Trainer:
         # In the middle of the step, so that neither the first nor the last has a rate of zero.
         share = self._trained_share(share) if self.steps is None else (step + 0.5) / self.steps
         rate = learning_rate(self.config, step, share)
-        self.step(self.ahead.take(), step, rate, share)
+        self.step(self.ahead.take().wait(), step, rate, share)
         self.counters.running_steps += 1
         self.counters.step += 1
         return rate
@@ -306,7 +305,7 @@ class _Trainer:
                 # The same noise at every validation, so that two of them can be compared.
                 base = hashed(self.seed, "validation")
                 seeds = row_seeds(base, start, stop, self.device)
-                batch = Batch(self._pinned(data.batch(torch.arange(start, stop)))).to(self.device)
+                batch = Batch(self.uploads.begin(data.batch(torch.arange(start, stop))).wait())
                 for part, streams in self.step.parts(batch, seeds):
                     total, weight = loss_of(self.model, part, streams)
                     sums += torch.stack((total.double(), weight.double()))

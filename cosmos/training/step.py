@@ -192,8 +192,8 @@ class OptimiserStep:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def __call__(self, rows: Rows, step: int, rate: float, share: float = 0.0) -> None:
-        """Step `step` (from 0) at a learning rate, where a share of the budget is used, on rows that lie on the CPU;
-        does not wait for the device, but where something is compiled or recorded."""
+        """Step `step` (from 0) at a learning rate, where a share of the budget is used, on rows that lie on the
+        device or on the CPU; does not wait for the device, but where something is compiled or recorded."""
         self.progress.fill_(share)
         shapes = tuple((name, tuple(value.shape)) for name, value in rows.items())
         if self._made[shapes] < (2 if self.recorded else int(self.compiled is not None)):  # as it is, and to record it

@@ -18,7 +18,7 @@ from cosmos.diffusion.samplers import RULES, call_grid, march, noises_between
 from cosmos.diffusion.schedule import Tangent
 from cosmos.models.blocks import attend_packed, packed_texts
 from cosmos.models.token_head import chunk_rows
-from cosmos.models.token_reading import chunk_by_chunk, most_probable
+from cosmos.models.token_reading import READ_LOGITS, chunk_by_chunk, first_by_rank, first_of_largest, most_probable
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 
@@ -120,7 +120,7 @@ def test_packed_texts_attend_as_they_do_alone(length: int, dtype: torch.dtype, d
 
 
 def test_tokens_of_a_large_batch_are_read_without_logits_of_all(device: str) -> None:
-    positions, width, rows, vocabulary = 32_768, 384, 16_000, 15_990
+    positions, width, rows, vocabulary = 131_072, 384, 16_000, 15_990
     states = normal(device, positions, width, dtype=torch.bfloat16)
     table = normal(device, rows, width, seed=1, dtype=torch.bfloat16)
     expected = (states @ table.T)[:, :vocabulary].argmax(-1)
@@ -134,9 +134,23 @@ def test_tokens_of_a_large_batch_are_read_without_logits_of_all(device: str) -> 
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     found = read()
-    assert torch.cuda.max_memory_allocated(device) - before < 4 * 2 * chunk_rows(states.device, rows) * rows
+    assert (
+        torch.cuda.max_memory_allocated(device) - before < 4 * 2 * chunk_rows(states.device, rows, READ_LOGITS) * rows
+    )
     assert (found != expected).double().mean() < 1e-3  # where the two best are equal but for the last digit
     assert int(found.max()) < vocabulary
+
+
+@pytest.mark.parametrize("vocabulary", [5, 30_522, 65_536])
+def test_the_largest_of_logits_is_found_by_rank_where_it_is_compiled(vocabulary: int, device: str) -> None:
+    logits = normal(device, 300, vocabulary, dtype=torch.bfloat16)
+    logits[:100] = logits[:100].round()  # many equals
+    logits[0], logits[1, :3], logits[2] = -0.0, 0.0, -torch.inf
+    logits[0, 1], logits[3, -1] = 0.0, torch.inf
+    first = (logits == logits.amax(-1, keepdim=True)).to(torch.int8).argmax(-1)
+    with compilation.compiled([]):
+        found = compilation.compiled_if(True, first_of_largest, static=True)(logits)
+    assert torch.equal(found, first) and torch.equal(first_by_rank(logits), first)
 
 
 def test_whole_numbers_are_read_exactly_with_the_first_of_equals(device: str) -> None:

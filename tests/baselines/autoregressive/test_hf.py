@@ -380,7 +380,7 @@ def test_smollm2_rewrites_real_sentences_as_it_is(tmp_path: Path) -> None:
     if found is None:
         pytest.skip("SmolLM2-135M is not here; add it with: python -m benchmarks fetch smollm2")
     prompt = "<|im_start|>user\nSay politely: {source}<|im_end|>\n<|im_start|>assistant\n"
-    system = made(Path(found.path), Limits(40, 40), tuned=False, prompt=prompt)
+    system = made(Path(found.folder), Limits(40, 40), tuned=False, prompt=prompt)
     fit(system, tmp_path)
     system.load(tmp_path, device="cpu", dtype="float32")
     requests = [dataclasses.replace(request, max_tokens=40) for request in REQUESTS[:4]]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosmos.models import token_head
-from cosmos.models.token_reading import chunk_by_chunk, most_probable
+from cosmos.models import token_reading
+from cosmos.models.token_reading import chunk_by_chunk, first_by_rank, most_probable
 from cosmos.runtime import compilation
 
 POSITIONS, WIDTH, ROWS = (7, 60), 8, 40
@@ -20,7 +20,7 @@ def whole_numbers(*shape: int, seed: int) -> Tensor:
 
 @pytest.fixture(params=[1, 64 * ROWS, 128 * ROWS, 1 << 22], ids=str)
 def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setitem(token_head.CHUNK_LOGITS, "cpu", request.param)
+    monkeypatch.setitem(token_reading.READ_LOGITS, "cpu", request.param)
     return int(request.param)
 
 
@@ -44,7 +44,7 @@ def test_tokens_are_those_of_all_logits_with_equals_too(
 
 
 def test_no_chunk_has_more_logits_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(token_head.CHUNK_LOGITS, "cpu", 64 * ROWS)
+    monkeypatch.setitem(token_reading.READ_LOGITS, "cpu", 64 * ROWS)
     sizes: list[int] = []
 
     def read(part: Tensor) -> Tensor:
@@ -61,3 +61,19 @@ def test_compiled_it_reads_the_same_tokens() -> None:
     with compilation.compiled([]):
         found = compilation.compiled_if(True, most_probable, static=True)(states, table, 37)
     assert torch.equal(found, most_probable(states, table, 37))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("vocabulary", [1, 5, 30_522, 65_536])
+def test_rank_and_place_in_one_number_give_the_first_of_the_largest(vocabulary: int, dtype: torch.dtype) -> None:
+    logits = torch.randn(24, vocabulary, generator=torch.Generator().manual_seed(0)).to(dtype)
+    logits[:8] = logits[:8].round()  # many equals
+    logits[8:12] = -logits[8:12].abs()
+    logits[12], logits[13], logits[14] = -0.0, -torch.inf, 0.0
+    logits[14, 0] = -0.0
+    logits[12, vocabulary // 3] = 0.0
+    logits[15, -1] = torch.inf
+    first = (logits == logits.amax(-1, keepdim=True)).to(torch.int8).argmax(-1)
+    assert torch.equal(first_by_rank(logits), first)
+    fewer = max(1, vocabulary - 3)
+    assert torch.equal(first_by_rank(logits[:, :fewer]), first_by_rank(logits[:, :fewer].contiguous()))
