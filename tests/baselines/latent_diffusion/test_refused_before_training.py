@@ -14,7 +14,7 @@ import torch
 from baselines.contract import Budget, TrainingResult, UserError
 from baselines.latent_diffusion import training
 from cosmos.training.budget import Cost
-from cosmos.training.distributed import Processes
+from cosmos.training.distributed import ASKED, Processes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_systems import BUDGET, STUDENTS, TRAINING, TWO_STAGES, few, fit, make
@@ -90,6 +90,17 @@ def test_processes_that_cannot_share_the_batches_of_a_later_stage(
     monkeypatch.setattr(training, "find_processes", two_processes)
     with pytest.raises(UserError, match=f"2 processes cannot share a batch of 1 in the training '{stage}'"):
         fit(make(name, encoder_folder, **changes), tmp_path, BUDGET)
+    assert trained_in(tmp_path) == set()
+
+
+def test_processes_that_would_hold_a_denoiser_together_and_call_it_unequally_often(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "find_processes", two_processes)
+    monkeypatch.setenv(ASKED, "true")
+    unequal = dataclasses.replace(TRAINING, batch_size=3, micro_batch_size=1)
+    with pytest.raises(UserError, match="2 processes that hold a network together cannot work on 3 rows, 1 at a time"):
+        fit(make("cosmos", encoder_folder, diffusion_training=unequal), tmp_path, BUDGET)
     assert trained_in(tmp_path) == set()
 
 
