@@ -46,7 +46,7 @@ def test_cosmos_that_samples_a_tenth_slower_and_cosmos_that_decodes_shifted_fail
     path.write_text(path.read_text().replace("import math\n", "import math\nimport time\n", 1))
     repository.commit(SAMPLER, CALL, SLOW, "Wait a little")
     written_again(repository, "runs/slow")
-    words = ("--against", "runs/baseline", "--system", "cosmos", "--processes", "4", "--rounds", "6")
+    words = ("--against", "runs/baseline", "--system", "cosmos", "--processes", "5", "--rounds", "5")
     done = repository.gate("runs/slow", *words)
     assert done.returncode == 1, done.stdout + done.stderr
     failed = {title for outcome, title in what_failed(done) if outcome == "regression"}
