@@ -7,6 +7,7 @@ where they were, finished training is read back, and every initial weight and ev
 
     run.workdir/states/<hash of the texts>/   frozen states, of a sample where others are computed in the loop
     run.workdir/start.json                    what first weights cost
+    run.workdir/latents_price.json            what latents will cost, as it was worked out before the first stage
     run.workdir/latents, validation_latents   second stage: clean latents of the targets
     run.workdir/sample_latents                of some of them, where others are computed in the loop
     run.workdir/<stage>.*                     what `cosmos.training.loop` leaves: resume points, log, weights; also of a
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from cosmos.config import CorruptionConfig, DiffusionConfig, LatentPlace
 from cosmos.data.datasets import JoinedDataset, LatentDataset, TargetDataset, TextDataset, TextStates
 from cosmos.data.encoding import EncodedCorpus, EncodedTexts
-from cosmos.data.latent_cache import Compresses, cache_latents
+from cosmos.data.latent_cache import Compresses, cache_latents, price_of_compressing
 from cosmos.diffusion.objective import diffusion_loss
 from cosmos.io import seals
 from cosmos.io.files import make_folder
@@ -60,15 +61,20 @@ DiffusionLoss = Callable[[Any, Tensor, DiffusionConfig, CounterRNG, SourceStates
 def measured(start: Callable[[], None], run: TrainingRun, name: str = "start") -> Cost:
     """Give networks their first weights, or do what else has a name, and say what that costs: what it did the first
     time, however often resumed."""
-    costs = run.workdir / f"{name}.json"
     began = time.perf_counter()
     flops = measure_flops(start)
+    return at_first(lambda: Cost(time.perf_counter() - began, flops), run, name)
+
+
+def at_first(cost: Callable[[], Cost], run: TrainingRun, name: str) -> Cost:
+    """A cost as it was the first time that it was asked for, however often resumed."""
+    path = run.workdir / f"{name}.json"
     with first_process_first(run.device):
-        if not costs.exists():
+        if not path.exists():
             make_folder(run.workdir)
-            seals.write_sealed(costs, {"seconds": time.perf_counter() - began, "flops": flops})
+            seals.write_sealed(path, asdict(cost()))
     remedy = "delete it, and run again"
-    return read_as(Cost, seals.read_sealed(costs, remedy), str(costs), remedy)
+    return read_as(Cost, seals.read_sealed(path, remedy), str(path), remedy)
 
 
 def first_texts(rows: TextDataset, standardiser: Standardiser) -> tuple[Tensor, Tensor, Tensor]:
@@ -161,6 +167,36 @@ def _pays(corpus: EncodedCorpus, cached: Callable[[TextStates, str, str], tuple[
     return spent * texts / sample <= 0.5 * corpus.second.amount
 
 
+def _may_store(autoencoder: Compresses, corpus: EncodedCorpus) -> bool:
+    """Whether all latents fit, and texts are there to have them computed once."""
+    sizes = autoencoder.config
+    return corpus.once and 4.0 * len(corpus.train.targets) * sizes.latents * sizes.latent_width <= MOST_STORED
+
+
+def price_of_latents(
+    autoencoder: Compresses,
+    standardiser: Standardiser,
+    corpus: EncodedCorpus,
+    run: TrainingRun,
+    place: LatentPlace = "auto",
+) -> Cost:
+    """What `corpus_latents` will cost at least, whatever the weights are, so that it is known before the first stage is
+    trained: in FLOPs exactly, in seconds by what a few texts take here. Arguments are those of `corpus_latents`."""
+
+    def price() -> Cost:
+        of_all = place == "stored" or (place == "auto" and _may_store(autoencoder, corpus))
+        all_there = place == "stored" or len(corpus.sample) == len(corpus.train.targets)
+        learnt = corpus.train.targets.states if of_all and all_there else corpus.sample.states
+        costs = [price_of_compressing(autoencoder, standardiser, learnt, find_processes(run.device).count)]
+        if corpus.validation is not None:
+            held_out = corpus.validation.targets.states
+            more = price_of_compressing(autoencoder, standardiser, held_out, find_processes(run.device).count)
+            costs.append(more.of_validation())
+        return Cost.total(costs)
+
+    return at_first(price, run, "latents_price")
+
+
 def corpus_latents(
     autoencoder: Compresses,
     standardiser: Standardiser,
@@ -190,10 +226,8 @@ def corpus_latents(
             latents = autoencoder.compress(standardiser(whole["states"], whole["mask"]), whole["mask"])
         return batch.having({**whole, "latents": latents.float()})
 
-    sizes, texts = autoencoder.config, len(corpus.train.targets)
     if place == "auto":
-        fit = 4.0 * texts * sizes.latents * sizes.latent_width <= MOST_STORED
-        place = "stored" if fit and corpus.once and _pays(corpus, cached) else "loop"
+        place = "stored" if _may_store(autoencoder, corpus) and _pays(corpus, cached) else "loop"
     held_out, more = (None, Cost()) if corpus.validation is None else rows(corpus.validation, "validation_latents")
     if place == "stored":
         learnt, cost = rows(corpus.train, "latents")

@@ -47,7 +47,7 @@ from cosmos.text.vocabulary import Vocabulary
 from cosmos.training.budget import Budget, Cost
 from cosmos.training.config import TrainingResult, TrainingRun
 from cosmos.training.distributed import find_processes
-from cosmos.training.loop import TrainingStage, train
+from cosmos.training.loop import TrainingStage, check_shares, train
 from cosmos.training.resume import trainable
 
 
@@ -157,6 +157,9 @@ def train_diffusion(
         )
     run = _made_of(run, recipe, encoder, *texts, *validation_texts)
     here = find_processes(run.device).device
+    adapting = adaptation_training(recipe.adaptation, recipe.autoencoder_training)
+    if recipe.adaptation_share > 0:  # before the second stage is trained
+        check_shares(ADAPTATION, autoencoder.decompressor, adapting, find_processes(run.device))
     autoencoder.to(here).eval().requires_grad_(False)
     standardiser.to(here)
     shape, diffusion = autoencoder.config, recipe.model.diffusion
@@ -176,8 +179,7 @@ def train_diffusion(
     finished = replace(pipeline, denoiser=denoiser, diffusion=diffusion)
     if recipe.adaptation_share > 0:
         third = _adapting(finished, stage, corpus, recipe)
-        training = adaptation_training(recipe.adaptation, recipe.autoencoder_training)
-        more = train(third, training, left.part(recipe.adaptation_share), run)
+        more = train(third, adapting, left.part(recipe.adaptation_share), run)
         assert isinstance(third.network, Decompressor)
         finished, trained = replace(finished, adapted=third.network), _together(trained, more)
     return finished, _with_cost(trained, cost, denoiser, _cut(corpus))

@@ -6,7 +6,7 @@ import shutil
 import textwrap
 
 from reports.content import Section
-from reports.legend import scores_covered
+from reports.legend import has_intervals, scores_covered
 from reports.numbers import MINUS, NOTHING, counted
 from reports.table import Column, Table, TableCell
 from reports.tables import QUALITY
@@ -53,8 +53,8 @@ def _panel(section: Section, line_width: int) -> str:
             row_number += 1
     lines.append("-" * used)
     speed = ", in speed than trained entries of every block" if len(section.panel.tracks) > 1 else ""
-    foot = [
-        f"[...]: 95 % interval, of {scores_covered(section.panel)}.",
+    foot = [f"[...]: 95 % interval, of {scores_covered(section.panel)}."] if has_intervals(section.panel) else []
+    foot += [
         f"*: better than all other entries of its block{speed}. †: not told apart from the best of its block.",
     ]
     left = len(glance.columns) + len(rest) - len(columns_shown)

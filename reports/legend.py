@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.stats import FEWEST
@@ -25,6 +25,19 @@ TUNED = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
 SPEED_COVERED = "speed over the timed batches and single texts, not over machines or days"
 
 
+def has_intervals(panel: Panel) -> bool:
+    """Whether a score of a panel has an interval, of which something is to be said."""
+    return any(score.quantity.low is not None for column in panel.columns for score in column.scores.values())
+
+
+def _times_have_intervals(panel: Panel) -> bool:
+    return any(
+        quantity.low is not None
+        for entry in panel.trained
+        for quantity in (entry.latency, entry.throughput, *entry.sweep.values())
+    )
+
+
 def scores_covered(panel: Panel) -> str:
     """Over the choice of what the intervals of scores are."""
     if not panel.trained or panel.seeds == (1,):
@@ -34,12 +47,12 @@ def scores_covered(panel: Panel) -> str:
     return f"scores over the choice of test texts and over training seeds{some}"
 
 
-def over(panel: Panel) -> str:
-    """How many texts and seeds the scores of a panel are over, in few words."""
+def over(panel: Panel) -> tuple[str, ...]:
+    """How many texts and seeds the scores of a panel are over, in few words; nothing where it has none."""
     texts = {score.total for column in panel.columns for score in column.scores.values()}
     seeds = {len(entry.records) for entry in panel.trained}
     told = [_range(counts, noun) for counts, noun in ((texts, "test text"), (seeds, "training seed")) if counts]
-    return f"Over {listed(told)}."
+    return (f"Over {listed(told)}.",) if texts else ()
 
 
 def _range(counts: Collection[int], noun: str) -> str:
@@ -48,8 +61,10 @@ def _range(counts: Collection[int], noun: str) -> str:
 
 
 def covered(panel: Panel) -> str:
-    """Over the choice of what all intervals are, as a sentence."""
-    return f"Intervals ({_percent(LEVEL)}): {scores_covered(panel)}; {SPEED_COVERED}."
+    """Over the choice of what all intervals are, as a sentence; "" where there are none."""
+    told = [scores_covered(panel)] if has_intervals(panel) else []
+    told += [SPEED_COVERED] if _times_have_intervals(panel) else []
+    return f"Intervals ({_percent(LEVEL)}): {'; '.join(told)}." if told else ""
 
 
 def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ...]:
@@ -62,14 +77,8 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         and any(score.quantity.value is not None for score in column.scores.values())
         and not any(score.per_text for score in column.scores.values())
     ]
-    lines = [
-        f"Brackets hold intervals ({_percent(LEVEL)}): {scores_covered(panel)}; latency around the median of single "
-        "texts; throughput over batches, those of all seeds together. Scores per text: Clopper and Pearson's, at the "
-        "effective number of texts where they are not 0 or 1, and of the share of texts above 0 where a few have 0. "
-        "Corpus metrics: a bootstrap over texts.",
-        _counted(panel),
-        *_unseen(panel),
-    ]
+    scored = any(score.quantity.value is not None for column in panel.columns for score in column.scores.values())
+    lines = [*_brackets(panel), *((_counted(panel),) if scored else ()), *_unseen(panel)]
     if tested:
         lines.append(
             "Bold: significantly better than every other trained entry of the column and track. Dagger (†), where none "
@@ -77,7 +86,7 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
             "interval over the texts both have, 5 % level, Holm's correction over all pairs of the column, of p-values "
             "and of the intervals of differences alike."
         )
-    if len(panel.tracks) > 1:
+    if len(panel.tracks) > 1 and scored:
         every = "both" if len(panel.tracks) == 2 else "all"
         lines.append(
             f"Scores are marked within a track: {_apart(panel)}. Speed is marked over {every}. What is said of "
@@ -91,7 +100,7 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
     )
     lines += _imported(panel)
     if panel.trained:
-        lines.append(_seeds(panel))
+        lines += [_seeds(panel)] if scored else []
         lines += _tuned(panel)
     if any(_without_interval(score) for column in panel.columns for score in column.scores.values()):
         lines.append(
@@ -112,6 +121,19 @@ def legend(panel: Panel, judgements: Mapping[str, ColumnMarks]) -> tuple[str, ..
         )
     lines.append(f"{NOTHING} with a note means there is no number; the note says why.")
     return tuple(lines)
+
+
+def _brackets(panel: Panel) -> Iterator[str]:
+    """What the intervals of scores and of times are, of those that the panel has."""
+    scores, times = has_intervals(panel), _times_have_intervals(panel)
+    told = [scores_covered(panel)] if scores else []
+    told += ["latency around the median of single texts; throughput over batches, those of all seeds together"] * times
+    how = (
+        " Scores per text: Clopper and Pearson's, at the effective number of texts where they are not 0 or 1, and of "
+        "the share of texts above 0 where a few have 0. Corpus metrics: a bootstrap over texts."
+    )
+    if told:
+        yield f"Brackets hold intervals ({_percent(LEVEL)}): {'; '.join(told)}.{how if scores else ''}"
 
 
 def _apart(panel: Panel) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from benchmarks.records.schema import Score
 from benchmarks.records.validity import Validity
 from reports.columns import EntryScore, ScoreColumn
-from reports.legend import SPEED_COVERED, covered, first_stage_note, over, scores_covered
+from reports.legend import SPEED_COVERED, covered, first_stage_note, has_intervals, over, scores_covered
 from reports.names import display_metric, display_network
 from reports.numbers import NOTHING, column_decimals, counted, fixed, listed, percent, significant, written
 from reports.panels import Entry, Panel
@@ -84,12 +84,12 @@ def at_a_glance(
         blocks=grouped(panel, cells),
         remarks=(
             *meanings(at_first(panel)),
-            covered(panel),
+            *filter(None, (covered(panel),)),
             *((f"On the front: {FRONT}",) if front else ()),
             *_power(panel, judgements),
             *_gaps(len(panel.missing), unbegun),
         ),
-        brief=(over(panel),),
+        brief=over(panel),
     )
 
 
@@ -154,8 +154,9 @@ def in_full(panel: Panel, judgements: Mapping[str, ColumnMarks], suffix: str = "
     silent = [column for column in panel.columns if column not in told]
     first = at_first(panel)  # explained where they stand first, in the table before this one
     explained = meanings([column for column in told if column not in first])
-    remarks = (f"Intervals (95 %): {scores_covered(panel)}.", *panel.splits, *_without_values(silent), *explained)
-    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks, brief=(over(panel),))
+    intervals = (f"Intervals (95 %): {scores_covered(panel)}.",) if has_intervals(panel) else ()
+    remarks = (*intervals, *panel.splits, *_without_values(silent), *explained)
+    return Table(f"scores{suffix}", "All scores", columns, grouped(panel, cells), remarks, brief=over(panel))
 
 
 def by_seed(panel: Panel, suffix: str = "") -> Table | None:

@@ -50,6 +50,7 @@ from cosmos.stages import (
     corpus_latents,
     diffusion_stage,
     first_texts,
+    price_of_latents,
     reconstruction,
 )
 from cosmos.text.encoder import TextEncoder
@@ -73,6 +74,7 @@ class CosmosSystem(LatentDiffusionSystem):
     name: ClassVar[str] = "cosmos"
     method: ClassVar[str] = "cosmos"  # whatever the number of latents
     decoder_name: ClassVar[str] = "decompressor"
+    denoiser_stage: ClassVar[str] = DIFFUSION
     about: StoredPipeline | None = None  # of released weights, once they are loaded
     presets: ClassVar[Mapping[str, Any]] = RECIPES
     settings: ClassVar[Mapping[str, Any]] = {"dpmpp_2m-20": DPMPP_2M, "release-200": LatentSamplingSetting()}
@@ -231,6 +233,9 @@ class CosmosSystem(LatentDiffusionSystem):
 
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
+
+    def price_of_preparing(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
+        return price_of_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)

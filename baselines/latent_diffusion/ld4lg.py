@@ -61,7 +61,7 @@ from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO, RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import corpus_latents, diffusion_stage, first_texts
+from cosmos.stages import corpus_latents, diffusion_stage, first_texts, price_of_latents
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
 from cosmos.training.batches import Batch, Rows
@@ -273,6 +273,9 @@ class LD4LGSystem(LatentDiffusionSystem):
         held_out = None if data.validation is None else data.validation.targets
         stage = TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, prepare=data.prepare)
         return replace(stage, scored=after_first, frozen=data.frozen)
+
+    def price_of_preparing(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
+        return price_of_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
 
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
         latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)

@@ -69,6 +69,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
     encoder: TextEncoder | None
     noises: time_grids.Noises | None  # of the checkpoint's grids
     decoder_name: ClassVar[str] = "decoder"  # among `networks`
+    denoiser_stage: ClassVar[str] = "denoiser"  # what its training is called
 
     @staticmethod
     def external_weights(recipe: Any) -> Sequence[str]:

@@ -12,12 +12,15 @@ from torch import Tensor
 from baselines.contract import Budget, TrainingResult
 from baselines.latent_diffusion import distillation, time_grids
 from baselines.latent_diffusion.networks import LatentNetworks, TrainedStages
-from cosmos.adaptation import adaptation_stage, latent_inputs, read_datasets
+from cosmos.adaptation import ADAPTATION, adaptation_stage, latent_inputs, read_datasets
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.recipes import adaptation_training
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import TrainingStage, train
+from cosmos.training.distributed import find_processes
+from cosmos.training.loop import TrainingStage, check_shares, train
+
+LATENTS = "Computing the latents"
 
 
 def later_part(left: Budget, unspent: float, share: float, others: float) -> Budget:
@@ -33,7 +36,8 @@ class TrainsInStages:
         self: Any, model: LatentNetworks, data: EncodedCorpus, left: Budget, start: Cost, run: TrainingRun
     ) -> TrainedStages:
         """Train one stage after the other. What choosing time grids has not used of its share goes to the stages that
-        come after it, if there are any.
+        come after it, if there are any. What a later stage would refuse, and is known before, is refused before the
+        first is trained.
 
         Args:
             left: what encoding has left of the budget. start: what first weights cost, to be paid from it.
@@ -45,13 +49,16 @@ class TrainsInStages:
             of_text = (model.denoiser, data.validation, recipe.diffusion)
             text = time_grids.price_of_text(*of_text, left, recipe.grid_share, run)
         kept = left.part(1.0 - recipe.adaptation_share - recipe.distillation.share - of_grids)
+        self.check_later_stages(model, run)
         if recipe.decoder is None:
             share = recipe.decoder_share
             part = kept.part(share).after(start, "The linear start")
+            if left.unit != "steps":
+                kept.part(1.0 - share).after(self.price_of_preparing(model, data, run), LATENTS)
             stage = self.first_stage(model, data)
             trained[stage.name] = train(stage, recipe.decoder_training, part, run)
         next_stage, prepared = self.second_stage(model, data, run)
-        part = kept.part(1.0 - share).after(prepared, "Computing the latents")
+        part = kept.part(1.0 - share).after(prepared, LATENTS)
         second = trained[next_stage.name] = train(next_stage, recipe.denoiser_training, part, run)
 
         of_denoiser = (next_stage, partial(self.clean, model), recipe.diffusion)
@@ -70,6 +77,21 @@ class TrainsInStages:
             trained[third.name] = train(third, training, part, run)
             adapted = third.network
         return TrainedStages(trained, prepared, second.validation_loss, adapted, grids, students)
+
+    def price_of_preparing(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
+        """What the second stage will pay for before it trains, as far as it is known before the first; here nothing."""
+        return Cost()
+
+    def check_later_stages(self: Any, model: LatentNetworks, run: TrainingRun) -> None:
+        """Raise `UserError` where so many processes cannot share the batches of a later stage, before the first is
+        trained."""
+        recipe, processes = self.latent_recipe(), find_processes(run.device)
+        check_shares(self.denoiser_stage, model.denoiser, recipe.denoiser_training, processes)
+        if recipe.distillation.share > 0:
+            check_shares("distillation", model.denoiser, recipe.distillation.training, processes)
+        if recipe.adaptation_share > 0:
+            training = adaptation_training(recipe.adaptation, recipe.decoder_training)
+            check_shares(ADAPTATION, self.decoder_of(model), training, processes)
 
     def third_stage(self: Any, model: LatentNetworks, data: EncodedCorpus, second: TrainingStage) -> TrainingStage:
         """The stage in which a copy of the decoder learns to read what the denoiser makes of the second's data."""

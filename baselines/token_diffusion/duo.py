@@ -51,7 +51,8 @@ from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.training.config import TrainingRun
-from cosmos.training.loop import Loss, TrainingConfig, TrainingStage, train
+from cosmos.training.distributed import find_processes
+from cosmos.training.loop import Loss, TrainingConfig, TrainingStage, check_shares, train
 
 CURRICULUM_GAMMA = (-3.5, -1.75)  # the authors' bounds, for `AUTHORS_VOCABULARY`
 DISTILLATION_GAMMA = (-4.0, -1.0)
@@ -169,6 +170,8 @@ class DuoSystem(BoundsLikelihood):
                 part = replace(stage, name=f"{self.name}-{name}", loss=loss)
                 stages.append((train(part, config, budget.part(share), run), share))
 
+        if distillation.share > 0 and distillation.rounds > 0:  # before the first stage is trained
+            check_shares(f"{self.name}-distillation_1", model, distillation.training, find_processes(run.device))
         rest = 1.0 - distillation.share
         soft = curriculum_loss(recipe.temperature, *(same_noise(gamma, size) for gamma in CURRICULUM_GAMMA))
         constant = replace(config, final_learning_rate=config.learning_rate)

@@ -119,15 +119,19 @@ def describe_device(device: str) -> Json:
 
 def packages() -> dict[str, str]:
     """The versions of the packages whose version can change a text or a timing; what is not installed is left out."""
+    found = ((name, _version(name)) for name in PACKAGES)
+    return {name: version for name, version in found if version is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    """The version of a package, which is asked for with every cell and takes a while to be read."""
     from importlib import metadata
 
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,7 +67,8 @@ def speed_rows(pair: EntryPair) -> tuple[list[ComparedQuantity], list[str]]:
         elif doubts := _doubts(pair, name):
             doubtful.setdefault(doubts, []).append(name)
         else:
-            rows.append(_row(title, timed[0][title], timed[1][title]))
+            made = _row(title, timed[0][title], timed[1][title])
+            rows.append(replace(made, notes=(*made.notes, *_unknown(pair, name))))
     refused += [f"{', '.join(names)}: not valid, {doubts}" for doubts, names in doubtful.items()]
     return rows, refused
 
@@ -80,6 +81,18 @@ def _doubts(pair: EntryPair, quantity: str) -> str:
         if (doubts := validity.validity(cell.header, quantity).reasons)
     ]
     return "; ".join(dict.fromkeys(told))
+
+
+def _unknown(pair: EntryPair, quantity: str) -> tuple[str, ...]:
+    """A clause on what the verdicts of a side could not look at, one for both where it is the same."""
+    told: dict[str, list[str]] = {}
+    for side, entry in (("A", pair.a), ("B", pair.b)):
+        verdicts = (validity.validity(cell.header, quantity) for cell in entry.cells)
+        if what := dict.fromkeys(part for verdict in verdicts for part in verdict.unknown):
+            told.setdefault(validity.not_known(tuple(what)), []).append(side)
+    return tuple(
+        f"{'sides' if len(sides) > 1 else 'side'} {' and '.join(sides)}: {said}" for said, sides in told.items()
+    )
 
 
 def _name(title: tuple[str, int]) -> str:

@@ -7,7 +7,9 @@ Axis legend in `cosmos.models.blocks`; n is the number of texts.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +21,12 @@ from cosmos.data.array_cache import ArrayLayout, compute_array, found_by_first, 
 from cosmos.data.datasets import TextStates
 from cosmos.models.autoencoder import Compressor
 from cosmos.models.standardiser import Standardiser
+from cosmos.runtime.flops import measure_flops
 from cosmos.training.budget import Cost
 from cosmos.training.distributed import Processes
 
 _TEXTS_PER_BATCH = 512
+_TIMED = 64  # texts that are compressed to learn how long that takes
 
 
 class Compresses(Protocol):
@@ -40,6 +44,35 @@ def _key(autoencoder: Compresses, standardiser: Standardiser, states_key: str) -
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode() + tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def price_of_compressing(
+    autoencoder: Compresses, standardiser: Standardiser, states: TextStates, processes: int = 1
+) -> Cost:
+    """What `cache_latents` will cost, whatever the weights are: FLOPs exactly, from a single text of each length, and
+    seconds as few texts take them here, the second time."""
+    compressor = autoencoder.compressor
+    device, was_training = next(compressor.parameters()).device, compressor.training
+
+    @torch.no_grad()
+    def compute(index: Tensor, length: int) -> None:
+        rows, mask = (part.to(device) for part in states.rows(index, length))
+        autoencoder.compress(standardiser(rows, mask), mask).float().cpu()
+
+    groups = torch.arange(len(states)).split(_TEXTS_PER_BATCH)
+    lengths = [states.longest_of(group) for group in groups]
+    compressor.eval()  # as it will be, and no dropout is drawn
+    timed = groups[0][:_TIMED]
+    for _ in range(2):  # the first call of a process takes longer, and may do more
+        began = time.perf_counter()
+        compute(timed, lengths[0])
+        seconds = (time.perf_counter() - began) / len(timed)
+    first = dict(zip(lengths, groups, strict=True))
+    of_one = {length: measure_flops(partial(compute, group[:1], length)) for length, group in first.items()}
+    compressor.train(was_training)
+    turns = groups[::processes]  # the groups of the first process, which has most
+    flops = sum(of_one[length] * len(group) for group, length in zip(groups, lengths, strict=True))
+    return Cost(seconds * sum(map(len, turns)), flops)
 
 
 def cache_latents(

@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import make_folder
@@ -43,12 +43,12 @@ from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun, learning_rate, total_steps
 from cosmos.training.distributed import Processes, find_processes
 from cosmos.training.pricing import flops_per_step, step_flops
-from cosmos.training.sharding import step_of
+from cosmos.training.sharding import check_turns, step_of
 from cosmos.training.stage import Loss, Prepare, TrainingStage
 from cosmos.training.step import Preparation, prepared_for
 from cosmos.training.uploads import Uploaded, Uploads
 
-__all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "train"]
+__all__ = ["Batch", "Dataset", "Loss", "Prepare", "Rows", "TrainingConfig", "TrainingStage", "check_shares", "train"]
 
 AHEAD, THREADS = 4, 2  # steps whose batches are put together while a GPU is busy, and how many at a time
 LOG_EVERY = 20  # steps between lines of the log; also how often the device is waited for
@@ -91,6 +91,17 @@ def train(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: Tra
     if on_gpu:
         gc.collect()  # recordings and averages, which refer to each other, give their memory to the next stage
     return trained
+
+
+def check_shares(name: str, network: nn.Module, config: TrainingConfig, processes: Processes) -> None:
+    """Raise `UserError` where so many processes cannot share the batches of a training; of a later stage this can be
+    asked before the first is trained."""
+    if config.batch_size < processes.count:
+        raise UserError(
+            f"{processes.count} processes cannot share a batch of {config.batch_size} in the training "
+            f"'{name}'; launch no more processes than it has rows, or give it a larger batch_size."
+        )
+    check_turns(network, config, processes)
 
 
 def _arguments(stage: TrainingStage, config: TrainingConfig, budget: Budget, run: TrainingRun) -> dict[str, Any]:
@@ -163,11 +174,7 @@ class _Trainer:
         processes: Processes,
         arguments: dict[str, Any],
     ) -> None:
-        if config.batch_size < processes.count:
-            raise UserError(
-                f"{processes.count} processes cannot share a batch of {config.batch_size} in the training "
-                f"'{stage.name}'; launch no more processes than it has rows, or give it a larger batch_size."
-            )
+        check_shares(stage.name, stage.network, config, processes)
         self.stage, self.config, self.budget, self.run, self.arguments = stage, config, budget, run, arguments
         self.model, self.processes, self.device = stage.network.to(processes.device), processes, processes.device
         self.seed = stage.seed(run.seed)

@@ -37,6 +37,18 @@ def step_of(network: nn.Module, config: TrainingConfig, processes: Processes, se
     return kind(network, config, processes, seed)
 
 
+def check_turns(network: nn.Module, config: TrainingConfig, processes: Processes) -> None:
+    """Raise `UserError` where processes that hold a network together would work on their rows in parts, and not all in
+    as many."""
+    micro, rows, count = config.micro_batch_size or config.batch_size, config.batch_size, processes.count
+    unequal = math.ceil(rows // count / micro) != math.ceil(math.ceil(rows / count) / micro)
+    if unequal and is_dealt_out(network, processes):
+        raise UserError(
+            f"{count} processes that hold a network together cannot work on {rows} rows, {micro} at a time, in "
+            "equally many turns; choose another micro_batch_size."
+        )
+
+
 def is_dealt_out(network: nn.Module, processes: Processes) -> bool:
     """Whether each process will hold a part of a network, which may have shapes alone (the meta device)."""
     if processes.count == 1 or getattr(network, "undivided", False):
@@ -50,23 +62,13 @@ def is_dealt_out(network: nn.Module, processes: Processes) -> bool:
 
 
 class ShardedStep(OptimiserStep):
-    """A step of which every process does its part with its part of the weights. It is not recorded.
-
-    Raises:
-        UserError: rows are worked on in parts, and not in as many by each process.
-    """
+    """A step of which every process does its part with its part of the weights. It is not recorded."""
 
     is_dealt_out = True
 
     def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes, seed: int) -> None:
         super().__init__(model, config, processes, seed)
         self.network, self.stored = model, Groups()
-        micro, rows, count = config.micro_batch_size or config.batch_size, config.batch_size, processes.count
-        if math.ceil(rows // count / micro) != math.ceil(math.ceil(rows / count) / micro):
-            raise UserError(
-                f"{count} processes that hold a network together cannot work on {rows} rows, {micro} at a time, in "
-                "equally many turns; choose another micro_batch_size."
-            )
 
     def can_record(self) -> bool:
         return False

@@ -19,7 +19,7 @@ from reports.figures.picture import Picture
 from reports.figures.sheet import LEADING, AxesFrame, KeyItem, Sheet, lines_of, width_of
 from reports.figures.sizes import FigureSize
 from reports.front import is_placed
-from reports.legend import covered
+from reports.legend import covered, has_intervals
 from reports.numbers import listed, percent
 from reports.panels import ELSEWHERE, SCRATCH, Entry, Panel
 from reports.quantities import LEVEL, Quantity
@@ -136,12 +136,14 @@ def front_of(panel: Panel) -> dict[str, tuple[Entry, ...]]:
 
 def speed_caption(panels: Sequence[Panel], fronts: Sequence[Mapping[str, float]]) -> str:
     """What the figure shows, and what it leaves out."""
-    said = [
-        "Quality against speed. A shaded region holds score and throughput together at 95 %, taken for independent; "
-        "settings of a training that differ in one number are joined; dashed grey lines are for scale, of what was not "
-        "trained here and whose speed means nothing.",
-        *(covered(panel) for panel in panels),
-    ]
+    said = ["Quality against speed."]
+    if any(map(speed_points, panels)):
+        said.append(
+            "A shaded region holds score and throughput together at 95 %, taken for independent; settings of a "
+            "training that differ in one number are joined; dashed grey lines are for scale, of what was not trained "
+            "here and whose speed means nothing."
+        )
+    said += [covered(panel) for panel in panels if has_intervals(panel)]
     if any(front_of(panel) for panel in panels):
         said.append(
             "Stairs are the front of each track, of the values themselves: nothing in the track is as good and as fast."

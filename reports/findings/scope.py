@@ -43,7 +43,8 @@ def in_full(panel: Panel, title: str = "") -> str:
     """The same with what its intervals cover, and the budgets where they differ."""
     budgets = _budgets(_entries(panel))
     differ = f" Budgets of training differ: {listed(map(display_budget, budgets))}." if len(budgets) > 1 else ""
-    return f"{scope(panel, 'All this', title)} {covered(panel)}{differ}"
+    intervals = covered(panel)
+    return f"{scope(panel, 'All this', title)}{f' {intervals}' if intervals else ''}{differ}"
 
 
 def _entries(panel: Panel) -> tuple[Entry, ...]:

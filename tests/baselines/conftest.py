@@ -1,14 +1,16 @@
-"""Tiny systems, trained once a process and only where a test asks for them."""
+"""Tiny systems, trained once by all processes of the tests together, and only where a test asks for them."""
 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
@@ -17,20 +19,33 @@ from tiny_systems import Trained, fit, make
 
 
 @pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small text encoder with random weights."""
-    return tiny_encoder(tmp_path_factory.mktemp("encoder"))
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the tests share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "tiny_systems"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def trained(encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+def encoder_folder(together: Path) -> Path:
+    """A small text encoder with random weights."""
+    with FileLock(together / "encoder.lock"):
+        made = together / "encoder"
+        return made if made.exists() else tiny_encoder(made)
+
+
+@pytest.fixture(scope="session")
+def trained(encoder_folder: Path, together: Path) -> Callable[[str], Trained]:
     """A tiny system by its name: fitted undisturbed, and loaded."""
 
     @functools.cache
     def train(name: str) -> Trained:
         before = torch.random.get_rng_state()
-        folder, system = tmp_path_factory.mktemp(name), make(name, encoder_folder)
-        fit(system, folder)
+        folder, system = together / name, make(name, encoder_folder)
+        with FileLock(together / f"{name}.lock"):
+            if not (folder / "fit.json").exists():
+                fit(system, folder)
         system.load(folder, device="cpu", dtype="float32")
         assert torch.equal(before, torch.random.get_rng_state()), f"training {name} changes global randomness"
         return Trained(system, folder)

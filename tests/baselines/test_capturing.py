@@ -49,7 +49,9 @@ def distinct(name: str) -> list[str]:
     return list({repr(few_steps(name, setting)): setting for setting in available(registry.find(name))}.values())
 
 
-CELLS = [(name, setting) for name in SYSTEMS for setting in distinct(name)]
+CELLS = [
+    pytest.param(name, setting, marks=tiny_systems.marks_of(name)) for name in SYSTEMS for setting in distinct(name)
+]
 
 
 def calls_of(system: Any, setting: Any) -> int:
@@ -104,7 +106,11 @@ def test_texts_and_calls_are_the_same_when_captured(
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [cell for cell in CELLS if cell[0] in ("mdlm", "sedd", "duo", "diffuseq") and not cell[1].startswith("threshold")],
+    [
+        cell
+        for cell in CELLS
+        if cell.values[0] in ("mdlm", "sedd", "duo", "diffuseq") and not cell.values[1].startswith("threshold")
+    ],
 )
 def test_a_loop_over_a_sequence_waits_for_nothing(name: str, setting: str, systems: dict[str, Any]) -> None:
     """On the meta device there is no data, so any branch or copy that needs a value raises."""

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 import tiny_training
 from tiny_cosmos import tiny_encoder
 from tiny_language_models import save_model
-from tiny_systems import DOCUMENTS, few
+from tiny_systems import DOCUMENTS, few, marks_of
 from watched import Begun, EnoughError, Spy, watch
 
 # But for the number of latents; a test says so.
@@ -44,14 +44,13 @@ TRAINED = [n for n in registry.SYSTEMS.built_in if registry.find(n).trained and 
 LIMITS = {"detox": Limits(16, 20), "story": Limits(0, 20)}  # with sources and without, short
 # Their recipes have many keys, so their tests are cut in parts.
 TWO_STAGES = ("cosmos", "cosmos-joint", "tencdm", "ld4lg")
-FEW = ("cosmos",)  # those with default tests, which are of the task with a source
 CASES = [
     pytest.param(
         name,
         task,
         slice(part, None, parts),
         id=f"{name}-{task}-{part}",
-        marks=[pytest.mark.slow] * (parts > 1 and (task == "story" or name not in FEW)),
+        marks=[*marks_of(name), *[pytest.mark.slow] * (parts > 1 and task == "story")],
     )
     for name in TRAINED
     for task in LIMITS

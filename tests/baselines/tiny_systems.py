@@ -210,9 +210,14 @@ SYSTEMS: Mapping[str, TinySystem] = {
 OF_EACH_FAMILY = ("gpt2", "mdlm", "diffuseq", "cosmos")
 
 
+def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    """The mark of a test that is repeated for each system: left to the slow but for one of each family."""
+    return () if name in OF_EACH_FAMILY else (pytest.mark.slow,)
+
+
 def few(names: Iterable[str]) -> list[Any]:
-    """Parameters of a test for each of these systems, of which those beside one of each family are left to the slow."""
-    return [name if name in OF_EACH_FAMILY else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    """Parameters of a test for each of these systems."""
+    return [pytest.param(name, marks=marks_of(name), id=name) for name in names]
 
 
 class Trained(NamedTuple):

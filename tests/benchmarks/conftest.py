@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from benchmarks.cli.main import main
 from benchmarks.planning.plan import Plan, make
 from benchmarks.planning.run_config import Choices, gather
@@ -96,10 +98,19 @@ def planned(toys: None, steady: None, tmp_path: Path) -> Callable[..., Plan]:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports hold empty figures: tests/reports is about these, and to draw them takes longer than a small run."""
+    from reports.figures.picture import Picture
+
+    monkeypatch.setattr(Picture, "svg", "<svg viewBox='0 0 1 1'></svg>\n" + " " * 99)
+    monkeypatch.setattr(Picture, "pdf", b"%PDF-1.4\n")
+
+
+@pytest.fixture
 def command(
-    toys: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    toys: None, undrawn: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m benchmarks ...` in this process, with the outside package installed."""
+    """Run `python -m benchmarks ...` in this process, with the outside package installed; no figure is drawn."""
 
     def call(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
@@ -115,6 +126,44 @@ def command(
         return subprocess.CompletedProcess(words, code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the disk in tests that are not about power cuts."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def unreported(no_power_cuts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the reports that runs end with, where they are of no interest: most of a small run's time."""
+    monkeypatch.setattr(reports, "publish", lambda folder, **how: ("", {}))
+
+
+@pytest.fixture(scope="session")
+def _once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, ...]], Path]:
+    """Where the run of a command lies, in whichever test it was made."""
+    folder, places = tmp_path_factory.mktemp("runs"), dict[tuple[str, ...], Path]()
+    return lambda words: places.setdefault(words, folder / str(len(places)))
+
+
+@pytest.fixture
+def copy_of_run(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    steady: None,
+    unreported: None,
+    _once: Callable[[tuple[str, ...]], Path],
+) -> Callable[..., Path]:
+    """A test's own copy of a run that is made once a process, by the words of a command but for `--out`."""
+
+    def copied(out: Path, *words: str) -> Path:
+        made = _once(words)
+        if not made.exists():
+            done = command(*words, "--out", str(made))
+            assert done.returncode == 0, done.stderr
+        return Path(shutil.copytree(made, out))
+
+    return copied
 
 
 @pytest.fixture

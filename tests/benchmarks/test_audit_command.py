@@ -17,19 +17,10 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 WORDS = ("--task", "echo", "--device", "cpu", "--set", "data.test=8", "--set", "batch_size=4")
 
 
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the run is kept that all tests copy."""
-    return tmp_path_factory.mktemp("made") / "run"
-
-
 @pytest.fixture
-def run(command: Command, steady: None, once: Path, tmp_path: Path) -> Path:
+def run(copy_of_run: Callable[..., Path], tmp_path: Path) -> Path:
     """A run of the outside package's system."""
-    if not once.exists():
-        done = command("run", *WORDS, "--system", "toy", "--setting", "default", "--out", str(once))
-        assert done.returncode == 0, done.stderr
-    return Path(shutil.copytree(once, tmp_path / "run"))
+    return copy_of_run(tmp_path / "run", "run", *WORDS, "--system", "toy", "--setting", "default")
 
 
 def outcomes(said: str) -> dict[str, str]:
@@ -52,7 +43,9 @@ def test_an_audit_says_of_each_check_what_it_saw(command: Command, run: Path, tm
     assert "1 cell," in done.stdout
 
 
-def test_texts_that_depend_on_company_are_found(command: Command, steady: None, tmp_path: Path) -> None:
+def test_texts_that_depend_on_company_are_found(
+    command: Command, steady: None, unreported: None, tmp_path: Path
+) -> None:
     folder = tmp_path / "moody"
     assert command("run", *WORDS, "--system", "moody", "--out", str(folder)).returncode == 0
     done = command("audit", str(folder), "moody")

@@ -73,7 +73,7 @@ def outcomes(path: Path, readers: list[Callable[[], object]], every: int = 1) ->
 
 
 @pytest.fixture
-def run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(command: Command, unreported: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small run with everything in it, as before records were sealed: else a seal would hide each fault."""
     monkeypatch.setenv("COSMOS_COMMIT", "0123456")
     done = command("run", *FLAGS, cwd=tmp_path)

@@ -19,7 +19,7 @@ from cosmos.recipes import RECIPES
 from cosmos.text.encoder import TextEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, TWO_STAGES, Trained, fit, make
+from tiny_systems import CORPUS, FEW_LATENT_STEPS, LIMITS, PAIRS, REQUESTS, TWO_STAGES, Trained, few, fit, make
 
 SOURCES = [source for source, _ in PAIRS]
 
@@ -45,9 +45,7 @@ def test_the_first_stage_learns_from_passages_too(encoder_folder: Path, tmp_path
         fit(cosmos(encoder_folder), tmp_path, budget)
 
 
-@pytest.mark.parametrize(
-    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
-)
+@pytest.mark.parametrize("name", few(("cosmos", "tencdm", "ld4lg")))
 def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
     name: str, encoder_folder: Path, tmp_path: Path
 ) -> None:
@@ -64,14 +62,12 @@ def test_all_documents_are_learnt_from_where_states_are_computed_in_the_loop(
         assert fitted.flops <= budget.amount
 
 
-@pytest.mark.parametrize(
-    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
-)
+@pytest.mark.parametrize("name", few(("cosmos", "tencdm", "ld4lg")))
 def test_where_nobody_says_states_are_stored_if_all_are_paid_for_and_fit(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = TextEncoder(str(encoder_folder))
-    budget = Budget(50 * encoder.flops(encoder.ids([text for pair in PAIRS[:20] for text in pair], 14)[0]), "flops")
+    budget = Budget(25 * encoder.flops(encoder.ids([text for pair in PAIRS[:20] for text in pair], 14)[0]), "flops")
 
     def spent(states: str, share: float, folder: str) -> tuple[float, float, int]:
         system = make(name, encoder_folder, states=states, encoding_share=share, **TWO_STAGES)

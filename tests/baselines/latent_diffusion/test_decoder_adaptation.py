@@ -15,7 +15,7 @@ from cosmos.adaptation import ADAPTED
 from cosmos.io import safetensors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import ADAPTATION_SHARE, BUDGET, REQUESTS, SYSTEMS, TWO_STAGES, fit, make
+from tiny_systems import ADAPTATION_SHARE, BUDGET, REQUESTS, SYSTEMS, TWO_STAGES, few, fit, make
 
 ADAPTED_ALONE = {**TWO_STAGES, "adaptation_share": ADAPTATION_SHARE}
 LATENT = ("cosmos", "tencdm", "ld4lg")
@@ -27,7 +27,7 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.name.endswith(kinds)}
 
 
-@pytest.mark.parametrize("name", [LATENT[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LATENT[1:])])
+@pytest.mark.parametrize("name", few(LATENT))
 def test_it_leaves_the_first_two_stages_as_they_are(name: str, encoder_folder: Path, tmp_path: Path) -> None:
     two = Budget(BUDGET.amount * (1 - ADAPTATION_SHARE), "steps")
     without = fit(make(name, encoder_folder, **TWO_STAGES), tmp_path / "two", two)

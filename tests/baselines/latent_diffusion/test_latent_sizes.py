@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,9 @@ from cosmos.diffusion.objective import diffusion_loss
 from cosmos.models.denoiser import SourceStates
 from cosmos.recipes import RECIPES
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_systems import marks_of
 
 SYSTEMS = ("cosmos", "cosmos-full", "cosmos-16x64", "tencdm", "ld4lg")
 VALUES = ("-1", "0", "1", "3", "4", "12", "17", "64", "100000", "1000000000000")
@@ -62,12 +67,9 @@ OFF = ("adaptation.", "distillation.")  # stages that are off at nano, so that t
 KEYS = [
     (name, key) for name in SYSTEMS for key in numbers(registry.find(name).presets["nano"]) if not key.startswith(OFF)
 ]
-FEW = ("cosmos",)  # those with default tests
 
 
-@pytest.mark.parametrize(
-    ("name", "key"), [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] not in FEW)) for case in KEYS]
-)
+@pytest.mark.parametrize(("name", "key"), [pytest.param(*case, marks=marks_of(case[0])) for case in KEYS])
 def test_every_size_works_or_is_refused_with_a_sentence(name: str, key: str) -> None:
     kind: Any = registry.find(name)
     working, said = 0, list[str]()

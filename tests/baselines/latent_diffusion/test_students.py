@@ -25,12 +25,10 @@ from cosmos.training import resume
 from cosmos.training.loop import TrainingStage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tiny_systems import FEW_LATENT_STEPS, REQUESTS, ROUNDS, STUDENTS, SYSTEMS, Trained, count_calls, fit, make
+from tiny_systems import FEW_LATENT_STEPS, REQUESTS, ROUNDS, STUDENTS, SYSTEMS, Trained, count_calls, few, fit, make
 
 Train = Callable[[str], Trained]
-each = pytest.mark.parametrize(
-    "name", ["cosmos", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tencdm", "ld4lg"))]
-)
+each = pytest.mark.parametrize("name", few(("cosmos", "tencdm", "ld4lg")))
 
 
 @each
@@ -67,10 +65,10 @@ def test_a_setting_puts_its_students_weights_in_and_another_takes_them_out(name:
 
 @each
 def test_each_round_is_a_stage_that_is_paid_for(name: str, encoder_folder: Path, tmp_path: Path) -> None:
-    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(1.2e9, "flops"))
+    fitted = fit(make(name, encoder_folder, grid_share=0.0), tmp_path, Budget(6e8, "flops"))
     stages = {stage: fitted.notes[stage] for stage in SYSTEMS[name].stages}
     assert fitted.flops == pytest.approx(sum(s["flops"] for s in stages.values()) + fitted.notes["encoding_flops"])
-    left = 1.2e9 - fitted.notes["encoding_flops"]
+    left = 6e8 - fitted.notes["encoding_flops"]
     for stage in ROUNDS:
         unspent = STUDENTS.share / 3 * left - stages[stage]["flops"]
         assert 0 <= unspent < stages[stage]["flops"] / stages[stage]["steps"]  # less than a step
@@ -171,7 +169,7 @@ def test_later_stages_draw_noise_of_their_own_and_have_their_frozen_networks_com
 
         monkeypatch.setattr(module, "train", watched)
     system = make(name, encoder_folder)
-    fit(system, tmp_path, Budget(40, "steps"))
+    fit(system, tmp_path, Budget(10, "steps"))
     later = (*ROUNDS, ADAPTATION)
     assert [stage.name for stage in seen.values() if stage.stream] == list(later)
     assert len({seen[stage].stream for stage in later}) == len(later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def copy_of(folder: Path) -> Path:
     path.parent.mkdir(parents=True)
     path.write_bytes(Path(environment.__file__).read_bytes())
     return path
+
+
+def test_versions_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for with every cell."""
+
+    def read(name: str) -> str:
+        raise AssertionError(f"{name} is read again")
+
+    known = environment.packages()
+    monkeypatch.setattr(metadata, "version", read)
+    assert environment.packages() == known
 
 
 def test_commit_and_dirty_flag_are_those_of_this_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

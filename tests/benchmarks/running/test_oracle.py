@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +31,7 @@ CEILINGS = {  # scores of which the source's own draws have the best
 }
 TESTED = 8
 DATA = ("data.train=20", "data.validation=5", f"data.test={TESTED}")
-pytestmark = pytest.mark.usefixtures("steady")
-
-
-@pytest.fixture(autouse=True)
-def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk: no test here is about power cuts."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("steady", "no_power_cuts")
 
 
 def plan(task: str, systems: str, folder: Path, **flags: Any) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,7 @@ from cosmos.text import round_trip
 Make = Callable[..., Plan]
 MADE = ("fit", "generate")
 
-
-@pytest.fixture(autouse=True)
-def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("no_power_cuts")
 
 
 def give(monkeypatch: pytest.MonkeyPatch, plan: Plan, changed: str, passages: Sequence[str] = ("a", "b")) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,7 @@ from reports.panels import panels
 
 Make = Callable[..., Plan]
 
-
-@pytest.fixture(autouse=True)
-def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk: no test here is about power cuts."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("no_power_cuts")
 
 
 def cells_of(folder: Path) -> dict[tuple[str, str, int], Any]:
@@ -233,13 +229,21 @@ def test_a_text_that_depends_on_its_batch_mates_makes_the_timing_invalid(
     assert "latency: audit: 10 of 10 texts differ when generated alone" in verdict["reasons"]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a run is kept that is made once."""
+    return tmp_path_factory.mktemp("undisturbed") / "run"
+
+
 @pytest.mark.parametrize(
     ("samples", "batches"), [(0, 0), (1, 0), (9, 0), (10, 0), (10, 1), (11, 1), (20, 1), (22, 2), (23, 2), (23, 3)]
 )
 def test_resumed_samples_are_those_of_an_undisturbed_run(
-    planned: Make, quiet: Any, tmp_path: Path, samples: int, batches: int
+    planned: Make, quiet: Any, undisturbed: Path, tmp_path: Path, samples: int, batches: int
 ) -> None:
-    runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
+    if not undisturbed.exists():
+        runner.run(planned("batch_size=10", out=str(undisturbed), setting="default"), quiet, ("fit", "generate"))
+    shutil.copytree(undisturbed, tmp_path / "run")
     folder = next(iter((tmp_path / "run" / "cells").iterdir()))
     whole = (folder / "samples.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)
@@ -249,7 +253,7 @@ def test_resumed_samples_are_those_of_an_undisturbed_run(
     header = store.read_header(folder)
     assert header is not None
     store.write_header(folder, dataclasses.replace(header, status="started"))
-    runner.run(planned("batch_size=10"), quiet, ("fit", "generate"))
+    runner.run(planned("batch_size=10", setting="default"), quiet, ("fit", "generate"))
     assert (folder / "samples.jsonl").read_bytes() == whole
     assert [t.index for t in store.read_timings(folder) if t.kind == "batch"] == [0, 1, 2]
 

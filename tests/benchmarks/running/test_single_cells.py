@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -12,20 +11,12 @@ from typing import Any
 
 import pytest
 
-import reports
 from benchmarks.records import store
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 FLAGS = ("--task", "echo", "--device", "cpu", "--seeds", "2", "--limit", "7")
 
-pytestmark = pytest.mark.usefixtures("steady", "plain")
-
-
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk and the figures of reports, which are of no interest here."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-    monkeypatch.setattr(reports, "publish", lambda folder, **how: ("", {}))
+pytestmark = pytest.mark.usefixtures("steady", "unreported")
 
 
 @pytest.fixture

@@ -16,12 +16,11 @@ RUN = ("run", "--task", "echo", "--device", "cpu", "--system", "toy", "--setting
 
 
 @pytest.fixture
-def runs(command: Command, steady: None, tmp_path: Path) -> tuple[str, str]:
+def runs(copy_of_run: Callable[..., Path], tmp_path: Path) -> tuple[str, str]:
     """Two runs of one task, the second with three times the network calls, whose texts are the same."""
-    for name, steps in (("before", 2), ("after", 6)):
-        done = command(*RUN, "--set", f"toy.setting.steps={steps}", "--out", str(tmp_path / name))
-        assert done.returncode == 0, done.stderr
-    return str(tmp_path / "before"), str(tmp_path / "after")
+    before = copy_of_run(tmp_path / "before", *RUN, "--set", "toy.setting.steps=2")
+    after = copy_of_run(tmp_path / "after", *RUN, "--set", "toy.setting.steps=6")
+    return str(before), str(after)
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:
@@ -67,11 +66,10 @@ def test_one_system_against_another_and_only_what_is_asked(command: Command, run
     assert [row["quantity"] for row in told["entries"][0]["quantities"]] == ["copy_rate", "calls"]
 
 
-def test_several_seeds_of_real_runs_are_a_level_of_their_own(command: Command, steady: None, tmp_path: Path) -> None:
-    folders = [str(tmp_path / name) for name in ("one", "two")]
-    for folder, seed in zip(folders, ("0", "5"), strict=True):
-        done = command(*RUN, "--seeds", "2", "--seed", seed, "--out", folder)
-        assert done.returncode == 0, done.stderr
+def test_several_seeds_of_real_runs_are_a_level_of_their_own(
+    command: Command, copy_of_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folders = [str(copy_of_run(tmp_path / seed, *RUN, "--seeds", "2", "--seed", seed)) for seed in ("0", "5")]
     told = json.loads(command("compare", *folders, "--metric", "length", "--json").stdout)
     [entry] = told["entries"]
     assert (entry["seeds_a"], entry["seeds_b"]) == ([0, 1], [5, 6])
@@ -92,10 +90,9 @@ def test_the_commit_of_this_code_means_its_runs(command: Command, runs: tuple[st
 
 
 def test_other_documents_are_refused_by_name(
-    command: Command, steady: None, runs: tuple[str, str], tmp_path: Path
+    command: Command, copy_of_run: Callable[..., Path], runs: tuple[str, str], tmp_path: Path
 ) -> None:
-    other = str(tmp_path / "other")
-    assert command(*RUN, "--set", "data.word=term", "--out", other).returncode == 0
+    other = str(copy_of_run(tmp_path / "other", *RUN, "--set", "data.word=term"))
     said = sentence(command("compare", runs[0], other))
     assert "Nothing of" in said and "test documents" in said
 

@@ -17,6 +17,7 @@ from benchmarks.tracking.comparison import compare
 from benchmarks.tracking.schema import ComparedEntry
 from benchmarks.tracking.sides import read_side
 from benchmarks.tracking.speed import PlacedCall
+from reports.comparison import report
 
 REPEATS = 300
 QUALITY = per_text("quality", [0.5] * 60)
@@ -206,3 +207,22 @@ def test_rounds_and_processes_of_newer_records_are_read() -> None:
     new: Any = SimpleNamespace(kind="latency", index=0, ids=("x",), seconds=0.1, round=2, process=1)
     assert speed._call(cell, old) == PlacedCall(("run", 0), 3, 0, ("x",), 0.1)
     assert speed._call(cell, new) == PlacedCall(("run", 1), 3, 2, ("x",), 0.1)
+
+
+@pytest.mark.parametrize(("of_both", "said"), [(True, "sides A and B: "), (False, "side B: ")])
+def test_what_a_verdict_could_not_look_at_is_said_beside_the_row(
+    made: MadeRun, tmp_path: Path, of_both: bool, said: str
+) -> None:
+    """Besides what is said of any row, and of that quantity alone."""
+    known = {"valid": True, "reasons": [], "unknown": []}
+    latency = {**known, "unknown": ["what other processes used"]}
+    verdict = {"valid": True, "reasons": [], "quantities": {"latency": latency, "throughput@4": known}}
+    for name, header in (("a", {"verdict": verdict} if of_both else {}), ("b", {"verdict": verdict})):
+        run = MadeRun(made.documents).add("gpt2", "greedy", QUALITY, header=header, **STEADY)
+        run.write(tmp_path / name)
+    comparison = compare(read_side(str(tmp_path / "a")), read_side(str(tmp_path / "b")))
+    rows = {one.title: one for one in comparison.entries[0].quantities}
+    sentence = f"{said}not known while this was timed: what other processes used"
+    assert rows["latency"].notes[-1] == sentence and rows["latency"].outcome == "cannot tell"
+    assert not any("not known" in note for note in rows["throughput@4"].notes)
+    assert sentence in report.terminal(comparison, width=200)

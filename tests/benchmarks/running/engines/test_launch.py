@@ -28,10 +28,7 @@ from tests.benchmarks.running.engines.ray_stand_in import RayError, StandIn, Wor
 Make = Callable[..., Plan]
 TWO = {"a1": (2, 0), "b2": (2, 0)}
 
-
-@pytest.fixture(autouse=True)
-def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("no_power_cuts")
 
 
 @contextmanager

@@ -20,12 +20,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def baseline(command: Command, steady: None, tmp_path: Path) -> Path:
+def baseline(copy_of_run: Callable[..., Path], tmp_path: Path) -> Path:
     """A run of the outside package's task."""
-    run = tmp_path / "baseline"
-    done = command("run", "--task", "echo", "--out", str(run))
-    assert done.returncode == 0, done.stderr
-    return run
+    return copy_of_run(tmp_path / "baseline", "run", "--task", "echo")
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

@@ -29,11 +29,10 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def runs(command: Command, steady: None, tmp_path: Path) -> tuple[Path, Path]:
+def runs(copy_of_run: Callable[..., Path], tmp_path: Path) -> tuple[Path, Path]:
     """A baseline and a copy of it, whose samples a test may rewrite."""
-    done = command("run", "--task", "echo", "--out", str(tmp_path / "a"), "--setting", "toy:default")
-    assert done.returncode == 0, done.stderr
-    return tmp_path / "a", shutil.copytree(tmp_path / "a", tmp_path / "b")
+    words = ("run", "--task", "echo", "--setting", "toy:default")
+    return copy_of_run(tmp_path / "a", *words), copy_of_run(tmp_path / "b", *words)
 
 
 def rewritten(run: Path, calls: Callable[[int, int], int] = lambda place, count: count, text: str = "") -> None:
