@@ -18,7 +18,7 @@ from cosmos.diffusion.samplers import RULES, call_grid, march, noises_between
 from cosmos.diffusion.schedule import Tangent
 from cosmos.models.blocks import attend_packed, packed_texts
 from cosmos.models.token_head import chunk_rows
-from cosmos.models.token_reading import READ_LOGITS, chunk_by_chunk, first_by_rank, first_of_largest, most_probable
+from cosmos.models.token_reading import READ_LOGITS, chunk_by_chunk, most_probable
 from cosmos.runtime import compilation
 from cosmos.runtime.rng import CounterRNG
 
@@ -139,18 +139,6 @@ def test_tokens_of_a_large_batch_are_read_without_logits_of_all(device: str) -> 
     )
     assert (found != expected).double().mean() < 1e-3  # where the two best are equal but for the last digit
     assert int(found.max()) < vocabulary
-
-
-@pytest.mark.parametrize("vocabulary", [5, 30_522, 65_536])
-def test_the_largest_of_logits_is_found_by_rank_where_it_is_compiled(vocabulary: int, device: str) -> None:
-    logits = normal(device, 300, vocabulary, dtype=torch.bfloat16)
-    logits[:100] = logits[:100].round()  # many equals
-    logits[0], logits[1, :3], logits[2] = -0.0, 0.0, -torch.inf
-    logits[0, 1], logits[3, -1] = 0.0, torch.inf
-    first = (logits == logits.amax(-1, keepdim=True)).to(torch.int8).argmax(-1)
-    with compilation.compiled([]):
-        found = compilation.compiled_if(True, first_of_largest, static=True)(logits)
-    assert torch.equal(found, first) and torch.equal(first_by_rank(logits), first)
 
 
 def test_whole_numbers_are_read_exactly_with_the_first_of_equals(device: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cosmos.models import token_reading
-from cosmos.models.token_reading import chunk_by_chunk, first_by_rank, most_probable
+from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.runtime import compilation
 
 POSITIONS, WIDTH, ROWS = (7, 60), 8, 40
@@ -61,19 +61,3 @@ def test_compiled_it_reads_the_same_tokens() -> None:
     with compilation.compiled([]):
         found = compilation.compiled_if(True, most_probable, static=True)(states, table, 37)
     assert torch.equal(found, most_probable(states, table, 37))
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("vocabulary", [1, 5, 30_522, 65_536])
-def test_rank_and_place_in_one_number_give_the_first_of_the_largest(vocabulary: int, dtype: torch.dtype) -> None:
-    logits = torch.randn(24, vocabulary, generator=torch.Generator().manual_seed(0)).to(dtype)
-    logits[:8] = logits[:8].round()  # many equals
-    logits[8:12] = -logits[8:12].abs()
-    logits[12], logits[13], logits[14] = -0.0, -torch.inf, 0.0
-    logits[14, 0] = -0.0
-    logits[12, vocabulary // 3] = 0.0
-    logits[15, -1] = torch.inf
-    first = (logits == logits.amax(-1, keepdim=True)).to(torch.int8).argmax(-1)
-    assert torch.equal(first_by_rank(logits), first)
-    fewer = max(1, vocabulary - 3)
-    assert torch.equal(first_by_rank(logits[:, :fewer]), first_by_rank(logits[:, :fewer].contiguous()))
