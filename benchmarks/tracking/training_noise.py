@@ -20,7 +20,8 @@ class MeasuredNoise:
 
 
 PROVENANCE = "in the default run of detox, preset nano, three training seeds"
-"""Of the records in reports/published/2026-11-30-tuning; docs/tracking.md, "Training seeds", has these numbers."""
+"""Of the records in reports/published/2026-11-30-tuning and 2026-12-01-nano; docs/tracking.md, "Training seeds", has
+these numbers."""
 _RUN = {"task": "detox", "source": "world", "preset": "nano", "budget": "3e+12flops"}
 
 MEASURED = (
@@ -33,12 +34,12 @@ MEASURED = (
     MeasuredNoise("duo", "greedy_tail-16", 0.030),
     MeasuredNoise("sedd", "analytic-32", 0.032),
     MeasuredNoise("diffuseq", "dpmpp_2m-20", 0.053),
-    MeasuredNoise("cosmos", "dpmpp_2m-20", 0.015),
-    MeasuredNoise("cosmos", "release-200", 0.045),
-    MeasuredNoise("ld4lg", "ddpm-250", 0.020),
-    MeasuredNoise("ld4lg", "dpmpp_2m-20", 0.033),
-    MeasuredNoise("tencdm", "dpmpp_2m-20", 0.028),
-    MeasuredNoise("tencdm", "euler-50", 0.025),
+    MeasuredNoise("cosmos", "dpmpp_2m-20", 0.032),
+    MeasuredNoise("cosmos", "release-200", 0.028),
+    MeasuredNoise("ld4lg", "ddpm-250", 0.054),
+    MeasuredNoise("ld4lg", "dpmpp_2m-20", 0.019),
+    MeasuredNoise("tencdm", "dpmpp_2m-20", 0.042),
+    MeasuredNoise("tencdm", "euler-50", 0.040),
 )
 
 

@@ -19,7 +19,9 @@ from benchmarks.tracking import training_noise
 from benchmarks.tuning.protocol import AS_IT_STANDS, stored
 from benchmarks.tuning.space import AXES
 
-PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "2026-11-30-tuning"
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "reports" / "published" / "2026-11-30-tuning"
+LAYERS = ROOT / "reports" / "published" / "2026-12-01-nano"
 SYSTEMS = json.loads((PUBLISHED / "tuning.json").read_text())["systems"]
 SECOND = json.loads((PUBLISHED / "second-round.json").read_text())["systems"]
 
@@ -108,36 +110,78 @@ def _point(recipe: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(values.pop() if len(values) == 1 else tuple(sorted(values)) for values in by_axis.values())
 
 
-def test_the_table_of_before_and_after_is_of_the_records() -> None:
-    """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds, and
-    so is what comparisons say of training noise."""
-    scores = defaultdict[tuple[str, str], dict[str, list[float]]](lambda: {"before": [], "now": []})
-    with tarfile.open(PUBLISHED / "before-after.tar.xz") as archive:
-        members = {member.name: member for member in archive}
+Scores = dict[tuple[str, str], dict[str, list[float]]]
+"""System and setting -> what the folder of a run begins with -> `exact_j` of each training."""
+
+
+def scores_in(archive: Path) -> Scores:
+    scores: Scores = defaultdict(lambda: defaultdict(list))
+    with tarfile.open(archive) as packed:
+        members = {member.name: member for member in packed}
         for name in sorted(name for name in members if name.endswith("header.json")):
-            cell = json.load(archive.extractfile(members[name]))["cell"]
-            lines = archive.extractfile(members[name.replace("header.json", "scores.jsonl")]).read().splitlines()
+            cell = json.load(packed.extractfile(members[name]))["cell"]
+            lines = packed.extractfile(members[name.replace("header.json", "scores.jsonl")]).read().splitlines()
             (value,) = [one["value"] for one in map(json.loads, lines) if one["metric"] == "exact_j"]
             scores[cell["system"], cell["setting"]][name.partition("-")[0]].append(value)
-    assert {system for system, _ in scores} == set(SYSTEMS)
-    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
-    readme = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
-    for (system, setting), found in scores.items():
-        told = [f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}" for values in found.values()]
-        assert all(len(values) == 3 for values in found.values())
-        assert f"| {system} | {setting} | {told[0]} | {told[1]} |" in page
-        told_first = [row for row in readme if row.startswith(f"| {system} | {setting} |")]
-        assert told_first in ([], [f"| {system} | {setting} | {told[1]} |"])
-    deviations = {entry: round(statistics.stdev(found["now"]), 3) for entry, found in scores.items()}
+    assert all(len(values) == 3 for found in scores.values() for values in found.values())
+    return scores
+
+
+def told(values: list[float]) -> str:
+    return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+TUNED, ONE_LAYER = scores_in(PUBLISHED / "before-after.tar.xz"), scores_in(LAYERS / "one-layer.tar.xz")
+NEWEST = {entry: found["now"] for entry, found in TUNED.items()} | {
+    entry: found["layer"] for entry, found in ONE_LAYER.items()
+}
+
+
+def test_tables_of_test_documents_are_of_the_records() -> None:
+    """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds."""
+    assert {system for system, _ in TUNED} == set(SYSTEMS)
+    page, readme = (ROOT / "docs" / "tuning.md").read_text(), (ROOT / "README.md").read_text().splitlines()
+    for (system, setting), found in TUNED.items():
+        assert f"| {system} | {setting} | {told(found['before'])} | {told(found['now'])} |" in page
+    for (system, setting), found in ONE_LAYER.items():
+        before = told(TUNED[system, setting]["now"]) if (system, setting) in TUNED else "not run"
+        assert f"| {system} | {setting} | {before} | {told(found['layer'])} |" in page
+    for (system, setting), values in NEWEST.items():
+        rows = [row for row in readme if row.startswith(f"| {system} | {setting} |")]
+        assert rows in ([], [f"| {system} | {setting} | {told(values)} |"])
+
+
+def test_training_noise_is_that_of_the_records() -> None:
+    deviations = {entry: round(statistics.stdev(v), 3) for entry, v in NEWEST.items() if entry[0] in SYSTEMS}
     assert {(noise.system, noise.setting): noise.deviation for noise in training_noise.MEASURED} == deviations
-    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    page = (ROOT / "docs" / "tracking.md").read_text()
     assert all(f"| {system}, {setting} | {value:.3f} |" in page for (system, setting), value in deviations.items())
 
 
+def test_the_table_of_layers_is_of_the_sealed_trials() -> None:
+    """What `nano` reads of the encoder is what was tried, and one number for all systems that have one."""
+    tried = {(t.system, c.name): c.values for t in stored(LAYERS / "trials") for c in t.candidates}
+    page = (ROOT / "docs" / "tuning.md").read_text()
+    names = {
+        AS_IT_STANDS: "all six",
+        "2 layers": "two",
+        "1 layer": "**one**",
+        "0 layers": "none: tokens and places alone",
+    }
+    for name, row in names.items():
+        found = [tried[system, name] for system in ("cosmos", "ld4lg", "tencdm")]
+        cells = " | ".join(f"{value:.3f}" for (value,) in found)
+        assert re.search(rf"^\| {re.escape(row)} \| [^|]*\| {re.escape(cells)} \|$", page, re.MULTILINE), row
+    for system in ("cosmos", "cosmos-joint", "ld4lg", "tencdm"):
+        (layers,) = [
+            v for k, v in flatten(plain(registry.find(system).presets["nano"])) if k.endswith("encoder_layers")
+        ]
+        assert layers == 1
+
+
 def test_the_table_of_few_calls_is_of_the_records() -> None:
-    root = Path(__file__).parents[2]
-    lines = (root / "reports/published/2026-11-30-h200/few-calls/scores.jsonl").read_text().splitlines()
-    page = (root / "docs" / "few-calls.md").read_text()
+    lines = (ROOT / "reports/published/2026-11-30-h200/few-calls/scores.jsonl").read_text().splitlines()
+    page = (ROOT / "docs" / "few-calls.md").read_text()
     table = page[page.index("| calls | 1 | 2 | 4 | 8 | 21 | most |") : page.index("**Here eight calls")]
     told = sorted(float(number) for number in re.findall(r"\d+\.\d", table))
     assert told == sorted(round(json.loads(line)["bleu"], 1) for line in lines)
