@@ -4,7 +4,7 @@ Networks, sizes, samplers and settings are those of `cosmos`, and so is where fr
 stored before training at nano, in the loop at small and base). So what is compared is how they are trained: one budget
 for one stage, each step of which costs about what a step of both stages costs. LDLM's denoiser has no norm at its end,
 and its schedule is sigma/alpha = 3 tan(pi t/2). Passages, where the corpus has any, are not learnt from, for they have
-no sources.
+no sources. At nano it reads, as `cosmos` does, the first layer of its encoder alone.
 """
 
 from __future__ import annotations

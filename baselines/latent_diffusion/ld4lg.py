@@ -13,7 +13,8 @@ authors do, and each with the faster solver.
 
 This isolates the decoder: all else is of the size and the training of the Cosmos preset of the same name. At `nano`
 the schedule's log-SNR is shifted, as the authors' code can (`scale` 0.2, so sigma/alpha = 5 tan(pi t/2), noise at which
-the source and not x tells the words); and the compressor and the decoder's attention begin linearly, as Cosmos's do.
+the source and not x tells the words); the compressor and the decoder's attention begin linearly, as Cosmos's do; and
+states are those of the encoder's first layer, as Cosmos reads them there, where the authors' are of the last.
 
 Departures, and why: the paper's encoder and decoder are those of pretrained BART, which would bring other knowledge
 than its rivals have; here the encoder is the one all share and the decoder learns from scratch, attends to the latents

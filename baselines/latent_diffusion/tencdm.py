@@ -19,7 +19,8 @@ where the authors' counts it; encoder and sizes are those of the comparison, and
 has the authors'. At nano the denoiser's loss has besides 4 times the cross-entropy of the trained decoder on its
 estimate (an anchor as that of Difformer, arXiv:2212.09412): a minute of squared error alone teaches a network of that
 width the mean of the states and no text. And no source is withheld there, as in Cosmos, so there is nothing to guide
-by. An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
+by; and states are those of the encoder's first layer, as Cosmos reads them there, where the authors' are of the last.
+An `adaptation_share`, 0 unless it is set, adds a stage that the authors do not have (`cosmos.adaptation`).
 
 Axis legend in `cosmos.models.blocks`; here N = L, the sequence, and C = T.
 """

@@ -23,6 +23,7 @@ points = [{learning_rate = 5e-3, batch_size = 8, dropout = 0.1}]
 [mdlm]
 "slow EMA" = {"training.ema_decay" = 0.995}
 """
+PREPARED = Path(__file__).parents[3] / "docs" / "tuning" / "own-points.toml"
 GRID = TrialGrid((1e-3,), (8,), (0.0,), finalists=1, seeds=1)
 
 
@@ -47,6 +48,18 @@ def test_candidates_are_the_grid_and_what_is_beside_it(tmp_path: Path) -> None:
     decayed = search.cell("gpt2", search.candidates("gpt2")[-1]).cell.recipe
     assert decayed["training"]["weight_decay"] == 0.1
     assert len(search.distinct("mdlm")) == 4
+
+
+def test_the_points_that_are_prepared_are_recipes_of_their_own(tmp_path: Path) -> None:
+    """As many for each system, of keys that it has, each another recipe than that of the preset."""
+    points = further_points.read(PREPARED)
+    points.check_equal(list(points.own))
+    choices = trial.judged_data(Choices(task="detox", device="cpu", changes={"budget": "3e12flops"}), 4)
+    for system, own in points.own.items():
+        only = FurtherPoints(own={system: own})
+        search = protocol._Search(choices, GRID, "exact_j", 4, tmp_path, lambda _: None, only)
+        names = {candidate.name for candidate in search.distinct(system)}
+        assert {protocol.AS_IT_STANDS, *own} <= names, system
 
 
 def test_no_system_has_more_points_of_its_own() -> None:

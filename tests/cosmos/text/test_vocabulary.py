@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
 
 from cosmos.io.errors import UserError
 from cosmos.text.detokenise import detokenise, separated, words
@@ -187,3 +188,13 @@ def test_rows_are_read_as_their_pieces_whatever_is_among_them() -> None:
         assert decoded.finished == (SEP in row) and decoded.tokens == len(before_end) + decoded.finished
         seen.add((decoded.finished, "." in own, bool({-1, len(small)} & set(before_end))))
     assert len(seen) == 8, "every way is taken"
+
+
+def test_pieces_with_control_characters_mix_no_rows() -> None:
+    """Published vocabularies have such pieces, whatever texts have."""
+    pieces = ["the", "a\x01b", "\x01", "##\x02", "\xff", "."]
+    numbers = {piece: number for number, piece in enumerate((*SPECIALS, *pieces))}
+    vocabulary = Vocabulary(Tokenizer(models.WordPiece(numbers, unk_token="[UNK]")), list(numbers))
+    rows = [[5, 6, 7], [6], [], [9, 8, 7, 10], [7, 7, SEP, 5]]
+    expected = [detokenise([vocabulary.pieces[i] for i in row[: (*row, SEP).index(SEP)]]) for row in rows]
+    assert [decoded.text for decoded in vocabulary.decode(rows)] == expected
