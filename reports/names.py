@@ -22,6 +22,11 @@ def display_metric(name: str, title: str = "") -> str:
     return metric_title(name, title)
 
 
+def within_sentence(text: str) -> str:
+    """A text that began a sentence, where it does not: without its capital, but for names in capitals (MAUVE, BLEU)."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 _SOURCES = {"world": "the built-in world", "local": "local files", "hub": "the Hugging Face Hub"}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from reports.columns import ScoreColumn
 from reports.findings.details import SUBJECT, said_of, shown, sorted_by
 from reports.findings.scope import scope
-from reports.names import display_metric, entry_name
+from reports.names import display_metric, entry_name, within_sentence
 from reports.numbers import decimals, fixed, half_width, listed, p_value, significant, written
 from reports.panels import Entry, Panel
 from reports.significance import ColumnMarks, clear
@@ -49,7 +49,7 @@ def _question(panel: Panel, title: str) -> str:
     ours = methods.pop(SUBJECT, None)
     rivals = listed(reversed(methods.values()))
     what, _, how = (title or panel.cell.task).partition(": ")
-    what = f"{what[:1].lower()}{what[1:]}" + (f" ({how})" if how else "")
+    what = within_sentence(what) + (f" ({how})" if how else "")
     if ours is None or not rivals:
         return f"How good and how fast {'are' if len(methods) > 1 else 'is'} {rivals or ours or 'this'} at {what}?"
     return f"Is {ours} better or faster than {rivals} at {what}?"
@@ -83,7 +83,7 @@ def _quality(column: ScoreColumn, first: Entry, rival: Entry | None, judgement: 
 def _meaning(panel: Panel, column: ScoreColumn) -> str:
     """What the score is, which way is better, and what it is not to be read without."""
     summary = column.summary.partition(". ")[0].rstrip(".")  # what else there is to it stands under the first table
-    parts = [summary[:1].lower() + summary[1:]] if summary else []
+    parts = [within_sentence(summary)] if summary else []
     parts.append(f"{column.direction} is better")
     if panel.headlines and column.metric != panel.headlines[0]:
         place = panel.headlines.index(column.metric) if column.metric in panel.headlines else None

@@ -7,7 +7,7 @@ these is of the import.
 from __future__ import annotations
 
 from reports.legend import covered
-from reports.names import display_budget, display_source
+from reports.names import display_budget, display_source, within_sentence
 from reports.numbers import counted, listed
 from reports.panels import Entry, Panel
 
@@ -27,8 +27,7 @@ def scope(panel: Panel, lead: str, title: str = "", across: str = "") -> str:
     devices = dict.fromkeys(
         f"{r.header.device.get('name', r.header.cell.device)} in {r.header.cell.dtype}" for r in records
     )
-    task = title.partition(": ")[0]
-    task = f"{task[:1].lower()}{task[1:]}" or panel.cell.task
+    task = within_sentence(title.partition(": ")[0]) or panel.cell.task
     said = f"{lead} holds for {counted(texts, 'test text')} of {task} from {display_source(panel.cell.source)}, "
     if entries and entries[0].trained and not entries[0].imported:
         seeds = len({record.header.cell.seed for record in records})

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from reports.content import build
-from reports.names import display_budget, display_metric, display_setting, display_system, entry_name, short_names
+from reports.names import (
+    display_budget,
+    display_metric,
+    display_setting,
+    display_system,
+    entry_name,
+    short_names,
+    within_sentence,
+)
 
 
 def test_an_entry_is_named_in_a_sentence_without_loose_commas():
@@ -96,3 +104,17 @@ def test_older_records_are_called_by_the_same_rule(words, tmp_path):
     assert display_metric("rouge_l") == "ROUGE-L"
     assert display_metric("evaluate:google_bleu") == "google bleu (evaluate)"
     assert display_metric("my_score") == "my score"
+
+
+@pytest.mark.parametrize(
+    ("text", "within"),
+    [
+        ("Mean of all texts", "mean of all texts"),
+        ("MAUVE of all texts", "MAUVE of all texts"),
+        ("A share", "a share"),
+        ("F", "f"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_within_another_without_its_capital_but_for_names(text: str, within: str) -> None:
+    assert within_sentence(text) == within
