@@ -47,10 +47,12 @@ def mixtral(size: int) -> Any:
 
 def switch(size: int) -> Any:
     """Experts that are modules of their own."""
-    return SwitchTransformersConfig(
+    config: Any = SwitchTransformersConfig(
         vocab_size=size, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_decoder_layers=2, num_heads=2, num_experts=4,
-        num_sparse_encoder_layers=1, num_sparse_decoder_layers=1, decoder_start_token_id=0,
+        num_sparse_encoder_layers=1, num_sparse_decoder_layers=1,
     )  # fmt: skip
+    config.decoder_start_token_id = 0
+    return config
 
 
 def bart(size: int, layerdrop: float = 0.1) -> Any:
@@ -62,7 +64,7 @@ def bart(size: int, layerdrop: float = 0.1) -> Any:
 def saved(config: Callable[[int], Any], folder: Path) -> Path:
     """A model's folder as the hub has them."""
     encodes = config in (bart, switch)
-    tokenizer = tiny_tokenizer(TEXTS, {bart: "bart", switch: "t5"}.get(config, "llama"))
+    tokenizer = tiny_tokenizer(TEXTS, "bart" if config is bart else "t5" if config is switch else "llama")
     kind: Any = AutoModelForSeq2SeqLM if encodes else AutoModelForCausalLM
     with torch.random.fork_rng():
         kind.from_config(config(len(tokenizer))).save_pretrained(folder)
