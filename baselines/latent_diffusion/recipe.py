@@ -58,7 +58,7 @@ class LatentRecipe:
         check_shares(decoder_share=self.decoder_share, encoding_share=self.encoding_share)
         if self.decoder_layers < 1:
             raise UserError(f"The decoder needs at least one layer, not {self.decoder_layers}.")
-        check_layers(decoder_layers=self.decoder_layers)
+        check_layers(decoder_layers=self.decoder_layers, encoder_layers=self.encoder_layers or 0)
         check_last_shares(self.distillation, self.grid_share, self.adaptation_share)
 
     def ignored_keys(self) -> dict[str, str]:

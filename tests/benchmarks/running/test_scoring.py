@@ -198,6 +198,7 @@ def test_scoring_loads_no_system_and_needs_no_checkpoint(
         "cosmos.io.counting",
         "cosmos.io.files",
         "cosmos.io.interrupts",
+        "cosmos.io.later_fields",
         "cosmos.io.launched",
         "cosmos.io.locks",
         "cosmos.io.parquet",

@@ -261,7 +261,7 @@ DEFAULT = {"budget": "3e+12flops"}
         ("gpt2", "greedy", {**DEFAULT, "preset": "small"}, "of 15 entries, of which this is none"),
         ("gpt2", "greedy", {**DEFAULT, "source": "local"}, "of 15 entries, of which this is none"),
         ("gpt2", "greedy", {**DEFAULT, "task": "story"}, "of 15 entries, of which this is none"),
-        ("sedd", "steps-8", DEFAULT, "standard deviations of 0.010 to 0.053"),
+        ("sedd", "steps-8", DEFAULT, "standard deviations of 0.010 to 0.054"),
     ],
 )
 def test_training_noise_is_that_of_the_very_entry_or_given_as_a_range(
