@@ -324,7 +324,7 @@ PRESETS: Mapping[str, Preset] = {
             positions=True,
         ),
         diffusion=DiffusionConfig(source_dropout=0.0),
-        encoder_layers=1,  # so that the budget pays for all training texts and leaves two thirds for the networks
+        encoder_layers=1,  # so that the budget pays for all training texts and leaves four fifths for the networks
     ),
     "small": Preset(
         text_encoder=MINILM,

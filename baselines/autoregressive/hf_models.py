@@ -16,6 +16,7 @@ from torch import nn
 
 from baselines.contract import UserError
 from cosmos.io.files import read_json
+from cosmos.runtime import compilation
 from cosmos.text.encoder import quiet_transformers
 from cosmos.text.tokenizer import find_model
 from cosmos.training.distributed import ASKED, Processes
@@ -100,15 +101,16 @@ def with_dropout(config: Any, dropout: float | None, where: Path) -> Any:
     return config
 
 
-def chosen_parts(config: Any) -> str | None:
-    """What a model chooses among its parts by, anew for each batch or token, so that rows decide which of its weights
-    have a gradient; None: nothing."""
-    for name, value in _entries(config.to_dict()):
-        if "layerdrop" in name.replace("_", "") and isinstance(value, float) and value > 0:
-            return f"leaves out layers at random ({name})"
-        if EXPERTS.search(name) and isinstance(value, int) and value > 1:
-            return f"chooses among experts ({name})"
-    return None
+def layers_left_out(config: Any) -> str | None:
+    """The name under which a configuration has it that layers are left out at random; None: none are."""
+    found = (name for name, value in _entries(config.to_dict()) if isinstance(value, float) and value > 0)
+    return next((name for name in found if "layerdrop" in name.replace("_", "")), None)
+
+
+def experts_chosen(config: Any) -> str | None:
+    """The name under which a configuration has how many experts tokens are shared out among; None: there are none."""
+    found = (name for name, value in _entries(config.to_dict()) if isinstance(value, int) and value > 1)
+    return next((name for name in found if EXPERTS.search(name)), None)
 
 
 def _entries(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -123,17 +125,26 @@ def _entries(stored: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def check_parts(config: Any, processes: Processes, where: Path) -> None:
-    """Raise `UserError` where each process would hold a part of a model (FSDP2) that chooses among its parts: they
-    gather weights and sum gradients at each call of a block, and would wait for each other for ever."""
-    if processes.count == 1 or (chooses := chosen_parts(config)) is None:
+    """Raise `UserError` where each process would hold a part of a model (FSDP2) whose rows decide which of its weights
+    have a gradient: processes exchange those of a block together, and would not mean the same. Experts whose weights
+    are rows of one tensor do no harm: it has a gradient whichever of them are called."""
+    layers, experts = layers_left_out(config), experts_chosen(config)
+    if processes.count == 1 or not (layers or experts):
         return
     with torch.device("meta"):
         network = build(config)
-    if is_dealt_out(network, processes):
+    if is_dealt_out(network, processes) and (layers or _has_lists_in_blocks(network)):
+        does = f"leaves out layers at random ({layers})" if layers else f"chooses among experts ({experts})"
         raise UserError(
-            f"The {config.model_type} in {where} {chooses}, so {processes.count} processes cannot hold it together; "
+            f"The {config.model_type} in {where} {does}, so {processes.count} processes cannot hold it together; "
             f"leave out {ASKED} where it fits one device, or launch one process."
         )
+
+
+def _has_lists_in_blocks(network: nn.Module) -> bool:
+    """Whether a block of a network holds several modules alike, as experts are that have weights of their own."""
+    parts = (part for block in compilation.blocks({"": network}) for part in block.modules())
+    return any(isinstance(part, nn.ModuleList | nn.ModuleDict) for part in parts)
 
 
 def tokenizer_of(folder: Path) -> Any:

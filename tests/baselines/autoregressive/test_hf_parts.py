@@ -31,6 +31,8 @@ from cosmos.training.distributed import ASKED
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from launched_systems import Run
+from test_launched import apart, train
 from tiny_language_models import configuration, tiny_tokenizer
 from tiny_systems import CORPUS, DOCUMENTS
 
@@ -43,6 +45,16 @@ def mixtral(size: int) -> Any:
     return MixtralConfig(vocab_size=size, **SHAPE, intermediate_size=64, num_local_experts=4, num_experts_per_tok=2)
 
 
+def switch(size: int) -> Any:
+    """Experts that are modules of their own."""
+    config: Any = SwitchTransformersConfig(
+        vocab_size=size, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_decoder_layers=2, num_heads=2, num_experts=4,
+        num_sparse_encoder_layers=1, num_sparse_decoder_layers=1,
+    )  # fmt: skip
+    config.decoder_start_token_id = 0
+    return config
+
+
 def bart(size: int, layerdrop: float = 0.1) -> Any:
     config = configuration("bart", size)
     config.decoder_layerdrop = layerdrop
@@ -51,8 +63,8 @@ def bart(size: int, layerdrop: float = 0.1) -> Any:
 
 def saved(config: Callable[[int], Any], folder: Path) -> Path:
     """A model's folder as the hub has them."""
-    encodes = config is bart
-    tokenizer = tiny_tokenizer(TEXTS, "bart" if encodes else "llama")
+    encodes = config in (bart, switch)
+    tokenizer = tiny_tokenizer(TEXTS, "bart" if config is bart else "t5" if config is switch else "llama")
     kind: Any = AutoModelForSeq2SeqLM if encodes else AutoModelForCausalLM
     with torch.random.fork_rng():
         kind.from_config(config(len(tokenizer))).save_pretrained(folder)
@@ -62,7 +74,7 @@ def saved(config: Callable[[int], Any], folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("config", "says"),
-    [(mixtral, "chooses among experts (num_local_experts)"), (bart, "leaves out layers at random (decoder_layerdrop)")],
+    [(switch, "chooses among experts (num_experts)"), (bart, "leaves out layers at random (decoder_layerdrop)")],
     ids=["experts", "layerdrop"],
 )
 def test_who_chooses_among_its_parts_is_not_dealt_out(
@@ -92,6 +104,22 @@ def test_who_chooses_among_its_parts_is_not_dealt_out(
             trained(processes, parts, **changes)
 
 
+def test_experts_that_are_rows_of_one_tensor_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ASKED, "true")
+    there: Any = SimpleNamespace(count=2, rank=0, device=torch.device("cpu"))
+    hf_models.check_parts(mixtral(300), there, Path("model"))
+    with pytest.raises(UserError, match="chooses among experts"):
+        hf_models.check_parts(switch(300), there, Path("model"))
+
+
+@pytest.mark.slow
+def test_and_train_to_the_curve_of_one(tmp_path: Path) -> None:
+    model = saved(mixtral, tmp_path / "model")
+    runs = [Run(str(tmp_path / str(parts)), ("hf",), 1 + parts, 20, parts=bool(parts)) for parts in (0, 1)]
+    train(model, *runs)
+    assert not apart(tmp_path / "0", tmp_path / "1", ("hf",))
+
+
 @pytest.mark.parametrize(
     ("config", "name"),
     [
@@ -109,13 +137,12 @@ def test_who_chooses_among_its_parts_is_not_dealt_out(
     ids=lambda value: getattr(value, "model_type", None),
 )
 def test_configurations_say_who_does(config: Any, name: str | None) -> None:
-    found = hf_models.chosen_parts(config)
-    assert found is None if name is None else f"({name})" in (found or "")
+    assert (hf_models.layers_left_out(config) or hf_models.experts_chosen(config)) == name
 
 
 @pytest.mark.slow
 def test_a_launched_command_says_so_once_and_ends(tmp_path: Path) -> None:
-    folder = saved(mixtral, tmp_path / "model")
+    folder = saved(switch, tmp_path / "model")
     words = (
         "benchmarks", "fit", "--task", "detox", "--system", "hf", "--device", "cpu", "--out", str(tmp_path / "run"),
         "--set", f"hf.recipe.model={folder}", "--set", "data.train=64", "--set", "budget=4steps",
