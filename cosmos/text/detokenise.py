@@ -16,7 +16,7 @@ _NUMERIC = frozenset(".,:")  # no space after, between two digits
 _MARKS = _CLOSING | _OPENING | _JOINING | frozenset('"')  # all that decides spaces; a word never does
 
 
-SEPARATOR = " "  # of words, where pieces are put together; it stands in no piece
+SEPARATOR = " "  # of words, where pieces are put together; no piece of words cut at spaces has one
 
 
 def separated(piece: str) -> str:

@@ -1,7 +1,7 @@
 """Batches on their way to a GPU: copied on a stream of their own, so that no step waits for what the next one is about.
 
-A step's rows used to be copied between two steps, on the stream of both: a fortieth of a step of a denoiser whose
-latents lie on the host. Other devices take rows where they are.
+Between two steps, on the stream of both, the copy would be a fortieth of a step of a denoiser whose latents lie on the
+host. Other devices take rows where they are.
 """
 
 from __future__ import annotations

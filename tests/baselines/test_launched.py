@@ -125,7 +125,7 @@ def test_a_model_of_the_library_is_tuned_by_several_processes_as_by_one(kind: st
     texts = [text for document in DOCUMENTS for text in (document.source or "", document.target)]
     (tmp_path / "model").mkdir()
     model = save_model(kind, texts, tmp_path / "model")
-    runs = [Run("", ("hf",), 1, 20), Run("", ("hf",), 2, 20), Run("", ("hf",), 2, 20, parts=True)]
+    runs = [Run("", ("hf",), 1, 50), Run("", ("hf",), 2, 50), Run("", ("hf",), 2, 50, parts=True)]
     train(model, *(replace(run, folder=str(tmp_path / str(number))) for number, run in enumerate(runs)))
     for number in (1, 2):
         assert not apart(tmp_path / "0", tmp_path / str(number), ("hf",))
