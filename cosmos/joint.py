@@ -279,7 +279,7 @@ def _as_it_is(model: JointModel) -> Iterator[None]:
     """Let training leave the compressor's last gain alone where latents are standardised by running statistics.
 
     A scale of a latent number makes no difference to them, so the gain's gradient is nothing but rounding. AdamW makes
-    steps of full size of it, in any direction, which the statistics follow with delay, and the losses with them. A decay
+    steps of full size of it, in any direction, which the statistics follow with delay, and the losses with them. Decay
     of weights still draws it towards zero, the same in all processes.
     """
     if not model.config.running_statistics:
