@@ -59,6 +59,8 @@ def against_speed(
         frame = _frame(sheet, panel, points, "Texts per second (log scale)", region_ends)
         if frame is None:
             continue
+        if not points:
+            frame.write(frame.w / 2, frame.h / 2, "No score has a speed", size.small, QUIET, ha="center", va="center")
         for point in points:
             _draw_region(frame, point, _look(panel, point.entry), _is_share(panel, point.entry))
         stairs = [_draw_front(frame, panel, track, entries) for track, entries in front_of(panel).items()]

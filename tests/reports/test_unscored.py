@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reports import compact, content, latex, markdown
+from reports import compact, content, latex, markdown, pictures
 from reports.figures.quality import speed_caption
 
 OF_SCORES = re.compile(r"intervals?[^.]*scores|scores per text|a score is over|bootstrap|shaded region", re.IGNORECASE)
@@ -46,3 +46,12 @@ def test_without_either(fake_run, tmp_path):
     for text in told(fake_run, tmp_path / "run", scores=False, timings=False):
         assert not OF_SCORES.search(text) and not OF_TIMES.search(text)
         assert "Over ." not in text and "Intervals" not in text
+
+
+@pytest.mark.parametrize("timings", [True, False])
+def test_axes_without_a_mark_say_why(fake_run, tmp_path, timings):
+    fake_run.add("gpt2", "greedy")
+    if not timings:
+        fake_run.cells = [(header, samples, [], scores) for header, samples, _, scores in fake_run.cells]
+    drawn = pictures.of_report(content.build(fake_run.write(tmp_path / "run"), tmp_path / "report"))["figure"].svg
+    assert (">No score has a speed<" in drawn) != timings
