@@ -3,6 +3,7 @@ recipe as it stands; the best mean is chosen. Trials run side by side, each in a
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import os
@@ -185,9 +186,10 @@ class _Search:
 
     def run(self, pool: ProcessPoolExecutor, ahead: Mapping[str, list[Candidate]]) -> None:
         first, *further = range(self.choices.seed, self.choices.seed + self.grid.seeds)
-        for system, candidates in ahead.items():
-            for candidate in candidates:
-                self.ask(pool, system, candidate, first)
+        for turn in itertools.zip_longest(*ahead.values()):  # cut short, all have had as many
+            for system, candidate in zip(ahead, turn, strict=True):
+                if candidate is not None:
+                    self.ask(pool, system, candidate, first)
         while self.pending:
             ended, _ = wait(self.pending, return_when=FIRST_COMPLETED)
             for future in ended:

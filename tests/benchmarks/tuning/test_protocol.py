@@ -60,6 +60,17 @@ def test_the_best_and_the_recipe_as_it_stands_are_trained_with_all_seeds(tmp_pat
         assert Tuned(system, candidates).chosen is best
 
 
+def test_trials_of_all_systems_come_in_turn(tmp_path: Path) -> None:
+    search = protocol._Search(trial.judged_data(CHOICES, 4), GRID, "exact_j", 4, tmp_path, lambda _: None)
+    ahead = {system: search.distinct(system) for system in ("gpt2", "mdlm")}
+    pool: Any = Now(dict.fromkeys((AS_IT_STANDS, "lr0.001-batch8-dropout0", "lr0.002-batch8-dropout0"), 0.1))
+    search.run(pool, ahead)
+    first = [(system, name) for system, name, seed in pool.asked if seed == 0]
+    turns = [[system for system, name in first if name == candidate.name] for candidate in ahead["mdlm"]]
+    assert [system for system, _ in first[:4]] == ["gpt2", "mdlm"] * 2
+    assert turns == [["gpt2", "mdlm"], ["gpt2", "mdlm"], ["mdlm"]]
+
+
 def test_one_recipe_is_tried_once(tmp_path: Path) -> None:
     search = protocol._Search(trial.judged_data(CHOICES, 4), GRID, "exact_j", 4, tmp_path, lambda _: None)
     candidates, distinct = search.candidates("gpt2"), search.distinct("gpt2")
