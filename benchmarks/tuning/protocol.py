@@ -88,7 +88,7 @@ def tune(
     points.check_equal(systems)
     make_folder(folder)
     with locked(folder):
-        choices = trial.judged_data(choices, limit)
+        choices = replace(trial.judged_data(choices, limit), system=tuple(systems))
         search = _Search(choices, grid, metric, limit, folder, say, points)
         ahead = {system: search.distinct(system) for system in systems}
         threads = max(1, (os.cpu_count() or 1) // jobs)

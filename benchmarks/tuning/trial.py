@@ -83,8 +83,10 @@ class Trial:
     def plan(self) -> Plan:
         """That of a run of this system with this recipe."""
         recipe = {f"{self.system}.recipe.{key}": value for key, value in self.changes.items()}
+        others = tuple(f"{system}." for system in self.choices.system if system != self.system)
+        asked = {key: value for key, value in self.choices.changes.items() if not key.startswith(others)}
         choices = dataclasses.replace(
-            self.choices, system=(self.system,), seed=self.seed, seeds=1, changes={**self.choices.changes, **recipe}
+            self.choices, system=(self.system,), seed=self.seed, seeds=1, changes={**asked, **recipe}
         )
         return plan.make(choices, choices.device)
 

@@ -71,6 +71,18 @@ def test_trials_of_all_systems_come_in_turn(tmp_path: Path) -> None:
     assert turns == [["gpt2", "mdlm"], ["gpt2", "mdlm"], ["mdlm"]]
 
 
+def test_a_key_of_one_system_is_asked_of_that_one_alone(tmp_path: Path) -> None:
+    keys = {"gpt2.recipe.layers": 1, "mdlm.recipe.source_layers": 1}
+    choices = dataclasses.replace(CHOICES, system=("gpt2", "mdlm"), changes={**CHOICES.changes, **keys})
+    search = protocol._Search(trial.judged_data(choices, 4), GRID, "exact_j", 4, tmp_path, lambda _: None)
+    recipes = {system: search.cell(system, Candidate(AS_IT_STANDS)).cell.recipe for system in ("gpt2", "mdlm")}
+    assert (recipes["gpt2"]["layers"], recipes["mdlm"]["source_layers"]) == (1, 1)
+    wrong = dataclasses.replace(search.choices, changes={**search.choices.changes, "mdlm.recipe.layer": 1})
+    search = dataclasses.replace(search, choices=wrong)
+    with pytest.raises(UserError, match=r"mdlm\.recipe\.layer"):
+        search.distinct("mdlm")
+
+
 def test_one_recipe_is_tried_once(tmp_path: Path) -> None:
     search = protocol._Search(trial.judged_data(CHOICES, 4), GRID, "exact_j", 4, tmp_path, lambda _: None)
     candidates, distinct = search.candidates("gpt2"), search.distinct("gpt2")
