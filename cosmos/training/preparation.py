@@ -22,7 +22,9 @@ from cosmos.training.budget import Budget
 
 COMPILING_SECONDS = 30.0  # of the first length, besides what each costs
 LENGTH_SECONDS = {True: 6.0, False: 0.5}  # of every length: compiled, or recorded alone; three took 48 s in all
-KNOWN_SHARE = 1 / 3  # of these where the network is known: what other losses and a teacher add, or reading from disk
+# Of these where the network is known, for what a teacher and another loss add, or for reading from disk. An estimate:
+# on a CPU, in one process, a student took a seventh.
+KNOWN_SHARE = 1 / 3
 SPEED_UP = 1.9  # of compiled steps: 41.7 -> 17.1 ms (autoencoder), 20.6 -> 11.1 ms (denoiser)
 FLOPS_PER_SECOND = 7.7e13  # of steps that are not compiled: 71e12 (autoencoder), 83e12 (denoiser)
 MOST_LENGTHS = 6
