@@ -32,18 +32,18 @@ def common_decimals(half_widths: Iterable[float]) -> int | None:
 def column_decimals(numbers: Iterable[tuple[float | None, float | None, float | None]]) -> int | None:
     """The one number of decimals of a column of values with their intervals.
 
-    It is what most intervals support, or three digits of the middle value where there is none, and as many more as keep
-    each rate or share to within a tenth of itself. None where there is no value.
+    It is what most intervals support, but not more than four digits of the middle value, nor three decimals, where one
+    interval is much narrower than others; or three digits of the middle value where there is no interval. As many more
+    keep each rate or share to within a tenth of itself. None where there is no value.
     """
     rows = [(value, low, high) for value, low, high in numbers if value is not None]
     if not rows:
         return None
     widths = (half_width(low, high) for _, low, high in rows)
     places = common_decimals(width for width in widths if width is not None)
-    if places is None:
-        sizes = sorted(abs(value) for value, _, _ in rows if value)
-        middle = sizes[len(sizes) // 2] if sizes else 1.0
-        places = max(0, 2 - math.floor(math.log10(middle)))
+    sizes = sorted(abs(value) for value, _, _ in rows if value)
+    middle = math.floor(math.log10(sizes[len(sizes) // 2])) if sizes else 0
+    places = max(0, 2 - middle) if places is None else min(places, max(0, 3 - max(0, middle)))
     rates = [value for value, low, high in rows if low is None or high is None or not low < 0 < high]
     return max([places, *(_kept(value, places) for value in rates)])
 

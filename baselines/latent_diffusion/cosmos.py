@@ -33,6 +33,7 @@ from baselines.latent_diffusion.released import copy as copy_released
 from baselines.latent_diffusion.settings import LatentSamplingSetting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES, SharedDecoder, named
 from baselines.latent_diffusion.system import LatentDiffusionSystem
+from baselines.latent_diffusion.training import DiffusesLatents
 from cosmos.adaptation import Read, decompressor_reads
 from cosmos.config import MINILM, Preset
 from cosmos.data.encoding import EncodedCorpus
@@ -43,16 +44,7 @@ from cosmos.models.linear_init import linear_start, tokens_per_latent
 from cosmos.pipeline import Pipeline, StoredPipeline, check
 from cosmos.recipes import RECIPES, Recipe, with_latents
 from cosmos.runtime.rng import initialised
-from cosmos.stages import (
-    AUTOENCODER,
-    DIFFUSION,
-    autoencoder_stage,
-    corpus_latents,
-    diffusion_stage,
-    first_texts,
-    price_of_latents,
-    reconstruction,
-)
+from cosmos.stages import AUTOENCODER, DIFFUSION, autoencoder_stage, diffusion_stage, first_texts, reconstruction
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.files import pieces
 from cosmos.text.tokenizer import find_encoder
@@ -68,7 +60,7 @@ OWN_COMMAND = "The first stage of cosmos has a command of its own: python -m cos
 DPMPP_2M = LatentSamplingSetting("dpmpp_2m", steps=20, grid="log_snr", final_x0=True)
 
 
-class CosmosSystem(LatentDiffusionSystem):
+class CosmosSystem(DiffusesLatents, LatentDiffusionSystem):
     """Latent diffusion in a compressed, smooth space."""
 
     name: ClassVar[str] = "cosmos"
@@ -234,11 +226,8 @@ class CosmosSystem(LatentDiffusionSystem):
     def first_stage(self, model: LatentNetworks, data: EncodedCorpus) -> TrainingStage:
         return autoencoder_stage(model.decoder, model.standardiser, self.recipe.model.corruption, data)
 
-    def price_of_preparing(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
-        return price_of_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
-
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
+        latents = self.corpus_latents(model, data, run)
         return diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.model.diffusion), latents.cost
 
     def notes(self, model: LatentNetworks, data: EncodedCorpus) -> Mapping[str, Any]:

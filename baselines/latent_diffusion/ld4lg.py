@@ -50,6 +50,7 @@ from baselines.latent_diffusion.recipe import FIRST_STAGE_KEYS, LatentRecipe
 from baselines.latent_diffusion.settings import LatentSamplingSetting, Setting, few_calls
 from baselines.latent_diffusion.shared_decoder import AUTOENCODER_SIZES
 from baselines.latent_diffusion.system import LatentDiffusionSystem
+from baselines.latent_diffusion.training import DiffusesLatents
 from cosmos.adaptation import Read
 from cosmos.config import PRESETS, AutoencoderConfig, DenoiserConfig, DiffusionConfig, LatentPlace, check_places
 from cosmos.data.encoding import EncodedCorpus
@@ -62,7 +63,7 @@ from cosmos.models.token_head import choose, summed_nll, take
 from cosmos.recipes import NANO, RECIPES
 from cosmos.runtime.capture import captured
 from cosmos.runtime.rng import CounterRNG
-from cosmos.stages import corpus_latents, diffusion_stage, first_texts, price_of_latents
+from cosmos.stages import diffusion_stage, first_texts
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.vocabulary import SEP
 from cosmos.training.batches import Batch, Rows
@@ -182,7 +183,7 @@ def taught(decoder: LatentDecoder, latents: Tensor, batch: Batch, compiled: bool
     return summed_nll(states, decoder.tokens.weight, targets, weights, compiled=compiled), scored.sum()
 
 
-class LD4LGSystem(LatentDiffusionSystem):
+class LD4LGSystem(DiffusesLatents, LatentDiffusionSystem):
     """LD4LG behind the contract."""
 
     name: ClassVar[str] = "ld4lg"
@@ -275,11 +276,8 @@ class LD4LGSystem(LatentDiffusionSystem):
         stage = TrainingStage("decoder", model.decoder, loss, data.train.targets, held_out, prepare=data.prepare)
         return replace(stage, scored=after_first, frozen=data.frozen)
 
-    def price_of_preparing(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
-        return price_of_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
-
     def second_stage(self, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> tuple[TrainingStage, Cost]:
-        latents = corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
+        latents = self.corpus_latents(model, data, run)
         stage = diffusion_stage(model.denoiser, model.standardiser, latents, self.recipe.diffusion, velocity_loss)
         return replace(stage, name="denoiser"), latents.cost
 

@@ -15,6 +15,7 @@ from baselines.latent_diffusion.networks import LatentNetworks, TrainedStages
 from cosmos.adaptation import ADAPTATION, adaptation_stage, latent_inputs, read_datasets
 from cosmos.data.encoding import EncodedCorpus
 from cosmos.recipes import adaptation_training
+from cosmos.stages import LatentCorpus, corpus_latents, price_of_latents
 from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingRun
 from cosmos.training.distributed import find_processes
@@ -101,3 +102,13 @@ class TrainsInStages:
         of = (self.decoder_of(model), self.reads(model), inputs, model.denoiser, recipe.diffusion, recipe.adaptation)
         stage = adaptation_stage(*of, rows, held_rows, second.prepare, second.frozen)
         return replace(stage, scored=self.first_stage(model, data).scored)
+
+
+class DiffusesLatents:
+    """What a `LatentDiffusionSystem` has whose first stage is an autoencoder, and whose second diffuses its latents."""
+
+    def price_of_preparing(self: Any, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> Cost:
+        return price_of_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)
+
+    def corpus_latents(self: Any, model: LatentNetworks, data: EncodedCorpus, run: TrainingRun) -> LatentCorpus:
+        return corpus_latents(model.decoder, model.standardiser, data, run, self.recipe.clean_latents)

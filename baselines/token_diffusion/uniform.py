@@ -47,6 +47,10 @@ def token_bound(log_probs: Tensor, clean: Tensor, noisy: Tensor, alpha: Tensor) 
     With y = V alpha x + 1 - alpha of the clean token x, and h the same of the prediction, z the noisy token:
     (1 / (V alpha)) (V / h_z - V / y_z + sum over j of (y_j / y_z) log((h_z y_j) / (h_j y_z))).
 
+    With q = h / h_z and r = y / y_z, whose sums are V / h_z and V / y_z, that is the sum over j of r_j (e^g - 1 - g),
+    where g = log(q_j / r_j). It is computed so, for no such term is negative in any precision, while those above cancel
+    where alpha is small and all of h and y are near 1.
+
     Args:
         log_probs: log of the predicted distribution of the clean token, [..., V].
         clean, noisy: int64 [...].
@@ -61,18 +65,18 @@ def token_bound(log_probs: Tensor, clean: Tensor, noisy: Tensor, alpha: Tensor) 
     log_h = torch.log(scaled[..., None] * log_probs.exp() + rest[..., None])  # [..., V]
     log_h_noisy = log_h.gather(-1, noisy[..., None])[..., 0]
     log_h_clean = log_h.gather(-1, clean[..., None])[..., 0]
-    log_high, log_low = torch.log(scaled + rest), torch.log(rest)  # y at the clean token, and at any other
+    gap = torch.log(rest) - torch.log(scaled + rest)  # of y at any other token, and at the clean one
+    # Kept, log r is 0 at the clean token and the gap at all others; redrawn, it is minus the gap there, and 0.
     unchanged = clean == noisy
-    log_y_noisy = torch.where(unchanged, log_high, log_low)
-    spread = size * log_h_noisy - log_h.sum(-1)  # sum over j of log(h_z / h_j)
-    # Kept: only j != z count, each (low / high) (log(h_z / h_j) + log(low / high)).
-    gap = log_low - log_high
-    same = torch.exp(gap) * (spread + (size - 1) * gap)
-    # Redrawn: j = x counts by high / low, all others by 1.
-    toward = log_h_noisy - log_h_clean
-    other = spread - toward + torch.exp(-gap) * (toward - gap)
-    divergence = size * (torch.exp(-log_h_noisy) - torch.exp(-log_y_noisy)) + torch.where(unchanged, same, other)
-    return divergence / scaled
+    at_clean, at_others = torch.where(unchanged, 0.0, -gap), torch.where(unchanged, gap, 0.0)
+    others = _excess(log_h - (log_h_noisy + at_others)[..., None]).scatter(-1, clean[..., None], 0.0).sum(-1)
+    own = _excess(log_h_clean - log_h_noisy - at_clean)
+    return (at_clean.exp() * own + at_others.exp() * others) / scaled
+
+
+def _excess(gap: Tensor) -> Tensor:
+    """e^gap - 1 - gap, which is never negative."""
+    return torch.expm1(gap) - gap
 
 
 def posterior(probabilities: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Tensor) -> Tensor:

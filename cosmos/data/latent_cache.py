@@ -26,7 +26,8 @@ from cosmos.training.budget import Cost
 from cosmos.training.distributed import Processes
 
 _TEXTS_PER_BATCH = 512
-_TIMED = 64  # texts that are compressed to learn how long that takes
+_TIMED = 64  # texts that are compressed to learn how long that takes; on a GPU, where fewer take as long, a whole batch
+_TIMES = 3  # how often, besides the first time
 
 
 class Compresses(Protocol):
@@ -50,7 +51,7 @@ def price_of_compressing(
     autoencoder: Compresses, standardiser: Standardiser, states: TextStates, processes: int = 1
 ) -> Cost:
     """What `cache_latents` will cost, whatever the weights are: FLOPs exactly, from a single text of each length, and
-    seconds as few texts take them here, the second time."""
+    seconds at least, by the FLOPs and as fast as a few texts are compressed here when nothing else is in the way."""
     compressor = autoencoder.compressor
     device, was_training = next(compressor.parameters()).device, compressor.training
 
@@ -62,17 +63,18 @@ def price_of_compressing(
     groups = torch.arange(len(states)).split(_TEXTS_PER_BATCH)
     lengths = [states.longest_of(group) for group in groups]
     compressor.eval()  # as it will be, and no dropout is drawn
-    timed = groups[0][:_TIMED]
-    for _ in range(2):  # the first call of a process takes longer, and may do more
+    timed = groups[0] if device.type == "cuda" else groups[0][:_TIMED]
+    took = []
+    for _ in range(1 + _TIMES):  # the first call of a process takes longer, and may do more
         began = time.perf_counter()
         compute(timed, lengths[0])
-        seconds = (time.perf_counter() - began) / len(timed)
+        took.append(time.perf_counter() - began)
     first = dict(zip(lengths, groups, strict=True))
     of_one = {length: measure_flops(partial(compute, group[:1], length)) for length, group in first.items()}
     compressor.train(was_training)
-    turns = groups[::processes]  # the groups of the first process, which has most
-    flops = sum(of_one[length] * len(group) for group, length in zip(groups, lengths, strict=True))
-    return Cost(seconds * sum(map(len, turns)), flops)
+    flops = [of_one[length] * len(group) for group, length in zip(groups, lengths, strict=True)]
+    turns = sum(flops[::processes])  # of the first process, which has most groups
+    return Cost(min(took[1:]) * turns / (of_one[lengths[0]] * len(timed)), sum(flops))
 
 
 def cache_latents(

@@ -233,7 +233,7 @@ class _Trainer:
         """Decide how steps run, the first time, and make ready for it; what gives the batches of steps."""
         counters, step, stage = self.counters, self.step, self.stage
         if counters.flops_per_step == 0:
-            counters.prepared = prepared_for(step, stage.data, self.budget, self._price_of_one)
+            counters.prepared = prepared_for(step, stage.data, self.budget, self._price_of_one, self._compiled_lengths)
         prepared, step.preparation = counters.prepared, counters.preparation_seconds
         step.prepare(prepared, stage.frozen)
         return self._batches(prepared.sizes, step.static_shapes)
@@ -246,6 +246,11 @@ class _Trainer:
     def _price_of_one(self) -> float:
         """FLOPs of one step, about; the same in each process."""
         return step_flops(self.step, self.stage.loss, self._batches((), static_shapes=False, whole=True)(0), 0)
+
+    def _compiled_lengths(self) -> set[int] | None:
+        """Lengths that earlier stages of the run have compiled; the same in each process."""
+        first = self.processes.rank == 0
+        return self.processes.told(resume.compiled_lengths(self.run.workdir, self.arguments) if first else None)
 
     def _rows(self, step: int) -> Uploaded:
         """This process's part of the batch of a step, on its way to the device."""

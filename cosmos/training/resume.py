@@ -31,6 +31,7 @@ from cosmos.io.typed_json import AnyJson, read_as
 from cosmos.training.config import TrainingResult
 
 _ANEW = "delete it, and run again"
+_COMPILED_BY = ("model", "made_of", "batch_size", "micro_batch_size", "precision")  # what compiled steps are made for
 
 
 class StoredMarker(TypedDict):
@@ -185,6 +186,19 @@ def finished(workdir: Path, stage: str, arguments: Mapping[str, Any]) -> Trainin
     if safetensors.read_header(weights_path).notes.get(seals.KEY) != marker["weights"]:
         raise UserError(f"{weights_path} holds other weights than {path.name} says; delete both, and run again.")
     return marker["trained"]
+
+
+def compiled_lengths(workdir: Path, arguments: Mapping[str, Any]) -> set[int] | None:
+    """Lengths of batches at which finished stages of a run have compiled the network of these arguments, for batches of
+    as many rows; None where none has. Errors as `finished`."""
+    found: set[int] | None = None
+    for path in sorted(workdir.glob("*.trained.json")):
+        marker = read_as(StoredMarker, seals.read_sealed(path, _ANEW), str(path), _ANEW)
+        prepared = marker["trained"].notes.get("preparation", {})
+        same = all(marker["arguments"].get(key) == arguments[key] for key in _COMPILED_BY)
+        if same and prepared.get("compiled"):
+            found = {*(found or ()), *prepared["lengths"]}
+    return found
 
 
 def load_finished(workdir: Path, stage: str, model: nn.Module) -> None:

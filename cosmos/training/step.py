@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -42,13 +42,21 @@ Groups = dict[str, dict[str, Tensor]]
 GRAPHS = 64  # shapes of batch whose steps are recorded; steps of any further ones are launched as they are
 
 
-def prepared_for(step: OptimiserStep, data: Dataset, budget: Budget, flops: Callable[[], float]) -> Preparation:
-    """The preparation that pays best for a training on data, where one step costs so many FLOPs."""
+def prepared_for(
+    step: OptimiserStep,
+    data: Dataset,
+    budget: Budget,
+    flops: Callable[[], float],
+    known: Callable[[], Collection[int] | None],
+) -> Preparation:
+    """The preparation that pays best for a training on data, where one step costs so many FLOPs; `known` is asked where
+    compiling is to be found out (`cosmos.training.preparation.prepare`)."""
     config, can = step.config, step.can_compile()
     options = ((False, True) if config.compile == "auto" else (True,)) if can else (False,)
     fixed = step.recorded or can or config.length_buckets > 0
     ragged = (data.lengths, data.longest) if fixed and isinstance(data, RaggedDataset) else None
-    return prepare(budget, flops, compile_options=options, ragged=ragged, buckets=config.length_buckets)
+    before = known() if len(options) > 1 else None
+    return prepare(budget, flops, compile_options=options, ragged=ragged, buckets=config.length_buckets, known=before)
 
 
 class OptimiserStep:

@@ -9,7 +9,7 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -118,9 +118,15 @@ def scores_in(archive: Path) -> Scores:
     scores: Scores = defaultdict(lambda: defaultdict(list))
     with tarfile.open(archive) as packed:
         members = {member.name: member for member in packed}
+
+        def read(name: str) -> bytes:
+            file = packed.extractfile(members[name])
+            assert file is not None
+            return file.read()
+
         for name in sorted(name for name in members if name.endswith("header.json")):
-            cell = json.load(packed.extractfile(members[name]))["cell"]
-            lines = packed.extractfile(members[name.replace("header.json", "scores.jsonl")]).read().splitlines()
+            cell = json.loads(read(name))["cell"]
+            lines = read(name.replace("header.json", "scores.jsonl")).splitlines()
             (value,) = [one["value"] for one in map(json.loads, lines) if one["metric"] == "exact_j"]
             scores[cell["system"], cell["setting"]][name.partition("-")[0]].append(value)
     assert all(len(values) == 3 for found in scores.values() for values in found.values())
@@ -131,28 +137,41 @@ def told(values: list[float]) -> str:
     return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}"
 
 
-TUNED, ONE_LAYER = scores_in(PUBLISHED / "before-after.tar.xz"), scores_in(LAYERS / "one-layer.tar.xz")
-NEWEST = {entry: found["now"] for entry, found in TUNED.items()} | {
-    entry: found["layer"] for entry, found in ONE_LAYER.items()
-}
+class Published(NamedTuple):
+    """Scores of test documents: before and after the tuning, of one layer of the encoder, and the newest of each."""
+
+    tuned: Scores
+    one_layer: Scores
+
+    @property
+    def newest(self) -> dict[tuple[str, str], list[float]]:
+        tuned = {entry: found["now"] for entry, found in self.tuned.items()}
+        return tuned | {entry: found["layer"] for entry, found in self.one_layer.items()}
 
 
-def test_tables_of_test_documents_are_of_the_records() -> None:
+@pytest.fixture(scope="module")
+def published() -> Published:
+    """Read when a test asks, so that no archive is unpacked while tests are collected."""
+    return Published(scores_in(PUBLISHED / "before-after.tar.xz"), scores_in(LAYERS / "one-layer.tar.xz"))
+
+
+def test_tables_of_test_documents_are_of_the_records(published: Published) -> None:
     """Means and standard deviations in docs/tuning.md and the README are those of the scores kept, of three seeds."""
-    assert {system for system, _ in TUNED} == set(SYSTEMS)
+    assert {system for system, _ in published.tuned} == set(SYSTEMS)
     page, readme = (ROOT / "docs" / "tuning.md").read_text(), (ROOT / "README.md").read_text().splitlines()
-    for (system, setting), found in TUNED.items():
+    for (system, setting), found in published.tuned.items():
         assert f"| {system} | {setting} | {told(found['before'])} | {told(found['now'])} |" in page
-    for (system, setting), found in ONE_LAYER.items():
-        before = told(TUNED[system, setting]["now"]) if (system, setting) in TUNED else "not run"
+    for (system, setting), found in published.one_layer.items():
+        tuned = published.tuned.get((system, setting))
+        before = told(tuned["now"]) if tuned else "not run"
         assert f"| {system} | {setting} | {before} | {told(found['layer'])} |" in page
-    for (system, setting), values in NEWEST.items():
+    for (system, setting), values in published.newest.items():
         rows = [row for row in readme if row.startswith(f"| {system} | {setting} |")]
         assert rows in ([], [f"| {system} | {setting} | {told(values)} |"])
 
 
-def test_training_noise_is_that_of_the_records() -> None:
-    deviations = {entry: round(statistics.stdev(v), 3) for entry, v in NEWEST.items() if entry[0] in SYSTEMS}
+def test_training_noise_is_that_of_the_records(published: Published) -> None:
+    deviations = {entry: round(statistics.stdev(v), 3) for entry, v in published.newest.items() if entry[0] in SYSTEMS}
     assert {(noise.system, noise.setting): noise.deviation for noise in training_noise.MEASURED} == deviations
     page = (ROOT / "docs" / "tracking.md").read_text()
     assert all(f"| {system}, {setting} | {value:.3f} |" in page for (system, setting), value in deviations.items())

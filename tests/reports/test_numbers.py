@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.numbers import common_decimals, decimals, fixed, listed, p_value, significant, written
+from reports.numbers import column_decimals, common_decimals, decimals, fixed, listed, p_value, significant, written
 from reports.quantities import Quantity, latency, throughput
 
 
@@ -35,6 +35,31 @@ def test_no_rate_is_rounded_away_by_its_own_interval():
     assert written(0.0004, 0.0, 0.02, places=2) == ("0.0004", "[0.0000, 0.0200]")
     assert written(0.0004, None, None, places=2) == ("0.0004", "")
     assert written(0.004, 0.001, 0.011, places=2) == ("0.004", "[0.001, 0.011]")
+
+
+@pytest.mark.parametrize(
+    ("column", "places"),
+    [
+        ([(0.881, 0.802, 0.960), (0.0043, 0.00428, 0.00432)], 3),  # of two stories and words at random
+        ([(0.498, 0.38, 0.61), (0.116, 0.0, 0.28), (0.0043, 0.00428, 0.00432)], 3),  # or 0.0043 were 0
+        ([(0.0043, 0.00428, 0.00432)], 3),
+        ([(25.31, 24.1, 26.4), (0.021, 0.0209, 0.0211)], 2),  # BLEU
+        ([(108.82, 108.78, 108.86), (7.9, 7.8, 8.0)], 1),
+        ([(51.1, 49.6, 52.6), (41.9, 40.8, 43.1), (1603.0, 1564.0, 1645.0)], 1),  # perplexity
+        ([(16843.0, 16530.0, 17220.0), (2.5, 2.49, 2.51)], 1),  # or 2.5 were 2
+        ([(16843.0, 16530.0, 17220.0)], -1),
+        ([(0.0208, None, None), (0.0043, None, None)], 4),
+    ],
+)
+def test_a_narrow_interval_does_not_give_a_column_more_decimals_than_suit_its_values(column, places):
+    assert column_decimals(column) == places
+
+
+def test_no_score_of_a_column_is_rounded_away():
+    column = [(0.881, 0.802, 0.960), (0.0004, 0.00038, 0.00042)]
+    places = column_decimals(column)
+    assert places == 4
+    assert [written(*row, places)[0] for row in column] == ["0.8810", "0.0004"]
 
 
 def test_small_words():
