@@ -236,7 +236,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         _, source = self.inputs(requests, setting.capture)
 
         def draw(seeds: Tensor) -> Tensor:
-            return self.tokens(setting, seeds.to(self.device), source)
+            return self.tokens(setting, seeds.to(source.device), source)
 
         return mbr.generate(requests, draw, setting.candidates, self.vocabulary, whole=True)
 

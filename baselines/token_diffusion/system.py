@@ -29,7 +29,7 @@ from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.token_reading import chunk_by_chunk, chunks_of, most_probable
 from cosmos.recipes import NANO, SMALL
-from cosmos.runtime.capture import Capture, captured
+from cosmos.runtime.capture import Capture, captured, place_of_inputs
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK, PAD, SEP
@@ -260,7 +260,8 @@ class TokenDiffusionSystem(TokenSystem):
         if capture != "off":
             source = functional.pad(source, (0, max(1, self.limits.source_tokens) - source.shape[1]), value=PAD)
         seeds = torch.tensor([request.seed for request in requests], dtype=torch.int64)
-        return seeds.to(self.device), source.to(self.device)
+        place = place_of_inputs(capture, self.device)
+        return seeds.to(place), source.to(place)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:
