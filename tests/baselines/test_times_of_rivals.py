@@ -19,10 +19,12 @@ from baselines.token_diffusion.ddit import DDiT
 from baselines.token_diffusion.duo import Revising
 from baselines.token_diffusion.masked import LogLinear
 from baselines.token_diffusion.sedd import Scoring
+from benchmarks.speed import work
 from cosmos.config import MINILM, DenoiserConfig
 from cosmos.diffusion.samplers import make_grid
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.models.blocks import TimeInputs
+from cosmos.runtime.flops import measure_flops
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny_systems
@@ -90,6 +92,14 @@ def test_each_call_has_what_the_network_makes_of_its_own_time(name: str, setting
         for part, own in zip(row.parts, alone.parts, strict=True):
             assert part.shape == own.shape
             assert torch.allclose(part, own, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "setting"), [case[:2] for case in CASES])
+def test_what_speed_counts_is_the_whole_generation(name: str, setting: Any) -> None:
+    system = made(name)
+    found = work.count(system.networks(), lambda: system.generate(REQUESTS, setting))
+    assert found.elsewhere > 0
+    assert found.flops == measure_flops(lambda: system.generate(REQUESTS, setting))
 
 
 def test_a_network_without_a_time_is_told_none() -> None:
