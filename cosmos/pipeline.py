@@ -32,7 +32,7 @@ from cosmos.models.autoencoder import Autoencoder, Decompressor
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.models.standardiser import Standardiser
 from cosmos.pretrained import WEIGHTS, check_pretrained, from_pretrained, read_config, save_pretrained
-from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured
+from cosmos.runtime.capture import Capturable, Capture, CapturedCalls, captured, place_of_inputs
 from cosmos.text.encoder import TextEncoder
 from cosmos.text.tokenizer import default_encoder
 from cosmos.text.vocabulary import Vocabulary, check_vocabulary
@@ -104,7 +104,7 @@ class Pipeline:
         if self.denoiser is None:
             raise UserError("This model has no denoiser yet; train the second stage with train-diffusion.")
         self.denoiser.check_sources(sources)
-        inputs = [torch.tensor(seeds, dtype=torch.int64, device=self.device)]
+        inputs = [torch.tensor(seeds, dtype=torch.int64, device=place_of_inputs(capture, self.device))]
         if sources is not None:
             assert len(sources) == len(seeds), "one source per seed"
             # A recording is for one shape, so there all sources are padded to the limit.

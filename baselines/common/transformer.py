@@ -23,6 +23,7 @@ from cosmos.models.blocks import (
     SelfAttention,
     Summands,
     SwiGLU,
+    TimeInputs,
     added_up,
     begun,
     sinusoid,
@@ -90,15 +91,25 @@ class _TrunkBlock(nn.Module):
         time: Tensor | None,
         source: tuple[Tensor, Tensor] | None,
         source_mask: Tensor | None,
+        shift: Tensor | None = None,
     ) -> Summands:
-        """As that of `cosmos.models.denoiser.DenoiserBlock`, of summands to summands."""
+        """As that of `cosmos.models.denoiser.DenoiserBlock`, of summands to summands; `shift` [B, 1, W] is `shifted`
+        of the time, where that is known."""
         x = added_up(stream)
-        if self.shift is not None:
-            x = x + self.shift(time)[:, None]  # [B, 1, W]
+        if shift is not None:
+            x = x + shift
+        elif self.shift is not None:
+            x = x + self.shifted(time)
         x = x + self.dropout(self.attention(self.attention_norm(x), rotate, seen))
         if source is not None:
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), source, source_mask, rotate))
         return x, self.dropout(self.mlp(self.mlp_norm(x)))
+
+    def shifted(self, time: Tensor | None) -> Tensor:
+        """What embedded times [B, `time_width`] add: [B, 1, W]."""
+        assert self.shift is not None
+        shift: Tensor = self.shift(time)[:, None]
+        return shift
 
 
 class Trunk(nn.Module):
@@ -126,27 +137,37 @@ class Trunk(nn.Module):
         x: Tensor,
         rotate: Rotate,
         seen: Tensor | None = None,
-        time: Tensor | None = None,
+        time: Tensor | TimeInputs | None = None,
         source_kv: SourceKV | None = None,
     ) -> Tensor:
         """Args:
         x: [B, L, W].
         rotate: turns queries and keys [B, H, L, D] by their positions, such as `cosmos.models.blocks.Rotary`.
         seen: boolean [B, L], True where a position may be attended to; None: all.
-        time: [B] in [0, 1], for a trunk with a time input. It is added to the input of every block, as in Cosmos.
+        time: [B] in [0, 1], or what `time_inputs` made of it, for a trunk with a time input. It is added to the input
+            of every block, as in Cosmos.
         source_kv: the source, for a trunk with cross-attention.
         """
         assert (source_kv is not None) == self.config.cross_attention, "a trunk with cross-attention is given a source"
         mask = None if seen is None else seen[:, None, None]  # [B, 1, 1, L]
-        told = None
+        told, shifts = None, tuple[Tensor, ...]()
         if self.config.time_width:
             assert time is not None, "a trunk with a time input is told the time"
-            told = self.embedded_time(time, x.dtype)
+            if isinstance(time, Tensor):
+                told = self.embedded_time(time, x.dtype)
+            else:
+                shifts = time.parts
         stream = begun(x)
         for index, block in enumerate(self.blocks):
             source, source_mask = (None, None) if source_kv is None else (source_kv.keys_values[index], source_kv.mask)
-            stream = block(stream, rotate, mask, told, source, source_mask)
+            shift = shifts[index] if shifts else None
+            stream = block(stream, rotate, mask, told, source, source_mask, shift)
         return self.end(stream)
+
+    def time_inputs(self, time: Tensor, dtype: torch.dtype) -> TimeInputs:
+        """What times [S] add to the input of each block, [S, 1, W]."""
+        told = self.embedded_time(time, dtype)
+        return TimeInputs(tuple(block.shifted(told) for block in self.blocks))
 
     def embedded_time(self, time: Tensor, dtype: torch.dtype) -> Tensor:
         """What blocks are told of times [B]: [B, `time_width`]."""

@@ -41,9 +41,9 @@ from baselines.embedding_diffusion.objective import Sqrt, Terms, partially_noise
 from baselines.token_diffusion.system import TokenDiffusionSystem, presets_of
 from cosmos.config import MOST_WIDE, SamplerSetting
 from cosmos.diffusion.objective import sample_times
-from cosmos.diffusion.samplers import sample
+from cosmos.diffusion.samplers import call_times, inputs_of_times, make_grid, sample
 from cosmos.io.errors import check_range
-from cosmos.models.blocks import Rotary
+from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
@@ -123,9 +123,13 @@ class EmbeddingDenoiser(nn.Module):
         self.trunk = Trunk(trunk)
         self.to_embedding = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, embedding))
 
-    def forward(self, x: Tensor, t: Tensor, seen: Tensor) -> Tensor:
-        """x [B, P, E], t [B] in [0, 1], seen bool [B, P] False on padding -> [B, L, E]."""
+    def forward(self, x: Tensor, t: Tensor | TimeInputs, seen: Tensor) -> Tensor:
+        """x [B, P, E], t [B] in [0, 1] (or its `time_inputs`), seen bool [B, P] False on padding -> [B, L, E]."""
         return self.end(self.trunk(self.begin(x), self.rotary, seen, t))
+
+    def time_inputs(self, t: Tensor) -> TimeInputs:
+        """What the trunk makes of times [S] in [0, 1], to call with rows of it."""
+        return self.trunk.time_inputs(t, self.tokens.weight.dtype)
 
     def begin(self, x: Tensor) -> Tensor:
         """What enters the trunk, [B, P, W]."""
@@ -232,7 +236,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         _, source = self.inputs(requests, setting.capture)
 
         def draw(seeds: Tensor) -> Tensor:
-            return self.tokens(setting, seeds.to(self.device), source)
+            return self.tokens(setting, seeds.to(source.device), source)
 
         return mbr.generate(requests, draw, setting.candidates, self.vocabulary, whole=True)
 
@@ -241,13 +245,14 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         assert isinstance(model, EmbeddingDenoiser)
         rounded = isinstance(setting, RoundedSampling) and setting.rounded
         source_embeddings, seen = model.tokens(source), model.seen(source)  # [B, S, E], [B, P]
+        grid = make_grid(SCHEDULE, setting)
+        known = inputs_of_times(model, call_times(grid, setting), seeds.device)
 
         def denoise(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
-            time = torch.full((1,), t, device=x.device)
-            predicted: Tensor = model(torch.cat([x.to(source_embeddings.dtype), source_embeddings], 1), time, seen)
+            predicted: Tensor = model(torch.cat([x.to(source_embeddings.dtype), source_embeddings], 1), known[t], seen)
             return (model.nearest(predicted, len(self.vocabulary)) if rounded else predicted).to(x.dtype)
 
         start = streams.normal(model.length, source_embeddings.shape[-1])
-        vectors = sample(denoise, start, setting, SCHEDULE, streams)
+        vectors = sample(denoise, start, setting, SCHEDULE, streams, grid)
         words, rows = len(self.vocabulary), model.tokens.num_embeddings
         return chunk_by_chunk(lambda part: model.best(part, words), vectors.to(source_embeddings.dtype), rows)

@@ -57,6 +57,7 @@ from cosmos.data.encoding import EncodedCorpus
 from cosmos.diffusion.objective import noised_example
 from cosmos.diffusion.schedule import Schedule, Tangent, make_schedule
 from cosmos.models.autoencoder import Compressor
+from cosmos.models.blocks import TimeInputs
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.models.linear_init import linear_start_compressor, tokens_per_latent
 from cosmos.models.token_head import choose, summed_nll, take
@@ -138,8 +139,14 @@ def velocity(clean: Tensor, noise: Tensor, t: Tensor, schedule: Schedule = COSIN
 
 def clean_of(noisy: Tensor, velocity: Tensor, t: Tensor, schedule: Schedule = COSINE) -> Tensor:
     """x_0 = alpha x - sigma v."""
+    alpha, sigma = weights_at(t, schedule, noisy.dtype)
+    return alpha * noisy - sigma * velocity
+
+
+def weights_at(t: Tensor, schedule: Schedule, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Alpha and sigma at times t [B], each [B, 1, 1]."""
     wide = t.double()[:, None, None]
-    return schedule.alpha(wide).to(noisy.dtype) * noisy - schedule.sigma(wide).to(noisy.dtype) * velocity
+    return schedule.alpha(wide).to(dtype), schedule.sigma(wide).to(dtype)
 
 
 class VelocityDenoiser(Denoiser):
@@ -150,11 +157,22 @@ class VelocityDenoiser(Denoiser):
         self.schedule = schedule
 
     def forward(
-        self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
+        self, x: Tensor, t: Tensor | TimeInputs, estimate: Tensor | None = None, condition: Condition | None = None
     ) -> Tensor:
-        return clean_of(x, self.predict(x, t, estimate, condition), t, self.schedule)
+        predicted = self.predict(x, t, estimate, condition)
+        if isinstance(t, Tensor):
+            return clean_of(x, predicted, t, self.schedule)
+        _, alpha, sigma = t.parts
+        return alpha * x - sigma * predicted
 
-    def predict(self, x: Tensor, t: Tensor, estimate: Tensor | None, condition: Condition | None) -> Tensor:
+    def time_inputs(self, t: Tensor) -> TimeInputs:
+        """As its base class's, and what x and v count, [S, 1, 1]."""
+        [shifts] = super().time_inputs(t).parts
+        return TimeInputs((shifts, *weights_at(t, self.schedule, shifts.dtype)))
+
+    def predict(
+        self, x: Tensor, t: Tensor | TimeInputs, estimate: Tensor | None, condition: Condition | None
+    ) -> Tensor:
         return super().forward(x, t, estimate, condition)
 
 

@@ -47,7 +47,7 @@ from cosmos.diffusion.samplers import check_guidance, sample_latents
 from cosmos.io import artifact, safetensors
 from cosmos.models.denoiser import SourceStates
 from cosmos.models.standardiser import Standardiser
-from cosmos.runtime.capture import captured
+from cosmos.runtime.capture import captured, place_of_inputs
 from cosmos.stages import measured, source_of
 from cosmos.text.encoder import TextEncoder, find_layers, fingerprint_of
 from cosmos.text.files import Texts
@@ -352,7 +352,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
 
             def draw(seeds: Tensor) -> Tensor:
-                return self.sample_tokens(setting, seeds.to(self.device), *source)
+                return self.sample_tokens(setting, seeds.to(place_of_inputs(setting.capture, self.device)), *source)
 
             return mbr.generate(requests, draw, self.candidates(setting), self.vocabulary)
 

@@ -20,7 +20,7 @@ from baselines.latent_diffusion.distillation import Clean
 from cosmos.config import RELEASE_END_NOISE, DiffusionConfig
 from cosmos.data.encoding import EncodedTexts
 from cosmos.diffusion.grids import MOST_CALLS, Products, fine_noises, joined, optimised_grids, products
-from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, noises_between, with_network
+from cosmos.diffusion.samplers import START_NOISE, Grid, call_grid, inputs_of_times, noises_between, with_network
 from cosmos.diffusion.schedule import make_schedule
 from cosmos.io import seals
 from cosmos.io.files import make_folder, read_json, write_json
@@ -214,8 +214,10 @@ def _looked_at(
 def _followed(denoiser: Denoiser, diffusion: DiffusionConfig, source: SourceStates | None, x: Tensor) -> Products:
     """Trajectories from noise x [B, N, C]."""
     condition = None if source is None else denoiser.encode_condition(source)
-    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned)
-    return products(denoise, x, call_grid(make_schedule(diffusion.schedule), fine_noises()))
+    grid = call_grid(make_schedule(diffusion.schedule), fine_noises())
+    known = inputs_of_times(denoiser, grid.t[:-1], x.device)
+    denoise = with_network(denoiser, condition, self_conditioned=diffusion.self_conditioned, known=known)
+    return products(denoise, x, grid)
 
 
 def save(folder: Path, chosen: StoredGrids) -> None:

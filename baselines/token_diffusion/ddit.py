@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.token_diffusion.masked import LogLinear, surest_clean
-from cosmos.models.blocks import Rotary, merge_heads, sinusoid, split_heads
+from cosmos.models.blocks import Rotary, TimeInputs, merge_heads, sinusoid, split_heads
 from cosmos.text.vocabulary import MASK
 
 FREQUENCIES, MAX_PERIOD = 256, 10_000.0  # of the noise level's embedding
@@ -44,10 +44,9 @@ class DDiTBlock(nn.Module):
         )
         self.adaLN_modulation = nn.Linear(condition, 6 * width)
 
-    def forward(self, x: Tensor, level: Tensor, rotary: Rotary) -> Tensor:
-        """x [B, L, W] and the embedded noise level [B, C] -> [B, L, W]."""
-        parts = self.adaLN_modulation(level)[:, None].chunk(6, -1)  # each [B, 1, W]
-        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts
+    def forward(self, x: Tensor, modulation: Tensor, rotary: Rotary) -> Tensor:
+        """x [B, L, W] and what `adaLN_modulation` makes of the embedded noise level, [B, 1, 6 * W] -> [B, L, W]."""
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation.chunk(6, -1)  # each [B, 1, W]
         mapped = self.attn_qkv(modulated(self.norm1(x), shift, scale))
         query, key, value = (split_heads(part, self.heads) for part in mapped.chunk(3, -1))
         attended = functional.scaled_dot_product_attention(rotary(query), rotary(key), value)
@@ -93,7 +92,7 @@ class DDiT(nn.Module):
         self,
         sequence: Tensor,
         source_kv: None = None,
-        time: Tensor | None = None,
+        time: Tensor | TimeInputs | None = None,
         read: str = "logits",
         compiled: bool = False,
     ) -> Any:
@@ -108,14 +107,22 @@ class DDiT(nn.Module):
         masked = sequence == MASK
         return sure.masked_fill(~masked, -torch.inf), torch.where(masked, likely, sequence)
 
-    def states(self, sequence: Tensor, time: Tensor | None) -> Tensor:
+    def time_inputs(self, time: Tensor | None) -> TimeInputs:
+        """What blocks, and then the output, scale and shift by at times [S], or where there is no noise, S = 1: each
+        [S, 1, 6 * W], the last [S, 1, 2 * W]."""
+        table = self.vocab_embed.embedding
+        sigma = table.new_zeros(1, dtype=torch.float32) if time is None else -SCHEDULE.alpha(time).log()
+        level = self.sigma_map.mlp(sinusoid(sigma, FREQUENCIES, MAX_PERIOD).to(table.dtype))
+        level = functional.silu(level)  # [S, C]
+        modulated_parts = (*self.blocks, self.output_layer)
+        return TimeInputs(tuple(part.adaLN_modulation(level)[:, None] for part in modulated_parts))
+
+    def states(self, sequence: Tensor, time: Tensor | TimeInputs | None) -> Tensor:
         """What the output head reads, [B, L, W]."""
-        sigma = sequence.new_zeros(len(sequence), dtype=torch.float32)
-        if time is not None:
-            sigma = -SCHEDULE.alpha(time).log()
+        known = time if isinstance(time, TimeInputs) else self.time_inputs(time)
         x = self.vocab_embed.embedding[sequence]  # [B, L, W]
-        level = functional.silu(self.sigma_map.mlp(sinusoid(sigma, FREQUENCIES, MAX_PERIOD).to(x.dtype)))  # [B, C]
-        for block in self.blocks:
-            x = block(x, level, self.rotary)
-        shift, scale = self.output_layer.adaLN_modulation(level)[:, None].chunk(2, -1)
+        *modulations, last = known.parts
+        for block, modulation in zip(self.blocks, modulations, strict=True):
+            x = block(x, modulation, self.rotary)
+        shift, scale = last.chunk(2, -1)
         return modulated(self.output_layer.norm_final(x), shift, scale)

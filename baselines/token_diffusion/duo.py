@@ -45,7 +45,7 @@ from baselines.token_diffusion.duo_losses import SCHEDULE, bound, curriculum_los
 from baselines.token_diffusion.gaussian_duality import same_noise
 from baselines.token_diffusion.likelihood import BoundsLikelihood, Integrand
 from baselines.token_diffusion.system import TokenDenoiser, TokenDiffusionRecipe, at_strata, presets_of
-from baselines.token_diffusion.uniform import ancestral, token_bound
+from baselines.token_diffusion.uniform import ancestral, nodes, token_bound
 from cosmos.config import check_steps
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
@@ -190,16 +190,18 @@ class DuoSystem(BoundsLikelihood):
         return redrawn_integrand(model, source)
 
     def sample(self, setting: Revising, seeds: Tensor, source: Tensor) -> Tensor:
-        source_kv = self.model.encode(source)
+        source_kv, times = self.model.encode(source), nodes(setting.steps, setting.greedy_tail, seeds.device)
+        known = self.model.time_inputs(1.0 - SCHEDULE.alpha(times[: setting.steps]))
+        rows = map(known.row, range(setting.steps))  # one call takes one, in their order
         return ancestral(
-            lambda noisy, alpha: self.model(noisy, source_kv, 1.0 - alpha),
+            lambda noisy, _: self.model(noisy, source_kv, next(rows)),
             **self.loaded_shape,
             steps=setting.steps,
             schedule=SCHEDULE,
             seeds=CounterRNG(seeds, setting.compiled),
             greedy_tail=setting.greedy_tail,
             top_p=setting.top_p,
-            most_probable=lambda noisy, alpha: self.model(noisy, source_kv, 1.0 - alpha, "best"),
+            most_probable=lambda noisy, _: self.model(noisy, source_kv, next(rows), "best"),
         )
 
 

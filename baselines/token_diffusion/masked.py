@@ -45,7 +45,12 @@ class LogLinear:
 
 def time_steps(steps: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """Where each of `steps` equal steps of t from 1 to 0 begins and ends, float64 scalars."""
-    return list(itertools.pairwise(torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=device)))
+    return list(itertools.pairwise(nodes(steps, device)))
+
+
+def nodes(steps: int, device: torch.device) -> Tensor:
+    """Where equal steps of t from 1 to 0 begin and, after the last, end: float64 [steps + 1]."""
+    return torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=device)
 
 
 def weight(schedule: TokenSchedule, t: Tensor) -> Tensor:

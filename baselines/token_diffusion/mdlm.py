@@ -32,6 +32,7 @@ from torch.nn import functional
 from baselines.common.static_shapes import masked_positions
 from baselines.common.transformer import SourceKV
 from baselines.contract import UserError
+from baselines.token_diffusion.ddit import DDiT
 from baselines.token_diffusion.likelihood import Integrand
 from baselines.token_diffusion.masked import LogLinear, token_nll, weight
 from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
@@ -44,6 +45,7 @@ from baselines.token_diffusion.system import (
     presets_of,
     target_tokens,
 )
+from cosmos.models.blocks import TimeInputs
 from cosmos.models.token_head import chunked_loss, take, widened
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import captured
@@ -152,18 +154,22 @@ class MDLMSystem(MayBeReleased):
         source_kv = self.model.encode(source)
         return () if source_kv is None else (source_kv.mask, *itertools.chain(*source_kv.keys_values))
 
+    def no_noise(self) -> TimeInputs | None:
+        """What the published network makes of the noise level that all of its calls are told; ours is told none."""
+        return self.model.time_inputs(None) if isinstance(self.model, DDiT) else None
+
     def threshold_steps(
         self, setting: ThresholdUnmasking, count: int, sequence: Tensor, first: Tensor, *source_kv: Tensor
     ) -> Tensor:
         """`count` steps from the step `first` (a scalar) on; `source_kv` is from `encode`."""
         pairs = tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))
         known = SourceKV(source_kv[0], pairs) if source_kv else None
-        surest = partial(self.model, source_kv=known, read="surest", compiled=setting.compiled)
+        surest = partial(self.model, source_kv=known, time=self.no_noise(), read="surest", compiled=setting.compiled)
         rule = {"steps": setting.steps, "threshold": setting.threshold}
         return threshold_steps(surest, sequence, first, count, mask_id=MASK, **rule)
 
     def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
-        predict = partial(self.model, source_kv=self.model.encode(source))
+        predict = partial(self.model, source_kv=self.model.encode(source), time=self.no_noise())
         surest = partial(predict, read="surest", compiled=setting.compiled)
         streams = CounterRNG(seeds, setting.compiled)
         return unmask(setting, predict, surest, self.masks(len(seeds)), SCHEDULE, MASK, streams)

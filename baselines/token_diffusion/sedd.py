@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from baselines.common.static_shapes import masked_positions
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.likelihood import Integrand, Levels, uniform_levels
-from baselines.token_diffusion.masked import LogLinear, TokenSchedule
+from baselines.token_diffusion.masked import LogLinear, TokenSchedule, nodes
 from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.score_entropy import (
     Geometric,
@@ -230,10 +230,14 @@ class SEDDSystem(MayBeReleased):
         schedule = SCHEDULES[transition]
         streams = CounterRNG(seeds, setting.compiled)
         how: dict[str, Any] = {"steps": setting.steps, "step": setting.step, "schedule": schedule, "seeds": streams}
+        # Each step makes one call, in their order, at the time at which it begins.
+        known = self.model.time_inputs(nodes(setting.steps, seeds.device)[:-1])
+        rows = map(known.row, range(setting.steps))
 
         def predict(noisy: Tensor, t: Tensor) -> Tensor:
             levels = schedule.alpha(t)[:, None] if transition == "absorb" else None
-            scored: Tensor = compiled_if(streams.compiled, log_scores)(self.model(noisy, source_kv, t), noisy, levels)
+            logits = self.model(noisy, source_kv, next(rows))
+            scored: Tensor = compiled_if(streams.compiled, log_scores)(logits, noisy, levels)
             return scored
 
         if transition == "absorb":

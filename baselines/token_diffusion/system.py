@@ -26,10 +26,10 @@ from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
 from baselines.token_diffusion.masked import surest_rows
 from cosmos.config import check_layers
-from cosmos.models.blocks import Rotary
+from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.token_reading import chunk_by_chunk, chunks_of, most_probable
 from cosmos.recipes import NANO, SMALL
-from cosmos.runtime.capture import Capture, captured
+from cosmos.runtime.capture import Capture, captured, place_of_inputs
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK, PAD, SEP
@@ -119,14 +119,14 @@ class TokenDenoiser(nn.Module):
         self,
         sequence: Tensor,
         source_kv: SourceKV | None,
-        time: Tensor | None = None,
+        time: Tensor | TimeInputs | None = None,
         read: ReadOut = "logits",
         compiled: bool = False,
     ) -> Any:
         """Args:
             sequence: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
             source_kv: from `encode`; None for an unconditional model.
-            time: [B] in [0, 1].
+            time: [B] in [0, 1], or what `time_inputs` made of it.
             read: what is made of the states; but for "logits", without logits of all positions
                 (`cosmos.models.token_reading`).
             compiled: whether "surest" runs compiled (`cosmos.runtime.compilation.compiled_if`).
@@ -167,7 +167,11 @@ class TokenDenoiser(nn.Module):
         states = self.source_encoder(self.tokens(source), self.rotary, seen)  # [B, S, W]
         return self.trunk.source_kv(states, seen, self.rotary)
 
-    def states(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | None = None) -> Tensor:
+    def time_inputs(self, time: Tensor) -> TimeInputs:
+        """What the trunk makes of times [S] in [0, 1], to call with rows of it."""
+        return self.trunk.time_inputs(time, self.tokens.weight.dtype)
+
+    def states(self, sequence: Tensor, source_kv: SourceKV | None, time: Tensor | TimeInputs | None = None) -> Tensor:
         """Hidden states of the sequence, [B, L, W]."""
         embedded = sequence @ self.tokens.weight if sequence.is_floating_point() else self.tokens(sequence)  # [B, L, W]
         return self.trunk(embedded + self.positions[: sequence.shape[1]], self.rotary, None, time, source_kv)
@@ -256,7 +260,8 @@ class TokenDiffusionSystem(TokenSystem):
         if capture != "off":
             source = functional.pad(source, (0, max(1, self.limits.source_tokens) - source.shape[1]), value=PAD)
         seeds = torch.tensor([request.seed for request in requests], dtype=torch.int64)
-        return seeds.to(self.device), source.to(self.device)
+        place = place_of_inputs(capture, self.device)
+        return seeds.to(place), source.to(place)
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], setting: Any) -> list[Sample]:

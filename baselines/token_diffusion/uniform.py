@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from baselines.common.sampling import categorical, nucleus, uniforms_of
+from baselines.token_diffusion import masked
 from baselines.token_diffusion.masked import TokenSchedule
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
@@ -129,9 +130,7 @@ def ancestral(
     """
     sequence = (seeds.uniform(length) * vocabulary).long()
     sample = compiled_if(seeds.compiled, sample_posterior)
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=sequence.device)
-    if greedy_tail:  # of one call there is no step before it
-        times = torch.linspace(1.0, LAST_TIME if steps > 1 else 1.0, steps, dtype=torch.float64, device=sequence.device)
+    times = nodes(steps, greedy_tail, sequence.device)
     drawn = uniforms_of(seeds, len(times) - 1, 2, length)
     for t, s in itertools.pairwise(times):
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
@@ -142,6 +141,14 @@ def ancestral(
         last = sequence, schedule.alpha(times[-1]).expand(len(sequence))
         sequence = predict(*last).argmax(-1) if most_probable is None else most_probable(*last)
     return sequence
+
+
+def nodes(steps: int, greedy_tail: bool, device: torch.device) -> Tensor:
+    """Times, float64, at the first `steps` of which `ancestral` calls the network, once each and in this order: of the
+    last call too with a greedy tail, and without one there is 0 after them."""
+    if greedy_tail:  # of one call there is no step before it
+        return torch.linspace(1.0, LAST_TIME if steps > 1 else 1.0, steps, dtype=torch.float64, device=device)
+    return masked.nodes(steps, device)
 
 
 def sample_posterior(

@@ -12,14 +12,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.timing.probes import counting
-from cosmos.runtime.flops import measure_flops
+from cosmos.runtime.flops import FlopCounter, measure_flops
 
 COUNTED_CALLS = 3  # of each network, whose operations are counted; see `NetworkWork`
 
 
 @dataclass
 class NetworkWork:
-    """What networks did.
+    """What networks did, and what was done beside their calls.
 
     Operations are counted in the first three calls of a network only, since counting is slow. The calls after those are
     taken to go on as from the second to the third: by the same again for a network that is called with the same shapes,
@@ -28,7 +28,8 @@ class NetworkWork:
     Attributes:
         calls: network -> how often it was called.
         first_flops: network -> operations of each of its first calls; none where others were made in its place.
-        elsewhere: operations of what made the calls in the networks' place.
+        elsewhere: operations beside the calls: of what is worked out once before them, such as what times add to the
+            inputs of blocks, or after them, or of what made the calls in the networks' place.
         attended: bytes of keys and values that attention read, in all calls.
     """
 
@@ -39,7 +40,7 @@ class NetworkWork:
 
     @property
     def flops(self) -> float:
-        """Operations of all calls."""
+        """Operations of all calls, and beside them."""
         return self.elsewhere + sum(along(first, self.calls[name]) for name, first in self.first_flops.items() if first)
 
 
@@ -81,21 +82,22 @@ def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> Networ
     Where calls are counted that another network makes in its place (in plain `generate` of a transformer), nothing is
     seen of them; then everything that a second run does is counted, which takes longer.
     """
-    work = NetworkWork({}, {name: [] for name in networks})
+    work, beside = NetworkWork({}, {name: [] for name in networks}), FlopCounter()
 
     def around(name: str, call: Callable[[], Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if len(work.first_flops[name]) == COUNTED_CALLS:
-            with _Attended() as attended:
-                out = call()
-        else:
-            out, flops, attended = _counted(call)
-            work.first_flops[name].append(flops)
+        with beside.paused():
+            if len(work.first_flops[name]) == COUNTED_CALLS:
+                with _Attended() as attended:
+                    out = call()
+            else:
+                out, flops, attended = _counted(call)
+                work.first_flops[name].append(flops)
         work.attended += attended.bytes
         return out
 
     with counting(networks) as work.calls, watched(networks, around):
-        generate()
-    if work.calls and not work.flops:
+        work.elsewhere = measure_flops(generate, beside)
+    if work.calls and not any(map(sum, work.first_flops.values())):
         _, work.elsewhere, attended = _counted(generate)
         work.attended = attended.bytes
     return work

@@ -20,7 +20,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from cosmos.config import DiffusionConfig, SamplerSetting, SolverName
 from cosmos.diffusion.linear_steps import Coefficients, Generator, compiled_step, linear_step, noises
 from cosmos.diffusion.schedule import BETA_LIMIT, Schedule, make_schedule
 from cosmos.io.errors import UserError
+from cosmos.models.blocks import TimeInputs
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG
 
@@ -88,6 +89,11 @@ def noises_between(start: float, end: float, count: int) -> tuple[float, ...]:
     return tuple(
         torch.linspace(math.log(start), math.log(end), count, dtype=torch.float64, device="cpu").exp().tolist()
     )
+
+
+def call_times(grid: Grid, setting: SamplerSetting) -> tuple[float, ...]:
+    """The times of a grid at which a setting's network calls are made, each once."""
+    return grid.t if setting.final_x0 or setting.solver == "heun" else grid.t[:-1]
 
 
 def _time_of_noise(schedule: Schedule, noise: float) -> float:
@@ -254,7 +260,9 @@ def sample_latents(
     check_self_guidance(setting, diffusion)
     schedule, generator = make_schedule(diffusion.schedule), CounterRNG(seeds, compiled, fused=compiled)
     condition = None if source is None else denoiser.encode_condition(source)
-    given = functools.partial(with_network, denoiser, self_conditioned=diffusion.self_conditioned)
+    grid = grid or make_grid(schedule, setting)
+    known = inputs_of_times(denoiser, call_times(grid, setting), seeds.device)
+    given = functools.partial(with_network, denoiser, self_conditioned=diffusion.self_conditioned, known=known)
     denoise = given(condition)
     if condition is not None and setting.guidance != 1.0:
         uncond = given(denoiser.null_condition(len(seeds)))
@@ -264,11 +272,41 @@ def sample_latents(
     return sample(denoise, start, setting, schedule, generator, grid)
 
 
-def with_network(denoiser: nn.Module, condition: Condition | None = None, *, self_conditioned: bool = True) -> Denoise:
+class MakesTimeInputs(Protocol):
+    """A network that can be called with rows of what it makes of times."""
+
+    def time_inputs(self, t: Tensor) -> TimeInputs: ...
+
+
+def inputs_of_times(
+    network: MakesTimeInputs, times: Sequence[float], device: torch.device
+) -> Mapping[float, TimeInputs]:
+    """What a network makes of each of some host times, all of it worked out at once: products of as many rows where
+    each call of its own had one row."""
+    distinct = tuple(dict.fromkeys(times))
+    made = network.time_inputs(_on_device(distinct, device))
+    return {t: made.row(index) for index, t in enumerate(distinct)}
+
+
+@functools.cache
+def _on_device(times: tuple[float, ...], device: torch.device) -> Tensor:
+    """float32 [S]. A recording cannot copy from the host, so they are copied once, in the call before it, and stay."""
+    with torch.inference_mode(False):
+        return torch.tensor(times, dtype=torch.float32, device="cpu").to(device)
+
+
+def with_network(
+    denoiser: nn.Module,
+    condition: Condition | None = None,
+    *,
+    self_conditioned: bool = True,
+    known: Mapping[float, TimeInputs] | None = None,
+) -> Denoise:
     """A denoiser as a solver wants it; x is cast to the network's dtype, in which its prediction is left.
 
     A denoiser that was not trained on earlier estimates (`self_conditioned` false) is never given one. The time is one
-    for all texts, so what the network makes of it is made once.
+    for all texts, so what the network makes of it is made once: for all calls together where `known` has it, of all
+    times at which there are any (`inputs_of_times`), and in each call without.
     """
     dtype = next(denoiser.parameters()).dtype
 
@@ -277,7 +315,7 @@ def with_network(denoiser: nn.Module, condition: Condition | None = None, *, sel
         if self_conditioned:
             # No estimate is the same as zeros, and is given as such, so that blocks see the shapes of every other call.
             earlier = torch.zeros_like(x, dtype=dtype) if estimate is None else estimate.to(dtype)
-        time = torch.full((1,), t, dtype=torch.float32, device=x.device)
+        time = torch.full((1,), t, dtype=torch.float32, device=x.device) if known is None else known[t]
         predicted: Tensor = denoiser(x.to(dtype), time, earlier, condition)
         return predicted
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,17 @@ Summands = tuple[Tensor, ...]
 
 PACKED_POSITIONS = 128  # of queries or keys that an attention kernel works on at once, whether there are so many or not
 LONGEST_PACKED = 32  # positions of a text; of longer ones there is little to gain
+
+
+class TimeInputs(NamedTuple):
+    """What a network makes of times [S] alone, by its method `time_inputs`. Where these are known before it is called,
+    it is worked out for all of them at once, and a call is given a row in place of its time."""
+
+    parts: tuple[Tensor, ...]  # each [S, ...]; what they are, the network knows
+
+    def row(self, index: int) -> TimeInputs:
+        """Of one time, for a call in which it is that of all texts."""
+        return TimeInputs(tuple(part[index : index + 1] for part in self.parts))
 
 
 class RMSNorm(nn.Module):

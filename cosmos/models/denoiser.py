@@ -36,6 +36,7 @@ from cosmos.models.blocks import (
     SelfAttention,
     Summands,
     SwiGLU,
+    TimeInputs,
     added_up,
     begun,
     project,
@@ -127,7 +128,7 @@ class Denoiser(nn.Module):
     All latents are standardised; `normaliser` says how, and is stored with the weights.
     """
 
-    compiles: ClassVar[tuple[str, ...]] = ("shifts", "begin", "end")  # besides blocks; see `cosmos.runtime.compilation`
+    compiles: ClassVar[tuple[str, ...]] = ("shifts", "time_shifts", "begin", "end")  # besides blocks
     dealt_out = False  # whether processes hold parts of it, so that all have to call it equally often in a step
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -185,12 +186,13 @@ class Denoiser(nn.Module):
         return Condition(mask, tuple(block.cross_attention.keys_values(states) for block in self.blocks))
 
     def forward(
-        self, x: Tensor, t: Tensor, estimate: Tensor | None = None, condition: Condition | None = None
+        self, x: Tensor, t: Tensor | TimeInputs, estimate: Tensor | None = None, condition: Condition | None = None
     ) -> Tensor:
-        """`t` may be one time for all texts [1]; `estimate` None is the same as zeros; `condition` is None for an
-        unconditional model alone."""
+        """`t` may be one time for all texts [1], and come as what `time_inputs` made of it; `estimate` None is the same
+        as zeros; `condition` is None for an unconditional model alone."""
         layers = self.config.layers
-        of_time, of_estimate = (shift.chunk(layers, -1) for shift in self.shifts(t, estimate))
+        shifts = self.shifts(t, estimate) if isinstance(t, Tensor) else (t.parts[0], self.estimate_shifts(estimate))
+        of_time, of_estimate = (shift.chunk(layers, -1) for shift in shifts)
         stream, skips = begun(self.begin(x)), list[Summands]()
         for index, block in enumerate(self.blocks):
             added: list[Summands] = [(of_time[index],), (of_estimate[index],)]
@@ -209,9 +211,23 @@ class Denoiser(nn.Module):
     def shifts(self, t: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:
         """What time t [B] and an earlier estimate [B, N, C] add to every block's input: [B, 1, layers * W] and
         [B, N, layers * W], or [layers * W] without an estimate."""
+        return self._time_shifts(t), self.estimate_shifts(estimate)
+
+    def estimate_shifts(self, estimate: Tensor | None) -> Tensor:
+        return self.estimate_shift.bias if estimate is None else self.estimate_shift(estimate)
+
+    def time_inputs(self, t: Tensor) -> TimeInputs:
+        """What times [S] add to every block's input, [S, 1, layers * W], to call with rows of it."""
+        return TimeInputs((self.time_shifts(t),))
+
+    def time_shifts(self, t: Tensor) -> Tensor:
+        """The first of `shifts`, by itself."""
+        return self._time_shifts(t)
+
+    def _time_shifts(self, t: Tensor) -> Tensor:
         time = self.time(sinusoid(t, self.config.width, MAX_PERIOD).to(self.time_shift.weight.dtype))
-        of_time = self.time_shift(functional.silu(time))[:, None]
-        return of_time, self.estimate_shift.bias if estimate is None else self.estimate_shift(estimate)
+        of_time: Tensor = self.time_shift(functional.silu(time))[:, None]
+        return of_time
 
     def begin(self, x: Tensor) -> Tensor:
         x = self.from_latent(x)

@@ -48,7 +48,8 @@ class CapturedCalls:
         """The same, of these networks."""
         if networks != self._networks:
             self._networks, self._methods = dict(networks), None
-            self.graphs = CudaGraphCache(GRAPHS, networks.values())
+            device = next((value.device for network in networks.values() for value in network.parameters()), None)
+            self.graphs = CudaGraphCache(GRAPHS, networks.values(), device=device)
         return self
 
     def compiled(self) -> AbstractContextManager[None]:
@@ -73,6 +74,11 @@ class Owner(Protocol):
         """Every network that the function calls, by name."""
 
 
+def place_of_inputs(capture: Capture, device: torch.device) -> torch.device:
+    """Where inputs of a captured function are to lie: for a recording on the host, as it copies them to its buffers."""
+    return torch.device("cpu") if capture == "graph" else device
+
+
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
 
@@ -82,7 +88,8 @@ def captured(
     """`function(*constants, *tensors)` as a function of the tensors, to one tensor or several, under the switch.
 
     A recording knows its function, its constants and the shapes of its tensors, so the function must depend on nothing
-    else but the owner's networks: a method of the owner or a function of a module, not a closure.
+    else but the owner's networks: a method of the owner or a function of a module, not a closure. For a recording its
+    tensors may lie on the host (`place_of_inputs`).
 
     Raises:
         UserError: an unknown switch, no compiler for "compile", or a graph without a CUDA device.
@@ -102,13 +109,12 @@ def captured(
     calls = owner.captured_calls.of(owner.networks())
 
     # One grad mode for all, whatever the caller's: a compilation is for one, and so are a recording's buffers.
-    @torch.inference_mode()
     def compiled(*inputs: Tensor) -> Output:
-        with calls.compiled():
+        with torch.inference_mode(), calls.compiled():
             return run(*inputs)
 
-    @torch.inference_mode()
     def replayed(*inputs: Tensor) -> Output:
-        return calls.graphs((getattr(function, "__func__", function), constants), compiled, *inputs)
+        with torch.inference_mode():
+            return calls.graphs((getattr(function, "__func__", function), constants), compiled, *inputs)
 
     return compiled if capture == "compile" else replayed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -34,16 +35,27 @@ def _is_made_of_others(function: Any) -> bool:
     return isinstance(function, torch._ops.OpOverload) and function.has_kernel_for_dispatch_key(composite)
 
 
-class _Total(TorchDispatchMode):
+class FlopCounter(TorchDispatchMode):
     """`torch.utils.flop_counter.FlopCounterMode` without its table of modules, whose hooks take longer than the work of
     a small network."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.formulas, self.flops = {**flop_registry, **_CPU_ATTENTION}, 0
+        self.formulas, self.flops, self.pauses = {**flop_registry, **_CPU_ATTENTION}, 0, False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done in the block is not counted."""
+        before, self.pauses = self.pauses, True
+        try:
+            yield
+        finally:
+            self.pauses = before
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self.pauses:
+            return function(*args, **kwargs)
         formula = self.formulas.get(getattr(function, "_overloadpacket", function))
         if formula is None and _is_made_of_others(function):  # as in inference mode, where it comes here whole
             with self:
@@ -54,12 +66,13 @@ class _Total(TorchDispatchMode):
         return result
 
 
-def measure_flops(run: Callable[[], object]) -> float:
+def measure_flops(run: Callable[[], object], counter: FlopCounter | None = None) -> float:
     """FLOPs of matrix products, convolutions and attention in `run()` (a multiply and an add count as two).
 
-    `run` is called once, as it is; threads that it begins count too. Element-wise work is not counted, as usual.
+    `run` is called once, as it is; threads that it begins count too. Element-wise work is not counted, as usual, nor is
+    what is done while a `counter` that is given is paused.
     """
-    total = _Total()
+    total = counter or FlopCounter()
     with in_all_threads(total):
         run()
     return float(total.flops)

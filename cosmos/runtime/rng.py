@@ -45,6 +45,11 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift(x, 31)
 
 
+def _keys(seeds: Tensor) -> Tensor:
+    """Where the streams of seeds [B] begin, int64 [B]."""
+    return _mix(seeds * _GOLDEN + _MIX_1)
+
+
 def _hash(stream: Tensor, place: Tensor) -> Tensor:
     """One number for each pair of stream [B] and place [count], int64 [B, count].
 
@@ -87,7 +92,7 @@ class CounterRNG:
 
     def __init__(self, seeds: Tensor, compiled: bool = False, fused: bool = False) -> None:
         assert seeds.dtype == torch.int64 and seeds.ndim == 1
-        self.keys = _mix(seeds * _GOLDEN + _MIX_1)  # [B]
+        self.keys = compiled_if(compiled, _keys)(seeds)  # [B]
         self.draws, self.compiled, self.fused = 0, compiled, fused
         self.numbers: Sequence[int] = range(len(seeds))
         self.spread = True
@@ -154,8 +159,8 @@ class CounterRNG:
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """The next draw of `count` numbers a row: its stream int64 [B], and places int64 [count]."""
         self.draws += 1
-        # A tensor, as compiled code would be made anew for every new number.
-        draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device=self.keys.device)
+        # A tensor, as compiled code would be made anew for every new number; on the host, whose scalars are arguments.
+        draw = torch.tensor(_signed(self.draws * _GOLDEN), dtype=torch.int64, device="cpu")
         place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
         return self.keys + draw, place * _GOLDEN
 

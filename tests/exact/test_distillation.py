@@ -24,6 +24,7 @@ from cosmos.diffusion.distillation import (
 from cosmos.diffusion.samplers import Grid, Rule, ddim_rule, dpmpp_2m_rule, march
 from cosmos.diffusion.schedule import Linear, Schedule, Tangent
 from cosmos.io.errors import UserError
+from cosmos.models.blocks import TimeInputs
 from cosmos.recipes import DistillationConfig
 from cosmos.runtime.rng import CounterRNG
 
@@ -220,9 +221,12 @@ class Flow(nn.Module):
         self.config = type("Sizes", (), {"latents": 2, "latent_width": 3})
         self.given: list[bool] = []
 
-    def forward(self, x: Tensor, t: Tensor, estimate: Tensor, condition: None) -> Tensor:
+    def time_inputs(self, t: Tensor) -> TimeInputs:
+        return TimeInputs((t,))
+
+    def forward(self, x: Tensor, t: TimeInputs, estimate: Tensor, condition: None) -> Tensor:
         self.given.append(estimate is not None and bool(estimate.any()))
-        [node] = {min(range(self.grid.steps), key=lambda i: abs(self.grid.t[i] - float(time))) for time in t}
+        [node] = {min(range(self.grid.steps), key=lambda i: abs(self.grid.t[i] - float(time))) for time in t.parts[0]}
         return landing(self.grid, x, node, node + 1).float()
 
 

@@ -13,10 +13,12 @@ from torch.nn import functional
 
 from baselines import registry
 from baselines.contract import Limits, Request
+from cosmos.config import DenoiserConfig
 from cosmos.diffusion.linear_steps import Coefficients, compiled_step, linear_step
 from cosmos.diffusion.samplers import RULES, call_grid, march, noises_between
 from cosmos.diffusion.schedule import Tangent
 from cosmos.models.blocks import attend_packed, packed_texts
+from cosmos.models.denoiser import Denoiser
 from cosmos.models.token_head import chunk_rows
 from cosmos.models.token_reading import READ_LOGITS, chunk_by_chunk, most_probable
 from cosmos.runtime import compilation
@@ -39,6 +41,22 @@ def kernels_of(call: Callable[[], object]) -> int:
         call()
         torch.cuda.synchronize()
     return sum(event.count for event in profiler.key_averages() if event.self_device_time_total > 0)
+
+
+def test_a_call_of_a_known_time_has_fewer_kernels(device: str) -> None:
+    with torch.random.fork_rng(devices=[device]):
+        torch.manual_seed(0)
+        network = Denoiser(DenoiserConfig(16, 32, 64, 2, 2)).to(device, torch.bfloat16).eval()
+    methods = compilation.compile_blocks({"denoiser": network})
+    times = torch.tensor([0.9, 0.4, 0.1], device=device)
+    x, estimate = (normal(device, 1, 16, 32, seed=n, dtype=torch.bfloat16) for n in (1, 2))
+    with torch.inference_mode(), compilation.compiled(methods):
+        known = network.time_inputs(times)
+        torch.testing.assert_close(
+            network(x, known.row(1), estimate), network(x, times[1:2], estimate), rtol=2e-2, atol=2e-2
+        )
+        told, untold = (kernels_of(lambda t=t: network(x, t, estimate)) for t in (known.row(1), times[1:2]))
+    assert told <= untold - 4  # a sinusoid and three products
 
 
 @contextmanager

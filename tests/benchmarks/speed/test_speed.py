@@ -83,6 +83,20 @@ def test_what_is_done_in_a_networks_place_is_counted_too() -> None:
     assert work.arguments({"net": told}, generate, found.calls) == {}
 
 
+@pytest.mark.parametrize("calls", [1, 7])
+def test_what_is_done_once_beside_the_calls_is_counted_once(calls: int) -> None:
+    network, before = torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 3, bias=False)
+
+    def generate() -> None:
+        rows = before(torch.ones(calls, 4))
+        for row in rows:
+            network(torch.ones(1, 4) + row.sum())
+
+    found = work.count({"net": network}, generate)
+    assert found.elsewhere == calls * 2 * 4 * 3
+    assert found.flops == found.elsewhere + calls * 2 * 4 * 4
+
+
 def test_a_network_that_is_not_called_costs_nothing() -> None:
     network = torch.nn.Linear(2, 2)
     assert work.count({"net": network}, lambda: None).flops == 0.0
