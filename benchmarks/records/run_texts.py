@@ -10,6 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from baselines.contract import Corpus, Document, UserError
@@ -161,8 +162,14 @@ def write_tokenizer(run: Path, content: bytes) -> str:
         read_tokenizer(run, sha256)
     else:
         make_folder(path.parent, StoreError)
-        write_bytes(path, gzip.compress(content, mtime=0), StoreError)
+        write_bytes(path, _compressed(content), StoreError)
     return sha256
+
+
+@lru_cache(maxsize=1)
+def _compressed(content: bytes) -> bytes:
+    """A process that makes several runs has one tokenizer for all of them, mostly."""
+    return gzip.compress(content, mtime=0)
 
 
 def has_tokenizer(run: Path, sha256: str) -> bool:

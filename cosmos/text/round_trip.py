@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from cosmos.text.detokenise import detokenise
@@ -25,6 +25,12 @@ PACKAGED = "all-MiniLM-L6-v2, packaged"
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _END = "[SEP]"
+
+
+@lru_cache(maxsize=4)
+def _read(content: bytes) -> Tokenizer:
+    """The tokenizer, once a process: to read it takes longer than to score some hundred texts with it."""
+    return tokenizer_of(content, "The tokenizer of the run")
 
 
 class RoundTrip:
@@ -53,7 +59,7 @@ class RoundTrip:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return tokenizer_of(self.content, "The tokenizer of the run")
+        return _read(self.content)
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
         """Each text as it is when going through again changes nothing, which is nearly always so after once.

@@ -17,6 +17,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cosmos"))
 from tiny_cosmos import tiny_encoder
 from tiny_systems import Trained, fit, make
 
+from cosmos.training import pricing
+
+
+@pytest.fixture(autouse=True)
+def _few_steps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of trainings this short each step would be counted before they begin, which takes longer than to train."""
+    monkeypatch.setattr(pricing, "MOST", pricing.FEWEST)
+
 
 @pytest.fixture(scope="session")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,6 +21,11 @@ from tiny_systems import SYSTEMS, few, fit, make
 STEPS = 60  # of all stages together; the longest make ten times as many as are counted to know the price
 
 
+@pytest.fixture(autouse=True)
+def _few_steps_are_counted() -> None:
+    """As many are counted as in any training."""
+
+
 @pytest.mark.parametrize("name", few(SYSTEMS))
 def test_the_charge_is_what_is_counted(
     name: str, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

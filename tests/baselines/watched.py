@@ -17,10 +17,12 @@ import transformers
 
 from baselines.common import token_rows
 from baselines.contract import Budget, Sample
+from baselines.latent_diffusion import time_grids
 from cosmos.runtime import flops
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text import tokenizer
 from cosmos.training import distributed, loop
+from cosmos.training.budget import Cost
 from cosmos.training.config import TrainingConfig, TrainingResult, TrainingRun
 from cosmos.training.loop import Batch, TrainingStage
 
@@ -28,6 +30,7 @@ ROWS = 4  # of the batch whose loss is compared
 PROCESSES = functools.cache(distributed.find_processes)
 REAL_READ = token_rows.samples_from_tokens
 READ_TOKENIZER = functools.cache(tokenizer.load_tokenizer)
+CHOOSE = time_grids.optimised_grids
 READ_ENCODER = functools.cache(transformers.AutoModel.from_pretrained)
 
 
@@ -90,18 +93,22 @@ class Spy:
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> Spy:
-    """Training is seen and left out; so is the counting of operations, and what is read from disk is read once."""
+    """Training is seen and left out; so is the counting of operations; time grids are chosen once, and what is read
+    from disk is read once."""
 
     def everywhere(real: Any, other: Any) -> None:
         for module in list(sys.modules.values()):
             if getattr(module, real.__name__, None) is real:
                 monkeypatch.setattr(module, real.__name__, other)
 
-    found = Spy()
+    found, chosen = Spy(), dict[int, Any]()
     everywhere(loop.train, found)
     everywhere(token_rows.samples_from_tokens, found.read)
     everywhere(distributed.find_processes, PROCESSES)
     everywhere(flops.measure_flops, lambda run: (run(), 1e6)[1])
+    # What grids cost to choose depends on no weights, and no training begins with which they are.
+    monkeypatch.setattr(time_grids, "_price", lambda *_: Cost(0.0, 1e6))
+    monkeypatch.setattr(time_grids, "optimised_grids", lambda *given: chosen or chosen.update(CHOOSE(*given)) or chosen)
     everywhere(tokenizer.load_tokenizer, READ_TOKENIZER)
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", READ_ENCODER)
     monkeypatch.setattr(os, "fsync", lambda file: None)

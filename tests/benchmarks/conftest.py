@@ -81,9 +81,11 @@ def quiet() -> Quiet:
 
 @pytest.fixture
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock by which every call takes as long: how many are made does not depend on the machine."""
+    """A clock by which every call takes as long: how many are made does not depend on the machine; and nothing works
+    between calls, which is not waited for."""
     ticks = itertools.count()
     monkeypatch.setattr(Clock, "now", lambda self: next(ticks) * 1e-3)
+    monkeypatch.setattr(Clock, "busy_outside", lambda self: 0.0)
 
 
 @pytest.fixture

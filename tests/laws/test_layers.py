@@ -6,6 +6,7 @@ Every import statement counts, also those inside functions, since a circle that 
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -50,10 +51,17 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@functools.cache
+def statements(path: Path) -> list[ast.Import | ast.ImportFrom | ast.ClassDef]:
+    """All imports and classes of a file, which is read once for all tests."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef)]
+
+
 def imported(path: Path, known: dict[str, Path]) -> set[str]:
     """The modules among `known` that a file imports, anywhere in it."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -125,7 +133,7 @@ def test_a_class_name_is_one_thing() -> None:
     places = defaultdict(list)
     for package in LAYERS:
         for module, path in modules(package).items():
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in statements(path):
                 if isinstance(node, ast.ClassDef):
                     places[node.name].append(module)
     assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -255,6 +256,13 @@ def networks_asked(asking: Took, generation: Took) -> Checked:
     return Checked(check, "holds", "the networks are named at once", {"seconds": seconds})
 
 
+def _without_operations(counted: Mapping[str, int]) -> Checked:
+    """What is said of texts that came without any operation on tensors of torch."""
+    if any(counted.values()):
+        return Checked("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")
+    return Checked("network calls", "found", "texts came without any work in the thread that was asked for them")
+
+
 def weights_used(
     system: System,
     setting: Any,
@@ -278,9 +286,14 @@ def weights_used(
     networks = system.networks() if networks is None else networks
     if not networks:
         return [Checked("network calls", "does not apply", "the system has no networks")]
+    eager = recaptured(setting, "off") or setting
+    if "torch" not in sys.modules:  # which takes longer to import than such texts to make
+        with counting(networks) as counted:
+            system.generate(requests, eager)
+        if "torch" not in sys.modules:
+            return [_without_operations(counted)]
     from benchmarks.timing.audit.weights_used import watched
 
-    eager = recaptured(setting, "off") or setting
     hooks = {name: CallCount() for name in networks}
     handles = [network.register_forward_hook(hooks[name]) for name, network in networks.items()]
     try:
@@ -290,9 +303,7 @@ def weights_used(
         for handle in handles:
             handle.remove()
     if not first.operations:
-        if any(counted.values()):
-            return [Checked("network calls", "cannot tell", "the networks are called, but work on no tensors of torch")]
-        return [Checked("network calls", "found", "texts came without any work in the thread that was asked for them")]
+        return [_without_operations(counted)]
     past = {name: calls - hooks[name].calls for name, calls in counted.items()}
     strange = first.strange_flops
     if strange > STRANGE * first.flops:

@@ -41,10 +41,10 @@ def numbers(instance: Any, prefix: str = "") -> Iterator[str]:
 
 
 def works(system: LatentDiffusionSystem) -> None:
-    """Shapes alone: a text goes through every network, as in training and as in generating."""
+    """A text goes through every network, as in training and as in generating: sizes fit, whatever the weights are."""
     text_width = 384
     shape = {"vocabulary": 96, "length": system.positions(LENGTH), "text_width": text_width}
-    with torch.device("meta"):
+    with torch.random.fork_rng(), torch.no_grad():
         model = system.build(shape)
         states, mask = torch.zeros(2, 16, text_width), torch.ones(2, 16, dtype=torch.bool)
         source = SourceStates(states, mask) if system.limits.source_tokens else None

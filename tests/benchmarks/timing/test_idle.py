@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks.timing import clock
 from benchmarks.timing.audit import idle
 from benchmarks.timing.audit.generated import outside_the_clock
 from benchmarks.timing.audit.idle import Bystanders, Idle, look
+from benchmarks.timing.clock import Clock
 
 
 class Watches:
@@ -103,3 +106,14 @@ def test_work_on_the_device_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen.device == pytest.approx(0.5)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     assert look("cuda:0", cpu=lambda: 0.0, wall=lambda: watches.wall, sleep=watches.sleep).device == 0.0
+
+
+def test_cores_at_work_between_calls_are_those_of_a_window_after_threads_fell_asleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    wall, spent = iter((10.0, 10.01)), iter((3.0, 3.004))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(sleep=slept.append, perf_counter=lambda: next(wall)))
+    monkeypatch.setattr(Clock, "cpu", lambda self: next(spent))
+    assert Clock("cpu").busy_outside(settle=0.02, window=0.005) == pytest.approx(0.4)
+    assert slept == [0.02, 0.005]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.timing.audit.generated import weights_used
 from benchmarks.timing.audit.weights_used import watched
 from cosmos.runtime.flops import measure_flops
 
@@ -140,3 +144,25 @@ def test_threads_that_are_begun_meanwhile_are_seen() -> None:
     assert seen.calls == {"shown": 2.0}
     assert measure_flops(work) == seen.flops == 2 * 2 * 3 * 8 * 8
     assert threading.getprofile() is None
+
+
+@pytest.mark.parametrize(("times", "outcome"), [(2, "cannot tell"), (0, "found")])
+def test_where_nobody_has_imported_torch_it_is_not_imported(
+    times: int, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can have worked on its tensors then, and to import it takes longer than a small run."""
+    hooks: list[Callable[..., None]] = []
+
+    def register(hook: Callable[..., None]) -> SimpleNamespace:
+        hooks.append(hook)
+        return SimpleNamespace(remove=hooks.clear)
+
+    def generate(*_: object) -> list[Any]:
+        return [hook(None, (), None) for _ in range(times) for hook in hooks]
+
+    system: Any = SimpleNamespace(generate=generate)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "benchmarks.timing.audit.weights_used", None)  # so that importing it fails
+        patch.delitem(sys.modules, "torch")
+        [checked] = weights_used(system, None, [], [], {"network": SimpleNamespace(register_forward_hook=register)})
+    assert (checked.check, checked.outcome) == ("network calls", outcome)

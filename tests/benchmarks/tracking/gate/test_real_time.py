@@ -1,11 +1,13 @@
-"""The drill without simulation: Cosmos itself, a tenth slower in its sampler, or shifted by a token in its decoder.
+"""The drill without simulation: Cosmos itself, whose sampler waits at every step, or whose decoder misreads its table.
 
-It is trained once, since neither change has to do with training. Minutes, and a machine that does little else: `tox -e
-bench`.
+It is trained once, since neither change has to do with training. The sampler waits as long as its network works, which
+is much longer than what processes of the same code differ by. On a machine with so much other work that they differ by
+more nobody can tell, so the test says that and is skipped. Minutes: `tox -e bench`.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,18 +19,37 @@ from gate_repository import Repository, made
 from test_drill import what_failed
 
 SMALL = (
-    *("--system", "cosmos", "--setting", "dpmpp_2m-20", "--metric", "rouge_l", "--set", "budget=120steps"),
-    *("--set", "data.train=400", "--set", "data.validation=40", "--set", "data.test=60"),
+    *("--system", "cosmos", "--setting", "dpmpp_2m-20", "--metric", "rouge_l", "--set", "budget=60steps"),
+    *("--set", "data.train=100", "--set", "data.validation=20", "--set", "data.test=24", "--set", "batch_size=8"),
 )
-SAMPLER, DECODER = "cosmos/diffusion/samplers.py", "cosmos/pipeline.py"
+ENTRY = "cosmos dpmpp_2m-20"
+SPEEDS = {f"throughput@8 of {ENTRY}", f"latency of {ENTRY}"}
+SAMPLER = "cosmos/diffusion/samplers.py"
 CALL = "        before, estimate = estimate, denoise(x, grid.t[i], estimate)\n"
-# Every step waits for an eighth of what its network call took, which makes about a tenth of the whole.
 SLOW = (
     "        began = time.perf_counter()\n" + CALL + "        took = time.perf_counter() - began\n"
-    "        while time.perf_counter() < began + 1.125 * took:\n            pass\n"
+    "        while time.perf_counter() < began + 2 * took:\n            pass\n"
 )
+DECODER, READ = "cosmos/models/token_reading.py", "[:, :vocabulary].argmax(-1)"
+TIMED = ("--processes", "3", "--rounds", "5")
+NOISY = re.compile(r"the margin was widened from [\d.]+% to [\d.]+%")
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with a run of its first commit."""
+    repository = made(tmp_path_factory.mktemp("real"), simulated=False)
+    repository.run("runs/baseline", *SMALL, task="detox")
+    return repository
+
+
+@pytest.fixture
+def repository(trained: Repository) -> Repository:
+    """The same, at its first commit."""
+    trained.git("checkout", "-q", "--detach", trained.git("rev-list", "--max-parents=0", "--all"))
+    return trained
 
 
 def written_again(repository: Repository, out: str) -> None:
@@ -39,23 +60,25 @@ def written_again(repository: Repository, out: str) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_cosmos_that_samples_a_tenth_slower_and_cosmos_that_decodes_shifted_fail(tmp_path: Path) -> None:
-    repository = made(tmp_path, simulated=False)
-    repository.run("runs/baseline", *SMALL, task="detox")
+def test_a_sampler_that_waits_is_a_regression_of_speed_and_of_nothing_else(repository: Repository) -> None:
     path = repository.folder / SAMPLER
     path.write_text(path.read_text().replace("import math\n", "import math\nimport time\n", 1))
     repository.commit(SAMPLER, CALL, SLOW, "Wait a little")
     written_again(repository, "runs/slow")
-    words = ("--against", "runs/baseline", "--system", "cosmos", "--processes", "5", "--rounds", "5")
-    done = repository.gate("runs/slow", *words)
-    assert done.returncode == 1, done.stdout + done.stderr
-    failed = {title for outcome, title in what_failed(done) if outcome == "regression"}
-    assert failed & {"throughput@25 of cosmos dpmpp_2m-20", "latency of cosmos dpmpp_2m-20"}
-    assert not any("rouge_l" in title for title in failed)
+    done = repository.gate("runs/slow", "--against", "runs/baseline", "--system", "cosmos", *TIMED)
+    said = done.stdout + done.stderr
+    failed = what_failed(done)
+    assert {title for _, title in failed} <= SPEEDS, said
+    slower = {title for outcome, title in failed if outcome == "regression"}
+    unsure = {line for line in done.stdout.splitlines() if line.startswith("cannot judge: ") or NOISY.search(line)}
+    if not slower and unsure:
+        pytest.skip("cannot tell, the machine has other work: " + min(unsure))
+    assert slower and done.returncode == 1, said
 
-    repository.git("revert", "--no-edit", "HEAD")
-    repository.commit(DECODER, "return logits.argmax(-1)", "return logits.argmax(-1).roll(1, -1)", "Count from one")
+
+def test_a_decoder_that_reads_the_next_token_of_its_table_is_a_regression_of_scores(repository: Repository) -> None:
+    repository.commit(DECODER, READ, f"{READ}.add(1).remainder(vocabulary)", "Count from one")
     written_again(repository, "runs/shift")
-    done = repository.gate("runs/shift", *words, "--no-speed")
+    done = repository.gate("runs/shift", "--against", "runs/baseline", "--system", "cosmos", "--no-speed")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert ("regression", "rouge_l of cosmos dpmpp_2m-20") in what_failed(done)
+    assert ("regression", f"rouge_l of {ENTRY}") in what_failed(done)
