@@ -124,11 +124,12 @@ class Recipe:
         return adaptation_keys(self.adaptation_share)
 
 
-# The trainings that all systems share at a preset, where nothing speaks against it. At nano each has the learning rate,
-# the batch and the dropout that `python -m benchmarks tune` chose for it (docs/tuning.md).
+# The trainings that all systems share at a preset, where nothing speaks against it. At nano and small each has the
+# learning rate, the batch and the dropout that `python -m benchmarks tune` chose for it (docs/tuning.md), but for first
+# stages at small.
 NANO = TrainingConfig(batch_size=16, learning_rate=3e-3, ema_decay=0.99, validations=4, keep="best")
 SMALL = TrainingConfig(compile="auto", cuda_graph=True, batch_size=256, learning_rate=6e-4, validations=20, keep="best")
-SMALL_DENOISER = replace(SMALL, batch_size=512, learning_rate=4e-4)
+SMALL_DENOISER = replace(SMALL, learning_rate=1.2e-3)
 # The release's optimiser settings (cosmos.md 1.6 and 2.4), with AdamW for both stages.
 BASE = TrainingConfig(
     compile=True, batch_size=512, learning_rate=2e-4, final_learning_rate=1e-4, warmup_steps=1000, eps=1e-6,
@@ -141,7 +142,7 @@ BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay
 DISTILLATION = {
     "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9, validations=1, keep="last")),
     "small": DistillationConfig(
-        training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
+        training=replace(SMALL, batch_size=512, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
     ),
     "base": DistillationConfig(
         training=replace(BASE_DENOISER, learning_rate=5e-5, final_learning_rate=0.0, ema_decay=0.999)

@@ -12,6 +12,7 @@ from reports.numbers import NOTHING, counted, listed
 from reports.panels import Entry, Panel
 from reports.quantities import LEVEL
 from reports.significance import ColumnMarks
+from reports.tuned_recipes import TUNED_ON, is_tuned
 
 _MANY = 200  # of so many texts, two in a hundred are seen in all samples but 2 %
 _FAR = 1.0  # lowest scores lie farther from 0 than this many times their range
@@ -19,8 +20,6 @@ _TWO_SEEDS = (
     " Two seeds tell little of others: where trainings differ much, intervals from two hold the truth in about nine of "
     "ten cases only, not in 95 %."
 )
-TUNED = ("cosmos", "gpt2", "mdlm", "sedd", "duo", "tencdm", "ld4lg", "diffuseq")
-"""Systems whose recipe at preset nano comes from the published tuning."""
 
 SPEED_COVERED = "speed over the timed batches and single texts, not over machines or days"
 
@@ -166,19 +165,19 @@ def _files(entry: Entry) -> str:
 def _tuned(panel: Panel) -> tuple[str, ...]:
     """Whose learning rate, batch and dropout come from the protocol, and whose do not."""
     entries = {entry.system: entry.records[0].header for entry in panel.trained if not entry.imported}
-    tuned = [
-        system
+    tuned = {
+        system: TUNED_ON[header.cell.preset]
         for system, header in entries.items()
-        if system in TUNED and header.cell.preset == "nano" and f"--set {system}.recipe." not in header.command
-    ]
+        if is_tuned(system, header.cell.preset, header.cell.recipe)
+    }
     called = {system: entry_name(display_system(header)) for system, header in entries.items()}
     others = [system for system in entries if system not in tuned]
     lines = []
-    if tuned:
-        named = listed(called[system] for system in tuned)
+    for documents in dict.fromkeys(tuned.values()):
+        named = listed(called[system] for system in tuned if tuned[system] == documents)
         lines.append(
-            f"Learning rate, batch and dropout of {named} come from one protocol, on detoxification documents "
-            "that no run is scored on (docs/tuning.md: what was tried of whom, and what is left)."
+            f"Learning rate, batch and dropout of {named} come from one protocol, {documents} (docs/tuning.md: what "
+            "was tried of whom, and what is left)."
         )
     if others:
         named = listed(called[system] for system in others)

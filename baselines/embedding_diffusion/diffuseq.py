@@ -45,7 +45,7 @@ from cosmos.diffusion.samplers import call_times, inputs_of_times, make_grid, sa
 from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.token_reading import chunk_by_chunk, most_probable
-from cosmos.recipes import NANO
+from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import PAD
@@ -200,6 +200,7 @@ class DiffuSeqSystem(TokenDiffusionSystem):
     presets = presets_of(
         DiffuSeqRecipe, (448, 1792, 3584), 140_000, PAPER_TRAINING, embedding=(64, 128, 128),
         nano_training=replace(NANO, learning_rate=4e-3, batch_size=8),
+        small_training=replace(SMALL, learning_rate=1.2e-3),
     )  # fmt: skip
     settings = MappingProxyType({"dpmpp_2m-20": DPM_SOLVER})
     other_settings = MappingProxyType(

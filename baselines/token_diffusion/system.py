@@ -72,13 +72,14 @@ def presets_of(
     time_width: tuple[int, int, int] = (16, 64, 128),
     nano_training: TrainingConfig = NANO,
     nano_dropout: float = 0.0,
+    small_training: TrainingConfig = SMALL,
     **own: tuple[Any, Any, Any],
 ) -> Mapping[str, Any]:
     """The recipes "nano", "small" and "base" of a method, of class `recipe` with fields of its `own`, and trunks with
-    these `inner` and `time_width`; the first has the training and the dropout that were tuned for the method, the last
-    the budget and the training of its paper."""
+    these `inner` and `time_width`; the first two have the training and the dropout that were tuned for the method (at
+    small none was best for all), the last the budget and the training of its paper."""
     budgets = Budget(3e12, "flops"), Budget(600, "seconds"), Budget(base_steps, "steps")
-    trainings, dropouts = (nano_training, SMALL, base_training), (nano_dropout, 0.1, 0.1)
+    trainings, dropouts = (nano_training, small_training, base_training), (nano_dropout, 0.0, 0.1)
     return MappingProxyType(
         {
             name: recipe(

@@ -20,6 +20,7 @@ class StepLine:
         system: by name. preset: of its recipe.
         stage: "autoencoder" or "diffusion" of Cosmos; nothing for a system that is trained in one stage.
         length: positions of the longest text, with those before its first and after its last word.
+        batch: rows of a step; None: as many as the recipe says.
     """
 
     name: str
@@ -27,6 +28,7 @@ class StepLine:
     preset: str
     stage: str
     length: int
+    batch: int | None = None
 
     @property
     def ragged(self) -> bool:
@@ -37,8 +39,8 @@ class StepLine:
 STORY = 92
 LINES = (
     StepLine("autoencoder-16", "cosmos-16", "small", "autoencoder", STORY),
-    StepLine("denoiser-16", "cosmos-16", "small", "diffusion", STORY),
-    StepLine("denoiser-92", "cosmos-full", "small", "diffusion", STORY),
+    StepLine("denoiser-16", "cosmos-16", "small", "diffusion", STORY, batch=512),
+    StepLine("denoiser-92", "cosmos-full", "small", "diffusion", STORY, batch=512),
     StepLine("gpt2", "gpt2", "small", "", STORY),
     StepLine("mdlm", "mdlm", "small", "", STORY),
     StepLine("autoencoder-128-base", "cosmos-full", "base", "autoencoder", 128),
@@ -69,6 +71,9 @@ def system_of(line: StepLine, recipe_changes: Mapping[str, Any]) -> SupportsRand
     kind: Any = registry.find(line.system)
     if line.preset not in kind.presets:
         raise UserError(f"The system '{line.system}' has no preset {line.preset}.")
-    system = kind(override(kind.presets[line.preset], recipe_changes, line.system), Limits(0, line.length))
+    training = f"{line.stage}_training" if line.stage else "training"
+    own = {} if line.batch is None else {f"{training}.batch_size": line.batch}
+    recipe = override(kind.presets[line.preset], {**own, **recipe_changes}, line.system)
+    system = kind(recipe, Limits(0, line.length))
     assert isinstance(system, SupportsRandomTraining), line.system
     return system

@@ -18,6 +18,7 @@ from benchmarks.planning.overrides import flatten, plain
 from benchmarks.tracking import training_noise
 from benchmarks.tuning.protocol import AS_IT_STANDS, stored
 from benchmarks.tuning.space import AXES
+from benchmarks.tuning.trial import TrialResult
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published" / "2026-11-30-tuning"
@@ -204,3 +205,49 @@ def test_the_table_of_few_calls_is_of_the_records() -> None:
     table = page[page.index("| calls | 1 | 2 | 4 | 8 | 21 | most |") : page.index("**Here eight calls")]
     told = sorted(float(number) for number in re.findall(r"\d+\.\d", table))
     assert told == sorted(round(json.loads(line)["bleu"], 1) for line in lines)
+
+
+SMALL = ROOT / "reports" / "published" / "2026-12-01-h200" / "tuning-small" / "trials"
+COLUMNS = (AS_IT_STANDS, "lr0.0006-batch256-dropout0.1", "lr0.0006-batch256-dropout0", "lr0.0012-batch256-dropout0")
+LATENT = ("tencdm", "ld4lg", "cosmos-8")
+
+
+@pytest.fixture(scope="module")
+def of_small() -> dict[str, dict[str, TrialResult]]:
+    """System and candidate -> its trial; where what stood is a point of the grid, under both names."""
+    found: dict[str, dict[str, TrialResult]] = {}
+    for one in stored(SMALL):
+        trials = {candidate.name: candidate.results[0] for candidate in one.candidates}
+        if one.system not in LATENT:
+            trials[COLUMNS[1]] = trials[AS_IT_STANDS]
+        found[one.system] = trials
+    return found
+
+
+def test_all_systems_had_four_recipes_in_common_at_small(of_small: dict[str, dict[str, TrialResult]]) -> None:
+    assert set(of_small) == {"gpt2", "mdlm", "sedd", "duo", "diffuseq", *LATENT}
+    assert all(set(COLUMNS) <= set(trials) for trials in of_small.values())
+    assert {(t["n"], t["seed"], t["asked"]) for trials in of_small.values() for t in trials.values()} == {
+        (344, 0, of_small["gpt2"][AS_IT_STANDS]["asked"])
+    }
+
+
+def test_the_preset_small_is_the_best_of_them_by_score_and_by_validation_loss(
+    of_small: dict[str, dict[str, TrialResult]],
+) -> None:
+    for system, trials in of_small.items():
+        scores = {name: trial["value"] or 0.0 for name, trial in trials.items()}
+        losses = {name: trial["validation_loss"] or 0.0 for name, trial in trials.items()}
+        best = max(COLUMNS, key=lambda name: scores[name])
+        assert scores[best] == max(scores.values()), system
+        assert losses[best] == min(losses.values()), system
+        assert tuned(trials[best]["recipe"]) == tuned(plain(registry.find(system).presets["small"])), system
+
+
+def test_the_table_of_small_is_of_the_sealed_trials(of_small: dict[str, dict[str, TrialResult]]) -> None:
+    page = (ROOT / "docs" / "tuning.md").read_text().replace("**", "")
+    for system, trials in of_small.items():
+        decay = [trial for name, trial in trials.items() if "weight decay" in name]
+        last = [trials[name] for name in ("lr0.0012-batch256-dropout0.1",) if name in trials] + decay
+        cells = [f"{trial['value']:.3f}" for trial in [*(trials[name] for name in COLUMNS), *last]]
+        assert f"| {' | '.join((system, *cells))} |" + " |" * (6 - len(cells)) in page, system

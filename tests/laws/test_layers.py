@@ -32,9 +32,9 @@ LAYERS = {
     ),
     "reports": (
         "quantities", "names", "columns", "panels", "front", "significance", "table", "numbers", "examples",
-        "provenance", "legend", "findings", "tables", "templating", "curves", "figures", "study", "costs", "content",
-        "pictures", "html", "markdown", "csv_files", "latex", "paper", "compact", "__init__", "speed", "comparison",
-        "history", "publishing",
+        "provenance", "tuned_recipes", "legend", "findings", "tables", "templating", "curves", "figures", "study",
+        "costs", "content", "pictures", "html", "markdown", "csv_files", "latex", "paper", "compact", "__init__",
+        "speed", "comparison", "history", "publishing",
     ),
 }  # fmt: skip
 MOST_MODULES = 20
