@@ -137,12 +137,13 @@ BASE = TrainingConfig(
 )  # fmt: skip
 
 BASE_DENOISER = replace(BASE, final_learning_rate=2e-4, clip_norm=1.0, ema_decay=0.9999)
-# Students begin as their teachers, which is near; so rates are lower, and averages shorter. The last weights are kept:
-# a loss whose target is the student's own falls when it learns nothing, too.
+# Students begin as their teachers, which is near; so rates are lower, and averages shorter. Their batches are as large,
+# so that what was compiled for a teacher serves them. The last weights are kept: a loss whose target is the student's
+# own falls when it learns nothing, too.
 DISTILLATION = {
     "nano": DistillationConfig(training=replace(NANO, learning_rate=2e-4, ema_decay=0.9, validations=1, keep="last")),
     "small": DistillationConfig(
-        training=replace(SMALL, batch_size=512, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
+        training=replace(SMALL_DENOISER, learning_rate=2e-4, ema_decay=0.99, validations=4, keep="last")
     ),
     "base": DistillationConfig(
         training=replace(BASE_DENOISER, learning_rate=5e-5, final_learning_rate=0.0, ema_decay=0.999)

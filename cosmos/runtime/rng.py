@@ -160,7 +160,7 @@ class CounterRNG:
         """The next draw of `count` numbers a row: its stream int64 [B], and places int64 [count]."""
         self.draws += 1
         # A tensor, as compiled code would be made anew for every new number; on the host, whose scalars are arguments.
-        draw = torch.tensor(_signed(self.draws * _GOLDEN), dtype=torch.int64, device="cpu")
+        draw = torch.full((), _signed(self.draws * _GOLDEN), dtype=torch.int64, device="cpu")
         place = torch.arange(1, count + 1, device=self.keys.device, dtype=torch.int64)
         return self.keys + draw, place * _GOLDEN
 
