@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--full-from",
         type=finite_number,
         metavar="SHARE",
-        help="of the budget, from which on corruption has its full strength, growing from none (0: at once)",
+        help="of the budget, from which on corruption is full, growing from none; 0: at once (the preset's)",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from cosmos.config import LADDER, CorruptionConfig
+from cosmos.config import LADDER, PRESETS, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.corruption import corrupt
 from cosmos.runtime.rng import CounterRNG
@@ -87,6 +87,12 @@ def test_training_tells_how_far_it_is_and_ends_with_the_same_bytes_where_it_was_
     assert all(torch.equal(value, resumed[name]) for name, value in calm.items())
     full = weights(tmp_path / "full", corruption=LADDER["latent"])
     assert not all(torch.equal(value, full[name]) for name, value in calm.items())
+
+
+def test_small_begins_clean_and_base_is_the_releases() -> None:
+    assert PRESETS["small"].corruption == dataclasses.replace(LADDER["latent"], full_from=0.5)
+    assert PRESETS["base"].corruption == LADDER["latent"] and LADDER["latent"].full_from == 0.0
+    assert PRESETS["nano"].corruption.full_from == 0.0
 
 
 def test_what_makes_no_curriculum_is_refused() -> None:
