@@ -31,8 +31,8 @@ from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokeni
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
 
-ROW_END = "\udcff"  # behind the pieces of a text, where those of many are put together: a byte that UTF-8 does not have
-ESCAPED = "surrogateescape"  # how such a byte is written and read
+ROW_END = b"\xff"  # behind the pieces of a text, where those of many are put together: a byte that UTF-8 does not have
+ESCAPED = "surrogateescape"  # how bytes are written and read that are no UTF-8
 FILL = b"\x00"  # behind the bytes of a piece, up to those of the longest
 
 
@@ -98,8 +98,8 @@ class Vocabulary:
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         own = tuple(enumerate(self.pieces))[len(SPECIALS) :]
         strings = [*("" for _ in SPECIALS), *(separated(piece) for _, piece in own)]
-        encoded = [string.encode(errors=ESCAPED) for string in (*strings, ROW_END)]
-        self._separated = np.array(encoded)  # bytes [V + 1], filled up
+        encoded = [string.encode(errors=ESCAPED) for string in strings]
+        self._separated = np.array([*encoded, ROW_END])  # bytes [V + 1], filled up
         self._marks = np.array([*(False for _ in SPECIALS), *(may_be_mark(piece) for _, piece in own)])  # [V]
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
@@ -174,10 +174,11 @@ class Vocabulary:
         counted = np.arange(rows.shape[1]) < counts[:, None]
         known = np.where(counted & (rows >= 0) & (rows < size), rows, PAD)  # a special says nothing
         with_ends = np.concatenate((known, np.full((len(rows), 1), size)), 1)
-        together = self._separated[with_ends].tobytes().translate(None, FILL).decode(errors=ESCAPED)
-        *joined, _ = together.split(ROW_END)
-        marked = zip(joined, self._marks[known].any(1).tolist(), strict=True)
-        return [with_spaces(words(text)) if marks else only_words(text) for text, marks in marked]
+        together = self._separated.take(with_ends).tobytes().translate(None, FILL)
+        *joined, _ = together.split(ROW_END)  # as bytes, of which one that is no UTF-8 makes no text wider
+        marked = zip(joined, self._marks.take(known).any(1).tolist(), strict=True)
+        read = ((text.decode(errors=ESCAPED), marks) for text, marks in marked)
+        return [with_spaces(words(text)) if marks else only_words(text) for text, marks in read]
 
     def save(self, path: Path) -> None:
         stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}
