@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from cosmos.io.errors import UserError as UserError
 from cosmos.io.errors import unknown as unknown
@@ -67,8 +67,7 @@ class Request:
     max_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One text made: `tokens` in the system's own tokenizer up to and without the end token; `finished` is False
     where the length limit cut it.
 

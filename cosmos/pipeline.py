@@ -92,6 +92,8 @@ class Pipeline:
     ) -> Tensor:
         """Compact tokens int64 [B, L - 1], without [CLS], of one text per seed, for as many sources where it has any.
 
+        They are on the host where a graph is replayed.
+
         A text follows from its seed, its source and the setting alone, up to rounding (in float32, logits agree to 1e-5
         whatever the batch).
 
@@ -110,7 +112,8 @@ class Pipeline:
             # A recording is for one shape, so there all sources are padded to the limit.
             inputs += self.encode(sources, self.denoiser.config.max_source_tokens, static=capture != "off")
         with torch.no_grad():
-            return captured(self, self._tokens, capture, setting, Capturable(capture=capture).compiled)(*inputs)
+            compiled = Capturable(capture=capture).compiled
+            return captured(self, self._tokens, capture, setting, compiled, to_host=True)(*inputs)
 
     @torch.no_grad()
     def latents(self, setting: SamplerSetting, seeds: Tensor, *source: Tensor, compiled: bool = False) -> Tensor:

@@ -53,8 +53,8 @@ def generate(
     if candidates == 1:
         return each[0]
     best = []
-    for samples, rows in zip(zip(*each, strict=True), torch.stack(drawn, 1).tolist(), strict=True):
-        texts = [row[: sample.tokens] for sample, row in zip(samples, rows, strict=True)]
+    for samples in zip(*each, strict=True):
+        texts = [(sample.sequence or ())[: sample.tokens] for sample in samples]
         best.append(samples[consensus(texts)])
     return best
 

@@ -9,10 +9,12 @@ Axis legend: B rows (texts), S source positions, L positions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -116,6 +118,13 @@ def samples_from_tokens(
     rows = tokens.numpy(force=True)
     counts, finished = before_end(rows, np.array([request.max_tokens for request in requests], dtype=np.int64))
     kept = np.full(len(rows), rows.shape[1]) if whole else counts + finished
-    columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), rows.tolist(), kept.tolist())
+    columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), as_tuples(rows), kept.tolist())
     each = zip(requests, *columns, strict=True)
-    return [Sample(asked.id, text, count, end, tuple(row[:own])) for asked, text, count, end, row, own in each]
+    return [Sample(asked.id, text, count, end, row[:own]) for asked, text, count, end, row, own in each]
+
+
+def as_tuples(rows: npt.NDArray[np.int64]) -> Iterable[tuple[int, ...]]:
+    """Each row of ids [B, L], read from memory at once: a third of what lists and tuples of them take."""
+    if rows.shape[1] == 0:
+        return [()] * len(rows)
+    return struct.iter_unpack(f"{rows.shape[1]}q", np.ascontiguousarray(rows, dtype=np.int64))

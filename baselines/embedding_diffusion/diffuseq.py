@@ -239,7 +239,10 @@ class DiffuSeqSystem(TokenDiffusionSystem):
         def draw(seeds: Tensor) -> Tensor:
             return self.tokens(setting, seeds.to(source.device), source)
 
-        return mbr.generate(requests, draw, setting.candidates, self.vocabulary, whole=True)
+        return mbr.generate(requests, draw, self.candidates(setting), self.vocabulary, whole=True)
+
+    def candidates(self, setting: EmbeddingSampling) -> int:
+        return setting.candidates
 
     def sample(self, setting: EmbeddingSampling, seeds: Tensor, source: Tensor) -> Tensor:
         model, streams = self.model, CounterRNG(seeds, setting.compiled)

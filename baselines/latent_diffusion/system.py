@@ -362,7 +362,8 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
 
     def sample_tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         """Compact tokens int64 [B, L], without [CLS], here by one captured call; arguments as in `latents`."""
-        return captured(self, self.tokens, setting.capture, setting)(seeds, *source)
+        alone = self.candidates(setting) == 1  # else the next ones are queued before these are read
+        return captured(self, self.tokens, setting.capture, setting, to_host=alone)(seeds, *source)
 
     def tokens(self, setting: Setting, seeds: Tensor, *source: Tensor) -> Tensor:
         latents = self.latents(setting, seeds, *source)

@@ -275,9 +275,14 @@ class TokenDiffusionSystem(TokenSystem):
         """What rows of tokens, int64 [B, L], are as samples."""
         return samples_from_tokens(requests, tokens, self.vocabulary, whole=True)
 
+    def candidates(self, setting: Any) -> int:
+        """How many texts are made of each request, of which one is kept."""
+        return 1
+
     def tokens(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:
         """One sequence, int64 [B, L], for each of the seeds, int64 [B], and sources, int64 [B, S]."""
-        return captured(self, self.sample, setting.capture, setting)(seeds, source)
+        alone = self.candidates(setting) == 1  # else the next ones are queued before these are read
+        return captured(self, self.sample, setting.capture, setting, to_host=alone)(seeds, source)
 
     def masks(self, rows: int) -> Tensor:
         """Masked sequences, int64 [B, L]."""

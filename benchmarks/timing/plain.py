@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import countOf
 
 from baselines.contract import Sample
 
@@ -12,9 +13,30 @@ def plain_samples(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
     An attribute that is worked out when it is asked for is asked for here.
     """
-    return tuple(
-        Sample(_text(s.id), _text(s.text), _whole(s.tokens), bool(s.finished), _sequence(s.sequence)) for s in samples
+    return tuple(sample if _is_plain(sample) else _made_plain(sample) for sample in samples)
+
+
+def _is_plain(sample: Sample) -> bool:
+    """Whether there is nothing to do: a `Sample` is a tuple, whose values nobody can put there later."""
+    if type(sample) is not Sample:
+        return False
+    name, text, tokens, finished, sequence = sample
+    return (
+        type(name) is str
+        and type(text) is str
+        and type(tokens) is int
+        and type(finished) is bool
+        and (sequence is None or (type(sequence) is tuple and _are_integers(sequence)))
     )
+
+
+def _made_plain(s: Sample) -> Sample:
+    return Sample(_text(s.id), _text(s.text), _whole(s.tokens), bool(s.finished), _sequence(s.sequence))
+
+
+def _are_integers(values: tuple[int, ...]) -> bool:
+    """Whether each is of the class `int` itself. Equal classes are counted, which takes two thirds of a set of them."""
+    return countOf(map(type, values), int) == len(values)
 
 
 def _text(value: str) -> str:
@@ -32,4 +54,4 @@ def _sequence(value: Sequence[int] | None) -> tuple[int, ...] | None:
     if value is None:
         return None
     own = tuple(value)
-    return own if set(map(type, own)) <= {int} else tuple(map(int, own))
+    return own if _are_integers(own) else tuple(map(int, own))

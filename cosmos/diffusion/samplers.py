@@ -21,6 +21,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -284,15 +285,22 @@ def inputs_of_times(
     """What a network makes of each of some host times, all of it worked out at once: products of as many rows where
     each call of its own had one row."""
     distinct = tuple(dict.fromkeys(times))
-    made = network.time_inputs(_on_device(distinct, device))
+    made = network.time_inputs(_on_device(network, distinct, device))
     return {t: made.row(index) for index, t in enumerate(distinct)}
 
 
-@functools.cache
-def _on_device(times: tuple[float, ...], device: torch.device) -> Tensor:
-    """float32 [S]. A recording cannot copy from the host, so they are copied once, in the call before it, and stay."""
-    with torch.inference_mode(False):
-        return torch.tensor(times, dtype=torch.float32, device="cpu").to(device)
+_TIMES: WeakKeyDictionary[MakesTimeInputs, dict[tuple[tuple[float, ...], torch.device], Tensor]] = WeakKeyDictionary()
+"""Times on devices, by the networks that are told them."""
+
+
+def _on_device(network: MakesTimeInputs, times: tuple[float, ...], device: torch.device) -> Tensor:
+    """float32 [S]. A recording cannot copy from the host, so they are copied once, in the call before it. It reads them
+    where they are and holds its networks, so they stay for as long as the network does."""
+    kept = _TIMES.setdefault(network, {})
+    if (times, device) not in kept:
+        with torch.inference_mode(False):
+            kept[times, device] = torch.tensor(times, dtype=torch.float32, device="cpu").to(device)
+    return kept[times, device]
 
 
 def with_network(

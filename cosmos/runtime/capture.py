@@ -83,13 +83,17 @@ Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
 
 
 def captured(
-    owner: Owner, function: Callable[..., Output], capture: Capture, *constants: Hashable
+    owner: Owner, function: Callable[..., Output], capture: Capture, *constants: Hashable, to_host: bool = False
 ) -> Callable[..., Output]:
     """`function(*constants, *tensors)` as a function of the tensors, to one tensor or several, under the switch.
 
     A recording knows its function, its constants and the shapes of its tensors, so the function must depend on nothing
     else but the owner's networks: a method of the owner or a function of a module, not a closure. For a recording its
     tensors may lie on the host (`place_of_inputs`).
+
+    Args:
+        to_host: whether outputs are read on the host at once, and nothing is to be queued before: those of a recording
+            are then copied there from its buffers, instead of from a copy of them.
 
     Raises:
         UserError: an unknown switch, no compiler for "compile", or a graph without a CUDA device.
@@ -115,6 +119,7 @@ def captured(
 
     def replayed(*inputs: Tensor) -> Output:
         with torch.inference_mode():
-            return calls.graphs((getattr(function, "__func__", function), constants), compiled, *inputs)
+            key = getattr(function, "__func__", function), constants
+            return calls.graphs(key, compiled, *inputs, output_device=torch.device("cpu") if to_host else None)
 
     return compiled if capture == "compile" else replayed

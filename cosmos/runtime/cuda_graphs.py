@@ -59,8 +59,14 @@ class CudaGraphCache:
         self._seen: set[Hashable] = set()  # called once as they are
         self._pool: Any = None
 
-    def __call__(self, key: Hashable, function: Callable[..., Any], *inputs: Tensor) -> Any:
-        """`function(*inputs)`: nothing, a tensor or a tuple of them. The same key is taken for the same function."""
+    def __call__(
+        self, key: Hashable, function: Callable[..., Any], *inputs: Tensor, output_device: torch.device | None = None
+    ) -> Any:
+        """`function(*inputs)`: nothing, a tensor or a tuple of them. The same key is taken for the same function.
+
+        Args:
+            output_device: where outputs of a replay are copied to; None: where they are.
+        """
         key = (key, tuple((tuple(value.shape), value.dtype) for value in inputs))
         graph = self._graphs.get(key)
         if graph is None:
@@ -76,7 +82,7 @@ class CudaGraphCache:
         graph.replay()
         for network, calls in graph.calls.items():
             add_calls(network, calls)
-        return _copied(graph.output)
+        return _copied(graph.output, output_device)
 
     def _recorded(self, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> _Graph:
         buffers = tuple(value.to(self.device or value.device, non_blocking=True, copy=True) for value in inputs)
@@ -90,10 +96,11 @@ class CudaGraphCache:
         return _Graph(replay, buffers, output, {network: counter.calls for network, counter in counters.items()})
 
 
-def _copied(output: Any) -> Any:
+def _copied(output: Any, device: torch.device | None) -> Any:
+    """Never the buffers themselves, not even where they are on that device; a copy to the host is waited for."""
     if isinstance(output, tuple):
-        return tuple(part.clone() for part in output)
-    return None if output is None else output.clone()
+        return tuple(_copied(part, device) for part in output)
+    return None if output is None else output.to(device or output.device, copy=True)
 
 
 def warm_up(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:

@@ -31,8 +31,8 @@ from cosmos.text.tokenizer import find_encoder, load_tokenizer, tokenize, tokeni
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Compact ids of the special tokens, the same in every vocabulary."""
 
-ROW_END = "\udcff"  # behind the pieces of a text, where those of many are put together: a byte that UTF-8 does not have
-ESCAPED = "surrogateescape"  # how such a byte is written and read
+ROW_END = b"\xff"  # behind the pieces of a text, where those of many are put together: a byte that UTF-8 does not have
+ESCAPED = "surrogateescape"  # how bytes are written and read that are no UTF-8
 FILL = b"\x00"  # behind the bytes of a piece, up to those of the longest
 
 
@@ -56,10 +56,10 @@ def before_end(
     rows: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """How many ids of each row [B, L] stand before its end token, or within its limit [B], and whether it has one."""
-    ends = (rows == SEP) & (np.arange(rows.shape[1]) < limits[:, None])
-    finished = ends.any(1)
-    counts = np.where(finished, ends.argmax(1) if rows.shape[1] else 0, np.minimum(limits, rows.shape[1]))
-    return counts, finished
+    ends, length = rows == SEP, rows.shape[1]
+    first = np.where(ends.any(1), ends.argmax(1) if length else 0, length)
+    within = np.minimum(limits, length)
+    return np.minimum(first, within), first < within
 
 
 class StoredVocabulary(TypedDict):
@@ -98,9 +98,11 @@ class Vocabulary:
         self.tokenizer, self.pieces = tokenizer, tuple(pieces)
         own = tuple(enumerate(self.pieces))[len(SPECIALS) :]
         strings = [*("" for _ in SPECIALS), *(separated(piece) for _, piece in own)]
-        encoded = [string.encode(errors=ESCAPED) for string in (*strings, ROW_END)]
-        self._separated = np.array(encoded)  # bytes [V + 1], filled up
-        self._marks = np.array([*(False for _ in SPECIALS), *(may_be_mark(piece) for _, piece in own)])  # [V]
+        encoded = [string.encode(errors=ESCAPED) for string in strings]
+        # Behind the pieces, what is no piece says nothing, and then comes the end of a row.
+        self._separated = np.array([*encoded, b"", ROW_END])  # bytes [V + 2], filled up
+        marks = [*(False for _ in SPECIALS), *(may_be_mark(piece) for _, piece in own)]
+        self._marks = np.array([*marks, False, False])  # [V + 2]
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
         self.to_compact[self.to_full] = torch.arange(len(numbers))
@@ -170,14 +172,17 @@ class Vocabulary:
 
     def texts(self, rows: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> list[str]:
         """The texts of the first `counts` [B] ids of rows [B, L], whatever ids they are, all at once."""
-        size = len(self)
-        counted = np.arange(rows.shape[1]) < counts[:, None]
-        known = np.where(counted & (rows >= 0) & (rows < size), rows, PAD)  # a special says nothing
-        with_ends = np.concatenate((known, np.full((len(rows), 1), size)), 1)
-        together = self._separated[with_ends].tobytes().translate(None, FILL).decode(errors=ESCAPED)
-        *joined, _ = together.split(ROW_END)
-        marked = zip(joined, self._marks[known].any(1).tolist(), strict=True)
-        return [with_spaces(words(text)) if marks else only_words(text) for text, marks in marked]
+        nothing, length = len(self), rows.shape[1]
+        known = np.empty((len(rows), length + 1), dtype=np.int64)
+        known[:, :length] = rows
+        known = np.minimum(known.view(np.uint64), nothing).view(np.int64)  # an id below zero is large without its sign
+        known = np.where(np.arange(length + 1) < counts[:, None], known, nothing)
+        known[:, length] = nothing + 1  # the end of the row
+        together = self._separated.take(known).tobytes().translate(None, FILL)
+        *joined, _ = together.split(ROW_END)  # as bytes, of which one that is no UTF-8 makes no text wider
+        marked = zip(joined, self._marks.take(known).any(1).tolist(), strict=True)
+        read = ((text.decode(errors=ESCAPED), marks) for text, marks in marked)
+        return [with_spaces(words(text)) if marks else only_words(text) for text, marks in read]
 
     def save(self, path: Path) -> None:
         stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}

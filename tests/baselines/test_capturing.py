@@ -126,3 +126,28 @@ def test_a_loop_over_a_sequence_waits_for_nothing(name: str, setting: str, syste
     with torch.inference_mode():
         tokens = captured(system, system.sample, "off", few_steps(name, setting))(seeds, source)
     assert tokens.shape == (2, system.loaded_shape["length"])
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [cell for cell in CELLS if cell.values[0] != "ld4lg" and not cell.values[1].startswith("threshold")],
+)
+def test_a_recording_brings_tokens_to_the_host_where_none_are_drawn_after_them(
+    name: str, setting: str, systems: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several candidates of a text are all queued before the first of them is read."""
+    if name not in systems:
+        systems[name] = with_random_weights(name)
+    system, plain = systems[name], few_steps(name, setting)
+    asked: list[bool] = []
+
+    def remember(*given: Any, to_host: bool = False) -> Any:
+        asked.append(to_host)
+        return captured(*given, to_host=to_host)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "captured", None) is captured and module is not sys.modules[__name__]:
+            monkeypatch.setattr(module, "captured", remember)
+    system.generate(REQUESTS, plain)
+    candidates = getattr(plain, "candidates", 1)
+    assert asked == [candidates == 1] * candidates

@@ -182,7 +182,7 @@ def write_own_tokens(
 
     def generate_and_say(self: Any, requests: Any, setting: Any) -> Any:
         samples = generate(self, requests, setting)
-        return [replace(s, sequence=sequence(r)) for r, s in zip(requests, samples, strict=True)]
+        return [s._replace(sequence=sequence(r)) for r, s in zip(requests, samples, strict=True)]
 
     monkeypatch.setattr(system, "generate", generate_and_say)
 

@@ -56,10 +56,10 @@ def test_nothing_to_compare_cannot_be_told() -> None:
 
 GOOD = Sample("id", "four words are here", 4, True)
 ODD = {
-    "claim more tokens than were asked for": replace(GOOD, tokens=17),
-    "claim more tokens than their texts have": replace(GOOD, tokens=12),
-    "are cut, though far from the limit": replace(GOOD, finished=False),
-    "claim an end that was not written": replace(GOOD, sequence=(5, 6, 7, 8)),
+    "claim more tokens than were asked for": GOOD._replace(tokens=17),
+    "claim more tokens than their texts have": GOOD._replace(tokens=12),
+    "are cut, though far from the limit": GOOD._replace(finished=False),
+    "claim an end that was not written": GOOD._replace(sequence=(5, 6, 7, 8)),
 }
 
 
@@ -73,7 +73,7 @@ def test_odd_lengths_are_named(said: str) -> None:
 
 def test_texts_that_end_at_the_limit_may_be_cut_and_ends_may_be_written() -> None:
     whole = Sample("id", " ".join(["word"] * 15), 15, False)
-    ended = replace(GOOD, sequence=(5, 6, 7, 8, 2))
+    ended = GOOD._replace(sequence=(5, 6, 7, 8, 2))
     blank = Sample("id", "", 0, True)
     assert generated.lengths([whole, ended, blank], REQUESTS[:3], words).outcome == "holds"
 
@@ -84,7 +84,7 @@ class Wordy(str):
 
 @pytest.mark.parametrize(
     ("sample", "named"),
-    [(replace(GOOD, text=Wordy("late")), "Sample.text"), (replace(GOOD, tokens=True), "Sample.tokens")],
+    [(GOOD._replace(text=Wordy("late")), "Sample.text"), (GOOD._replace(tokens=True), "Sample.tokens")],
 )
 def test_answers_that_are_not_plain_are_named(sample: Sample, named: str) -> None:
     assert generated.plain_answers([GOOD]).outcome == "holds"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -21,6 +23,7 @@ from cosmos.diffusion.samplers import (
     with_network,
 )
 from cosmos.diffusion.schedule import make_schedule
+from cosmos.models.blocks import TimeInputs
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG
 
@@ -121,3 +124,33 @@ def test_a_time_that_was_not_announced_is_an_error(denoiser: Denoiser) -> None:
     denoise = with_network(denoiser, denoiser.encode_condition(source()), known=known)
     with pytest.raises(KeyError):
         denoise(CounterRNG(SEEDS).normal(3, 4), 0.4, None)
+
+
+class Told(nn.Module):
+    """Remembers the times that it is told, as a recording does, by where they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[weakref.ref[Tensor]] = []
+
+    def time_inputs(self, t: Tensor) -> TimeInputs:
+        self.told.append(weakref.ref(t))
+        return TimeInputs((2 * t,))
+
+
+def test_times_stay_where_they_are_until_their_network_goes() -> None:
+    network, other, cpu = Told(), Told(), torch.device("cpu")
+    for asked in ((0.5, 0.25), (0.5, 0.25), (0.75,), (0.5, 0.25)):
+        inputs_of_times(network, asked, cpu)
+        gc.collect()
+    inputs_of_times(network, (0.5, 0.25), torch.device("meta"))
+    inputs_of_times(other, (0.5, 0.25), cpu)
+    first, second, shorter, third, elsewhere = (found() for found in network.told)
+    assert first is second is third and first is not None and first.tolist() == [0.5, 0.25]
+    assert shorter is not None and shorter.tolist() == [0.75]
+    assert elsewhere is not None and elsewhere.device.type == "meta"
+    [of_other], told = other.told, network.told
+    del first, second, shorter, third, elsewhere, network
+    gc.collect()
+    assert [found() for found in told] == [None] * 5
+    assert of_other() is not None, "another network has its own"

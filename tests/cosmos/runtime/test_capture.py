@@ -122,12 +122,46 @@ def test_a_recording_is_made_once_for_a_shape_a_constant_and_a_function(owner: O
         assert ran(function, calls, x) == replay
 
 
-def test_an_output_stays_when_the_recording_is_replayed(owner: Owner) -> None:
-    run = captured(owner, owner.tokens, "graph", 1)
+@pytest.mark.parametrize("to_host", [False, True])
+def test_an_output_stays_when_the_recording_is_replayed(owner: Owner, to_host: bool) -> None:
+    run = captured(owner, owner.tokens, "graph", 1, to_host=to_host)
     first = run(torch.zeros(3, 4))
     kept = first.clone()
-    run(torch.ones(3, 4))
-    assert torch.equal(first, kept)
+    second = run(torch.ones(3, 4))
+    assert torch.equal(first, kept) and not torch.equal(second, kept)
+    torch.testing.assert_close(second, owner.tokens(1, torch.ones(3, 4)))
+
+
+class Buffer:
+    """In place of a tensor on a device that a recording fills: what is copied, and where to."""
+
+    device = torch.device("cuda")
+
+    def __init__(self) -> None:
+        self.copied: list[tuple[torch.device, bool]] = []
+
+    def to(self, device: torch.device, *, copy: bool) -> str:
+        self.copied.append((device, copy))
+        return "copied"
+
+
+@pytest.mark.parametrize("to_host", [False, True])
+def test_an_output_is_copied_once_to_where_it_is_read(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, to_host: bool
+) -> None:
+    one, other = Buffer(), Buffer()
+    monkeypatch.setattr(cuda_graphs, "record", lambda *_: (lambda: None, (one, other), "pool"))
+    made: Any = captured(owner, owner.tokens, "graph", 1, to_host=to_host)(torch.zeros(3, 4))
+    assert made == ("copied", "copied")
+    assert one.copied == other.copied == [(torch.device("cpu" if to_host else "cuda"), True)]
+
+
+@pytest.mark.parametrize("how", ["off", "compile"])
+def test_without_a_recording_outputs_are_those_of_the_function(owner: Owner, how: capture.Capture) -> None:
+    """On the device that they are made on, wherever they are read."""
+    owner.loop.to("meta"), owner.end.to("meta")
+    made = captured(owner, owner.tokens, how, 1, to_host=True)(torch.zeros(3, 4, device="meta"))
+    assert made.device.type == "meta"
 
 
 def test_only_so_many_recordings_are_kept_the_last_used_ones(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
