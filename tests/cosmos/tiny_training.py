@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import importlib
 import os
 import signal
 import tempfile
@@ -55,6 +56,9 @@ class TensorDataset:
 
     def batch(self, index: Tensor) -> Rows:
         return {name: tensor[index] for name, tensor in self.tensors.items()}
+
+
+IMPORTED = ("accelerate", "torch._dynamo", "torch.distributed.fsdp")  # once, before processes part
 
 
 class Tiny(nn.Module):
@@ -151,17 +155,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("workdir", type=Path)
     parser.add_argument("steps", type=int)
-    parser.add_argument("--processes", type=int, default=1)
+    # Trainings one after the other, each in a folder of its own: `3` of three processes; `2-parts` of two that hold a
+    # part of the weights each.
+    parser.add_argument("--processes", nargs="*", default=[])
     parser.add_argument("--kill", nargs="*", default=[])
     parser.add_argument("--dropout", type=float, default=0.2)
     options = parser.parse_args()
-    if options.processes > 1:
+    for name in IMPORTED if options.processes else ():
+        importlib.import_module(name)
+    for word in options.processes:
+        count, _, kind = word.partition("-")
+        os.environ["ACCELERATE_USE_FSDP"] = str(kind == "parts").lower()
         # A port that is free is chosen when the processes meet.
         here = LaunchConfig(
-            1, 1, options.processes, run_id="tiny", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-            start_method="fork",
-        )  # fmt: skip
-        elastic_launch(here, train_in_process)(options)
+            1, 1, int(count), run_id="tiny", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork"
+        )
+        elastic_launch(here, train_in_process)(
+            argparse.Namespace(**{**vars(options), "workdir": options.workdir / word})
+        )
+    if options.processes:
         return
     if options.kill:
         with tempfile.TemporaryDirectory() as folder:

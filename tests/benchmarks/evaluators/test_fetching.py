@@ -261,7 +261,9 @@ def test_another_file_than_the_one_tested_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is not the file that was tested"):
         gguf.bring(model, own_folder("judge"), lambda text: None)
     known = hashlib.sha256(b"something").hexdigest()
-    with pytest.raises(UserError, match=r"model.gguf cannot be converted"):
+    (tmp_path / "site" / "torch.py").write_text("raise MemoryError('no room')")  # for the process that converts
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    with pytest.raises(UserError, match=r"model.gguf cannot be converted \(MemoryError: no room\)"):
         gguf.bring(
             Model("judge", "a test", "gguf", "none", 1, requirements=("judge==1",), sha256=known),
             own_folder("judge"),

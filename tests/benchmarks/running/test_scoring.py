@@ -170,6 +170,8 @@ def test_a_score_that_was_had_is_not_lost_to_one_that_is_not_run(
 WITHOUT = """
 import json, sys
 from benchmarks.cli.main import main
+from reports.figures.picture import Picture
+Picture.svg, Picture.pdf = "<svg viewBox='0 0 1 1'></svg>", b"%PDF-1.4"
 code = main(["score", "--out", sys.argv[1], "--metric", "usual,sim,training_copies"])
 loaded = [name for name in sys.modules if name.partition(".")[0] in ("baselines", "cosmos", "toy_contestants")]
 print(json.dumps([code, "torch" in sys.modules, sorted(loaded)]))

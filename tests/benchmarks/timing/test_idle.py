@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
@@ -81,6 +82,26 @@ def test_work_is_found(seen: Idle, said: str) -> None:
     assert said in found.said
 
 
+def test_cpu_seconds_are_those_of_the_process_and_of_its_children_that_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `look` reads where nobody gives it another clock: of all threads, and not of a child that has just ended."""
+
+    class Child:
+        def __init__(self, user: float | None) -> None:
+            self.user = user
+
+        def cpu_times(self) -> SimpleNamespace:
+            if self.user is None:
+                raise psutil.NoSuchProcess(1)
+            return SimpleNamespace(user=self.user, system=0.25)
+
+    watches = Watches(0.0, 0.5, 1.0, 0.75)
+    monkeypatch.setattr(idle, "time", SimpleNamespace(process_time=lambda: watches.cpu))
+    monkeypatch.setattr(idle, "_children", lambda: [Child(2.0), Child(None), Child(4.0)])
+    assert idle.cpu_seconds() == 1.0 + 2.25 + 4.25
+    assert look("cpu", wall=lambda: watches.wall, sleep=watches.sleep) == Idle(pytest.approx(0.5))
+
+
+@pytest.mark.slow
 def test_a_busy_thread_is_seen_by_the_real_clocks(waiting: threading.Event) -> None:
     """By its CPU seconds, of which it gets some within a minute on the most loaded machine."""
 

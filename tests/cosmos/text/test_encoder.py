@@ -6,8 +6,6 @@ import json
 import resource
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,28 +62,27 @@ def encoder(folder: Path) -> TextEncoder:
     return TextEncoder(str(folder))
 
 
-def test_the_packaged_encoder_gives_the_states_of_transformers_and_says_nothing() -> None:
-    program = """
-import torch
-from cosmos.text.encoder import TextEncoder
-from cosmos.text.tokenizer import default_encoder
-encoder = TextEncoder()
-texts = ["the old dog sleeps.", "it is late, and you are not."]
-states, mask, cut = encoder.encode(texts, 32)
-from transformers import AutoModel, AutoTokenizer, logging
-logging.set_verbosity_error(); logging.disable_progress_bar()
-inputs = AutoTokenizer.from_pretrained(default_encoder())(texts, return_tensors="pt", padding="longest")
-with torch.no_grad():
-    expected = AutoModel.from_pretrained(default_encoder())(**inputs).last_hidden_state
-assert states.dtype == torch.float32 and cut == 0 and encoder.width == 384
-assert torch.equal(mask, inputs["attention_mask"].bool())
-assert float((states - expected)[mask].abs().max()) < 1e-4, "other states"
-assert not states[~mask].any()
-assert tuple(encoder.mask_embedding.shape) == (384,)
-assert not any(parameter.requires_grad for parameter in encoder.network.parameters())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_the_packaged_encoder_gives_the_states_of_transformers_and_says_nothing(
+    capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    encoder = TextEncoder()
+    states, mask, cut = encoder.encode(["the old dog sleeps.", "it is late, and you are not."], 32)
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+    from transformers import AutoModel, AutoTokenizer
+
+    place = default_encoder()
+    inputs = AutoTokenizer.from_pretrained(place)(
+        ["the old dog sleeps.", "it is late, and you are not."], return_tensors="pt", padding="longest"
+    )
+    with torch.no_grad():
+        expected = AutoModel.from_pretrained(place)(**inputs).last_hidden_state
+    assert states.dtype == torch.float32 and cut == 0 and encoder.width == 384
+    assert torch.equal(mask, inputs["attention_mask"].bool())
+    assert float((states - expected)[mask].abs().max()) < 1e-4
+    assert not states[~mask].any()
+    assert tuple(encoder.mask_embedding.shape) == (384,)
+    assert not any(parameter.requires_grad for parameter in encoder.network.parameters())
 
 
 def test_states_of_a_text_do_not_depend_on_its_batch(encoder: TextEncoder) -> None:

@@ -65,23 +65,27 @@ def test_killed_and_resumed_gives_the_same_bytes_and_no_line_twice(tmp_path: Pat
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("count", "parts"), [(3, False), (2, True)])
-def test_processes_give_the_curve_of_one(
-    count: int, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Trainings of several processes, started by one program, beside that of one; and what was said."""
+    folder = tmp_path_factory.mktemp("shared")
+    run(folder / "one", 40)
+    return folder, launch(folder, 40, "--processes", "3", "2-parts")
+
+
+@pytest.mark.parametrize("name", ["3", "2-parts"])
+def test_processes_give_the_curve_of_one(name: str, shared: tuple[Path, str]) -> None:
     """With dropout; where three cannot share eight rows evenly, and where two hold parts of the weights."""
-    run(tmp_path / "one", 40)
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", str(parts).lower())
-    output = launch(tmp_path / "two", 40, "--processes", count)
-    assert output.count(f"processes {count}") == count
-    for one, two in zip(lines(tmp_path / "one"), lines(tmp_path / "two"), strict=True):
+    folder, output = shared
+    assert output.count(f"processes {name[0]}") == int(name[0])
+    for one, two in zip(lines(folder / "one"), lines(folder / name), strict=True):
         assert one["step"] == two["step"]
         for key in {"loss", "validation_loss", "lr"} & one.keys():
             assert two[key] == pytest.approx(one[key], rel=1e-5)
-    one, two = (load_file(tmp_path / name / "tiny.trained.safetensors") for name in ("one", "two"))
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5)
-    one, two = (json.loads((tmp_path / name / "tiny.trained.json").read_text()) for name in ("one", "two"))
+    one, two = (load_file(folder / made / "tiny.trained.safetensors") for made in ("one", name))
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5)
+    one, two = (json.loads((folder / made / "tiny.trained.json").read_text()) for made in ("one", name))
     assert one["trained"]["flops"] == two["trained"]["flops"] == 40 * STEP_FLOPS
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from made_runs import COMMITS, MadeRun, per_text
 
 from baselines.contract import UserError
+from benchmarks.cli.main import main
 from benchmarks.records import store
 from benchmarks.tracking.gate import remaking
 from benchmarks.tracking.gate.remaking import narrowed
 from benchmarks.tracking.sides import read_side
 
+OUTSIDE = Path(__file__).parents[2] / "outside"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 GOOD = [1.0] * 50 + [0.0] * 10
 BAD = [0.0] * 50 + [1.0] * 10
@@ -103,13 +107,21 @@ def test_a_command_of_other_systems_is_left_out() -> None:
     assert narrowed(commands, PLAN, ["mdlm"]) == [commands[1]]
 
 
-@pytest.mark.slow
-def test_the_gate_makes_one_system_alone(command: Command, process: Command, steady: None, tmp_path: Path) -> None:
+def test_the_gate_makes_one_system_alone_in_a_process_of_its_own(
+    toys: None,
+    steady: None,
+    unreported: None,
+    installed: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     baseline, out = tmp_path / "a", tmp_path / "b"
-    done = command("run", "--task", "echo", "--system", "toy,knowing", "--out", str(baseline))
-    assert done.returncode == 0, done.stderr
-    done = process("gate", "--against", str(baseline), "--system", "toy", "--no-speed", "--out", str(out))
-    assert done.returncode == 0, done.stdout + done.stderr
+    path = os.pathsep.join([str(OUTSIDE), str(installed)])
+    with mock.patch.dict(os.environ, {"PYTHONPATH": path}):
+        assert main(["run", "--task", "echo", "--system", "toy,knowing", "--out", str(baseline)]) == 0
+        code = main(["gate", "--against", str(baseline), "--system", "toy", "--no-speed", "--out", str(out)])
+    assert code == 0, capfd.readouterr()
+    assert (out / "report" / "report.md").exists(), "this process writes no report"
     plan = store.read_plan(out)
     assert plan is not None and "toy" in plan["systems"] and "knowing" not in plan["systems"]
 
