@@ -1,22 +1,24 @@
-"""Which kernels a generation, and a call of each of its networks, spend their time in."""
+"""Which kernels a generation and a call of each of its networks spend their time in, and on a GPU what lies between."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from baselines.contract import ValidatesSetting
 from benchmarks.running.cell_status import ProgressReporter
-from benchmarks.speed import measure_all
+from benchmarks.speed import measure_all, time_lines
 from benchmarks.speed.kernels import KernelTime, longest_of, profiler_of
 from benchmarks.speed.lines import PlannedTiming, SpeedOptions
 from benchmarks.speed.measure import Bench
+from benchmarks.speed.time_lines import TimeLine
 from benchmarks.timing.clock import Clock
 from cosmos.io.files import make_folder, write_json
 
-FILE = "kernels.json"
+FILE, TIME_LINES = "kernels.json", "time_lines.json"
 WARM_CALLS, PROFILED_CALLS = 3, 4
 WHOLE = "generation"  # all of it, from requests to texts
 
@@ -36,6 +38,7 @@ def run(
     """
     make_folder(folder)
     found: dict[str, Mapping[str, list[KernelTime]]] = {}
+    lines: dict[str, TimeLine] = {}
     generations = [entry for entry in entries if entry.subject.kind == "generation"]
     for _, group in groupby(generations, key=lambda entry: (entry.subject.system, entry.recipe)):
         same = list(group)
@@ -50,8 +53,15 @@ def run(
                 voice.say(f"kernels of {name}, {part}: {1e3 * sum(kernel.seconds for kernel in kernels):.3f} ms in")
                 for kernel in kernels:
                     voice.say(kernel.told())
+            requests = bench.requests(subject.batch)
+            line = time_lines.of_call(partial(bench.system.generate, requests, entry.setting), device)
+            if line is not None:
+                lines[name] = line
+                voice.say(f"time of {name}, longer under the profiler: {line.told()}")
     path = folder / FILE
     write_json(path, {name: {k: [asdict(x) for x in v] for k, v in parts.items()} for name, parts in found.items()})
+    if lines:
+        write_json(folder / TIME_LINES, {name: asdict(line) for name, line in lines.items()})
     return path
 
 
