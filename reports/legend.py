@@ -176,8 +176,8 @@ def _tuned(panel: Panel) -> tuple[str, ...]:
     for documents in dict.fromkeys(tuned.values()):
         named = listed(called[system] for system in tuned if tuned[system] == documents)
         lines.append(
-            f"Learning rate, batch and dropout of {named} come from one protocol, {documents} (docs/tuning.md: what "
-            "was tried of whom, and what is left)."
+            f"Learning rate, batch and dropout of {named} are those that one protocol chose, before this run or after "
+            f"it, {documents} (docs/tuning.md: what was tried of whom, and what is left)."
         )
     if others:
         named = listed(called[system] for system in others)

@@ -45,10 +45,10 @@ class CapturedCalls:
     graphs: CudaGraphCache
 
     def of(self, networks: Mapping[str, nn.Module]) -> Self:
-        """The same, of these networks."""
-        if networks != self._networks:
+        """The same, of these networks, where they are now."""
+        device = next((value.device for network in networks.values() for value in network.parameters()), None)
+        if networks != self._networks or device != self.graphs.device:
             self._networks, self._methods = dict(networks), None
-            device = next((value.device for network in networks.values() for value in network.parameters()), None)
             self.graphs = CudaGraphCache(GRAPHS, networks.values(), device=device)
         return self
 

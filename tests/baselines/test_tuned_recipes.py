@@ -251,3 +251,46 @@ def test_the_table_of_small_is_of_the_sealed_trials(of_small: dict[str, dict[str
         last = [trials[name] for name in ("lr0.0012-batch256-dropout0.1",) if name in trials] + decay
         cells = [f"{trial['value']:.3f}" for trial in [*(trials[name] for name in COLUMNS), *last]]
         assert f"| {' | '.join((system, *cells))} |" + " |" * (6 - len(cells)) in page, system
+
+
+def test_what_dropout_does_at_small_is_told_of_those_it_did_it_to(of_small: dict[str, dict[str, TrialResult]]) -> None:
+    gains: dict[str, dict[str, float]] = {"0.0006": {}, "0.0012": {}}
+    losses = {}
+    for rate, gained in gains.items():
+        for system, trials in of_small.items():
+            if some := trials.get(f"lr{rate}-batch256-dropout0.1"):
+                none = trials[f"lr{rate}-batch256-dropout0"]
+                gained[system] = (some["value"] or 0.0) - (none["value"] or 0.0)
+                losses[rate, system] = (some["validation_loss"] or 0.0) - (none["validation_loss"] or 0.0)
+    helped = {rate: {system for system, gain in gained.items() if gain > 0} for rate, gained in gains.items()}
+    assert helped == {"0.0006": {"gpt2", "diffuseq", "cosmos-8"}, "0.0012": {"gpt2"}}
+    lower = {system for (rate, system), added in losses.items() if rate == "0.0006" and added < 0}
+    assert lower == {"gpt2", "cosmos-8"}
+    lost = [-gained[system] for gained in gains.values() for system in ("mdlm", "duo")]
+    page = (ROOT / "docs" / "tuning.md").read_text()
+    assert "raises the scores of `gpt2`, `diffuseq` and `cosmos-8` at 6e-4, and of `gpt2` at 1.2e-3" in page
+    assert f"`mdlm` and `duo` lose {min(lost):.2f} to {max(lost):.2f} by it" in page
+
+
+def test_of_what_budget_the_trials_of_small_were_is_of_the_records() -> None:
+    """600 seconds of a system by what earlier runs spent, as multiples of a trial's budget."""
+    times: dict[str, list[int]] = defaultdict(list)
+    best: set[str] = set()
+    for archive in ("2026-11-28-h200/detox-480s", "2026-11-30-h200/story-600s"):
+        with tarfile.open(ROOT / "reports" / "published" / archive / "records.tar.xz") as packed:
+            for member in packed:
+                file = packed.extractfile(member) if member.name.endswith("header.json") else None
+                if file is not None:
+                    header = json.load(file)
+                    trained, system = header["training"], header["cell"]["system"].partition("-")[0]
+                    if system in ("gpt2", "mdlm") and "detox" in archive:
+                        losses = trained["notes"]["validation_losses"]
+                        step, _ = min(losses, key=lambda pair: pair[1])
+                        best.add(f"{trained['flops'] * step / trained['steps']:.0e}")
+                    if trained["flops"]:
+                        times[system].append(round(trained["flops"] * 600 / trained["seconds"] / 2.6e15))
+    told = {system: " to ".join(map(str, sorted(set(found)))) for system, found in times.items()}
+    page = (ROOT / "docs" / "tuning.md").read_text().replace("\n", " ")
+    assert f"of `cosmos`, both stages, are {told['cosmos']} times that, of `mdlm` {told['mdlm']}, of `tencdm`" in page
+    assert f"of `tencdm` {told['tencdm']} and of `gpt2` {told['gpt2']} times" in page
+    assert best == {"3e+15"} and "were best after about 3e15 FLOPs" in page

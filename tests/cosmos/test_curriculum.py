@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from cosmos.config import LADDER, PRESETS, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.corruption import corrupt
+from cosmos.recipes import RECIPES
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.encoder import TextEncoder
 from cosmos.training.budget import Budget
@@ -100,3 +103,21 @@ def test_what_makes_no_curriculum_is_refused() -> None:
         CorruptionConfig(full_from=1.5)
     assert "full_from" in CorruptionConfig(full_from=0.5).ignored_keys()
     assert "full_from" not in GROWING.ignored_keys()
+
+
+def test_what_is_said_of_weights_kept_before_corruption_is_full_is_of_the_record() -> None:
+    root = Path(__file__).parents[2]
+    shares = set()
+    with tarfile.open(root / "reports/published/2026-11-28-h200/detox-480s/records.tar.xz") as packed:
+        for member in packed:
+            file = packed.extractfile(member) if member.name.endswith("header.json") else None
+            stage = json.load(file)["training"]["notes"].get("autoencoder") if file is not None else None
+            if stage:
+                shares.add(stage["notes"]["best_share"])
+    [share] = shares
+    small = RECIPES["small"]
+    assert small.autoencoder_training.keep == "best"
+    strength = share / small.model.corruption.full_from
+    page = (root / "docs/cosmos.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert f"was best after {share:.0%} of its budget".replace("%", " %") in page
+    assert f"growing corruption is at {strength:.0%}.".replace("%", " %") in page

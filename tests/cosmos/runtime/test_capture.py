@@ -305,3 +305,12 @@ def test_without_a_compiler_a_recording_is_made_of_plain_calls(owner: Owner, mon
     with pytest.warns(UserWarning, match="no C"):
         result = captured(owner, owner.tokens, "graph", 1)(x)
     torch.testing.assert_close(result, owner.tokens(1, x))
+
+
+def test_networks_that_were_moved_are_recorded_where_they_are(owner: Owner) -> None:
+    """Inputs of a recording come from the host, so the recording has to know where its networks are."""
+    before = owner.captured_calls.of(owner.networks()).graphs
+    assert before.device == torch.device("cpu")
+    assert owner.captured_calls.of(owner.networks()).graphs is before
+    owner.loop.to("meta"), owner.end.to("meta")
+    assert owner.captured_calls.of(owner.networks()).graphs.device == torch.device("meta")
