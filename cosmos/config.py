@@ -332,7 +332,7 @@ PRESETS: Mapping[str, Preset] = {
             text_width=384, latent_width=384, width=384, latents=16, layers=6, heads=6, max_tokens=128,
             vocabulary=30522,
         ),
-        corruption=replace(LADDER["latent"], full_from=0.5),  # learns sooner; of full strength in the end
+        corruption=LADDER["latent"],
         denoiser=DenoiserConfig(
             latents=16, latent_width=384, width=384, layers=12, heads=6, source_layers=6, positions=True
         ),

@@ -63,12 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latents", type=whole_number(1, MOST_WIDE), metavar="N", help="how many latents a text becomes (the preset's)"
     )
-    parser.add_argument("--corruption", metavar="NAME", help="ce, mse, activation or latent: the ladder, full at once")
+    parser.add_argument("--corruption", metavar="NAME", help="ce, mse, activation or latent: the ablation ladder")
     parser.add_argument(
         "--full-from",
         type=finite_number,
         metavar="SHARE",
-        help="of the budget, from which on corruption is full, growing from none (the preset's); 0: at once",
+        help="of the budget, from which on corruption has its full strength, growing from none (0: at once)",
     )
 
 
