@@ -65,8 +65,8 @@ def add_arguments(parser: BenchmarksParser) -> None:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="the kernels that take longest: of each generation and a call of its networks, in place of times; "
-        "with --training-steps, of a step",
+        help="the kernels that take longest: of each generation and a call of its networks, in place of times, "
+        "and on a GPU where a generation's time lies; with --training-steps, of a step",
     )
     parser.add_argument("--dtype", metavar="NAME", help="float32 or bfloat16 (default: bfloat16 on a GPU)")
     parser.add_argument(
