@@ -26,7 +26,7 @@ from cosmos.runtime.compilation import has_compiler
 FEWEST = 4096  # positions that the kernel is used for: 32 tiles, each by as many programs as the table has stretches
 TILE, WORDS, NUMBERS = 128, 256, 64  # positions, rows of the table and numbers of each that a program multiplies
 STAGES, WARPS = 3, 8  # of such tiles on their way from memory; warps of a program
-SHARED_BYTES = STAGES * (TILE + WORDS) * NUMBERS * 2 + 4096  # memory of a multiprocessor that a program takes, or less
+SHARED_BYTES = STAGES * (TILE + WORDS) * NUMBERS * 2 + 4096  # of a multiprocessor that a program takes, at most
 STRETCHES = range(2, 9)  # two or more: one was not timed
 
 
@@ -105,7 +105,7 @@ def by_kernel(states: Tensor, table: Tensor, vocabulary: int, bias: Tensor | Non
     """`most_probable` of states [R, W] that lie one after the other, by the kernel: int64 [R]."""
     triton_kernel = kernel()
     assert triton_kernel is not None, "there is no Triton here"
-    values = torch.empty(len(states), stretches, device=states.device)
+    values = torch.empty(len(states), stretches, dtype=torch.float32, device=states.device)
     places = torch.empty_like(values, dtype=torch.int32)
     triton_kernel.best_of_stretch[(-(-len(states) // TILE) * stretches,)](
         triton_kernel.tiled(states, TILE, NUMBERS), triton_kernel.tiled(table, WORDS, NUMBERS), bias, values, places,
@@ -120,8 +120,8 @@ def by_kernel(states: Tensor, table: Tensor, vocabulary: int, bias: Tensor | Non
     schema="(Tensor states, Tensor table, int vocabulary, Tensor? bias) -> Tensor",
 )
 def fused_most_probable(states: Tensor, table: Tensor, vocabulary: int, bias: Tensor | None) -> Tensor:
-    """`most_probable` of states [R, W] by a table [V, W], as one operation: int64 [R]. Elsewhere than on a GPU it is
-    made of others."""
+    """`most_probable` of states [R, W] by a table [V, W], as one operation: int64 [R]. On a GPU it is the kernel, and
+    asks for all that `pays` does but the number of positions; elsewhere it is made of others."""
     return chunk_by_chunk(lambda part: most_probable(part, table, vocabulary, bias), states, len(table))
 
 
