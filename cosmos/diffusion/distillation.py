@@ -229,8 +229,9 @@ def sample_distilled(
     seeds: Tensor,
     source: SourceStates | None = None,
     compiled: bool = False,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Standardised latents [B, N, C] by a student of so many calls; otherwise as `sample_latents`."""
     alone = DiffusionConfig(diffusion.schedule, self_conditioning="off")
-    grid = student_grid(diffusion, config, calls)
-    return sample_latents(student, alone, SamplerSetting("ddim", calls), seeds, source, compiled, grid)
+    setting, grid = SamplerSetting("ddim", calls, temperature=temperature), student_grid(diffusion, config, calls)
+    return sample_latents(student, alone, setting, seeds, source, compiled, grid)

@@ -217,11 +217,20 @@ RULES: Mapping[SolverName, Rule] = {
 """The linear solvers by name; "heun" is the one that is not."""
 
 
-def solve(solver: SolverName, denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise."""
+def solve(
+    solver: SolverName,
+    denoise: Denoise,
+    x: Tensor,
+    grid: Grid,
+    generator: Generator | None = None,
+    temperature: float = 1.0,
+) -> Solved:
+    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise. All noise, x and
+    what steps add, is multiplied by the temperature."""
+    start = x if temperature == 1.0 else temperature * x
     if solver == "heun":
-        return heun(denoise, x, grid)
-    return march(denoise, x, grid, RULES[solver], generator)
+        return heun(denoise, start, grid)
+    return march(denoise, start, grid, lambda grid, i: RULES[solver](grid, i).at(temperature), generator)
 
 
 def sample(
@@ -232,13 +241,13 @@ def sample(
     generator: Generator | None = None,
     grid: Grid | None = None,
 ) -> Tensor:
-    """Latents [B, N, C] from noise x [B, N, C]: the last mean, or the prediction of one more call at the end noise.
+    """Latents [B, N, C] from standard normal x [B, N, C]: the last mean, or what another call predicts at the end noise.
 
     The state keeps the dtype of x, which should be float32 whatever the network's is. A `grid` that is given comes in
     place of the setting's. Errors as in `make_grid`.
     """
     grid = grid or make_grid(schedule, setting)
-    solved = solve(setting.solver, denoise, x, grid, generator)
+    solved = solve(setting.solver, denoise, x, grid, generator, setting.temperature)
     return denoise(solved.state, grid.t[-1], solved.estimate).to(x.dtype) if setting.final_x0 else solved.mean
 
 
