@@ -69,6 +69,11 @@ def check_guided_teacher(config: DistillationConfig, diffusion: DiffusionConfig,
             "A guided teacher needs a denoiser trained with some of its sources withheld; leave distillation.guidance "
             "at 1, or train with a source_dropout above 0."
         )
+    if config.share > 0 and config.self_guidance != 1.0 and not diffusion.self_conditioned:
+        raise UserError(
+            "A self-guided teacher needs a denoiser trained with self-conditioning; leave distillation.self_guidance "
+            "at 1."
+        )
 
 
 def distil(

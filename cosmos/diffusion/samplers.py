@@ -20,7 +20,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -34,7 +34,9 @@ from cosmos.models.blocks import TimeInputs
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG
 
-Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
+Time = TypeVar("Time", float, Tensor)  # one of all texts on the host, or [B] on the device
+Predict = Callable[[Tensor, Time, Tensor | None], Tensor]
+Denoise = Predict[float]
 
 START_NOISE = 5 * math.tan(math.pi * 0.95 / 2)
 """sigma/alpha where a grid in log-SNR starts (t = 0.95 at d = 5), as log-SNR at t = 1 is minus infinity."""
@@ -241,7 +243,7 @@ def sample(
     generator: Generator | None = None,
     grid: Grid | None = None,
 ) -> Tensor:
-    """Latents [B, N, C] from standard normal x [B, N, C]: the last mean, or what another call predicts at the end noise.
+    """Latents [B, N, C] from standard normal x [B, N, C]: the last mean, or one more prediction made at the end noise.
 
     The state keeps the dtype of x, which should be float32 whatever the network's is. A `grid` that is given comes in
     place of the setting's. Errors as in `make_grid`.
@@ -359,7 +361,7 @@ def cfg(
     return denoise
 
 
-def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
+def self_conditioning_guidance(denoise: Predict[Time], weight: float) -> Predict[Time]:
     """Guidance by self-conditioning: D(x, t, none) + weight * (D(x, t, estimate) - D(x, t, none)).
 
     Without an estimate, as in a solver's first step, and at weight 1 everywhere, it is D at the cost of one call. With
@@ -369,7 +371,7 @@ def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
     if weight == 1.0:
         return denoise
 
-    def pulled(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+    def pulled(x: Tensor, t: Time, estimate: Tensor | None) -> Tensor:
         with_estimate = denoise(x, t, estimate)
         if estimate is None:
             return with_estimate

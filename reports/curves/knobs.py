@@ -51,7 +51,8 @@ def curves_of(entries: Sequence[Entry]) -> tuple[KnobCurve, ...]:
     groups: dict[tuple[str, str, str], list[tuple[float, Entry]]] = {}
     for entry in entries:
         cell = {name: part for name, part in entry.cell.identified.items() if name not in _OF_A_SETTING}
-        values: Json = _UNSAID | entry.cell.setting_values
+        said = entry.cell.setting_values
+        values: Json = said | _UNSAID | said  # what is unsaid comes last
         for knob, value in values.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 rest = {name: part for name, part in values.items() if name != knob}
