@@ -138,7 +138,7 @@ def test_guided_sampling_on_a_grid_of_its_own_draws_at_the_temperature(weights: 
     sizes = DenoiserConfig(latents=2, latent_width=3, width=8, layers=2, heads=2, source_width=5, source_layers=1)
     denoiser = Denoiser(sizes).eval()
     source = SourceStates(torch.randn(4, 6, 5), torch.ones(4, 6, dtype=torch.bool))
-    setting = SamplerSetting("ddpm", 5, temperature=0.7, **weights)  # type: ignore[arg-type]
+    setting = SamplerSetting("ddpm", 5, temperature=0.7, **weights)
     grid = call_grid(SCHEDULE, noises_between(30.0, 0.3, 5))
     found = sample_latents(denoiser, DiffusionConfig(), setting, SEEDS, source, grid=grid)
 
