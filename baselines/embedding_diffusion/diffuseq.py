@@ -44,6 +44,7 @@ from cosmos.diffusion.objective import sample_times
 from cosmos.diffusion.samplers import call_times, inputs_of_times, make_grid, sample
 from cosmos.io.errors import check_range
 from cosmos.models.blocks import Rotary, TimeInputs
+from cosmos.models.fused_reading import read_tokens
 from cosmos.models.token_reading import chunk_by_chunk, most_probable
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capturable
@@ -258,5 +259,5 @@ class DiffuSeqSystem(TokenDiffusionSystem):
 
         start = streams.normal(model.length, source_embeddings.shape[-1])
         vectors = sample(denoise, start, setting, SCHEDULE, streams, grid)
-        words, rows = len(self.vocabulary), model.tokens.num_embeddings
-        return chunk_by_chunk(lambda part: model.best(part, words), vectors.to(source_embeddings.dtype), rows)
+        states, words = vectors.to(source_embeddings.dtype), len(self.vocabulary)
+        return read_tokens(lambda part: model.best(part, words), states, model.tokens.weight, words, model.bias)

@@ -51,8 +51,9 @@ from cosmos.diffusion.objective import diffuse, estimated, noised_example, squar
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.blocks import RMSNorm, Rotary, Summands, added_up, begun, project
 from cosmos.models.denoiser import Denoiser, DenoiserBlock, SourceStates
+from cosmos.models.fused_reading import read_tokens
 from cosmos.models.token_head import choose, summed_nll, take
-from cosmos.models.token_reading import chunk_by_chunk, most_probable
+from cosmos.models.token_reading import most_probable
 from cosmos.recipes import NANO
 from cosmos.runtime.rng import CounterRNG
 from cosmos.stages import of_tokens, source_of
@@ -100,7 +101,7 @@ class StateDecoder(nn.Module):
         """The most probable tokens after the first, int64 [B, stop - 1], as `cosmos.models.autoencoder.Decompressor`
         gives them; `source` is needed where the config has a source width, and not looked at where it has none."""
         hidden, size = self.hidden(states, source)[:, 1:stop], vocabulary or self.head.out_features
-        return chunk_by_chunk(lambda chunk: self.best(chunk, size), hidden, self.head.out_features)
+        return read_tokens(lambda chunk: self.best(chunk, size), hidden, self.head.weight, size)
 
     def best(self, states: Tensor, vocabulary: int) -> Tensor:
         return most_probable(states, self.head.weight, vocabulary)

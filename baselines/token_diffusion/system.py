@@ -27,7 +27,8 @@ from baselines.contract import Budget, Limits, Request, Sample, UserError
 from baselines.token_diffusion.masked import surest_rows
 from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary, TimeInputs
-from cosmos.models.token_reading import chunk_by_chunk, chunks_of, most_probable
+from cosmos.models.fused_reading import read_tokens
+from cosmos.models.token_reading import chunks_of, most_probable
 from cosmos.recipes import NANO, SMALL
 from cosmos.runtime.capture import Capture, captured, place_of_inputs
 from cosmos.runtime.compilation import compiled_if
@@ -129,7 +130,7 @@ class TokenDenoiser(nn.Module):
             source_kv: from `encode`; None for an unconditional model.
             time: [B] in [0, 1], or what `time_inputs` made of it.
             read: what is made of the states; but for "logits", without logits of all positions
-                (`cosmos.models.token_reading`).
+                (`cosmos.models.token_reading`, `cosmos.models.fused_reading`).
             compiled: whether "surest" runs compiled (`cosmos.runtime.compilation.compiled_if`).
 
         Returns:
@@ -140,7 +141,7 @@ class TokenDenoiser(nn.Module):
         if read == "logits":
             return self.lm_head(states)
         if read == "best":
-            return chunk_by_chunk(self.best, states, self.tokens.num_embeddings)
+            return read_tokens(self.best, states, self.tokens.weight, self.tokens.num_embeddings)
         return self.surest(states, sequence, compiled)
 
     def best(self, states: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from cosmos.config import AutoencoderConfig, CorruptionConfig
 from cosmos.io.errors import UserError
 from cosmos.models.blocks import GeluFeedForward, PerceiverAttention, RMSNorm, project
 from cosmos.models.corruption import corrupt
+from cosmos.models.fused_reading import read_tokens
 from cosmos.models.token_head import choose, summed_nll, take
-from cosmos.models.token_reading import chunk_by_chunk, most_probable
+from cosmos.models.token_reading import most_probable
 from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 
@@ -144,7 +145,7 @@ class Decompressor(nn.Module):
         """
         hidden = self.hidden(latents)[:, 1:stop]
         size = vocabulary or self.head.out_features
-        return chunk_by_chunk(lambda states: self.best(states, size), hidden, self.head.out_features)
+        return read_tokens(lambda states: self.best(states, size), hidden, self.head.weight, size)
 
     def best(self, states: Tensor, vocabulary: int) -> Tensor:
         return most_probable(states, self.head.weight, vocabulary)

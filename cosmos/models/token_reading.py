@@ -1,7 +1,8 @@
 """The most probable token of each position, a chunk of positions at a time, so that no logits of all positions exist.
 
 A chunk's logits are made, searched and forgotten, where those of all positions of a large batch are gigabytes. Tokens
-are those of an argmax over the logits of all: of equals the first.
+are those of an argmax over the logits of all: of equals the first. `cosmos.models.fused_reading` reads those of many
+positions on a GPU at once.
 
 Axis legend: R positions of a chunk, W width, V rows of the table.
 """
