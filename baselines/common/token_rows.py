@@ -116,11 +116,22 @@ def samples_from_tokens(
         whole: whether the network learnt to write whole rows, so that what follows the end is of the sample's sequence.
     """
     rows = tokens.numpy(force=True)
+    if len(rows) == 1:  # a third of the time that reading all at once takes for one
+        return [_sample(*requests, tuple(rows[0].tolist()), vocabulary, whole)]
     counts, finished = before_end(rows, np.array([request.max_tokens for request in requests], dtype=np.int64))
     kept = np.full(len(rows), rows.shape[1]) if whole else counts + finished
     columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), as_tuples(rows), kept.tolist())
     each = zip(requests, *columns, strict=True)
     return [Sample(asked.id, text, count, end, row[:own]) for asked, text, count, end, row, own in each]
+
+
+def _sample(request: Request, row: tuple[int, ...], vocabulary: Vocabulary, whole: bool) -> Sample:
+    """The sample of one row; as `samples_from_tokens` of one."""
+    within = min(request.max_tokens, len(row))
+    finished = SEP in row[:within]
+    count = row.index(SEP) if finished else within
+    kept = row if whole else row[: count + finished]
+    return Sample(request.id, vocabulary.text(row[:count]), count, finished, kept)
 
 
 def as_tuples(rows: npt.NDArray[np.int64]) -> Iterable[tuple[int, ...]]:
