@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from pathlib import Path
 
 import torch
@@ -28,7 +29,7 @@ def one_by_one(requests: list[Request], tokens: Tensor, vocabulary: Vocabulary, 
         read = allowed[: allowed.index(SEP)] if finished else allowed
         text = detokenise([vocabulary.pieces[i] for i in read if len(SPECIALS) <= i < len(vocabulary)])
         kept = row if whole else row[: len(read) + finished]
-        samples.append(Sample(request.id, text, len(read), finished, tuple(kept)))
+        samples.append(Sample(request.id, text, len(read), finished, array("q", kept)))
     return samples
 
 
@@ -45,7 +46,7 @@ def test_samples_are_those_of_reading_rows_one_by_one() -> None:
         assert found == one_by_one(requests, tokens, vocabulary, whole=whole)
         for request, sample in zip(requests, found, strict=True):
             numbers = sample.sequence or ()
-            assert type(sample.sequence) is tuple and {*map(type, (sample.tokens, *numbers))} == {int}
+            assert type(sample.sequence) is array and {*map(type, (sample.tokens, *numbers))} == {int}
             assert type(sample.finished) is bool and type(sample.text) is str
             cut = not sample.finished and request.max_tokens < length
             ways = (
