@@ -56,6 +56,12 @@ def check_steps(steps: int) -> None:
     check_range("The steps of a sampler", steps, 1, MOST_STEPS)
 
 
+def check_temperature(temperature: float) -> None:
+    """Raise `UserError` unless noise can be drawn at a temperature."""
+    if not 0 < temperature < math.inf:
+        raise UserError(f"A temperature must be positive and finite, not {temperature:g}.")
+
+
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """Sizes of the compressor and the decompressor. Text width, latent width, width and latents are independent.
@@ -278,6 +284,7 @@ class SamplerSetting:
     guidance: float = 1.0  # 1 is the conditional model
     guidance_window: tuple[float, float] = (0.0, math.inf)
     self_guidance: float = 1.0  # by the estimate handed on; 1 is the plain model, and costs no call
+    temperature: float = later(1.0)  # of all noise drawn, in the start and in steps: its deviation; 1 is the model's
 
     def __post_init__(self) -> None:
         for kind, name, options in (("solver", self.solver, SolverName), ("grid", self.grid, GridName)):
@@ -286,6 +293,7 @@ class SamplerSetting:
         check_steps(self.steps)
         if not self.end_noise > 0:
             raise UserError(f"The end noise must be positive, not {self.end_noise:g}.")
+        check_temperature(self.temperature)
 
     def ignored_keys(self) -> dict[str, str]:
         reasons = {}

@@ -18,6 +18,7 @@ from cosmos.config import (
     check_places,
 )
 from cosmos.io.errors import UserError, check_range, unknown
+from cosmos.io.later_fields import later
 from cosmos.training.budget import Budget
 from cosmos.training.config import TrainingConfig
 
@@ -58,6 +59,7 @@ class DistillationConfig:
     teacher_calls: int = 32  # of the denoiser, of which the first student's are a part
     end_noise: float = RELEASE_END_NOISE  # sigma/alpha at the teacher's last call
     guidance: float = 1.0  # of the teacher, which the students need no second call for; 1 is the conditional model
+    self_guidance: float = later(1.0)  # of the teacher, by the estimates handed on; 1 is the plain model
     training: TrainingConfig = PLAIN
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class DistillationConfig:
         check_range("teacher_calls", self.teacher_calls, 1, MOST_CALLS)
         check_range("end_noise", self.end_noise, 1e-4, 10.0)
         check_range("guidance", self.guidance, -100.0, 100.0)
+        check_range("self_guidance", self.self_guidance, -100.0, 100.0)
         before = (self.teacher_calls, *self.calls)
         falling = all(0 < less < more and more % less == 0 for more, less in zip(before, self.calls, strict=False))
         if not self.calls or not falling:
@@ -78,7 +81,7 @@ class DistillationConfig:
             )
 
     def ignored_keys(self) -> dict[str, str]:
-        keys = ("method", "calls", "teacher_calls", "end_noise", "guidance", "training")
+        keys = ("method", "calls", "teacher_calls", "end_noise", "guidance", "self_guidance", "training")
         return dict.fromkeys(keys, "nothing is distilled; set {}share above 0") if self.share == 0 else {}
 
 

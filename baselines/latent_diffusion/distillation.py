@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from baselines.contract import Budget, TrainingResult, UserError
-from cosmos.config import DiffusionConfig, check_steps
+from cosmos.config import DiffusionConfig, check_steps, check_temperature
 from cosmos.diffusion.distillation import DistillationObjective
 from cosmos.io import safetensors
+from cosmos.io.later_fields import later
 from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.recipes import NO_DISTILLATION, DistillationConfig
 from cosmos.runtime.capture import Capturable
@@ -40,9 +41,11 @@ class DistilledSampling(Capturable):
     """Generate by the student of so many calls, without guidance but what it was taught with."""
 
     steps: int
+    temperature: float = later(1.0)  # of the noise that it starts from: its deviation
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
+        check_temperature(self.temperature)
 
 
 def distilled_settings() -> dict[str, DistilledSampling]:
@@ -65,6 +68,11 @@ def check_guided_teacher(config: DistillationConfig, diffusion: DiffusionConfig,
         raise UserError(
             "A guided teacher needs a denoiser trained with some of its sources withheld; leave distillation.guidance "
             "at 1, or train with a source_dropout above 0."
+        )
+    if config.share > 0 and config.self_guidance != 1.0 and not diffusion.self_conditioned:
+        raise UserError(
+            "A self-guided teacher needs a denoiser trained with self-conditioning; leave distillation.self_guidance "
+            "at 1."
         )
 
 

@@ -374,8 +374,8 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         states, recipe = SourceStates(*source) if source else None, self.latent_recipe()
         denoiser, grid = self.model.denoiser, None
         if isinstance(setting, DistilledSampling):
-            how = recipe.distillation, setting.steps
-            return sample_distilled(denoiser, recipe.diffusion, *how, seeds, states, setting.compiled)
+            how = recipe.diffusion, recipe.distillation, setting.steps
+            return sample_distilled(denoiser, *how, seeds, states, setting.compiled, setting.temperature)
         if isinstance(setting, OptimisedSampling):
             grid = time_grids.grid_of(self.noises, recipe.diffusion, setting.steps)
             setting = replace(setting, final_x0=False)  # the grid's last call makes it

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from baselines import registry
@@ -38,14 +39,13 @@ def describe(system: type[System]) -> ListedSystem:
     """What a system says of itself."""
     from benchmarks.planning.generation_settings import available
     from benchmarks.planning.ignored_keys import keys_of
-    from benchmarks.planning.overrides import covered, plain
-    from benchmarks.planning.plan_file import leaves
+    from benchmarks.planning.overrides import covered, keys, plain
 
     presets = {name: str(recipe.budget) if system.trained else "" for name, recipe in system.presets.items()}
     settings = {}
     for name, values in available(system).items():
         ignored = keys_of(values, "")
-        pairs = ((key.removeprefix("."), _shown(value)) for key, value in leaves("", plain(values)))
+        pairs = ((key, _shown(plain(attrgetter(key)(values)))) for key in keys(values))
         settings[name] = {key: value for key, value in pairs if not covered(key, ignored)}
     return ListedSystem(presets, list(system.settings), settings)
 

@@ -77,7 +77,8 @@ class Cell:
     Attributes:
         data: the options of the source (sizes, seed, folder), all of them.
         recipe: the full configuration of the system at this preset, after `--set`.
-        setting: the name of the setting; `setting_values` what it says, all of it, after `--set`.
+        setting: the name of the setting; `setting_values` what it says, all of it, after `--set`. Neither it nor the
+            recipe holds what `cosmos.io.later_fields` leaves out.
         limit: how many test documents, or None for all.
         batch_size: how many texts are generated at once when throughput is timed.
         seed: everything random in training and generation is derived from it.

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--guidance", type=finite_number, default=1.0, metavar="W", help="1 is the conditional model (1)"
     )
     parser.add_argument(
+        "--temperature", type=finite_number, default=1.0, metavar="T", help="of all noise; below 1 less varied (1)"
+    )
+    parser.add_argument(
         "--seed", type=seed_number, default=0, metavar="N", help="of the first text; each next is one more (0)"
     )
     parser.add_argument("--batch", type=whole_number(1, MANY), default=256, metavar="N", help="texts at once (256)")
@@ -55,7 +58,14 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError("--count and --batch must be at least 1.")
     release = arguments.solver == "release"
     grid = "time" if release else "log_snr"
-    setting = SamplerSetting(arguments.solver, arguments.steps, grid, final_x0=not release, guidance=arguments.guidance)
+    setting = SamplerSetting(
+        arguments.solver,
+        arguments.steps,
+        grid,
+        final_x0=not release,
+        guidance=arguments.guidance,
+        temperature=arguments.temperature,
+    )
 
     from cosmos.io.files import write_bytes
     from cosmos.pipeline import Pipeline

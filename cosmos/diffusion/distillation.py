@@ -20,8 +20,9 @@ The step of the second is the teacher's and not the student's own: with its own,
 consistent, and on Gaussian data the solution is alpha / (alpha + kappa sigma) for any kappa, which is not the ODE's.
 
 A student is given no earlier estimate, so it is a map of x alone; its first teacher is, if it was trained with any: its
-own at the first node of the way, then those handed on. With a source, what is distilled is the conditional model, or
-where `guidance` is not 1 the guided one, whose two calls become one.
+own at the first node of the way, then those handed on, by which it is guided where `self_guidance` is not 1. With a
+source, what is distilled is the conditional model, or where `guidance` is not 1 the guided one. Of all calls that these
+take, a student needs one.
 
 Axis legend in `cosmos.models.blocks`; n is the number of spans, k that of the teacher's calls in one.
 """
@@ -29,7 +30,6 @@ Axis legend in `cosmos.models.blocks`; n is the number of spans, k that of the t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -40,19 +40,21 @@ from cosmos.diffusion.objective import diffuse, sample_times, squared_error
 from cosmos.diffusion.samplers import (
     START_NOISE,
     Grid,
+    Predict,
     Rule,
     call_grid,
     ddim_rule,
     dpmpp_2m_rule,
     noises_between,
     sample_latents,
+    self_conditioning_guidance,
 )
 from cosmos.diffusion.schedule import Schedule, make_schedule
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.recipes import DistillationConfig
 from cosmos.runtime.rng import CounterRNG
 
-Estimate = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Estimate = Predict[Tensor]
 """`estimate(x, t, earlier)` -> clean latents, of x [B, N, C] at t [B] with an earlier estimate (None: zeros)."""
 
 
@@ -134,10 +136,15 @@ def consistency_target(
 
 
 def estimates_of(
-    denoiser: Denoiser, condition: Condition | None, *, guidance: float = 1.0, self_conditioned: bool = False
+    denoiser: Denoiser,
+    condition: Condition | None,
+    *,
+    guidance: float = 1.0,
+    self_guidance: float = 1.0,
+    self_conditioned: bool = False,
 ) -> Estimate:
-    """A denoiser's estimates in float32, with classifier-free guidance where that is not 1; earlier ones are withheld
-    from it unless it is self-conditioned."""
+    """A denoiser's estimates in float32, with guidance of both kinds where it is not 1; earlier ones are withheld from
+    it unless it is self-conditioned."""
 
     def call(x: Tensor, t: Tensor, earlier: Tensor | None) -> Tensor:
         given = torch.zeros_like(x) if earlier is None or not self_conditioned else earlier
@@ -147,7 +154,7 @@ def estimates_of(
         uncond = denoiser(x, t, given, denoiser.null_condition(len(x))).float()
         return uncond + guidance * (estimate - uncond)
 
-    return call
+    return self_conditioning_guidance(call, self_guidance)
 
 
 class DistillationObjective:
@@ -172,7 +179,8 @@ class DistillationObjective:
     ) -> None:
         self.teacher, self.config, self.schedule = teacher, config, make_schedule(diffusion.schedule)
         self.self_conditioned = first and diffusion.self_conditioned
-        self.guidance = config.guidance if first else 1.0
+        self.guidance, self.self_guidance = (config.guidance, config.self_guidance) if first else (1.0, 1.0)
+        assert self.self_conditioned or self.self_guidance == 1.0, "no estimate to guide by"
         rule = dpmpp_2m_rule if first and config.method == "progressive" else ddim_rule
         grid = student_grid(diffusion, config, teacher_calls)
         device = next(teacher.parameters()).device
@@ -206,7 +214,13 @@ class DistillationObjective:
         source: SourceStates | None,
     ) -> Tensor:
         known = None if source is None else self.teacher.encode_condition(source)
-        teacher = estimates_of(self.teacher, known, guidance=self.guidance, self_conditioned=self.self_conditioned)
+        teacher = estimates_of(
+            self.teacher,
+            known,
+            guidance=self.guidance,
+            self_guidance=self.self_guidance,
+            self_conditioned=self.self_conditioned,
+        )
         begin = teacher(x, self.ways.t[span, step].float(), None) if self.self_conditioned else None
         if self.config.method == "progressive":
             return progressive_target(teacher, x, span, self.ways, begin)
@@ -229,8 +243,9 @@ def sample_distilled(
     seeds: Tensor,
     source: SourceStates | None = None,
     compiled: bool = False,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Standardised latents [B, N, C] by a student of so many calls; otherwise as `sample_latents`."""
     alone = DiffusionConfig(diffusion.schedule, self_conditioning="off")
-    grid = student_grid(diffusion, config, calls)
-    return sample_latents(student, alone, SamplerSetting("ddim", calls), seeds, source, compiled, grid)
+    setting, grid = SamplerSetting("ddim", calls, temperature=temperature), student_grid(diffusion, config, calls)
+    return sample_latents(student, alone, setting, seeds, source, compiled, grid)

@@ -30,6 +30,10 @@ class Coefficients(NamedTuple):
     noise: float = 0.0
     previous: float = 0.0
 
+    def at(self, temperature: float) -> Coefficients:
+        """The same step with the deviation of its noise times a temperature."""
+        return self._replace(noise=temperature * self.noise)
+
 
 def linear_step(
     x: Tensor, estimate: Tensor, before: Tensor | None, noise: Tensor | None, weights: Coefficients

@@ -20,7 +20,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -34,7 +34,9 @@ from cosmos.models.blocks import TimeInputs
 from cosmos.models.denoiser import Condition, Denoiser, SourceStates
 from cosmos.runtime.rng import CounterRNG
 
-Denoise = Callable[[Tensor, float, Tensor | None], Tensor]
+Time = TypeVar("Time", float, Tensor)  # one of all texts on the host, or [B] on the device
+Predict = Callable[[Tensor, Time, Tensor | None], Tensor]
+Denoise = Predict[float]
 
 START_NOISE = 5 * math.tan(math.pi * 0.95 / 2)
 """sigma/alpha where a grid in log-SNR starts (t = 0.95 at d = 5), as log-SNR at t = 1 is minus infinity."""
@@ -217,11 +219,20 @@ RULES: Mapping[SolverName, Rule] = {
 """The linear solvers by name; "heun" is the one that is not."""
 
 
-def solve(solver: SolverName, denoise: Denoise, x: Tensor, grid: Grid, generator: Generator | None = None) -> Solved:
-    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise."""
+def solve(
+    solver: SolverName,
+    denoise: Denoise,
+    x: Tensor,
+    grid: Grid,
+    generator: Generator | None = None,
+    temperature: float = 1.0,
+) -> Solved:
+    """Go down a grid by the solver of a name. Only "release", "ddpm" and "dpmpp_2m_sde" draw noise. All noise, x and
+    what steps add, is multiplied by the temperature."""
+    start = x if temperature == 1.0 else temperature * x
     if solver == "heun":
-        return heun(denoise, x, grid)
-    return march(denoise, x, grid, RULES[solver], generator)
+        return heun(denoise, start, grid)
+    return march(denoise, start, grid, lambda grid, i: RULES[solver](grid, i).at(temperature), generator)
 
 
 def sample(
@@ -232,13 +243,13 @@ def sample(
     generator: Generator | None = None,
     grid: Grid | None = None,
 ) -> Tensor:
-    """Latents [B, N, C] from noise x [B, N, C]: the last mean, or the prediction of one more call at the end noise.
+    """Latents [B, N, C] from standard normal x [B, N, C]: the last mean, or one more prediction made at the end noise.
 
     The state keeps the dtype of x, which should be float32 whatever the network's is. A `grid` that is given comes in
     place of the setting's. Errors as in `make_grid`.
     """
     grid = grid or make_grid(schedule, setting)
-    solved = solve(setting.solver, denoise, x, grid, generator)
+    solved = solve(setting.solver, denoise, x, grid, generator, setting.temperature)
     return denoise(solved.state, grid.t[-1], solved.estimate).to(x.dtype) if setting.final_x0 else solved.mean
 
 
@@ -350,7 +361,7 @@ def cfg(
     return denoise
 
 
-def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
+def self_conditioning_guidance(denoise: Predict[Time], weight: float) -> Predict[Time]:
     """Guidance by self-conditioning: D(x, t, none) + weight * (D(x, t, estimate) - D(x, t, none)).
 
     Without an estimate, as in a solver's first step, and at weight 1 everywhere, it is D at the cost of one call. With
@@ -360,7 +371,7 @@ def self_conditioning_guidance(denoise: Denoise, weight: float) -> Denoise:
     if weight == 1.0:
         return denoise
 
-    def pulled(x: Tensor, t: float, estimate: Tensor | None) -> Tensor:
+    def pulled(x: Tensor, t: Time, estimate: Tensor | None) -> Tensor:
         with_estimate = denoise(x, t, estimate)
         if estimate is None:
             return with_estimate

@@ -1,4 +1,4 @@
-"""Fields that recipes have not always had. Standard library only."""
+"""Fields that recipes and settings have not always had. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 _LATER = MappingProxyType({"later": True})
 
 
-def later() -> Any:
-    """The default None of a field that recipes have not always had: there it means what they did without.
+def later(default: Any = None) -> Any:
+    """The default of a field that recipes and settings have not always had: it means what they did without.
 
     Records, checkpoints and resume points do not hold it then (`fields_said`), so that those of before go on.
     """
-    return field(default=None, metadata=_LATER)
+    return field(default=default, metadata=_LATER)
 
 
 def fields_said(config: Any) -> list[Field[Any]]:
-    """The fields of a dataclass but for those of `later` that are None."""
-    return [part for part in fields(config) if not part.metadata.get("later") or getattr(config, part.name) is not None]
+    """The fields of a dataclass but for those of `later` that have their defaults."""
+    return [
+        part for part in fields(config) if not part.metadata.get("later") or getattr(config, part.name) != part.default
+    ]
 
 
 def identified(config: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from reports.names import entry_name
 from reports.panels import Entry
 
 _OF_A_SETTING = ("setting", "setting_values", "seed")
+_UNSAID = {"temperature": 1.0}  # what a setting that has such a number means where its values lack it
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def curves_of(entries: Sequence[Entry]) -> tuple[KnobCurve, ...]:
     groups: dict[tuple[str, str, str], list[tuple[float, Entry]]] = {}
     for entry in entries:
         cell = {name: part for name, part in entry.cell.identified.items() if name not in _OF_A_SETTING}
-        values: Json = entry.cell.setting_values
+        said = entry.cell.setting_values
+        values: Json = said | _UNSAID | said  # what is unsaid comes last
         for knob, value in values.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 rest = {name: part for name, part in values.items() if name != knob}

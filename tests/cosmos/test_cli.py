@@ -68,6 +68,9 @@ def test_from_data_to_texts(made: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert all({"text", "tokens", "finished"} <= row.keys() for row in rows)
     assert main([*words, "--seed", "5", "--batch", "1", "--out", str(made / "texts.jsonl")]) == 0
     assert [json.loads(line) for line in (made / "texts.jsonl").read_text().splitlines()] == rows
+    for temperature, same in (("1", True), ("0.3", False)):
+        assert main([*words, "--seed", "5", "--temperature", temperature]) == 0
+        assert ([json.loads(line) for line in capsys.readouterr().out.splitlines()] == rows) == same
 
     assert main(["reconstruct", str(made / "ae" / "model"), str(made / "held_out.jsonl")]) == 0
     caught = capsys.readouterr()
@@ -158,6 +161,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
         (["sample", model, "--steps", "many"], "must be a whole number from 1"),
         (["sample", model], "needs a source"),
         (["sample", model, "--sources", data, "--solver", "hoin"], "did you mean heun"),
+        (["sample", model, "--sources", data, "--temperature", "0"], "temperature must be positive"),
         (["sample", model, "--sources", data, "--device", "tpu9"], "no device"),
         (["sample", str(made / "ae" / "model")], "no denoiser"),
         (["sample", str(tmp_path)], "Cannot read"),

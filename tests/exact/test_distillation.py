@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cosmos.config import DiffusionConfig, ScheduleConfig
+from cosmos.config import DenoiserConfig, DiffusionConfig, ScheduleConfig
 from cosmos.diffusion.distillation import (
     DistillationObjective,
     consistency_target,
+    estimates_of,
     every,
     path,
     progressive_target,
@@ -25,6 +26,7 @@ from cosmos.diffusion.samplers import Grid, Rule, ddim_rule, dpmpp_2m_rule, marc
 from cosmos.diffusion.schedule import Linear, Schedule, Tangent
 from cosmos.io.errors import UserError
 from cosmos.models.blocks import TimeInputs
+from cosmos.models.denoiser import Denoiser, SourceStates
 from cosmos.recipes import DistillationConfig
 from cosmos.runtime.rng import CounterRNG
 
@@ -230,13 +232,14 @@ class Flow(nn.Module):
         return landing(self.grid, x, node, node + 1).float()
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("calls", [8, 4, 2, 1])
-def test_sampling_makes_as_many_calls_and_ends_where_the_flow_does(calls: int) -> None:
+def test_sampling_makes_as_many_calls_and_ends_where_the_flow_does(calls: int, temperature: float) -> None:
     config = DistillationConfig(0.5, teacher_calls=32)
     grid = student_grid(DiffusionConfig(), config, calls)
     student = Flow(grid)
-    found = sample_distilled(student, DiffusionConfig(), config, calls, torch.arange(5))
-    noise = CounterRNG(torch.arange(5)).normal(2, 3)
+    found = sample_distilled(student, DiffusionConfig(), config, calls, torch.arange(5), temperature=temperature)
+    noise = temperature * CounterRNG(torch.arange(5)).normal(2, 3)
     assert torch.allclose(found, flow(grid, noise, 0, calls), atol=1e-4)
     assert student.given == [False] * calls
 
@@ -252,6 +255,67 @@ def test_a_first_teacher_is_given_its_estimates_and_students_are_not() -> None:
         assert student.given == [False]
 
 
+class Pulled(Affine):
+    """An exact denoiser but for what it adds of an earlier estimate."""
+
+    def __init__(self, grid: Grid, pull: float) -> None:
+        exact = exact_denoiser(grid)
+        super().__init__(grid, exact.gains.tolist(), exact.shifts.tolist())
+        self.pull = pull
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor, t: Tensor, estimate: Tensor, condition: None = None) -> Tensor:
+        return super().forward(x, t, estimate) + self.pull * estimate
+
+
+@pytest.mark.parametrize(("method", "k"), [("progressive", 2), ("consistency", 1)])
+def test_a_self_guided_teacher_is_the_one_that_hears_its_estimates_as_many_times_louder(method: Any, k: int) -> None:
+    """Affine in them, D without one + weight * (D with it - D without) is D with that many times the estimate's part;
+    at weight 0 it is the teacher that is never given one, and a student's calls are guided by nothing."""
+    grid = path(Tangent(5.0), 8, 0.39)
+
+    def target(pull: float, weight: float, diffusion: DiffusionConfig, first: bool = True) -> tuple[Tensor, list[bool]]:
+        config = DistillationConfig(0.5, method, (4, 2), 8, self_guidance=weight)
+        teacher, student = Pulled(grid, pull), exact_denoiser(grid)
+        objective = DistillationObjective(teacher, diffusion, config, teacher_calls=8, calls=4, first=first)
+        node = torch.arange(4)
+        x = starts(4).float()
+        return objective._target(student, None, x, node, torch.zeros_like(node), None), teacher.given
+
+    given, withheld = DiffusionConfig(), DiffusionConfig(self_conditioning="off")
+    plain, calls = target(0.2, 1.0, given)
+    assert calls == [False, *[True] * k]
+    guided, calls = target(0.2, 2.5, given)
+    assert calls == [False, *[True, False] * k]
+    assert torch.allclose(guided, target(0.5, 1.0, given)[0], atol=1e-6)
+    assert torch.allclose(target(0.2, 0.0, given)[0], target(0.2, 1.0, withheld)[0], atol=1e-6)
+    assert (guided - plain).abs().max() > 0.05
+    of_student, calls = target(0.2, 2.5, given, first=False)
+    assert calls == [False] * k
+    assert torch.equal(of_student, target(0.2, 1.0, given, first=False)[0])
+    with pytest.raises(AssertionError, match="no estimate to guide by"):
+        target(0.2, 2.5, withheld)
+
+
+@torch.no_grad()
+def test_a_teacher_may_be_guided_by_its_source_and_its_estimates_at_once() -> None:
+    torch.manual_seed(0)
+    sizes = DenoiserConfig(latents=2, latent_width=3, width=8, layers=2, heads=2, source_width=5, source_layers=1)
+    denoiser = Denoiser(sizes).eval()
+    torch.nn.init.normal_(denoiser.null_source)
+    x, estimate, t = *torch.randn(2, 4, 2, 3), torch.full((4,), 0.5)
+    condition = denoiser.encode_condition(SourceStates(torch.randn(4, 6, 5), torch.ones(4, 6, dtype=torch.bool)))
+    none = denoiser.null_condition(4)
+    (a, b), (c, d) = (
+        [denoiser(x, t, e, known) for e in (torch.zeros_like(x), estimate)] for known in (none, condition)
+    )
+    teacher = estimates_of(denoiser, condition, guidance=2.0, self_guidance=3.0, self_conditioned=True)
+    without, given = a + 2.0 * (c - a), b + 2.0 * (d - b)
+    assert torch.allclose(teacher(x, t, None), without, atol=1e-5)
+    assert torch.allclose(teacher(x, t, estimate), without + 3.0 * (given - without), atol=1e-5)
+    assert not torch.allclose(teacher(x, t, estimate), given, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -264,6 +328,7 @@ def test_a_first_teacher_is_given_its_estimates_and_students_are_not() -> None:
         ({"method": "progresive"}, "did you mean progressive"),
         ({"end_noise": 0.0}, "end_noise must lie"),
         ({"guidance": math.inf}, "guidance must lie"),
+        ({"self_guidance": math.inf}, "self_guidance must lie"),
     ],
 )
 def test_a_distillation_that_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -87,6 +87,14 @@ def test_a_curve_has_a_name_that_reads(fake_run, tmp_path, settings, expected):
     assert curve.name == expected
 
 
+def test_a_setting_that_says_no_temperature_has_that_of_the_model(steps, tmp_path):
+    for temperature in (0.5, 0.8):
+        values = {"solver": "a", "steps": 16, "guided": False, "window": [0, 1], "temperature": temperature}
+        cell(steps, "cosmos", f"cold-{temperature}", values, 0.5, 4)
+    found = [(curve.knob, curve.values) for curve in curves_of(section(steps, tmp_path / "r").panel.trained)]
+    assert found == [("steps", (4, 16, 64)), ("temperature", (0.5, 0.8, 1.0))]
+
+
 def test_no_two_curves_have_one_name(steps, tmp_path):
     for count in (8, 32):
         cell(steps, "cosmos", f"other-{count}", {"solver": "b", "steps": count}, 0.5, count)

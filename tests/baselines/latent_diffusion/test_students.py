@@ -136,8 +136,23 @@ def test_a_guided_teacher_needs_sources_that_were_withheld(encoder_folder: Path)
         make_plan(gather({"task": "story", "system": ["tencdm"]}, [key, share]), "cpu")
 
 
-def test_what_is_distilled_with_guidance_is_the_guided_model(encoder_folder: Path, tmp_path: Path) -> None:
-    plain, guided = (dataclasses.replace(STUDENTS, guidance=weight) for weight in (1.0, 3.0))
+@each
+def test_a_self_guided_teacher_needs_a_denoiser_that_knows_estimates(name: str, encoder_folder: Path) -> None:
+    guided = dataclasses.replace(STUDENTS, self_guidance=1.5)
+    make(name, encoder_folder, distillation=guided).check_setting(FEW_LATENT_STEPS)
+    diffusion = dataclasses.replace(make(name, encoder_folder).latent_recipe().diffusion, self_conditioning="off")
+    recipe = make(name, encoder_folder).recipe
+    if hasattr(recipe, "model"):
+        changed = {"model": dataclasses.replace(recipe.model, diffusion=diffusion)}
+    else:
+        changed = {"diffusion": diffusion}
+    with pytest.raises(UserError, match="self-guided teacher needs"):
+        make(name, encoder_folder, distillation=guided, **changed).check_setting(FEW_LATENT_STEPS)
+
+
+@pytest.mark.parametrize("kind", ["guidance", "self_guidance"])
+def test_what_is_distilled_with_guidance_is_the_guided_model(kind: str, encoder_folder: Path, tmp_path: Path) -> None:
+    plain, guided = (dataclasses.replace(STUDENTS, **{kind: weight}) for weight in (1.0, 3.0))
     costs = []
     for number, config in enumerate((plain, guided)):
         system = make("tencdm", encoder_folder, distillation=dataclasses.replace(config, method="progressive"))
@@ -145,7 +160,7 @@ def test_what_is_distilled_with_guidance_is_the_guided_model(encoder_folder: Pat
         costs.append([fitted.notes[stage]["flops"] for stage in ROUNDS])
     one, other = (safetensors.load(tmp_path / n / FOLDER / "4.safetensors") for n in ("0", "1"))
     assert any(not torch.equal(one[key], other[key]) for key in one)
-    assert costs[1][0] > 1.3 * costs[0][0]  # two calls for one
+    assert costs[1][0] > 1.2 * costs[0][0]  # two calls for one, but for the first estimate by which others guide
     assert costs[1][1:] == costs[0][1:]  # and students have learnt the guided model, which needs one
 
 
