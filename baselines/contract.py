@@ -73,14 +73,15 @@ class Sample(NamedTuple):
 
     `sequence` holds all token ids that the network wrote for it: to the end token and with it where it stops there or
     what follows means nothing, and the whole sequence, end tokens or padding after the end included, where it learnt to
-    write that. It may be left out.
+    write that. It is a tuple of integers, or an `array` of 64-bit ones ("q"), which takes less time to make and to look
+    at; it may be left out.
     """
 
     id: str
     text: str
     tokens: int
     finished: bool
-    sequence: tuple[int, ...] | None = None
+    sequence: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

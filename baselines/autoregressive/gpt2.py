@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -261,7 +262,7 @@ class GPT2System(TokenSystem):
         if not requests:
             return []
         prompts, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
-        seeds = torch.tensor([request.seed for request in requests])
+        seeds = torch.from_numpy(np.array([request.seed for request in requests], dtype=np.int64))
         # What a search finds depends on where texts are cut, so texts are searched with those of the same limit.
         limits = [request.max_tokens if isinstance(setting, Beam) else 0 for request in requests]
         samples: dict[int, Sample] = {}

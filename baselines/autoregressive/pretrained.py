@@ -7,6 +7,7 @@ other tokens follow in the tokenizer's order, none left out.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -54,6 +55,12 @@ class BytePairs(Vocabulary):
         full, own = self.to_full.numpy(), zip(rows, known, strict=True)
         texts: list[str] = self.tokenizer.decode_batch([full[row[mask]].tolist() for row, mask in own])
         return texts
+
+    def text(self, ids: Sequence[int]) -> str:
+        row = np.array(ids, dtype=np.int64)
+        known = row[(row >= len(SPECIALS)) & (row < len(self))]
+        text: str = self.tokenizer.decode(self.to_full.numpy()[known].tolist())
+        return text
 
     def save(self, path: Path) -> None:
         write_json(path, {"byte_pairs": json.loads(self.tokenizer.to_str())})

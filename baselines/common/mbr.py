@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,7 +49,7 @@ def generate(
     drawn = []
     for number in range(candidates):
         seeds = [hashed(r.seed, "candidate", number) if number else r.seed for r in requests]
-        drawn.append(draw(torch.tensor(seeds, dtype=torch.int64)))
+        drawn.append(draw(torch.from_numpy(np.array(seeds, dtype=np.int64))))
     each = [samples_from_tokens(requests, tokens, vocabulary, whole=whole) for tokens in drawn]
     if candidates == 1:
         return each[0]

@@ -9,8 +9,8 @@ Axis legend: B rows (texts), S source positions, L positions.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,15 +116,27 @@ def samples_from_tokens(
         whole: whether the network learnt to write whole rows, so that what follows the end is of the sample's sequence.
     """
     rows = tokens.numpy(force=True)
+    if len(rows) == 1:  # a third of the time that reading all at once takes for one
+        return [_sample(*requests, rows[0], vocabulary, whole)]
     counts, finished = before_end(rows, np.array([request.max_tokens for request in requests], dtype=np.int64))
     kept = np.full(len(rows), rows.shape[1]) if whole else counts + finished
-    columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), as_tuples(rows), kept.tolist())
+    columns = (vocabulary.texts(rows, counts), counts.tolist(), finished.tolist(), as_arrays(rows, kept))
     each = zip(requests, *columns, strict=True)
-    return [Sample(asked.id, text, count, end, row[:own]) for asked, text, count, end, row, own in each]
+    return [Sample(asked.id, text, count, end, row) for asked, text, count, end, row in each]
 
 
-def as_tuples(rows: npt.NDArray[np.int64]) -> Iterable[tuple[int, ...]]:
-    """Each row of ids [B, L], read from memory at once: a third of what lists and tuples of them take."""
-    if rows.shape[1] == 0:
-        return [()] * len(rows)
-    return struct.iter_unpack(f"{rows.shape[1]}q", np.ascontiguousarray(rows, dtype=np.int64))
+def _sample(request: Request, row: npt.NDArray[np.int64], vocabulary: Vocabulary, whole: bool) -> Sample:
+    """The sample of one row of ids [L]; as `samples_from_tokens` of one."""
+    ids = row.tolist()
+    within = min(request.max_tokens, len(ids))
+    finished = SEP in ids[:within]
+    count = ids.index(SEP) if finished else within
+    kept = row if whole else row[: count + finished]
+    return Sample(request.id, vocabulary.text(ids[:count]), count, finished, array("q", kept.tobytes()))
+
+
+def as_arrays(rows: npt.NDArray[np.int64], kept: npt.NDArray[np.int64]) -> list[array[int]]:
+    """The first `kept` [B] ids of each row [B, L], as memory holds them: quicker made than tuples, and known to be
+    integers without a look at each."""
+    held, width = np.ascontiguousarray(rows, dtype=np.int64).tobytes(), 8 * rows.shape[1]
+    return [array("q", held[row * width : row * width + own]) for row, own in enumerate((8 * kept).tolist())]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -349,7 +349,7 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
             return []
         self.weights.use(setting.steps if isinstance(setting, DistilledSampling) else 0)
         with torch.inference_mode():
-            source = self._source([str(request.source) for request in requests], static=setting.capture != "off")
+            source = self._source((str(request.source) for request in requests), static=setting.capture != "off")
 
             def draw(seeds: Tensor) -> Tensor:
                 return self.sample_tokens(setting, seeds.to(place_of_inputs(setting.capture, self.device)), *source)
@@ -388,11 +388,11 @@ class LatentDiffusionSystem(TrainsInStages, BeginsElsewhere, TrainedSystem):
         diffusion = self.latent_recipe().diffusion
         return diffusion if setting.self_conditioned else replace(diffusion, self_conditioning="off")
 
-    def _source(self, texts: Sequence[str], static: bool) -> tuple[Tensor, ...]:
+    def _source(self, texts: Iterable[str], static: bool) -> tuple[Tensor, ...]:
         """Standardised states [B, S, T] of sources in the networks' dtype, and their mask bool [B, S], or nothing."""
         if self.encoder is None:
             return ()
-        states, mask = self.model.standardiser.encode(self.encoder, texts, self.limits.source_tokens, static)
+        states, mask = self.model.standardiser.encode(self.encoder, list(texts), self.limits.source_tokens, static)
         return states.to(next(self.model.denoiser.parameters()).dtype), mask
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -261,7 +262,7 @@ class TokenDiffusionSystem(TokenSystem):
         source, _ = encode_sources([request.source for request in requests], self.vocabulary, self.limits)
         if capture != "off":
             source = functional.pad(source, (0, max(1, self.limits.source_tokens) - source.shape[1]), value=PAD)
-        seeds = torch.tensor([request.seed for request in requests], dtype=torch.int64)
+        seeds = torch.from_numpy(np.array([request.seed for request in requests], dtype=np.int64))
         place = place_of_inputs(capture, self.device)
         return seeds.to(place), source.to(place)
 

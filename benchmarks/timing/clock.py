@@ -23,13 +23,34 @@ class CallDurations:
     cpu_seconds: float | None = None
 
 
+class _Events:
+    """Two events that the device passes when it has done what it was given before, the first of them now."""
+
+    def __init__(self, device: str) -> None:
+        import torch
+
+        self._stream = torch.cuda.current_stream(device)
+        self._begin: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._end: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._begin.record(self._stream)
+
+    def end(self) -> None:
+        """Ask for the second."""
+        self._end.record(self._stream)
+
+    def seconds(self) -> float:
+        """From one to the other on the device, which is waited for."""
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1e3
+
+
 @dataclass(frozen=True)
 class Started:
     """What the clocks said when a call began."""
 
     wall: float
     cpu: float
-    event: Any = None
+    events: _Events | None = None
 
 
 class Clock:
@@ -52,27 +73,18 @@ class Clock:
         return time.process_time() + children.ru_utime + children.ru_stime
 
     def start(self) -> Started:
-        """Begin to measure; the wall is read last."""
+        """Begin to measure; the wall is read last, when the device has finished and passed the first event."""
+        events = None if self._device is None else _Events(self._device)
         cpu = self.cpu()
-        wall = self.now()
-        return Started(wall, cpu, self._event())
+        return Started(self.now(), cpu, events)
 
     def stop(self, started: Started) -> CallDurations:
-        """End it; the wall is read when the device has finished, and first."""
-        event = self._event()
+        """End it; the wall is read when the device has finished, and first: what the clock does besides is no part."""
         seconds = self.now() - started.wall
-        device = None if event is None else started.event.elapsed_time(event) / 1e3
-        return CallDurations(seconds, device, max(0.0, self.cpu() - started.cpu))
-
-    def _event(self) -> Any:
-        """An event that the device passes when it has done what it was given so far."""
-        if self._device is None:
-            return None
-        import torch
-
-        event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(torch.cuda.current_stream(self._device))
-        return event
+        if started.events is not None:
+            started.events.end()
+        cpu = max(0.0, self.cpu() - started.cpu)
+        return CallDurations(seconds, None if started.events is None else started.events.seconds(), cpu)
 
     def busy_outside(self, settle: float = 0.02, window: float = 0.005) -> float:
         """How many cores this process keeps busy while nothing is asked of it.

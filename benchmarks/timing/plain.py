@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from operator import countOf
 
@@ -11,23 +12,22 @@ from baselines.contract import Sample
 def plain_samples(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """The same samples of plain strings, integers and booleans, none of them of a class of its own.
 
-    An attribute that is worked out when it is asked for is asked for here.
+    An attribute that is worked out when it is asked for is asked for here. An array of integers is plain already; it is
+    copied, so that nobody can fill it later.
     """
-    return tuple(sample if _is_plain(sample) else _made_plain(sample) for sample in samples)
+    return tuple(map(_plain, samples))
 
 
-def _is_plain(sample: Sample) -> bool:
-    """Whether there is nothing to do: a `Sample` is a tuple, whose values nobody can put there later."""
+def _plain(sample: Sample) -> Sample:
+    """The sample itself where there is nothing to do: it is a tuple, whose values nobody can put there later."""
     if type(sample) is not Sample:
-        return False
+        return _made_plain(sample)
     name, text, tokens, finished, sequence = sample
-    return (
-        type(name) is str
-        and type(text) is str
-        and type(tokens) is int
-        and type(finished) is bool
-        and (sequence is None or (type(sequence) is tuple and _are_integers(sequence)))
-    )
+    if not (type(name) is str and type(text) is str and type(tokens) is int and type(finished) is bool):
+        return _made_plain(sample)
+    if sequence is None or (type(sequence) is tuple and _are_integers(sequence)):
+        return sample
+    return Sample(name, text, tokens, finished, _sequence(sequence))
 
 
 def _made_plain(s: Sample) -> Sample:
@@ -50,8 +50,10 @@ def _whole(value: int) -> int:
     return value if type(value) is int else int(value)
 
 
-def _sequence(value: Sequence[int] | None) -> tuple[int, ...] | None:
+def _sequence(value: Sequence[int] | None) -> tuple[int, ...] | array[int] | None:
     if value is None:
         return None
+    if type(value) is array and value.typecode == "q":
+        return value[:]
     own = tuple(value)
     return own if _are_integers(own) else tuple(map(int, own))

@@ -9,7 +9,7 @@ loop whose end depends on the data. Network calls are counted the same under any
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeVar, get_args
@@ -22,6 +22,8 @@ from cosmos.runtime import compilation
 from cosmos.runtime.cuda_graphs import CudaGraphCache
 
 Capture = Literal["off", "compile", "graph"]
+CAPTURES = get_args(Capture)
+HOST = torch.device("cpu")
 GRAPHS = 128  # kept of one owner
 
 
@@ -46,7 +48,7 @@ class CapturedCalls:
 
     def of(self, networks: Mapping[str, nn.Module]) -> Self:
         """The same, of these networks, where they are now."""
-        device = next((value.device for network in networks.values() for value in network.parameters()), None)
+        device = _device(networks.values())
         if networks != self._networks or device != self.graphs.device:
             self._networks, self._methods = dict(networks), None
             self.graphs = CudaGraphCache(GRAPHS, networks.values(), device=device)
@@ -60,6 +62,18 @@ class CapturedCalls:
         if self._methods is None:
             self._methods = compilation.compile_blocks(self._networks)
         return compilation.compiled(self._methods)
+
+
+def _device(networks: Iterable[nn.Module]) -> torch.device | None:
+    """That of their first parameter; every captured call asks for it, and `parameters` takes four times as long."""
+    for network in networks:
+        for value in network._parameters.values():
+            if value is not None:
+                return value.device
+        found = _device(part for part in network._modules.values() if part is not None)
+        if found is not None:
+            return found
+    return None
 
 
 class Owner(Protocol):
@@ -76,7 +90,7 @@ class Owner(Protocol):
 
 def place_of_inputs(capture: Capture, device: torch.device) -> torch.device:
     """Where inputs of a captured function are to lie: for a recording on the host, as it copies them to its buffers."""
-    return torch.device("cpu") if capture == "graph" else device
+    return HOST if capture == "graph" else device
 
 
 Output = TypeVar("Output", Tensor, tuple[Tensor, ...])
@@ -102,8 +116,8 @@ def captured(
     def run(*inputs: Tensor) -> Output:
         return function(*constants, *inputs)
 
-    if capture not in get_args(Capture):
-        raise unknown("capture", capture, get_args(Capture))
+    if capture not in CAPTURES:
+        raise unknown("capture", capture, CAPTURES)
     if capture == "off":
         return run
     if capture == "graph" and owner.device.type != "cuda":
@@ -118,8 +132,8 @@ def captured(
             return run(*inputs)
 
     def replayed(*inputs: Tensor) -> Output:
-        with torch.inference_mode():
+        with nullcontext() if torch.is_inference_mode_enabled() else torch.inference_mode():
             key = getattr(function, "__func__", function), constants
-            return calls.graphs(key, compiled, *inputs, output_device=torch.device("cpu") if to_host else None)
+            return calls.graphs(key, compiled, *inputs, output_device=HOST if to_host else None)
 
     return compiled if capture == "compile" else replayed

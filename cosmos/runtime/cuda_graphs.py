@@ -76,10 +76,10 @@ class CudaGraphCache:
             graph = self._graphs[key] = self._recorded(function, inputs)
             if len(self._graphs) > self.capacity:
                 self._graphs.popitem(last=False)
-        self._graphs.move_to_end(key)
         for buffer, value in zip(graph.inputs, inputs, strict=True):
             buffer.copy_(value, non_blocking=True)
         graph.replay()
+        self._graphs.move_to_end(key)  # while the device works
         for network, calls in graph.calls.items():
             add_calls(network, calls)
         return _copied(graph.output, output_device)

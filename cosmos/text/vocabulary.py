@@ -103,6 +103,10 @@ class Vocabulary:
         self._separated = np.array([*encoded, b"", ROW_END])  # bytes [V + 2], filled up
         marks = [*(False for _ in SPECIALS), *(may_be_mark(piece) for _, piece in own)]
         self._marks = np.array([*marks, False, False])  # [V + 2]
+        # The same for one text alone, without what says nothing.
+        strings = (part.replace(FILL, b"").decode(errors=ESCAPED) for part in encoded)
+        self._separated_of = {number: string for number, string in enumerate(strings) if string}
+        self._mark_ids = frozenset(number for number, mark in enumerate(marks) if mark)
         self.to_full = torch.tensor(numbers)
         self.to_compact = torch.full((tokenizer.get_vocab_size(),), UNK)
         self.to_compact[self.to_full] = torch.arange(len(numbers))
@@ -183,6 +187,11 @@ class Vocabulary:
         marked = zip(joined, self._marks.take(known).any(1).tolist(), strict=True)
         read = ((text.decode(errors=ESCAPED), marks) for text, marks in marked)
         return [with_spaces(words(text)) if marks else only_words(text) for text, marks in read]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of ids, whatever ids they are: what `texts` gives, of one alone in a third of the time."""
+        joined = "".join(filter(None, map(self._separated_of.get, ids)))
+        return only_words(joined) if self._mark_ids.isdisjoint(ids) else with_spaces(words(joined))
 
     def save(self, path: Path) -> None:
         stored = {"pieces": list(self.pieces), "tokenizer": json.loads(self.tokenizer.to_str())}

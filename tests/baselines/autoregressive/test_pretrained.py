@@ -18,7 +18,7 @@ from baselines.autoregressive.decoding import Decoding
 from baselines.autoregressive.gpt2 import GPT2Recipe, GPT2System
 from baselines.autoregressive.pretrained import END, tokenizer_of
 from baselines.contract import Budget, Corpus, Document, Limits, Request, UserError
-from cosmos.text.vocabulary import PAD, SEP, SPECIALS
+from cosmos.text.vocabulary import MASK, PAD, SEP, SPECIALS
 from cosmos.training.loop import TrainingConfig
 
 SENTENCES = [f"{who} gave the {what} to {whom}." for who in ("Anna", "Ben") for what in ("lamp", "red book")
@@ -59,6 +59,8 @@ def test_texts_come_back_as_they_were(folder: Path) -> None:
     texts = [*SENTENCES, "Ünïcode, 日本 \t two  spaces\n", ""]
     encoded = vocabulary.encode(texts, 200)
     assert [decoded.text for decoded in vocabulary.decode(encoded.tokens[:, 1:])] == texts
+    ids = [row[1 : own - 1].tolist() for row, own in zip(encoded.tokens, encoded.mask.sum(1).tolist(), strict=True)]
+    assert [vocabulary.text([*row, MASK, -1, len(vocabulary)]) for row in ids] == texts, "one alone"
     assert encoded.cut == 0
     lengths = encoded.mask.sum(1)
     assert (encoded.tokens.gather(1, lengths[:, None] - 1) == SEP).all()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from array import array
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, models
 from torch import Tensor
 
 from baselines.common.token_rows import samples_from_tokens
@@ -15,6 +17,7 @@ from cosmos.text.tokenizer import default_encoder, load_tokenizer
 from cosmos.text.vocabulary import SEP, SPECIALS, Vocabulary
 
 PIECES = ("the", "cat", "##s", "sat", ".", ",", "'", "s", '"', "##.", "-", "12")
+MARKS = ".,'\"-"
 
 
 def one_by_one(requests: list[Request], tokens: Tensor, vocabulary: Vocabulary, *, whole: bool) -> list[Sample]:
@@ -26,7 +29,7 @@ def one_by_one(requests: list[Request], tokens: Tensor, vocabulary: Vocabulary, 
         read = allowed[: allowed.index(SEP)] if finished else allowed
         text = detokenise([vocabulary.pieces[i] for i in read if len(SPECIALS) <= i < len(vocabulary)])
         kept = row if whole else row[: len(read) + finished]
-        samples.append(Sample(request.id, text, len(read), finished, tuple(kept)))
+        samples.append(Sample(request.id, text, len(read), finished, array("q", kept)))
     return samples
 
 
@@ -43,8 +46,32 @@ def test_samples_are_those_of_reading_rows_one_by_one() -> None:
         assert found == one_by_one(requests, tokens, vocabulary, whole=whole)
         for request, sample in zip(requests, found, strict=True):
             numbers = sample.sequence or ()
-            assert type(sample.sequence) is tuple and {*map(type, (sample.tokens, *numbers))} == {int}
+            assert type(sample.sequence) is array and {*map(type, (sample.tokens, *numbers))} == {int}
             assert type(sample.finished) is bool and type(sample.text) is str
             cut = not sample.finished and request.max_tokens < length
-            seen.add((whole, sample.finished, cut, length > 0, min(numbers, default=0) < 0))
-    assert len(seen) == 14, "every way is taken"
+            ways = (
+                whole,
+                sample.finished,
+                cut,
+                length > 0,
+                min(numbers, default=0) < 0,
+                bool(set(sample.text) & {*MARKS}),
+            )
+            seen.add((rows == 1, *ways))
+    assert len(seen) == 50, "every way is taken"
+    assert sum(alone for alone, *_ in seen) == 24, "of one row alone too, which is read in a way of its own"
+
+
+def test_one_row_alone_is_what_it_is_among_others_whatever_its_pieces_hold() -> None:
+    """Published vocabularies have pieces of control characters, and of letters of several bytes."""
+    pieces = ["the", "a\x00b", "\x00", "##\x01", "\xff", "##\xe9", "."]
+    numbers = {piece: number for number, piece in enumerate((*SPECIALS, *pieces))}
+    vocabulary = Vocabulary(Tokenizer(models.WordPiece(numbers, unk_token="[UNK]")), list(numbers))
+    tokens = torch.tensor([[5, 6, 7, 8], [9, 10, 3, 5], [7, 7, 11, 2], [3, 8, 8, 8]])
+    requests = [Request(str(n), None, n, 4) for n in range(4)]
+    together = samples_from_tokens(requests, tokens, vocabulary)
+    alone = [
+        samples_from_tokens([request], row[None], vocabulary)[0] for request, row in zip(requests, tokens, strict=True)
+    ]
+    assert alone == together
+    assert [sample.text for sample in together] == ["the ab \x01", "\xff\xe9", " .", ""]

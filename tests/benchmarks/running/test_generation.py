@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +191,7 @@ def write_own_tokens(
 def test_the_entropy_of_a_sequence_by_hand() -> None:
     assert token_entropy([7, 7, 7, 7]) == token_entropy([]) == 0.0 and str(token_entropy([7])) == "0.0"
     assert token_entropy([1, 2]) == token_entropy([1, 2, 2, 1]) == pytest.approx(math.log(2), abs=1e-6)
+    assert token_entropy(array("q", [1, 2, 2, 1])) == token_entropy((1, 2, 2, 1))
     # Shares 1/2, 1/4 and 1/4; as many end tokens again leave half of it, and add that of a half.
     assert token_entropy([1, 1, 2, 3]) == pytest.approx(1.5 * math.log(2), abs=1e-6)
     assert token_entropy([1, 1, 2, 3, 0, 0, 0, 0]) == pytest.approx(1.75 * math.log(2), abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
@@ -44,6 +45,32 @@ def test_samples_of_plain_values_are_handed_over_as_they_are() -> None:
     for name in Sample._fields:
         with pytest.raises(AttributeError):  # so that nothing can be put there once the clock stands still
             object.__setattr__(plain[0], name, "late")
+
+
+class Numbers(array):  # type: ignore[type-arg]
+    """Numbers with a class of their own, that are others when they are looked at."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([7, 8])
+
+
+def test_an_array_of_integers_is_copied_so_that_nobody_fills_it_late() -> None:
+    own, empty = array("q", (1, -(2**63), 2**63 - 1)), array("q")
+    plain = plain_samples([Sample("a", "b", 2, True, own), Sample("c", "d", 0, False, empty)])
+    own[0] = 5
+    empty.append(5)
+    assert [sample.sequence for sample in plain] == [array("q", (1, -(2**63), 2**63 - 1)), array("q")]
+    assert all(type(sample) is Sample and type(sample.sequence) is array for sample in plain)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(Numbers("q", (1, 2)), (7, 8)), (array("d", (1.0, 2.0)), (1, 2)), (array("i", (1, 2)), (1, 2))],
+)
+def test_arrays_of_other_kinds_become_tuples_of_integers(given: Any, expected: tuple[int, ...]) -> None:
+    [plain] = plain_samples([Sample("a", "b", 2, True, given)])
+    assert plain.sequence == expected and type(plain.sequence) is tuple
+    assert {*map(type, plain.sequence)} == {int}
 
 
 class Place(IntEnum):

@@ -12,7 +12,7 @@ from baselines.contract import Request, Sample
 from benchmarks.records import seals
 from benchmarks.records.schema import SampleRecord, TimingRecord
 from benchmarks.records.validity import LATENCY, throughput
-from benchmarks.timing import probes
+from benchmarks.timing import clock, probes
 from benchmarks.timing.clock import Clock
 from benchmarks.timing.probes import OtherLoad, counting, measure
 from benchmarks.timing.protocol import Call, Protocol, batches, shares, timed, wanted, warm_up
@@ -74,6 +74,57 @@ def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
     assert waited == ["cuda:0"] * 2
     Clock("cpu").now()
     assert len(waited) == 2
+
+
+class Device:
+    """In place of torch's CUDA: what it was asked for, in order, and events that it passes when it is waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        device = self
+
+        class Event:
+            made = 0
+
+            def __init__(self, enable_timing: bool) -> None:
+                assert enable_timing
+                Event.made += 1
+                self.name = f"event {Event.made}"
+
+            def record(self, stream: str) -> None:
+                device.asked.append(f"{self.name} on {stream}")
+
+            def synchronize(self) -> None:
+                device.asked.append(f"{self.name} passed")
+
+            def elapsed_time(self, other: Event) -> float:
+                assert device.asked[-1] == f"{other.name} passed", "an event must be passed before it tells the time"
+                return 250.0
+
+        def wall() -> float:
+            self.asked.append("wall")
+            return float(self.asked.count("wall"))
+
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda device: self.asked.append("finished"))
+        monkeypatch.setattr(clock.time, "perf_counter", wall)
+
+
+def test_between_the_readings_of_the_wall_is_what_is_timed_and_a_wait_and_nothing_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device, measuring = Device(monkeypatch), Clock("cuda:1")
+    started = measuring.start()
+    device.asked.append("work")
+    took = measuring.stop(started)
+    before, within, after = (
+        ["event 1 on stream of cuda:1", "finished"],
+        ["work", "finished"],
+        "event 2 on stream of cuda:1",
+    )
+    assert device.asked == [*before, "wall", *within, "wall", after, "event 2 passed"]
+    assert (took.seconds, took.device_seconds) == (1.0, 0.25)
 
 
 def test_answers_out_of_order_are_a_broken_promise() -> None:

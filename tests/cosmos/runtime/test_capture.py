@@ -314,3 +314,32 @@ def test_networks_that_were_moved_are_recorded_where_they_are(owner: Owner) -> N
     assert owner.captured_calls.of(owner.networks()).graphs is before
     owner.loop.to("meta"), owner.end.to("meta")
     assert owner.captured_calls.of(owner.networks()).graphs.device == torch.device("meta")
+
+
+def test_where_networks_are_is_where_their_first_parameter_is() -> None:
+    plain, deep = (
+        nn.Sequential(nn.ReLU(), nn.LayerNorm(2, elementwise_affine=False)),
+        nn.Sequential(nn.ReLU(), nn.ReLU()),
+    )
+    deep[1].register_parameter("none", None)
+    deep.append(nn.Sequential(nn.Linear(2, 2, device="meta"), nn.Linear(2, 2)))
+    deep.append(nn.Linear(2, 2))
+    calls = CapturedCalls()
+    assert calls.of({"plain": plain}).graphs.device is None
+    assert calls.of({"plain": plain, "deep": deep, "last": nn.Linear(2, 2)}).graphs.device == torch.device("meta")
+    assert calls.of({"last": nn.Linear(2, 2), "deep": deep}).graphs.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("outside", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_recording_is_made_and_replayed_without_gradients_whatever_the_mode_of_its_caller(
+    owner: Owner, outside: Any
+) -> None:
+    x, modes = torch.zeros(3, 4), []
+    owner.loop.register_forward_hook(lambda *_: modes.append(torch.is_inference_mode_enabled()))
+    for _ in range(2):
+        with outside():
+            within = torch.is_inference_mode_enabled()
+            made = captured(owner, owner.tokens, "graph", 1)(x)
+            assert torch.is_inference_mode_enabled() == within
+        assert made.is_inference() and not made.requires_grad
+    assert modes == [True] * 4
