@@ -61,7 +61,8 @@ def fixed(value: float, places: int) -> str:
 
 def in_full(value: float) -> str:
     """For whoever goes on to compute: twelve digits. Sums of floats differ between processors, in the last two of their
-    sixteen or so, and a file is the same on all."""
+    sixteen or so, and a file is the same on all, but for one number in some thousands, which lies where
+    the twelfth is rounded."""
     return repr(float(f"{value:.12g}"))
 
 

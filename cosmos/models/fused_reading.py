@@ -3,7 +3,8 @@
 The kernel (`cosmos.models.argmax_kernel`) multiplies tiles of states with tiles of the table and keeps the largest
 logit of each position and its token, so that no logits are written at all: what is written is eight bytes for each
 position and stretch of the table. 65,536 positions of width 768 and a table of 30,528 rows, in bfloat16, took one H200
-5.33 ms by a prototype of it and 7.15 ms a chunk at a time, of which the products are 5.12; no token was another.
+5.33 ms by a prototype of it and 7.15 ms a chunk at a time, of which the products are 5.12; no token was another. In a
+pass of the decompressor for 512 texts the kernel takes 5.4 ms.
 
 Axis legend: R positions, W width, V rows of the table, S stretches of it.
 """

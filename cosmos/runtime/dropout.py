@@ -24,12 +24,13 @@ MULTIPLIERS = _int32(0x7FEB352D), _int32(0x846CA68B)  # "lowbias32", C. Wellons,
 def is_kept(places: Tensor, seed: Tensor, p: float) -> Tensor:
     """Whether the numbers at places, int32, are kept, each with probability 1 - p: bool like `places`.
 
-    The seed, int32 [1], is mixed in twice: mixed in once, the masks of two seeds would be one in another order.
+    The seed, int32 [1], is mixed in twice: mixed in once, the masks of two seeds would be one in another order. The
+    second time it comes before a shift: right before the last product, bits of two seeds would differ by one number.
     """
     bits = places * SPREAD ^ seed
-    bits = (bits ^ _shifted(bits, 16)) * MULTIPLIERS[0]
-    bits = ((bits ^ _shifted(bits, 15)) + seed) * MULTIPLIERS[1]
-    return _shifted(bits ^ _shifted(bits, 16), 1) >= round(p * 2**31)
+    bits = (bits ^ _shifted(bits, 16)) * MULTIPLIERS[0] + seed
+    bits = (bits ^ _shifted(bits, 15)) * MULTIPLIERS[1]
+    return _shifted(bits ^ _shifted(bits, 16), 1) >= min(round(p * 2**31), 2**31 - 1)  # which int32 still holds
 
 
 def _shifted(bits: Tensor, by: int) -> Tensor:

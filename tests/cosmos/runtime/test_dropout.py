@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cosmos.models.blocks import GeluFeedForward
-from cosmos.runtime import compilation
-from cosmos.runtime.dropout import hashed_dropout, is_kept
+from cosmos.runtime import compilation, dropout
+from cosmos.runtime.dropout import SPREAD, hashed_dropout, is_kept
 
 PLACES = 1_000_000
 LAGS = (1, 2, 3, 16, 64, 384, 768, 1536, 3072, 4096, 65_536)  # of widths, heads and lengths, among others
@@ -41,9 +41,32 @@ def test_masks_of_two_seeds_have_nothing_to_do_with_each_other() -> None:
     for number, one in enumerate(masks):
         for other in masks[:number]:
             assert abs(deviations(one, other, 0.1)) < 4.5
-    # With the seed mixed in once, that of one is that of the other with places moved: for 1, neighbours change theirs.
-    moved = masks[0].view(-1, 2).flip(1).flatten()
-    assert abs(deviations(moved, masks[1], 0.1)) < 4.5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(12_345, 2**31 - 2), (506_952_121, 1_826_701_614), (87_989_972, 579_362_555)]
+)
+def test_the_mask_of_a_seed_is_not_that_of_another_with_places_moved(one: int, other: int) -> None:
+    places, spread = torch.arange(PLACES), SPREAD % 2**32
+    # With the seed mixed in at the first place alone, `one` would do here what `other` does there.
+    moved = ((places * spread % 2**32) ^ one ^ other) * pow(spread, -1, 2**32) % 2**32
+    there = torch.where(moved < 2**31, moved, moved - 2**32).to(torch.int32)
+    assert torch.equal(there * SPREAD ^ other, places.to(torch.int32) * SPREAD ^ one)
+    assert abs(deviations(kept(one, 0.1), is_kept(there, torch.tensor([other], dtype=torch.int32), 0.1), 0.1)) < 4.5
+
+
+@pytest.mark.parametrize(("p", "share"), [(1e-12, 1.0), (2.0**-20, 1.0), (1 - 1e-9, 0.0), (1 - 1e-12, 0.0)])
+def test_what_is_hardly_ever_dropped_or_kept_is_so(p: float, share: float) -> None:
+    assert abs(float(kept(7, p).double().mean()) - share) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_keep_their_type_and_what_is_dropped_is_zero_whatever_it_was(dtype: torch.dtype) -> None:
+    x = torch.full((100, 10), math.inf, dtype=dtype).requires_grad_()
+    found = hashed_dropout(x, 0.5)
+    found.sum().backward()
+    assert found.dtype == dtype and set(found.flatten().tolist()) == {0.0, math.inf}
+    assert x.grad is not None and set(x.grad.flatten().tolist()) == {0.0, 2.0}
 
 
 def test_what_is_kept_is_scaled_and_so_is_its_gradient() -> None:
@@ -107,6 +130,28 @@ def test_layers_that_drop_share_a_compilation_and_what_is_not_compiled_drops_as_
     assert not any("forward" in vars(part) for part in network.modules())
 
 
+def test_more_numbers_than_places_have_numbers_are_dropped_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    monkeypatch.setattr(dropout, "MOST_PLACES", 1000)
+    drop, few, many = nn.Dropout(0.25), torch.ones(999), torch.ones(1000)
+    for x, drawn in ((few, lambda: hashed_dropout(few, 0.25)), (many, lambda: functional.dropout(many, 0.25))):
+        torch.manual_seed(5)
+        found = dropout.forward_of(drop, x)
+        torch.manual_seed(5)
+        assert torch.equal(found, drawn())
+
+
 def test_generating_leaves_dropouts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compilation, "BACKEND", "eager")
     assert all(not isinstance(module, nn.Dropout) for module, *_ in compilation.compile_blocks({"": Network(0.25)}))
+
+
+class Own(nn.Dropout):
+    """Drops in a way of its own."""
+
+
+def test_only_plain_dropouts_are_drawn_by_the_hash_and_a_shared_one_is_named_once() -> None:
+    shared = nn.Dropout(0.25)
+    network = nn.Sequential(shared, Own(0.25), nn.Dropout2d(0.25), shared)
+    found = [module for module, *_ in compilation.compile_blocks({"": network, "same": network}, training=True)]
+    assert [part for part in found if isinstance(part, nn.Dropout | nn.Dropout2d)] == [shared]
