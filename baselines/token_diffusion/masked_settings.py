@@ -43,6 +43,10 @@ class Unmasking(Capturable):
     def one_text(self) -> bool:
         return self.sampler == "confidence"
 
+    @property
+    def own_calls(self) -> bool:
+        return self.sampler != "confidence"
+
 
 @dataclass(frozen=True)
 class ThresholdUnmasking(Capturable):
@@ -80,6 +84,10 @@ class Remasking(Capturable):
 
     def ignored_keys(self) -> dict[str, str]:
         return {"eta": "the rule conf has none; set another {}rule, such as cap"} if self.rule == "conf" else {}
+
+    @property
+    def own_calls(self) -> bool:
+        return True
 
 
 MaskedSetting = Unmasking | ThresholdUnmasking | Remasking

@@ -173,7 +173,7 @@ class MDLMSystem(MayBeReleased):
     def reader(self, source_kv: SourceKV | None) -> Read:
         """A call of the network, given what `encode` of the model made of the source."""
         network, time = self.model, self.no_noise()
-        return lambda sequence, reading: network(sequence, source_kv, time, reading)
+        return lambda sequence, reading: network(sequence, source_kv, time=time, read=reading)
 
     def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
         return self._unmasked(setting, seeds, source, everywhere=False)

@@ -245,7 +245,7 @@ class SEDDSystem(MayBeReleased):
             level = schedule.alpha(t[0]) if transition == "absorb" else None
             constants = {**reading.constants, "level": level, "rows": reading.rows}
             scored = replace(reading, rows=of_log_scores, columns=(noisy, *reading.columns), constants=constants)
-            found: tuple[Tensor, ...] = self.model(noisy, source_kv, next(rows), scored)
+            found: tuple[Tensor, ...] = self.model(noisy, source_kv, next(rows), read=scored)
             return found
 
         if transition == "absorb":

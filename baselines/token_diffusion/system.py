@@ -30,7 +30,7 @@ from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.fused_reading import read_tokens
 from cosmos.models.token_reading import most_probable
 from cosmos.recipes import NANO, SMALL
-from cosmos.runtime.capture import Capture, captured, place_of_inputs
+from cosmos.runtime.capture import Capturable, Capture, captured, place_of_inputs
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK, PAD, SEP
 from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
@@ -272,6 +272,14 @@ class TokenDiffusionSystem(TokenSystem):
     def masks(self, rows: int) -> Tensor:
         """Masked sequences, int64 [B, L]."""
         return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
+    ) -> Callable[[], object]:
+        """As of any system; what is read is compiled where a setting of this capture has it so."""
+        compiled = Capturable(capture=capture).compiled
+        known = {k: replace(v, compiled=compiled) if isinstance(v, Reading) else v for k, v in keywords.items()}
+        return super().repeated(network, arguments, known, capture)
 
     @abstractmethod
     def sample(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -33,12 +33,14 @@ class NetworkWork:
         elsewhere: operations beside the calls: of what is worked out once before them, such as what times add to the
             inputs of blocks, or after them, or of what made the calls in the networks' place.
         attended: bytes of keys and values that attention read, in all calls.
+        texts: how many were made.
     """
 
     calls: dict[str, int]
     call_flops: dict[str, list[float]]
     elsewhere: float = 0.0
     attended: float = 0.0
+    texts: int = 1
 
     @property
     def flops(self) -> float:
@@ -69,13 +71,13 @@ def watched(networks: Mapping[str, Any], around: Around) -> Iterator[None]:
             network._compiled_call_impl = before[name]
 
 
-def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> NetworkWork:
-    """Run `generate` once, without capture, and count what its networks do.
+def count(networks: Mapping[str, Any], generate: Callable[[], object], texts: int = 1) -> NetworkWork:
+    """Run `generate` once, without capture, and count what its networks do to make so many `texts`.
 
     Where calls are counted that another network makes in its place (in plain `generate` of a transformer), nothing is
     seen of them; then everything that a second run does is counted, which takes longer.
     """
-    work, beside = NetworkWork({}, {name: [] for name in networks}), FlopCounter()
+    work, beside = NetworkWork({}, {name: [] for name in networks}, texts=texts), FlopCounter()
     sizes, vary = dict[str, Any](), set[str]()
 
     def around(name: str, call: Callable[[], Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -175,7 +177,8 @@ def _sizes(value: Any) -> Any:
 
 def is_frozen(value: Any) -> bool:
     """Whether it is an object of a frozen dataclass, which no call changes."""
-    return is_dataclass(value) and not isinstance(value, type) and type(value).__dataclass_params__.frozen
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
 
 
 def _copied(value: Any) -> Any:
