@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.token_diffusion.masked import LogLinear
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.models.blocks import Rotary, TimeInputs, merge_heads, sinusoid, split_heads
 
 FREQUENCIES, MAX_PERIOD = 256, 10_000.0  # of the noise level's embedding
@@ -93,7 +93,7 @@ class DDiT(nn.Module):
         sequence: Tensor,
         source_kv: None = None,
         time: Tensor | TimeInputs | None = None,
-        read: Literal["logits"] | Reading = "logits",
+        read: Literal["logits"] | LogitReading = "logits",
     ) -> Any:
         """Arguments and result as of `baselines.token_diffusion.system.TokenDenoiser`; without a time, the network is
         told that there is no noise, as MDLM's always is."""

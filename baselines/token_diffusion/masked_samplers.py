@@ -27,11 +27,11 @@ from torch import Tensor
 from baselines.common.sampling import categorical, nucleus
 from baselines.common.static_shapes import chosen, in_turn, put, room_for
 from baselines.token_diffusion.masked import TokenSchedule, forbid_mask, surest_clean
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.capture import HOST
 from cosmos.runtime.rng import CounterRNG
 
-Read = Callable[[Tensor, Reading], tuple[Tensor, ...]]
+Read = Callable[[Tensor, LogitReading], tuple[Tensor, ...]]
 """Sequence int64 [B, L] -> what the reading makes of the network's logits."""
 
 LOOK_EVERY, LOOK_EVERY_ON_CPU = 8, 1  # calls between looks at whether all is open; an accelerator must be waited for
@@ -158,7 +158,7 @@ def _open_surest(
     """Open the surest positions, so many that at most `most` [B] stay masked; with a threshold at least one."""
     masked = sequence == mask_id
     index, counts = chosen(masked, masked.numel())
-    sureness, tokens = read(sequence, Reading(surest_clean, (), {"mask_id": mask_id}, index, compiled))
+    sureness, tokens = read(sequence, LogitReading(surest_clean, (), {"mask_id": mask_id}, index, compiled))
     none = torch.full(sequence.shape, -torch.inf, dtype=sureness.dtype, device=sureness.device)
     sureness, tokens = put(none, index, counts, sureness), put(sequence, index, counts, tokens)
     rank = sureness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)  # [B, L], 0 is the surest
@@ -209,7 +209,7 @@ def open_in_turn(
     uniform, how = seeds.uniform(sequence.shape[1]), {"mask_id": mask_id, "top_p": top_p}  # [B, L]
     flat = torch.cat([sequence.flatten(), sequence.new_zeros(1)])  # the last is for what does not open
     for index, place in in_turn(turn.masked_fill(sequence != mask_id, calls), calls, most):
-        reading = Reading(draw_clean, (uniform,), how, index, seeds.compiled)
+        reading = LogitReading(draw_clean, (uniform,), how, index, seeds.compiled)
         tokens, _ = read(flat[:-1].view_as(sequence), reading)
         flat = flat.scatter(0, place, tokens.flatten())
     return flat[:-1].view_as(sequence)

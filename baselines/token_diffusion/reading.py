@@ -18,13 +18,13 @@ from torch import Tensor
 from cosmos.models.token_reading import chunks_of
 from cosmos.runtime.compilation import compiled_if
 
-Rows = Callable[..., tuple[Tensor, ...]]
+RowReader = Callable[..., tuple[Tensor, ...]]
 """`rows(logits, *columns, **constants)` of logits [R, V] and columns [R]: tensors [R]. A function of a module, as it
 may be compiled; it widens the logits by itself."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class LogitReading:
     """What is read of the logits.
 
     Attributes:
@@ -34,7 +34,7 @@ class Reading:
         compiled: whether `rows` runs compiled (`cosmos.runtime.compilation.compiled_if`).
     """
 
-    rows: Rows
+    rows: RowReader
     columns: tuple[Tensor, ...] = ()
     constants: Mapping[str, Any] = field(default_factory=dict)
     index: Tensor | None = None

@@ -29,7 +29,7 @@ from baselines.common.sampling import uniforms_of
 from baselines.common.static_shapes import chosen, put, room_for
 from baselines.token_diffusion.masked import TokenSchedule, time_steps
 from baselines.token_diffusion.masked_samplers import Read, draw_clean
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.capture import HOST
 from cosmos.runtime.rng import CounterRNG
 
@@ -130,7 +130,7 @@ def remask(
         opens = masked & moves
         needed.append(opens.sum())
         index, counts = chosen(opens, room)
-        tokens, drawn = read(sequence, Reading(draw_clean, (uniform,), how, index, seeds.compiled))
+        tokens, drawn = read(sequence, LogitReading(draw_clean, (uniform,), how, index, seeds.compiled))
         certainty = put(certainty, index, counts, drawn.double())
         sequence = put(sequence, index, counts, tokens).masked_fill(own & moves, mask_id)
     # What found no room could have opened later, at another step.

@@ -32,10 +32,10 @@ from torch import Tensor
 
 from baselines.common.sampling import categorical, uniforms_of
 from baselines.token_diffusion.masked import TokenSchedule, forbid_mask, time_steps
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.rng import CounterRNG
 
-Read = Callable[[Tensor, Tensor, Reading], tuple[Tensor, ...]]
+Read = Callable[[Tensor, Tensor, LogitReading], tuple[Tensor, ...]]
 """Sequence int64 [B, L] and t float64 [B] -> what the reading makes of log-scores, whose entry of the token at hand is
 0."""
 
@@ -150,7 +150,7 @@ def sample_absorb(
     """
     drawn = uniforms_of(seeds, 2 * steps, sequence.shape[1])
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
-        reading = Reading(draw_absorb, (next(drawn),), {"mask_id": mask_id}, compiled=seeds.compiled)
+        reading = LogitReading(draw_absorb, (next(drawn),), {"mask_id": mask_id}, compiled=seeds.compiled)
         tokens, total = read(sequence, t.expand(len(sequence)), reading)
         uniform = next(drawn)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
@@ -182,10 +182,10 @@ def sample_uniform(
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
         columns, compiled = (sequence, next(drawn)), seeds.compiled
         if step == "euler" and number < steps:
-            reading = Reading(draw_euler, columns, {"amount": rate(schedule, t) * (t - s)}, compiled=compiled)
+            reading = LogitReading(draw_euler, columns, {"amount": rate(schedule, t) * (t - s)}, compiled=compiled)
         else:
             remaining = schedule.alpha(s) if number < steps else 1.0
-            reading = Reading(draw_analytic, columns, {"grown": remaining / schedule.alpha(t)}, compiled=compiled)
+            reading = LogitReading(draw_analytic, columns, {"grown": remaining / schedule.alpha(t)}, compiled=compiled)
         (sequence,) = read(sequence, t.expand(len(sequence)), reading)
     return sequence
 

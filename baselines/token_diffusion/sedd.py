@@ -30,7 +30,7 @@ from baselines.common.static_shapes import masked_positions
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.likelihood import Integrand, Levels, uniform_levels
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule, nodes
-from baselines.token_diffusion.reading import Reading, Rows
+from baselines.token_diffusion.reading import LogitReading, RowReader
 from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.score_entropy import (
     Geometric,
@@ -115,9 +115,9 @@ def log_scores(logits: Tensor, noisy: Tensor, level: Tensor | None) -> Tensor:
 
 
 def of_log_scores(
-    logits: Tensor, noisy: Tensor, *columns: Tensor, level: Tensor | None, rows: Rows, **constants: Any
+    logits: Tensor, noisy: Tensor, *columns: Tensor, level: Tensor | None, rows: RowReader, **constants: Any
 ) -> tuple[Tensor, ...]:
-    """What `rows` makes of `log_scores`, as rows of a `baselines.token_diffusion.reading.Reading` themselves."""
+    """What `rows` makes of `log_scores`, as rows of a `baselines.token_diffusion.reading.LogitReading` themselves."""
     return rows(log_scores(logits, noisy, level), *columns, **constants)
 
 
@@ -241,7 +241,7 @@ class SEDDSystem(MayBeReleased):
         known = self.model.time_inputs(nodes(setting.steps, seeds.device)[:-1])
         rows = map(known.row, range(setting.steps))
 
-        def read(noisy: Tensor, t: Tensor, reading: Reading) -> tuple[Tensor, ...]:
+        def read(noisy: Tensor, t: Tensor, reading: LogitReading) -> tuple[Tensor, ...]:
             level = schedule.alpha(t[0]) if transition == "absorb" else None
             constants = {**reading.constants, "level": level, "rows": reading.rows}
             scored = replace(reading, rows=of_log_scores, columns=(noisy, *reading.columns), constants=constants)

@@ -24,7 +24,7 @@ from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
 from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.fused_reading import read_tokens
@@ -45,7 +45,7 @@ PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 a
     ema_decay=0.9999,
 )  # fmt: skip
 
-ReadOut = Literal["logits", "best"] | Reading
+ReadOut = Literal["logits", "best"] | LogitReading
 
 Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
@@ -278,7 +278,7 @@ class TokenDiffusionSystem(TokenSystem):
     ) -> Callable[[], object]:
         """As of any system; what is read is compiled where a setting of this capture has it so."""
         compiled = Capturable(capture=capture).compiled
-        known = {k: replace(v, compiled=compiled) if isinstance(v, Reading) else v for k, v in keywords.items()}
+        known = {k: replace(v, compiled=compiled) if isinstance(v, LogitReading) else v for k, v in keywords.items()}
         return super().repeated(network, arguments, known, capture)
 
     @abstractmethod

@@ -22,12 +22,12 @@ from torch import Tensor
 from baselines.common.sampling import categorical, nucleus, uniforms_of
 from baselines.token_diffusion import masked
 from baselines.token_diffusion.masked import TokenSchedule
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.rng import CounterRNG
 
 LAST_TIME = 1e-5  # at which a greedy tail takes the prediction, as the authors' code has it
 
-Read = Callable[[Tensor, Tensor, Reading], tuple[Tensor, ...]]
+Read = Callable[[Tensor, Tensor, LogitReading], tuple[Tensor, ...]]
 """Sequence int64 [B, L] and alpha float64 [B] -> what the reading makes of logits of clean tokens."""
 
 MostProbable = Callable[[Tensor, Tensor], Tensor]
@@ -135,11 +135,11 @@ def ancestral(
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
         columns = (sequence, *next(drawn).unbind(1))
         constants = {"alpha_t": alpha_t, "alpha_s": alpha_s, "top_p": top_p}
-        reading = Reading(draw_posterior, columns, constants, compiled=seeds.compiled)
+        reading = LogitReading(draw_posterior, columns, constants, compiled=seeds.compiled)
         (sequence,) = read(sequence, alpha_t.expand(len(sequence)), reading)
     if greedy_tail:
         last = sequence, schedule.alpha(times[-1]).expand(len(sequence))
-        sequence = read(*last, Reading(most_likely))[0] if most_probable is None else most_probable(*last)
+        sequence = read(*last, LogitReading(most_likely))[0] if most_probable is None else most_probable(*last)
     return sequence
 
 

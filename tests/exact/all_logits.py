@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from baselines.token_diffusion.reading import Reading
+from baselines.token_diffusion.reading import LogitReading
 
 
 def read_of(predict: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, ...]]:
@@ -15,7 +15,7 @@ def read_of(predict: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, ...]]
 
     def read(*given: Any) -> tuple[Tensor, ...]:
         *inputs, reading = given
-        assert isinstance(reading, Reading)
+        assert isinstance(reading, LogitReading)
         logits = predict(*inputs)
         return reading.of(logits, lambda rows: rows, logits.shape[-1])
 

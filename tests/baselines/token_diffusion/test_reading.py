@@ -11,7 +11,7 @@ from baselines.common.sampling import uniforms_of
 from baselines.common.transformer import TrunkConfig
 from baselines.token_diffusion.masked import surest_clean
 from baselines.token_diffusion.masked_samplers import draw_clean
-from baselines.token_diffusion.reading import Reading, Rows
+from baselines.token_diffusion.reading import LogitReading, RowReader
 from baselines.token_diffusion.score_entropy import draw_absorb, draw_analytic, draw_euler
 from baselines.token_diffusion.system import TokenDenoiser
 from baselines.token_diffusion.uniform import draw_posterior
@@ -55,7 +55,7 @@ def test_what_is_read_is_what_the_rows_make_of_the_logits(
 ) -> None:
     uniform, how = CounterRNG(torch.arange(ROWS)).uniform(LENGTH), {"mask_id": MASK, "top_p": 0.9}
     at = None if index is None else torch.tensor(index, dtype=torch.int64)
-    tokens, drawn = network(sequence, None, read=Reading(draw_clean, (uniform,), how, at))
+    tokens, drawn = network(sequence, None, read=LogitReading(draw_clean, (uniform,), how, at))
     expected = draw_clean(network(sequence, None), uniform, **how)
     if at is not None:
         expected = expected[0].flatten()[at], expected[1].flatten()[at]
@@ -66,7 +66,7 @@ def test_what_is_read_is_what_the_rows_make_of_the_logits(
 @pytest.mark.slow
 @pytest.mark.skipif(not compilation.has_compiler(), reason="compiling needs a C++ compiler")
 @pytest.mark.parametrize("rows", [draw_clean, draw_absorb, draw_euler, draw_analytic, draw_posterior, surest_clean])
-def test_what_is_read_is_the_same_compiled(rows: Rows, network: TokenDenoiser, sequence: Tensor) -> None:
+def test_what_is_read_is_the_same_compiled(rows: RowReader, network: TokenDenoiser, sequence: Tensor) -> None:
     uniform, other = CounterRNG(torch.arange(ROWS)).uniforms(2, LENGTH)
     third = torch.full((), 0.3, dtype=torch.float64)
     columns, constants = {
@@ -77,9 +77,9 @@ def test_what_is_read_is_the_same_compiled(rows: Rows, network: TokenDenoiser, s
         draw_posterior: ((sequence, uniform, other), {"alpha_t": third, "alpha_s": 2.0 * third, "top_p": 0.9}),
         surest_clean: ((), {"mask_id": MASK}),
     }[rows]
-    expected = network(sequence, None, read=Reading(rows, columns, constants))
+    expected = network(sequence, None, read=LogitReading(rows, columns, constants))
     with compilation.compiled([]):
-        found = network(sequence, None, read=Reading(rows, columns, constants, compiled=True))
+        found = network(sequence, None, read=LogitReading(rows, columns, constants, compiled=True))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
