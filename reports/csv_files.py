@@ -1,4 +1,4 @@
-"""Tables as CSV: numbers in full, for whoever goes on to compute or to draw."""
+"""Tables as CSV: numbers in twelve digits, for whoever goes on to compute or to draw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from reports.numbers import NOTHING
+from reports.numbers import NOTHING, in_full
 from reports.table import Column, Table, TableCell
 
 
@@ -45,7 +45,7 @@ def _value(cell: TableCell, column: Column, part: str) -> str:
     number = {"": cell.value, "low": cell.low, "high": cell.high}[part]
     if number is None:
         return cell.text if part == "" and cell.text != NOTHING else ""
-    return repr(float(number) / column.scale)
+    return in_full(float(number) / column.scale)
 
 
 def named(content: Iterable[Table]) -> dict[str, str]:

@@ -59,6 +59,12 @@ def fixed(value: float, places: int) -> str:
     return f"{rounded:,.{max(places, 0)}f}".replace("-", MINUS)
 
 
+def in_full(value: float) -> str:
+    """For whoever goes on to compute: twelve digits. Sums of floats differ between processors, in the last two of their
+    sixteen or so, and a file is the same on all."""
+    return repr(float(f"{value:.12g}"))
+
+
 def significant(value: float, digits: int = 3) -> str:
     """`value` with that many significant digits, never in exponents."""
     if value == 0:

@@ -24,10 +24,8 @@ RowLoss = Callable[..., Tensor]
 """`loss(logits, *columns, *whole)`: a scalar, the sum over rows; logits [R, V], each of the columns [R, ...], and what
 all chunks are given. A function of a module, as it may be compiled; it widens the logits by itself (`widened`)."""
 
-CHUNK_LOGITS = {
-    "cuda": 1 << 25,
-    "cpu": 1 << 22,
-}  # of one chunk, at most; on a GPU they stay within its cache, or nearly
+CHUNK_LOGITS = {"cuda": 1 << 27, "cpu": 1 << 22}
+"""Of one chunk, at most. With 2^27 in place of 2^25 a step of three systems on an H200 took .34 to .40 ms less."""
 
 
 def widened(logits: Tensor) -> Tensor:

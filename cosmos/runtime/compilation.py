@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MethodType
 from typing import Any, TypeVar
 
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 
 from cosmos.io.errors import UserError
 from cosmos.io.files import cache_folder, make_folder
+from cosmos.runtime import dropout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,11 +63,12 @@ def keep_compilations() -> None:
         os.environ[FOLDER] = str(folder)
 
 
-Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]  # module, name of its method, and that method compiled
+Compiled = list[tuple[nn.Module, str, Callable[..., Any]]]  # module, name of its method, and what runs in its place
 
 
 def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) -> Compiled:
-    """Methods to be compiled at their first call: forward of every block, and what parts of networks have named.
+    """Methods to be compiled at their first call: forward of every block, and what parts of networks have named; and in
+    training the dropouts in them, which are drawn in another way (`cosmos.runtime.dropout`).
 
     Every size is compiled by itself, which is faster once it is made; whoever trains pads batches to few lengths. (With
     a symbolic length, the backward pass of a decompressor's layer that Inductor of torch 2.11 makes reads beyond a
@@ -79,12 +82,15 @@ def compile_blocks(networks: Mapping[str, nn.Module], training: bool = False) ->
     parts = dict.fromkeys(part for network in networks.values() for part in network.modules())
     methods += [(part, name) for part in parts for name in getattr(part, "compiles", ())]
     how: dict[str, Any] = {"backend": BACKEND, "dynamic": False, "fullgraph": not training}
-    return [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
+    found = [(module, name, torch.compile(getattr(module, name), **how)) for module, name in methods]
+    drops = [part for part in parts if training and type(part) is nn.Dropout]
+    # Bound to it, and not given it by a `partial`, with which every layer would be compiled by itself.
+    return found + [(drop, "forward", MethodType(dropout.forward_of, drop)) for drop in drops]
 
 
 @contextmanager
 def compiled(methods: Compiled) -> Iterator[None]:
-    """Let modules run their compiled methods (`compile_blocks`).
+    """Let modules run these methods in place of their own (`compile_blocks`).
 
     A module's own method is replaced for the time of the block: the same network also runs as it is, and hooks, which
     `torch.nn.Module.compile` would compile too, stay outside.

@@ -10,7 +10,7 @@ from reports.curves.equal import EqualTerms
 from reports.curves.knobs import curves_of
 from reports.front import is_placed
 from reports.legend import scores_covered
-from reports.numbers import MINUS, NOTHING, column_decimals, counted, listed, written
+from reports.numbers import MINUS, NOTHING, column_decimals, counted, in_full, listed, written
 from reports.panels import Panel
 from reports.quantities import Quantity
 from reports.table import Column, Row, RowGroup, Table, TableCell
@@ -113,7 +113,8 @@ def figure_data(panels: Sequence[tuple[str, Panel]]) -> str | None:
                     quality.high,
                     *map(_milliseconds, (speed.value, speed.high, speed.low)),
                 )
-                writer.writerow(dict(zip(HEAD, (*told, *numbers), strict=True)))
+                full = ("" if number is None else in_full(number) for number in numbers)
+                writer.writerow(dict(zip(HEAD, (*told, *full), strict=True)))
                 count += 1
     return out.getvalue() if count else None
 

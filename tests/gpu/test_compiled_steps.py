@@ -20,6 +20,7 @@ from cosmos.config import LADDER
 from cosmos.models.corruption import corrupt
 from cosmos.models.token_head import chunk_rows, summed_nll
 from cosmos.runtime import compilation
+from cosmos.runtime.dropout import is_kept
 from cosmos.runtime.rng import CounterRNG
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "baselines"))
@@ -133,3 +134,20 @@ def test_the_table_of_training_steps_runs_in_every_way(device: str) -> None:
     launched, graph, compiled = (part["seconds"] for part in found["steps"][:3])
     assert compiled < graph < launched
     assert found["kernels"]["autoencoder-16"]
+
+
+def test_compiled_code_drops_by_the_same_hash_as_a_processor(device: str) -> None:
+    places, seed = torch.arange(100_000, dtype=torch.int32), torch.tensor([12345], dtype=torch.int32)
+    kept = torch.compile(is_kept, fullgraph=True, dynamic=False)(places.to(device), seed.to(device), 0.1)
+    assert torch.equal(kept.cpu(), is_kept(places, seed, 0.1))
+
+
+def test_a_compiled_layer_drops_as_often_as_asked_and_scales_its_gradient(device: str) -> None:
+    layers = torch.nn.ModuleList([torch.nn.Sequential(torch.nn.Dropout(0.1))]).to(device)
+    x = torch.ones(512, 1024, device=device, dtype=torch.bfloat16).requires_grad_()
+    with compilation.compiled(compilation.compile_blocks({"": layers}, training=True)):
+        found = layers[0](x)
+        found.float().sum().backward()
+    assert x.grad is not None and torch.equal(x.grad == 0, found == 0)
+    assert abs(float((found == 0).float().mean()) - 0.1) < 0.002
+    assert float(found.max()) == float(torch.tensor(1 / 0.9, dtype=torch.bfloat16))

@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.numbers import column_decimals, common_decimals, decimals, fixed, listed, p_value, significant, written
+from reports.numbers import (
+    column_decimals,
+    common_decimals,
+    decimals,
+    fixed,
+    in_full,
+    listed,
+    p_value,
+    significant,
+    written,
+)
 from reports.quantities import Quantity, latency, throughput
 
 
@@ -127,3 +137,10 @@ def test_rates_of_words_need_records_that_tell_them():
     part = pd.concat([silent.assign(process=0), *(frame.assign(process=n) for n in (1, 2))])
     assert throughput(part, "words").low is None
     assert throughput(frame, "tokens").reason == "not run: no record says how many tokens were kept"
+
+
+def test_numbers_of_a_file_are_the_same_on_every_processor():
+    """Two sums of the same numbers in another order."""
+    one, other = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
+    assert one != other and in_full(one) == in_full(other) == "0.6"
+    assert [in_full(value) for value in (2, 0.0, -1 / 3, 1.5e-9)] == ["2.0", "0.0", "-0.333333333333", "1.5e-09"]

@@ -1,0 +1,112 @@
+"""Dropout by a hash: independent of the place and of other draws, and in compiled code alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cosmos.models.blocks import GeluFeedForward
+from cosmos.runtime import compilation
+from cosmos.runtime.dropout import hashed_dropout, is_kept
+
+PLACES = 1_000_000
+LAGS = (1, 2, 3, 16, 64, 384, 768, 1536, 3072, 4096, 65_536)  # of widths, heads and lengths, among others
+
+
+def kept(seed: int, p: float, places: int = PLACES) -> Tensor:
+    return is_kept(torch.arange(places, dtype=torch.int32), torch.tensor([seed], dtype=torch.int32), p)
+
+
+def deviations(one: Tensor, other: Tensor, p: float) -> float:
+    """The correlation of two masks in its standard deviations, had they nothing to do with each other."""
+    product = (one.double() - (1 - p)) * (other.double() - (1 - p))
+    return float(product.mean()) / (p * (1 - p)) * math.sqrt(len(one))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+@pytest.mark.parametrize("seed", [0, 1, 2**31 - 2])
+def test_places_are_dropped_as_often_as_asked_and_whatever_happens_at_others(seed: int, p: float) -> None:
+    mask = kept(seed, p)
+    assert abs(float((~mask).double().mean()) - p) < 4 * math.sqrt(p * (1 - p) / PLACES)
+    for lag in LAGS:
+        assert abs(deviations(mask[lag:], mask[:-lag], p)) < 4.5, lag
+
+
+def test_masks_of_two_seeds_have_nothing_to_do_with_each_other() -> None:
+    masks = [kept(seed, 0.1) for seed in (0, 1, 2, 3, 4096, 2**30)]
+    for number, one in enumerate(masks):
+        for other in masks[:number]:
+            assert abs(deviations(one, other, 0.1)) < 4.5
+    # With the seed mixed in once, that of one is that of the other with places moved: for 1, neighbours change theirs.
+    moved = masks[0].view(-1, 2).flip(1).flatten()
+    assert abs(deviations(moved, masks[1], 0.1)) < 4.5
+
+
+def test_what_is_kept_is_scaled_and_so_is_its_gradient() -> None:
+    x = torch.arange(1.0, 10_001).view(100, 100).requires_grad_()
+    torch.manual_seed(3)
+    found = hashed_dropout(x, 0.2)
+    found.sum().backward()
+    mask = found != 0
+    assert 0.75 < float(mask.float().mean()) < 0.85
+    torch.testing.assert_close(found[mask], (x / 0.8)[mask])
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.where(mask, 1 / 0.8, 0.0))
+    assert not torch.equal(hashed_dropout(x, 0.2) != 0, mask)  # a draw of its own each time
+    torch.manual_seed(3)
+    assert torch.equal(hashed_dropout(x, 0.2) != 0, mask)
+
+
+class Layer(nn.Module):
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.feed_forward, self.dropout = GeluFeedForward(16, 32, p), nn.Dropout(p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.feed_forward(x))
+
+
+class Network(nn.Module):
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.layers, self.last = nn.ModuleList(Layer(p) for _ in range(4)), nn.Dropout(p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return self.last(x)
+
+
+def test_layers_that_drop_share_a_compilation_and_what_is_not_compiled_drops_as_torch_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+
+    def trace(graph: torch.fx.GraphModule, _: object) -> object:  # the compiler itself is torch's
+        drawn.append(graph.code)
+        return graph.forward
+
+    network, first = Network(0.25), nn.Linear(16, 16)
+    monkeypatch.setattr(compilation, "BACKEND", trace)
+    torch._dynamo.reset()
+    with compilation.compiled(compilation.compile_blocks({"": network}, training=True)):
+        found = network(first(torch.randn(200, 16)))
+        assert len(drawn) == 1 and drawn[0].count("randint") == 2 and "dropout" not in drawn[0]
+        torch.manual_seed(5)
+        last = network.last(torch.ones(1000))
+        network.eval()
+        assert torch.equal(network(torch.ones(2, 16)), network(torch.ones(2, 16)))
+    assert "randint" not in drawn[1]
+    torch.manual_seed(5)
+    assert torch.equal(last, functional.dropout(torch.ones(1000), 0.25))
+    assert 0.2 < float((found == 0).float().mean()) < 0.3
+    assert not any("forward" in vars(part) for part in network.modules())
+
+
+def test_generating_leaves_dropouts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    assert all(not isinstance(module, nn.Dropout) for module, *_ in compilation.compile_blocks({"": Network(0.25)}))
