@@ -322,6 +322,15 @@ class DeclaresOneText(Protocol):
 
 
 @runtime_checkable
+class DeclaresOwnCalls(Protocol):
+    """Says, as a setting, that its network calls are of its own steps and batch: with others they read other shares of
+    the positions, so what is timed or counted is not taken from them."""
+
+    @property
+    def own_calls(self) -> bool: ...
+
+
+@runtime_checkable
 class HasLikelihood(Protocol):
     """Gives targets a likelihood: that of the loaded model, whatever the setting by which it generates."""
 

@@ -10,15 +10,15 @@ Axis legend: B rows (texts), L positions, W width, V tokens, C width of the nois
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.token_diffusion.masked import LogLinear, surest_clean
+from baselines.token_diffusion.masked import LogLinear
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.models.blocks import Rotary, TimeInputs, merge_heads, sinusoid, split_heads
-from cosmos.text.vocabulary import MASK
 
 FREQUENCIES, MAX_PERIOD = 256, 10_000.0  # of the noise level's embedding
 INNER = 4  # widths inside the feed-forward
@@ -93,19 +93,12 @@ class DDiT(nn.Module):
         sequence: Tensor,
         source_kv: None = None,
         time: Tensor | TimeInputs | None = None,
-        read: str = "logits",
-        compiled: bool = False,
+        read: Literal["logits"] | LogitReading = "logits",
     ) -> Any:
         """Arguments and result as of `baselines.token_diffusion.system.TokenDenoiser`; without a time, the network is
         told that there is no noise, as MDLM's always is."""
-        states = self.states(sequence, time)
-        logits: Tensor = self.output_layer.linear(states)
-        if read == "logits":
-            return logits
-        assert read == "surest", read
-        sure, likely = surest_clean(logits, MASK)
-        masked = sequence == MASK
-        return sure.masked_fill(~masked, -torch.inf), torch.where(masked, likely, sequence)
+        states, lm_head = self.states(sequence, time), self.output_layer.linear
+        return lm_head(states) if read == "logits" else read.of(states, lm_head, lm_head.out_features)
 
     def time_inputs(self, time: Tensor | None) -> TimeInputs:
         """What blocks, and then the output, scale and shift by at times [S], or where there is no noise, S = 1: each

@@ -194,7 +194,7 @@ class DuoSystem(BoundsLikelihood):
         known = self.model.time_inputs(1.0 - SCHEDULE.alpha(times[: setting.steps]))
         rows = map(known.row, range(setting.steps))  # one call takes one, in their order
         return ancestral(
-            lambda noisy, _: self.model(noisy, source_kv, next(rows)),
+            lambda noisy, _, reading: self.model(noisy, source_kv, next(rows), read=reading),
             **self.loaded_shape,
             steps=setting.steps,
             schedule=SCHEDULE,

@@ -76,8 +76,3 @@ def surest_clean(logits: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
     """The largest log-probability among clean tokens, float32 [...], and its token; logits [..., V]."""
     highest = forbid_mask(logits.float(), mask_id).log_softmax(-1).max(-1)
     return highest.values, highest.indices
-
-
-def surest_rows(states: Tensor, table: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
-    """`surest_clean` of the logits states [R, W] @ table.T, which nobody else sees; table [V, W]."""
-    return surest_clean(states @ table.T, mask_id)

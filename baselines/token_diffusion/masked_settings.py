@@ -10,7 +10,7 @@ from torch import Tensor
 from baselines.common.sampling import check_top_p
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.masked import TokenSchedule
-from baselines.token_diffusion.masked_samplers import Predict, Surest, ancestral, confidence, first_hitting, threshold
+from baselines.token_diffusion.masked_samplers import Read, ancestral, confidence, first_hitting, threshold
 from baselines.token_diffusion.remasking import Loop, Rule, remask
 from cosmos.config import check_steps
 from cosmos.runtime.capture import Capturable
@@ -42,6 +42,10 @@ class Unmasking(Capturable):
     @property
     def one_text(self) -> bool:
         return self.sampler == "confidence"
+
+    @property
+    def own_calls(self) -> bool:
+        return self.sampler != "confidence"
 
 
 @dataclass(frozen=True)
@@ -81,29 +85,35 @@ class Remasking(Capturable):
     def ignored_keys(self) -> dict[str, str]:
         return {"eta": "the rule conf has none; set another {}rule, such as cap"} if self.rule == "conf" else {}
 
+    @property
+    def own_calls(self) -> bool:
+        return True
+
 
 MaskedSetting = Unmasking | ThresholdUnmasking | Remasking
 
 
 def unmask(
     setting: MaskedSetting,
-    predict: Predict,
-    surest: Surest,
+    read: Read,
     sequence: Tensor,
     schedule: TokenSchedule,
     mask_id: int,
     seeds: CounterRNG,
+    everywhere: bool = False,
 ) -> Tensor:
-    """Open a masked sequence, int64 [B, L], as the setting says, by calls of the same network in one of two ways."""
-    shared: dict[str, Any] = {"sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
+    """Open a masked sequence, int64 [B, L], as the setting says; a mask may be left unless all positions are read
+    `everywhere` (`baselines.token_diffusion.masked_samplers`)."""
+    shared: dict[str, Any] = {"read": read, "sequence": sequence, "steps": setting.steps, "mask_id": mask_id}
     if isinstance(setting, ThresholdUnmasking):
-        return threshold(surest, **shared, threshold=setting.threshold)
+        return threshold(**shared, threshold=setting.threshold, compiled=setting.compiled)
     if isinstance(setting, Unmasking) and setting.sampler == "confidence":
-        return confidence(surest, **shared)
-    shared |= {"predict": predict, "seeds": seeds, "top_p": setting.top_p}
+        return confidence(**shared, compiled=setting.compiled)
+    shared |= {"seeds": seeds, "top_p": setting.top_p}
     if isinstance(setting, Remasking):
         path = Loop() if setting.rule == "loop" else schedule
-        return remask(**shared, schedule=path, rule=setting.rule, eta=setting.eta)
+        return remask(**shared, schedule=path, rule=setting.rule, eta=setting.eta, everywhere=everywhere)
     if setting.sampler == "first_hitting":
         return first_hitting(**shared)
-    return ancestral(**shared, schedule=schedule, cached=setting.sampler == "cached")
+    cached = setting.sampler == "cached"
+    return ancestral(**shared, schedule=schedule, cached=cached, everywhere=everywhere)

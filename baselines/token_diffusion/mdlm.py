@@ -20,7 +20,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,7 +34,7 @@ from baselines.contract import UserError
 from baselines.token_diffusion.ddit import DDiT
 from baselines.token_diffusion.likelihood import Integrand
 from baselines.token_diffusion.masked import LogLinear, token_nll, weight
-from baselines.token_diffusion.masked_samplers import threshold_steps, until_open
+from baselines.token_diffusion.masked_samplers import Read, threshold_steps, until_open
 from baselines.token_diffusion.masked_settings import MaskedSetting, Remasking, ThresholdUnmasking, Unmasking, unmask
 from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.system import (
@@ -136,9 +135,13 @@ class MDLMSystem(MayBeReleased):
         return masked_integrand(model, source)
 
     def tokens(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
-        """Where the end depends on the predictions, the calls between two looks are captured, and the looks are not."""
+        """Where the end depends on the predictions, the calls between two looks are captured, and the looks are not.
+        Where a mask is left, all of it is made again, to the same texts but for that."""
         if setting.capture == "off" or not isinstance(setting, ThresholdUnmasking):
-            return super().tokens(setting, seeds, source)
+            found = super().tokens(setting, seeds, source)
+            if bool((found == MASK).any()):
+                found = captured(self, self.sample_everywhere, setting.capture, setting)(seeds, source)
+            return found
         sequence = self.masks(len(seeds))
         calls = min(setting.steps, sequence.shape[1])  # each opens at least one position
         setting = replace(setting, steps=calls)
@@ -164,12 +167,21 @@ class MDLMSystem(MayBeReleased):
         """`count` steps from the step `first` (a scalar) on; `source_kv` is from `encode`."""
         pairs = tuple(zip(source_kv[1::2], source_kv[2::2], strict=True))
         known = SourceKV(source_kv[0], pairs) if source_kv else None
-        surest = partial(self.model, source_kv=known, time=self.no_noise(), read="surest", compiled=setting.compiled)
-        rule = {"steps": setting.steps, "threshold": setting.threshold}
-        return threshold_steps(surest, sequence, first, count, mask_id=MASK, **rule)
+        rule = {"steps": setting.steps, "threshold": setting.threshold, "compiled": setting.compiled}
+        return threshold_steps(self.reader(known), sequence, first, count, mask_id=MASK, **rule)
+
+    def reader(self, source_kv: SourceKV | None) -> Read:
+        """A call of the network, given what `encode` of the model made of the source."""
+        network, time = self.model, self.no_noise()
+        return lambda sequence, reading: network(sequence, source_kv, time=time, read=reading)
 
     def sample(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
-        predict = partial(self.model, source_kv=self.model.encode(source), time=self.no_noise())
-        surest = partial(predict, read="surest", compiled=setting.compiled)
-        streams = CounterRNG(seeds, setting.compiled)
-        return unmask(setting, predict, surest, self.masks(len(seeds)), SCHEDULE, MASK, streams)
+        return self._unmasked(setting, seeds, source, everywhere=False)
+
+    def sample_everywhere(self, setting: MaskedSetting, seeds: Tensor, source: Tensor) -> Tensor:
+        """As `sample`, with no mask left."""
+        return self._unmasked(setting, seeds, source, everywhere=True)
+
+    def _unmasked(self, setting: MaskedSetting, seeds: Tensor, source: Tensor, everywhere: bool) -> Tensor:
+        read, streams = self.reader(self.model.encode(source)), CounterRNG(seeds, setting.compiled)
+        return unmask(setting, read, self.masks(len(seeds)), SCHEDULE, MASK, streams, everywhere)

@@ -25,10 +25,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from baselines.common.sampling import categorical, uniforms_of
+from baselines.common.sampling import uniforms_of
+from baselines.common.static_shapes import chosen, put, room_for
 from baselines.token_diffusion.masked import TokenSchedule, time_steps
-from baselines.token_diffusion.masked_samplers import Predict, clean_probabilities
-from cosmos.runtime.compilation import compiled_if
+from baselines.token_diffusion.masked_samplers import Read, draw_clean
+from baselines.token_diffusion.reading import LogitReading
+from cosmos.runtime.capture import HOST
 from cosmos.runtime.rng import CounterRNG
 
 Rule = Literal["cap", "rescale", "conf", "loop"]
@@ -66,8 +68,30 @@ def opening_share(alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor) -> Tensor:
     return (alpha_s - (1.0 - sigma) * alpha_t) / (1.0 - alpha_t)
 
 
+def sigma_of(rule: Rule, schedule: TokenSchedule, t: Tensor, s: Tensor, eta: float) -> Tensor:
+    """The sigma of a step from t to s, float64 like them; under "conf" what open tokens share."""
+    most = most_remasking(schedule.alpha(t), schedule.alpha(s))
+    if rule == "conf":
+        return most
+    sigma = eta * most if rule == "rescale" else most.clamp_max(eta)
+    if rule == "loop":
+        assert isinstance(schedule, Loop)
+        sigma = torch.where(schedule.holds(t), sigma, 0.0)
+    return sigma
+
+
+def most_opening(rule: Rule, schedule: TokenSchedule, steps: int, eta: float) -> float:
+    """The largest share of all positions that opens in a step on average; 1 under "conf", where it is not known."""
+    if rule == "conf":
+        return 1.0
+    return max(
+        float(schedule.alpha(s) - (1.0 - sigma_of(rule, schedule, t, s, eta)) * schedule.alpha(t))
+        for t, s in time_steps(steps, HOST)
+    )
+
+
 def remask(
-    predict: Predict,
+    read: Read,
     sequence: Tensor,
     *,
     steps: int,
@@ -77,6 +101,7 @@ def remask(
     rule: Rule,
     eta: float = 1.0,
     top_p: float = 1.0,
+    everywhere: bool = False,
 ) -> Tensor:
     """The reverse process in `steps` equal steps of t from 1 to 0, with remasking.
 
@@ -86,25 +111,27 @@ def remask(
         rule: "cap": sigma = min(eta, most); "rescale": eta * most; "conf": most, shared among open tokens by the
             softmax of minus the probability that each had when it was drawn (eta is not used); "loop": min(eta, most)
             while `Loop` holds.
+        everywhere: as in `baselines.token_diffusion.masked_samplers.ancestral`.
     """
+    positions, how = sequence.numel(), {"mask_id": mask_id, "top_p": top_p}
+    average = positions * most_opening(rule, schedule, steps, eta)
+    room, needed = positions if everywhere else room_for(average, sequence), list[Tensor]()
     prompted, drawn_ahead = sequence != mask_id, uniforms_of(seeds, 2 * steps, sequence.shape[1])
     certainty = torch.zeros(sequence.shape, dtype=torch.float64, device=sequence.device)
     for t, s in time_steps(steps, sequence.device):
         masked = sequence == mask_id
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        most, own = most_remasking(alpha_t, alpha_s), ~masked & ~prompted
+        sigma, own = sigma_of(rule, schedule, t, s, eta), ~masked & ~prompted
         if rule == "conf":
             shares = (-certainty).masked_fill(~own, -torch.inf).softmax(1)  # [B, L], nan in a row without such a token
-            sigma = most * torch.where(own, shares, 0.0)
-        else:
-            sigma = eta * most if rule == "rescale" else most.clamp_max(eta)
-            if rule == "loop":
-                sigma = torch.where(schedule.holds(t), sigma, 0.0)
-        logits = predict(sequence)
-        probabilities = compiled_if(seeds.compiled, clean_probabilities)(logits, mask_id, top_p)  # [B, L, V]
-        tokens = compiled_if(seeds.compiled, categorical)(probabilities, next(drawn_ahead))
-        drawn = probabilities.gather(-1, tokens[..., None])[..., 0].double()
+            sigma = sigma * torch.where(own, shares, 0.0)
+        uniform = next(drawn_ahead)
         moves = next(drawn_ahead) < torch.where(masked, opening_share(alpha_t, alpha_s, sigma), sigma)
-        certainty = torch.where(masked & moves, drawn, certainty)
-        sequence = torch.where(masked & moves, tokens, sequence).masked_fill(own & moves, mask_id)
-    return sequence
+        opens = masked & moves
+        needed.append(opens.sum())
+        index, counts = chosen(opens, room)
+        tokens, drawn = read(sequence, LogitReading(draw_clean, (uniform,), how, index, seeds.compiled))
+        certainty = put(certainty, index, counts, drawn.double())
+        sequence = put(sequence, index, counts, tokens).masked_fill(own & moves, mask_id)
+    # What found no room could have opened later, at another step.
+    return sequence.masked_fill((torch.stack(needed) > room).any(), mask_id)

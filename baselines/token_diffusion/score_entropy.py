@@ -32,11 +32,12 @@ from torch import Tensor
 
 from baselines.common.sampling import categorical, uniforms_of
 from baselines.token_diffusion.masked import TokenSchedule, forbid_mask, time_steps
-from cosmos.runtime.compilation import compiled_if
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.rng import CounterRNG
 
-Predict = Callable[[Tensor, Tensor], Tensor]
-"""Sequence int64 [B, L] and t float64 [B] -> log-scores [B, L, V]; the entry of the token at hand is 0."""
+Read = Callable[[Tensor, Tensor, LogitReading], tuple[Tensor, ...]]
+"""Sequence int64 [B, L] and t float64 [B] -> what the reading makes of log-scores, whose entry of the token at hand is
+0."""
 
 Step = Literal["euler", "analytic"]
 
@@ -133,7 +134,7 @@ def analytic_uniform(scores: Tensor, noisy: Tensor, grown: Tensor | float) -> Te
 
 
 def sample_absorb(
-    predict: Predict,
+    read: Read,
     sequence: Tensor,
     *,
     steps: int,
@@ -149,9 +150,8 @@ def sample_absorb(
     """
     drawn = uniforms_of(seeds, 2 * steps, sequence.shape[1])
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
-        predicted = predict(sequence, t.expand(len(sequence)))
-        scores, total = compiled_if(seeds.compiled, clean_scores)(predicted, mask_id)
-        tokens = compiled_if(seeds.compiled, categorical)(scores, next(drawn))
+        reading = LogitReading(draw_absorb, (next(drawn),), {"mask_id": mask_id}, compiled=seeds.compiled)
+        tokens, total = read(sequence, t.expand(len(sequence)), reading)
         uniform = next(drawn)
         factor = rate(schedule, t) * (t - s) if step == "euler" else schedule.alpha(s) / schedule.alpha(t) - 1.0
         opens = (uniform < total.double() * factor) | (number == steps)
@@ -159,14 +159,15 @@ def sample_absorb(
     return sequence
 
 
-def clean_scores(log_scores: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
-    """Scores of clean tokens [..., V], 0 of the mask, and their sum [...]."""
+def draw_absorb(log_scores: Tensor, uniform: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+    """Clean tokens in proportion to their scores, by `uniform` [...]; and the sum of the scores. Log-scores are
+    [..., V]."""
     scores = forbid_mask(log_scores, mask_id).exp()
-    return scores, scores.sum(-1)
+    return categorical(scores, uniform), scores.sum(-1)
 
 
 def sample_uniform(
-    predict: Predict,
+    read: Read,
     *,
     length: int,
     vocabulary: int,
@@ -179,11 +180,21 @@ def sample_uniform(
     sequence = (seeds.uniform(length) * vocabulary).long()
     drawn = uniforms_of(seeds, steps, length)
     for number, (t, s) in enumerate(time_steps(steps, sequence.device), 1):
-        scores = predict(sequence, t.expand(len(sequence))).double().exp()  # [B, L, V]
+        columns, compiled = (sequence, next(drawn)), seeds.compiled
         if step == "euler" and number < steps:
-            probabilities = euler_uniform(scores, sequence, rate(schedule, t) * (t - s))
+            reading = LogitReading(draw_euler, columns, {"amount": rate(schedule, t) * (t - s)}, compiled=compiled)
         else:
             remaining = schedule.alpha(s) if number < steps else 1.0
-            probabilities = analytic_uniform(scores, sequence, remaining / schedule.alpha(t))
-        sequence = compiled_if(seeds.compiled, categorical)(probabilities, next(drawn))
+            reading = LogitReading(draw_analytic, columns, {"grown": remaining / schedule.alpha(t)}, compiled=compiled)
+        (sequence,) = read(sequence, t.expand(len(sequence)), reading)
     return sequence
+
+
+def draw_euler(log_scores: Tensor, noisy: Tensor, uniform: Tensor, amount: Tensor) -> tuple[Tensor]:
+    """Tokens of `euler_uniform`, of log-scores [..., V], by `uniform` [...]."""
+    return (categorical(euler_uniform(log_scores.double().exp(), noisy, amount), uniform),)
+
+
+def draw_analytic(log_scores: Tensor, noisy: Tensor, uniform: Tensor, grown: Tensor) -> tuple[Tensor]:
+    """Tokens of `analytic_uniform`, of log-scores [..., V], by `uniform` [...]."""
+    return (categorical(analytic_uniform(log_scores.double().exp(), noisy, grown), uniform),)

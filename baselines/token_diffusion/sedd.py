@@ -30,6 +30,7 @@ from baselines.common.static_shapes import masked_positions
 from baselines.contract import UserError, unknown
 from baselines.token_diffusion.likelihood import Integrand, Levels, uniform_levels
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule, nodes
+from baselines.token_diffusion.reading import LogitReading, RowReader
 from baselines.token_diffusion.released import MayBeReleased, Published, number
 from baselines.token_diffusion.score_entropy import (
     Geometric,
@@ -53,7 +54,6 @@ from cosmos.config import check_steps
 from cosmos.models.token_head import chunked_loss, take, widened
 from cosmos.recipes import NANO
 from cosmos.runtime.capture import Capturable
-from cosmos.runtime.compilation import compiled_if
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK
 from cosmos.training.loop import Batch, Loss
@@ -107,11 +107,18 @@ def absorb_bound(model: nn.Module, batch: Batch, t: Tensor, seeds: CounterRNG) -
     return total, target_tokens(sequence)
 
 
-def log_scores(logits: Tensor, noisy: Tensor, levels: Tensor | None) -> Tensor:
-    """What a sampler wants, float32 [B, L, V]: 0 at the token at hand, int64 [B, L]. `levels` are alphas [B, 1] under
+def log_scores(logits: Tensor, noisy: Tensor, level: Tensor | None) -> Tensor:
+    """What a sampler wants, float32 [..., V]: 0 at the token at hand, int64 [...]. `level` is alpha, a scalar, under
     absorbing transitions; under uniform ones logits are the log-scores."""
-    scores = logits.float() if levels is None else absorb_log_scores(logits.float(), levels)
+    scores = logits.float() if level is None else absorb_log_scores(logits.float(), level)
     return scores.scatter(-1, noisy[..., None], 0.0)
+
+
+def of_log_scores(
+    logits: Tensor, noisy: Tensor, *columns: Tensor, level: Tensor | None, rows: RowReader, **constants: Any
+) -> tuple[Tensor, ...]:
+    """What `rows` makes of `log_scores`, as rows of a `baselines.token_diffusion.reading.LogitReading` themselves."""
+    return rows(log_scores(logits, noisy, level), *columns, **constants)
 
 
 def absorb_rows(logits: Tensor, clean: Tensor, levels: Tensor, weights: Tensor, counts: Tensor) -> Tensor:
@@ -234,12 +241,13 @@ class SEDDSystem(MayBeReleased):
         known = self.model.time_inputs(nodes(setting.steps, seeds.device)[:-1])
         rows = map(known.row, range(setting.steps))
 
-        def predict(noisy: Tensor, t: Tensor) -> Tensor:
-            levels = schedule.alpha(t)[:, None] if transition == "absorb" else None
-            logits = self.model(noisy, source_kv, next(rows))
-            scored: Tensor = compiled_if(streams.compiled, log_scores)(logits, noisy, levels)
-            return scored
+        def read(noisy: Tensor, t: Tensor, reading: LogitReading) -> tuple[Tensor, ...]:
+            level = schedule.alpha(t[0]) if transition == "absorb" else None
+            constants = {**reading.constants, "level": level, "rows": reading.rows}
+            scored = replace(reading, rows=of_log_scores, columns=(noisy, *reading.columns), constants=constants)
+            found: tuple[Tensor, ...] = self.model(noisy, source_kv, next(rows), read=scored)
+            return found
 
         if transition == "absorb":
-            return sample_absorb(predict, self.masks(len(seeds)), mask_id=MASK, **how)
-        return sample_uniform(predict, **self.loaded_shape, **how)
+            return sample_absorb(read, self.masks(len(seeds)), mask_id=MASK, **how)
+        return sample_uniform(read, **self.loaded_shape, **how)

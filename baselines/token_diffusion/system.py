@@ -20,19 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.common.static_shapes import can_index_by_mask
 from baselines.common.system import TokenSystem
 from baselines.common.token_rows import TokenDataset, TokenPairs, encode_sources, samples_from_tokens
 from baselines.common.transformer import SourceKV, Trunk, TrunkConfig, trunk_of
 from baselines.contract import Budget, Limits, Request, Sample, UserError
-from baselines.token_diffusion.masked import surest_rows
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.config import check_layers
 from cosmos.models.blocks import Rotary, TimeInputs
 from cosmos.models.fused_reading import read_tokens
-from cosmos.models.token_reading import chunks_of, most_probable
+from cosmos.models.token_reading import most_probable
 from cosmos.recipes import NANO, SMALL
-from cosmos.runtime.capture import Capture, captured, place_of_inputs
-from cosmos.runtime.compilation import compiled_if
+from cosmos.runtime.capture import Capturable, Capture, captured, place_of_inputs
 from cosmos.runtime.rng import CounterRNG
 from cosmos.text.vocabulary import MASK, PAD, SEP
 from cosmos.training.loop import Batch, Dataset, Loss, TrainingConfig
@@ -47,7 +45,7 @@ PAPER_TRAINING = TrainingConfig(  # that of MDLM, SEDD and Duo: batches of 512 a
     ema_decay=0.9999,
 )  # fmt: skip
 
-ReadOut = Literal["logits", "best", "surest"]
+ReadOut = Literal["logits", "best"] | LogitReading
 
 Bound = Callable[[nn.Module, Batch, Tensor, CounterRNG], tuple[Tensor, Tensor]]
 """`bound(model, batch, t, seeds)` at times t [B]: its sum over rows in nats, and the number of target tokens."""
@@ -124,43 +122,28 @@ class TokenDenoiser(nn.Module):
         source_kv: SourceKV | None,
         time: Tensor | TimeInputs | None = None,
         read: ReadOut = "logits",
-        compiled: bool = False,
     ) -> Any:
         """Args:
             sequence: int64 [B, L], or a mixture of tokens at each position, [B, L, V].
             source_kv: from `encode`; None for an unconditional model.
             time: [B] in [0, 1], or what `time_inputs` made of it.
             read: what is made of the states; but for "logits", without logits of all positions
-                (`cosmos.models.token_reading`, `cosmos.models.fused_reading`).
-            compiled: whether "surest" runs compiled (`cosmos.runtime.compilation.compiled_if`).
+                (`baselines.token_diffusion.reading`, `cosmos.models.fused_reading`).
 
         Returns:
-            "logits": [B, L, V]. "best": the most probable token at each position, int64 [B, L]. "surest": of a sequence
-            of tokens, as `baselines.token_diffusion.masked_samplers.Surest` has it.
+            "logits": [B, L, V]. "best": the most probable token at each position, int64 [B, L]. A reading: what it
+            makes of them, a tuple of tensors.
         """
         states = self.states(sequence, source_kv, time)
         if read == "logits":
             return self.lm_head(states)
         if read == "best":
             return read_tokens(self.best, states, self.tokens.weight, self.tokens.num_embeddings)
-        return self.surest(states, sequence, compiled)
+        return read.of(states, self.lm_head, self.tokens.num_embeddings)
 
     def best(self, states: Tensor) -> Tensor:
         """Of a chunk [R, W]: int64 [R]."""
         return most_probable(states, self.tokens.weight, self.tokens.num_embeddings)
-
-    def surest(self, states: Tensor, sequence: Tensor, compiled: bool) -> tuple[Tensor, Tensor]:
-        """As `read` "surest", of states [B, L, W] of the sequence."""
-        masked, table = sequence == MASK, self.tokens.weight
-        found = states[masked] if can_index_by_mask(states) else states
-        rows = compiled_if(compiled, surest_rows)
-        parts = [rows(part, table, MASK) for part in chunks_of(found, len(table))]
-        sure, likely = (torch.cat(each) for each in zip(*parts, strict=True))
-        if can_index_by_mask(states):
-            sureness = sure.new_full(sequence.shape, -torch.inf).masked_scatter(masked, sure)
-            return sureness, sequence.masked_scatter(masked, likely)
-        sureness = sure.view(sequence.shape).masked_fill(~masked, -torch.inf)
-        return sureness, torch.where(masked, likely.view(sequence.shape), sequence)
 
     def encode(self, source: Tensor) -> SourceKV | None:
         """Sources, int64 [B, S] padded with [PAD], as every step uses them; None if the model takes none."""
@@ -289,6 +272,14 @@ class TokenDiffusionSystem(TokenSystem):
     def masks(self, rows: int) -> Tensor:
         """Masked sequences, int64 [B, L]."""
         return torch.full((rows, self.loaded_shape["length"]), MASK, device=self.device)
+
+    def repeated(
+        self, network: str, arguments: Sequence[Any], keywords: Mapping[str, Any], capture: Capture
+    ) -> Callable[[], object]:
+        """As of any system; what is read is compiled where a setting of this capture has it so."""
+        compiled = Capturable(capture=capture).compiled
+        known = {k: replace(v, compiled=compiled) if isinstance(v, LogitReading) else v for k, v in keywords.items()}
+        return super().repeated(network, arguments, known, capture)
 
     @abstractmethod
     def sample(self, setting: Any, seeds: Tensor, source: Tensor) -> Tensor:

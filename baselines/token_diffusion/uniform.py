@@ -22,13 +22,13 @@ from torch import Tensor
 from baselines.common.sampling import categorical, nucleus, uniforms_of
 from baselines.token_diffusion import masked
 from baselines.token_diffusion.masked import TokenSchedule
-from cosmos.runtime.compilation import compiled_if
+from baselines.token_diffusion.reading import LogitReading
 from cosmos.runtime.rng import CounterRNG
 
 LAST_TIME = 1e-5  # at which a greedy tail takes the prediction, as the authors' code has it
 
-Predict = Callable[[Tensor, Tensor], Tensor]
-"""Sequence int64 [B, L] and alpha float64 [B] -> logits of clean tokens [B, L, V]."""
+Read = Callable[[Tensor, Tensor, LogitReading], tuple[Tensor, ...]]
+"""Sequence int64 [B, L] and alpha float64 [B] -> what the reading makes of logits of clean tokens."""
 
 MostProbable = Callable[[Tensor, Tensor], Tensor]
 """Likewise, to the clean token that is most probable, int64 [B, L]."""
@@ -102,7 +102,7 @@ def posterior(probabilities: Tensor, noisy: Tensor, alpha_t: Tensor, alpha_s: Te
 
 
 def ancestral(
-    predict: Predict,
+    read: Read,
     *,
     length: int,
     vocabulary: int,
@@ -126,21 +126,33 @@ def ancestral(
         top_p: cut the prediction to its nucleus of this mass before a posterior is made of it. A token outside stays
             possible only as noise that a later step removes; cut to the nucleus of the posterior itself, the token at
             hand, which has most of its mass, could never be left again.
-        most_probable: a call of the same network for the tail; None: of all the logits of `predict`.
+        most_probable: a call of the same network for the tail, by a faster way where it has one; None: by `read`.
     """
     sequence = (seeds.uniform(length) * vocabulary).long()
-    sample = compiled_if(seeds.compiled, sample_posterior)
     times = nodes(steps, greedy_tail, sequence.device)
     drawn = uniforms_of(seeds, len(times) - 1, 2, length)
     for t, s in itertools.pairwise(times):
         alpha_t, alpha_s = schedule.alpha(t), schedule.alpha(s)
-        logits = nucleus(predict(sequence, alpha_t.expand(len(sequence))), top_p)  # [B, L, V]
-        uniform = next(drawn)
-        sequence = sample(logits, sequence, alpha_t, alpha_s, uniform[:, 0], uniform[:, 1])
+        columns = (sequence, *next(drawn).unbind(1))
+        constants = {"alpha_t": alpha_t, "alpha_s": alpha_s, "top_p": top_p}
+        reading = LogitReading(draw_posterior, columns, constants, compiled=seeds.compiled)
+        (sequence,) = read(sequence, alpha_t.expand(len(sequence)), reading)
     if greedy_tail:
         last = sequence, schedule.alpha(times[-1]).expand(len(sequence))
-        sequence = predict(*last).argmax(-1) if most_probable is None else most_probable(*last)
+        sequence = read(*last, LogitReading(most_likely))[0] if most_probable is None else most_probable(*last)
     return sequence
+
+
+def most_likely(logits: Tensor) -> tuple[Tensor]:
+    """The most probable tokens of logits [..., V]."""
+    return (logits.argmax(-1),)
+
+
+def draw_posterior(
+    logits: Tensor, noisy: Tensor, uniform: Tensor, other: Tensor, alpha_t: Tensor, alpha_s: Tensor, top_p: float
+) -> tuple[Tensor]:
+    """`sample_posterior` of the prediction's nucleus of mass `top_p`; logits [..., V]."""
+    return (sample_posterior(nucleus(logits, top_p), noisy, alpha_t, alpha_s, uniform, other),)
 
 
 def nodes(steps: int, greedy_tail: bool, device: torch.device) -> Tensor:

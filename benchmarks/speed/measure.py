@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from baselines.contract import Request
+from baselines.contract import DeclaresOwnCalls, Request
 from benchmarks.running.seeds import request_seed
 from benchmarks.speed.work import NetworkWork, arguments, count
 from benchmarks.timing import memory
@@ -51,13 +51,15 @@ class Bench:
     def requests(self, batch: int) -> list[Request]:
         return [Request(str(n), None, request_seed(0, str(n)), self.length - 1) for n in range(batch)]
 
-    def work(self, setting: Any) -> NetworkWork:
-        """What one text costs, counted once per setting; the calls are those of a batch of any size."""
+    def work(self, setting: Any, batch: int) -> NetworkWork:
+        """What one text costs, counted once per setting; the calls are those of a batch of any size. What the batch
+        costs where a text of it costs less than one alone (`baselines.contract.DeclaresOwnCalls`)."""
         plain = uncaptured(setting)
-        if plain not in self._works:
-            one = self.requests(1)
-            self._works[plain] = count(self.system.networks(), lambda: self.system.generate(one, plain))
-        return self._works[plain]
+        texts = batch if has_own_calls(plain) else 1
+        if (plain, texts) not in self._works:
+            asked, networks = self.requests(texts), self.system.networks()
+            self._works[plain, texts] = count(networks, lambda: self.system.generate(asked, plain), texts)
+        return self._works[plain, texts]
 
     def weight_bytes(self, work: NetworkWork) -> float:
         """Bytes of weights that all calls of one batch read, each weight once a call."""
@@ -81,7 +83,7 @@ class Bench:
     def parts(self, setting: Any, batch: int) -> dict[str, float]:
         """Seconds of one call of each network, in the middle of its work, as the setting captures it.
 
-        Settings that differ in their number of steps alone share them.
+        Settings that differ in their number of steps alone share them, unless their calls depend on it.
         """
         plain, capture = uncaptured(setting), capture_of(setting)
         key = (shortened(plain), capture, batch)
@@ -92,7 +94,7 @@ class Bench:
 
     def calls(self, setting: Any, batch: int) -> dict[str, Callable[[], object]]:
         """A call of each network, in the middle of its work, that can be repeated; as the setting captures it."""
-        plain, work, capture = uncaptured(setting), self.work(setting), capture_of(setting)
+        plain, work, capture = uncaptured(setting), self.work(setting, batch), capture_of(setting)
         short, requests = shortened(plain), self.requests(batch)
         found = arguments(self.system.networks(), lambda: self.system.generate(requests, short), work.calls)
         return {name: self.system.repeated(name, part.positional, part.named, capture) for name, part in found.items()}
@@ -115,8 +117,15 @@ class Bench:
 
 
 def shortened(setting: Any) -> Any:
-    """The setting with few steps, where it has steps."""
-    return dataclasses.replace(setting, steps=min(SHORT_STEPS, setting.steps)) if hasattr(setting, "steps") else setting
+    """The setting with few steps, where it has steps and its calls do not depend on them."""
+    if not hasattr(setting, "steps") or has_own_calls(setting):
+        return setting
+    return dataclasses.replace(setting, steps=min(SHORT_STEPS, setting.steps))
+
+
+def has_own_calls(setting: Any) -> bool:
+    """As the setting says it (`baselines.contract.DeclaresOwnCalls`)."""
+    return isinstance(setting, DeclaresOwnCalls) and setting.own_calls
 
 
 def parameters(networks: Mapping[str, Any]) -> dict[str, int]:

@@ -120,7 +120,8 @@ def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
     subject, setting = entry.subject, entry.setting
     if isinstance(bench.system, ValidatesSetting):
         bench.system.check_setting(setting)
-    work, batch = bench.work(setting), subject.batch
+    batch = subject.batch
+    work = bench.work(setting, batch)
     taken = bench.generation(setting, batch)
     parts, reason = {}, ""
     try:
@@ -137,8 +138,8 @@ def _generation(entry: PlannedTiming, bench: measure.Bench) -> SpeedRecord:
         preparation=taken.preparation,
         calls=work.calls,
         parameters=measure.parameters(bench.system.networks()),
-        flops=batch * work.flops,
-        bytes_read=bench.weight_bytes(work) + batch * work.attended,
+        flops=batch / work.texts * work.flops,
+        bytes_read=bench.weight_bytes(work) + batch / work.texts * work.attended,
         peak_bytes=taken.peak_bytes,
         parts=parts,
         tokens=batch * (subject.length - 1),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.timing.probes import counting
 from cosmos.runtime.flops import FlopCounter, measure_flops
 
-COUNTED_CALLS = 3  # of each network, whose operations are counted; see `NetworkWork`
+COUNTED_CALLS = 3  # of each network, whose operations are counted in any case; see `NetworkWork`
 
 
 @dataclass
@@ -23,34 +24,28 @@ class NetworkWork:
 
     Operations are counted in the first three calls of a network only, since counting is slow. The calls after those are
     taken to go on as from the second to the third: by the same again for a network that is called with the same shapes,
-    by one position more for one that attends to a growing cache. Both are exact.
+    by one position more for one that attends to a growing cache. Both are exact. From where calls are given tensors of
+    other sizes on, as those that read what is masked alone, each is counted.
 
     Attributes:
         calls: network -> how often it was called.
-        first_flops: network -> operations of each of its first calls; none where others were made in its place.
+        call_flops: network -> operations of each of its calls; none where others were made in its place.
         elsewhere: operations beside the calls: of what is worked out once before them, such as what times add to the
             inputs of blocks, or after them, or of what made the calls in the networks' place.
         attended: bytes of keys and values that attention read, in all calls.
+        texts: how many were made.
     """
 
     calls: dict[str, int]
-    first_flops: dict[str, list[float]]
+    call_flops: dict[str, list[float]]
     elsewhere: float = 0.0
     attended: float = 0.0
+    texts: int = 1
 
     @property
     def flops(self) -> float:
         """Operations of all calls, and beside them."""
-        return self.elsewhere + sum(along(first, self.calls[name]) for name, first in self.first_flops.items() if first)
-
-
-def along(first: list[float], count: int) -> float:
-    """The sum of `count` values of which the first ones are given and the others lie on the line of the last two."""
-    if count <= len(first):
-        return sum(first[:count])
-    slope = first[-1] - first[-2]
-    rest = count - len(first)
-    return sum(first) + rest * first[-1] + slope * rest * (rest + 1) / 2
+        return self.elsewhere + sum(map(sum, self.call_flops.values()))
 
 
 Around = Callable[[str, Callable[[], Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -76,28 +71,34 @@ def watched(networks: Mapping[str, Any], around: Around) -> Iterator[None]:
             network._compiled_call_impl = before[name]
 
 
-def count(networks: Mapping[str, Any], generate: Callable[[], object]) -> NetworkWork:
-    """Run `generate` once, without capture, and count what its networks do.
+def count(networks: Mapping[str, Any], generate: Callable[[], object], texts: int = 1) -> NetworkWork:
+    """Run `generate` once, without capture, and count what its networks do to make so many `texts`.
 
     Where calls are counted that another network makes in its place (in plain `generate` of a transformer), nothing is
     seen of them; then everything that a second run does is counted, which takes longer.
     """
-    work, beside = NetworkWork({}, {name: [] for name in networks}), FlopCounter()
+    work, beside = NetworkWork({}, {name: [] for name in networks}, texts=texts), FlopCounter()
+    sizes, vary = dict[str, Any](), set[str]()
 
     def around(name: str, call: Callable[[], Any], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
         with beside.paused():
-            if len(work.first_flops[name]) == COUNTED_CALLS:
+            found, here = work.call_flops[name], _sizes((positional, named))
+            if len(found) > 1 and here != sizes[name]:
+                vary.add(name)
+            sizes[name] = here
+            if len(found) >= COUNTED_CALLS and name not in vary:
                 with _Attended() as attended:
                     out = call()
+                found.append(2 * found[-1] - found[-2])
             else:
                 out, flops, attended = _counted(call)
-                work.first_flops[name].append(flops)
+                found.append(flops)
         work.attended += attended.bytes
         return out
 
     with counting(networks) as work.calls, watched(networks, around):
         work.elsewhere = measure_flops(generate, beside)
-    if work.calls and not any(map(sum, work.first_flops.values())):
+    if work.calls and not any(map(sum, work.call_flops.values())):
         _, work.elsewhere, attended = _counted(generate)
         work.attended = attended.bytes
     return work
@@ -163,6 +164,23 @@ class _OwnObjectError(Exception):
     """Something that a copy could not stand for."""
 
 
+def _sizes(value: Any) -> Any:
+    """Of the tensors among arguments, as they lie in these."""
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    elif is_frozen(value):
+        value = tuple(vars(value).values())
+    return tuple(map(_sizes, value)) if isinstance(value, (tuple, list)) else None
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether it is an object of a frozen dataclass, which no call changes."""
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
 def _copied(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.clone()
@@ -173,6 +191,8 @@ def _copied(value: Any) -> Any:
         return [_copied(part) for part in value]
     if isinstance(value, dict):
         return {key: _copied(part) for key, part in value.items()}
-    if value is None or isinstance(value, bool | int | float | str):
+    if is_frozen(value):
+        return replace(value, **_copied(vars(value)))
+    if value is None or isinstance(value, bool | int | float | str | FunctionType):
         return value
     raise _OwnObjectError

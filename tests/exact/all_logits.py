@@ -1,22 +1,22 @@
-"""What greedy samplers ask of a network, from all of its logits."""
+"""Networks that give all of their logits, as samplers ask networks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from baselines.token_diffusion.masked import surest_clean
-from baselines.token_diffusion.masked_samplers import Surest
+from baselines.token_diffusion.reading import LogitReading
 
 
-def surest_of(predict: Callable[[Tensor], Tensor], mask_id: int) -> Surest:
-    """Of a network that gives logits [B, L, V]."""
+def read_of(predict: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, ...]]:
+    """Of a network that gives logits [B, L, V], a call that makes of them what a reading says."""
 
-    def surest(sequence: Tensor) -> tuple[Tensor, Tensor]:
-        masked = sequence == mask_id
-        sureness, tokens = surest_clean(predict(sequence), mask_id)
-        return sureness.masked_fill(~masked, -torch.inf), torch.where(masked, tokens, sequence)
+    def read(*given: Any) -> tuple[Tensor, ...]:
+        *inputs, reading = given
+        assert isinstance(reading, LogitReading)
+        logits = predict(*inputs)
+        return reading.of(logits, lambda rows: rows, logits.shape[-1])
 
-    return surest
+    return read

@@ -4,6 +4,8 @@ arXiv:2409.02908), and with them entropy."""
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,9 @@ from torch import Tensor
 from baselines.token_diffusion.masked import LogLinear
 from baselines.token_diffusion.masked_samplers import ancestral
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import read_of
 
 # A language of one token, as unlike in frequency as words are: a common one, some others, and a tail of which each has
 # 1e-5. In T steps a token opens with 1e-5 / T a step, while uniform numbers in float32 lie 2^-24 = 6e-8 apart.
@@ -74,7 +79,7 @@ def test_single_precision_gumbel_noise_loses_rare_tokens_and_two_stage_draws_do_
     for start in range(0, rows, 250):
         sequence, seeds = torch.full((250, 1), mask), CounterRNG(torch.arange(start, start + 250))
         texts = ancestral(
-            predict, sequence, steps=T, schedule=LogLinear(eps=0.0), mask_id=mask, seeds=seeds, cached=True
+            read_of(predict), sequence, steps=T, schedule=LogLinear(eps=0.0), mask_id=mask, seeds=seeds, cached=True
         )
         two_stage += group_counts(texts[:, 0])
     single, double = (emulated_gumbel_noise(digits, rows) for digits in (24, 53))

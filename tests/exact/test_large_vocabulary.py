@@ -24,7 +24,7 @@ from baselines.token_diffusion.uniform import LAST_TIME, ancestral, posterior, s
 from cosmos.runtime.rng import CounterRNG
 
 sys.path.insert(0, str(Path(__file__).parent))
-from all_logits import surest_of
+from all_logits import read_of
 from known_texts import (
     SLIPS,
     L,
@@ -48,7 +48,14 @@ def texts_of(steps: int) -> int:
 def duo(steps: int, *, greedy_tail: bool = False, top_p: float = 1.0, texts: int = TEXTS) -> Tensor:
     seeds = CounterRNG(torch.arange(texts))
     return ancestral(
-        denoise, length=L, vocabulary=V, steps=steps, schedule=EXACT, seeds=seeds, greedy_tail=greedy_tail, top_p=top_p
+        read_of(denoise),
+        length=L,
+        vocabulary=V,
+        steps=steps,
+        schedule=EXACT,
+        seeds=seeds,
+        greedy_tail=greedy_tail,
+        top_p=top_p,
     )
 
 
@@ -126,7 +133,7 @@ def test_ancestral_steps_of_mdlm_slip_as_often_as_its_authors(steps: int, most: 
     count = texts_of(steps)
     texts, cached = (
         masked_samplers.ancestral(
-            masked_denoise, masks(count), seeds=CounterRNG(torch.arange(count)), cached=kept, **how
+            read_of(masked_denoise), masks(count), seeds=CounterRNG(torch.arange(count)), cached=kept, **how
         )
         for kept in (False, True)
     )
@@ -138,7 +145,7 @@ def test_ancestral_steps_of_mdlm_slip_as_often_as_its_authors(steps: int, most: 
 
 def test_many_cached_steps_of_mdlm_slip_little() -> None:
     how = {"steps": 64, "schedule": EXACT, "mask_id": MASK, "cached": True}
-    texts = masked_samplers.ancestral(masked_denoise, masks(), seeds=CounterRNG(torch.arange(TEXTS)), **how)
+    texts = masked_samplers.ancestral(read_of(masked_denoise), masks(), seeds=CounterRNG(torch.arange(TEXTS)), **how)
     assert float(slips(texts).mean()) < 0.09 and unevenness(texts) < 0.35
 
 
@@ -157,7 +164,9 @@ def first_hitting_as_its_authors_wrote_it(calls: int, top_p: float) -> Tensor:
 )
 def test_first_hitting_opens_as_its_authors_do(steps: int, top_p: float, most: float) -> None:
     seeds = CounterRNG(torch.arange(TEXTS))
-    texts = masked_samplers.first_hitting(masked_denoise, masks(), steps=steps, mask_id=MASK, seeds=seeds, top_p=top_p)
+    texts = masked_samplers.first_hitting(
+        read_of(masked_denoise), masks(), steps=steps, mask_id=MASK, seeds=seeds, top_p=top_p
+    )
     assert torch.equal(texts, first_hitting_as_its_authors_wrote_it(min(steps, L), top_p))
     assert float(slips(texts).mean()) < most and unevenness(texts) < 0.35
 
@@ -181,9 +190,9 @@ def surest_first_as_the_authors_wrote_it(shares: list[int], threshold: float | N
 def test_the_surest_first_gives_one_text_a_thousand_times(steps: int, most: float) -> None:
     """Without a source nothing is random, so all texts are one: no setting for tasks that have none."""
     given, calls = {"steps": steps, "mask_id": MASK}, min(steps, L)
-    surest = masked_samplers.confidence(surest_of(masked_denoise, MASK), masks(), **given)
+    surest = masked_samplers.confidence(read_of(masked_denoise), masks(), **given)
     assert torch.equal(surest, surest_first_as_the_authors_wrote_it([L // calls] * calls, None))
-    at_once = masked_samplers.threshold(surest_of(masked_denoise, MASK), masks(), threshold=0.9, **given)
+    at_once = masked_samplers.threshold(read_of(masked_denoise), masks(), threshold=0.9, **given)
     assert torch.equal(at_once, surest_first_as_the_authors_wrote_it([L // calls] * calls, 0.9))
     for texts in (surest, at_once):
         assert float(slips(texts).mean()) <= most and len(texts.unique(dim=0)) == 1
@@ -239,8 +248,8 @@ def test_remasking_slips_as_seldom_as_its_authors(
 ) -> None:
     loop = Loop(on=0.5, off=0.25)  # edges of steps; where none is, see the departures
     texts = remask(
-        masked_denoise, masks(texts_of(steps)), steps=steps, schedule=loop if rule == "loop" else EXACT, mask_id=MASK,
-        seeds=CounterRNG(torch.arange(texts_of(steps))), rule=rule, eta=eta, top_p=top_p,
+        read_of(masked_denoise), masks(texts_of(steps)), steps=steps, schedule=loop if rule == "loop" else EXACT,
+        mask_id=MASK, seeds=CounterRNG(torch.arange(texts_of(steps))), rule=rule, eta=eta, top_p=top_p,
     )  # fmt: skip
     theirs = remdm_as_its_authors_wrote_it(rule, steps, eta, top_p, loop)
     assert float((texts != theirs).double().mean()) < 0.01  # a number between two tokens may round to the other
@@ -306,10 +315,18 @@ def test_steps_of_sedd_slip_as_seldom_as_its_authors(transition: str, step: Step
     predict = at(schedule, masked_scores if absorb else uniform_scores)
     if absorb:
         texts = sample_absorb(
-            predict, masks(texts_of(steps)), steps=steps, step=step, schedule=schedule, mask_id=MASK, seeds=seeds
+            read_of(predict),
+            masks(texts_of(steps)),
+            steps=steps,
+            step=step,
+            schedule=schedule,
+            mask_id=MASK,
+            seeds=seeds,
         )
     else:
-        texts = sample_uniform(predict, length=L, vocabulary=V, steps=steps, step=step, schedule=schedule, seeds=seeds)
+        texts = sample_uniform(
+            read_of(predict), length=L, vocabulary=V, steps=steps, step=step, schedule=schedule, seeds=seeds
+        )
     theirs = sedd_as_its_authors_wrote_it(transition, step, steps, schedule)
     assert float((texts != theirs).double().mean()) < 0.01  # a number between two tokens may round to the other
     assert float(slips(texts).mean()) < most and unevenness(texts) < (0.35 if steps < 64 else 0.5)

@@ -19,7 +19,7 @@ from baselines.token_diffusion.remasking import Loop, Rule, most_remasking, open
 from cosmos.runtime.rng import CounterRNG
 
 sys.path.insert(0, str(Path(__file__).parent))
-from all_logits import surest_of
+from all_logits import read_of
 
 V, L = 3, 3
 MASK = V
@@ -69,8 +69,8 @@ def test_the_cache_changes_no_text_and_saves_calls(joint: Tensor) -> None:
     for steps in (1, 2, 3, 7, 200):
         plain, cached = Counted(joint), Counted(joint)
         given = {"steps": steps, "schedule": LogLinear(), "mask_id": MASK}
-        first = ancestral(plain, masks(60), seeds=CounterRNG(torch.arange(60)), **given)
-        second = ancestral(cached, masks(60), seeds=CounterRNG(torch.arange(60)), cached=True, **given)
+        first = ancestral(read_of(plain), masks(60), seeds=CounterRNG(torch.arange(60)), **given)
+        second = ancestral(read_of(cached), masks(60), seeds=CounterRNG(torch.arange(60)), cached=True, **given)
         assert torch.equal(first, second)
         assert len(plain.seen) == steps and len(cached.seen) == min(steps, L)
 
@@ -78,7 +78,7 @@ def test_the_cache_changes_no_text_and_saves_calls(joint: Tensor) -> None:
 def test_the_cache_never_calls_a_row_twice_with_the_same_sequence(joint: Tensor) -> None:
     predict = Counted(joint)
     ancestral(
-        predict,
+        read_of(predict),
         masks(40),
         steps=500,
         schedule=LogLinear(),
@@ -105,12 +105,14 @@ def test_dense_rank_counts_smaller_values() -> None:
 def test_first_hitting_draws_the_joint_as_ancestral_sampling_does_in_the_limit(joint: Tensor) -> None:
     count = 10_000
     hit = frequencies(
-        first_hitting(Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(torch.arange(count)))
+        first_hitting(
+            read_of(Counted(joint)), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(torch.arange(count))
+        )
     )
     assert abs(chi_square(hit, count * joint)) < 4
     fine = frequencies(
         ancestral(
-            Counted(joint),
+            read_of(Counted(joint)),
             masks(count),
             steps=10_000,
             schedule=LogLinear(),
@@ -133,7 +135,7 @@ def test_first_hitting_opens_an_even_share_per_call() -> None:
             return torch.zeros(*sequence.shape, 3)
 
         out = first_hitting(
-            predict, torch.full((2, length), 2), steps=steps, mask_id=2, seeds=CounterRNG(torch.arange(2))
+            read_of(predict), torch.full((2, length), 2), steps=steps, mask_id=2, seeds=CounterRNG(torch.arange(2))
         )
         calls = min(steps, length)
         assert seen == [length - length * call // calls for call in range(calls)]
@@ -145,10 +147,10 @@ def test_what_is_given_stays_in_every_sampler(joint: Tensor) -> None:
     start[:, 1] = 2
     seeds = CounterRNG(torch.arange(50))
     for texts in (
-        ancestral(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True),
-        first_hitting(Counted(joint), start, steps=L, mask_id=MASK, seeds=seeds),
-        remask(Counted(joint), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, rule="rescale"),
-        threshold(surest_of(Counted(joint), MASK), start, steps=L, mask_id=MASK, threshold=0.5),
+        ancestral(read_of(Counted(joint)), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True),
+        first_hitting(read_of(Counted(joint)), start, steps=L, mask_id=MASK, seeds=seeds),
+        remask(read_of(Counted(joint)), start, steps=9, schedule=EXACT, mask_id=MASK, seeds=seeds, rule="rescale"),
+        threshold(read_of(Counted(joint)), start, steps=L, mask_id=MASK, threshold=0.5),
     ):
         assert bool((texts[:, 1] == 2).all()) and bool((texts < MASK).all())
 
@@ -159,12 +161,12 @@ def test_the_error_of_ancestral_steps_falls_and_one_token_per_call_has_none(join
     for steps in (1, 2, 8):
         seeds = CounterRNG(torch.arange(count))
         texts = ancestral(
-            Counted(joint), masks(count), steps=steps, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True
+            read_of(Counted(joint)), masks(count), steps=steps, schedule=EXACT, mask_id=MASK, seeds=seeds, cached=True
         )
         error[steps] = float((frequencies(texts) / count - joint).abs().sum() / 2)
     assert error[1] > error[2] > error[8]
     hit = first_hitting(
-        Counted(joint), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(count + torch.arange(count))
+        read_of(Counted(joint)), masks(count), steps=L, mask_id=MASK, seeds=CounterRNG(count + torch.arange(count))
     )
     assert float((frequencies(hit) / count - joint).abs().sum() / 2) < error[8]
     assert abs(chi_square(frequencies(hit), count * joint)) < 4
@@ -178,7 +180,7 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
         seen.append(sequence)
         return torch.stack([torch.zeros(5), sure, torch.full((5,), 9.0)], -1)[None].expand(len(sequence), 5, 3)
 
-    end = threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
+    end = threshold(read_of(predict), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.9)
     assert [row[0].tolist() for row in seen] == [
         [2, 2, 2, 2, 2],
         [2, 1, 2, 1, 2],  # both above 0.9
@@ -187,12 +189,10 @@ def test_a_threshold_opens_sure_positions_at_once_and_one_at_least() -> None:
     ]
     assert end.tolist() == [[1, 1, 1, 1, 1]]
     seen.clear()
-    threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
+    threshold(read_of(predict), torch.full((1, 5), 2), steps=2, mask_id=2, threshold=0.9)
     assert len(seen) == 2  # never more calls than steps, and nothing left masked
     seen.clear()
-    assert threshold(surest_of(predict, 2), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [
-        [1] * 5
-    ]
+    assert threshold(read_of(predict), torch.full((1, 5), 2), steps=5, mask_id=2, threshold=0.5).tolist() == [[1] * 5]
     assert len(seen) == 1
 
 
@@ -224,7 +224,7 @@ def remasked(rule: Rule, schedule: TokenSchedule, count: int, steps: int) -> lis
         return WORD.log().expand(len(sequence), 2, 4)
 
     start, seeds = torch.full((count, 2), 3), CounterRNG(torch.arange(count))
-    texts = remask(predict, start, steps=steps, schedule=schedule, mask_id=3, seeds=seeds, rule=rule, eta=0.4)
+    texts = remask(read_of(predict), start, steps=steps, schedule=schedule, mask_id=3, seeds=seeds, rule=rule, eta=0.4)
     assert bool((texts < 3).all()) and len(seen) == steps
     return [*seen, texts]
 
@@ -289,7 +289,7 @@ def test_confidence_remasking_takes_back_the_least_certain() -> None:
 
     count = 5_000
     remask(
-        predict,
+        read_of(predict),
         torch.full((count, 2), 2),
         steps=30,
         schedule=EXACT,
@@ -304,7 +304,7 @@ def test_confidence_remasking_takes_back_the_least_certain() -> None:
 def test_no_remasking_is_ancestral_sampling(joint: Tensor) -> None:
     count = 10_000
     texts = remask(
-        Counted(joint),
+        read_of(Counted(joint)),
         masks(count),
         steps=4,
         schedule=EXACT,
@@ -314,7 +314,7 @@ def test_no_remasking_is_ancestral_sampling(joint: Tensor) -> None:
         eta=0.0,
     )
     plain = ancestral(
-        Counted(joint),
+        read_of(Counted(joint)),
         masks(count),
         steps=4,
         schedule=EXACT,
@@ -329,7 +329,7 @@ def test_no_remasking_is_ancestral_sampling(joint: Tensor) -> None:
 def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
     count, steps = 3_000, 100
     texts = remask(
-        Counted(joint),
+        read_of(Counted(joint)),
         masks(count),
         steps=steps,
         schedule=EXACT,
@@ -344,11 +344,13 @@ def test_many_steps_with_remasking_draw_the_joint(joint: Tensor) -> None:
 @pytest.mark.parametrize(
     "sampler",
     [
-        lambda p, c, s: ancestral(p, c, steps=5, schedule=EXACT, mask_id=MASK, seeds=s, cached=True, top_p=0.8),
-        lambda p, c, s: first_hitting(p, c, steps=2, mask_id=MASK, seeds=s),
-        lambda p, c, s: remask(p, c, steps=6, schedule=EXACT, mask_id=MASK, seeds=s, rule="conf"),
-        lambda p, c, s: remask(p, c, steps=6, schedule=Loop(), mask_id=MASK, seeds=s, rule="loop", eta=0.1),
-        lambda p, c, s: threshold(surest_of(p, MASK), c, steps=3, mask_id=MASK, threshold=0.4),
+        lambda p, c, s: ancestral(
+            read_of(p), c, steps=5, schedule=EXACT, mask_id=MASK, seeds=s, cached=True, top_p=0.8
+        ),
+        lambda p, c, s: first_hitting(read_of(p), c, steps=2, mask_id=MASK, seeds=s),
+        lambda p, c, s: remask(read_of(p), c, steps=6, schedule=EXACT, mask_id=MASK, seeds=s, rule="conf"),
+        lambda p, c, s: remask(read_of(p), c, steps=6, schedule=Loop(), mask_id=MASK, seeds=s, rule="loop", eta=0.1),
+        lambda p, c, s: threshold(read_of(p), c, steps=3, mask_id=MASK, threshold=0.4),
     ],
 )
 def test_a_row_does_not_depend_on_the_others(sampler: Callable[..., Tensor], joint: Tensor) -> None:

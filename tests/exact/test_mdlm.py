@@ -18,7 +18,7 @@ from baselines.token_diffusion.masked_samplers import ancestral, confidence
 from cosmos.runtime.rng import CounterRNG
 
 sys.path.insert(0, str(Path(__file__).parent))
-from all_logits import surest_of
+from all_logits import read_of
 
 V, L = 3, 3
 MASK = V  # the mask comes after the words
@@ -109,7 +109,7 @@ def draw(joint: Tensor, steps: int, count: int) -> Tensor:
     """Frequencies of all texts among `count` draws of the ancestral sampler, [27]."""
     sequence = torch.full((count, L), MASK)
     texts = ancestral(
-        exact_model(joint),
+        read_of(exact_model(joint)),
         sequence,
         steps=steps,
         schedule=LogLinear(),
@@ -152,7 +152,7 @@ def test_confidence_opens_the_surest_positions_first() -> None:
 
     start = torch.full((2, 4), 2)
     start[1, 1] = 0  # a position that is given
-    end = confidence(surest_of(predict, 2), start, steps=2, mask_id=2)
+    end = confidence(read_of(predict), start, steps=2, mask_id=2)
     assert seen[1].tolist() == [[2, 1, 2, 1], [2, 0, 2, 1]]
     assert end.tolist() == [[1, 1, 1, 1], [1, 0, 1, 1]]
 
@@ -168,7 +168,7 @@ def test_samplers_leave_no_mask_and_call_as_often_as_they_say(joint: Tensor, ste
 
     start = torch.full((7, L), MASK)
     seeds = CounterRNG(torch.arange(7))
-    texts = ancestral(predict, start, steps=steps, schedule=LogLinear(), mask_id=MASK, seeds=seeds)
+    texts = ancestral(read_of(predict), start, steps=steps, schedule=LogLinear(), mask_id=MASK, seeds=seeds)
     assert calls == steps and bool((texts < MASK).all())
-    texts = confidence(surest_of(predict, MASK), start, steps=steps, mask_id=MASK)
+    texts = confidence(read_of(predict), start, steps=steps, mask_id=MASK)
     assert calls == steps + min(steps, L) and bool((texts < MASK).all())

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,9 @@ from baselines.token_diffusion.score_entropy import (
     uniform_entropy,
 )
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import read_of
 
 V, L = 3, 2
 MASK = V
@@ -234,7 +239,7 @@ def test_uniform_samples_have_the_frequencies_of_their_steps_which_reach_the_joi
     count = 10_000
     for steps in (1, 5):
         given = {"length": L, "vocabulary": V, "schedule": SHORT, "seeds": CounterRNG(torch.arange(count))}
-        observed = frequencies(sample_uniform(predict, steps=steps, step=step, **given))
+        observed = frequencies(sample_uniform(read_of(predict), steps=steps, step=step, **given))
         assert abs(chi_square(observed, count * exact_uniform(joint, steps, step))) < 4
     errors = [float((exact_uniform(joint, steps, step) - joint).abs().sum() / 2) for steps in (8, 64, 512, 2048)]
     assert errors == sorted(errors, reverse=True) and errors[-1] < 0.01
@@ -272,7 +277,7 @@ def test_absorb_samples_have_the_frequencies_of_their_steps_which_reach_the_join
     count = 10_000
     for steps in (1, 5):
         given = {"schedule": LogLinear(), "mask_id": MASK, "seeds": CounterRNG(torch.arange(count))}
-        texts = sample_absorb(predict, torch.full((count, L), MASK), steps=steps, step=step, **given)
+        texts = sample_absorb(read_of(predict), torch.full((count, L), MASK), steps=steps, step=step, **given)
         assert abs(chi_square(frequencies(texts), count * exact_absorb(joint, steps, step))) < 4
     errors = [float((exact_absorb(joint, steps, step) - joint).abs().sum() / 2) for steps in (1, 4, 16, 256)]
     assert errors == sorted(errors, reverse=True) and errors[-1] < 0.01
@@ -291,7 +296,13 @@ def test_one_analytic_absorb_step_opens_like_the_exact_kernel() -> None:
     count = 20_000
     start = torch.full((count, 1), MASK)
     texts = sample_absorb(
-        predict, start, steps=2, step="analytic", schedule=schedule, mask_id=MASK, seeds=CounterRNG(torch.arange(count))
+        read_of(predict),
+        start,
+        steps=2,
+        step="analytic",
+        schedule=schedule,
+        mask_id=MASK,
+        seeds=CounterRNG(torch.arange(count)),
     )
     assert len(seen) == 2
     half = torch.bincount(seen[1][:, 0], minlength=V + 1).double()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,9 @@ from baselines.token_diffusion.gaussian_duality import (
 from baselines.token_diffusion.masked import LogLinear, TokenSchedule
 from baselines.token_diffusion.uniform import ancestral, posterior, redraw, token_bound
 from cosmos.runtime.rng import CounterRNG
+
+sys.path.insert(0, str(Path(__file__).parent))
+from all_logits import read_of
 
 V, L = 3, 2
 WORDS = torch.tensor(list(itertools.product(range(V), repeat=L)))  # [9, 2]
@@ -172,7 +177,7 @@ def sample(joint: Tensor, count: int, steps: int, **more: bool | float) -> tuple
         return posteriors(joint, sequence, alpha[0], leave_one_out=True).log()
 
     given = {"length": L, "vocabulary": V, "schedule": EXACT, "seeds": CounterRNG(torch.arange(count))}
-    texts = ancestral(predict, steps=steps, **given, **more)
+    texts = ancestral(read_of(predict), steps=steps, **given, **more)
     return torch.bincount(texts @ torch.tensor([V, 1]), minlength=len(WORDS)).double(), calls
 
 
@@ -208,7 +213,9 @@ def test_a_row_does_not_depend_on_the_others(joint: Tensor) -> None:
         def predict(sequence: Tensor, alpha: Tensor) -> Tensor:
             return posteriors(joint, sequence, alpha[0], leave_one_out=True).log()
 
-        return ancestral(predict, length=L, vocabulary=V, steps=5, schedule=EXACT, seeds=CounterRNG(seeds), **more)  # type: ignore[arg-type]
+        return ancestral(
+            read_of(predict), length=L, vocabulary=V, steps=5, schedule=EXACT, seeds=CounterRNG(seeds), **more
+        )  # type: ignore[arg-type]
 
     for more in ({}, {"greedy_tail": True}, {"top_p": 0.7}):
         together = texts(torch.arange(10), **more)

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from baselines.common import static_shapes
 from baselines.contract import UserError
 from baselines.token_diffusion import masked_samplers
 from baselines.token_diffusion.masked_settings import Remasking, ThresholdUnmasking, Unmasking
 from baselines.token_diffusion.mdlm import MDLMSystem
 from cosmos.runtime import compilation
+from cosmos.text.vocabulary import MASK
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_systems import LIMITS, REQUESTS, Trained, count_calls
@@ -70,8 +72,24 @@ def test_texts_are_the_same_where_all_positions_are_worked_on(
     setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = mdlm.generate(REQUESTS, setting)
-    monkeypatch.setattr(masked_samplers, "can_index_by_mask", lambda sequence: False)  # as on an accelerator
+    monkeypatch.setattr(static_shapes, "can_index_by_mask", lambda sequence: False)  # as on an accelerator
     assert mdlm.generate(REQUESTS, setting) == few
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    assert mdlm.generate(REQUESTS, dataclasses.replace(setting, capture="compile")) == few
+
+
+@pytest.mark.parametrize("setting", [Unmasking("ancestral", 9), Unmasking("cached", 9), Remasking("cap", 9, eta=0.1)])
+def test_a_batch_that_found_no_room_is_made_again(
+    setting: Any, mdlm: MDLMSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, calls = mdlm.generate(REQUESTS, setting), count_calls(mdlm, setting)
+    monkeypatch.setattr(static_shapes, "can_index_by_mask", lambda sequence: False)
+    monkeypatch.setattr(static_shapes, "DEVIATIONS", 0.0)
+    monkeypatch.setattr(static_shapes, "MULTIPLE", 1)
+    tokens = mdlm.sample(setting, *mdlm.inputs(REQUESTS, "off"))
+    assert bool((tokens == MASK).any())
+    assert mdlm.generate(REQUESTS, setting) == expected
+    assert count_calls(mdlm, setting) == 2 * calls
 
 
 @pytest.mark.parametrize("setting", [*(setting for setting, _ in UNMASKING), ThresholdUnmasking(9, 0.7)])
